@@ -38,6 +38,8 @@ class RowKind(Enum):
     CRISIS = "crisis"
     REQUEST = "request"
     SUBSCRIPTION = "subscription"
+    CAVEATS = "caveats"
+    """A member's national caveats, by its code; the version is the number of the set in force."""
     ERASED = "personal"
     """Keys of personal data by subject and period, with a space between; the version is how many are destroyed."""
 
@@ -263,10 +265,25 @@ def _erased(entry: Entry) -> Iterator[RowTold]:
         yield RowTold(RowName(RowKind.ERASED, f"{subject['id']} {period}"), entry, keys)
 
 
-def _suspended_again(entry: Entry) -> Iterator[RowTold]:
-    # What the jobs made of a client or member that was put back may not be put back either.
+def _caveats(entry: Entry) -> Iterator[RowTold]:
+    subject, detail = entry.get("object"), entry.get("detail", {})
+    if subject is not None and "owner" in entry:
+        yield from _set_in_force(entry, entry["owner"], detail.get("number"), subject["id"])
+
+
+def _set_in_force(entry: Entry, member: str, number: object, set_id: object) -> Iterator[RowTold]:
+    if isinstance(number, int):
+        says = {"set": set_id, "digest": entry.get("detail", {}).get("digest"), "in_force_beside": ()}
+        yield RowTold(RowName(RowKind.CAVEATS, member), entry, number, says=says)
+
+
+def _made_by_jobs(entry: Entry) -> Iterator[RowTold]:
+    # What the jobs made of a client, a member or caveats that were put back may not be put back either.
     subject, detail = entry.get("object"), entry.get("detail", {})
     version, standing = detail.get("put"), detail.get("done")
+    if subject is not None and subject["type"] == RowKind.CAVEATS.value:
+        yield from _set_in_force(entry, subject["id"], version, detail.get("set"))
+        return
     if subject is None or subject["type"] not in _PARTIES or not isinstance(version, int):
         return
     yield RowTold(RowName(RowKind(subject["type"]), subject["id"]), entry, version, says={"standing": standing})
@@ -338,7 +355,8 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.REQUEST_WITHDRAWN.value: _ended(RowKind.REQUEST, None),
     EventName.PERSONAL_ERASED.value: _erased,
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
-    EventName.ROW_CONTRADICTED.value: _suspended_again,
+    EventName.CAVEATS_ACTIVATED.value: _caveats,
+    EventName.ROW_CONTRADICTED.value: _made_by_jobs,
 }
 
 TELLING_EVENTS: Final = tuple(_TELLING)

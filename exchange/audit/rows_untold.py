@@ -1,4 +1,4 @@
-"""Rows that no entry tells of: clients and members of a version that was written in, keys that nobody enrolled."""
+"""Rows that no entry tells of: clients, members and caveats of a version that was written in, keys nobody enrolled."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold, is_settled
 
-_NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.SIGNATORY_KEY})
+_NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.SIGNATORY_KEY, RowKind.CAVEATS})
 """Of what every version is in the log; of a key there is one."""
 
 
@@ -29,8 +29,12 @@ class NewestTold:
         if told.name.kind not in _NUMBERED:
             return
         before = self._newest.get(told.name)
-        if before is None or before.version < told.version:
+        if before is None or _place(before) < _place(told):
             self._newest[told.name] = told
+
+    def caveats(self) -> list[RowTold]:
+        """Return which caveats are in force, of each member that ever had some; what replaced others stands alone."""
+        return [told for name, told in self._newest.items() if name.kind is RowKind.CAVEATS]
 
     def untold(self, current: Iterable[RowCurrent], *, before: int, now: int | None) -> Iterator[Contradiction]:
         """Yield the rows whose version no entry made, of those from `before` and those from after `now`.
@@ -48,3 +52,8 @@ class NewestTold:
             elif not isinstance(version, int) or version > newest.version:
                 told = replace(newest, says={}, is_over=False, is_newest=True)
                 yield Contradiction(told, f"no entry tells of its version {version}")
+
+
+def _place(told: RowTold) -> tuple[int, str]:
+    # Where a row was lost its number is given a second time: the later entry tells of it then.
+    return told.version, told.by["id"]

@@ -16,6 +16,7 @@ from exchange.kernel import to_micros
 from exchange.members import Client, Member
 from exchange.reports import ReportStatus
 from exchange.store.acting import hold_client, hold_member
+from exchange.store.caveat_mending import CaveatsPut, CaveatsTold, put_in_force_again
 from exchange.store.consent_book import OnwardState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
@@ -75,6 +76,11 @@ class RowMending:
             self._note_law()
             await self._session.execute(update(row).where(*which).values(status=withheld))
         return was_shown
+
+    async def put_caveats(self, told: CaveatsTold, set_id: str) -> CaveatsPut:
+        """Put caveats in force again as a new set, `set_id`; the caller holds the member."""
+        self._note_law()
+        return await put_in_force_again(self._session, told, set_id, self._now)
 
     async def next_version(self, kind: RowKind, row_id: str) -> int:
         """Return the version behind all that there are of a client or member, whichever is the current one."""

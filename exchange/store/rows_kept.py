@@ -16,7 +16,9 @@ from exchange.audit.rows_told import CLIENT_SAYS, RowKept, RowKind, RowName
 from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
+from exchange.release import NationalText
 from exchange.reports import ReportStatus
+from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.consent_book import OnwardState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
@@ -43,6 +45,7 @@ _PROXY, _KEY = table(ProxyTable), table(SignatoryKeyTable)
 _CRISIS, _REQUEST = table(CrisisTable), table(RequestTable)
 _PERSONAL = table(PersonalKeyTable)
 _SUBSCRIPTION = table(SubscriptionTable)
+_CAVEATS = table(CaveatSetTable)
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
@@ -76,12 +79,17 @@ class RowsKept:
         return found
 
     async def current(self) -> list[RowCurrent]:
-        """Return clients and members in their current version, and keys of signatories, with when each was recorded."""
+        """Return clients, members, caveats as they are now, and keys of signatories, with when each was recorded."""
         found: list[RowCurrent] = []
         for kind, rows, key in ((RowKind.CLIENT, _CLIENT, _CLIENT.c.id), (RowKind.MEMBER, _MEMBER, _MEMBER.c.code)):
             columns = (key, rows.c.version, rows.c.recorded_at)
             asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
             found += [RowCurrent(RowName(kind, str(row[0])), row[1], row[2]) for row in await self._fetch(asked, {})]
+        caveats = select(_CAVEATS.c.member, _CAVEATS.c.number, _CAVEATS.c.in_force_at).where(
+            _CAVEATS.c.in_force_at.is_not(None), _CAVEATS.c.ended_at.is_(None)
+        )
+        sets = await self._fetch(self._sql.compile(caveats), {})
+        found += [RowCurrent(RowName(RowKind.CAVEATS, str(row[0])), row[1], row[2]) for row in sets]
         keys = await self._fetch(self._sql.compile(select(_KEY.c.key_id, _KEY.c.enrolled_at)), {})
         return [*found, *(RowCurrent(RowName(RowKind.SIGNATORY_KEY, str(row[0])), 0, row[1]) for row in keys)]
 
@@ -109,6 +117,8 @@ class RowsKept:
                 return await self._keys(ids)
             case RowKind.ERASED:
                 return await self._erased(ids)
+            case RowKind.CAVEATS:
+                return await self._caveats(ids)
             case _:
                 column, is_over = _IS_OVER[kind]
                 asked: Any = select(column, is_over)
@@ -149,6 +159,17 @@ class RowsKept:
         rows = await self._rows("erased", (asked, _PERSONAL.c.subject), subjects)
         counts = Counter(f"{subject} {period}" for subject, period in rows)
         return {each: RowKept(counts[each]) for each in ids}
+
+    async def _caveats(self, members: list[str]) -> dict[str, RowKept]:
+        row = _CAVEATS.c
+        columns = (row.member, row.number, row.in_force_at, row.ended_at, row.id, row.guards, row.examples)
+        found: dict[str, RowKept] = {}
+        for member in members:
+            # One after the other: a set is 128 KiB at most, and all that there ever were are kept.
+            rows = await self._rows("caveats", (select(*columns), row.member), [member])
+            if rows:
+                found[member] = _sets(rows)
+        return found
 
     async def _rows(self, name: str, asked: tuple[Select[Any], ColumnElement[Any]], ids: list[str]) -> list[Row]:
         if name not in self._made:
@@ -199,6 +220,23 @@ def _versions(rows: Iterable[Row], names: tuple[str, ...]) -> dict[str, RowKept]
     return {
         row_id: RowKept(version, standing.get(row_id) == revoked, says[row_id]) for row_id, version in current.items()
     }
+
+
+def _sets(rows: Iterable[Row]) -> RowKept:
+    """Return a member's sets: what is in force beside the newest and is older, nothing says to be so."""
+    says: dict[int, dict[str, object]] = {}
+    in_force: list[int] = []
+    for member, number, in_force_at, ended_at, set_id, guards, examples in rows:
+        is_text = isinstance(guards, str) and isinstance(examples, str)
+        digest = NationalText(guards, examples).digest(member) if is_text else None
+        says[_number(number)] = {"set": set_id, "digest": digest, "in_force_beside": ()}
+        if in_force_at is not None and ended_at is None:
+            in_force.append(_number(number))
+    version = max(in_force, default=_NO_VERSION)
+    if len(in_force) > 1:
+        in_force.remove(version)
+        says[version]["in_force_beside"] = tuple(sorted(in_force))
+    return RowKept(version, says=says)
 
 
 def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:

@@ -28,10 +28,11 @@ from exchange.audit.rows_told import (
     rows_told,
 )
 from exchange.audit.rows_untold import NewestTold
-from exchange.kernel import ExchangeError, is_uuid7, to_micros
+from exchange.kernel import ExchangeError, is_uuid7, new_id, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
 from exchange.store import Sought, UnitOfWork
+from exchange.store.caveat_mending import CaveatsTold
 from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
@@ -41,6 +42,7 @@ from exchange.usecases.told_entries import told_of
 HELD_EVERY: Final = timedelta(minutes=10)
 
 _AT_ONCE: Final = 500
+_ID_RANDOMNESS_BYTES: Final = 10
 _TOLD_AGAIN: Final = timedelta(days=1)
 """While a row stays as it is, it is told again so often; what is put back once more is ended and told at once."""
 
@@ -86,8 +88,9 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
             for each in told:
                 last_words.take(each)
                 newest.take(each)
-            yield await _contradictions(services, told)
-    yield await _contradictions(services, last_words.found())
+            # Of a member's caveats the last ones alone, below: what was lost may have given its number twice.
+            yield await _contradictions(services, [each for each in told if each.name.kind is not RowKind.CAVEATS])
+    yield await _contradictions(services, [*last_words.found(), *newest.caveats()])
     if before is not None:
         now = to_micros(services.clock() + _ON_ITS_WAY)
         yield list(newest.untold(await services.store.rows_kept.current(), before=before, now=now))
@@ -164,7 +167,7 @@ class RowWatch:
         async with self._services.store.unit_of_work() as unit:
             if not await unit.end_certificate(name.id, thumbprint):
                 return
-            put: dict[str, int] = {}
+            put: dict[str, int | str] = {}
             done = "certificate removed"
             client = await unit.client(name.id) if is_uuid7(name.id) else None
             if client is not None and client.standing is Standing.ACTIVE:
@@ -196,6 +199,8 @@ class RowWatch:
         told = found.told
         async with self._services.store.unit_of_work() as unit:
             # (1) as it is now
+            if told.name.kind is RowKind.CAVEATS:
+                await unit.caveats().hold(told.name.id)
             kept = await self._services.store.rows_kept.of({told.name})
             again = contradiction(told, kept.get(told.name))
             if told.by is NO_ENTRY:
@@ -203,16 +208,24 @@ class RowWatch:
                 if not is_told:
                     await unit.record(_entry(self._services, found, _NOTHING, {}))
                 return not is_told
-            if again is None or not again.is_current:
+            if again is None or not again.is_current or _moved_on(found, again):
                 return False
             # (2) ended again
-            put: dict[str, int] = {}
-            done = await _mended(unit, told, put) if told.name in kept else _NOTHING
+            put: dict[str, int | str] = {}
+            if told.name.kind is RowKind.CAVEATS:
+                done = await _mended_caveats(self._services, unit, told, put)
+            else:
+                done = await _mended(unit, told, put) if told.name in kept else _NOTHING
             if is_told and done in _AS_IT_WAS:
                 return False
             # (3) on the record
             await unit.record(_entry(self._services, again, done, put))
         return True
+
+
+def _moved_on(found: Contradiction, again: Contradiction) -> bool:
+    # What two releasers have put in force meanwhile has no place in the log yet: the next round looks at it.
+    return found.told.name.kind is RowKind.CAVEATS and again.why != found.why
 
 
 def _key(told: RowTold) -> tuple[RowName, str]:
@@ -225,10 +238,10 @@ def _told(entries: Sequence[Entry]) -> list[RowTold]:
 
 
 def _is_id(name: RowName) -> bool:
-    return name.kind in {RowKind.MEMBER, RowKind.ERASED} or is_uuid7(name.id)
+    return name.kind in {RowKind.MEMBER, RowKind.ERASED, RowKind.CAVEATS} or is_uuid7(name.id)
 
 
-async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
+async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
     """Do again what the log says was done, as far as that can be; return what was, and in `put` as which version."""
     if told.name.kind is RowKind.REPORT:
         return await _mended_report(unit, told)
@@ -247,7 +260,7 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
     return "withheld from everybody" if await unit.mending().withhold(report) else _STILL_WITHHELD
 
 
-async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
+async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
     mending = unit.mending()
     # Behind what the log tells of, too: of the version that was lost more is told than that it is suspended.
     version = max(await mending.next_version(told.name.kind, told.name.id), told.version + 1)
@@ -268,7 +281,27 @@ async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int]) ->
     return standing.value
 
 
-def _entry(services: Services, found: Contradiction, done: str, put: Mapping[str, int]) -> EntryDraft:
+async def _mended_caveats(services: Services, unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
+    """Put in force again what the log says; where its text is lost, what refuses every report of the member."""
+    by, now = told.by, services.clock()
+    set_id = new_id(now, services.randomness(_ID_RANDOMNESS_BYTES))
+    detail = by.get("detail", {})
+    named = str(detail.get("set") or by["object"]["id"])
+    act, client = (str(each) for each in (detail.get("act"), by["actor"].get("id")))
+    last = CaveatsTold(
+        member=told.name.id,
+        number=told.version,
+        set_id=named,
+        digest=str(detail.get("digest")),
+        act=act if is_uuid7(act) else set_id,
+        client=client if is_uuid7(client) else set_id,
+    )
+    made = await unit.mending().put_caveats(last, set_id)
+    put |= {"put": made.number, "set": set_id, "digest": made.digest}
+    return "put in force again" if made.is_whole else "the member's reports are withheld"
+
+
+def _entry(services: Services, found: Contradiction, done: str, put: Mapping[str, int | str]) -> EntryDraft:
     told = found.told
     version = told.version or None
     subject = Subject(told.name.kind.value, told.name.id, version)

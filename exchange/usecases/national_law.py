@@ -5,7 +5,8 @@ the next request on, on every node. Texts never change, so each is parsed once p
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from exchange.kernel import UnavailableError
@@ -43,7 +44,7 @@ class NationalLaw:
         if not ids <= known.keys() | new.keys():
             raise UnavailableError("national caveats that are in force cannot be read: nothing was released")
         in_force = {each: known[each] if each in known else new[each] for each in ids}
-        made = files.with_national(in_force.values()) if in_force else files
+        made = files.with_national(_of_members(in_force.values(), files)) if in_force else files
         self._files, self._law, self._version, self._known = files, made, state.policy_version, in_force
         self.altered += [each for each in texts if not _is_as_signed(each)]
         return made
@@ -54,6 +55,13 @@ def national_of(text: CaveatText, files: Law) -> NationalGuards:
     if not _is_as_signed(text):
         return files.guards.prepared(text.member, None)
     return stored_national(text.member, text.guards, files)
+
+
+def _of_members(in_force: Collection[NationalGuards], files: Law) -> Iterator[NationalGuards]:
+    """Yield what holds for each member; of two sets in force nobody can say which does: its reports are refused."""
+    yield from in_force
+    counts = Counter(each.member for each in in_force)
+    yield from (files.guards.prepared(member, None) for member, count in counts.items() if count > 1)
 
 
 def _is_as_signed(text: CaveatText) -> bool:

@@ -203,6 +203,12 @@ def test_erasure_says_how_many_keys_are_gone(detail: dict[str, Any], expected: l
         ("client", {"put": "4", "done": "revoked"}, []),
         ("report", {"put": 4, "done": "revoked"}, []),
         ("thing", {"put": 4, "done": "revoked"}, []),
+        (
+            "caveats",
+            {"put": 4, "done": "revoked", "set": "s4", "digest": "d"},
+            [("caveats x1", 4, {"set": "s4", "digest": "d", "in_force_beside": ()})],
+        ),
+        ("caveats", {"done": "nothing"}, []),
     ],
 )
 def test_what_the_jobs_put_in_a_row_s_place_is_told_of_it(
@@ -319,6 +325,19 @@ def test_key_of_a_signatory_is_whose_and_what_its_enrolment_says() -> None:
     assert told.says == {"client": "x1", "member": "NOR", "ed25519": "AA==", "ml_dsa_65": "BBCC"}
     assert said(EventName.SIGNATORY_KEY_ENROLLED, detail={"key": "k1"}).says == {"client": "x1"}
     assert rows_told(entry(EventName.SIGNATORY_KEY_ENROLLED, detail={"key": 7})) == ()
+
+
+def test_caveats_are_their_members_by_the_number_of_the_set_in_force() -> None:
+    told = said(EventName.CAVEATS_ACTIVATED, owner="GBR", detail={"number": 2, "digest": "d", "act": "a"})
+
+    assert (told.name, told.version, told.is_over) == (RowName(RowKind.CAVEATS, "GBR"), 2, False)
+    assert told.says == {"set": "x1", "digest": "d", "in_force_beside": ()}
+
+
+def test_caveats_of_nobody_or_of_no_number_say_nothing() -> None:
+    assert rows_told(entry(EventName.CAVEATS_ACTIVATED, detail={"number": 2, "digest": "d"})) == ()
+    assert rows_told(entry(EventName.CAVEATS_ACTIVATED, owner="GBR", detail={"number": "2"})) == ()
+    assert rows_told(entry(EventName.CAVEATS_ACTIVATED, owner="GBR") | {"object": None}) == ()
 
 
 def test_version_behind_the_newest_is_no_entry_s() -> None:

@@ -9,6 +9,7 @@ from exchange.audit.rows_untold import NewestTold, RowCurrent
 
 CLIENT = RowName(RowKind.CLIENT, "c1")
 KEY = RowName(RowKind.SIGNATORY_KEY, "k1")
+CAVEATS = RowName(RowKind.CAVEATS, "GBR")
 
 
 def found(current: RowCurrent, *told: RowTold, now: int | None = 20) -> list[tuple[str, str]]:
@@ -70,3 +71,22 @@ def test_each_of_several_rows_is_looked_at() -> None:
 )
 def test_row_is_looked_at_once_its_entry_has_its_place(recorded_at: object, now: int | None, is_found: int) -> None:
     assert len(found(RowCurrent(CLIENT, 3, recorded_at), said(), now=now)) == is_found
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_caveats_in_force_are_those_of_the_highest_number_and_of_two_the_later(order: int) -> None:
+    def told(entry: str, version: int, name: RowName = CAVEATS) -> RowTold:
+        by: Any = {"id": entry, "type": "caveats.activated"}
+        return RowTold(name, by, version)
+
+    newest = NewestTold()
+    for each in [told("e9", 1), told("e2", 2), told("e3", 2), told("e4", 7, CLIENT)][::order]:
+        newest.take(each)
+
+    assert [each.by["id"] for each in newest.caveats()] == ["e3"]
+
+
+def test_caveats_that_no_entry_put_in_force_are_found() -> None:
+    assert found(RowCurrent(CAVEATS, 1, 5)) == [("none", "no entry tells of its version 1")]
+    assert found(RowCurrent(CAVEATS, 3, 5), said(CAVEATS)) == [("e2", "no entry tells of its version 3")]
+    assert found(RowCurrent(CAVEATS, 2, 5), said(CAVEATS)) == []

@@ -1,0 +1,255 @@
+"""National caveats that the database's owner took out of force, moved or changed: found, told, and in force again."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit.rows_told import Contradiction
+from exchange.usecases import hold_rows
+from tests.support.lived import MakeLived
+from tests.support.national import not_to
+from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
+from tests.support.world import World
+from tests.usecases.test_national_caveats import can_read, enforce, sets, withdraw
+from tests.usecases.test_rows_held import columns_of, found_in, held
+
+IN_FORCE_AGAIN = "put in force again"
+WITHHELD = "the member's reports are withheld"
+DAY = 86_400_000_000
+
+
+@pytest.fixture
+async def ruling(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
+
+
+async def reads(world: World, report: str, name: str = "NOR reader") -> bool:
+    """Return whether a process that begins now shows a report."""
+    async with world.another_node() as fresh:
+        return await can_read(world, report, name, fresh)
+
+
+async def altered(world: World, *statements: str) -> None:
+    """Write to the table as who owns it can, who puts what guards it back in place afterwards."""
+    is_postgresql = world.url.startswith("postgresql")
+    guards = [] if is_postgresql else world.sql("SELECT sql FROM sqlite_master WHERE type = 'trigger'")
+    world.unguard("caveat_set")
+    for statement in statements:
+        world.sql(statement)
+    for statement in ["ALTER TABLE caveat_set ENABLE TRIGGER ALL"] if is_postgresql else [row[0] for row in guards]:
+        world.sql(statement)
+
+
+def written_in(world: World, *, number: int | None, **values: Any) -> str:
+    """Write a copy of the first set beside it, as in force; return its id."""
+    names = columns_of(world, "caveat_set")
+    row = world.sql("SELECT * FROM caveat_set ORDER BY id")[0]
+    written = dict(zip(names, row, strict=True)) | {"id": "01a215d9-16f3-71db-b8aa-00000000000a", "number": number}
+    written |= values
+    marks = ", ".join(f"${place}" for place in range(1, len(names) + 1))
+    world.sql(f"INSERT INTO caveat_set ({', '.join(names)}) VALUES ({marks})", *written.values())
+    return str(written["id"])
+
+
+async def test_nothing_is_wrong_with_caveats_that_lived(ruling: World) -> None:
+    await enforce(ruling, not_to("NOR"))
+    await enforce(ruling, not_to("DNK"))
+    await enforce(ruling, not_to("GBR", "NOR"), "NOR")
+    await withdraw(ruling)
+
+    assert (await found_in(ruling), await held(ruling)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "done"),
+    [
+        ("UPDATE caveat_set SET ended_at = in_force_at + 1", IN_FORCE_AGAIN),
+        ("UPDATE caveat_set SET in_force_at = NULL", IN_FORCE_AGAIN),
+        ("UPDATE caveat_set SET number = NULL", IN_FORCE_AGAIN),
+        ("UPDATE caveat_set SET member = 'DNK'", IN_FORCE_AGAIN),
+        ("UPDATE caveat_set SET guards = '', digest = 'x'", WITHHELD),
+        ("DELETE FROM caveat_set", WITHHELD),
+    ],
+)
+async def test_caveats_in_force_that_are_not_so_in_their_row_refuse_again(
+    ruling: World, statement: str, done: str
+) -> None:
+    british, norwegian = await ruling.post(), await ruling.post("NOR contributor")
+    await enforce(ruling, not_to("NOR"))
+    await altered(ruling, statement)
+
+    assert "caveats GBR" in [place for place, _ in await found_in(ruling)]
+    (entry,) = await held(ruling)
+    assert (entry["object"]["type"], entry["object"]["id"], entry["owner"]) == ("caveats", "GBR", "GBR")
+    assert (entry["detail"]["done"], entry["detail"]["put"]) == (done, 2)
+    assert not await reads(ruling, british)
+    assert await reads(ruling, norwegian, "GBR reader")
+    # Who is stopped by no guard reads where they hold again, and not where they are lost.
+    assert await reads(ruling, british, "GBR reader") == (done == IN_FORCE_AGAIN)
+    in_force = ruling.sql("SELECT member FROM caveat_set WHERE in_force_at IS NOT NULL AND ended_at IS NULL")
+    assert in_force == [("GBR",)]
+    assert await held(ruling) == []
+
+
+async def test_other_text_under_its_own_digest_is_found_and_its_members_reports_are_withheld(ruling: World) -> None:
+    report = await ruling.post()
+    await enforce(ruling, not_to("NOR"))
+    weak = not_to("DNK")
+    texts = f"guards = '{weak.guards}', examples = '{weak.examples}', digest = '{weak.digest('GBR')}'"
+    await altered(ruling, f"UPDATE caveat_set SET {texts}")
+    assert await reads(ruling, report)
+
+    ((place, why),) = await found_in(ruling)
+    assert (place, "`digest` in version 1" in why) == ("caveats GBR", True)
+    assert [entry["detail"]["done"] for entry in await held(ruling)] == [WITHHELD]
+    assert not await reads(ruling, report)
+
+
+async def test_lost_caveats_refuse_until_two_releasers_put_others_in_force(ruling: World) -> None:
+    report = await ruling.post()
+    await enforce(ruling, not_to("NOR"))
+    await altered(ruling, "DELETE FROM caveat_set")
+    await held(ruling)
+    assert not await reads(ruling, report, "GBR reader")
+    (lost,) = await sets(ruling)
+    assert (lost.number, lost.guards.startswith("// What two releasers put in force here")) == (2, True)
+
+    await enforce(ruling, not_to("NOR"))
+    assert await reads(ruling, report, "GBR reader")
+    assert not await reads(ruling, report)
+    assert await held(ruling) == []
+
+
+async def test_caveats_that_are_taken_out_of_force_a_second_time_are_put_there_again(ruling: World) -> None:
+    report = await ruling.post()
+    await enforce(ruling, not_to("NOR"))
+    for number in (2, 3):
+        await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
+        (entry,) = await held(ruling)
+        assert (entry["detail"]["done"], entry["detail"]["put"]) == (IN_FORCE_AGAIN, number)
+        assert not await reads(ruling, report)
+
+
+async def test_replaced_caveats_in_the_place_of_those_in_force_are_found(ruling: World) -> None:
+    report = await ruling.post()
+    first = await enforce(ruling, not_to("DNK"))
+    await enforce(ruling, not_to("NOR"))
+    await altered(
+        ruling,
+        "UPDATE caveat_set SET ended_at = 1",
+        f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first.id}'",
+    )
+    assert await reads(ruling, report)
+
+    (entry,) = await held(ruling)
+    assert (entry["detail"]["done"], entry["detail"]["put"]) == (IN_FORCE_AGAIN, 3)
+    assert (await reads(ruling, report), await reads(ruling, report, "GBR reader")) == (False, True)
+
+
+async def test_two_sets_in_force_of_one_member_refuse_its_reports_until_one_is_ended(ruling: World) -> None:
+    report = await ruling.post()
+    first = await enforce(ruling, not_to("DNK"))
+    await enforce(ruling, not_to("NOR"))
+    await altered(ruling, f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first.id}'")
+    # Which of them would hold nobody can say.
+    assert (await reads(ruling, report), await reads(ruling, report, "GBR reader")) == (False, False)
+
+    assert [place for place, _ in await found_in(ruling)] == ["caveats GBR"]
+    assert [entry["detail"]["done"] for entry in await held(ruling)] == [IN_FORCE_AGAIN]
+    assert (await reads(ruling, report), await reads(ruling, report, "GBR reader")) == (False, True)
+
+
+async def test_withdrawn_caveats_that_are_in_force_in_their_row_are_ended(ruling: World) -> None:
+    report = await ruling.post()
+    first = await enforce(ruling, not_to("NOR"))
+    await withdraw(ruling)
+    await altered(
+        ruling,
+        f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first.id}'",
+        "DELETE FROM caveat_set WHERE guards = ''",
+    )
+
+    assert [entry["detail"]["done"] for entry in await held(ruling)] == [IN_FORCE_AGAIN]
+    assert await reads(ruling, report)
+
+
+async def test_set_that_nobody_put_in_force_is_ended_and_its_members_reports_are_withheld(ruling: World) -> None:
+    report = await ruling.post()
+    await enforce(ruling, not_to("NOR"))
+    weak = not_to("DNK")
+    await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
+    digest = weak.digest("GBR")
+    written_in(
+        ruling, number=7, guards=weak.guards, examples=weak.examples, digest=digest, in_force_at=DAY, ended_at=None
+    )
+    ruling.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(ruling.services, ruling.call(None))
+    assert await reads(ruling, report)
+
+    assert ("caveats GBR", "no entry tells of its version 7") in await found_in(ruling)
+    (entry,) = await held(ruling)
+    assert (entry["detail"]["done"], entry["detail"]["put"]) == (WITHHELD, 2)
+    assert not await reads(ruling, report)
+    assert await held(ruling) == []
+
+
+async def test_set_of_a_member_that_never_had_any_is_told_of(ruling: World) -> None:
+    await enforce(ruling, not_to("NOR"))
+    written_in(ruling, number=1, member="DNK")
+    ruling.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(ruling.services, ruling.call(None))
+
+    assert await found_in(ruling) == [("caveats DNK", "no entry tells of its version 1")]
+    assert [entry["detail"]["done"] for entry in await held(ruling)] == ["nothing"]
+
+
+async def test_what_a_newer_row_makes_uncertain_is_not_put_in_force(ruling: World) -> None:
+    """Its entry may be the one that was damaged: to bring back what it replaced might widen."""
+    report = await ruling.post()
+    await enforce(ruling, not_to("DNK"))
+    await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
+    written_in(ruling, number=2, in_force_at=1, ended_at=2)
+
+    (entry,) = await held(ruling)
+    assert (entry["detail"]["done"], entry["detail"]["put"]) == (WITHHELD, 3)
+    assert not await reads(ruling, report)
+
+
+@pytest.mark.parametrize("is_untold", [False, True])
+async def test_caveats_that_were_put_in_force_while_they_were_looked_at_are_left(
+    ruling: World, monkeypatch: pytest.MonkeyPatch, *, is_untold: bool
+) -> None:
+    await enforce(ruling, not_to("NOR"))
+    await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
+    if is_untold:
+        written_in(ruling, number=7, in_force_at=DAY, ended_at=None)
+        ruling.clock.advance(timedelta(hours=1))
+        await usecases.list_clients(ruling.services, ruling.call(None))
+    await place_entries(ruling, is_searchable=True)
+    found = [page async for page in hold_rows.contradicted_rows(ruling.services)]
+    assert sum(map(len, found)) == 1
+    await enforce(ruling, not_to("DNK"))
+
+    async def found_before(_: object) -> AsyncIterator[list[Contradiction]]:
+        for page in found:
+            yield page
+
+    monkeypatch.setattr(hold_rows, "contradicted_rows", found_before)
+    assert await held(ruling) == []
+
+
+@pytest.mark.parametrize("value", ["x'ff'", "7"])
+async def test_text_that_is_none_stops_nothing_but_its_members_reports(ruling: World, value: str) -> None:
+    if ruling.url.startswith("postgresql"):
+        return
+    report, norwegian = await ruling.post(), await ruling.post("NOR contributor")
+    await enforce(ruling, not_to("NOR"))
+    await altered(ruling, f"UPDATE caveat_set SET guards = {value}")
+
+    assert [entry["detail"]["done"] for entry in await held(ruling)] == [WITHHELD]
+    assert not await reads(ruling, report)
+    assert await reads(ruling, norwegian, "GBR reader")
