@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.audit import Checkpoint, TreeHead, parse_checkpoint, parse_note
+from exchange.audit.checkpoint import checkpoint_in
 from exchange.kernel import MalformedError
 
 # The example of C2SP tlog-cosignature.
@@ -24,6 +25,7 @@ def test_published_checkpoint():
     note = parse_note(EXAMPLE.encode())
     checkpoint = parse_checkpoint(note.text)
 
+    assert checkpoint == checkpoint_in(EXAMPLE.encode())
     assert checkpoint == Checkpoint("example.com/behind-the-sofa", TreeHead(20852163, ROOT))
     assert (checkpoint.size, checkpoint.root) == (20852163, ROOT)
     assert checkpoint.text == note.text
