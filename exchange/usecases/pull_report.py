@@ -20,9 +20,9 @@ from exchange.store import Parts, PullRow
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import Judged, judged_draft, report_not_found, seek_report
 from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_parts
-from exchange.usecases.recording import record_tampering, refuse
+from exchange.usecases.recording import TamperedError, record_tampering, refuse
 from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
-from exchange.usecases.unopened import absent_to_others
+from exchange.usecases.unopened import refuse_to_others
 
 LARGEST_INLINE_BYTES: Final = 1024 * 1024
 """More content than this, all parts together, is read part by part: a JSON string cannot be streamed."""
@@ -65,8 +65,11 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError where
     the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
     """
-    async with absent_to_others(services, call, report_id, event=EventName.REPORT_READ):
+    try:
         return await _pulled(services, call, report_id)
+    except TamperedError:
+        await refuse_to_others(services, call, report_id, event=EventName.REPORT_READ)
+        raise
 
 
 async def _pulled(services: Services, call: Call, report_id: str) -> Recorded[PulledReport]:

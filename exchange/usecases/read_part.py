@@ -23,8 +23,8 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft, report_not_found
 from exchange.usecases.opening import UNOPENED, open_part_pieces, open_parts, open_sealed_header
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.recording import record_tampering, refuse
-from exchange.usecases.unopened import absent_to_others
+from exchange.usecases.recording import TamperedError, record_tampering, refuse
+from exchange.usecases.unopened import refuse_to_others
 
 _LARGEST_NUMBER = 10_000
 """No report has more parts; a larger number in a path is answered like an absent one."""
@@ -55,8 +55,11 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
 
     Raises NotFoundError alike for an absent report, an invisible one, an absent part and a withheld one.
     """
-    async with absent_to_others(services, call, report_id, event=_EVENT):
+    try:
         return await _read(services, call, report_id, number)
+    except TamperedError:
+        await refuse_to_others(services, call, report_id, event=_EVENT)
+        raise
 
 
 async def _read(services: Services, call: Call, report_id: str, number: int) -> Recorded[ReadPart]:

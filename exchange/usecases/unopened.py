@@ -10,8 +10,7 @@ is one, and another one nothing; (4) what is damaged, and who met it, is on reco
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
@@ -32,7 +31,7 @@ from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import absent_draft, law_in_force, report_not_found
 from exchange.usecases.knowledge import Readable
-from exchange.usecases.recording import TamperedError, record_tampering, refuse
+from exchange.usecases.recording import record_tampering, refuse
 from exchange.usecases.rotate_keys import recorded_version
 from exchange.usecases.told_entries import told_of
 
@@ -135,25 +134,18 @@ async def tell_unopened(services: Services, lister: Lister, rows: Sequence[Repor
     ]
 
 
-@asynccontextmanager
-async def absent_to_others(services: Services, call: Call, report_id: str, *, event: EventName) -> AsyncIterator[None]:
-    """Have what does not open inside be absent, for whom the log says that it may not see it.
+async def refuse_to_others(services: Services, call: Call, report_id: str, *, event: EventName) -> None:
+    """Refuse, as if it were absent, what did not open, to whom the log says that it may not see it.
 
     Who moves another's report to where a reader looks must not have it learn that the report is there.
     """
-    try:
-        yield
-    except TamperedError:
-        row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-        if row.client is None or row.report is None:
-            raise
-        word = await _word_of(services, report_id)
-        if word is None or await _may_read(services, Asker(call, row.client, row.state), row.report, word):
-            raise
-        refusal = absent_draft(call, row.client, event, report_id)
-    else:
+    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
+    if row.client is None or row.report is None:
         return
-    await refuse(services, refusal, report_not_found())
+    word = await _word_of(services, report_id)
+    if word is None or await _may_read(services, Asker(call, row.client, row.state), row.report, word):
+        return
+    await refuse(services, absent_draft(call, row.client, event, report_id), report_not_found())
 
 
 async def require_own_version(services: Services, asker: Asker, row: ReportRow, cause: KeyMissingError) -> None:
