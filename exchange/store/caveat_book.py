@@ -15,7 +15,7 @@ from exchange.store.acting import hold_member
 from exchange.store.caveat_rows import CaveatSet
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 class CaveatBook:
@@ -88,9 +88,7 @@ class CaveatBook:
             one, approver, expires, ender = row
             return _set(one, self._act_state(approver, expires, ender))
 
-        if unread is None:
-            return [read(row) for row in found]
-        return unread.each(found, read, lambda row: UnreadRow(f"caveats {row[0].id}", frozenset({row[0].member})))
+        return read_each(found, read, unread, lambda row: UnreadRow(f"caveats {row[0].id}", frozenset({row[0].member})))
 
     def _act_state(self, approver: str | None, expires_at: int | None, ender: str | None) -> str:
         if approver is not None:

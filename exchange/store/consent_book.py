@@ -14,7 +14,7 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.derivation_tables import DerivationTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 class OnwardState(Enum):
@@ -116,10 +116,11 @@ class ConsentBook:
 
     async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[OnwardRow]:
         found = await self._session.scalars(select(OnwardTable).where(*conditions).order_by(col(OnwardTable.id)))
-        if unread is None:
-            return [_row(each) for each in found]
-        return unread.each(
-            found, _row, lambda row: UnreadRow(f"onward {row.id}", frozenset({row.originator, row.requester_member}))
+        return read_each(
+            found,
+            _row,
+            unread,
+            lambda row: UnreadRow(f"onward {row.id}", frozenset({row.originator, row.requester_member})),
         )
 
 

@@ -14,7 +14,7 @@ from exchange.agreements import Matter, MatterKind, Said, Speech
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client
 from exchange.store.consultation_tables import ConsultationSaidTable, ConsultationTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 class ConsultationBook:
@@ -86,10 +86,8 @@ class ConsultationBook:
         rows: dict[str, tuple[ConsultationTable, list[ConsultationSaidTable]]] = {}
         for one, words in await self._session.execute(ordered):
             rows.setdefault(one.id, (one, []))[1].append(words)
-        if unread is None:
-            return [_matter(row) for row in rows.values()]
-        return unread.each(
-            rows.values(), _matter, lambda row: UnreadRow(f"consultation {row[0].id}", frozenset({member}))
+        return read_each(
+            rows.values(), _matter, unread, lambda row: UnreadRow(f"consultation {row[0].id}", frozenset({member}))
         )
 
 

@@ -15,7 +15,7 @@ from exchange.members import Client
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.dialect import Row
 from exchange.store.tables import table
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 _COLUMNS = (
     *("agreement_id", "id", "clause", "edition", "reason", "opened_at", "until_at"),
@@ -82,11 +82,7 @@ def with_crises(agreements: Sequence[Agreement], rows: Iterable[Row], unread: Un
     def take(row: Row) -> None:
         found.setdefault(row[0], []).append(_crisis(*row[1:]))
 
-    if unread is None:
-        for row in rows:
-            take(row)
-    else:
-        unread.each(rows, take, lambda row: UnreadRow(f"crisis {row[1]}"))
+    read_each(rows, take, unread, lambda row: UnreadRow(f"crisis {row[1]}"))
     return [
         replace(agreement, crises=tuple(found[agreement.id])) if agreement.id in found else agreement
         for agreement in agreements

@@ -17,7 +17,7 @@ from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
 from exchange.store.consent_book import OnwardState, count_undecided
 from exchange.store.derivation_tables import DerivationTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,10 @@ class DerivationBook:
         found = await self._session.scalars(
             select(DerivationTable).where(*conditions).order_by(col(DerivationTable.id))
         )
-        if unread is None:
-            return [_row(each) for each in found]
-        return unread.each(
+        return read_each(
             found,
             _row,
+            unread,
             lambda row: UnreadRow(f"derivation {row.id}", frozenset({row.originator, row.requester_member})),
         )
 

@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.store.proxy_tables import ProxyTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 class ProxyState(Enum):
@@ -103,10 +103,8 @@ class ProxyBook:
 
     async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[ProxyRow]:
         found = await self._session.scalars(select(ProxyTable).where(*conditions).order_by(col(ProxyTable.id)))
-        if unread is None:
-            return [_row(each) for each in found]
-        return unread.each(
-            found, _row, lambda row: UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.proxy}))
+        return read_each(
+            found, _row, unread, lambda row: UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.proxy}))
         )
 
 

@@ -32,7 +32,7 @@ from exchange.release import class_from_json
 from exchange.store.dialect import Row
 from exchange.store.rows import ClassRow
 from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable, table
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 class MemberColumns(Protocol):
@@ -165,11 +165,10 @@ def agreement_of(rows: Sequence[Row]) -> Agreement:
 def agreements_of(rows: Sequence[Row], unread: Unread | None = None) -> list[Agreement]:
     """Return the agreements in rows that come version by version; with `unread`, without those that cannot be read."""
     groups = [list(group) for _, group in groupby(rows, key=itemgetter(0, 1))]
-    if unread is None:
-        return [agreement_of(group) for group in groups]
-    return unread.each(
+    return read_each(
         groups,
         agreement_of,
+        unread,
         lambda group: UnreadRow(f"agreement {group[0][0]}", frozenset(str(row[6]) for row in group)),
     )
 
@@ -232,11 +231,7 @@ def with_absences(
         altered.add(row[0])
         return UnreadRow(f"agreement {row[0]}", frozenset({str(row[1])}))
 
-    if unread is None:
-        for row in rows:
-            take(row)
-    else:
-        unread.each(rows, take, name)
+    read_each(rows, take, unread, name)
     return [
         replace(
             each,

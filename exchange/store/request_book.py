@@ -15,7 +15,7 @@ from exchange.release import ClassFacts, class_as_json, class_from_json
 from exchange.reports import RequestState
 from exchange.store.request_tables import RequestAnswerTable, RequestMemberTable, RequestTable
 from exchange.store.rows import Sealed
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,7 @@ class RequestBook:
         def read(row: RequestTable) -> RequestRow:
             return _row(row, asked[row.number or 0], [_answer(each) for each in answers[row.number or 0]])
 
-        if unread is None:
-            return [read(row) for row in found]
-        return unread.each(found, read, lambda row: UnreadRow(f"request {row.id}", frozenset({member})))
+        return read_each(found, read, unread, lambda row: UnreadRow(f"request {row.id}", frozenset({member})))
 
 
 def _columns(new: NewRequest) -> dict[str, Any]:

@@ -73,7 +73,7 @@ from exchange.store.tables import (
     table,
 )
 from exchange.store.time_book import TimeBook
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_each
 from exchange.store.upload_book import UploadBook
 
 _PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
@@ -110,9 +110,7 @@ class UnitOfWork:
     async def members(self, unread: Unread | None = None) -> list[Member]:
         """Return the current version of every member, by code; with `unread`, without those that cannot be read."""
         rows = await self._session.scalars(_current(MemberTable).order_by(col(MemberTable.code)))
-        if unread is None:
-            return [member_of(row) for row in rows]
-        return unread.each(rows, member_of, lambda row: UnreadRow(f"member {row.code}", frozenset({row.code})))
+        return read_each(rows, member_of, unread, lambda row: UnreadRow(f"member {row.code}", frozenset({row.code})))
 
     async def add_member(self, member: Member) -> None:
         """Add a member; ConflictError where its code is taken."""
@@ -477,10 +475,11 @@ class UnitOfWork:
         current = chosen.where(col(ClientTable.superseded_at).is_(None), *conditions)
         rows = await self._session.execute(current.order_by(col(ClientTable.id)).limit(limit))
         found: list[tuple[Any, ...]] = [tuple(row) for row in rows]
-        if unread is None:
-            return [client_of(row, member_standing) for row, member_standing in found]
-        return unread.each(
-            found, lambda row: client_of(*row), lambda row: UnreadRow(f"client {row[0].id}", frozenset({row[0].member}))
+        return read_each(
+            found,
+            lambda row: client_of(*row),
+            unread,
+            lambda row: UnreadRow(f"client {row[0].id}", frozenset({row[0].member})),
         )
 
     async def _agreements(

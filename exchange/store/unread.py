@@ -45,3 +45,10 @@ class Unread:
         """Return what was noted, once."""
         rows, self.rows = self.rows, []
         return rows
+
+
+def read_each(
+    rows: Iterable[R], read: Callable[[R], T], unread: Unread | None, name: Callable[[R], UnreadRow]
+) -> list[T]:
+    """Return what `read` makes of each row, in order; with `unread`, without those that it cannot read."""
+    return [read(row) for row in rows] if unread is None else unread.each(rows, read, name)
