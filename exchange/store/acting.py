@@ -3,6 +3,9 @@
 Who takes a right away holds the policy state, then the first version of the client or member, to the end of its unit.
 Who acts holds the latter, shared, as the last thing before its commit. So one of the two comes second, on whatever
 node: what was taken away lets nothing through behind it in the log, and what was done before is before it there.
+
+Who adds to what a client may have so many of holds that row alone, there, and counts: of as many as come at once each
+counts those before it, and nobody waits for another client.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,6 +23,9 @@ from exchange.store.tables import CertificateTable, ClientTable, MemberTable, Po
 
 CurrentClient = Callable[[str], Awaitable[Client | None]]
 """The id of a client -> its current version."""
+
+Check = Callable[[], Awaitable[None]]
+"""What raises where there is more of something than there may be."""
 
 
 async def hold_policy(session: AsyncSession) -> None:
@@ -46,6 +52,7 @@ class Acting:
         self._session = session
         self._actors: dict[str, Actor] = {}
         self._others: dict[str, Client] = {}
+        self._counted: list[tuple[Client, Check]] = []
         self._changed: set[str] = set()
         self._parted: set[str] = set()
 
@@ -59,6 +66,10 @@ class Acting:
         """Note that what is done holds only while `client` is what it was read as here."""
         self._others[client.id] = client
 
+    def counted(self, client: Client, check: Check) -> None:
+        """Note that the unit adds to what `client` may have so many of: `check` counts it, with what was added."""
+        self._counted.append((client, check))
+
     def changed(self, name: str) -> None:
         """Note that the unit itself changes this client or member: who ends its own right did so while it had it."""
         self._changed.add(name)
@@ -70,9 +81,11 @@ class Acting:
     async def require(self, current: CurrentClient) -> None:
         """Hold whoever was noted; raise where its right has been taken away, or what it may do changed, meanwhile.
 
-        Raises ForbiddenError for a client that is suspended or revoked, NotAuthenticatedError for a certificate that
+        What is counted is counted here, one unit of the client after another. Raises what the count raises,
+        ForbiddenError for a client that is suspended or revoked, NotAuthenticatedError for a certificate that
         is in use no more, ConflictError for another clearance and for another version of whom the act rests on.
         """
+        await self._count()
         for client_id, actor in sorted(self._actors.items()):
             # Its own next version was written over the one that it was read as: what came between is a conflict.
             if client_id not in self._changed:
@@ -82,6 +95,13 @@ class Acting:
             await self._hold(client_id, client.member)
             if await current(client_id) != client:
                 raise ConflictError("who asked was changed meanwhile: look at it again", code="requester-gone")
+
+    async def _count(self) -> None:
+        for client, check in self._counted:
+            # Never shared first: two that share it and want it alone would wait for each other.
+            await self._session.scalar(_first_member(client.member).with_for_update(read=True))
+            await self._session.scalar(_first_client(client.id).with_for_update(key_share=True))
+            await check()
 
     async def _hold(self, client_id: str, member: str) -> None:
         for first in (_first_member(member), _first_client(client_id)):

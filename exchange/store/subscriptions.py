@@ -40,6 +40,11 @@ class SubscriptionBook:
         """Return a client's subscriptions, oldest first; with `unread`, without those that cannot be read."""
         return await self._found(col(SubscriptionTable.client_id) == client_id, unread=unread)
 
+    async def count(self, client_id: str) -> int:
+        """Return how many subscriptions a client has, those that cannot be read among them."""
+        which = (col(SubscriptionTable.client_id) == client_id, col(SubscriptionTable.ended_at).is_(None))
+        return int(await self._session.scalar(select(func.count()).select_from(SubscriptionTable).where(*which)) or 0)
+
     async def all(self, unread: Unread | None = None) -> list[SubscriptionRow]:
         """Return everybody's, oldest first; with `unread`, without those that cannot be read."""
         return await self._found(unread=unread)

@@ -3,7 +3,7 @@
 INVARIANT: what was written without an entry is rolled back, and leaving so is an error.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -399,6 +399,19 @@ class UnitOfWork:
     def streams(self) -> StreamBook:
         """Return what streams are to tell of besides reports, to be written here with its entry."""
         return StreamBook(self._session, self.reports().next_place)
+
+    async def require_room(
+        self, client: Client, count: Callable[[], Awaitable[int]], most: int, full: ExchangeError
+    ) -> None:
+        """Raise `full` where `client` has `most` of something; the commit does where others of its came first."""
+
+        async def require() -> None:
+            if await count() > most:
+                raise full
+
+        if await count() >= most:
+            raise full
+        self._acting.counted(client, require)
 
     def rest_on(self, client: Client) -> None:
         """Let the unit commit only while `client` is what it was read as here: something that is done rests on it."""

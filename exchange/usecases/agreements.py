@@ -76,9 +76,13 @@ async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) 
     """Raise ConflictError where too much that the client proposed waits for others already."""
     if client is None or sees_everyone(client):
         return
-    if await unit.unanswered_proposals(client, withdrawn_since=call.now - timedelta(days=1)) >= MOST_UNANSWERED:
-        message = f"{MOST_UNANSWERED} agreements that you proposed lie before their parties, unsigned by any other"
-        raise ConflictError(message, code="too-many-waiting")
+    proposer, since = client, call.now - timedelta(days=1)
+    message = f"{MOST_UNANSWERED} agreements that you proposed lie before their parties, unsigned by any other"
+
+    async def unanswered() -> int:
+        return await unit.unanswered_proposals(proposer, withdrawn_since=since)
+
+    await unit.require_room(client, unanswered, MOST_UNANSWERED, ConflictError(message, code="too-many-waiting"))
 
 
 async def list_agreements(services: Services, call: Call) -> Recorded[tuple[AgreementView, ...]]:

@@ -121,9 +121,12 @@ async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matte
 async def _require_answers(unit: UnitOfWork, call: Call, client: Client, agreement_id: str) -> None:
     """Raise ConflictError where too much that the client opened waits for others already."""
     since = call.now - timedelta(days=1)
-    if await unit.consultations().unanswered(agreement_id, client, settled_since=since) >= MOST_UNANSWERED:
-        message = f"{MOST_UNANSWERED} consultations and disputes that you opened here wait for another party's answer"
-        raise ConflictError(message, code="too-many-waiting")
+    message = f"{MOST_UNANSWERED} consultations and disputes that you opened here wait for another party's answer"
+
+    async def unanswered() -> int:
+        return await unit.consultations().unanswered(agreement_id, client, settled_since=since)
+
+    await unit.require_room(client, unanswered, MOST_UNANSWERED, ConflictError(message, code="too-many-waiting"))
 
 
 def _members(call: Call, client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:

@@ -32,9 +32,9 @@ async def ask(  # noqa: PLR0913  who asks whom for what
 
     Raises ForbiddenError where the client may not ask for such an act, ConflictError where too many of its acts wait.
     """
-    if await unit.count_open_acts(client) >= MOST_WAITING:
-        message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
-        raise ConflictError(message, code="too-many-waiting")
+    message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
+    full = ConflictError(message, code="too-many-waiting")
+    await unit.require_room(client, lambda: unit.count_open_acts(client), MOST_WAITING, full)
     act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
     act = ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now)
     await unit.learn_key(call.thumbprint, call.public_key)

@@ -58,8 +58,8 @@ async def add_subscription(services: Services, call: Call, url: str) -> Recorded
         new = await _made(services, call, client, url)
         async with services.store.unit_of_work() as unit:
             book = unit.subscriptions()
-            if len(await book.of_client(client.id)) >= MOST_SUBSCRIPTIONS:
-                raise ConflictError(f"this client has {MOST_SUBSCRIPTIONS} subscriptions: remove one first")
+            full = ConflictError(f"this client has {MOST_SUBSCRIPTIONS} subscriptions: remove one first")
+            await unit.require_room(client, lambda: book.count(client.id), MOST_SUBSCRIPTIONS, full)
             await book.add(new.row)
             receipt = await _record(unit, call, client, event, new.row.id)
     return Recorded(new, receipt)
