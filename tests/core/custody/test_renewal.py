@@ -105,8 +105,15 @@ def of_another_instance(path):
     add_root_version(path, NOW, secrets.token_bytes)
 
 
-@pytest.mark.parametrize("fault", [opened, damaged, of_another_instance])
-async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, caplog):
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (opened, "key file `{0}` can be read or written by others (mode 0644): run `chmod 600 {0}`"),
+        (damaged, "key file `{0}` is damaged: put it back from the escrow"),
+        (of_another_instance, "it lacks, or has changed, a version that is in use"),
+    ],
+)
+async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, why, caplog):
     custodian = FileCustodian.load(path)
     own = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
     wrapped = await of_newer(path)
@@ -116,7 +123,7 @@ async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, capl
         with pytest.raises(KeyMissingError, match="version 2"):
             await custodian.unwrap(wrapped, CONTEXT)
 
-    assert caplog.text.count("not taken up") == 1
+    assert caplog.messages == [f"the key file is not taken up: {why.format(path)}"]
     assert {record.name for record in caplog.records} == {"exchange.custody"}
     assert (await current(custodian), await custodian.unwrap(own, CONTEXT)) == (1, DATA_KEY)
     # Mended, it is.

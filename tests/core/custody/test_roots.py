@@ -59,7 +59,7 @@ def test_new_file_is_the_owners_alone_and_loads(path):
 def test_new_file_has_the_published_format(path):
     create_root_file(path, NOW, lambda size: KEYS[0][:size])
 
-    assert json.loads(path.read_text()) == json.loads(rendered(row(1, KEYS[0])))
+    assert path.read_text() == json.dumps(json.loads(rendered(row(1, KEYS[0]))), indent=1) + "\n"
 
 
 def test_mode_does_not_depend_on_the_umask(path):

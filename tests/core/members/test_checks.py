@@ -29,10 +29,20 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = ClearanceWords(levels=("RESTRICTED", "SECRET"), compartments=frozenset({"ATOMAL", "BOHEMIA"}))
 
 
+# What is said of the whole, where a check looks at several things.
+WHOLE = {
+    check_roles: "the roles are not valid",
+    check_purposes: "the purposes are not valid",
+    grant_clearance: "the clearance is not valid",
+}
+
+
 def faults_of(check, *arguments, **named) -> list[Fault]:
     with pytest.raises(InvalidError) as refused:
         check(*arguments, **named)
-    return list(refused.value.faults)
+    found = list(refused.value.faults)
+    assert refused.value.message == WHOLE.get(check, found[0].message)
+    return found
 
 
 def codes_of(check, *arguments, **named) -> list[tuple[str, str]]:
@@ -55,7 +65,10 @@ def test_unassigned_and_unregistered_codes_are_refused(code):
     faults = faults_of(check_member_code, code)
 
     assert [(fault.pointer, fault.code) for fault in faults] == [("/code", "unknown-code")]
-    assert f"`{code}` is neither an assigned ISO 3166-1 alpha-3 code nor a registered organisation" in faults[0].message
+    assert faults[0].message == (
+        f"`{code}` is neither an assigned ISO 3166-1 alpha-3 code nor a registered organisation: use a state's code or "
+        f"one of EXCHANGE, EU, EUROJUST, EUROPOL, ENISA, FRONTEX, IAEA, INTERPOL, NATO, OPCW, OSCE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +109,9 @@ def test_nationality_is_a_state_or_stands_for_an_organisations_staff():
 
 @pytest.mark.parametrize("text", ["", "nor", "NO", "XXX", "NOR ", "Norway"])
 def test_other_nationalities_are_refused(text):
-    assert codes_of(check_nationality, text) == [("/nationality", "unknown-code")]
+    message = f"`{text}` is no assigned ISO 3166-1 alpha-3 code, such as NOR"
+
+    assert faults_of(check_nationality, text) == [Fault("/nationality", "unknown-code", message)]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +267,14 @@ def test_every_role_is_on_one_side_or_signs():
     ],
 )
 def test_faulty_roles_are_refused_with_every_fault(roles, expected):
-    assert codes_of(check_roles, roles) == expected
+    known = "contributor, reader, releaser, signatory, auditor, operator"
+    faults = faults_of(check_roles, roles)
+
+    assert [(fault.pointer, fault.code) for fault in faults] == expected
+    for fault in faults:
+        if fault.code == "unknown-role":
+            given = roles[int(fault.pointer.removeprefix("/roles/"))]
+            assert fault.message == f"`{given}` is no role: use one of {known}"
 
 
 def test_empty_roles_are_told_which_there_are():
@@ -287,7 +309,16 @@ def test_purposes_keep_their_order_and_default_to_the_first_known():
     ],
 )
 def test_faulty_purposes_are_refused_with_every_fault(purposes, expected):
-    assert codes_of(check_purposes, purposes, ["defence", "judicial"]) == expected
+    said = {
+        "unknown-purpose": "`{}` is no purpose: use one of defence, judicial",
+        "repeated": "`{}` stands twice: keep one",
+    }
+    faults = faults_of(check_purposes, purposes, ["defence", "judicial"])
+
+    assert [(fault.pointer, fault.code) for fault in faults] == expected
+    for fault in faults:
+        given = purposes[int(fault.pointer.removeprefix("/purposes/"))]
+        assert fault.message == said[fault.code].format(given)
 
 
 def test_clearance_holds_compartments_once_and_sorted():
@@ -324,7 +355,12 @@ def test_clearance_that_is_over_may_be_recorded():
     ],
 )
 def test_clearance_in_unknown_words_is_refused_with_every_fault(level, compartments, expected):
-    assert codes_of(grant_clearance, level, compartments, since=SINCE, until=None, words=WORDS) == expected
+    faults = faults_of(grant_clearance, level, compartments, since=SINCE, until=None, words=WORDS)
+
+    assert [(fault.pointer, fault.code) for fault in faults] == expected
+    unknown = [name for name in compartments if name not in WORDS.compartments]
+    told = [fault.message for fault in faults if fault.code == "unknown-compartment"]
+    assert told == [f"`{name}` is no compartment known here" for name in unknown]
 
 
 def test_unknown_level_is_told_which_there_are():

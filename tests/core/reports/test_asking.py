@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.kernel import InvalidError, MalformedError
+from exchange.kernel import Fault, InvalidError, MalformedError
 from exchange.markings import Label
 from exchange.members import MemberCode
 from exchange.reports import (
@@ -39,10 +39,21 @@ def compose(asker=GBR, rules=RULES, **changes):
     return compose_request(replace(REQUEST, **changes), request_id=ID, asker=asker, now=NOW, rules=rules)
 
 
+# What is said of the faults that only a request can have, by code.
+SAID = {
+    "in-the-past": "lies in the past: name a later moment",
+    "not-a-party": "is no other contributor of the scope",
+    "not-releasable": "does not name NOR: who is asked must be able to read it",
+}
+
+
 def faults(**changes):
     with pytest.raises(InvalidError) as refused:
         compose(**changes)
-    return [(fault.pointer, fault.code) for fault in refused.value.faults]
+    found = refused.value.faults
+    assert refused.value.message == f"the request has {len(found)} {'fault' if len(found) == 1 else 'faults'}"
+    assert all(fault.message.startswith(SAID.get(fault.code, fault.message)) for fault in found)
+    return [(fault.pointer, fault.code) for fault in found]
 
 
 def test_request_asks_every_other_contributor_where_nobody_is_named():
@@ -92,7 +103,10 @@ def test_request_with_a_fault_is_refused_with_every_fault(changes, expected):
 def test_request_in_a_scope_without_other_contributors_asks_nobody():
     alone = replace(RULES, scope=replace(SCOPE, contributors=(GBR,)))
 
-    assert faults(rules=alone) == [("/asked", "empty")]
+    with pytest.raises(InvalidError, match=r"^the request has 1 fault\n") as refused:
+        compose(rules=alone)
+    told = "nobody else contributes to the scope: there is nobody to ask"
+    assert refused.value.faults == (Fault("/asked", "empty", told),)
 
 
 def test_request_reads_back_as_it_was_written():
@@ -102,25 +116,29 @@ def test_request_reads_back_as_it_was_written():
     assert request_from_json(written) == request
 
 
+LACKS = "a stored request has no text, no deadline or nobody whom it asks"
+OTHER_FIELDS = "a stored request does not have exactly the fields asked, deadline, header, text"
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "said"),
     [
-        {"text": 1},
-        {"asked": "NOR"},
-        {"asked": [1]},
-        {"asked": ["NOR", 1]},
-        {"deadline": None},
-        {"deadline": "tomorrow"},
-        {"header": {}},
-        {"more": 1},
+        ({"text": 1}, LACKS),
+        ({"asked": "NOR"}, LACKS),
+        ({"asked": [1]}, "a stored request asks somebody who is no member"),
+        ({"asked": ["NOR", 1]}, "a stored request asks somebody who is no member"),
+        ({"deadline": None}, LACKS),
+        ({"deadline": "tomorrow"}, "`tomorrow` is not a time"),
+        ({"header": {}}, "a stored object does not have exactly the fields"),
+        ({"more": 1}, OTHER_FIELDS),
     ],
 )
-def test_stored_request_of_another_shape_is_refused(change):
+def test_stored_request_of_another_shape_is_refused(change, said):
     written = request_as_json(compose(), marking=lambda _: "")
 
-    with pytest.raises(MalformedError):
+    with pytest.raises(MalformedError, match=f"^{said}"):
         request_from_json(written | change)
-    with pytest.raises(MalformedError):
+    with pytest.raises(MalformedError, match=f"^{OTHER_FIELDS}$"):
         request_from_json([written])
 
 

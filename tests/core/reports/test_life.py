@@ -35,10 +35,28 @@ def of(label, *part_labels):
     return replace(made, label=label, parts=parts)
 
 
+RELEASERS = "only the originator's releaser lowers it, by a downgrade"
+# What is said of a fault, by its place and its code.
+SAID = {
+    ("/label", "below-current"): f"is lower than it was: {RELEASERS}",
+    ("/parts/0/label", "below-current"): f"is lower than it was: {RELEASERS}",
+    ("/parts/1/label", "below-current"): f"is lower than it was: {RELEASERS}",
+    ("/declassify_on", "below-current"): f"would become lower on an earlier day: {RELEASERS}",
+    ("/label", "not-lower"): "is not lower than the report's label: raise it by an amendment",
+    ("/label", "unchanged"): "is what the report is marked with already",
+    ("/part_labels", "wrong-count"): "the report has 2 parts: give a label, or null, for each",
+    ("/part_labels/0", "above-report"): "part 1 would exceed the report's new label",
+    ("/part_labels/1", "not-lower"): "part 2 would not become lower: name its label",
+}
+
+
 def faults(act, *given, **named):
     with pytest.raises(InvalidError) as refused:
         act(*given, **named)
-    return [(fault.pointer, fault.code) for fault in refused.value.faults]
+    found, whole = refused.value.faults, ("an amendment cannot lower a marking", "the report cannot be downgraded so")
+    assert refused.value.message == whole[act is downgraded]
+    assert [fault.message for fault in found] == [SAID[fault.pointer, fault.code] for fault in found]
+    return [(fault.pointer, fault.code) for fault in found]
 
 
 # ── what may be done ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -76,6 +94,13 @@ def test_act_is_refused_with_the_status_as_its_code(status, act):
     assert refused.value.code == status
 
 
+NOT_FREE = {
+    "superseded": "the report is superseded: supersede the one that took its place",
+    "expired": "the report has ended: its keys are destroyed already",
+    "recalled": "the report is recalled: it cannot be superseded",
+}
+
+
 @pytest.mark.parametrize(
     ("stored", "taken_by", "code"),
     [
@@ -98,6 +123,7 @@ def test_place_is_free_where_the_report_is_there_and_nothing_has_taken_it(stored
 
     assert refused.value.code == code
     assert getattr(refused.value, "by", taken_by) == taken_by
+    assert refused.value.message == NOT_FREE[code]
 
 
 # ── amendments ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.agreements import AgreementId
+from exchange.kernel import Fault, InvalidError
 from exchange.markings import Label
 from exchange.members import MemberCode
 from exchange.reports import (
@@ -53,6 +54,15 @@ def arrived(declared: PartHeader, content: bytes, size: int = 3) -> ArrivingCont
     return content_
 
 
+# What is said of a fault, or how that begins or ends, by its code.
+SAID = {
+    "wrong-size": " bytes came of 7 declared: send the whole part again",
+    "wrong-digest": "has another SHA-256 than was declared: send the part again as it was declared",
+    "wrong-content": "the content ",
+    "below-content": "the bundle is marked `TLP:RED`: the label must say so too",
+}
+
+
 @pytest.mark.parametrize(
     ("media_type", "content", "sent", "code"),
     [
@@ -75,7 +85,9 @@ def test_content_is_what_was_declared_or_says_why_not(media_type, content, sent,
             continue
         content_ = arrived(part(content, media_type, sha256), sent)
         # The part is the whole of the body: its faults point at nothing in it.
-        assert [(fault.pointer, fault.code) for fault in content_.faults()] == ([] if code is None else [("", code)])
+        faults = content_.faults()
+        assert [(fault.pointer, fault.code) for fault in faults] == ([] if code is None else [("", code)])
+        assert all(SAID[fault.code] in fault.message for fault in faults)
         assert content_.sha256 == hashlib.sha256(sent).hexdigest()
 
 
@@ -190,6 +202,7 @@ def test_whole_contents_are_there_or_named():
     posted = as_posted(HEADER, RECEIVED, poster=MemberCode("GBR"))
     whole = replace(posted, parts=tuple(replace(each, content=b"x") for each in posted.parts))
     assert whole_contents(whole) == [b"x", b"x"]
-    with pytest.raises(Exception, match="not whole") as refused:
+    with pytest.raises(InvalidError, match=r"^the report is not whole\n") as refused:
         whole_contents(replace(posted, parts=(whole.parts[0], posted.parts[1])))
-    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/parts/1/content", "missing-content")]
+    fault = Fault("/parts/1/content", "missing-content", "has no content: send it along")
+    assert refused.value.faults == (fault,)
