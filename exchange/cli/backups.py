@@ -8,7 +8,7 @@ database, and what parties did since; (5) nothing is served before an operator h
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -54,7 +54,8 @@ app.add_typer(restored, name="restored")
 
 _BESIDE = ("log/last-signed.json", "log/verifier-keys", "log/witnesses", "log/witnessed", "tls/edges.pem")
 _TRUSTED = "tls/"
-_BESIDE_FOLDERS = ("tls/authorities", "tls/crl", "log/archive")
+_BESIDE_FOLDERS = ("tls/authorities", "tls/crl")
+_ARCHIVE = "log/archive"
 _ERASED_NAMED = 1_000
 """In one entry of a restore: each takes some 50 bytes of 65,535."""
 
@@ -73,12 +74,17 @@ async def backup(
     recipient, key = recipient_of(to), load_log_key(host.settings.log_key_file)
     await _record(host, EventName.INSTANCE_BACKED_UP)
     url = host.settings.database_url_with_password()
-    files = _files_beside(host.layout)
+    files, archived = _files_beside(host.layout), dict[str, bytes]()
+
+    def left() -> dict[str, bytes]:
+        archived.update(_files_in(host.layout, [_ARCHIVE]))
+        return archived
+
     place = blob_place(host.settings)
     blobs = None if place is None else place.blobs
     count = 0
     with SealedWriter(file, recipient) as writer, ProgressBar("lines") as bar:
-        lines = backup_lines(url, node=host.settings.node, clock=system_clock, files=files, blobs=blobs)
+        lines = backup_lines(url, node=host.settings.node, clock=system_clock, files=files, archived=left, blobs=blobs)
         async for line in signed_lines(lines, key):
             writer.write(line)
             count += 1
@@ -86,7 +92,7 @@ async def backup(
     # Another entry, now that the file stands: how old the newest backup is goes by this one.
     await _record(host, EventName.INSTANCE_BACKED_UP, written_backup(writer.size_bytes))
     if as_json:
-        output.show_json({"id": str(file), "bytes": writer.size_bytes, "files": len(files)})
+        output.show_json({"id": str(file), "bytes": writer.size_bytes, "files": len(files) + len(archived)})
         return
     output.show_line(f"{file}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
 
@@ -216,9 +222,18 @@ async def _arriving(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 def _files_beside(layout: InstanceLayout) -> dict[str, bytes]:
     paths = [layout.folder / name for name in _BESIDE]
-    for name in _BESIDE_FOLDERS:
-        paths += sorted(path for path in (layout.folder / name).rglob("*") if path.is_file())
-    return {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths if path.is_file()}
+    found = {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths if path.is_file()}
+    return found | _files_in(layout, _BESIDE_FOLDERS)
+
+
+def _files_in(layout: InstanceLayout, names: Sequence[str]) -> dict[str, bytes]:
+    found = {}
+    for path in sorted(path for name in names for path in (layout.folder / name).rglob("*")):
+        # Others write there: what is not whole yet is under a name that is gone a moment later.
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path.relative_to(layout.folder))] = path.read_bytes()
+    return found
 
 
 def _what_returns(layout: InstanceLayout, contents: Contents) -> list[Claim]:

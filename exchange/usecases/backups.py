@@ -7,7 +7,7 @@ INVARIANT: no key of custody, of the log, of a node or of a server is in it.
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -89,20 +89,27 @@ class Contents:
     """Large parts that the blob store did not have when the backup was made."""
 
 
-async def backup_lines(
-    url: str, *, node: str, clock: Clock, files: Mapping[str, bytes], blobs: BlobStore | None = None
+async def backup_lines(  # noqa: PLR0913  what there is, and where
+    url: str,
+    *,
+    node: str,
+    clock: Clock,
+    files: Mapping[str, bytes],
+    archived: Callable[[], Mapping[str, bytes]] = dict,
+    blobs: BlobStore | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield the lines of a backup of the database at `url`; `files` are path -> content, none of them secret.
 
-    `blobs` has the large parts. One that it lost is counted as missing: what else there is must still be put aside.
+    `archived` reads what left the database for files; `blobs` has the large parts. One that it lost is counted as
+    missing: what else there is must still be put aside.
     """
-    kept = {path: base64.b64encode(content).decode() for path, content in files.items()}
-    yield _line(
-        {"exchange_backup": _FORMAT, "made_at": rfc3339(clock()), "node": node, "schema": head(), "files": kept}
-    )
-    counted: dict[str, int] = {}
-    locations: list[str] = []
-    async for name, columns, rows in dumped(url):
+    made_at, counted, locations = rfc3339(clock()), dict[str, int](), list[str]()
+    dump = dumped(url)
+    # INVARIANT: as of the first row, and only then what left before: what leaves meanwhile is in one place or in both.
+    first = await anext(dump)
+    kept = {path: base64.b64encode(content).decode() for path, content in {**files, **archived()}.items()}
+    yield _line({"exchange_backup": _FORMAT, "made_at": made_at, "node": node, "schema": head(), "files": kept})
+    async for name, columns, rows in _behind(first, dump):
         counted[name] = counted.get(name, 0) + len(rows)
         if name in _PART_TABLES:
             place = columns.index("location")
@@ -231,6 +238,12 @@ class _Ended:
             self.moves.append(move)
         if kind in _TO_SEE_TO:
             self.claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
+
+
+async def _behind(first: Rows, others: AsyncIterator[Rows]) -> AsyncIterator[Rows]:
+    yield first
+    async for rows in others:
+        yield rows
 
 
 async def _blob_lines(blobs: BlobStore, location: str) -> AsyncIterator[bytes]:

@@ -7,9 +7,14 @@ import pytest
 
 from exchange import services
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.cli import backups
+from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.kernel import system_clock
 from exchange.settings import load_settings
+from exchange.usecases.backups import read_contents
 from exchange.usecases.sequence_log import Sequencer, Step
+from exchange.usecases.signed_backup import Signed, read_signed
+from tests.support.store import run_apart
 
 
 @pytest.fixture
@@ -117,3 +122,21 @@ def test_sequencer_archives_what_the_settings_say(filled, monkeypatch):
 
     asyncio.run(run())
     assert [path.name for path in bundles(filled)] == ["000"]
+
+
+def test_backup_holds_what_the_archiver_moves_while_it_is_made(filled, exchange, operate, monkeypatch, tmp_path):
+    assert exchange("keys", "recipient", "--out", tmp_path / "identity").code == 0
+    identity, placed = Identity.from_text((tmp_path / "identity").read_text()), backups.blob_place
+
+    def meanwhile(settings):
+        run_apart(lambda: operate("audit", "archive", "--older-than", 30))
+        return placed(settings)
+
+    monkeypatch.setattr(backups, "blob_place", meanwhile)
+    assert operate("backup", tmp_path / "backup", "--to", identity.recipient.text).code == 0
+
+    assert len(bundles(filled)) == 1
+    lines = b"".join(open_sealed(identity, (tmp_path / "backup").read_bytes())).splitlines()
+    contents = read_contents(read_signed(lines, Signed()))
+    archived = [name for name in contents.files if name.startswith("log/archive/")]
+    assert len(archived) == contents.rows["log_archive"]
