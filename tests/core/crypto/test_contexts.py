@@ -100,7 +100,7 @@ def test_header_context_says_class_version_and_report():
 
 def test_header_of_a_version_that_is_no_number_opens_nowhere():
     # SQLite keeps a text where a number belongs.
-    with pytest.raises(OpeningError, match="version of a report is no number"):
+    with pytest.raises(OpeningError, match=r"^the version of a report is no number$"):
         header_context(REPORT, "7", DIGEST)
 
 

@@ -30,7 +30,7 @@ def test_nothing_opens_elsewhere(key, number, place, change):
     ciphertext = bytearray(PersonalKey("kid", KEY).encrypt(7, b"who and from where", b"here"))
     ciphertext[3] ^= change
 
-    with pytest.raises(OpeningError):
+    with pytest.raises(OpeningError, match=r"^personal data, key and entry do not belong together$"):
         PersonalKey("kid", key).decrypt(number, bytes(ciphertext), place)
 
 

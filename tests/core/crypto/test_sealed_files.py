@@ -30,13 +30,15 @@ def test_what_was_sealed_comes_back(pieces: list[bytes]) -> None:
     assert opened(sealed(*pieces)) == b"".join(pieces)
 
 
+ANOTHERS = r"^the file was sealed to another recipient, or was changed$"
+
+
 def test_nobody_else_opens_it() -> None:
-    with pytest.raises(OpeningError, match="another recipient"):
+    with pytest.raises(OpeningError, match=ANOTHERS):
         opened(sealed(b"secret"), OTHER)
 
 
 NO_FILE = r"^this is no file sealed by the exchange, or only the beginning of one$"
-ANOTHERS = r"^the file was sealed to another recipient, or was changed$"
 CHANGED = r"^the file was changed, or cut: take another copy of it$"
 
 

@@ -1,5 +1,6 @@
 """`policies/alerts.yaml` read strictly: every fault, with its line and how to mend it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,9 +35,27 @@ def with_rule(fields):
     return f"{HOURS}rules:\n  - {{{fields}}}\n"
 
 
+# What is said of the faults that only these rules can have, by code.
+SAID = {
+    "bad-code": r"`Norge` is no code of a member",
+    "bad-hours": r"`from` and `until` are one: for no hours leave `days` empty",
+    "endless": r"`alert\.(raised|undelivered)` would raise itself: leave it out",
+    "bad-name": r"`[^`]+` is no name: use lower case, digits and hyphens",
+    "bad-number": r"write a whole number from 1 to (1000|65536|100|366)",
+    "bad-duration": r"`[^`]+`( is no duration of days, hours, minutes and seconds: write P1D or PT30M"
+    r"|: write more than nothing, at most P366D)",
+    "bad-time": r"`[^`]+` is no time of day: write 07:00",
+    "unknown-zone": r"`[^`]+` is no time zone that this host knows: write one such as Europe/Oslo",
+    "unknown-level": r"`[^`]+` is not one of UNCLASSIFIED, RESTRICTED, CONFIDENTIAL, SECRET, TOP SECRET",
+}
+
+
 def faults_of(text):
     with pytest.raises(InvalidError) as caught:
         load(text)
+    assert caught.value.message == "the rules for alerts are not valid"
+    for fault in caught.value.faults:
+        assert fault.code not in SAID or re.fullmatch(SAID[fault.code], fault.message)
     return [(fault.pointer, fault.code, fault.line) for fault in caught.value.faults]
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -294,9 +295,29 @@ def test_a_question_that_cannot_be_put_leaves_every_other_its_own_answer(others)
 # ── files ──
 
 
+# What is said of a fault, or how that begins, by its code; which policy of a file it is stands before it.
+SAID = {
+    "bad-schema": "the schema cannot be read: ",
+    "bad-name": "a guard file is named after a member (`NOR.cedar`) or in lower case (`exchange.cedar`)",
+    "too-large": "more than 65536 bytes: split the file",
+    "malformed": "not Cedar: ",
+    "against-schema": "[policy",
+    "template": "a guard has no slots (`?principal`): write out what it is about",
+    "empty": "no guard in this file: remove it, or mend it",
+    "permit": "a guard forbids: `permit` would be a way around the base rules",
+    "bad-id": 'give it `@id("...")`: lower-case letters, digits, `.` and `-`, 2 to 64 characters',
+    "bad-reason": 'give it `@reason("...")`: one line, at most 200 characters',
+    "unknown-annotation": "a guard carries `@id` and `@reason` and no other annotation",
+    "names-a-report": "a guard cannot name one report: say which attributes it is about",
+    "repeated-id": '`@id("',
+}
+
+
 def faults_of(files, schema=SCHEMA):
     with pytest.raises(InvalidError) as caught:
         load_guards(files, schema)
+    for fault in caught.value.faults:
+        assert re.sub(r"^policy\d+: ", "", fault.message).startswith(SAID[fault.code])
     return [(fault.pointer, fault.code) for fault in caught.value.faults]
 
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,9 +18,20 @@ def without(*paths):
     return {path: text for path, text in law_files().items() if path not in paths}
 
 
+SAID = {
+    "missing-file": r"`(exchange\.cedarschema|vocabulary\.yaml|alerts\.yaml|classification/\*\.yaml)` is missing: "
+    r"put it into the policies folder",
+    "unknown-file": r"no place for this file: "
+    r"classification/\*\.yaml, guards/\*\.cedar, guards/\*\.examples\.yaml, agreements/\*\.yaml",
+}
+
+
 def faults_of(load, files):
     with pytest.raises(InvalidError) as caught:
         load(files)
+    for fault in caught.value.faults:
+        assert fault.message
+        assert fault.code not in SAID or re.fullmatch(SAID[fault.code], fault.message)
     return [(fault.pointer, fault.code) for fault in caught.value.faults]
 
 
@@ -293,7 +305,7 @@ def test_a_faulty_examples_file_is_refused_with_its_place(text, code):
     ],
 )
 def test_a_fault_in_an_example_says_where_it_is(example, pointer):
-    with pytest.raises(InvalidError) as caught:
+    with pytest.raises(InvalidError, match=r"^the examples cannot be read\n") as caught:
         check_law(checked(f"examples:\n  - {example}"))
 
     (fault,) = caught.value.faults
