@@ -43,7 +43,10 @@ def compose(asker=GBR, rules=RULES, **changes):
 SAID = {
     "in-the-past": "lies in the past: name a later moment",
     "not-a-party": "is no other contributor of the scope",
-    "not-releasable": "does not name NOR: who is asked must be able to read it",
+    "not-releasable": (
+        "does not name NOR: who is asked must be able to read it",
+        "does not name GBR, NOR: who is asked must be able to read it",
+    ),
 }
 
 
@@ -89,7 +92,7 @@ def test_request_asks_those_alone_who_are_named():
         ({"deadline": NOW}, [("/deadline", "in-the-past")]),
         ({"asked": ("DNK",)}, [("/asked/0", "not-a-party")]),
         ({"asked": ("NOR", "GBR")}, [("/asked/1", "not-a-party")]),
-        ({"label": Label("NATO", "SECRET")}, [("/label/releasable_to", "not-releasable")]),
+        ({"label": Label("NATO", "SECRET"), "asker": DNK}, [("/label/releasable_to", "not-releasable")]),
         (
             {"label": Label("NATO", "SECRET"), "deadline": NOW, "regions": ()},
             [("/regions", "empty"), ("/label/releasable_to", "not-releasable"), ("/deadline", "in-the-past")],

@@ -168,7 +168,7 @@ REMOVE = object()
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("id",), REMOVE, "does not have exactly the fields"),
+        (("id",), REMOVE, f"does not have exactly the fields {', '.join(sorted(written().keys() - {'marking'}))}"),
         (("references",), REMOVE, "does not have exactly the fields"),
         (("extra",), 1, "does not have exactly the fields"),
         (("id",), 7, "`id` of a stored header is not text"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from exchange import __version__
 from exchange.audit import Actor
 from exchange.audit.export import cef
+from exchange.audit.export.fields import cells_of
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import (
     BARE,
@@ -168,6 +169,7 @@ def test_made_up_word_that_no_line_has_room_for_is_cut(name):
     assert len(short.encode()) <= 8192 - 600
     assert (told["cn3"], told["cn1"]) == (str(exported.place.log), str(exported.place.position))
     assert told["externalId" if name == "id" else "act"] == "\u202e" * 64
+    assert set(told["exchangeOmitted"].split(" ")) == cells_of(exported).keys() - cef._NEVER_OMITTED
 
 
 def test_empty_list_says_nothing():
@@ -196,5 +198,5 @@ def test_last_line_says_how_far_the_export_is_complete():
 
 @pytest.mark.parametrize("line", [b"", b"CEF:0|a|b\n", b"x|a|b|c|d|e|f|g\n"])
 def test_what_is_no_line_is_refused(line):
-    with pytest.raises(MalformedError, match="no CEF"):
+    with pytest.raises(MalformedError, match=r"^a line of the export is no CEF$"):
         cef.place_in(line)

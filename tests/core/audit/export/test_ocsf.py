@@ -145,16 +145,23 @@ def test_full_entry_is_api_activity():
     assert event["api"]["operation"] == "report.read"
     assert event["raw_data_hash"]["value"] == exported.leaf.hex()
     assert event["metadata"]["sequence"] == 7
-    (resource,) = event["resources"]
-    assert (resource["uid"], resource["version"], resource["owner"]["uid"]) == ("report-1", "2", "GBR")
-    (classification,) = resource["data_classifications"]
-    assert classification == event["metadata"]["data_classifications"][0]
-    assert classification["confidentiality_id"] == 3
-    assert classification["policy"] == {"name": "NATO"}
-    assert classification["status_details"] == [
-        "compartments: ATOMAL",
-        "handling: ORCON",
-        "releasable_to: GBR, NOR",
+    classification = {
+        "confidentiality_id": 3,
+        "confidentiality": "Secret",
+        "category_id": 2,
+        "category": "Governmental",
+        "policy": {"name": "NATO"},
+        "status_details": ["compartments: ATOMAL", "handling: ORCON", "releasable_to: GBR, NOR"],
+    }
+    assert event["metadata"]["data_classifications"] == [classification]
+    assert event["resources"] == [
+        {
+            "uid": "report-1",
+            "type": "report",
+            "version": "2",
+            "owner": {"uid": "GBR", "type_id": 99, "type": "Member"},
+            "data_classifications": [classification],
+        }
     ]
     assert event["unmapped"] == {
         "log": 1,
@@ -204,7 +211,9 @@ def test_level_is_a_confidentiality(level, number):
 
 
 def test_label_that_says_nothing_is_still_valid():
-    valid(ocsf.entry_line(at_place(FULL, label={"compartments": []})))
+    (told,) = valid(ocsf.entry_line(at_place(FULL, label={"compartments": []})))["metadata"]["data_classifications"]
+
+    assert (told["confidentiality"], told["policy"]) == ("none", {"name": "none"})
 
 
 @pytest.mark.parametrize(
@@ -229,6 +238,7 @@ def test_actor_kind_is_a_type_of_user(kind, number):
     event = valid(ocsf.entry_line(at_place(BARE, actor=Actor(kind))))
 
     assert (event["user"]["type_id"], event["user"]["uid"]) == (number, kind)
+    assert (event["auth_protocol_id"], event["auth_protocol"], event["is_remote"]) == (99, "Mutual TLS", True)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +393,7 @@ def test_line_without_both_parts_of_a_place_has_none(place):
 
 @pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"metadata":3}'])
 def test_what_is_no_line_is_refused(line):
-    with pytest.raises(MalformedError, match="no OCSF event"):
+    with pytest.raises(MalformedError, match=r"^a line of the export is no OCSF event$"):
         ocsf.place_in(line)
 
 
