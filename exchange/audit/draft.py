@@ -13,6 +13,7 @@ class Actor:
     `kind` is `client`, `host` or `service`; for a certificate nobody is enrolled with, `kind` is `unknown`
     and only `thumbprint` is known. Level and compartments are the clearance as of the entry's time.
     `name`, `thumbprint` and the certificate's subject are personal data: an entry never holds them in the clear.
+    `version` is that of the client as it was admitted: no entry says it, the store holds what is done against it.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Actor:
     compartments: tuple[str, ...] = ()
     name: str | None = None
     certificate_subject: str | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ counts those before it, and nobody waits for another client.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -17,7 +18,7 @@ from sqlmodel import col
 
 from exchange.audit import Actor, EntryDraft, Outcome
 from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
-from exchange.members import Client, Standing
+from exchange.members import Client, Member
 from exchange.release import Reason
 from exchange.store.tables import CertificateTable, ClientTable, MemberTable, PolicyStateTable
 
@@ -53,7 +54,8 @@ class Acting:
         self._actors: dict[str, Actor] = {}
         self._others: dict[str, Client] = {}
         self._counted: list[tuple[Client, Check]] = []
-        self._changed: set[str] = set()
+        self._clients: dict[str, Client] = {}
+        self._members: dict[str, Member] = {}
         self._parted: set[str] = set()
 
     def note(self, draft: EntryDraft) -> None:
@@ -70,27 +72,31 @@ class Acting:
         """Note that the unit adds to what `client` may have so many of: `check` counts it, with what was added."""
         self._counted.append((client, check))
 
-    def changed(self, name: str) -> None:
-        """Note that the unit itself changes this client or member: who ends its own right did so while it had it."""
-        self._changed.add(name)
+    def changed(self, before: Client | Member | None) -> None:
+        """Note what a client or member was, held, before the unit itself changes it.
 
-    def parted(self, client_id: str) -> None:
-        """Note that the unit itself ends the use of a certificate of this client, which may be the caller's."""
-        self._parted.add(client_id)
+        Who ends its own right does so while it has it; who has lost it gives itself none.
+        """
+        if isinstance(before, Client):
+            self._clients.setdefault(before.id, before)
+        elif before is not None:
+            self._members.setdefault(before.code, before)
+
+    def parted(self, thumbprint: str) -> None:
+        """Note that the unit itself ends the use of a certificate that was in use, which may be the caller's."""
+        self._parted.add(thumbprint)
 
     async def require(self, current: CurrentClient) -> None:
         """Hold whoever was noted; raise where its right has been taken away, or what it may do changed, meanwhile.
 
         What is counted is counted here, one unit of the client after another. Raises what the count raises,
         ForbiddenError for a client that is suspended or revoked, NotAuthenticatedError for a certificate that
-        is in use no more, ConflictError for another clearance and for another version of whom the act rests on.
+        is in use no more, ConflictError for another version of who acts, and of whom the act rests on.
         """
         await self._count()
         for client_id, actor in sorted(self._actors.items()):
-            # Its own next version was written over the one that it was read as: what came between is a conflict.
-            if client_id not in self._changed:
-                await self._hold(client_id, actor.member or "")
-                await self._require_actor(await current(client_id), actor)
+            await self._hold(client_id, actor.member or "")
+            await self._require_actor(self._as_it_was(await current(client_id)), actor)
         for client_id, client in sorted(self._others.items()):
             await self._hold(client_id, client.member)
             if await current(client_id) != client:
@@ -107,17 +113,20 @@ class Acting:
         for first in (_first_member(member), _first_client(client_id)):
             await self._session.scalar(first.with_for_update(read=True))
 
-    async def _require_actor(self, client: Client | None, actor: Actor) -> None:
-        if client is None or not self._is_active(client):
-            raise ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
-        if client.id not in self._parted and not await self._uses(client, actor.thumbprint):
-            raise NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
-        if (client.clearance.level, client.clearance.compartments) != (actor.level, actor.compartments):
-            raise ConflictError("your clearance was changed meanwhile: ask again")
+    def _as_it_was(self, client: Client | None) -> Client | None:
+        """Return a client without what the unit itself makes of it."""
+        if client is None:
+            return None
+        before, member = self._clients.get(client.id, client), self._members.get(client.member)
+        return before if member is None else replace(before, member_standing=member.standing)
 
-    def _is_active(self, client: Client) -> bool:
-        # What the unit itself ended was there before it.
-        return client.standing is Standing.ACTIVE if client.member in self._changed else client.is_active
+    async def _require_actor(self, client: Client | None, actor: Actor) -> None:
+        if client is None or not client.is_active:
+            raise ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
+        if actor.thumbprint not in self._parted and not await self._uses(client, actor.thumbprint):
+            raise NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
+        if client.version != actor.version:
+            raise ConflictError("what you may do was changed meanwhile: ask again")
 
     async def _uses(self, client: Client, thumbprint: str | None) -> bool:
         row = CertificateTable

@@ -118,8 +118,8 @@ class UnitOfWork:
 
     async def put_member(self, member: Member) -> None:
         """Add the next version of a member; ConflictError where another one came first."""
-        self._acting.changed(member.code)
         await hold_member(self._session, member.code)
+        self._acting.changed(await self.member(member.code))
         await self._supersede(MemberTable, col(MemberTable.code) == member.code, member.version)
         await self._add(member_row(member, self._now))
 
@@ -157,8 +157,8 @@ class UnitOfWork:
 
     async def put_client(self, client: Client) -> None:
         """Add the next version of a client; ConflictError where another one came first."""
-        self._acting.changed(client.id)
         await hold_client(self._session, client.id)
+        self._acting.changed(await self.client(client.id))
         await self._supersede(ClientTable, col(ClientTable.id) == client.id, client.version)
         await self._add(client_row(client, self._now))
 
@@ -194,8 +194,9 @@ class UnitOfWork:
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> CertificateMark | None:
         """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
-        self._acting.parted(client_id)
-        return await self._certificates().remove(client_id, thumbprint)
+        mark = await self._certificates().remove(client_id, thumbprint)
+        self._acting.parted(thumbprint)
+        return mark
 
     async def end_certificate(self, client_id: str, thumbprint: str) -> bool:
         """End the use of a certificate that is not the client's; return whether it was in use."""

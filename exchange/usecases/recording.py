@@ -48,6 +48,7 @@ def actor_of(call: Call, client: Client | None) -> Actor:
             compartments=client.clearance.compartments,
             name=client.name,
             certificate_subject=call.certificate_subject,
+            version=client.version,
         )
     if call.is_host:
         return Actor(kind="host")

@@ -23,7 +23,7 @@ from tests.support.lived import MakeLived
 from tests.support.meanwhile import at_once, done_behind
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.treaty import sign_by_call, signing_key
-from tests.support.world import AGREEMENT, World, thumbprint_of
+from tests.support.world import AGREEMENT, World, certificate_of, thumbprint_of
 from tests.usecases import test_proxies as proxies
 from tests.usecases.test_amending import concluded
 from tests.usecases.test_consultations import QUESTION
@@ -187,6 +187,62 @@ async def test_who_is_revoked_meanwhile_ends_nothing_of_its_own_either(
     assert isinstance(made.error, ForbiddenError)
     assert populated.sql("SELECT count(*) FROM member WHERE standing <> 'active'") == [(0,)]
     assert populated.sql("SELECT count(*) FROM client_certificate WHERE removed_at IS NOT NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("what", ["resumes itself", "resumes its member", "is raised by itself"])
+async def test_who_lost_its_right_meanwhile_gives_itself_none(
+    populated: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await populated.enrol("NOR operator", "NOR", "operator", level="RESTRICTED")
+    services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
+    match what:
+        case "resumes itself":
+            taking = usecases.change_standing(services, populated.call(None), client.id, Standing.SUSPENDED)
+            doing: Awaitable[Any] = usecases.change_standing(services, call, client.id, Standing.ACTIVE)
+        case "resumes its member":
+            taking = usecases.suspend_member(services, populated.call(None), "NOR")
+            doing = usecases.resume_member(services, call, "NOR")
+        case _:
+            taking = taken_away(populated, "certificate removed", "NOR operator")
+            doing = usecases.change_clearance(services, call, client.id, ClearanceChange("SECRET"))
+    module = import_module(f"exchange.usecases.{'members' if what == 'resumes its member' else 'clients'}")
+    done_behind(monkeypatch, module, "admit_operator", lambda: taking)
+    made = await populated.attempt(doing)
+
+    assert isinstance(made.error, NotAuthenticatedError if what == "is raised by itself" else ForbiddenError)
+    assert made.entries[-1]["decision"] == "refused"
+    assert (await populated.attempt(usecases.list_clients(services, call))).error is not None
+
+
+async def test_who_uses_a_certificate_that_was_removed_meanwhile_removes_no_other_one(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.enrol("NOR operator", "NOR", "operator")
+    services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
+    await usecases.add_certificate(services, populated.call(None), client.id, certificate_of("its next one"))
+    module = import_module("exchange.usecases.clients")
+    done_behind(
+        monkeypatch, module, "admit_operator", lambda: taken_away(populated, "certificate removed", "NOR operator")
+    )
+    removing = usecases.remove_certificate(services, call, client.id, thumbprint_of("its next one"))
+
+    assert isinstance((await populated.attempt(removing)).error, NotAuthenticatedError)
+
+
+async def test_clearance_that_was_ended_meanwhile_is_another_one(
+    draft_of_three: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = draft_of_three
+    ended = ClearanceChange("SECRET", (), until=world.clock.now)
+    done_behind(
+        monkeypatch,
+        consultations,
+        "authenticate",
+        lambda: usecases.change_clearance(world.services, world.call(None), world.clients[WHO].id, ended),
+    )
+    asking = usecases.open_consultation(world.services, world.call(WHO), world.agreement_id, QUESTION)
+
+    assert isinstance((await world.attempt(asking)).error, ConflictError)
 
 
 # ── what it rests on ────────────────────────────────────────────────────────────────────────────────────────────────
