@@ -5,11 +5,12 @@ when it pulls. Kept with the act that it tells of, in one transaction: none is l
 
 That a report is superseded is a fact that its header shows (ADR 0055). INVARIANT: the notice of it is shown only to who
 may read that header at this moment, for any of its purposes, and names what took the place only to who may read that.
+What may not be known is passed over, and what follows takes its place on the page.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from exchange.audit import EventName, Outcome
 from exchange.members import Client, Role
@@ -22,6 +23,9 @@ from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import TamperedError, draft, on_record
 
 _ORDER = "notice"
+
+_AT_LEAST: Final = 50
+"""Looked at together: what may not be known is passed over, however few are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +49,52 @@ async def list_notices(
 ) -> Recorded[ListedNotices]:
     """Return what the calling reader is told of reports, in the order in which it happened. `limit` is 1..500.
 
-    Fewer than `limit` may be shown though more follow: what may not be known is passed over.
     Raises ForbiddenError without the reader's role, MalformedError for a cursor that was not given to this client.
     """
     event = EventName.NOTICE_LISTED
     client = await authenticate(services, call, Role.READER, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         after = open_position(services, client, cursor, of=_ORDER)
-    async with services.store.unit_of_work() as unit:
-        rows = await unit.reports().notices(client.id, after=after, limit=limit)
-        superseded = {row.report for row in rows if row.kind is NoticeKind.SUPERSEDED}
-        takers = await unit.reports().takers(sorted(superseded)) if superseded else {}
-    items = await _shown(services, call, client, rows, takers)
+    items, last = await _page(services, call, client, after, limit)
     named = (report for item in items for report in (item.row.report, item.superseded_by) if report is not None)
     ids = tuple(dict.fromkeys(named))
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    last = after if not rows else rows[-1].number or after
     return Recorded(ListedNotices(items, seal_position(services, client, last, of=_ORDER)), receipt)
 
 
+async def _page(
+    services: Services, call: Call, client: Client, after: int, limit: int
+) -> tuple[tuple[ListedNotice, ...], int]:
+    """Return `limit` notices behind a number, or all that there are, and the number of the last one looked at."""
+    items: list[ListedNotice] = []
+    while True:
+        asked = max(limit, _AT_LEAST)
+        async with services.store.unit_of_work() as unit:
+            rows = await unit.reports().notices(client.id, after=after, limit=asked)
+            superseded = {row.report for row in rows if row.kind is NoticeKind.SUPERSEDED}
+            takers = await unit.reports().takers(sorted(superseded)) if superseded else {}
+        for row in rows:
+            # INVARIANT: a page tells by its length of nothing that its reader may not know of.
+            items += await _shown(services, call, client, row, takers)
+            after = row.number or after
+            if len(items) == limit:
+                return tuple(items), after
+        if len(rows) < asked:
+            return tuple(items), after
+
+
 async def _shown(
-    services: Services, call: Call, client: Client, rows: Sequence[NoticeRow], takers: dict[str, str]
+    services: Services, call: Call, client: Client, row: NoticeRow, takers: Mapping[str, str]
 ) -> tuple[ListedNotice, ...]:
-    items = []
-    for row in rows:
-        if row.kind is not NoticeKind.SUPERSEDED:
-            items.append(ListedNotice(row))
-        elif await _may_see(services, call, client, row.report, views=frozenset(View)):
-            taker = takers.get(row.report)
-            # As a link in a header: to who may see the whole of what it leads to.
-            is_seen = taker is not None and await _may_see(services, call, client, taker, views={View.FULL})
-            items.append(ListedNotice(row, taker if is_seen else None))
-    return tuple(items)
+    """Return a notice as `client` may know it; nothing where it may not."""
+    if row.kind is not NoticeKind.SUPERSEDED:
+        return (ListedNotice(row),)
+    if not await _may_see(services, call, client, row.report, views=frozenset(View)):
+        return ()
+    taker = takers.get(row.report)
+    # As a link in a header: to who may see the whole of what it leads to.
+    is_seen = taker is not None and await _may_see(services, call, client, taker, views={View.FULL})
+    return (ListedNotice(row, taker if is_seen else None),)
 
 
 async def _may_see(services: Services, call: Call, client: Client, report_id: str, *, views: Collection[View]) -> bool:

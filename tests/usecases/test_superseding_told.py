@@ -114,6 +114,20 @@ async def test_who_may_not_read_it_any_more_is_not_told_that_it_was_superseded(t
     assert [kind for kind, *_ in shown] == {"narrowed": ["upgraded"], "expired": [], "recalled": ["recalled"]}[lost]
 
 
+async def test_page_does_not_tell_by_its_length_of_what_may_not_be_known(told: World) -> None:
+    lost, kept = [await given(told, "DNK reader") for _ in range(2)]
+    await amend(told, lost, label=NARROWER)
+    await told.post(supersedes=lost, label=NARROWER)
+    await recall(told, kept)
+    cursor, pages = None, []
+    for _ in range(3):
+        page = (await usecases.list_notices(told.services, told.call("DNK reader"), cursor, limit=1)).value
+        cursor = page.next
+        pages.append([item.row.kind.value for item in page.items])
+
+    assert pages == [["upgraded"], ["recalled"], []]
+
+
 async def test_report_that_was_altered_takes_no_other_notice_away(told: World) -> None:
     first, altered = [await given(told, "NOR reader") for _ in range(2)]
     taken = [await told.post(supersedes=report, label=EVERYBODY) for report in (first, altered)]
