@@ -19,7 +19,7 @@ from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient
 from exchange.crypto import ObjectSigningKey, ObjectVerifyingKey
 from exchange.kernel import InvalidError, UnsafeSettingError
-from exchange.wire import AgreementAmendmentBody, AgreementEvidenceBody, SignatoryKeyOffer, read_evidence
+from exchange.wire import AgreementAmendmentBody, AgreementEvidenceBody, SignatoryKeyOffer, UnopenedBody, read_evidence
 
 _OTHERS = 0o077
 _TAKE_BACK = "`exchange agreement take-back` takes it back"
@@ -125,16 +125,25 @@ async def export(
     if isinstance(where, Host):
         from exchange.usecases import export_agreement
 
-        found = (await export_agreement(where.services, where.call(), id)).value
+        recorded = await export_agreement(where.services, where.call(), id)
+        found, lacking = recorded.value, [UnopenedBody(id=None)] * recorded.unopened
         body = AgreementEvidenceBody.of(found.agreement.id, found.texts, found.keys)
+        body = body.model_copy(update={"unopened": lacking})
     else:
         body = where.agreement_evidence(id)
-    write_new(out, body.model_dump_json(indent=1).encode() + b"\n", mode=0o600)
+    unwritten = set() if body.unopened else {"unopened"}
+    write_new(out, body.model_dump_json(indent=1, exclude=unwritten).encode() + b"\n", mode=0o600)
     told = {"id": body.agreement, "file": str(out), "texts": len(body.texts), "keys": len(body.keys)}
     if as_json:
         output.show_json(told)
-        return
-    output.show_record(told, title="exported")
+    else:
+        output.show_record(told, title="exported")
+    if body.unopened:
+        output.warn(
+            f"{len(body.unopened)} keys are not in it, for what is stored of them is damaged or was altered: tell the"
+            " exchange's operator, and export again once that is mended"
+        )
+        raise typer.Exit(1)
 
 
 @agreements.command("verify")

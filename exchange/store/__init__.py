@@ -6,8 +6,9 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.amendments import unread_amendment
 from exchange.store.blobs import BlobMissingError, BlobStore
-from exchange.store.breach_book import BreachKind, BreachRow
+from exchange.store.breach_book import BreachKind, BreachRow, UnreadBreach
 from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
 from exchange.store.crisis_book import CrisisOpeners
@@ -26,6 +27,7 @@ from exchange.store.life_rows import (
     NoticeRow,
     Superseding,
     TombstoneRow,
+    UnreadDestruction,
     superseded_notice,
 )
 from exchange.store.lineage import OutgrownError
@@ -136,6 +138,8 @@ __all__ = [
     "TombstoneRow",
     "UnitOfWork",
     "Unread",
+    "UnreadBreach",
+    "UnreadDestruction",
     "UnreadRow",
     "UnrecordedChangeError",
     "UploadEnd",
@@ -147,4 +151,5 @@ __all__ = [
     "revision",
     "schema_state",
     "superseded_notice",
+    "unread_amendment",
 ]

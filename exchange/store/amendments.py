@@ -11,9 +11,11 @@ from sqlmodel import col
 from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, terms_from_stored
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
+from exchange.store.shapes import digest_in, number_in
 from exchange.store.signatory_keys import signature_columns
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, AmendmentTable, SignatoryKeyTable, TakenBackTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 class Amendments:
@@ -24,10 +26,11 @@ class Amendments:
         self._now = now
         self._note_write = note_write
 
-    async def of(self, agreement_id: str) -> list[Amendment]:
-        """Return every amendment that was ever proposed to an agreement, the first one first."""
+    async def of(self, agreement_id: str, unread: Unread) -> list[Amendment]:
+        """Return every amendment that was ever proposed to an agreement, the first one first, but what is unread."""
         found = select(AmendmentTable).where(col(AmendmentTable.agreement_id) == agreement_id)
-        return [_amendment(row) for row in await self._session.scalars(found.order_by(col(AmendmentTable.number)))]
+        rows = await self._session.scalars(found.order_by(col(AmendmentTable.number)))
+        return unread.each(rows, _amendment, lambda row: unread_amendment(agreement_id, row.number))
 
     async def add(self, agreement_id: str, terms: Terms, *, previous: str, text: str, proposed_by: str) -> Amendment:
         """Add an amendment under the next number; the caller holds the agreement."""
@@ -96,15 +99,20 @@ class Amendments:
         return {row[0]: row[1] for row in rows}
 
 
+def unread_amendment(agreement_id: str, number: int) -> UnreadRow:
+    """Return that an amendment cannot be read."""
+    return UnreadRow(f"amendment {number} of agreement {agreement_id}")
+
+
 def _ended(text: str) -> Select[str]:
     return select(col(TakenBackTable.member)).where(col(TakenBackTable.text) == text)
 
 
 def _amendment(row: AmendmentTable) -> Amendment:
     return Amendment(
-        number=row.number,
-        previous=row.previous,
-        text=row.text,
+        number=number_in(row.number),
+        previous=digest_in(row.previous),
+        text=digest_in(row.text),
         terms=terms_from_stored(orjson.loads(row.terms)),
         proposed_by=row.proposed_by,
         proposed_at=from_micros(row.proposed_at),

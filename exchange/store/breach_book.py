@@ -12,8 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import LAST_MOMENT, from_micros, to_micros
+from exchange.markings import Label, label_from_json
 from exchange.store.duty_tables import BreachTable
 from exchange.store.faults import driver_errors
+from exchange.store.shapes import id_in, member_in
+from exchange.store.unread import UNREADABLE, UnreadRow
 
 _NAMES = ("id", "agreement_id", "kind", "party", "owed_to", "scope", "subject", "label", "due_at", "found_at")
 _ADD = text(
@@ -49,14 +52,24 @@ class BreachRow:
     number: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadBreach:
+    """A breach that cannot be read, between whom it claims to be, and its label where that can be read alone."""
+
+    id: str
+    members: frozenset[str]
+    label: Label | None
+
+    @property
+    def row(self) -> UnreadRow:
+        """Return it as it is recorded."""
+        return UnreadRow(f"breach {self.id}", self.members)
+
+
 def is_moment(column: Any) -> ColumnElement[bool]:
     """Return whether a time is one of the calendar's: a row that was altered must not keep the others from counting."""
     is_one: ColumnElement[bool] = col(column).between(0, to_micros(LAST_MOMENT))
     return is_one
-
-
-# The log has what was found: a row that was altered hides itself, and no other one.
-_ARE_MOMENTS = (is_moment(BreachTable.due_at), is_moment(BreachTable.found_at))
 
 
 class BreachBook:
@@ -91,15 +104,17 @@ class BreachBook:
         found = await self._session.scalar(select(func.max(col(row.due_at))).where(*which))
         return None if found is None else from_micros(found)
 
-    async def of_agreement(self, agreement: str, *, after: int, limit: int) -> list[BreachRow]:
-        """Return an agreement's breaches behind a number, the first found first."""
+    async def of_agreement(
+        self, agreement: str, *, after: int, limit: int
+    ) -> list[tuple[int, BreachRow | UnreadBreach]]:
+        """Return number and breach of those of an agreement behind a number, the first found first."""
         row = BreachTable
-        which = (col(row.agreement_id) == agreement, col(row.number) > after, *_ARE_MOMENTS)
+        which = (col(row.agreement_id) == agreement, col(row.number) > after)
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
-        return [_row(each) for each in found]
+        return [(each.number or after, _read(each)) for each in found]
 
     async def one(self, breach_id: str) -> BreachRow | None:
-        """Return a breach."""
+        """Return a breach; None, too, for one that cannot be read: the list of them says so."""
         return await _found(self._session, breach_id)
 
 
@@ -110,9 +125,24 @@ async def breach_row(engine: AsyncEngine, breach_id: str) -> BreachRow | None:
             return await _found(session, breach_id)
 
 
+def _read(row: BreachTable) -> BreachRow | UnreadBreach:
+    try:
+        return _row(row)
+    except UNREADABLE:
+        return UnreadBreach(str(row.id), frozenset({str(row.party), str(row.owed_to)}), _label_alone(row))
+
+
+def _label_alone(row: BreachTable) -> Label | None:
+    try:
+        return label_from_json(json.loads(row.label))
+    except UNREADABLE:
+        return None
+
+
 async def _found(session: AsyncSession, breach_id: str) -> BreachRow | None:
-    found = await session.scalar(select(BreachTable).where(col(BreachTable.id) == breach_id, *_ARE_MOMENTS))
-    return None if found is None else _row(found)
+    found = await session.scalar(select(BreachTable).where(col(BreachTable.id) == breach_id))
+    read = None if found is None else _read(found)
+    return read if isinstance(read, BreachRow) else None
 
 
 def _columns(row: BreachRow) -> dict[str, Any]:
@@ -131,15 +161,16 @@ def _columns(row: BreachRow) -> dict[str, Any]:
 
 
 def _row(row: BreachTable) -> BreachRow:
+    kind = BreachKind(row.kind)
     return BreachRow(
-        id=row.id,
+        id=id_in(row.id),
         agreement=row.agreement_id,
-        kind=BreachKind(row.kind),
-        party=row.party,
-        owed_to=row.owed_to,
+        kind=kind,
+        party=member_in(row.party),
+        owed_to=member_in(row.owed_to),
         scope=row.scope,
-        subject=row.subject,
-        label=json.loads(row.label),
+        subject=id_in(row.subject) if kind is BreachKind.ACKNOWLEDGEMENT else row.subject,
+        label=label_from_json(json.loads(row.label)).as_json(),
         due_at=from_micros(row.due_at),
         found_at=from_micros(row.found_at),
         number=row.number,

@@ -14,6 +14,7 @@ from exchange.kernel import from_micros, to_micros
 from exchange.members import Client
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.dialect import Row
+from exchange.store.shapes import id_in, member_in, number_in, text_in
 from exchange.store.tables import table
 from exchange.store.unread import Unread, UnreadRow, read_each
 
@@ -73,16 +74,18 @@ def crisis_rows() -> Select[Any]:
 
 
 def with_crises(agreements: Sequence[Agreement], rows: Iterable[Row], unread: Unread | None = None) -> list[Agreement]:
-    """Return agreements with their crises; rows are of `crisis_rows`.
+    """Return agreements with their crises; rows are of `crisis_rows`, and may be of other agreements too.
 
     With `unread`, without crises that cannot be read: they open nothing.
     """
     found: dict[str, list[Crisis]] = {}
+    asked = {agreement.id for agreement in agreements}
 
     def take(row: Row) -> None:
         found.setdefault(row[0], []).append(_crisis(*row[1:]))
 
-    read_each(rows, take, unread, lambda row: UnreadRow(f"crisis {row[1]}"))
+    own = [row for row in rows if row[0] in asked]
+    read_each(own, take, unread, lambda row: UnreadRow(f"crisis {row[1]}"))
     return [
         replace(agreement, crises=tuple(found[agreement.id])) if agreement.id in found else agreement
         for agreement in agreements
@@ -101,12 +104,12 @@ def _crisis(  # noqa: PLR0913, PLR0917  the columns of a crisis, in their order
     ended_at: int | None,
 ) -> Crisis:
     return Crisis(
-        id=crisis_id,
+        id=id_in(crisis_id),
         clause=clause,
-        edition=edition,
-        reason=reason,
+        edition=number_in(edition),
+        reason=text_in(reason),
         opened_at=from_micros(opened_at),
         until=from_micros(until_at),
-        opened_by=(first_member, second_member),
+        opened_by=(member_in(first_member), member_in(second_member)),
         ended_at=None if ended_at is None else from_micros(ended_at),
     )

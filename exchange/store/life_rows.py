@@ -84,6 +84,15 @@ class DestructionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadDestruction:
+    """Destruction asked of a client of `member`, as its row claims, which cannot be read: it was asked all the same."""
+
+    report: str
+    client: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeRow:
     """One thing that a client is to be told; `number` grows in the order of time, None before it is kept."""
 

@@ -218,6 +218,7 @@ def with_absences(
     absences: dict[str, list[Absence]] = {}
     departures: dict[str, list[Departure]] = {}
     altered: set[object] = set()
+    asked = {agreement.id for agreement in agreements}
 
     def take(row: Row) -> None:
         agreement_id, member, left_at, at, edition, back = row
@@ -231,7 +232,7 @@ def with_absences(
         altered.add(row[0])
         return UnreadRow(f"agreement {row[0]}", frozenset({str(row[1])}))
 
-    read_each(rows, take, unread, name)
+    read_each([row for row in rows if row[0] in asked], take, unread, name)
     return [
         replace(
             each,

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, delete, func, insert, literal,
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from exchange.kernel import ConflictError, StalePolicyError, from_micros, to_micros
+from exchange.kernel import ConflictError, MalformedError, StalePolicyError, from_micros, to_micros
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.blob_tables import BlobDebrisTable
@@ -28,6 +28,7 @@ from exchange.store.life_rows import (
     NoticeKind,
     NoticeRow,
     TombstoneRow,
+    UnreadDestruction,
 )
 from exchange.store.life_tables import (
     DestructionTable,
@@ -38,12 +39,14 @@ from exchange.store.life_tables import (
 )
 from exchange.store.places import Place, place_of, places
 from exchange.store.rows import NewPart, NewReport, Sealed
+from exchange.store.shapes import bytes_in, id_in, member_in, number_in, text_in
 from exchange.store.tables import (
     PartTable,
     PolicyStateTable,
     ReleaseClassTable,
     ReportTable,
 )
+from exchange.store.unread import UNREADABLE, UnreadRow, read_alone
 
 _KINDS = tuple(kind.value for kind in NoticeKind)
 
@@ -215,15 +218,27 @@ class ReportBook:
         }
         await self._session.execute(insert(TombstoneTable), row)
 
-    async def tombstone(self, report_id: str) -> TombstoneRow | None:
-        """Return a report's tombstone; None where its keys were not destroyed."""
-        row = await self._session.get(TombstoneTable, report_id)
-        if row is None:
-            return None
-        return TombstoneRow(row.report_id, EndCause(row.cause), from_micros(row.raised_at), row.note, row.entry_id)
+    async def has_tombstone(self, report_id: str) -> bool:
+        """Return whether a report's keys were destroyed, whatever became of the word about it."""
+        return await self._session.get(TombstoneTable, report_id) is not None
 
-    async def destructions(self, *, report: str | None = None, member: str | None = None) -> list[DestructionRow]:
-        """Return destructions asked for: of one report, or the open ones of one member; oldest first."""
+    async def tombstone(self, report_id: str) -> TombstoneRow | None:
+        """Return a report's tombstone; None where its keys were not destroyed, OpeningError where it was altered."""
+        row = await self._session.get(TombstoneTable, report_id)
+        return None if row is None else read_alone(row, _tombstone)
+
+    async def asked_to_destroy(self, report_id: str) -> frozenset[str]:
+        """Return the clients of which destruction of a report was asked, whatever else their rows say."""
+        asked = select(col(DestructionTable.client_id)).where(col(DestructionTable.report_id) == report_id)
+        return frozenset(await self._session.scalars(asked))
+
+    async def destructions(
+        self, *, report: str | None = None, member: str | None = None
+    ) -> tuple[list[DestructionRow], list[UnreadDestruction]]:
+        """Return destructions asked for: of one report, or the open ones of one member; oldest first.
+
+        INVARIANT: what cannot be read was asked for, and is told apart from what never was.
+        """
         row = DestructionTable
         which: list[ColumnElement[bool]] = []
         if report is not None:
@@ -231,14 +246,24 @@ class ReportBook:
         if member is not None:
             which += [col(row.member) == member, col(row.returned_at).is_(None)]
         ordered = select(row).where(*which).order_by(col(row.asked_at), col(row.report_id), col(row.client_id))
-        return [_destruction(found) for found in await self._session.scalars(ordered)]
+        found: list[DestructionRow] = []
+        unread: list[UnreadDestruction] = []
+        for each in await self._session.scalars(ordered):
+            try:
+                found.append(_destruction(each))
+            except UNREADABLE:
+                unread.append(UnreadDestruction(str(each.report_id), str(each.client_id), str(each.member)))
+        return found, unread
 
     async def destruction(self, report_id: str, client_id: str) -> DestructionRow | None:
-        """Return the destruction of a report asked of one client, held to the end of the unit."""
+        """Return the destruction of a report asked of one client, held to the end of the unit.
+
+        Raises OpeningError where its row was altered.
+        """
         row = DestructionTable
         which = (col(row.report_id) == report_id, col(row.client_id) == client_id)
         found = await self._session.scalar(select(row).where(*which).with_for_update())
-        return None if found is None else _destruction(found)
+        return None if found is None else read_alone(found, _destruction)
 
     async def ask_destruction(self, rows: Sequence[DestructionRow]) -> None:
         """Keep that these clients are asked; nobody is asked twice about one report: the caller has seen to it."""
@@ -259,12 +284,15 @@ class ReportBook:
             self._note_write()
             await self._session.execute(insert(NoticeTable), [_notice_columns(row) for row in rows])
 
-    async def notices(self, client_id: str, *, after: int = 0, limit: int = 100) -> list[NoticeRow]:
-        """Return what one client is to be told behind a number, in order; kinds of a newer version are not told."""
+    async def notices(self, client_id: str, *, after: int, limit: int) -> list[tuple[int, NoticeRow | UnreadRow]]:
+        """Return number and notice of what one client is to be told behind a number, in order.
+
+        Kinds of a newer version are not told.
+        """
         row = NoticeTable
         which = (col(row.client_id) == client_id, col(row.number) > after, col(row.kind).in_(_KINDS))
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
-        return [_notice(each) for each in found]
+        return [(each.number or after, _notice_or_not(each)) for each in found]
 
     async def told_of(
         self, clients: Sequence[str], report_id: str, version: int, *, is_superseded: bool = False
@@ -357,15 +385,25 @@ def _destruction_columns(row: DestructionRow) -> dict[str, Any]:
     }
 
 
+def _tombstone(row: TombstoneTable) -> TombstoneRow:
+    note = bytes_in(row.note)
+    return TombstoneRow(id_in(row.report_id), EndCause(row.cause), from_micros(row.raised_at), note, row.entry_id)
+
+
 def _destruction(row: DestructionTable) -> DestructionRow:
+    certificate = (row.returned_at, row.returned_by, row.note, row.entry_id)
+    if any(each is None for each in certificate) and certificate != (None,) * len(certificate):
+        # INVARIANT: nothing is certified without the certificate.
+        raise MalformedError("a destruction was certified in part")
+    agency, read_entry = text_in(row.agency), id_in(row.read_entry)
     return DestructionRow(
-        report=row.report_id,
-        given=GivenTo(row.client_id, row.member, row.agency, from_micros(row.read_at), row.read_entry),
+        report=id_in(row.report_id),
+        given=GivenTo(id_in(row.client_id), member_in(row.member), agency, from_micros(row.read_at), read_entry),
         asked_at=from_micros(row.asked_at),
         due_at=from_micros(row.due_at),
         returned_at=None if row.returned_at is None else from_micros(row.returned_at),
         returned_by=row.returned_by,
-        note=row.note,
+        note=None if row.note is None else bytes_in(row.note),
         entry=row.entry_id,
     )
 
@@ -382,14 +420,21 @@ def _notice_columns(row: NoticeRow) -> dict[str, Any]:
     }
 
 
+def _notice_or_not(row: NoticeTable) -> NoticeRow | UnreadRow:
+    try:
+        return _notice(row)
+    except UNREADABLE:
+        return UnreadRow(f"notice {row.number}")
+
+
 def _notice(row: NoticeTable) -> NoticeRow:
     return NoticeRow(
         client=row.client_id,
         member=row.member,
         kind=NoticeKind(row.kind),
-        report=row.report_id,
-        version=row.version,
+        report=id_in(row.report_id),
+        version=number_in(row.version),
         at=from_micros(row.told_at),
-        entry=row.entry_id,
+        entry=id_in(row.entry_id),
         number=row.number,
     )

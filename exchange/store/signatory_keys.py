@@ -10,8 +10,10 @@ from sqlmodel import col
 
 from exchange.agreements import SignatoryKey, TextSignature
 from exchange.crypto import ObjectVerifyingKey
-from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.kernel import ConflictError, MalformedError, from_micros, to_micros
+from exchange.store.shapes import id_in, member_in
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 class SignatoryKeys:
@@ -27,11 +29,11 @@ class SignatoryKeys:
         row = await self._session.get(SignatoryKeyTable, key_id, with_for_update=for_update)
         return None if row is None else _key_of(row)
 
-    async def of_client(self, client_id: str) -> list[SignatoryKey]:
-        """Return every key that a client ever had, the oldest first."""
+    async def of_client(self, client_id: str, unread: Unread) -> list[SignatoryKey]:
+        """Return every key that a client ever had, the oldest first, without those that cannot be read."""
         found = select(SignatoryKeyTable).where(col(SignatoryKeyTable.client_id) == client_id)
         order = (col(SignatoryKeyTable.enrolled_at), col(SignatoryKeyTable.key_id))
-        return [_key_of(row) for row in await self._session.scalars(found.order_by(*order))]
+        return unread.each(await self._session.scalars(found.order_by(*order)), _key_of, _unread_key)
 
     async def add(self, key: SignatoryKey) -> None:
         """Add a key; ConflictError for one that is or was anybody's."""
@@ -69,21 +71,38 @@ class SignatoryKeys:
         )
         await self._session.flush()
 
-    async def signature_keys(self, texts: list[str]) -> list[SignatoryKey]:
-        """Return the keys that texts were signed with."""
-        used = select(col(AgreementSignatureTable.key_id)).where(col(AgreementSignatureTable.text).in_(texts))
-        found = select(SignatoryKeyTable).where(col(SignatoryKeyTable.key_id).in_(used))
-        return [_key_of(row) for row in await self._session.scalars(found.order_by(col(SignatoryKeyTable.key_id)))]
+    async def signature_keys(self, texts: list[str], unread: Unread) -> list[SignatoryKey]:
+        """Return the keys that texts were signed with; those that cannot be read, or are gone, are noted."""
+        signature, key = AgreementSignatureTable, SignatoryKeyTable
+        is_of = col(key.key_id) == col(signature.key_id)
+        asked = select(col(signature.key_id), key).join(key, is_of, isouter=True)
+        rows = await self._session.execute(asked.where(col(signature.text).in_(texts)).order_by(col(signature.key_id)))
+        used: dict[str, SignatoryKeyTable | None] = {row[0]: row[1] for row in rows}
+        return unread.each(used.items(), lambda each: _used_key(each[1]), lambda each: UnreadRow(f"key {each[0]}"))
+
+
+def _used_key(row: SignatoryKeyTable | None) -> SignatoryKey:
+    if row is None:
+        raise MalformedError("a signature's key is gone")
+    return _key_of(row)
+
+
+def _unread_key(row: SignatoryKeyTable) -> UnreadRow:
+    return UnreadRow(f"key {row.key_id}", frozenset({row.member}))
 
 
 def _key_of(row: SignatoryKeyTable) -> SignatoryKey:
+    key = ObjectVerifyingKey.from_raw(row.ed25519, row.ml_dsa_65)
+    if key.key_id != row.key_id:
+        # INVARIANT: a name and the key that it is of stand or fall together.
+        raise MalformedError("a signatory's key has another key's name")
     return SignatoryKey(
-        key=ObjectVerifyingKey.from_raw(row.ed25519, row.ml_dsa_65),
-        client=row.client_id,
-        member=row.member,
+        key=key,
+        client=id_in(row.client_id),
+        member=member_in(row.member),
         enrolled_at=from_micros(row.enrolled_at),
-        enrolled_by=row.enrolled_by,
-        entry=row.entry,
+        enrolled_by=None if row.enrolled_by is None else id_in(row.enrolled_by),
+        entry=id_in(row.entry),
         retired_at=None if row.retired_at is None else from_micros(row.retired_at),
     )
 

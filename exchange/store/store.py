@@ -477,10 +477,14 @@ class Store:
             return await unit.record(draft)
 
     async def _whole(self, agreements: Sequence[Agreement], unread: Unread | None = None) -> list[Agreement]:
-        """Return agreements with earlier terms and with their crises; asked for only where one may have any."""
+        """Return agreements with earlier terms and with their crises; asked for only where one may have any.
+
+        Crises that cannot be read open nothing, and take nothing with them; the list of them says so.
+        """
         found = list(agreements)
         if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
-            found = with_crises(found, await self._database.fetch(self._hot.crises, {}), unread)
+            crises = await self._database.fetch(self._hot.crises, {})
+            found = with_crises(found, crises, Unread() if unread is None else unread)
         if all(agreement.edition == 1 for agreement in found):
             return found
         found = with_absences(found, await self._database.fetch(self._hot.absences, {}), unread)

@@ -206,11 +206,16 @@ class UnitOfWork:
         """Return the marks of the certificates that a client uses; what nothing blinds gets one of `blinds`."""
         return await self._certificates().put_on_record(client_id, blinds)
 
-    async def agreement(self, agreement_id: str, *, for_update: bool = False) -> Agreement | None:
-        """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile."""
+    async def agreement(
+        self, agreement_id: str, *, for_update: bool = False, crises_unread: Unread | None = None
+    ) -> Agreement | None:
+        """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile.
+
+        Crises of it that cannot be read open nothing, and are noted in `crises_unread`.
+        """
         if for_update:
             await self._session.scalar(_held(AgreementTable, agreement_id))
-        found = await self._agreements(col(AgreementTable.id) == agreement_id)
+        found = await self._agreements(col(AgreementTable.id) == agreement_id, crises_unread=crises_unread)
         return found[0] if found else None
 
     async def agreements(self, unread: Unread | None = None) -> list[Agreement]:
@@ -497,7 +502,11 @@ class UnitOfWork:
         )
 
     async def _agreements(
-        self, *conditions: ColumnElement[bool], current_only: bool = True, unread: Unread | None = None
+        self,
+        *conditions: ColumnElement[bool],
+        current_only: bool = True,
+        unread: Unread | None = None,
+        crises_unread: Unread | None = None,
     ) -> list[Agreement]:
         tables = [table(name) for name in ("agreement", "agreement_party", "agreement_signature", "signatory_key")]
         current = select(*agreement_columns(*tables)).select_from(with_signatures(*tables))
@@ -507,7 +516,8 @@ class UnitOfWork:
         )
         found = agreements_of([tuple(row) for row in await self._session.execute(ordered)], unread)
         if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
-            found = with_crises(found, [tuple(row) for row in await self._session.execute(crisis_rows())], unread)
+            crises = [tuple(row) for row in await self._session.execute(crisis_rows())]
+            found = with_crises(found, crises, unread or crises_unread or Unread())
         if all(agreement.edition == 1 for agreement in found):
             return found
         found = with_absences(found, [tuple(row) for row in await self._session.execute(absence_rows())], unread)

@@ -1,12 +1,13 @@
 """Rows that cannot be read, among many that are read at once: left out, and noted for whoever tells of them.
 
-One that was asked for by itself is not left out: whoever asks for it is told.
+One that was asked for by itself is not left out: whoever asks for it is told, and that is on the record (`on_record`).
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from exchange.crypto import OpeningError
 from exchange.kernel import ExchangeError
 
 R = TypeVar("R")
@@ -47,8 +48,19 @@ class Unread:
         return rows
 
 
+def read_alone(row: R, read: Callable[[R], T]) -> T:
+    """Return what `read` makes of a row that was asked for by itself; OpeningError where it cannot read it."""
+    try:
+        return read(row)
+    except UNREADABLE as exc:
+        raise OpeningError("a row does not hold what was put there") from exc
+
+
 def read_each(
     rows: Iterable[R], read: Callable[[R], T], unread: Unread | None, name: Callable[[R], UnreadRow]
 ) -> list[T]:
-    """Return what `read` makes of each row, in order; with `unread`, without those that it cannot read."""
-    return [read(row) for row in rows] if unread is None else unread.each(rows, read, name)
+    """Return what `read` makes of each row, in order; with `unread`, without those that it cannot read.
+
+    Raises OpeningError where one cannot be read and there is none.
+    """
+    return [read_alone(row, read) for row in rows] if unread is None else unread.each(rows, read, name)

@@ -5,9 +5,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from exchange.kernel import to_micros
-from exchange.store.dialect import Fetch, Sql
+from exchange.kernel import from_micros, to_micros
+from exchange.store.dialect import Fetch, Row, Sql
+from exchange.store.shapes import id_in
 from exchange.store.tables import table
+from exchange.store.unread import Unread, UnreadRow
 from exchange.store.upload_rows import OpenUploadRow, UploadPartRow, UploadRow
 from exchange.store.upload_tables import UploadPartTable, UploadTable
 
@@ -41,15 +43,28 @@ class UploadReader:
         rows = await self._fetch(self._parts, {"upload_id": upload_id})
         return [UploadPartRow._make(row) for row in rows]
 
-    async def open_of(self, client_id: str, now: datetime) -> list[OpenUploadRow]:
-        """Return the uploads of a client that are open at `now`, the oldest first, and how much has come of each."""
+    async def open_of(self, client_id: str, now: datetime, unread: Unread) -> list[OpenUploadRow]:
+        """Return the uploads of a client that are open at `now`, the oldest first, and how much has come of each.
+
+        Without those of which not even their rows can be read.
+        """
         rows = await self._fetch(self._open, {"client_id": client_id, "now": to_micros(now)})
-        return [OpenUploadRow(UploadRow._make(row[: len(_ROW)]), int(row[-2]), int(row[-1])) for row in rows]
+        return unread.each(rows, _open_row, lambda row: UnreadRow(f"upload {row[0]}"))
 
     async def due(self, now: datetime, *, after: str, limit: int) -> list[str]:
         """Return the ids of open uploads that are to be given up, in their order, behind the id `after`."""
         rows = await self._fetch(self._due, {"now": to_micros(now), "after": after, "limit": limit})
         return [str(upload) for (upload,) in rows]
+
+
+def _open_row(row: Row) -> OpenUploadRow:
+    upload = UploadRow._make(row[: len(_ROW)])
+    # All that is shown where what was declared was damaged as well.
+    for shown in (upload.id, upload.agreement):
+        id_in(shown)
+    for micros in (upload.begun_at_micros, upload.due_at_micros):
+        from_micros(micros)
+    return OpenUploadRow(upload, int(row[-2]), int(row[-1]))
 
 
 def _one(sql: Sql) -> Any:

@@ -201,14 +201,33 @@ def _isvisible_agreement(client: Client | None, agreement: Agreement) -> bool:
 
 
 async def visible_agreement(
-    unit: UnitOfWork, client: Client | None, agreement_id: str, *, for_update: bool = False
+    unit: UnitOfWork,
+    client: Client | None,
+    agreement_id: str,
+    *,
+    for_update: bool = False,
+    crises_unread: Unread | None = None,
 ) -> Agreement:
-    """Return an agreement that the caller may see; NotFoundError for any other one, as for an absent one."""
-    agreement = await unit.agreement(agreement_id, for_update=for_update) if is_uuid7(agreement_id) else None
+    """Return an agreement that the caller may see; NotFoundError for any other one, as for an absent one.
+
+    Crises of it that cannot be read open nothing, and are noted in `crises_unread`.
+    """
+    agreement = None
+    if is_uuid7(agreement_id):
+        agreement = await unit.agreement(agreement_id, for_update=for_update, crises_unread=crises_unread)
     if agreement is None or not _isvisible_agreement(client, agreement):
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
     return agreement
+
+
+def sees_all_of(client: Client | None, agreement: Agreement, now: datetime) -> bool:
+    """Return whether a caller sees whatever ever was of an agreement: its member is a party, and never was not."""
+    if client is None or sees_everyone(client):
+        return True
+    gone = [*(each.member for each in agreement.absences), *(each.member for each in agreement.departures)]
+    is_in_all = len(agreement.editions_of(client.member)) == agreement.edition
+    return is_party(agreement, client.member, now) and is_in_all and client.member not in gone
 
 
 async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:

@@ -17,6 +17,7 @@ from exchange.agreements import (
     PartyState,
     Terms,
     TextSignature,
+    TreatyText,
     amended,
     amendment_faults,
     amendment_state,
@@ -27,13 +28,14 @@ from exchange.agreements import (
     signatories_of,
     standing_signatures,
     state_of,
+    terms_as_json,
     text_of,
 )
 from exchange.audit import EventName, Outcome
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7
 from exchange.members import Client, Role
-from exchange.store import PolicyState, UnitOfWork
-from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement
+from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment
+from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement, sees_all_of
 from exchange.usecases.amendment_impact import impact_of
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
@@ -41,6 +43,7 @@ from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
+from exchange.usecases.unread import record_unread
 
 MOST_PROPOSED = 20
 """Of one signatory, to one text: whoever looks at what is proposed waits while the reports are counted for each."""
@@ -82,7 +85,8 @@ async def propose_amendment(
             raise InvalidError("the agreement cannot be amended so", tuple(faults))
         new = amended(agreement, terms, call.now)
         told = logged_text(new)
-        before = [each for each in await unit.amendments().of(agreement.id) if each.previous == new.previous]
+        known = await unit.amendments().of(agreement.id, Unread())
+        before = [each for each in known if each.previous == new.previous]
         if text_of(new).digest in {each.text for each in before}:
             raise ConflictError("this very text lies before the parties already", code="proposed-already")
         if sum(each.proposed_by == client.id for each in before) >= MOST_PROPOSED:
@@ -99,8 +103,11 @@ async def propose_amendment(
 
 
 async def list_amendments(services: Services, call: Call, agreement_id: str) -> Recorded[tuple[AmendmentView, ...]]:
-    """Return every amendment of an agreement, to signatories of those whom they concern, with what each changes."""
-    event = EventName.AMENDMENT_LISTED
+    """Return every amendment of an agreement, to signatories of those whom they concern, with what each changes.
+
+    Whom one concerns that cannot be read, nothing says: of it who was a party all the time is told.
+    """
+    event, unread = EventName.AMENDMENT_LISTED, Unread()
     row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     client = _known(row.client)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
@@ -108,7 +115,7 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         agreement = await _visible(unit, client, agreement_id)
         shown = [
             each
-            for each in await unit.amendments().of(agreement.id)
+            for each in await _as_proposed(unit, agreement, unread)
             if await _is_of_its_time(unit, call, client, agreement, each)
         ]
         views = [await _view(unit, call, client, agreement, each) for each in shown]
@@ -121,7 +128,9 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
             replace(view, amendment=replace(view.amendment, number=number))
             for number, view in enumerate(views, start=1)
         ]
-    return Recorded(tuple(views), receipt)
+    unopened = len(unread.rows) if sees_all_of(client, agreement, call.now) else 0
+    await record_unread(services, unread, client)
+    return Recorded(tuple(views), receipt, unopened)
 
 
 async def sign_agreement(
@@ -140,7 +149,7 @@ async def sign_agreement(
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end, so that two parties may sign at once.
         agreement = await _visible(unit, client, agreement_id)
-        proposed = {each.text: each for each in await unit.amendments().of(agreement.id)}
+        proposed = {each.text: each for each in await _as_proposed(unit, agreement, Unread())}
         amendment = proposed.get(given.text)
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
@@ -163,7 +172,7 @@ async def take_back_signature(
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end: either the last one signs first, and it binds, or this is taken back.
         agreement = await _visible(unit, client, agreement_id)
-        proposed = {each.text: each for each in await unit.amendments().of(agreement.id)}
+        proposed = {each.text: each for each in await _as_proposed(unit, agreement, Unread())}
         amendment = proposed.get(given.text)
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
@@ -281,12 +290,26 @@ def _parties_told(
     return {"parties": sorted({str(member) for terms in texts for member in terms.parties})}
 
 
+async def _as_proposed(unit: UnitOfWork, agreement: Agreement, unread: Unread) -> list[Amendment]:
+    """Return the amendments of an agreement whose terms are what their digest names; the others are noted."""
+    found = []
+    for each in await unit.amendments().of(agreement.id, unread):
+        edition = await unit.edition_after(agreement.id, each.previous)
+        # INVARIANT: nobody is shown other words than those that lie before the parties to be signed.
+        text = TreatyText(agreement.id, edition, each.previous, terms_as_json(each.terms))
+        if text.digest == each.text:
+            found.append(each)
+        else:
+            unread.rows.append(unread_amendment(agreement.id, each.number))
+    return found
+
+
 async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
     """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
     asked = agreement_id if is_uuid7(agreement_id) else ABSENT_ID
     agreement = await unit.agreement(asked, for_update=True)
     # Looked up where there is none too: what may not be seen costs what an absent one costs.
-    proposed = await unit.amendments().of(asked)
+    proposed = await unit.amendments().of(asked, Unread())
     if agreement is None or not _concerns(client, agreement, proposed):
         raise NotFoundError("no such agreement, or none that you may see")
     return agreement

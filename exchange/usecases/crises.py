@@ -25,12 +25,13 @@ from exchange.agreements import (
 from exchange.audit import EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id, rfc3339
 from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
-from exchange.store import CrisisOpeners, UnitOfWork
-from exchange.usecases.agreements import record_agreement, visible_agreement
+from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
+from exchange.usecases.agreements import record_agreement, sees_all_of, visible_agreement
 from exchange.usecases.authenticate import admit_anyone, authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask
+from exchange.usecases.unread import record_unread
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -149,16 +150,22 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
 async def list_crises(services: Services, call: Call, agreement_id: str) -> Recorded[CrisesView]:
     """Return every use of an agreement's crisis clauses, to whoever sees the agreement.
 
-    A party sees those of its own time: under texts that name it, and before it left.
+    A party sees those of its own time: under texts that name it, and before it left. When one was that cannot be read,
+    nothing says: of it who was there all the time is told.
     """
     event = EventName.CRISIS_LISTED
-    client = await admit_anyone(services, call, event=event)
+    client, unread = await admit_anyone(services, call, event=event), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await visible_agreement(unit, client, agreement_id)
+        agreement = await visible_agreement(unit, client, agreement_id, crises_unread=unread)
         receipt = await record_agreement(unit, call, client, event, agreement)
-    uses = tuple(view for view in _views(agreement, call) if _is_of_its_time(agreement, client, view.crisis))
-    return Recorded(CrisesView(agreement, uses), receipt)
+    views = _views(agreement, call)
+    shown = {view.crisis.id for view in views}
+    unread.rows += [UnreadRow(f"crisis {each.id}") for each in agreement.crises if each.id not in shown]
+    uses = tuple(view for view in views if _is_of_its_time(agreement, client, view.crisis))
+    unopened = len(unread.rows) if sees_all_of(client, agreement, call.now) else 0
+    await record_unread(services, unread, client)
+    return Recorded(CrisesView(agreement, uses), receipt, unopened)
 
 
 async def may_know_crisis(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
@@ -211,7 +218,8 @@ def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:
     found = []
     for crisis in reversed(agreement.crises):
         # None only where somebody changed the row: such a crisis opens nothing either.
-        clause = agreement.texts[crisis.edition - 1].crisis_clause(crisis.clause)
+        texts = agreement.texts[crisis.edition - 1 : crisis.edition]
+        clause = texts[0].crisis_clause(crisis.clause) if texts else None
         if clause is not None:
             found.append(CrisisView(crisis, clause, crisis.id in still_open))
     return tuple(found)

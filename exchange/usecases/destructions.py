@@ -2,6 +2,9 @@
 
 A client of which destruction is asked sees that much of the report: its id, the tombstone, and by when. The certificate
 is a deed: the exchange signs what the reader said over its own connection.
+
+INVARIANT: what was asked and cannot be read any more does not look as if nothing had been asked: to whom it would be
+shown it is told that there is something.
 """
 
 from collections.abc import Sequence
@@ -13,13 +16,29 @@ from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Subje
 from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, is_uuid7, rfc3339
 from exchange.members import Client, Role
-from exchange.store import DestructionRow, GivenTo, NoticeKind, NoticeRow, Parts, ReportBook, TombstoneRow, UnitOfWork
+from exchange.release import covers_label
+from exchange.store import (
+    DestructionRow,
+    GivenTo,
+    NoticeKind,
+    NoticeRow,
+    Parts,
+    ReportBook,
+    TombstoneRow,
+    UnitOfWork,
+    Unread,
+    UnreadDestruction,
+    UnreadRow,
+)
+from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unopened import recorded_label
+from exchange.usecases.unread import record_unread
 
 DESTROYING_ROLES = (Role.READER, Role.RELEASER)
 DUE_DAYS: Final = 30
@@ -56,8 +75,8 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
         book = unit.reports()
         # Of two that ask at once, who recalls and the sweep, the second one sees whom the first one asked.
         await book.held(report_id)
-        known = await book.destructions(report=report_id)
-        asked = {row.given.client for row in known}
+        known, _ = await book.destructions(report=report_id)
+        asked = await book.asked_to_destroy(report_id)
         new = [each for each in given if each.client not in asked]
         for start in range(0, len(new), _MOST_NAMED):
             known += await _asked(unit, book, template, new[start : start + _MOST_NAMED])
@@ -69,16 +88,20 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
     event = EventName.DESTRUCTION_LISTED
     client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        known = await unit.reports().destructions(member=client.member)
+        known, altered = await unit.reports().destructions(member=client.member)
     # Between the units: however many there are, whoever writes does not wait for what is decided about each.
-    rows = [row for row in known if await _is_for(services, call, client, row)]
+    rows = [row for row in known if await _is_for(services, call, client, row.report, row.given)]
+    unread = Unread([unread_destruction(each) for each in altered])
+    unopened = len([each for each in altered if await _is_for(services, call, client, each.report, each)])
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
-        stones = {row.report: await book.tombstone(row.report) for row in rows}
+        stones = {row.report: await _stone(book, row.report) for row in rows}
         found = tuple(AskedDestruction(row, stone) for row in rows if (stone := stones[row.report]) is not None)
         ids = tuple(sorted(stones))
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(found, receipt)
+    unread.rows += [UnreadRow(f"tombstone of report {report}") for report in ids if stones[report] is None]
+    await record_unread(services, unread, client)
+    return Recorded(found, receipt, unopened + len(rows) - len(found))
 
 
 async def certify_destruction(
@@ -87,7 +110,7 @@ async def certify_destruction(
     """Return the signed certificate that a recalled report was destroyed.
 
     Raises NotFoundError where no destruction is asked of the client that is named, or the caller does not act for it;
-    ConflictError where it was certified before.
+    ConflictError where it was certified before, UnavailableError where what was asked cannot be read any more.
     """
     event = EventName.DESTRUCTION_CERTIFIED
     client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
@@ -97,7 +120,7 @@ async def certify_destruction(
         known = report_id if is_uuid7(report_id) else ABSENT_ID
         row = await book.destruction(known, certificate.client or client.id)
         stone = await book.tombstone(known)
-        if row is None or stone is None or not await _is_for(services, call, client, row):
+        if row is None or stone is None or not await _is_for(services, call, client, row.report, row.given):
             raise report_not_found()
         if row.returned_at is not None:
             raise ConflictError("this was certified before", code="certified-already")
@@ -116,6 +139,18 @@ async def certify_destruction(
         kept = replace(row, returned_at=call.now, returned_by=client.id, note=note, entry=receipt.entry)
         await book.certify(kept)
     return Recorded(AskedDestruction(kept, stone), receipt)
+
+
+def unread_destruction(altered: UnreadDestruction) -> UnreadRow:
+    """Return the row about a destruction that cannot be read, as it is recorded."""
+    return UnreadRow(f"destruction of report {altered.report} by {altered.client}")
+
+
+async def _stone(book: ReportBook, report_id: str) -> TombstoneRow | None:
+    try:
+        return await book.tombstone(report_id)
+    except OpeningError:
+        return None
 
 
 async def _asked(
@@ -143,19 +178,26 @@ async def _asked(
     return rows
 
 
-async def _is_for(services: Services, call: Call, client: Client, row: DestructionRow) -> bool:
-    if row.given.client == client.id and Role.READER in client.roles:
+async def _is_for(
+    services: Services, call: Call, client: Client, report_id: str, holder: GivenTo | UnreadDestruction
+) -> bool:
+    """Return whether a client sees that destruction is asked of who holds a report: of itself, or for a releaser."""
+    if holder.client == client.id and Role.READER in client.roles:
         return True
-    if row.given.member != client.member or Role.RELEASER not in client.roles:
+    if holder.member != client.member or Role.RELEASER not in client.roles:
         return False
+    if not is_uuid7(report_id):
+        return True  # altered: that something was asked of its member is all that is left to tell
     # What a colleague was given may be above this releaser's own clearance: then it is absent for it.
-    found = await services.store.report_for(required_thumbprint(call), row.report, parts=Parts.NONE)
+    found = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     if found.report is None:
         return False
     try:
-        kept = await services.knowledge.release_class(services.store, found.report.class_id)
+        kept = await class_of(services, found.report.class_id)
     except OpeningError:
-        return False
+        label = await recorded_label(services, report_id)
+        is_covered = label is not None and covers_label(client.clearance, label, services.law.catalogue)
+        return is_covered and client.clearance.is_current(call.now)
     return may_know(services, call, client, kept)
 
 

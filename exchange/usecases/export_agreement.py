@@ -10,11 +10,12 @@ from exchange.agreements import Agreement, SignatoryKey, SignedText, is_party, t
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.agreements import record_agreement
 from exchange.usecases.authenticate import admit_anyone, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,17 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
     To others there is none.
     """
     event = EventName.AGREEMENT_EXPORTED
-    client = await admit_anyone(services, call, event=event)
+    client, unread = await admit_anyone(services, call, event=event), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         editions = await _own_editions(unit, client, agreement_id)
         texts = tuple(_signed(edition) for edition in editions)
-        keys = await unit.signatory_keys().signature_keys([signed.digest for signed in texts])
+        keys = await unit.signatory_keys().signature_keys([signed.digest for signed in texts], unread)
         receipt = await _record(unit, call, client, editions[-1])
-    return Recorded(AgreementEvidence(editions[-1], texts, tuple(keys)), receipt)
+    # INVARIANT: evidence that lacks something says so.
+    unopened = len(unread.rows)
+    await record_unread(services, unread, client)
+    return Recorded(AgreementEvidence(editions[-1], texts, tuple(keys)), receipt, unopened)
 
 
 async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: str) -> list[Agreement]:

@@ -2,28 +2,41 @@
 
 A breach tells that a report exists, or that none came: so it is shown to a signatory whose clearance covers the report,
 as it was labelled when the breach was found and as it is labelled now, or all that the scope may hold. To anybody else
-there is no such breach, and no number that counts it.
+there is no such breach, and no number that counts it. That there is one that cannot be read is told to whom it claims
+to concern and is cleared for its label; for all that the agreement may hold, where no label can be read.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exchange.agreements import Agreement
 from exchange.audit import EventName, Outcome
+from exchange.crypto import OpeningError
 from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import covers_label
-from exchange.store import BreachKind, BreachRow
+from exchange.store import BreachKind, BreachRow, Unread, UnreadBreach
 from exchange.usecases.agreements import last_text_of
+from exchange.usecases.altered_classes import class_of
 from exchange.usecases.auditing import label_of
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 
 _AT_A_TIME = 100
 _CURSOR = "breach"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Who reads, in which call, and what could not be read."""
+
+    call: Call
+    client: Client
+    altered: list[UnreadBreach] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +62,24 @@ async def list_breaches(
         after = open_position(services, client, cursor, of=_CURSOR)
         agreement = await last_text_of(unit, client, agreement_id)
     # Behind the unit: however many are passed over, whoever writes does not wait for them.
-    rows, position = await _visible(services, call, client, place=(agreement.id, after, limit))
+    reading = _Reading(call, client)
+    rows, position = await _visible(services, reading, place=(agreement.id, after, limit))
     entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
     receipt = await services.store.append(entry)
-    return Recorded(
-        ListedBreaches(agreement, tuple(rows), seal_position(services, client, position, of=_CURSOR)), receipt
-    )
+    await record_unread(services, Unread([each.row for each in reading.altered]), client)
+    listed = ListedBreaches(agreement, tuple(rows), seal_position(services, client, position, of=_CURSOR))
+    return Recorded(listed, receipt, sum(_is_told(services, reading, agreement, each) for each in reading.altered))
 
 
 async def may_know(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
-    """Return whether a client may know of a breach, whatever its role."""
+    """Return whether a client may know of a breach, whatever its role; of one whose report's label is lost, nobody."""
+    try:
+        return await _may_know(services, call, client, row)
+    except OpeningError:
+        return False
+
+
+async def _may_know(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
     if client.member not in {row.party, row.owed_to} or not client.clearance.is_current(call.now):
         return False
     found: Mapping[str, str | list[str]] = row.label
@@ -68,23 +89,28 @@ async def may_know(services: Services, call: Call, client: Client, row: BreachRo
 
 
 async def label_now(services: Services, row: BreachRow) -> Label:
-    """Return the label under which a breach is told now: of the report that it is about as it stands, or its own."""
+    """Return the label under which a breach is told now: of the report that it is about as it stands, or its own.
+
+    Raises OpeningError where nothing tells any more what that report's release class is.
+    """
     found: Mapping[str, str | list[str]] = row.label
     report = await services.store.report_record(row.subject) if row.kind is BreachKind.ACKNOWLEDGEMENT else None
     if report is None:
         return label_of(found)
-    return (await services.knowledge.release_class(services.store, report.class_id)).facts.label
+    return (await class_of(services, report.class_id)).facts.label
 
 
 async def _visible(
-    services: Services, call: Call, client: Client, *, place: tuple[str, int, int]
+    services: Services, reading: _Reading, *, place: tuple[str, int, int]
 ) -> tuple[list[BreachRow], int]:
     agreement, after, limit = place
     found: list[BreachRow] = []
     while rows := await _page(services, agreement, after):
-        for row in rows:
-            after = row.number or after
-            if await may_know(services, call, client, row):
+        for number, row in rows:
+            after = number
+            if isinstance(row, UnreadBreach):
+                reading.altered.append(row)
+            elif await _is_shown(services, reading, row):
                 found.append(row)
             if len(found) == limit:
                 return found, after
@@ -93,6 +119,29 @@ async def _visible(
     return found, after
 
 
-async def _page(services: Services, agreement: str, after: int) -> list[BreachRow]:
+async def _is_shown(services: Services, reading: _Reading, row: BreachRow) -> bool:
+    try:
+        return await _may_know(services, reading.call, reading.client, row)
+    except OpeningError:
+        # What its report is labelled now, nothing says any more.
+        reading.altered.append(UnreadBreach(row.id, frozenset({row.party, row.owed_to}), None))
+        return False
+
+
+def _is_told(services: Services, reading: _Reading, agreement: Agreement, altered: UnreadBreach) -> bool:
+    """Return whether a reader is told that there is a breach that cannot be read."""
+    clearance = reading.client.clearance
+    if reading.client.member not in altered.members or not clearance.is_current(reading.call.now):
+        return False
+    highest = (
+        Label(terms.policy, scope.ceiling, tuple(sorted(set(scope.compartments))))
+        for terms in agreement.texts
+        for scope in terms.scopes
+    )
+    labels = highest if altered.label is None else (altered.label,)
+    return all(covers_label(clearance, label, services.law.catalogue) for label in labels)
+
+
+async def _page(services: Services, agreement: str, after: int) -> list[tuple[int, BreachRow | UnreadBreach]]:
     async with services.store.unit_of_work() as unit:
         return await unit.breaches().of_agreement(agreement, after=after, limit=_AT_A_TIME)

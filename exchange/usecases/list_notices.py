@@ -15,12 +15,13 @@ from typing import Final, assert_never
 from exchange.audit import EventName, Outcome
 from exchange.members import Client, Role
 from exchange.release import Permit, Refusal, View
-from exchange.store import NoticeKind, NoticeRow
+from exchange.store import NoticeKind, NoticeRow, Unread, UnreadRow
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.judging import judge_linked
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import TamperedError, draft, on_record
+from exchange.usecases.unread import record_unread
 
 _ORDER = "notice"
 
@@ -55,28 +56,37 @@ async def list_notices(
     client = await authenticate(services, call, Role.READER, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         after = open_position(services, client, cursor, of=_ORDER)
-    items, last = await _page(services, call, client, after, limit)
+    unread = Unread()
+    items, last = await _page(services, call, client, (after, limit), unread)
     named = (report for item in items for report in (item.row.report, item.superseded_by) if report is not None)
     ids = tuple(dict.fromkeys(named))
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(ListedNotices(items, seal_position(services, client, last, of=_ORDER)), receipt)
+    # They name this client: whose else they may be is not asked.
+    unopened = len(unread.rows)
+    await record_unread(services, unread, client)
+    return Recorded(ListedNotices(items, seal_position(services, client, last, of=_ORDER)), receipt, unopened)
 
 
 async def _page(
-    services: Services, call: Call, client: Client, after: int, limit: int
+    services: Services, call: Call, client: Client, place: tuple[int, int], unread: Unread
 ) -> tuple[tuple[ListedNotice, ...], int]:
     """Return `limit` notices behind a number, or all that there are, and the number of the last one looked at."""
+    after, limit = place
     items: list[ListedNotice] = []
     while True:
         asked = max(limit, _AT_LEAST)
         async with services.store.unit_of_work() as unit:
             rows = await unit.reports().notices(client.id, after=after, limit=asked)
-            superseded = {row.report for row in rows if row.kind is NoticeKind.SUPERSEDED}
+            told = [row for _, row in rows if isinstance(row, NoticeRow)]
+            superseded = {row.report for row in told if row.kind is NoticeKind.SUPERSEDED}
             takers = await unit.reports().takers(sorted(superseded)) if superseded else {}
-        for row in rows:
+        for number, row in rows:
+            after = number
+            if isinstance(row, UnreadRow):
+                unread.rows.append(row)
+                continue
             # INVARIANT: a page tells by its length of nothing that its reader may not know of.
             items += await _shown(services, call, client, row, takers)
-            after = row.number or after
             if len(items) == limit:
                 return tuple(items), after
         if len(rows) < asked:

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.members import Role
-from exchange.store import OpenUploadRow
+from exchange.store import OpenUploadRow, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.opening import UNOPENED
 from exchange.usecases.recording import draft, note_tampering, on_record
+from exchange.usecases.unread import record_unread
 from exchange.usecases.uploads import ended_as, opened_declaration, own_upload_row
 
 
@@ -39,7 +40,8 @@ async def list_uploads(services: Services, call: Call) -> Recorded[tuple[OpenUpl
     """
     event = EventName.UPLOAD_LISTED
     client = await authenticate(services, call, Role.CONTRIBUTOR, event=event)
-    rows = await services.store.uploads.open_of(client.id, call.now)
+    unread = Unread()
+    rows = await services.store.uploads.open_of(client.id, call.now, unread)
     listed = []
     for row in rows:
         try:
@@ -49,8 +51,12 @@ async def list_uploads(services: Services, call: Call) -> Recorded[tuple[OpenUpl
             await note_tampering(services, call, client, f"upload {row.upload.id}")
             listed.append(_shown(row))
     # Their ids stand in the entries of their beginning, under their labels.
-    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail={"open": len(rows)}))
-    return Recorded(tuple(listed), receipt)
+    open_ones = len(rows) + len(unread.rows)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail={"open": open_ones}))
+    # They name this client: whose else they may be is not asked.
+    unopened = len(unread.rows)
+    await record_unread(services, unread, client)
+    return Recorded(tuple(listed), receipt, unopened)
 
 
 async def give_up_upload(services: Services, call: Call, upload_id: str) -> Recorded[str]:

@@ -15,14 +15,15 @@ from exchange.kernel import ConflictError, UnavailableError, rfc3339
 from exchange.markings import render_marking
 from exchange.members import Role
 from exchange.reports import ReportAct, ReportStatus, require_act
-from exchange.store import DestructionRow, EndCause, TombstoneRow
+from exchange.store import DestructionRow, EndCause, TombstoneRow, Unread
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.destructions import ask_destruction
+from exchange.usecases.destructions import ask_destruction, unread_destruction
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import OwnReport, own_report
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import lapse_consents
+from exchange.usecases.unread import record_unread
 
 _RECALL = EventName.REPORT_RECALLED
 
@@ -49,7 +50,7 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         # (2) once
         require_act(held.stored_status, ReportAct.RECALL)
-        if await book.tombstone(held.id) is not None:
+        if await book.has_tombstone(held.id):
             raise _ended()
         # (3) INVARIANT: whoever is answered after this commit finds no key
         await book.shred(held.id, ReportStatus.RECALLED)
@@ -90,7 +91,7 @@ async def preview_recall(services: Services, call: Call, report_id: str) -> Reco
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
         require_act(own.report.status, ReportAct.RECALL)
-        if await unit.reports().tombstone(own.report.id) is not None:
+        if await unit.reports().has_tombstone(own.report.id):
             raise _ended()
     # Behind the unit: however often it was read, whoever writes does not wait for the look through the log.
     given = Counter(each.member for each in await given_to(services, own.report.id))
@@ -103,7 +104,10 @@ async def preview_recall(services: Services, call: Call, report_id: str) -> Reco
 
 
 async def show_recall(services: Services, call: Call, report_id: str) -> Recorded[Recall]:
-    """Return a recall, to the originator's releaser: who had the report, and who has certified its destruction."""
+    """Return a recall, to the originator's releaser: who had the report, and who has certified its destruction.
+
+    Of how many clients it was asked besides, of which nothing can be read any more, is told.
+    """
     event = EventName.REPORT_RECALL_READ
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
@@ -111,9 +115,10 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
         stone = await book.tombstone(own.report.id)
         if stone is None:
             raise report_not_found()
-        asked = tuple(await book.destructions(report=own.report.id))
+        asked, altered = await book.destructions(report=own.report.id)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
-    return Recorded(Recall(stone, asked), receipt)
+    await record_unread(services, Unread([unread_destruction(each) for each in altered]), own.client)
+    return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))
 
 
 def _ended() -> ConflictError:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NoReturn, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
+from exchange.crypto import OpeningError
 from exchange.kernel import ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import Client
 from exchange.release import Reason
@@ -82,12 +83,18 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
     """Record as `attempt`, with the codes of its faults, what is refused inside, before it goes on.
 
     Enter it outside the unit of work: what is refused is rolled back, its entry is not. A failure of store, log
-    or custody goes on as it is, and so does a policy that moved: the attempt begins again then.
+    or custody goes on as it is, and so does a policy that moved: the attempt begins again then. What was asked for by
+    itself and is not what was put there is on record as that, and told as unavailable.
     """
     try:
         yield
     except (UnavailableError, StalePolicyError):
         raise
+    except OpeningError as exc:
+        where = attempt.subject
+        place = attempt.event.value if where is None else f"{where.kind} {where.id}"
+        failed = replace(attempt, event=EventName.KEY_OPENED, outcome=Outcome.FAILED, detail={"place": place})
+        raise await _tampered(services, failed) from exc
     except ExchangeError as exc:
         if exc.receipt is None:
             codes = codes_of(exc)
@@ -101,9 +108,14 @@ async def record_tampering(
     services: Services, call: Call, client: Client | None, place: str, cause: Exception
 ) -> NoReturn:
     """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
+    failed = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
+    raise await _tampered(services, failed) from cause
+
+
+async def _tampered(services: Services, failed: EntryDraft) -> TamperedError:
     error = TamperedError("what is stored does not match its label or place: nothing was released")
-    error.receipt = await note_tampering(services, call, client, place)
-    raise error from cause
+    error.receipt = await services.store.append(failed)
+    return error
 
 
 async def note_tampering(services: Services, call: Call, client: Client | None, place: str) -> Receipt:

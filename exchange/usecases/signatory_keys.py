@@ -12,10 +12,11 @@ from exchange.audit import EventName, Outcome, Subject, in_pieces
 from exchange.crypto import CryptoError, ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7
 from exchange.members import Client, Role
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.authenticate import admit_anyone, admit_operator, may_see
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +83,24 @@ async def retire_signatory_key(
             call, operator, event, Outcome.PERMITTED, subject=subject, owner=client.member, detail={"key": key_id}
         )
         receipt = await unit.record(entry)
-        left = tuple(await keys.of_client(client.id))
+        left = tuple(await keys.of_client(client.id, Unread()))
     return Recorded(left, receipt)
 
 
 async def list_signatory_keys(services: Services, call: Call, client_id: str) -> Recorded[tuple[SignatoryKey, ...]]:
     """Return the keys that a signatory ever had, to its own member and to operators who see it."""
     event = EventName.SIGNATORY_KEY_LISTED
-    caller = await admit_anyone(services, call, event=event)
+    caller, unread = await admit_anyone(services, call, event=event), Unread()
     attempt = draft(call, caller, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _visible_client(unit, caller, client_id)
-        keys = tuple(await unit.signatory_keys().of_client(client.id))
+        keys = tuple(await unit.signatory_keys().of_client(client.id, unread))
         entry = draft(call, caller, event, Outcome.PERMITTED, subject=Subject("client", client.id), owner=client.member)
         receipt = await unit.record(entry)
-    return Recorded(keys, receipt)
+    # They are the client's, and it is the caller's to see.
+    unopened = len(unread.rows)
+    await record_unread(services, unread, caller)
+    return Recorded(keys, receipt, unopened)
 
 
 async def _visible_client(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:

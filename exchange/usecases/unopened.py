@@ -148,6 +148,12 @@ async def refuse_to_others(services: Services, call: Call, report_id: str, *, ev
     await refuse(services, absent_draft(call, row.client, event, report_id), report_not_found())
 
 
+async def recorded_label(services: Services, report_id: str) -> Label | None:
+    """Return the label that the newest entry about a report stands under; None where none has its place in the log."""
+    word = await _word_of(services, report_id)
+    return None if word is None or word.recorded is None else _label(word.recorded)
+
+
 async def require_own_version(services: Services, asker: Asker, row: ReportRow, cause: KeyMissingError) -> None:
     """Raise UnavailableError, recorded, where a header is under a key that the instance has and this node has not.
 

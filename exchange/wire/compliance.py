@@ -7,6 +7,7 @@ from pydantic import Field
 from exchange.agreements import Acknowledgements, PartyRecord, Rhythm, ScopeRecord
 from exchange.wire.agreements import Duration
 from exchange.wire.base import AnswerModel, Instant
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, MemberCodeText
 
 
@@ -113,7 +114,7 @@ class BreachBody(AnswerModel):
     found_at: Instant
 
 
-class BreachListBody(AnswerModel):
+class BreachListBody(ListAnswer):
     """Breaches, the first found first; `next` resumes behind them, also later."""
 
     items: list[BreachBody]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from exchange.agreements import Crisis, CrisisClause, crisis_end
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import ClearText, Id, MemberCodeText
 
 
@@ -58,7 +59,7 @@ class CrisisBody(AnswerModel):
         )
 
 
-class CrisisListBody(AnswerModel):
+class CrisisListBody(ListAnswer):
     """Every use of an agreement's crisis clauses, the newest first."""
 
     items: list[CrisisBody]

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from exchange.reports import Downgrade, PostedReport
 from exchange.wire.base import AnswerModel, Day, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.reports import MOST_PARTS, PartBody, ReportBody
 from exchange.wire.words import ClearText, Id, LabelBody, MemberCodeText, PrecedenceName, Word
 
@@ -86,8 +87,11 @@ class DestructionBody(AnswerModel):
     certificate: str | None
 
 
-class RecallBody(AnswerModel):
-    """A recalled report: the tombstone, a signed note, and who was given the report before."""
+class RecallBody(ListAnswer):
+    """A recalled report: the tombstone, a signed note, and who was given the report before.
+
+    Of whom destruction was asked, and nothing can be read of it any more, is under `unopened`.
+    """
 
     id: Id
     recalled_at: Instant
@@ -123,7 +127,7 @@ class AskedDestructionBody(AnswerModel):
     destruction: DestructionBody
 
 
-class AskedDestructionListBody(AnswerModel):
+class AskedDestructionListBody(ListAnswer):
     """What the caller is still to destroy."""
 
     items: list[AskedDestructionBody]
@@ -143,7 +147,7 @@ class NoticeBody(AnswerModel):
     superseded_by: Id | None = None
 
 
-class NoticeListBody(AnswerModel):
+class NoticeListBody(ListAnswer):
     """A page of notices, oldest first; `next` goes into `after` for what comes behind it."""
 
     items: list[NoticeBody]

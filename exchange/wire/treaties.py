@@ -12,6 +12,7 @@ from exchange.crypto import CryptoError, ObjectSignature, ObjectSigningKey, Obje
 from exchange.kernel import InvalidError, MalformedError
 from exchange.wire.acts import Digest
 from exchange.wire.base import AnswerModel, Instant, WireModel, pointer_to, read_json
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, MemberCodeText
 
 _FORMAT = 1
@@ -124,7 +125,7 @@ class SignatoryKeyBody(AnswerModel):
         )
 
 
-class SignatoryKeyListBody(AnswerModel):
+class SignatoryKeyListBody(ListAnswer):
     """Every key that a signatory ever had, the oldest first."""
 
     items: list[SignatoryKeyBody]
@@ -195,14 +196,17 @@ class AgreementAmendmentBody(AnswerModel):
         return TreatyText(agreement, self.edition, self.previous, terms_as_json(terms_from_stored(self.terms)))
 
 
-class AgreementAmendmentListBody(AnswerModel):
+class AgreementAmendmentListBody(ListAnswer):
     """Every amendment that was proposed to an agreement, the first one first."""
 
     items: list[AgreementAmendmentBody]
 
 
-class AgreementEvidenceBody(AnswerModel):
-    """An agreement as evidence: every text with its signatures, and the keys with their enrolment."""
+class AgreementEvidenceBody(ListAnswer):
+    """An agreement as evidence: every text with its signatures, and the keys with their enrolment.
+
+    Keys of these signatures that cannot be read any more are under `unopened`.
+    """
 
     format: int
     agreement: Id
@@ -249,7 +253,9 @@ def read_evidence(content: bytes) -> AgreementEvidenceBody:
         raise InvalidError(f"`{pointer_to(exc.errors()[0]['loc'])}` is not as an export has it") from exc
     if body.format != _FORMAT:
         raise InvalidError(f"it is of format {body.format}: this version reads {_FORMAT}")
-    place = _strange(value, body.model_dump(mode="json"), ())
+    # Written only where something is lacking.
+    unwritten = set() if isinstance(value, dict) and "unopened" in value else {"unopened"}
+    place = _strange(value, body.model_dump(mode="json", exclude=unwritten), ())
     if place is not None:
         raise InvalidError(f"`{pointer_to(place)}` is nothing that an export has there")
     return body

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, LabelBody, MemberCodeText
 
 
@@ -49,7 +50,7 @@ class OpenUploadBody(AnswerModel):
     received_bytes: int
 
 
-class OpenUploadListBody(AnswerModel):
+class OpenUploadListBody(ListAnswer):
     """What this client began and has not completed, the oldest first."""
 
     items: list[OpenUploadBody]

@@ -388,7 +388,7 @@ async def test_nobody_waits_to_write_while_breaches_are_passed_over(
     owing.clock.advance(11 * MINUTE)
     await DutyWatch(owing.services).round()
     written = posted_meanwhile(
-        monkeypatch, importlib.import_module("exchange.usecases.list_breaches"), "may_know", owing
+        monkeypatch, importlib.import_module("exchange.usecases.list_breaches"), "_may_know", owing
     )
     assert len(await listed(owing, "NOR signatory")) == 1
     assert len(written) == 1

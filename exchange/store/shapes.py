@@ -1,0 +1,50 @@
+"""Columns that are shown as they stand: one that holds what was never written there is found where its row is read."""
+
+import re
+
+from exchange.kernel import MalformedError, is_uuid7
+from exchange.members import is_member_code
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def id_in(column: object) -> str:
+    """Return an id; MalformedError for what is none."""
+    if not isinstance(column, str) or not is_uuid7(column):
+        raise MalformedError("a row holds something else where an id was")
+    return column
+
+
+def member_in(column: object) -> str:
+    """Return a member's code; MalformedError for what cannot be one."""
+    if not isinstance(column, str) or not is_member_code(column):
+        raise MalformedError("a row holds something else where a member's code was")
+    return column
+
+
+def digest_in(column: object) -> str:
+    """Return a SHA-256 in 64 lower-case hex digits; MalformedError for what is none."""
+    if not isinstance(column, str) or _DIGEST.fullmatch(column) is None:
+        raise MalformedError("a row holds something else where a digest was")
+    return column
+
+
+def number_in(column: object) -> int:
+    """Return a whole number from one on; MalformedError for anything else."""
+    if not isinstance(column, int) or column < 1:
+        raise MalformedError("a row holds something else where a number was")
+    return column
+
+
+def text_in(column: object) -> str:
+    """Return text; MalformedError for anything else."""
+    if not isinstance(column, str):
+        raise MalformedError("a row holds something else where text was")
+    return column
+
+
+def bytes_in(column: object) -> bytes:
+    """Return bytes; MalformedError for anything else, and for none at all."""
+    if not isinstance(column, bytes) or not column:
+        raise MalformedError("a row holds something else where bytes were")
+    return column
