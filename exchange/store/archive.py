@@ -18,3 +18,8 @@ class BundleArchive(BlobStore):
     _THING: ClassVar[str] = "bundle"
     # C2SP tlog-tiles: before each entry stands its length, in two bytes.
     _MOST_BYTES: ClassVar[int | None] = TILE_WIDTH * (LARGEST_ENTRY_BYTES + 2)
+
+    async def add(self, location: str, content: bytes) -> None:
+        """Put a bundle at `location`, as every blob is put, and leave nothing there of one that was killed at it."""
+        await super().add(location, content)
+        await self.remove_begun(location)

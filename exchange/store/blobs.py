@@ -76,8 +76,10 @@ class BlobStore:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
                     await put_async(self._store(), location, content, mode="create")
-            except AlreadyExistsError:
-                pass  # left by one that did not come to its end, or by another one at the same work
+            except BaseError as exc:
+                # Left by one that did not come to its end, or by another one at the same work, who cleared up.
+                if not isinstance(exc, AlreadyExistsError) and not self._has(location):
+                    raise
             if self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder, location)
 
@@ -115,9 +117,20 @@ class BlobStore:
                     await delete_async(self._store(), location)
             except FileNotFoundError:
                 pass  # somebody else was quicker, or it never came to be
-            if self._folder is not None:
-                # As the store takes it: within the folder, whatever a row was altered to.
-                await asyncio.to_thread(_remove_begun, self._folder / location.lstrip("/"))
+            await self._clear(location)
+
+    async def remove_begun(self, location: str) -> None:
+        """Delete what was begun for `location` in a folder and never came to its end: what stands there is whole."""
+        with self._faults(f"what was begun for {self._THING} `{location}` cannot be deleted from"):
+            await self._clear(location)
+
+    async def _clear(self, location: str) -> None:
+        if self._folder is not None:
+            # As the store takes it: within the folder, whatever a row was altered to.
+            await asyncio.to_thread(_remove_begun, self._folder / location.lstrip("/"))
+
+    def _has(self, location: str) -> bool:
+        return self._folder is not None and (self._folder / location.lstrip("/")).is_file()
 
     def _store(self) -> ObjectStore:
         if self._opened is None:

@@ -168,7 +168,11 @@ async def test_killed_anywhere_nothing_is_lost_and_the_next_one_finishes(
 
     assert await rows_of(old.store, "SELECT * FROM log_archive") == []
     assert await old.store.log.contents(1, 0, 520) == before
+    # As a process leaves it that is killed while it writes.
+    (folder / FIRST_BUNDLE).parent.mkdir(parents=True, exist_ok=True)
+    (folder / f"{FIRST_BUNDLE}#1").write_bytes(b"half of it")
     assert await archive_all(old, folder) == 512
+    assert files(folder) == ["000", "001"]
     async with reading(old, folder) as store:
         assert await store.log.contents(1, 0, 520) == before
 
@@ -208,6 +212,10 @@ async def without_guards(log: Log, statement: str) -> None:
         else:
             await connection.exec_driver_sql("SET session_replication_role = replica")
         await connection.exec_driver_sql(statement)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def change(path: Path) -> None:
