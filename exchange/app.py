@@ -81,7 +81,7 @@ the environment."""
 _log = logging.getLogger("exchange.app")
 
 
-def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0, workers: int = 1) -> Service:
+def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0) -> Service:
     """Return the service; its lifespan opens the rooms, puts the law in force and records start and stop."""
 
     @asynccontextmanager
@@ -118,7 +118,7 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         ),
     )
     app.set_door(
-        _rates(settings, app, workers),
+        _rates(settings, app),
         counts=counts,
         worker=worker,
         most_connections=connections_allowed(),
@@ -177,8 +177,8 @@ def _work(settings: Settings, order: WorkOrder) -> None:
 async def _serve_one(
     settings: Settings, listening: Listening, *, on_ready: Callable[[], None], order: WorkOrder | None = None
 ) -> None:
-    number, workers, counts = (0, 1, None) if order is None else (order.number, order.workers, order.counts)
-    app = create_app(settings, counts=counts, worker=number, workers=workers)
+    number, counts = (0, None) if order is None else (order.number, order.counts)
+    app = create_app(settings, counts=counts, worker=number)
     stopping = asyncio.Event()
     if order is not None:
         order.watch_supervisor(stopping)
@@ -243,12 +243,10 @@ async def _traced(settings: Settings, app: Service) -> AsyncIterator[Tracer]:
         yield tracer
 
 
-def _rates(settings: Settings, app: Service, workers: int) -> Rates:
+def _rates(settings: Settings, app: Service) -> Rates:
     of_client = settings.requests_per_second
     of_member = settings.member_requests_per_second or OF_MEMBER * of_client
     strangers = RateLimiter(of_client)
-    if workers == 1 and settings.database_url.startswith("sqlite"):
-        return Rates(RateLimiter(of_client), RateLimiter(of_member), strangers)  # nobody else answers from this file
 
     def shared(per_second: int, kind: str) -> SharedRateLimiter:
         async def lease(name: str, tokens: int) -> bool:

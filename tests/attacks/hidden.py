@@ -176,8 +176,12 @@ def client_of(app: FastAPI, thumbprint: str | None) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="https://exchange.test", event_hooks=hooks)
 
 
+_SETTINGS = "max_body_bytes = 200_000\nrequests_per_second = 100_000\n"
+"""Where the clock stands still, so does what fills a bucket: one has to be enough for every route."""
+
+
 @asynccontextmanager
-async def open_api(world: World, settings: str = "max_body_bytes = 200_000\n") -> AsyncIterator[Api]:
+async def open_api(world: World, settings: str = _SETTINGS) -> AsyncIterator[Api]:
     """Give the service over `world`."""
     app = create_app(_settings(world.folder, settings))
     app.state.services = world.services

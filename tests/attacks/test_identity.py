@@ -2,6 +2,7 @@
 
 import base64
 import os
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -194,6 +195,17 @@ async def test_28_rate_is_the_certificate_s_whatever_else_changes(world: World) 
     assert len(slowed) >= 10
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in slowed)
     assert other.status_code == 200
+
+
+async def test_28_rate_is_one_for_however_many_serve_from_one_database(world: World) -> None:
+    settings = "requests_per_second = 5\n"
+    async with open_api(world, settings) as one, open_api(world, settings) as two:
+        begun = time.monotonic()
+        asked = [await api.as_client("DNK reader").get("/v1/whoami") for api in (one, two) * 20]
+        seconds = time.monotonic() - begun
+
+    # A bucket, what fills it meanwhile, and a token of each that it had borrowed ahead.
+    assert sum(answer.status_code == 200 for answer in asked) <= 5 + 5 * seconds + 2
 
 
 async def test_28_strangers_are_slowed_down_too(world: World) -> None:

@@ -33,7 +33,8 @@ Calling = Callable[[str | None], httpx2.AsyncClient]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    (tmp_path / "exchange.toml").write_text("max_body_bytes = 200_000\n")
+    # The clock stands still, and so does what fills a bucket.
+    (tmp_path / "exchange.toml").write_text("max_body_bytes = 200_000\nrequests_per_second = 100_000\n")
     return load_settings(tmp_path)
 
 

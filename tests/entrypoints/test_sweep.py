@@ -58,7 +58,7 @@ def may_act(path: str) -> str:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("swept")
-    (folder / "exchange.toml").write_text("max_body_bytes = 200_000\n")
+    (folder / "exchange.toml").write_text("max_body_bytes = 200_000\nrequests_per_second = 100_000\n")
     return load_settings(folder)
 
 
