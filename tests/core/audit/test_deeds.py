@@ -43,19 +43,22 @@ def test_deed_altered_after_it_was_signed_is_not_believed():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        'exchange.will/v1\n{"report":"r"}\n',
-        'exchange.tombstone/v2\n{"report":"r"}\n',
-        "exchange.tombstone/v1\n{\n",
-        "exchange.tombstone/v1\n[]\n",
-        'exchange.tombstone/v1\n{"report": "r"}\n',
-        'exchange.tombstone/v1\n{"report":"r","report":"r"}\n',
-        'exchange.tombstone/v1\n{"report":"r"}\nmore\n',
+        ('exchange.will/v1\n{"report":"r"}\n', "`exchange.will/v1` is no kind of deed that this version reads"),
+        (
+            'exchange.tombstone/v2\n{"report":"r"}\n',
+            "`exchange.tombstone/v2` is no kind of deed that this version reads",
+        ),
+        ("exchange.tombstone/v1\n{\n", "the deed's content is not JSON"),
+        ("exchange.tombstone/v1\n[]\n", "the deed's content is not canonical"),
+        ('exchange.tombstone/v1\n{"report": "r"}\n', "the deed's content is not canonical"),
+        ('exchange.tombstone/v1\n{"report":"r","report":"r"}\n', "the deed's content is not canonical"),
+        ('exchange.tombstone/v1\n{"report":"r"}\nmore\n', "the deed's content is not JSON"),
     ],
 )
-def test_signed_text_that_is_no_deed_is_malformed(text):
-    with pytest.raises(MalformedError):
+def test_signed_text_that_is_no_deed_is_malformed(text, why):
+    with pytest.raises(MalformedError, match=f"^{why}$"):
         read_deed(signed(text), [SIGNER.verifier])
 
 

@@ -58,6 +58,12 @@ def test_without_times_entries_are_compared_with_those_before():
     assert asked(judge, (0, 0), (1, 1000), (2, 900), (3, 899), (4, 901)) == [True, True, True, False, True]
 
 
+def test_what_waited_in_a_log_that_begins_is_compared_with_what_came_before_it():
+    judge = windows((1, 9990), (3, 10_000))
+
+    assert asked(judge, (0, 9990), (1, 2000), (2, 1899)) == [True, True, False]
+
+
 def test_behind_the_last_time_entries_are_compared_with_those_before():
     judge = windows((1, 0))
 

@@ -252,9 +252,11 @@ def test_erasure_after_a_recovery_is_told_by_the_log_that_came_after():
 
 
 def test_key_of_which_nothing_is_known_is_named():
-    log = with_keys(personal(0, "k3"), erasure(1))
+    unknown, unapproved = with_keys(personal(0, "k3"), erasure(1)), with_keys(personal(0, "k1"))
 
-    assert told(log.verify()) == [(Step.ERASURE, 0)]
+    for (finding,) in (unknown.verify().findings, unapproved.verify().findings):
+        assert (finding.step, finding.place) == (Step.ERASURE, "entry 0")
+        assert finding.why.endswith("is gone, and no erasure that two persons approved is in the log")
 
 
 def test_keys_that_are_there_say_nothing():

@@ -6,6 +6,7 @@ import pytest
 
 from exchange.audit import KnownWitness, LogPolicy, WitnessGroup, parse_note
 from exchange.audit.verify import KeptCheckpoint, Limits, Step
+from exchange.kernel import to_micros
 from tests.core.audit.signers import W1, W2, W3
 from tests.core.audit.verify.worlds import KEYS, SECOND, SIGNERS, START, content, world
 
@@ -108,12 +109,16 @@ def test_entries_that_wait_too_long_are_named(log):
     assert "the first 400 entries only, for 200 s" in finding.why
 
 
-def test_wait_that_no_time_tells_is_a_note(log):
+@pytest.mark.parametrize("kept", [(), (0,), (-1,)])
+def test_wait_that_no_time_tells_is_a_note(log, kept):
     plain = SIGNERS[:1]
     log.checkpoints.clear()
     log.sign(START, by=plain)
     cosigned(log, -1, W1, W2)
     log.append(content(600), by=plain)
+    # One time alone tells of no wait.
+    for number in kept:
+        log.checkpoints[number] = replace(log.checkpoints[number], signed_at_micros=to_micros(SIGNED))
 
     verification = log.verify(keys=KEYS[:1], policy=TWO_OF_THREE, limits=Limits(witness_lag_seconds=0))
 
@@ -131,7 +136,7 @@ def test_wrong_cosignature_of_a_known_witness_is_named(log):
 
     finding = log.verify(policy=TWO_OF_THREE).findings[0]
 
-    assert finding.step is Step.WITNESS
+    assert (finding.step, finding.place) == (Step.WITNESS, "checkpoint of 600 entries")
     assert f"the signature of `{W1.name}`" in finding.why
 
 
