@@ -49,7 +49,7 @@ def written(path, text):
 
 
 def test_new_file_is_the_owners_alone_and_loads(path):
-    create_root_file(path, NOW, lambda size: KEYS[0][:size])
+    create_root_file(path, NOW, {32: KEYS[0]}.__getitem__)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_roots(path) == (Root(1, NOW, KEYS[0]),)
@@ -57,7 +57,7 @@ def test_new_file_is_the_owners_alone_and_loads(path):
 
 
 def test_new_file_has_the_published_format(path):
-    create_root_file(path, NOW, lambda size: KEYS[0][:size])
+    create_root_file(path, NOW, {32: KEYS[0]}.__getitem__)
 
     assert path.read_text() == json.dumps(json.loads(rendered(row(1, KEYS[0]))), indent=1) + "\n"
 
@@ -128,8 +128,8 @@ def test_rotation_keeps_the_older_roots(path):
     create_root_file(path, NOW, lambda _: KEYS[0])
     later = datetime(2026, 4, 1, tzinfo=UTC)
 
-    assert add_root_version(path, later, lambda _: KEYS[1]) == 2
-    assert add_root_version(path, later, lambda _: KEYS[2]) == 3
+    assert add_root_version(path, later, {32: KEYS[1]}.__getitem__) == 2
+    assert add_root_version(path, later, {32: KEYS[2]}.__getitem__) == 3
     assert load_roots(path) == (Root(1, NOW, KEYS[0]), Root(2, later, KEYS[1]), Root(3, later, KEYS[2]))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert names_in(path.parent) == ["roots.json"]
