@@ -208,6 +208,10 @@ def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():
     assert conclude(now, draft.terms, signed, early).absences == ()
     without = replace(draft.terms, parties=FIRST.parties[:2])
     assert as_if_concluded(now, without, back_at).absences == ()
+    # Without whom the others went on is kept: what they concluded says nothing about it.
+    others = amended(now, without, back_at)
+    went_on = conclude(now, without, {each: signature_of(others, each, back_at) for each in without.parties}, back_at)
+    assert (went_on.departures, concluded.departures) == ((Departure("DNK", 2),), ())
 
 
 def test_of_several_ceilings_all_hold_for_older_reports():

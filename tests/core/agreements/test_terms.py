@@ -16,6 +16,7 @@ from exchange.agreements import (
     terms_from_stored,
     text_of,
 )
+from exchange.agreements.strict_yaml import read_yaml
 from exchange.kernel import Fault, InvalidError, canonical_bytes
 from exchange.markings import load_catalogue
 from exchange.members import check_member_code
@@ -78,6 +79,7 @@ def test_the_example_of_the_contract_is_read_whole():
 def test_file_and_json_say_the_same():
     assert parse(EXAMPLE) == from_json(example_json())
     assert terms_as_json(parse(EXAMPLE)) == example_json()
+    assert parse(read_yaml(EXAMPLE)) == parse(EXAMPLE)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "policies/agreements").glob("*.yaml")), ids=lambda path: path.stem)

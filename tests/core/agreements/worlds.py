@@ -19,6 +19,7 @@ from exchange.agreements import (
     terms_from_json,
     text_of,
 )
+from exchange.agreements.strict_yaml import Document
 from exchange.crypto import ObjectSignature, ObjectSigningKey, SignatureScheme, SigningKey
 from exchange.members import MemberCode
 
@@ -45,7 +46,7 @@ def compartments(policy: str) -> frozenset[str]:
     return {"NATO": frozenset({"ATOMAL", "BOHEMIA"})}[policy]
 
 
-def parse(text: str) -> Terms:
+def parse(text: str | Document) -> Terms:
     return parse_agreement(
         text,
         vocabulary=VOCABULARY,

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import pytest
 
+from exchange.kernel import Fault
 from exchange.markings import Label
 from exchange.markings.families import FAMILIES, is_as_strict, repeated_family, strictest
 from tests.core.markings.worlds import SHIPPED
@@ -27,7 +28,8 @@ def test_families_are_known_to_the_base_policy():
 def test_one_of_a_family_at_most(family, first, second):
     assert repeated_family([first, "ORCON"]) is None
     assert repeated_family([first, "ORCON", second]) == family
-    assert [fault.code for fault in SHIPPED.check(label(first, second))] == ["exclusive-caveat"]
+    told = f"more than one {family}: a label has one at most"
+    assert SHIPPED.check(label(first, second)) == (Fault("/handling", "exclusive-caveat", told),)
     assert SHIPPED.check(label(first)) == ()
 
 
@@ -36,7 +38,8 @@ def test_one_of_each_family_may_stand_together():
 
 
 def test_noforn_names_no_member_beside_it():
-    assert [fault.code for fault in SHIPPED.check(label("NOFORN"))] == ["contradiction"]
+    told = "`NOFORN` and a release to members contradict each other: keep one"
+    assert SHIPPED.check(label("NOFORN")) == (Fault("/releasable_to", "contradiction", told),)
     assert SHIPPED.check(label("NOFORN", to=())) == ()
 
 
