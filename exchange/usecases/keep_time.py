@@ -1,19 +1,20 @@
 """One process's clock held against what all nodes believed: set back, it brings back nothing that was over.
 
-Steps of a look: (1) the clock is held against its own present; (2) once a minute also against what was believed last;
-(3) where it has come to be behind, or caught up, an entry and a line tell of it.
+Steps of a look: (1) the clock is held against its own present; (2) once a minute also against what was believed last,
+which it moves on where nobody else has: jobs may be on another machine, whose clock is behind, or stand still; (3)
+where it has come to be behind, or caught up, an entry and a line tell of it.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.kernel import Clock, InvalidError, rfc3339
 from exchange.kernel.steady import SteadyClock
-from exchange.kernel.timekeeping import Timekeeping
+from exchange.kernel.timekeeping import Timekeeping, judged
 from exchange.store import Store
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft
@@ -59,6 +60,8 @@ class ClockWatch:
         # (2) what other nodes saw, and what an operator accepted
         if self._looks % _LOOKS == 0 or not clock.is_held:
             await hold_clock(self._own.store, clock)
+            if isinstance(self._own, Services):  # the sequencer's role reads the time, and keeps none
+                await _move_on(self._own.store, clock)
         # (3) news
         if (clock.behind > TOLD_FROM) != self._is_behind:
             await self._tell(clock)
@@ -87,6 +90,30 @@ async def hold_clock(store: Store, clock: SteadyClock) -> None:
     kept = await store.time.kept()
     if kept is not None:
         clock.hold(kept.believed_at)
+
+
+async def _move_on(store: Store, clock: SteadyClock) -> None:
+    """Keep the time of a clock that has gone on from what was believed; of one that leapt, or under doubt, nothing.
+
+    So of nodes that disagree none serves for more than a minute or two what is over for another one.
+    """
+    kept = await store.time.kept()
+    if kept is None or _gone_on(kept, clock()) is None:
+        return
+    async with store.unit_of_work() as unit:
+        book = unit.time()
+        held = await book.held()
+        if held is not None:
+            # What was accepted is taken up before, as by whoever looks whether the clock is believed.
+            clock.hold(held.believed_at)
+            after = _gone_on(held, clock())
+            if after is not None:
+                await book.move(after)
+
+
+def _gone_on(kept: Timekeeping, now: datetime) -> Timekeeping | None:
+    after = judged(kept, now)
+    return None if kept.is_doubted or after.is_doubted or after == kept else after
 
 
 async def accept_clock(services: Services, call: Call, reason: str) -> Recorded[Timekeeping]:

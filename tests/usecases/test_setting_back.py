@@ -115,6 +115,24 @@ async def test_less_than_a_minute_is_told_nobody(cleared: tuple[World, str]) -> 
     assert (await world.attempt(node.looks())).entries == []
 
 
+async def test_what_is_over_on_one_node_is_over_on_the_others_where_none_of_them_does_jobs(
+    cleared: tuple[World, str],
+) -> None:
+    """The node that is behind has it from the row, which the other one moves on, and tells of it."""
+    world, report = cleared
+    change = ClearanceChange("SECRET", (), world.clock.now + 8 * MINUTE)
+    await usecases.change_clearance(world.services, world.call(None), world.clients["NOR reader"].id, change)
+    ahead, behind = await Node(world, 5 * MINUTE).begins(), await Node(world).begins()
+    world.clock.advance(4 * MINUTE)
+    assert [await each.pulls(report) for each in (ahead, behind)] == [False, True]
+
+    for each in (ahead, behind):
+        await each.looks()
+
+    assert [await each.pulls(report) for each in (ahead, behind)] == [False, False]
+    assert "clock.behind" in [entry["type"] for entry in await world.entries()]
+
+
 async def test_a_node_whose_clock_is_a_day_ahead_moves_no_other(cleared: tuple[World, str]) -> None:
     """It is in doubt while another one is in step with what was believed; that one decides by its own clock."""
     world, _ = cleared
@@ -122,8 +140,8 @@ async def test_a_node_whose_clock_is_a_day_ahead_moves_no_other(cleared: tuple[W
     for _ in range(26):
         world.clock.advance(timedelta(minutes=59))
         assert not await believes_clock(ahead.services)
-        assert await believes_clock(right.services)
         await ahead.looks()
+        assert await believes_clock(right.services)
         await right.looks()
         assert (right.clock(), right.clock.behind) == (world.clock.now, timedelta(0))
     ahead.lead = timedelta(0)
