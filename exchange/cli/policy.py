@@ -37,7 +37,7 @@ from exchange.cli.verbs import (
     perhaps_member_verb,
 )
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, NotFoundError, is_uuid7
+from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.markings import Label, parse_marking, render_marking
 from exchange.release import ClassFacts, Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
 from exchange.settings import load_settings, read_policies
@@ -45,8 +45,10 @@ from exchange.store import Parts
 from exchange.usecases import show_client
 from exchange.usecases.facts import reader_facts, row_facts
 from exchange.usecases.in_between import simulate_readers
-from exchange.usecases.judging import judge, law_in_force
-from exchange.usecases.recording import draft
+from exchange.usecases.judging import law_in_force
+from exchange.usecases.recording import NOT_AS_PUT, draft
+from exchange.usecases.sealed_headers import UNOPENED, known_class
+from exchange.usecases.seeking import judge
 from exchange.wire import AgencyReachBody, LabelBody, MemberReachBody, SimulationBody, SimulationRequest
 
 policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)
@@ -220,7 +222,11 @@ async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
     row = await services.store.report_for("", report_id, parts=Parts.NONE) if is_uuid7(report_id) else None
     if row is None or row.report is None:
         raise NotFoundError(f"there is no report `{report_id[:60]}`")
-    judged = await judge(services, call, client, row.report, row.state)
+    try:
+        await known_class(services, row.report)
+    except UNOPENED as exc:
+        raise UnavailableError(NOT_AS_PUT) from exc
+    judged = await judge(services, call, client, row.report, row.state, is_asked=False)
     subject = Subject("report", judged.report.id, judged.report.version)
     entry = draft(
         call,

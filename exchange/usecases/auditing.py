@@ -34,14 +34,12 @@ from exchange.store import Hit, Place, PolicyState, Sought
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
+from exchange.usecases.entry_labels import label_of
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.personal import Revealed, reveal_personal
 from exchange.usecases.unread import known_agreements
 
 T = TypeVar("T")
-
-
-_SETS = ("compartments", "releasable_to", "handling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +148,6 @@ async def with_personal(
     """Return the entries, given with their bytes, with the personal data that `gaze` may read in them."""
     revealed = await reveal_personal(services, [parse_entry(content) for content, _ in found], gaze.client)
     return tuple(replace(entry, personal=each) for (_, entry), each in zip(found, revealed, strict=True))
-
-
-def label_of(fields: EntryLabel) -> Label:
-    """Return the label that an entry holds; MalformedError for fields that are none."""
-    policy, classification = fields.get("policy"), fields.get("classification")
-    sets = [fields.get(name, []) for name in _SETS]
-    if not isinstance(policy, str) or not isinstance(classification, str):
-        raise MalformedError("an entry's label has no policy or no level")
-    try:
-        return Label(policy, classification, *(tuple(values) for values in sets))
-    except ValueError as exc:
-        raise MalformedError(f"an entry's label is not canonical: {exc}") from exc
 
 
 async def _own_of(services: Services, gaze: Gaze, criteria: Criteria, member: str) -> frozenset[str]:

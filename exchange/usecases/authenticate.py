@@ -14,6 +14,7 @@ from exchange.release import Reason
 from exchange.store import CallerRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.recording import draft, refuse
+from exchange.usecases.sealed_headers import owner_of
 
 
 async def authenticate(services: Services, call: Call, *roles: Role, event: EventName) -> Client:
@@ -126,5 +127,4 @@ async def _originator(services: Services, subject: Subject | None) -> str | None
     """
     if subject is None or subject.kind != "report" or not is_uuid7(subject.id):
         return None
-    report = await services.store.report_record(subject.id)
-    return None if report is None else report.originator
+    return await owner_of(services, subject.id)

@@ -11,7 +11,7 @@ releaser; (3) the exchange signs the grant; (4) request and entry become durable
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text
+from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.markings import render_marking
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
@@ -31,7 +31,7 @@ from exchange.usecases.consent_requests import (
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import Source, do_sources_allow
-from exchange.usecases.judging import Judged, Sought, judged_draft, report_not_found, seek_report
+from exchange.usecases.judging import Judged, judged_draft, report_not_found
 from exchange.usecases.life_checks import label_faults
 from exchange.usecases.originating import (
     Detail,
@@ -41,8 +41,9 @@ from exchange.usecases.originating import (
     may_know_report,
     require_may_know_still,
 )
-from exchange.usecases.recording import draft, on_record, refuse
+from exchange.usecases.recording import about_report, draft, on_record, refuse
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
+from exchange.usecases.seeking import Sought, seek_report
 from exchange.usecases.unread import record_unread
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
@@ -291,17 +292,12 @@ async def _is_visible(services: Services, call: Call, row: DerivationRow, client
 
 def _asked(call: Call, sought: Sought, outcome: Outcome, detail: Detail | None = None) -> EntryDraft:
     judged = sought.judged
-    facts = judged.facts
     return draft(
         call,
         sought.client,
         EventName.DERIVATION_REQUESTED,
         outcome,
-        subject=Subject("report", judged.report.id, judged.report.version),
-        owner=facts.originator,
-        label=facts.label.as_json(),
-        agreement=facts.agreement,
-        scope=facts.scope,
+        **about_report(judged.report.id, judged.report.version, judged.facts),
         purpose=judged.reader.purpose,
         detail=detail or {},
     )

@@ -18,8 +18,9 @@ from exchange.release import ClassFacts, covers_derived
 from exchange.reports import Header, ReportAct, may_be_done, status_of
 from exchange.store import ClassRow, DerivationRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.context import Call, Services
-from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
+from exchange.usecases.sealed_headers import UNOPENED, sealed_class
 from exchange.usecases.unread import known_agreements
 
 
@@ -54,12 +55,18 @@ class _Asked:
         return self.source.report.id, self.member
 
 
-async def load_source(services: Services, report_id: str) -> Source | None:
-    """Return a report that another one builds on, whoever may read it; None where there is none."""
+async def load_source(services: Services, call: Call, report_id: str) -> Source | None:
+    """Return a report that another one builds on, whoever may read it; None where there is none.
+
+    Raises TamperedError, recorded, where it is not what its row says: nothing is marked by that.
+    """
     row = await services.store.report_for("", report_id, parts=Parts.NONE)
     if row.report is None:
         return None
-    return Source(row.report, await services.knowledge.release_class(services.store, row.report.class_id))
+    try:
+        return Source(row.report, await sealed_class(services, row.report))
+    except UNOPENED as exc:
+        return await record_tampering(services, call, None, f"report {report_id}", exc)
 
 
 async def header_of(services: Services, call: Call, source: Source) -> Header:
@@ -104,7 +111,7 @@ async def consents_to_pass_on(  # noqa: PLR0913  what goes on to whom
     """
     consents = list[str]()
     for report_id in header.references:
-        source = await load_source(services, report_id)
+        source = await load_source(services, call, report_id)
         if source is None:
             return None
         if source.facts.originator == recipient:
@@ -199,7 +206,7 @@ async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked
     by = asked.source.facts.originator
     found = []
     for report_id in (await header_of(services, call, asked.source)).references:
-        source = await load_source(services, report_id)
+        source = await load_source(services, call, report_id)
         if source is None:
             return None
         if not services.law.catalogue.dominates(label, source.facts.label, originator=by):

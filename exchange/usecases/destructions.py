@@ -30,14 +30,14 @@ from exchange.store import (
     UnreadDestruction,
     UnreadRow,
 )
-from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found
+from exchange.usecases.log_words import recorded_label
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
-from exchange.usecases.unopened import recorded_label
+from exchange.usecases.sealed_headers import known_class, owner_of
 from exchange.usecases.unread import record_unread
 
 DESTROYING_ROLES = (Role.READER, Role.RELEASER)
@@ -124,14 +124,13 @@ async def certify_destruction(
             raise report_not_found()
         if row.returned_at is not None:
             raise ConflictError("this was certified before", code="certified-already")
-        report = await services.store.report_record(known)
         note = services.store.attest(_deed(call, client, row, certificate))
         detail: dict[str, str | int | list[str]] = {
             "client": row.given.client,
             "method": certificate.method,
             "copies": certificate.copies,
         }
-        owner = None if report is None else report.originator
+        owner = await owner_of(services, known)
         subject = Subject("report", known)
         receipt = await unit.record(
             draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=owner, detail=detail)
@@ -193,7 +192,7 @@ async def _is_for(
     if found.report is None:
         return False
     try:
-        kept = await class_of(services, found.report.class_id)
+        kept = await known_class(services, found.report)
     except OpeningError:
         label = await recorded_label(services, report_id)
         is_covered = label is not None and covers_label(client.clearance, label, services.law.catalogue)

@@ -11,9 +11,11 @@ from exchange.members import Client, Role
 from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import row_facts
-from exchange.usecases.judging import Judged, judged_draft, report_not_found, seek_report
+from exchange.usecases.judging import Judged, judged_draft, report_not_found
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import refuse
+from exchange.usecases.seeking import own_class, seek_report
+from exchange.usecases.unopened import Asker
 
 _ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
 
@@ -29,6 +31,9 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     viewer = _viewer(services, call, client, judged)
     if viewer is None:
         return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
+    if not judged.header_json:
+        # It has ended: nothing is sealed of it any more, and the log says what it was.
+        await own_class(services, Asker(call, client, sought.row.state), judged.report, event=event)
     explanation = explain(
         judged.reader,
         judged.facts,

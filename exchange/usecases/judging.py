@@ -7,10 +7,9 @@ Steps: (1) the class of the report, if it is what its digest names; (2) the scop
 from dataclasses import dataclass, replace
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
-from exchange.crypto import OpeningError
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.kernel.spans import Mark, SpanName
-from exchange.members import Client, Role
+from exchange.members import Client
 from exchange.release import (
     ClassFacts,
     Decision,
@@ -23,13 +22,12 @@ from exchange.release import (
     decide_cached,
     with_row,
 )
-from exchange.store import ClassRow, Parts, PolicyState, PullRow, ReportRow
+from exchange.store import ClassRow, PolicyState, ReportRow
 from exchange.usecases.altered_classes import class_of
-from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.recording import draft, on_record, record_tampering, refuse
+from exchange.usecases.recording import about_report, draft, on_record
 from exchange.usecases.unread import known_agreements
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
@@ -46,36 +44,13 @@ class Judged:
     scope: ScopeFacts | None
     decision: Decision
     law: Law
+    header_json: bytes = b""
+    """The whole header as it is sealed, which said that the row is right; none of a report that has ended."""
 
     @property
     def facts(self) -> ClassFacts:
         """Return the class facts of the report."""
         return self.release_class.facts
-
-
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """A report that a caller named, the rows that were loaded with it, and what is decided about it."""
-
-    client: Client
-    row: PullRow
-    judged: Judged
-
-
-async def seek_report(
-    services: Services, call: Call, report_id: str, *roles: Role, event: EventName, parts: Parts | int = Parts.NONE
-) -> Sought:
-    """Return the report that a caller with one of `roles` names; what a Refusal means is for who asks to say.
-
-    Raises what `admit` and `check_call` raise, and the one NotFoundError where there is none: recorded under `event`.
-    """
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
-    row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
-    client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))
-    await check_call(services, call, client, row.state, event=event)
-    if row.report is None:
-        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
-    return Sought(client, row, await judge(services, call, client, row.report, row.state))
 
 
 def require_same_law(services: Services, state: PolicyState) -> None:
@@ -108,23 +83,17 @@ async def _record_altered(services: Services) -> None:
             altered.remove(each)
 
 
-async def judge_linked(services: Services, call: Call, client: Client, report_id: str) -> Judged | None:
-    """Return the decision about a report that another one names; None where there is no such report."""
-    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-    return None if row.report is None else await judge(services, call, client, row.report, row.state)
+async def judge_row(services: Services, call: Call, client: Client, report: ReportRow, state: PolicyState) -> Judged:
+    """Return the decision about `report` as its row has it; OpeningError or ValueError where that cannot be read.
 
-
-async def judge(services: Services, call: Call, client: Client, report: ReportRow, state: PolicyState) -> Judged:
-    """Return the decision about `report` for `client` in this call, with everything it rested on."""
+    INVARIANT: nothing is told or done by it before what is sealed has said the same: `seeking` asks both.
+    """
     law = await law_in_force(services, state)
     knowledge = services.knowledge
     await known_agreements(services, state)
     # (1) immutable, hence fetched once per process
-    try:
-        release_class = await class_of(services, report.class_id)
-        row = row_facts(report, call.now)
-    except (OpeningError, ValueError) as exc:
-        await record_tampering(services, call, client, f"report {report.id}", exc)
+    release_class = await class_of(services, report.class_id)
+    row = row_facts(report, call.now)
     facts = release_class.facts
     # (2) as of the call's one `now`
     scope = knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
@@ -177,11 +146,7 @@ def judged_draft(
         client,
         event,
         outcome,
-        subject=Subject("report", judged.report.id, judged.report.version),
-        owner=facts.originator,
-        label=facts.label.as_json(),
-        agreement=facts.agreement,
-        scope=facts.scope,
+        **about_report(judged.report.id, judged.report.version, facts),
         purpose=judged.reader.purpose,
         policies=decision.policies,
         reasons=tuple(reason.value for reason in reasons),

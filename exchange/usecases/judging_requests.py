@@ -30,13 +30,14 @@ from exchange.release import (
     request_scope,
 )
 from exchange.reports import InformationRequest, RequestState, request_from_json, request_state
-from exchange.store import Parts, PolicyState, RequestAnswer, RequestRow
-from exchange.usecases.authenticate import authenticated_row, required_thumbprint
+from exchange.store import PolicyState, RequestAnswer, RequestRow
+from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
-from exchange.usecases.judging import ABSENT_ID, check_call, judge, law_in_force
-from exchange.usecases.opening import UNOPENED
-from exchange.usecases.recording import draft, named, record_tampering, refuse
+from exchange.usecases.judging import ABSENT_ID, check_call, law_in_force
+from exchange.usecases.recording import about, draft, named, record_tampering, refuse
+from exchange.usecases.sealed_headers import UNOPENED
+from exchange.usecases.seeking import judge_linked
 from exchange.usecases.unread import known_agreements
 
 REQUEST_ROLES = (Role.READER, Role.CONTRIBUTOR)
@@ -187,11 +188,7 @@ def request_draft(  # noqa: PLR0913, PLR0917  who did what to which request
         client,
         event,
         outcome,
-        subject=Subject("request", request_id),
-        owner=facts.originator,
-        label=facts.label.as_json(),
-        agreement=facts.agreement,
-        scope=facts.scope,
+        **about(Subject("request", request_id), facts),
         detail=dict(detail or {}),
     )
 
@@ -210,7 +207,5 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
             return False
     if answer.client == sought.client.id:
         return True
-    row = await services.store.report_for(required_thumbprint(call), answer.report, parts=Parts.NONE)
-    if row.report is None:
-        return False
-    return isinstance((await judge(services, call, sought.client, row.report, row.state)).decision, Permit)
+    judged = await judge_linked(services, call, sought.client, answer.report)
+    return judged is not None and isinstance(judged.decision, Permit)

@@ -17,7 +17,7 @@ from exchange.usecases.post_checks import MOST_REFERENCES
 
 async def sources_of_superseded(services: Services, call: Call, report_id: str | None) -> tuple[ReportId, ...]:
     """Return what a report builds on that is to be superseded; nothing where it has no header any more."""
-    source = None if report_id is None else await load_source(services, report_id)
+    source = None if report_id is None else await load_source(services, call, report_id)
     if source is None or not source.report.sealed_header:
         return ()
     return (await header_of(services, call, source)).references

@@ -11,8 +11,8 @@ from typing import Final
 from exchange.audit import Entry, EventName
 from exchange.reports import ReportAct, may_be_done
 from exchange.store import NoticeKind, NoticeRow
-from exchange.usecases.auditing import label_of
 from exchange.usecases.context import Services
+from exchange.usecases.entry_labels import label_of
 from exchange.usecases.given_to import given_to
 from exchange.usecases.originating import OwnReport
 from exchange.usecases.whole_entries import whole_entry

@@ -71,7 +71,7 @@ async def require_above_sources(
     faults: list[Fault] = []
     consents: list[str] = []
     for index, source_id in enumerate(header.references):
-        source = await load_source(services, source_id)
+        source = await load_source(services, call, source_id)
         if source is None:
             continue
         found = await covering_consents(services, call, state, source, labels=labels, member=header.originator)

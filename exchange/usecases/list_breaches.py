@@ -16,14 +16,14 @@ from exchange.crypto import OpeningError
 from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import covers_label
-from exchange.store import BreachKind, BreachRow, Unread, UnreadBreach
+from exchange.store import BreachKind, BreachRow, Parts, Unread, UnreadBreach
 from exchange.usecases.agreements import last_text_of
-from exchange.usecases.altered_classes import class_of
-from exchange.usecases.auditing import label_of
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.entry_labels import label_of
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.sealed_headers import known_class
 from exchange.usecases.unread import record_unread
 
 _AT_A_TIME = 100
@@ -91,13 +91,15 @@ async def _may_know(services: Services, call: Call, client: Client, row: BreachR
 async def label_now(services: Services, row: BreachRow) -> Label:
     """Return the label under which a breach is told now: of the report that it is about as it stands, or its own.
 
-    Raises OpeningError where nothing tells any more what that report's release class is.
+    Raises OpeningError where that report is not what its row says, or nothing tells what it is.
     """
     found: Mapping[str, str | list[str]] = row.label
-    report = await services.store.report_record(row.subject) if row.kind is BreachKind.ACKNOWLEDGEMENT else None
+    if row.kind is not BreachKind.ACKNOWLEDGEMENT:
+        return label_of(found)
+    report = (await services.store.report_for("", row.subject, parts=Parts.NONE)).report
     if report is None:
         return label_of(found)
-    return (await class_of(services, report.class_id)).facts.label
+    return (await known_class(services, report)).facts.label
 
 
 async def _visible(

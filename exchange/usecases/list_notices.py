@@ -18,9 +18,9 @@ from exchange.release import Permit, Refusal, View
 from exchange.store import NoticeKind, NoticeRow, Unread, UnreadRow
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
-from exchange.usecases.judging import judge_linked
 from exchange.usecases.positions import open_position, seal_position
-from exchange.usecases.recording import TamperedError, draft, on_record
+from exchange.usecases.recording import draft, on_record
+from exchange.usecases.seeking import judge_linked
 from exchange.usecases.unread import record_unread
 
 _ORDER = "notice"
@@ -112,10 +112,7 @@ async def _may_see(services: Services, call: Call, client: Client, report_id: st
     for purpose in client.purposes or (DEFAULT_PURPOSE,):
         if purpose not in services.law.vocabulary.purposes:
             continue  # the vocabulary has it no more: nothing is asked for by it
-        try:
-            judged = await judge_linked(services, replace(call, purpose=purpose), client, report_id)
-        except TamperedError:
-            return False  # on record: it takes nothing from what else is told
+        judged = await judge_linked(services, replace(call, purpose=purpose), client, report_id)
         match None if judged is None else judged.decision:
             case Permit(view=view) if view in views:
                 return True

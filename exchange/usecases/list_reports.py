@@ -27,9 +27,10 @@ from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.in_between import readable_among
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
-from exchange.usecases.opening import UNOPENED, is_whole, open_headers
+from exchange.usecases.opening import is_whole, open_headers
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.unopened import Lister, UnopenedReport, require_own_version, tell_unopened
 from exchange.usecases.unread import known_agreements
 

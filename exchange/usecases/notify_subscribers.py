@@ -10,6 +10,7 @@ is and since when. Whoever wants more asks the exchange, with its certificate.
 """
 
 import asyncio
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,12 +19,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.crypto import CryptoError
 from exchange.kernel import ExchangeError, UnavailableError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.members import Client, Role
 from exchange.release import Permit
-from exchange.reports import Header
+from exchange.reports import header_from_json
 from exchange.store import Parts, Unread, UnreadRow
 from exchange.store.pulse import Beat
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
@@ -31,9 +31,9 @@ from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.judging import Judged, judge, judged_draft, require_same_law
+from exchange.usecases.judging import Judged, judged_draft, require_same_law
 from exchange.usecases.list_reports import readable_for
-from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.seeking import judge
 from exchange.usecases.subscriptions import secret_of, waiting
 from exchange.usecases.telling_breaches import KIND as BREACH_KIND
 from exchange.usecases.telling_breaches import told_breach
@@ -245,10 +245,10 @@ class Notifier:
             by = {"subscription": subscription.id}
             asked = await told_request(services, call, read.client, report_id, state=read.state, by=by)
             return None if asked is None else _Message(REQUEST_KIND, asked.at, asked.facts)
-        judged = await judge(services, call, read.client, read.report, read.state)
+        judged = await judge(services, call, read.client, read.report, read.state, is_asked=False)
         match judged.decision:
             case Permit():
-                header = await self._opened(judged)
+                header = header_from_json(json.loads(judged.header_json))
                 # INVARIANT: no message leaves before its entry is durable.
                 await services.store.append(_entry(call, read.client, judged, subscription))
                 facts = {"report": header.id, "precedence": header.precedence.name}
@@ -257,15 +257,6 @@ class Notifier:
                 # Nobody asked: why this client may not know of it any more is not for the originator's auditor.
                 await services.store.append(replace(_entry(call, read.client, judged, subscription), owner=None))
                 return None
-
-    async def _opened(self, judged: Judged) -> Header:
-        try:
-            return await open_sealed_header(self._services, judged.report, judged.release_class)
-        except UNOPENED as exc:
-            place = {"place": f"report {judged.report.id}"}
-            failed = service_draft(self._services, EventName.KEY_OPENED, Outcome.FAILED)
-            await self._services.store.append(replace(failed, detail=dict(place)))
-            raise CryptoError("a header does not open where it stands") from exc
 
     async def _sent(self, one: DeliveryRow, subscription: SubscriptionRow, message: _Message) -> str | None:
         seconds = int(self._services.clock().timestamp())

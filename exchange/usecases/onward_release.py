@@ -8,6 +8,7 @@ Steps of a grant: (1) the releaser's own report, cleared for what goes on, and w
 the class that holds it, its header sealed anew; (5) request, report and entry become durable together.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Recei
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
-from exchange.reports import Header, ReportAct, require_act
+from exchange.reports import Header, ReportAct, header_from_json, require_act
 from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork, Unread
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
@@ -35,7 +36,6 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
 from exchange.usecases.judging import judged_draft
-from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.originating import (
     OwnReport,
     loaded_report,
@@ -44,7 +44,7 @@ from exchange.usecases.originating import (
     require_may_know_still,
 )
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.recording import draft, on_record, record_tampering
+from exchange.usecases.recording import draft, on_record
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
@@ -93,7 +93,7 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Onwar
         scope = judged.scope
         if scope is None or scope.onward_release is OnwardRelease.NEVER:
             raise ConflictError(_NOTHING_GOES_ON, code=_CONTROLLED)
-        header = await _header(services, call, granted)
+        header = header_from_json(json.loads(granted.judged.header_json))
         meant = await _meant(services, call, granted, header, wish)
         async with services.store.unit_of_work() as unit:
             # Parts are asked for by numbers of the version that was read: of a newer one they would mean other parts.
@@ -304,14 +304,6 @@ async def _own_request(
     return await own_request(
         services, call, request_id, lambda unit, known: unit.consents().one(known), of="onward", event=event
     )
-
-
-async def _header(services: Services, call: Call, granted: Granted) -> Header:
-    judged = granted.judged
-    try:
-        return await open_sealed_header(services, judged.report, judged.release_class)
-    except UNOPENED as exc:
-        return await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)
 
 
 async def _meant(services: Services, call: Call, granted: Granted, header: Header, wish: OnwardWish) -> OnwardWish:

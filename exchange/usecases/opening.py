@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import assert_never
 
 from exchange.crypto import (
-    CryptoError,
     OpeningError,
     PartDecryptor,
     Suite,
@@ -20,24 +19,19 @@ from exchange.crypto import (
     part_context,
     require_suite,
 )
-from exchange.custody import KeyMissingError, Wrapped
-from exchange.kernel import rfc3339
+from exchange.custody import Wrapped
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
 from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
-from exchange.store import BlobMissingError, ClassRow, PartRow, ReportRow
+from exchange.store import ClassRow, PartRow, ReportRow
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import judge_linked
-from exchange.usecases.recording import TamperedError
+from exchange.usecases.sealed_headers import require_end_as_sealed, sealed_header_json
 from exchange.usecases.sealing import STATUS_AT_END, shown_json, with_status
+from exchange.usecases.seeking import judge_linked
 
 PermittedRow = tuple[ReportRow, ClassRow, Permit]
 """A report, its class, and what of it may be shown."""
-
-UNOPENED = (CryptoError, KeyMissingError, BlobMissingError)
-"""What is raised where a row's ciphertext, suite, key and place do not belong together, or one of them is gone."""
-
 
 _NO_LINKS = b'"supersedes":null,"references":[],'
 """Stands in a header that links to nothing. Inside a string the quotation marks would be escaped: these bytes can only
@@ -57,14 +51,26 @@ async def open_headers(
     """
     sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
     opened = await services.custodian.open_headers(sealed)
+    return await show_headers(services, opened, rows, call, client, whole=whole)
+
+
+async def show_headers(  # noqa: PLR0913  what was opened, and for whom
+    services: Services,
+    opened: Sequence[bytes],
+    rows: Sequence[PermittedRow],
+    call: Call,
+    client: Client,
+    *,
+    whole: AbstractSet[int],
+) -> list[bytes]:
+    """Return what `open_headers` does, of headers that are opened already; raises OpeningError for an altered end."""
     shown = []
     for header_json, (row, kept, permit) in zip(opened, rows, strict=True):
         if row.valid_until_micros is None and kept.id in whole and _ENDLESS in header_json:
             # Where nothing ends, the status is the stored one. Nothing is parsed: a list comes here hundreds of times.
             shown.append(header_json[:-1] + STATUS_AT_END[row.status_name])
             continue
-        if not _ends_as_sealed(row, header_json):
-            raise _altered_end()
+        require_end_as_sealed(row, header_json)
         if kept.id not in whole or _NO_LINKS not in header_json:
             shown.append(await _shown_header(services, call, client, header_json, opened=(row, kept, permit)))
         else:
@@ -133,10 +139,7 @@ async def open_sealed_header(services: Services, report: ReportRow, kept: ClassR
 
     Raises one of `UNOPENED` where the sealed header, its key and its class do not belong together.
     """
-    context = header_context(report.id, report.version, kept.digest)
-    (header_json,) = await services.custodian.open_headers([(report, context)])
-    if not _ends_as_sealed(report, header_json):
-        raise _altered_end()
+    header_json = await sealed_header_json(services, report, kept)
     return header_from_json(json.loads(header_json))
 
 
@@ -148,21 +151,6 @@ def is_whole(kept: ClassRow, permit: Permit) -> bool:
 def wrapped_part_key(part: PartRow) -> Wrapped:
     """Return a part's wrapped data key, as custody takes it."""
     return Wrapped(part.key_id, part.key_version, part.wrap_suite, part.wrapped_key)
-
-
-def _ends_as_sealed(row: ReportRow, header_json: bytes) -> bool:
-    """Return whether the end of validity that the decision read is the one the originator gave."""
-    try:
-        until = row.valid_until
-    except OpeningError:
-        return False
-    if until is None:
-        return b'"valid_until":null,' in header_json
-    return b'"valid_until":"%b",' % rfc3339(until).encode() in header_json
-
-
-def _altered_end() -> OpeningError:
-    return OpeningError("the end of validity on the row is not the sealed one")
 
 
 def _part_label(kept: ClassRow, part: PartRow) -> Label:
@@ -196,11 +184,7 @@ async def _with_visible_links(services: Services, call: Call, client: Client, he
 
 
 async def _is_visible(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    try:
-        judged = await judge_linked(services, call, client, report_id)
-    except TamperedError:
-        # What it names was altered, which is on record: that takes nothing from what names it.
-        return False
+    judged = await judge_linked(services, call, client, report_id)
     if judged is None:
         return False
     match judged.decision:

@@ -6,18 +6,20 @@ else it is absent, for it in every respect.
 
 from dataclasses import dataclass, replace
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, covers_label
 from exchange.reports import Header, ReportStatus, status_of
 from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
-from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import ABSENT_ID, absent_draft, asked_for, report_not_found, require_same_law
-from exchange.usecases.opening import UNOPENED, open_sealed_header
-from exchange.usecases.recording import DraftFields, draft, record_tampering, refuse
+from exchange.usecases.opening import open_sealed_header
+from exchange.usecases.recording import about_report, draft, record_tampering, refuse
+from exchange.usecases.sealed_headers import UNOPENED, known_class
+from exchange.usecases.seeking import own_class
+from exchange.usecases.unopened import Asker
 
 Detail = dict[str, str | int | list[str]]
 
@@ -57,16 +59,8 @@ class OwnReport:
         detail: Detail | None = None,
     ) -> EntryDraft:
         """Return the entry about an act on this report; `version` is the one that the act made."""
-        facts = self.facts
-        fields = DraftFields(
-            subject=Subject("report", self.report.id, version or self.report.version),
-            owner=facts.originator,
-            label=facts.label.as_json(),
-            agreement=facts.agreement,
-            scope=facts.scope,
-            detail=detail or {},
-        )
-        entry = draft(call, self.client, event, outcome, **fields)
+        about = about_report(self.report.id, version or self.report.version, self.facts)
+        entry = draft(call, self.client, event, outcome, **about, detail=detail or {})
         return entry if self.client is not None else replace(entry, actor=Actor("service"))
 
 
@@ -84,10 +78,8 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     # (2) its own
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
-    try:
-        kept = await class_of(services, row.report.class_id)
-    except UNOPENED as exc:
-        await record_tampering(services, call, client, f"report {row.report.id}", exc)
+    asker = Asker(call, client, row.state)
+    kept = await own_class(services, asker, row.report, event=event)
     own = OwnReport(client, row.state, row.report, kept)
     if kept.facts.originator != client.member or not may_know(services, call, client, kept):
         return await refuse(services, own.entry(call, event, Outcome.REFUSED), report_not_found())
@@ -97,13 +89,13 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
 async def loaded_report(services: Services, call: Call, client: Client, report_id: str) -> OwnReport:
     """Return a report of `client`'s own member, recording nothing: for use within a unit whose caller records.
 
-    Raises NotFoundError alike for absent, foreign and too high, OpeningError for a class that was altered.
+    Raises NotFoundError alike for absent, foreign and too high, one of `UNOPENED` where the row says another class.
     """
     row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     require_same_law(services, row.state)
     if row.report is None:
         raise report_not_found()
-    kept = await services.knowledge.release_class(services.store, row.report.class_id)
+    kept = await known_class(services, row.report)
     if kept.facts.originator != client.member or not may_know(services, call, client, kept):
         raise report_not_found()
     return OwnReport(client, row.state, row.report, kept)

@@ -12,8 +12,8 @@ from exchange.members import Role
 from exchange.store import OpenUploadRow, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.opening import UNOPENED
 from exchange.usecases.recording import draft, note_tampering, on_record
+from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.unread import record_unread
 from exchange.usecases.uploads import ended_as, opened_declaration, own_upload_row
 

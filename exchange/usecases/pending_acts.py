@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from exchange.audit import EventName, Outcome, Receipt, Subject, fit_text
-from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
@@ -25,7 +25,7 @@ from exchange.members import (
     may_see_act,
     require_may_refuse,
 )
-from exchange.store import UnitOfWork, Unread
+from exchange.store import Parts, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
@@ -37,7 +37,8 @@ from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant, end_grant
 from exchange.usecases.originating import may_know_report
 from exchange.usecases.proxies import carry_out_proxy, end_proxy
-from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.recording import NOT_AS_PUT, draft, named, on_record
+from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.second_person import confirmed_by, require_confirmable
 from exchange.usecases.unread import record_unread
 
@@ -238,7 +239,12 @@ async def _record(  # noqa: PLR0913, PLR0917  who did what about which act
 
 async def _label_of(services: Services, act: PendingAct) -> dict[str, str | list[str]] | None:
     """Return the label of the report that an act is about: who may not know of that knows of neither."""
-    report = await services.store.report_record(act.asked["report"]) if "report" in act.asked else None
+    if "report" not in act.asked:
+        return None
+    report = (await services.store.report_for("", act.asked["report"], parts=Parts.NONE)).report
     if report is None:
         return None
-    return (await services.knowledge.release_class(services.store, report.class_id)).facts.label.as_json()
+    try:
+        return (await known_class(services, report)).facts.label.as_json()
+    except UNOPENED as exc:
+        raise UnavailableError(NOT_AS_PUT) from exc

@@ -9,7 +9,7 @@ from exchange.members import Client
 from exchange.release import Permit, Reason, Refusal, View, covers_label
 from exchange.reports import PlaceTakenError
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import judge_linked
+from exchange.usecases.seeking import judge_linked
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ No clearance is asked of the poster: posting shows nothing (ADR 0009).
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.crypto import OpeningError
 from exchange.kernel import (
     ConflictError,
@@ -25,11 +25,12 @@ from exchange.store import CallerRow, Idempotency, IdempotentReplay, Parts, Post
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import require_same_law
-from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.places import taking_place
 from exchange.usecases.postable import idempotency_of, postable
-from exchange.usecases.recording import draft, on_record, record_tampering, refuse
+from exchange.usecases.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.registry import distribution_draft
+from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.sealing import seal_report, stored_json, with_status
 from exchange.usecases.superseding import superseding_of
 
@@ -173,11 +174,7 @@ def posted_draft(call: Call, client: Client, header: Header, consents: tuple[str
         client,
         EventName.REPORT_POSTED,
         Outcome.PERMITTED,
-        subject=Subject("report", header.id, header.version),
-        owner=header.originator,
-        label=header.label.as_json(),
-        agreement=header.agreement,
-        scope=header.scope,
+        **about_report(header.id, header.version, header),
         size_bytes=sum(part.size_bytes for part in header.parts),
         detail=detail,
     )

@@ -18,11 +18,12 @@ from exchange.members import Client, Role
 from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import Judged, judged_draft, report_not_found, seek_report
-from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_parts
-from exchange.usecases.recording import TamperedError, record_tampering, refuse
+from exchange.usecases.judging import Judged, judged_draft, report_not_found
+from exchange.usecases.opening import is_whole, open_parts, show_headers
+from exchange.usecases.recording import record_tampering, refuse
 from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
-from exchange.usecases.unopened import refuse_to_others
+from exchange.usecases.sealed_headers import UNOPENED
+from exchange.usecases.seeking import seek_report
 
 LARGEST_INLINE_BYTES: Final = 1024 * 1024
 """More content than this, all parts together, is read part by part: a JSON string cannot be streamed."""
@@ -65,14 +66,6 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError where
     the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
     """
-    try:
-        return await _pulled(services, call, report_id)
-    except TamperedError:
-        await refuse_to_others(services, call, report_id, event=EventName.REPORT_READ)
-        raise
-
-
-async def _pulled(services: Services, call: Call, report_id: str) -> Recorded[PulledReport]:
     # (1) to (3): loaded, admitted, decided
     granted = await seek_permit(services, call, report_id, parts=Parts.FIRST, event=EventName.REPORT_READ)
     judged, permit = granted.judged, granted.permit
@@ -81,8 +74,8 @@ async def _pulled(services: Services, call: Call, report_id: str) -> Recorded[Pu
     kept = judged.release_class
     whole = {kept.id} if is_whole(kept, permit) else set()
     try:
-        (header_json,) = await open_headers(
-            services, [(judged.report, kept, permit)], call, granted.client, whole=whole
+        (header_json,) = await show_headers(
+            services, [judged.header_json], [(judged.report, kept, permit)], call, granted.client, whole=whole
         )
     except UNOPENED as exc:
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)

@@ -9,6 +9,7 @@ or may not be read any more: that is asked again before a piece is shown, once a
 """
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,14 +18,14 @@ from typing import Final
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
 from exchange.kernel import UnavailableError
-from exchange.reports import PartHeader
+from exchange.reports import PartHeader, header_from_json
 from exchange.store import Parts
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft, report_not_found
-from exchange.usecases.opening import UNOPENED, open_part_pieces, open_parts, open_sealed_header
+from exchange.usecases.opening import open_part_pieces, open_parts
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.recording import TamperedError, record_tampering, refuse
-from exchange.usecases.unopened import refuse_to_others
+from exchange.usecases.recording import record_tampering, refuse
+from exchange.usecases.sealed_headers import UNOPENED
 
 _LARGEST_NUMBER = 10_000
 """No report has more parts; a larger number in a path is answered like an absent one."""
@@ -55,21 +56,13 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
 
     Raises NotFoundError alike for an absent report, an invisible one, an absent part and a withheld one.
     """
-    try:
-        return await _read(services, call, report_id, number)
-    except TamperedError:
-        await refuse_to_others(services, call, report_id, event=_EVENT)
-        raise
-
-
-async def _read(services: Services, call: Call, report_id: str, number: int) -> Recorded[ReadPart]:
     event = _EVENT
     asked = number if 1 <= number <= _LARGEST_NUMBER else 0
     # (1) the Permit
     granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
     entry = replace(judged_draft(call, granted.client, event, granted.judged), detail={"part": asked})
     # (2) the number, as this reader counts
-    part = await _part_meant(services, call, granted, asked)
+    part = _part_meant(granted, asked)
     if part is None:
         # A withheld part and an absent one are the same to the reader; the log knows which was asked for.
         withheld = replace(entry, outcome=Outcome.REFUSED, policies=(), detail={"part": asked, "finding": "withheld"})
@@ -95,12 +88,8 @@ async def _read(services: Services, call: Call, report_id: str, number: int) -> 
     return Recorded(ReadPart(shown, content, pieces), receipt)
 
 
-async def _part_meant(services: Services, call: Call, granted: Granted, asked: int) -> PartHeader | None:
-    report, kept = granted.judged.report, granted.judged.release_class
-    try:
-        header = await open_sealed_header(services, report, kept)
-    except UNOPENED as exc:
-        return await record_tampering(services, call, granted.client, f"report {report.id}", exc)
+def _part_meant(granted: Granted, asked: int) -> PartHeader | None:
+    header = header_from_json(json.loads(granted.judged.header_json))
     visible = [part for part in header.parts if part.label in granted.permit.labels]
     return visible[asked - 1] if 1 <= asked <= len(visible) else None
 

@@ -3,17 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import NoReturn, TypedDict, Unpack
+from typing import Final, NoReturn, Protocol, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
+from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Reason
 from exchange.usecases.context import Call, Services
 
 _REASONS = frozenset(reason.value for reason in Reason)
 """Faults that are reasons of the contract are found as such; the others stand in `codes` alone."""
+
+
+NOT_AS_PUT: Final = "what is stored does not match its label or place: nothing was released"
 
 
 class TamperedError(UnavailableError):
@@ -34,6 +38,49 @@ class DraftFields(TypedDict, total=False):
     size_bytes: int | None
     result_ids: tuple[str, ...] | None
     detail: dict[str, str | int | list[str]]
+
+
+class AboutFields(TypedDict):
+    """The fields of an entry that say what it is about, and whose that is."""
+
+    subject: Subject
+    owner: str
+    label: dict[str, str | list[str]]
+    agreement: str
+    scope: str
+
+
+class Controlled(Protocol):
+    """What an originator controls: the class facts of a report or a request, or a header."""
+
+    @property
+    def originator(self) -> str: ...
+    @property
+    def label(self) -> Label: ...
+    @property
+    def agreement(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+
+
+def about(subject: Subject, facts: Controlled) -> AboutFields:
+    """Return what an entry says of a report, or of a request, that `facts` are of.
+
+    INVARIANT: they are what is sealed, or what the log says, never a row's alone (`sealed_headers`): the entry tells
+    whose it is, and so who sees it.
+    """
+    return AboutFields(
+        subject=subject,
+        owner=facts.originator,
+        label=facts.label.as_json(),
+        agreement=facts.agreement,
+        scope=facts.scope,
+    )
+
+
+def about_report(report_id: str, version: int, facts: Controlled) -> AboutFields:
+    """Return what an entry says of this version of a report; see `about`."""
+    return about(Subject("report", report_id, version), facts)
 
 
 def actor_of(call: Call, client: Client | None) -> Actor:
@@ -113,7 +160,7 @@ async def record_tampering(
 
 
 async def _tampered(services: Services, failed: EntryDraft) -> TamperedError:
-    error = TamperedError("what is stored does not match its label or place: nothing was released")
+    error = TamperedError(NOT_AS_PUT)
     error.receipt = await services.store.append(failed)
     return error
 

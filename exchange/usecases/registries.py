@@ -11,13 +11,15 @@ from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
 from exchange.release import ClassFacts
 from exchange.reports import ReportStatus, status_of
-from exchange.store import ReportRecord
+from exchange.store import Parts, ReportRecord
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.auditing import FoundEntry, Gaze, admit_auditor, found_entries, within_slice
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
-from exchange.usecases.recording import draft, named, on_record, record_tampering, refuse
+from exchange.usecases.recording import about_report, draft, named, on_record, record_tampering, refuse
 from exchange.usecases.search_entries import BEGINNING, open_place, seal_place
+from exchange.usecases.seeking import own_class
+from exchange.usecases.unopened import Asker
 
 _HANDED_OUT = frozenset(
     event.value
@@ -113,11 +115,7 @@ def report_draft(
         gaze.client,
         EventName.AUDIT_READ,
         Outcome.PERMITTED,
-        subject=Subject("report", report.id, report.version),
-        owner=facts.originator,
-        label=facts.label.as_json(),
-        agreement=facts.agreement,
-        scope=facts.scope,
+        **about_report(report.id, report.version, facts),
         detail=detail,
     )
 
@@ -125,8 +123,11 @@ def report_draft(
 async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: str) -> tuple[ReportRecord, ClassFacts]:
     """Return a report of the auditor's own member (any, for the exchange's) that its clearance covers; else refuse."""
     event, subject = EventName.AUDIT_READ, named("report", report_id)
-    report = await services.store.report_record(report_id if is_uuid7(report_id) else ABSENT_ID)
-    facts = None if report is None else await opened_facts(services, call, gaze, report)
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    report = await services.store.report_record(asked)
+    row = (await services.store.report_for("", asked, parts=Parts.NONE)).report
+    asker = Asker(call, gaze.client, gaze.state)
+    facts = None if row is None else (await own_class(services, asker, row, event=event)).facts
     is_own = facts is not None and gaze.auditor.member in {None, facts.originator}
     if report is None or facts is None or not is_own or not gaze.auditor.covers(facts.label.as_json()):
         absent = NotFoundError("no such report, or none that you may see")

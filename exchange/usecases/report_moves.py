@@ -16,9 +16,10 @@ from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, Notice
 from exchange.usecases.answer_request import require_narrow_answers
 from exchange.usecases.context import Call, Services
 from exchange.usecases.given_to import given_to
-from exchange.usecases.opening import UNOPENED, decrypted_pieces, wrapped_part_key
+from exchange.usecases.opening import decrypted_pieces, wrapped_part_key
 from exchange.usecases.originating import OwnReport, all_parts
 from exchange.usecases.recording import record_tampering
+from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.sealing import Content, reseal_report
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import Criteria, Entry, EventName, Outcome, Subject
+from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.kernel import parse_rfc3339
 from exchange.members import Client
 from exchange.reports import ReportAct, ReportStatus, may_be_done
@@ -20,7 +20,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source
 from exchange.usecases.given_to import given_to
 from exchange.usecases.originating import OwnReport
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import about_report, draft
 from exchange.usecases.whole_entries import whole_entry
 
 UNDER_WAY: Final = timedelta(minutes=5)
@@ -33,17 +33,13 @@ async def superseding_of(services: Services, call: Call, client: Client, source:
     """Return what goes with a post of `client` in the place of `source`; None where that tells nobody anything."""
     if source is None or source.report.status is not ReportStatus.CURRENT:
         return None
-    report, facts = source.report, source.facts
+    report = source.report
     entry = draft(
         call,
         client,
         EventName.REPORT_SUPERSEDED,
         Outcome.PERMITTED,
-        subject=Subject("report", report.id, report.version),
-        owner=facts.originator,
-        label=facts.label.as_json(),
-        agreement=facts.agreement,
-        scope=facts.scope,
+        **about_report(report.id, report.version, source.facts),
     )
     return Superseding(report.id, report.version, entry, await given_to(services, report.id))
 

@@ -25,7 +25,7 @@ from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
 from exchange.release import ClassFacts
 from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
 from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
-from exchange.usecases.altered_classes import class_of, whole_classes
+from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
 from exchange.usecases.destructions import ask_destruction
 from exchange.usecases.judging import require_same_law
@@ -33,6 +33,7 @@ from exchange.usecases.late_readers import tell_late
 from exchange.usecases.life_checks import require_above_sources
 from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
+from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
 from exchange.usecases.unread import known_agreements
 
@@ -300,5 +301,10 @@ async def _own(services: Services, now: datetime, report_id: str, state: PolicyS
     if row.report is None:
         message = f"the report {report_id} is gone"
         raise ExchangeError(message)
-    kept = await class_of(services, row.report.class_id)
+    try:
+        kept = await known_class(services, row.report)
+    except UNOPENED as exc:
+        # Its originator and its readers have it recorded when they look; each round would.
+        _log.critical("report %s is not what its row says: it is left as it is", report_id)
+        raise ExchangeError("the report is not what its row says") from exc
     return call, OwnReport(None, state, row.report, kept)

@@ -10,9 +10,9 @@ from exchange.members import Client, Role
 from exchange.release import Permit
 from exchange.store import BreachKind, BreachRow, Parts
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import judge
 from exchange.usecases.list_breaches import label_now, may_know
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import TamperedError, draft
+from exchange.usecases.seeking import judge
 
 KIND = "duty.breached"
 
@@ -79,4 +79,8 @@ async def _may_read(services: Services, call: Call, client: Client, row: BreachR
     read = await services.store.report_for(call.thumbprint or "", row.subject, parts=Parts.NONE)
     if read.client is None or read.report is None or read.client != client:
         return False
-    return isinstance((await judge(services, call, client, read.report, read.state)).decision, Permit)
+    try:
+        judged = await judge(services, call, client, read.report, read.state, is_asked=False)
+    except TamperedError:
+        return False  # on record: it takes nothing from what else is told
+    return isinstance(judged.decision, Permit)

@@ -10,44 +10,32 @@ is one, and another one nothing; (4) what is damaged, and who met it, is on reco
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, NoReturn
 
 from exchange.agreements import AgreementId
-from exchange.audit import Entry, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.custody import KeyMissingError
-from exchange.kernel import MalformedError, is_uuid7
-from exchange.markings import Label
-from exchange.members import Client
-from exchange.release import ClassFacts, Permit, RowFacts, Use, decide
-from exchange.store import Parts, PolicyState, ReportRow
-from exchange.usecases.auditing import label_of
-from exchange.usecases.authenticate import required_thumbprint
+from exchange.kernel import MalformedError
+from exchange.members import EXCHANGE_MEMBER, Client, Role
+from exchange.release import ClassFacts, Permit, RowFacts, Use, covers_label, decide
+from exchange.store import PolicyState, ReportRow
 from exchange.usecases.context import Call, Services
+from exchange.usecases.entry_labels import label_of
 from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import absent_draft, law_in_force, report_not_found
 from exchange.usecases.knowledge import Readable
-from exchange.usecases.recording import record_tampering, refuse
+from exchange.usecases.log_words import LogWord, word_of, word_until_now
+from exchange.usecases.recording import NOT_AS_PUT, TamperedError, record_tampering, refuse
 from exchange.usecases.rotate_keys import recorded_version
-from exchange.usecases.told_entries import told_of
-
-_TELLING: Final = (
-    EventName.REPORT_POSTED,
-    EventName.REPORT_AMENDED,
-    EventName.REPORT_DOWNGRADED,
-    EventName.REPORT_DECLASSIFIED,
-)
-"""The entries that say what a report is; the newest version counts."""
 
 _EACH_BY_ITSELF: Final = 16
 """Damaged reports of one answer with an entry of their own; the rest of a page stands in one."""
 
-_REMEMBERED: Final = timedelta(minutes=1)
-"""Whoever lists again and again meets the same reports."""
+_ORIGINATORS: Final = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
 
 _CURRENT: Final = RowFacts(is_recalled=False, is_expired=False)
 
@@ -85,35 +73,11 @@ class _Told(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _LogWord:
-    """What the log says a report is; `label` is None where it says no more of it than `level` and `policy`.
-
-    `recorded` is the label that its entries are kept under.
-    """
-
-    agreement: str | None
-    scope: str | None
-    originator: str | None
-    policy: object
-    level: object
-    label: Label | None
-    recorded: dict[str, str | list[str]] | None
-
-    def fits(self, facts: ClassFacts) -> bool:
-        """Return whether a report of this class may be the one that the log speaks of."""
-        if (self.agreement, self.scope, self.originator) != (facts.agreement, facts.scope, facts.originator):
-            return False
-        if self.label is not None:
-            return self.label == facts.label
-        return (self.policy, self.level) == (facts.label.policy, facts.label.classification)
-
-
-@dataclass(frozen=True, slots=True)
 class _Damaged:
     """A damaged report, what the log says of it, and what its reader is told."""
 
     row: ReportRow
-    word: _LogWord | None
+    word: LogWord | None
     told: _Told
 
 
@@ -122,7 +86,7 @@ async def tell_unopened(services: Services, lister: Lister, rows: Sequence[Repor
     found = []
     for row in rows:
         # (1) what it is
-        word = await _word_of(services, row.id)
+        word = await word_of(services, row.id)
         # (2), (3) who may know
         found.append(_Damaged(row, word, await _told(services, lister, row, word)))
     # (4) INVARIANT: nothing is answered before it is on record that something is damaged.
@@ -134,24 +98,62 @@ async def tell_unopened(services: Services, lister: Lister, rows: Sequence[Repor
     ]
 
 
-async def refuse_to_others(services: Services, call: Call, report_id: str, *, event: EventName) -> None:
-    """Refuse, as if it were absent, what did not open, to whom the log says that it may not see it.
+async def record_unopened(
+    services: Services, asker: Asker, row: ReportRow, cause: Exception, *, is_asked: bool = True
+) -> NoReturn:
+    """Record that a report is not what its row says, and raise TamperedError: nothing of it was released.
 
-    Who moves another's report to where a reader looks must not have it learn that the report is there.
+    In the name of who asked, where the log says that it may know of the report, and of the service elsewhere: what was
+    moved to where a client looks is not its member's auditor's to know of.
     """
-    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-    if row.client is None or row.report is None:
-        return
-    word = await _word_of(services, report_id)
-    if word is None or await _may_read(services, Asker(call, row.client, row.state), row.report, word):
-        return
-    await refuse(services, absent_draft(call, row.client, event, report_id), report_not_found())
+    place = f"report {row.id}"
+    word = await word_until_now(services, row.id)
+    if is_asked and (word is None or await _may_know(services, asker, row, word)):
+        await record_tampering(services, asker.call, asker.client, place, cause)
+    entry = _of_service(services, asker, place=place)
+    error = TamperedError(NOT_AS_PUT)
+    error.receipt = await services.store.append(entry if word is None else _about(entry, row, word))
+    raise error from cause
 
 
-async def recorded_label(services: Services, report_id: str) -> Label | None:
-    """Return the label that the newest entry about a report stands under; None where none has its place in the log."""
-    word = await _word_of(services, report_id)
-    return None if word is None or word.recorded is None else _label(word.recorded)
+async def refuse_to_others(services: Services, asker: Asker, row: ReportRow, *, event: EventName) -> None:
+    """Refuse, as if it were absent, what did not open, to whom the log says that it may not know of it.
+
+    Who moves another's report to where somebody looks must not have it learn that the report is there.
+    """
+    if await is_others(services, asker, row):
+        await refuse(services, absent_draft(asker.call, asker.client, event, row.id), report_not_found())
+
+
+async def is_others(services: Services, asker: Asker, row: ReportRow) -> bool:
+    """Return whether who asks may not know of a report that does not open: the log says so."""
+    word = await word_until_now(services, row.id)
+    return word is not None and not await _may_know(services, asker, row, word)
+
+
+async def _may_know(services: Services, asker: Asker, row: ReportRow, word: LogWord) -> bool:
+    """Return whether who asks may know of a report that is what the log says: its reader, or its originator's own."""
+    client = asker.client
+    if client.member == word.originator and not client.roles.isdisjoint(_ORIGINATORS):
+        # A contributor needs no clearance to post (ADR 0009), so none to know of it.
+        return Role.RELEASER not in client.roles or _is_cleared(services, asker, word)
+    if Role.AUDITOR in client.roles:
+        is_own = client.member in {EXCHANGE_MEMBER, word.originator}
+        return is_own and _is_cleared(services, asker, word)
+    return await _may_read(services, asker, row, word)
+
+
+def _is_cleared(services: Services, asker: Asker, word: LogWord) -> bool:
+    clearance = asker.client.clearance
+    if word.recorded is None or not clearance.is_current(asker.call.now):
+        return False
+    try:
+        # Of a version that was amended the entry's label is the one before, and its level beside it.
+        now = {**word.recorded, "policy": str(word.policy), "classification": str(word.level)}
+        labels = label_of(word.recorded), label_of(now)
+        return all(covers_label(clearance, each, services.law.catalogue) for each in labels)
+    except MalformedError:
+        return False
 
 
 async def require_own_version(services: Services, asker: Asker, row: ReportRow, cause: KeyMissingError) -> None:
@@ -169,7 +171,7 @@ async def require_own_version(services: Services, asker: Asker, row: ReportRow, 
         await record_tampering(services, asker.call, asker.client, f"report {row.id}", cause)
 
 
-async def _told(services: Services, lister: Lister, row: ReportRow, word: _LogWord | None) -> _Told:
+async def _told(services: Services, lister: Lister, row: ReportRow, word: LogWord | None) -> _Told:
     readable = lister.readable
     if word is None:
         return _Told.THAT if row.class_id in readable.permits else _Told.NOTHING
@@ -186,7 +188,7 @@ async def _told(services: Services, lister: Lister, row: ReportRow, word: _LogWo
     return _Told.THAT if any(may_read) else _Told.NOTHING
 
 
-async def _may_read(services: Services, asker: Asker, row: ReportRow, word: _LogWord) -> bool:
+async def _may_read(services: Services, asker: Asker, row: ReportRow, word: LogWord) -> bool:
     """Return whether a client might read a report that is what the log says, and for the rest what its row says."""
     agreement = services.knowledge.agreement(word.agreement or "")
     clause = None if agreement is None else agreement.terms.scope(word.scope or "")
@@ -216,52 +218,6 @@ async def _may_read(services: Services, asker: Asker, row: ReportRow, word: _Log
     return isinstance(decide(reader, facts, scope, _CURRENT, Use.READ, law), Permit)
 
 
-async def _word_of(services: Services, report_id: str) -> _LogWord | None:
-    """Return what the newest entry about a report says it is; None where no entry in its place speaks of it."""
-    # What somebody wrote in its place is no id, and no entry is about it.
-    now, kept = services.clock(), services.knowledge.words_of_log.get(report_id)
-    if kept is not None and abs(now - kept[0]) < _REMEMBERED:
-        return _word(kept[1])
-    newest: Entry | None = None
-    for event in _TELLING if is_uuid7(report_id) else ():
-        async for entries in told_of(services, event.value, subject=report_id):
-            for entry in entries:
-                is_about_it = entry.get("object", {}).get("type") == "report"
-                if is_about_it and (newest is None or _version(newest) < _version(entry)):
-                    newest = entry
-    if newest is None:
-        return None
-    services.knowledge.hear(report_id, (now, newest))
-    return _word(newest)
-
-
-def _version(entry: Entry) -> int:
-    return entry.get("object", {}).get("version", 0)
-
-
-def _word(entry: Entry) -> _LogWord:
-    label: Mapping[str, str | list[str]] = entry.get("label", {})
-    detail = entry.get("detail", {})
-    # Of a new version the entry says its level; the label beside it is the one before.
-    is_whole = entry["type"] == EventName.REPORT_POSTED.value
-    return _LogWord(
-        entry.get("agreement"),
-        entry.get("scope"),
-        entry.get("owner"),
-        detail.get("to_policy", label.get("policy")),
-        detail.get("to_level", label.get("classification")),
-        _label(label) if is_whole else None,
-        dict(label) or None,
-    )
-
-
-def _label(fields: Mapping[str, str | list[str]]) -> Label | None:
-    try:
-        return label_of(fields)
-    except MalformedError:
-        return None
-
-
 def _entries(services: Services, lister: Lister, found: Sequence[_Damaged]) -> list[EntryDraft]:
     entries = [_entry(services, lister, each) for each in found[:_EACH_BY_ITSELF]]
     if rest := found[_EACH_BY_ITSELF:]:
@@ -275,6 +231,10 @@ def _entry(services: Services, lister: Lister, damaged: _Damaged) -> EntryDraft:
     entry = _of_service(services, lister, place=f"report {row.id}", told=damaged.told.value)
     if word is None:
         return entry
+    return _about(entry, row, word)
+
+
+def _about(entry: EntryDraft, row: ReportRow, word: LogWord) -> EntryDraft:
     return replace(
         entry,
         subject=Subject("report", row.id),
@@ -285,7 +245,7 @@ def _entry(services: Services, lister: Lister, damaged: _Damaged) -> EntryDraft:
     )
 
 
-def _of_service(services: Services, lister: Lister, **detail: str | int | list[str]) -> EntryDraft:
+def _of_service(services: Services, lister: Asker, **detail: str | int | list[str]) -> EntryDraft:
     # In the service's own name: what was moved to where a client reads is not its member's auditor's to know of.
     failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)
     return replace(failed, request_id=lister.call.request_id, detail={**detail, "client": lister.client.id})

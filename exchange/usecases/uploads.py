@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.crypto import OpeningError, digest_context, upload_context
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import render_marking
@@ -20,8 +20,8 @@ from exchange.store import PolicyState, UnitOfWork, UploadEnd, UploadPartRow, Up
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
-from exchange.usecases.opening import UNOPENED
-from exchange.usecases.recording import draft, record_tampering, refuse
+from exchange.usecases.recording import about_report, draft, record_tampering, refuse
+from exchange.usecases.sealed_headers import UNOPENED
 
 Detail = dict[str, str | int | list[str]]
 
@@ -142,11 +142,7 @@ def upload_entry(  # noqa: PLR0913  what the entry says
         client,
         event,
         outcome,
-        subject=Subject("report", declared.id, declared.version),
-        owner=declared.originator,
-        label=declared.label.as_json(),
-        agreement=declared.agreement,
-        scope=declared.scope,
+        **about_report(declared.id, declared.version, declared),
         size_bytes=size_bytes,
         detail=detail or {},
     )

@@ -16,7 +16,7 @@ from exchange.kernel import ExchangeError, InvalidError, MalformedError, NotFoun
 from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
-from exchange.usecases.auditing import label_of
+from exchange.usecases.entry_labels import label_of
 from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 

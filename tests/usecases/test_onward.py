@@ -452,16 +452,16 @@ async def test_version_that_comes_while_the_one_before_is_asked_for_is_not_relea
     weather = PostedPart(LOWER, "text/plain", "weather.txt", b"wind from the north")
     source = PostedPart(None, "text/plain", "source.txt", b"who said it")
     report = await asking.post(label=LOW, parts=(weather, source))
-    read_header = onward_release._header
+    meant = onward_release._meant
 
     async def overtaken(*arguments: Any) -> Any:
-        header = await read_header(*arguments)
+        found = await meant(*arguments)
         # Now the first part is the source, under one label with the second.
         newer = asking.posted(label=LOW, parts=(source, replace(weather, label=None)))
         await usecases.amend_report(asking.services, asking.call("GBR contributor"), report, newer)
-        return header
+        return found
 
-    monkeypatch.setattr(onward_release, "_header", overtaken)
+    monkeypatch.setattr(onward_release, "_meant", overtaken)
     made = await asking.attempt(
         usecases.request_onward(asking.services, asking.call("NOR reader"), report, wish(parts=(1,)))
     )

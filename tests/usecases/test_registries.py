@@ -15,9 +15,10 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release import View
 from exchange.reports import Downgrade, PostedPart, ReportStatus
-from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn, registries
+from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn, sealed_headers
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
+from tests.support.placing import place_entries
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -161,7 +162,7 @@ async def test_class_that_was_tampered_with_is_recorded_and_not_shown(
     async def altered(*_: object) -> None:
         raise OpeningError("not what its digest names")
 
-    monkeypatch.setattr(registries, "class_of", altered)
+    monkeypatch.setattr(sealed_headers, "class_of", altered)
     made = await world.attempt(usecases.report_registry(world.services, world.call("GBR auditor"), report))
 
     assert isinstance(made.error, UnavailableError)
@@ -276,6 +277,8 @@ async def test_recalled_report_could_be_read_until_it_was_recalled(world: World)
     recalled = later(world)
     await usecases.recall_report(world.services, world.call("GBR releaser"), report, "a source is at risk")
     after = later(world)
+    # What it was, the log alone says by now.
+    await place_entries(world, is_searchable=True)
 
     assert names(world, await readers(world, report, before)) == {"GBR reader", "NOR reader"}
     assert names(world, await readers(world, report, before, after)) == {"GBR reader", "NOR reader"}

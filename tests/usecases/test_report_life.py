@@ -520,14 +520,15 @@ async def test_end_of_validity_moved_on_the_row_opens_nothing(living: World) -> 
 async def test_part_read_across_an_amendment_is_of_one_version(living: World, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("exchange.usecases.read_part")
     report = await living.post(content=CANARY)
-    meant = module._part_meant
+    seek = module.seek_permit
 
-    async def slow(*given: Any) -> Any:
-        found = await meant(*given)
+    async def slow(*given: Any, **asked: Any) -> Any:
+        found = await seek(*given, **asked)
+        monkeypatch.setattr(module, "seek_permit", seek)
         await amend(living, report)
         return found
 
-    monkeypatch.setattr(module, "_part_meant", slow)
+    monkeypatch.setattr(module, "seek_permit", slow)
     with pytest.raises(UnavailableError, match="changed"):
         await usecases.read_part(living.services, living.call("NOR reader"), report, 1)
 

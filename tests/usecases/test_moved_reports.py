@@ -1,0 +1,178 @@
+"""Whoever owns the database moves a report to another release class: nobody learns, gets or does anything by that."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import InvalidError, NotFoundError, UnavailableError
+from exchange.markings import Label
+from exchange.reports import Downgrade, PostedReport
+from exchange.store import DerivationWish
+from tests.support.lived import MakeLived
+from tests.support.onward import wish
+from tests.support.placing import place_entries
+from tests.support.world import World
+
+HIDDEN = Label("NATO", "SECRET", releasable_to=("GBR",))
+MIDDLE = Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR"))
+LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+Reports = dict[str, str]
+
+
+async def reported(world: World) -> Reports:
+    """Post what GBR keeps for itself, what NOR reads, and one of NOR's own; place all entries."""
+    for name in ("GBR releaser", "NOR releaser", "GBR auditor", "NOR auditor"):
+        await world.enrol(name, name[:3], name.partition(" ")[2])
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader")
+    told = {"hidden": await world.post(label=HIDDEN), "ended": await world.post(label=HIDDEN)}
+    told |= {"read": await world.post(label=MIDDLE), "low": await world.post(label=LOW)}
+    told["linked"] = await world.post(label=LOW)
+    told["linking"] = await world.post(label=MIDDLE, references=(told["linked"],))
+    raised = world.posted(label=HIDDEN)
+    await usecases.amend_report(world.services, world.call("GBR contributor"), told["linked"], raised)
+    told["own"] = await world.post("NOR analyst", label=MIDDLE)
+    call = world.call("GBR releaser")
+    await usecases.recall_report(world.services, call, told["ended"], "a source is at risk")
+    await place_entries(world, is_searchable=True)
+    return told
+
+
+@pytest.fixture
+async def lived(make_lived: MakeLived) -> tuple[World, Reports]:
+    return await make_lived(reported)
+
+
+def move(world: World, report: str, *, to: str) -> None:
+    world.sql("UPDATE report SET class_id = (SELECT class_id FROM report WHERE id = $1) WHERE id = $2", to, report)
+
+
+Act = Callable[[World, str], Awaitable[Any]]
+
+
+def asked_to_derive(world: World, report: str) -> Awaitable[Any]:
+    asked = DerivationWish(lowest=LOW, until=world.clock.now + timedelta(days=3), reason="police are to be warned")
+    return usecases.request_derivation(world.services, world.call("NOR analyst"), report, asked)
+
+
+def asked_to_pass_on(world: World, report: str) -> Awaitable[Any]:
+    return usecases.request_onward(world.services, world.call("NOR reader"), report, wish())
+
+
+READERS: dict[str, Act] = {
+    "pull": lambda world, report: usecases.pull_report(world.services, world.call("NOR reader"), report),
+    "part": lambda world, report: usecases.read_part(world.services, world.call("NOR reader"), report, 1),
+    "explain": lambda world, report: usecases.explain_report(world.services, world.call("NOR reader"), report),
+    "receive": lambda world, report: usecases.receive_report(world.services, world.call("NOR reader"), report),
+    "onward": asked_to_pass_on,
+    "derive": asked_to_derive,
+}
+
+
+def amended(world: World, report: str) -> Awaitable[Any]:
+    body: PostedReport = world.posted(label=MIDDLE)
+    return usecases.amend_report(world.services, world.call("NOR analyst"), report, body)
+
+
+def lowered(world: World, report: str) -> Awaitable[Any]:
+    return usecases.downgrade_report(world.services, world.call("NOR releaser"), report, Downgrade(LOW, ()))
+
+
+OWNERS: dict[str, Act] = {
+    "explain": lambda world, report: usecases.explain_report(world.services, world.call("NOR analyst"), report),
+    "amend": amended,
+    "downgrade": lowered,
+    "recall": lambda world, report: usecases.recall_report(world.services, world.call("NOR releaser"), report, "ours"),
+    "outlook": lambda world, report: usecases.preview_recall(world.services, world.call("NOR releaser"), report),
+    "registry": lambda world, report: usecases.report_registry(world.services, world.call("NOR auditor"), report),
+    "readers": lambda world, report: usecases.readers_on(
+        world.services, world.call("NOR auditor"), report, world.clock.now
+    ),
+}
+
+
+async def refused_as_absent(world: World, act: Act, report: str) -> None:
+    """Check that who acts is answered as about nothing, and that no entry has the report as anybody's but GBR's."""
+    made = await world.attempt(act(world, report))
+
+    assert isinstance(made.error, NotFoundError), made
+    (opened,) = [entry for entry in made.entries if entry["type"] == "key.opened"]
+    assert (opened["actor"]["kind"], opened["decision"], opened["owner"]) == ("service", "failed", "GBR")
+    others = [entry for entry in made.entries if entry is not opened]
+    assert [(entry["decision"], entry.get("owner"), entry.get("label")) for entry in others] == [
+        ("refused", None, None)
+    ]
+
+
+@pytest.mark.parametrize("act", READERS)
+async def test_report_moved_to_where_a_reader_looks_is_absent_for_it(lived: tuple[World, Reports], act: str) -> None:
+    world, reports = lived
+    move(world, reports["hidden"], to=reports["read"])
+
+    await refused_as_absent(world, READERS[act], reports["hidden"])
+
+
+@pytest.mark.parametrize("act", OWNERS)
+@pytest.mark.parametrize("which", ["hidden", "ended"])
+async def test_report_moved_to_another_member_is_not_its_own(
+    lived: tuple[World, Reports], act: str, which: str
+) -> None:
+    world, reports = lived
+    move(world, reports[which], to=reports["own"])
+
+    await refused_as_absent(world, OWNERS[act], reports[which])
+    assert world.sql("SELECT count(*) FROM report WHERE sealed_header = $1", b"") == [(1,)]
+
+
+@pytest.mark.parametrize("act", READERS)
+async def test_who_may_read_a_report_that_was_moved_away_is_told_that_it_is_damaged(
+    lived: tuple[World, Reports], act: str
+) -> None:
+    world, reports = lived
+    move(world, reports["read"], to=reports["hidden"])
+    made = await world.attempt(READERS[act](world, reports["read"]))
+
+    assert isinstance(made.error, UnavailableError)
+    assert [entry["type"] for entry in made.entries] == ["key.opened"]
+
+
+async def test_originator_recalls_what_is_damaged_where_it_stands(lived: tuple[World, Reports]) -> None:
+    world, reports = lived
+    world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, reports["hidden"])
+    call = world.call("GBR releaser")
+
+    assert (await usecases.recall_report(world.services, call, reports["hidden"], "damaged")).value.tombstone
+
+
+async def test_source_that_was_moved_lower_lets_nothing_be_marked_lower(lived: tuple[World, Reports]) -> None:
+    world, reports = lived
+    move(world, reports["hidden"], to=reports["low"])
+    for name, error in (("GBR contributor", UnavailableError), ("NOR analyst", InvalidError)):
+        body = world.posted(label=LOW, references=(reports["hidden"],))
+        made = await world.attempt(usecases.post_report(world.services, world.call(name), body))
+
+        assert isinstance(made.error, error)
+        if isinstance(made.error, InvalidError):
+            assert [fault.code for fault in made.error.faults] == ["unknown-report"]
+
+
+async def test_source_that_ended_and_was_moved_lower_lets_nothing_be_marked_lower(
+    lived: tuple[World, Reports],
+) -> None:
+    world, reports = lived
+    move(world, reports["ended"], to=reports["low"])
+    body = world.posted(label=LOW, references=(reports["ended"],))
+    made = await world.attempt(usecases.post_report(world.services, world.call("GBR contributor"), body))
+
+    assert isinstance(made.error, UnavailableError)
+
+
+async def test_link_to_what_was_moved_is_hidden_as_before(lived: tuple[World, Reports]) -> None:
+    world, reports = lived
+    move(world, reports["linked"], to=reports["read"])
+    pulled = await usecases.pull_report(world.services, world.call("NOR reader"), reports["linking"])
+
+    assert json.loads(pulled.value.header_json)["references"] == []
