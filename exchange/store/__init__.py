@@ -10,7 +10,8 @@ from exchange.store.amendments import unread_amendment
 from exchange.store.blobs import BlobMissingError, BlobStore
 from exchange.store.breach_book import BreachKind, BreachRow, UnreadBreach
 from exchange.store.caveat_rows import CaveatSet, CaveatText
-from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
+from exchange.store.consent_book import OnwardRow, OnwardWish
+from exchange.store.consent_states import ConsentState
 from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
@@ -74,6 +75,7 @@ __all__ = [
     "CaveatSet",
     "CaveatText",
     "ClassRow",
+    "ConsentState",
     "Countable",
     "CountedReport",
     "CrisisOpeners",
@@ -98,7 +100,6 @@ __all__ = [
     "NoticeKind",
     "NoticeRow",
     "OnwardRow",
-    "OnwardState",
     "OnwardWish",
     "OpenUploadRow",
     "OutgrownError",

@@ -4,32 +4,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
+from exchange.store.consent_states import ConsentState, count_undecided, lapse
 from exchange.store.consent_tables import OnwardTable
-from exchange.store.derivation_tables import DerivationTable
 from exchange.store.unread import Unread, UnreadRow, read_each
-
-
-class OnwardState(Enum):
-    """Where a request stands. LAPSED: the consent was to a version of the report that is gone."""
-
-    ASKED = "asked"
-    AWAITING = "awaiting-second-person"
-    GRANTED = "granted"
-    REFUSED = "refused"
-    REVOKED = "revoked"
-    LAPSED = "lapsed"
-
-
-_UNDECIDED: Final = (OnwardState.ASKED.value, OnwardState.AWAITING.value)
-"""States in which a request waits for the originator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +41,7 @@ class OnwardRow:
     requester: str
     requester_member: str
     wish: OnwardWish
-    state: OnwardState
+    state: ConsentState
     asked_at: datetime
     entry: str
     decided_at: datetime | None = None
@@ -106,13 +90,11 @@ class ConsentBook:
     async def granted(self, report_id: str) -> list[OnwardRow]:
         """Return the grants that hold for a report."""
         is_of = col(OnwardTable.report_id) == report_id
-        return await self._rows(is_of, col(OnwardTable.state) == OnwardState.GRANTED.value)
+        return await self._rows(is_of, col(OnwardTable.state) == ConsentState.GRANTED.value)
 
     async def lapse(self, report_id: str) -> None:
         """End every request and grant about a report: what they were about is gone."""
-        living = (OnwardState.ASKED.value, OnwardState.AWAITING.value, OnwardState.GRANTED.value)
-        which = (col(OnwardTable.report_id) == report_id, col(OnwardTable.state).in_(living))
-        await self._session.execute(update(OnwardTable).where(*which).values(state=OnwardState.LAPSED.value))
+        await lapse(self._session, OnwardTable, report_id)
 
     async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[OnwardRow]:
         found = await self._session.scalars(select(OnwardTable).where(*conditions).order_by(col(OnwardTable.id)))
@@ -168,7 +150,7 @@ def _row(row: OnwardTable) -> OnwardRow:
             reason=asked["reason"],
             seen=tuple(asked.get("seen", ())),
         ),
-        state=OnwardState(row.state),
+        state=ConsentState(row.state),
         asked_at=from_micros(row.asked_at),
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
@@ -176,12 +158,3 @@ def _row(row: OnwardTable) -> OnwardRow:
         conditions=row.conditions,
         note=row.note,
     )
-
-
-async def count_undecided(
-    session: AsyncSession, row: type[OnwardTable | DerivationTable], client: str, member: str, originator: str
-) -> int:
-    """Return how many requests of one kind a client of `member` has before an originator that nobody has decided."""
-    is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
-    count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(_UNDECIDED))
-    return int(await session.scalar(count) or 0)

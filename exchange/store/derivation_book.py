@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
-from exchange.store.consent_book import OnwardState, count_undecided
+from exchange.store.consent_states import ConsentState, count_undecided, lapse
 from exchange.store.derivation_tables import DerivationTable
 from exchange.store.unread import Unread, UnreadRow, read_each
 
@@ -40,7 +40,7 @@ class DerivationRow:
     requester: str
     requester_member: str
     wish: DerivationWish
-    state: OnwardState
+    state: ConsentState
     asked_at: datetime
     entry: str
     decided_at: datetime | None = None
@@ -50,7 +50,7 @@ class DerivationRow:
 
     def holds(self, version: int, now: datetime) -> bool:
         """Return whether it is a grant that holds at `now` for this version of the report."""
-        return self.state is OnwardState.GRANTED and self.version == version and now < self.wish.until
+        return self.state is ConsentState.GRANTED and self.version == version and now < self.wish.until
 
 
 class DerivationBook:
@@ -68,7 +68,7 @@ class DerivationBook:
 
     async def put(self, row: DerivationRow) -> None:
         """Keep what became of a request."""
-        if row.state is OnwardState.REVOKED:
+        if row.state is ConsentState.REVOKED:
             self._note_law()
         self._note_write()
         which = col(DerivationTable.id) == row.id
@@ -97,13 +97,11 @@ class DerivationBook:
         """Return the grants about a report for the reports of `member`; their time, or their version, may be over."""
         row = DerivationTable
         which = (col(row.report_id) == report_id, col(row.requester_member) == member)
-        return await self._rows(*which, col(row.state) == OnwardState.GRANTED.value)
+        return await self._rows(*which, col(row.state) == ConsentState.GRANTED.value)
 
     async def lapse(self, report_id: str) -> None:
         """End every request and grant about a report: what they were about is gone."""
-        living = (OnwardState.ASKED.value, OnwardState.AWAITING.value, OnwardState.GRANTED.value)
-        which = (col(DerivationTable.report_id) == report_id, col(DerivationTable.state).in_(living))
-        await self._session.execute(update(DerivationTable).where(*which).values(state=OnwardState.LAPSED.value))
+        await lapse(self._session, DerivationTable, report_id)
 
     async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[DerivationRow]:
         found = await self._session.scalars(
@@ -147,7 +145,7 @@ def _row(row: DerivationTable) -> DerivationRow:
         requester=row.requester,
         requester_member=row.requester_member,
         wish=DerivationWish(_label(row.lowest), from_micros(row.until), row.reason),
-        state=OnwardState(row.state),
+        state=ConsentState(row.state),
         asked_at=from_micros(row.asked_at),
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),

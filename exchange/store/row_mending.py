@@ -17,7 +17,7 @@ from exchange.members import Client, Member
 from exchange.reports import ReportStatus
 from exchange.store.acting import hold_client, hold_member
 from exchange.store.caveat_mending import CaveatsPut, CaveatsTold, put_in_force_again
-from exchange.store.consent_book import OnwardState
+from exchange.store.consent_states import ConsentState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.derivation_tables import DerivationTable
@@ -30,8 +30,8 @@ from exchange.store.treaty_tables import SignatoryKeyTable
 
 _STATES: Final[dict[RowKind, tuple[Any, Any, str]]] = {
     RowKind.PROXY: (ProxyTable, col(ProxyTable.id), ProxyState.REVOKED.value),
-    RowKind.ONWARD: (OnwardTable, col(OnwardTable.id), OnwardState.REVOKED.value),
-    RowKind.DERIVATION: (DerivationTable, col(DerivationTable.id), OnwardState.REVOKED.value),
+    RowKind.ONWARD: (OnwardTable, col(OnwardTable.id), ConsentState.REVOKED.value),
+    RowKind.DERIVATION: (DerivationTable, col(DerivationTable.id), ConsentState.REVOKED.value),
 }
 """What ends by its state."""
 

@@ -19,7 +19,7 @@ from exchange.members import Standing
 from exchange.release import NationalText
 from exchange.reports import ReportStatus
 from exchange.store.caveat_tables import CaveatSetTable
-from exchange.store.consent_book import OnwardState
+from exchange.store.consent_states import ConsentState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.derivation_tables import DerivationTable
@@ -51,8 +51,8 @@ _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
 _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]] = {
     RowKind.PROXY: (_PROXY.c.id, _PROXY.c.state == ProxyState.REVOKED.value),
-    RowKind.ONWARD: (_ONWARD.c.id, _ONWARD.c.state == OnwardState.REVOKED.value),
-    RowKind.DERIVATION: (_DERIVATION.c.id, _DERIVATION.c.state == OnwardState.REVOKED.value),
+    RowKind.ONWARD: (_ONWARD.c.id, _ONWARD.c.state == ConsentState.REVOKED.value),
+    RowKind.DERIVATION: (_DERIVATION.c.id, _DERIVATION.c.state == ConsentState.REVOKED.value),
     RowKind.CRISIS: (_CRISIS.c.id, _CRISIS.c.ended_at.is_not(None)),
     RowKind.REQUEST: (_REQUEST.c.id, _REQUEST.c.ended.is_not(None)),
     RowKind.SUBSCRIPTION: (_SUBSCRIPTION.c.id, _SUBSCRIPTION.c.ended_at.is_not(None)),
@@ -192,7 +192,7 @@ def _reports() -> tuple[Select[Any], ColumnElement[Any]]:
 
 def _granted() -> tuple[Select[Any], ColumnElement[Any]]:
     row = _ONWARD.c
-    return select(row.report_id, row.asked).where(row.state == OnwardState.GRANTED.value), row.report_id
+    return select(row.report_id, row.asked).where(row.state == ConsentState.GRANTED.value), row.report_id
 
 
 def _versions_of(rows: Any, key: ColumnElement[Any], says: Iterable[str]) -> tuple[Select[Any], ColumnElement[Any]]:

@@ -3,7 +3,7 @@
 Steps: (1) the lanes that hold all that can be meant; (2) a few rows of each; (3) more of those lanes that end before
 the page does, for they may hold what belongs on it; (4) hand out the page, and so on.
 
-Each walk waits for its turn among other searches (`search_turns`), and others are answered between two.
+Each walk waits for its turn among other searches (`fair_turns`), and others are answered between two.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from exchange.audit import TOLD_REASONS, Criteria, Outcome
 from exchange.kernel import to_micros
 from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Fetch, Value, as_bytes
+from exchange.store.fair_turns import FairTurns
 from exchange.store.search_statements import Along, SearchStatements
-from exchange.store.search_turns import SearchTurns
 
 _GROWTH = 4
 """A lane that stops the others is asked for this many times more each time."""
@@ -113,7 +113,7 @@ class Search:
         sought: Sought,
         *,
         archived: ArchivedEntries,
-        turns: SearchTurns,
+        turns: FairTurns,
         is_sqlite: bool,
     ) -> None:
         self._fetch = fetch

@@ -24,6 +24,7 @@ from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, as_bytes, sql_for
 from exchange.store.duty_reader import DutyReader
 from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.fair_turns import FairTurns
 from exchange.store.history import (
     History,
     HistoryStatements,
@@ -75,7 +76,6 @@ from exchange.store.schema import require_schema_over, why_outgrown
 from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
-from exchange.store.search_turns import SearchTurns
 from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
@@ -153,7 +153,7 @@ class Store:
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
         self._turns = Turns(wait_seconds) if sql.is_sqlite else None
-        self._searches = SearchTurns(1 if sql.is_sqlite else READ_CONNECTIONS // 4)
+        self._searches = FairTurns(1 if sql.is_sqlite else READ_CONNECTIONS // 4)
         self._pages = PageReader(self._database, sql)
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)

@@ -15,7 +15,7 @@ from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import Label
 from exchange.members import Client, PendingAct, Role
 from exchange.reports import ReportAct, require_act
-from exchange.store import DerivationRow, OnwardRow, OnwardState, PolicyState, ReportRow, UnitOfWork
+from exchange.store import ConsentState, DerivationRow, OnwardRow, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import ABSENT_ID
@@ -80,7 +80,7 @@ async def own_request(  # noqa: PLR0913  one call's surroundings, and how its re
     return own.caller, row, own
 
 
-def in_state(held: RequestT | None, *states: OnwardState) -> RequestT:
+def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:
     """Return a request that is held and stands in one of these states; ConflictError where it does not."""
     if held is None or held.state not in states:
         state = "gone" if held is None else held.state.value
@@ -93,11 +93,11 @@ def ended_with(held: RequestT | None, call: Call, client: Client, act: PendingAc
 
     Refused with the act, or to be decided still where the act was taken back by who asked for it.
     """
-    if held is None or held.state is not OnwardState.AWAITING:
+    if held is None or held.state is not ConsentState.AWAITING:
         return None
     if act.refuser == act.requester:
         return _to_decide(held)
-    return replace(held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+    return replace(held, state=ConsentState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
 
 
 def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
@@ -105,8 +105,8 @@ def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
 
     One whose second person did not come in time is to be decided still.
     """
-    return _to_decide(row) if row.state is OnwardState.AWAITING and row.id not in waiting else row
+    return _to_decide(row) if row.state is ConsentState.AWAITING and row.id not in waiting else row
 
 
 def _to_decide(row: RequestT) -> RequestT:
-    return replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None)
+    return replace(row, state=ConsentState.ASKED, decided_by=None, conditions=None)

@@ -13,8 +13,8 @@ from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import Assurance, Law
 from exchange.store import Store
 from exchange.store.authority_files import AuthorityFiles
+from exchange.store.fair_turns import FairTurns
 from exchange.store.last_signed import LastSignedFile
-from exchange.store.search_turns import SearchTurns
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
 from exchange.usecases.registry import ReadRegister
@@ -72,9 +72,9 @@ class Services:
     uploads: UploadLimits = field(default_factory=UploadLimits)
     watching: Watching = field(default_factory=Watching)
     tracer: Tracer = UNTRACED
-    drafting: SearchTurns = field(default_factory=lambda: SearchTurns(1))
+    drafting: FairTurns = field(default_factory=lambda: FairTurns(1))
     """Whose draft of an agreement is being simulated: one at a time, and each member's in turn."""
-    deciding: SearchTurns = field(default_factory=lambda: SearchTurns(1))
+    deciding: FairTurns = field(default_factory=lambda: FairTurns(1))
     """Who decides about much: a little of it at a time, and each member in turn."""
 
 

@@ -17,7 +17,7 @@ from exchange.markings import render_marking
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, require_act, status_of
-from exchange.store import DerivationRow, DerivationWish, OnwardState, UnitOfWork, Unread
+from exchange.store import ConsentState, DerivationRow, DerivationWish, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
     as_it_stands,
@@ -100,7 +100,7 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Deriv
                 requester=client.id,
                 requester_member=client.member,
                 wish=replace(wish, reason=fit_text(wish.reason)),
-                state=OnwardState.ASKED,
+                state=ConsentState.ASKED,
                 asked_at=call.now,
                 entry=receipt.entry,
             )
@@ -149,7 +149,7 @@ async def _decided(services: Services, call: Call, request_id: str, conditions: 
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # What the report itself builds on was asked about before: a consent that is taken back meanwhile gives nothing.
         await unit.reports().hold_order(own.state.policy_version)
-        held = in_state(await unit.derivations().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
+        held = in_state(await unit.derivations().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
         if not is_above(services, (own.facts.label,)):
@@ -157,7 +157,7 @@ async def _decided(services: Services, call: Call, request_id: str, conditions: 
             return Recorded(DerivationView(made), receipt)
         asked = _meant_by(services, held)
         act = await ask(services, unit, call, client, DERIVED_MARKING, asked=asked, members=[client.member])
-        waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
+        waiting = replace(held, state=ConsentState.AWAITING, decided_by=client.id)
         await unit.derivations().put(waiting)
         detail = _detail(row) | {"act": act.id, "digest": act.digest}
         receipt = await unit.record(own.entry(call, EventName.DERIVATION_GRANT_ASKED, Outcome.PERMITTED, detail=detail))
@@ -170,7 +170,7 @@ async def carry_out_derivation(
     """Do what a second releaser has confirmed: the grant, as it was asked for."""
     await unit.reports().hold_order()
     row = await unit.derivations().one(act.asked["request"])
-    if row is None or row.state is not OnwardState.AWAITING:
+    if row is None or row.state is not ConsentState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
     require_as_asked(act, _meant_by(services, row))
     own = await loaded_report(services, call, client, row.report)
@@ -187,7 +187,7 @@ async def end_derivation(services: Services, unit: UnitOfWork, call: Call, clien
     if row is None:
         return
     await unit.derivations().put(row)
-    if row.state is OnwardState.REFUSED:
+    if row.state is ConsentState.REFUSED:
         own = await loaded_report(services, call, client, row.report)
         await unit.record(own.entry(call, EventName.DERIVATION_REFUSED, Outcome.PERMITTED, detail=_detail(row)))
 
@@ -197,9 +197,9 @@ async def refuse_derivation(services: Services, call: Call, request_id: str, rea
     event = EventName.DERIVATION_REFUSED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        held = in_state(await unit.derivations().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
+        held = in_state(await unit.derivations().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
         decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
-        refused = replace(decided, state=OnwardState.REFUSED)
+        refused = replace(decided, state=ConsentState.REFUSED)
         await unit.derivations().put(refused)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
     return Recorded(DerivationView(refused), receipt)
@@ -212,8 +212,8 @@ async def revoke_derivation(services: Services, call: Call, request_id: str) -> 
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
         # Before the request, as a new version of the report does: it moves the policy.
         await unit.reports().hold_order()
-        held = in_state(await unit.derivations().one(row.id), OnwardState.GRANTED)
-        revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
+        held = in_state(await unit.derivations().one(row.id), ConsentState.GRANTED)
+        revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.derivations().put(revoked)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
     return Recorded(DerivationView(revoked), receipt)
@@ -224,7 +224,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
 ) -> tuple[DerivationRow, Receipt]:
     # (3) signed
     note = services.store.attest(_deed(call, row, people))
-    granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
+    granted = replace(row, state=ConsentState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
     await unit.derivations().put(granted)
     # (4) on the record
     detail: Detail = {"request": row.id, **_meant(services, row.wish, row.requester_member), "by": people}

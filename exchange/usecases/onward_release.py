@@ -20,7 +20,7 @@ from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rf
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, header_from_json, require_act
-from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork, Unread
+from exchange.store import ConsentState, OnwardRow, OnwardWish, Parts, UnitOfWork, Unread
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
@@ -110,7 +110,7 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Onwar
                 requester=client.id,
                 requester_member=client.member,
                 wish=meant,
-                state=OnwardState.ASKED,
+                state=ConsentState.ASKED,
                 asked_at=call.now,
                 entry=receipt.entry,
             )
@@ -167,7 +167,7 @@ async def _decided(
             if not needs_two:
                 # What was promised is asked before: an agreement that ends meanwhile lets nothing go on.
                 await unit.reports().hold_order(own.state.policy_version)
-            held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
+            held = in_state(await unit.consents().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             asked = held.wish
             wish = replace(asked, until=_granted_until(asked, until, call))
@@ -177,7 +177,7 @@ async def _decided(
                 act = await ask(
                     services, unit, call, client, ONWARD_RELEASE, asked=_meant_by(held), members=[client.member]
                 )
-                waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
+                waiting = replace(held, state=ConsentState.AWAITING, decided_by=client.id)
                 # An earlier end is the act's: without its second person the request is for what it was for.
                 await unit.consents().put(replace(waiting, wish=asked))
                 entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=_detail(row, act))
@@ -195,7 +195,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     """Do what a second releaser has confirmed: the grant, as it was asked for."""
     await unit.reports().hold_order()
     row = await unit.consents().one(act.asked["request"])
-    if row is None or row.state is not OnwardState.AWAITING:
+    if row is None or row.state is not ConsentState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
     row = replace(row, wish=replace(row.wish, until=_confirmed_until(row.wish, act)))
     require_as_asked(act, _meant_by(row))
@@ -216,7 +216,7 @@ async def end_grant(services: Services, unit: UnitOfWork, call: Call, client: Cl
     if row is None:
         return
     await unit.consents().put(row)
-    if row.state is OnwardState.REFUSED:
+    if row.state is ConsentState.REFUSED:
         own = await loaded_report(services, call, client, row.report)
         await unit.record(_entry_of(call, own, EventName.ONWARD_REFUSED, row, Outcome.PERMITTED))
 
@@ -227,9 +227,9 @@ async def refuse_onward(services: Services, call: Call, request_id: str, reason:
     client, row, own = await _own_request(services, call, request_id, event)
     attempt = _entry_of(call, own, event, row, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
+        held = in_state(await unit.consents().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
         refused = replace(
-            held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason)
+            held, state=ConsentState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason)
         )
         await unit.consents().put(refused)
         receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
@@ -246,8 +246,8 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
             await unit.reports().hold_order()
-            held = in_state(await unit.consents().one(row.id), OnwardState.GRANTED)
-            revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
+            held = in_state(await unit.consents().one(row.id), ConsentState.GRANTED)
+            revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
             await _reclass(services, unit, call, own, header)
             receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
@@ -269,7 +269,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     # (3) signed
     people = told["by"]
     note = services.store.attest(_deed(call, row, header, people))
-    granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
+    granted = replace(row, state=ConsentState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
     await unit.consents().put(granted)
     # (4) in its class
     await _reclass(services, unit, call, own, header, given=consent_of(header, row.wish))

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
 from exchange.wire.lists import ListAnswer
-from exchange.wire.onward import OnwardStateName
+from exchange.wire.onward import ConsentStateName
 from exchange.wire.words import ClearText, Id, LabelBody, MemberCodeText
 
 
@@ -46,7 +46,7 @@ class DerivationBody(AnswerModel):
     label: LabelBody
     until: Instant
     reason: str
-    state: OnwardStateName
+    state: ConsentStateName
     requester: Id
     requested_at: Instant
     decided_at: Instant | None

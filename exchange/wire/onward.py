@@ -8,7 +8,7 @@ from exchange.wire.base import AnswerModel, Instant, WireModel
 from exchange.wire.lists import ListAnswer
 from exchange.wire.words import ClearText, Id, MemberCodeText, Word
 
-OnwardStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]
+ConsentStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]
 
 
 class OnwardRequest(WireModel):
@@ -52,7 +52,7 @@ class OnwardBody(AnswerModel):
     purposes: list[str]
     until: Instant | None
     reason: str
-    state: OnwardStateName
+    state: ConsentStateName
     requester: Id
     requested_at: Instant
     decided_at: Instant | None

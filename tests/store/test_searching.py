@@ -30,9 +30,9 @@ from exchange.crypto import SearchTokens
 from exchange.store import Hit, Place, Sought, Store, searching
 from exchange.store.dialect import Row, Statement, Value
 from exchange.store.engine import checked_url, new_engine
+from exchange.store.fair_turns import FairTurns
 from exchange.store.schema import head
 from exchange.store.search_statements import Along
-from exchange.store.search_turns import SearchTurns
 from tests.support.sequencing import run_sql, sequence
 from tests.support.store import NOW, draft
 
@@ -219,7 +219,7 @@ async def test_search_that_passes_over_much_lets_others_in_meanwhile(
 
 
 async def test_searches_wait_for_those_of_the_same_asker_first() -> None:
-    turns, order, gates = SearchTurns(2), [], [asyncio.Event() for _ in range(4)]
+    turns, order, gates = FairTurns(2), [], [asyncio.Event() for _ in range(4)]
 
     async def search(asker: str, gate: asyncio.Event) -> None:
         async with turns.turn(asker):
@@ -242,7 +242,7 @@ async def test_searches_wait_for_those_of_the_same_asker_first() -> None:
 
 
 async def test_searches_of_one_member_are_one_at_a_time_however_many_of_its_auditors_ask() -> None:
-    turns, gate, order = SearchTurns(2), asyncio.Event(), []
+    turns, gate, order = FairTurns(2), asyncio.Event(), []
 
     async def search(asker: str, member: str) -> None:
         async with turns.turn(asker, member):

@@ -11,7 +11,7 @@ from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
-from exchange.store import DerivationWish, OnwardState
+from exchange.store import ConsentState, DerivationWish
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused, state_of
 from tests.support.store import NODE_KEY
@@ -32,7 +32,7 @@ async def test_derived_report_is_lower_than_its_source_by_the_originators_consen
         request = await ask(deriving, source)
         assert await is_refused(deriving, source, services=other)
         made = await grant(deriving, request)
-        assert (made.row.state, made.act) == (OnwardState.GRANTED, None)
+        assert (made.row.state, made.act) == (ConsentState.GRANTED, None)
         body = deriving.posted(label=LOW, references=(source,))
         posted = await deriving.attempt(usecases.post_report(other, deriving.call("NOR analyst"), body))
 
@@ -183,7 +183,7 @@ async def test_request_whose_second_person_refused_ends_and_one_taken_back_is_de
     await grant(deriving, request)
     deriving.clock.advance(timedelta(days=7))
     (view,) = (await usecases.list_derivations(deriving.services, deriving.call("NOR analyst"))).value
-    assert (view.row.state, view.row.conditions) == (OnwardState.ASKED, None)
+    assert (view.row.state, view.row.conditions) == (ConsentState.ASKED, None)
     second = await grant(deriving, request)
     call = deriving.call("GBR second releaser")
     ended = await deriving.attempt(usecases.refuse_act(deriving.services, call, str(second.act), "too low"))
@@ -191,7 +191,7 @@ async def test_request_whose_second_person_refused_ends_and_one_taken_back_is_de
     assert sorted(entry["type"] for entry in ended.entries) == ["act.refused", "derivation.refused"]
     for name in ("NOR analyst", "GBR releaser"):
         (view,) = (await usecases.list_derivations(deriving.services, deriving.call(name))).value
-        assert (view.row.state, view.row.conditions) == (OnwardState.REFUSED, "too low")
+        assert (view.row.state, view.row.conditions) == (ConsentState.REFUSED, "too low")
         assert view.is_requesters == (name == "NOR analyst")
     with pytest.raises(ConflictError):
         await grant(deriving, request)
@@ -202,7 +202,7 @@ async def test_above_confidential_two_releasers_consent(deriving: World) -> None
     source = await deriving.post()
     request = await ask(deriving, source)
     waiting = await grant(deriving, request)
-    assert (waiting.row.state, waiting.row.note) == (OnwardState.AWAITING, None)
+    assert (waiting.row.state, waiting.row.note) == (ConsentState.AWAITING, None)
     act = (await usecases.show_pending_act(deriving.services, deriving.call("GBR releaser"), str(waiting.act))).value
     marking = "NATO RESTRICTED//REL TO NOR, DNK, GBR"
     told = {"request": request, "report": source, "for": "NOR", "lowest": marking, "until": "2026-07-01T12:00:00Z"}
@@ -480,7 +480,7 @@ async def test_request_is_decided_once_and_seen_by_its_two_sides_alone(deriving:
     releaser = deriving.call("GBR releaser")
     refused = await usecases.refuse_derivation(deriving.services, releaser, request, "the source would be known")
     assert (refused.value.row.state, refused.value.row.conditions) == (
-        OnwardState.REFUSED,
+        ConsentState.REFUSED,
         "the source would be known",
     )
     for act in (usecases.grant_derivation, usecases.revoke_derivation):

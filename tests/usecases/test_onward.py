@@ -13,7 +13,7 @@ from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import Downgrade, PostedPart
-from exchange.store import OnwardState
+from exchange.store import ConsentState
 from exchange.usecases import onward_release
 from exchange.usecases.onward_release import _reclass
 from exchange.usecases.opening import open_sealed_header
@@ -69,7 +69,7 @@ async def test_third_reads_what_the_originator_released_to_it_and_only_then(aski
         assert await is_hidden(asking, report, services=other)
         made = await grant(asking, request)
 
-        assert made.row.state is OnwardState.GRANTED
+        assert made.row.state is ConsentState.GRANTED
         assert (await read(asking, report, services=other)).parts == ((1, b"passed on"),)
         assert len(await listed(asking, "ESP reader", other)) == 1
         told = await usecases.explain_report(other, asking.call("ESP reader"), report)
@@ -88,7 +88,7 @@ async def test_revoked_consent_opens_nothing_at_the_next_request_on_any_node(ask
         await listed(asking, "ESP reader", other)
         revoked = await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), request)
 
-        assert revoked.value.row.state is OnwardState.REVOKED
+        assert revoked.value.row.state is ConsentState.REVOKED
         assert await is_hidden(asking, report, services=other)
         assert await is_hidden(asking, report)
     with pytest.raises(ConflictError):
@@ -172,7 +172,7 @@ async def test_recalled_report_is_released_and_taken_back_no_more_and_nobody_tam
     assert [(type(each.error), each.error and each.error.code) for each in made] == [(ConflictError, "recalled")] * 2
     assert [each.entry["type"] for each in made] == ["onward.granted", "onward.revoked"]
     for name in ("GBR releaser", "NOR reader"):
-        assert {view.row.state for view in await listed_requests(asking, name)} == {OnwardState.LAPSED}
+        assert {view.row.state for view in await listed_requests(asking, name)} == {ConsentState.LAPSED}
 
 
 async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking: World) -> None:
@@ -216,7 +216,7 @@ async def test_above_confidential_two_releasers_consent(asking: World) -> None:
     report = await asking.post()
     request = await ask(asking, report)
     waiting = await grant(asking, request)
-    assert (waiting.row.state, waiting.row.note) == (OnwardState.AWAITING, None)
+    assert (waiting.row.state, waiting.row.note) == (ConsentState.AWAITING, None)
     assert await is_hidden(asking, report)
     act = waiting.act or ""
     seen = (await usecases.show_pending_act(asking.services, asking.call("GBR second releaser"), act)).value.act
@@ -260,7 +260,7 @@ async def test_grant_whose_second_person_did_not_come_is_asked_for_again(asking:
     else:
         asking.clock.advance(timedelta(days=7))
     for view in [each for name in ("GBR releaser", "NOR reader") for each in await listed_requests(asking, name)]:
-        assert (view.row.state, view.row.decided_by, view.row.conditions) == (OnwardState.ASKED, None, None)
+        assert (view.row.state, view.row.decided_by, view.row.conditions) == (ConsentState.ASKED, None, None)
     act = (await grant(asking, request)).act or ""
     seen = (await usecases.show_pending_act(asking.services, asking.call("GBR second releaser"), act)).value.act
     await usecases.confirm_act(asking.services, asking.call("GBR second releaser"), act, seen.digest)
@@ -280,7 +280,7 @@ async def test_request_whose_second_person_refused_ends_with_who_and_why(asking:
 
     for name, is_requesters in (("GBR releaser", False), ("NOR reader", True)):
         (view,) = await listed_requests(asking, name)
-        assert (view.row.state, view.row.conditions) == (OnwardState.REFUSED, "the source would be known")
+        assert (view.row.state, view.row.conditions) == (ConsentState.REFUSED, "the source would be known")
         assert (view.row.decided_by, view.is_requesters) == (asking.clients["GBR second releaser"].id, is_requesters)
     shown = (await usecases.show_pending_act(asking.services, asking.call("GBR releaser"), act)).value.act
     assert (shown.refuser, shown.refusal) == (asking.clients["GBR second releaser"].id, "the source would be known")
@@ -311,7 +311,7 @@ async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> No
 async def test_refusal_tells_why_and_decides_once(asking: World) -> None:
     request = await ask(asking, await asking.post(label=LOW))
     refused = await usecases.refuse_onward(asking.services, asking.call("GBR releaser"), request, "the source")
-    assert (refused.value.row.state, refused.value.row.conditions) == (OnwardState.REFUSED, "the source")
+    assert (refused.value.row.state, refused.value.row.conditions) == (ConsentState.REFUSED, "the source")
 
     with pytest.raises(ConflictError):
         await grant(asking, request)
@@ -485,7 +485,7 @@ async def test_new_version_ends_every_consent(asking: World) -> None:
 
     assert await is_hidden(asking, report)
     (row,) = (await usecases.list_onward(asking.services, asking.call("NOR reader"))).value
-    assert row.row.state is OnwardState.LAPSED
+    assert row.row.state is ConsentState.LAPSED
 
 
 async def test_consent_for_a_court_lets_a_reader_use_what_h1_keeps_out(asking: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
-from exchange.store import OnwardState
+from exchange.store import ConsentState
 from exchange.usecases import derivations, onward_release, release_terms
 from tests.support import deriving
 from tests.support.deriving import MIDDLE
@@ -47,9 +47,9 @@ async def test_altered_act_keeps_no_grant_from_being_asked_for(asking: World) ->
     asking.unguard("pending_act")
     asking.sql("UPDATE pending_act SET digest = $1 WHERE id = $2", "another", act)
 
-    assert (await grant(asking, other)).row.state is OnwardState.AWAITING
+    assert (await grant(asking, other)).row.state is ConsentState.AWAITING
     states = {view.row.id: view.row.state for view in await listed_requests(asking, "NOR reader")}
-    assert states == {request: OnwardState.ASKED, other: OnwardState.AWAITING}
+    assert states == {request: ConsentState.ASKED, other: ConsentState.AWAITING}
 
 
 async def test_act_about_a_report_that_was_recalled_meanwhile_ends(asking: World) -> None:

@@ -1,7 +1,7 @@
-"""Whose turn it is to walk the log: what one auditor looks for, however long it takes, keeps nobody else waiting.
+"""Whose turn it is where few may go on at a time: what one asks for, however long it takes, keeps nobody else waiting.
 
-A walk that passes over much holds what others want: on SQLite the event loop, on PostgreSQL a connection of a few. So
-few go on at a time, one of each asker, and one of all askers of a member.
+A walk through the log, a draft that is tried out, a decision about much: each holds what others want, the event loop or
+a connection of a few. So few go on at a time, one of each asker, and one of all askers of a member.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ class _Row:
     waiting: int = 0
 
 
-class SearchTurns:
-    """Lets `most` statements of searches through at a time."""
+class FairTurns:
+    """Lets `most` pieces of work through at a time."""
 
     def __init__(self, most: int) -> None:
         self._free = asyncio.Semaphore(most)
