@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.consents import show_consent, state_of
 from exchange.cli.given import checked, day_or_moment
 from exchange.cli.posting import label_of, law_catalogue
 from exchange.cli.report_group import IdArgument, reports
@@ -15,7 +16,8 @@ from exchange.markings import render_marking
 from exchange.wire import DerivationBody, DerivationRequest
 
 derivations = typer.Typer(
-    help="Marking lower what derives from a report: request, list, grant, refuse, revoke.", no_args_is_help=True
+    help="Marking lower what derives from a report: request, list, grant, refuse, revoke, withdraw.",
+    no_args_is_help=True,
 )
 reports.add_typer(derivations, name="derive")
 
@@ -44,7 +46,7 @@ def list_derivations(client: ExchangeClient, as_json: JsonOption = False) -> Non
     if as_json:
         output.show_json(found)
         return
-    rows = [(each.id, each.report, each.member, _marking(each), each.state, each.reason) for each in found]
+    rows = [(each.id, each.report, each.member, _marking(each), state_of(each), each.reason) for each in found]
     output.show_table(("request", "report", "for", "down to", "state", "why"), rows)
 
 
@@ -74,6 +76,13 @@ def refuse(
     _show(client.derivations.refuse(request_id, reason), "refused", as_json=as_json)
 
 
+@derivations.command("withdraw")
+@member_verb
+def withdraw(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Take back a request that you made and nobody has decided."""
+    _show(client.derivations.withdraw(request_id), "withdrawn", as_json=as_json)
+
+
 @derivations.command("revoke")
 @member_verb
 def revoke(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
@@ -82,13 +91,7 @@ def revoke(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOpt
 
 
 def _show(found: DerivationBody, done: str, *, as_json: bool) -> None:
-    told = found.model_dump(mode="json")
-    if as_json:
-        output.show_json(told)
-        return
-    shown = {name: value for name, value in told.items() if name not in {"grant", "label"} and value is not None}
-    shown["down to"] = _marking(found)
-    output.show_record({name.replace("_", " "): value for name, value in shown.items()}, title=done)
+    show_consent(found, done, as_json=as_json, told={"label": None, "down to": _marking(found)})
 
 
 def _marking(found: DerivationBody) -> str:

@@ -5,14 +5,15 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.consents import show_consent, state_of
 from exchange.cli.given import checked, day_or_moment
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import RequestArgument
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.wire import OnwardBody, OnwardRequest
+from exchange.wire import OnwardRequest
 
-onward = typer.Typer(help="Onward release: request, list, grant, refuse, revoke.", no_args_is_help=True)
+onward = typer.Typer(help="Onward release: request, list, grant, refuse, revoke, withdraw.", no_args_is_help=True)
 reports.add_typer(onward, name="onward")
 
 
@@ -37,7 +38,7 @@ def request(
         "reason": reason,
     }
     wanted = checked(OnwardRequest, fields, else_told="the release cannot be asked for so")
-    _show(client.onward.request(id, wanted), "asked for", as_json=as_json)
+    show_consent(client.onward.request(id, wanted), "asked for", as_json=as_json)
 
 
 @onward.command("list")
@@ -48,7 +49,7 @@ def list_onward(client: ExchangeClient, as_json: JsonOption = False) -> None:
     if as_json:
         output.show_json(found)
         return
-    rows = [(each.id, each.report, each.recipient, each.state, each.reason) for each in found]
+    rows = [(each.id, each.report, each.recipient, state_of(each), each.reason) for each in found]
     output.show_table(("request", "report", "to", "state", "why"), rows)
 
 
@@ -66,7 +67,7 @@ def grant(
     """Consent to a request (releaser of the originator); above CONFIDENTIAL a second releaser confirms it."""
     made = client.onward.grant(request_id, conditions, until=day_or_moment(until))
     done = "granted" if made.act is None else "waits for a second releaser: `exchange act confirm`"
-    _show(made, done, as_json=as_json)
+    show_consent(made, done, as_json=as_json)
 
 
 @onward.command("refuse")
@@ -78,20 +79,18 @@ def refuse(
     as_json: JsonOption = False,
 ) -> None:
     """Refuse a request (releaser of the originator)."""
-    _show(client.onward.refuse(request_id, reason), "refused", as_json=as_json)
+    show_consent(client.onward.refuse(request_id, reason), "refused", as_json=as_json)
+
+
+@onward.command("withdraw")
+@member_verb
+def withdraw(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Take back a request that you made and nobody has decided."""
+    show_consent(client.onward.withdraw(request_id), "withdrawn", as_json=as_json)
 
 
 @onward.command("revoke")
 @member_verb
 def revoke(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
     """Take a consent back (releaser of the originator); it holds from the next request on."""
-    _show(client.onward.revoke(request_id), "revoked", as_json=as_json)
-
-
-def _show(found: OnwardBody, done: str, *, as_json: bool) -> None:
-    told = found.model_dump(mode="json")
-    if as_json:
-        output.show_json(told)
-        return
-    shown = {name: value for name, value in told.items() if name != "grant" and value not in (None, [])}
-    output.show_record({name.replace("_", " "): value for name, value in shown.items()}, title=done)
+    show_consent(client.onward.revoke(request_id), "revoked", as_json=as_json)

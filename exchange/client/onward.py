@@ -1,25 +1,26 @@
-"""Onward release over the interface: ask, list, grant, refuse, revoke."""
+"""Onward release over the interface: ask, list, grant, refuse, revoke, withdraw."""
 
 from datetime import datetime
+from typing import Final
 
-from exchange.client.answers import parsed, path_of, post
+from exchange.client.answers import parsed, path_of
+from exchange.client.consents import ConsentRequests
 from exchange.client.transport import Transport
 from exchange.wire import (
     OnwardBody,
     OnwardGrant,
     OnwardListBody,
-    OnwardRefusal,
     OnwardRequest,
-    OnwardRevocation,
-    WireModel,
 )
 
+_PATH: Final = "/v1/onward-requests"
 
-class OnwardReleases:
+
+class OnwardReleases(ConsentRequests[OnwardBody]):
     """What readers ask their originators for, and what these decide."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        super().__init__(transport, _PATH, OnwardBody)
 
     def request(self, report_id: str, request: OnwardRequest) -> OnwardBody:
         """Ask the originator to release a report to a member (reader)."""
@@ -27,7 +28,7 @@ class OnwardReleases:
 
     def list(self) -> list[OnwardBody]:
         """Return the requests that this client made, or that are about reports of a releaser's member."""
-        answer = self._transport.request("GET", "/v1/onward-requests", may_repeat=True, body={})
+        answer = self._transport.request("GET", _PATH, may_repeat=True, body={})
         return parsed(OnwardListBody, answer.content).items
 
     def grant(self, request_id: str, conditions: str | None = None, *, until: datetime | None = None) -> OnwardBody:
@@ -36,15 +37,4 @@ class OnwardReleases:
         Where `act` stands in the answer, a second releaser has to confirm it.
         """
         grant = OnwardGrant(conditions=conditions, until=until)
-        return self._post(path_of("/v1/onward-requests", request_id, "grant"), grant)
-
-    def refuse(self, request_id: str, reason: str) -> OnwardBody:
-        """Refuse a request (originator's releaser)."""
-        return self._post(path_of("/v1/onward-requests", request_id, "refusal"), OnwardRefusal(reason=reason))
-
-    def revoke(self, request_id: str) -> OnwardBody:
-        """Take a consent back (originator's releaser)."""
-        return self._post(path_of("/v1/onward-requests", request_id, "revocation"), OnwardRevocation())
-
-    def _post(self, path: str, said: WireModel) -> OnwardBody:
-        return post(self._transport, OnwardBody, path, said)
+        return self._post(path_of(_PATH, request_id, "grant"), grant)

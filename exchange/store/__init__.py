@@ -11,7 +11,7 @@ from exchange.store.blobs import BlobMissingError, BlobStore
 from exchange.store.breach_book import BreachKind, BreachRow, UnreadBreach
 from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardWish
-from exchange.store.consent_states import ConsentState
+from exchange.store.consent_states import UNDECIDED, ConsentState
 from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
@@ -66,6 +66,7 @@ from exchange.store.upload_rows import NewUpload, OpenUploadRow, ReceivedPart, U
 
 __all__ = [
     "LANES",
+    "UNDECIDED",
     "BlobMissingError",
     "BlobPlace",
     "BlobStore",

@@ -14,7 +14,7 @@ ConsentTable = type[OnwardTable] | type[DerivationTable]
 
 
 class ConsentState(Enum):
-    """Where a request stands. LAPSED: what it was about is gone."""
+    """Where a request stands. LAPSED: what it was about is gone. WITHDRAWN: who asked took it back, undecided."""
 
     ASKED = "asked"
     AWAITING = "awaiting-second-person"
@@ -22,6 +22,7 @@ class ConsentState(Enum):
     REFUSED = "refused"
     REVOKED = "revoked"
     LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
 
 
 UNDECIDED: Final = (ConsentState.ASKED, ConsentState.AWAITING)

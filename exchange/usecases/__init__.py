@@ -57,6 +57,7 @@ from exchange.usecases.derivations import (
     refuse_derivation,
     request_derivation,
     revoke_derivation,
+    withdraw_derivation,
 )
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
 from exchange.usecases.destructions import (
@@ -109,6 +110,7 @@ from exchange.usecases.onward_release import (
     refuse_onward,
     request_onward,
     revoke_onward,
+    withdraw_onward,
 )
 from exchange.usecases.own_uploads import OpenUpload, give_up_upload, list_uploads
 from exchange.usecases.pending_acts import (
@@ -387,5 +389,7 @@ __all__ = [
     "take_back_signature",
     "withdraw_agreement",
     "withdraw_caveats",
+    "withdraw_derivation",
+    "withdraw_onward",
     "withdraw_request",
 ]

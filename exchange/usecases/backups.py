@@ -51,6 +51,8 @@ _TO_SEE_TO: Mapping[str, str] = {
     EventName.REQUEST_WITHDRAWN.value: "its asker withdraws request {id} again",
     EventName.REPORT_AMENDED.value: "its originator amends report {id} again: the version before it holds",
     EventName.ONWARD_REVOKED.value: "its originator's releaser takes back again to whom report {id} may go onward",
+    EventName.ONWARD_WITHDRAWN.value: "its requester withdraws its request to pass report {id} on again",
+    EventName.DERIVATION_WITHDRAWN.value: "its requester withdraws its request to derive from report {id} again",
     EventName.PROXY_REVOKED.value: "a releaser takes back again who may post on its behalf: agreement {id}",
     EventName.CAVEATS_ACTIVATED.value: "its member puts caveats {id} into force again, two persons",
     EventName.AGREEMENT_AMENDED.value: "the parties sign again what amended agreement {id}: the text before it holds",

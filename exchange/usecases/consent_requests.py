@@ -8,19 +8,22 @@ Does not: say what is wished for, or what a consent gives (`onward_release`, `de
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import Label
-from exchange.members import Client, PendingAct, Role
+from exchange.members import ActKind, Client, PendingAct, Role
 from exchange.reports import ReportAct, require_act
-from exchange.store import ConsentState, DerivationRow, OnwardRow, PolicyState, ReportRow, UnitOfWork
-from exchange.usecases.authenticate import authenticate
-from exchange.usecases.context import Call, Services
+from exchange.store import UNDECIDED, ConsentState, DerivationRow, OnwardRow, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.usecases.authenticate import authenticate, required_thumbprint
+from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.originating import OwnReport, is_absent_for, own_report
-from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.recording import about_report, draft, named, on_record
+from exchange.usecases.second_person import end_waiting
+from exchange.usecases.seeking import own_class
+from exchange.usecases.unopened import Asker
 
 _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
 """A level of the base policy: for what stands above it two persons consent."""
@@ -28,7 +31,19 @@ _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
 MOST_UNDECIDED = 100
 """Of one client, before one originator: its releasers are shown each of them, whenever they look for any."""
 
+_WITHDRAWN: Final = "who asked has withdrawn the request"
+
 RequestT = TypeVar("RequestT", OnwardRow, DerivationRow)
+
+
+class Requests(Protocol[RequestT]):
+    """The requests of one kind, within a unit of work."""
+
+    async def one(self, request_id: str) -> RequestT | None:
+        """Return a request, held to the end of the unit."""
+
+    async def put(self, row: RequestT) -> None:
+        """Keep what became of a request."""
 
 
 async def hold_as_read(unit: UnitOfWork, report: ReportRow, state: PolicyState) -> None:
@@ -80,8 +95,52 @@ async def own_request(  # noqa: PLR0913  one call's surroundings, and how its re
     return own.caller, row, own
 
 
+async def withdrawn(  # noqa: PLR0913  one call's surroundings, and which kind of request
+    services: Services,
+    call: Call,
+    request_id: str,
+    book: Callable[[UnitOfWork], Requests[RequestT]],
+    *roles: Role,
+    kind: ActKind,
+    of: str,
+    event: EventName,
+) -> Recorded[RequestT]:
+    """Take back a request that the caller made and nobody has decided; an act that waits about it ends with it.
+
+    Raises NotFoundError alike for an absent request and for one that another client made, ConflictError for one that
+    was decided, or is over.
+    """
+    client = await authenticate(services, call, *roles, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named(of, request_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        row = await book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        if row is None or row.requester != client.id:
+            raise NotFoundError("no such request, or none that you made")
+    entry = replace(await _entry_about(services, call, client, row, event), detail={"request": row.id})
+    async with on_record(services, entry), services.store.unit_of_work() as unit:
+        held = in_state(await book(unit).one(row.id), *UNDECIDED)
+        ended = replace(held, state=ConsentState.WITHDRAWN, decided_at=call.now, decided_by=client.id)
+        await book(unit).put(ended)
+        acts = await end_waiting(unit, client, kind, _WITHDRAWN, request=row.id)
+        receipt = await unit.record(replace(entry, detail={"request": row.id, **({"acts": acts} if acts else {})}))
+    return Recorded(ended, receipt)
+
+
+async def _entry_about(
+    services: Services, call: Call, client: Client, row: OnwardRow | DerivationRow, event: EventName
+) -> EntryDraft:
+    found = await services.store.report_for(required_thumbprint(call), row.report, parts=Parts.NONE)
+    if found.report is None:
+        raise NotFoundError("no such request, or none that you made")
+    kept = await own_class(services, Asker(call, client, found.state), found.report, event=event)
+    about = about_report(found.report.id, found.report.version, kept.facts)
+    return draft(call, client, event, Outcome.PERMITTED, **about)
+
+
 def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:
     """Return a request that is held and stands in one of these states; ConflictError where it does not."""
+    if held is not None and held.state is ConsentState.WITHDRAWN:
+        raise ConflictError(_WITHDRAWN, code="request-ended")
     if held is None or held.state not in states:
         state = "gone" if held is None else held.state.value
         raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")

@@ -17,7 +17,7 @@ from exchange.markings import render_marking
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, require_act, status_of
-from exchange.store import ConsentState, DerivationRow, DerivationWish, UnitOfWork, Unread
+from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
     as_it_stands,
@@ -27,6 +27,7 @@ from exchange.usecases.consent_requests import (
     is_above,
     own_request,
     require_few_undecided,
+    withdrawn,
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
@@ -149,7 +150,7 @@ async def _decided(services: Services, call: Call, request_id: str, conditions: 
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # What the report itself builds on was asked about before: a consent that is taken back meanwhile gives nothing.
         await unit.reports().hold_order(own.state.policy_version)
-        held = in_state(await unit.derivations().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
+        held = in_state(await unit.derivations().one(row.id), *UNDECIDED)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
         if not is_above(services, (own.facts.label,)):
@@ -169,9 +170,7 @@ async def carry_out_derivation(
 ) -> Receipt:
     """Do what a second releaser has confirmed: the grant, as it was asked for."""
     await unit.reports().hold_order()
-    row = await unit.derivations().one(act.asked["request"])
-    if row is None or row.state is not ConsentState.AWAITING:
-        raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    row = in_state(await unit.derivations().one(act.asked["request"]), ConsentState.AWAITING)
     require_as_asked(act, _meant_by(services, row))
     own = await loaded_report(services, call, client, row.report)
     await require_may_know_still(services, unit, call, act.requester, own)
@@ -197,12 +196,24 @@ async def refuse_derivation(services: Services, call: Call, request_id: str, rea
     event = EventName.DERIVATION_REFUSED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        held = in_state(await unit.derivations().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
+        held = in_state(await unit.derivations().one(row.id), *UNDECIDED)
         decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
         refused = replace(decided, state=ConsentState.REFUSED)
         await unit.derivations().put(refused)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
     return Recorded(DerivationView(refused), receipt)
+
+
+async def withdraw_derivation(services: Services, call: Call, request_id: str) -> Recorded[DerivationView]:
+    """Take back a request that the caller made, before anybody has decided it; raises as `withdrawn`."""
+    made = await withdrawn(
+        *(services, call, request_id, lambda unit: unit.derivations()),
+        *DERIVING_ROLES,
+        kind=DERIVED_MARKING,
+        of="derivation",
+        event=EventName.DERIVATION_WITHDRAWN,
+    )
+    return Recorded(DerivationView(made.value, is_requesters=True), made.receipt)
 
 
 async def revoke_derivation(services: Services, call: Call, request_id: str) -> Recorded[DerivationView]:

@@ -20,7 +20,7 @@ from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rf
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, header_from_json, require_act
-from exchange.store import ConsentState, OnwardRow, OnwardWish, Parts, UnitOfWork, Unread
+from exchange.store import UNDECIDED, ConsentState, OnwardRow, OnwardWish, Parts, UnitOfWork, Unread
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
@@ -31,6 +31,7 @@ from exchange.usecases.consent_requests import (
     is_above,
     own_request,
     require_few_undecided,
+    withdrawn,
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
@@ -167,7 +168,7 @@ async def _decided(
             if not needs_two:
                 # What was promised is asked before: an agreement that ends meanwhile lets nothing go on.
                 await unit.reports().hold_order(own.state.policy_version)
-            held = in_state(await unit.consents().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
+            held = in_state(await unit.consents().one(row.id), *UNDECIDED)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             asked = held.wish
             wish = replace(asked, until=_granted_until(asked, until, call))
@@ -194,9 +195,7 @@ async def _decided(
 async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
     """Do what a second releaser has confirmed: the grant, as it was asked for."""
     await unit.reports().hold_order()
-    row = await unit.consents().one(act.asked["request"])
-    if row is None or row.state is not ConsentState.AWAITING:
-        raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    row = in_state(await unit.consents().one(act.asked["request"]), ConsentState.AWAITING)
     row = replace(row, wish=replace(row.wish, until=_confirmed_until(row.wish, act)))
     require_as_asked(act, _meant_by(row))
     own = await loaded_report(services, call, client, row.report)
@@ -227,13 +226,25 @@ async def refuse_onward(services: Services, call: Call, request_id: str, reason:
     client, row, own = await _own_request(services, call, request_id, event)
     attempt = _entry_of(call, own, event, row, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        held = in_state(await unit.consents().one(row.id), ConsentState.ASKED, ConsentState.AWAITING)
+        held = in_state(await unit.consents().one(row.id), *UNDECIDED)
         refused = replace(
             held, state=ConsentState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason)
         )
         await unit.consents().put(refused)
         receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
     return Recorded(OnwardView(refused), receipt)
+
+
+async def withdraw_onward(services: Services, call: Call, request_id: str) -> Recorded[OnwardView]:
+    """Take back a request that the calling reader made, before anybody has decided it; raises as `withdrawn`."""
+    made = await withdrawn(
+        *(services, call, request_id, lambda unit: unit.consents()),
+        *(Role.READER,),
+        kind=ONWARD_RELEASE,
+        of="onward",
+        event=EventName.ONWARD_WITHDRAWN,
+    )
+    return Recorded(OnwardView(made.value, is_requesters=True), made.receipt)
 
 
 async def revoke_onward(services: Services, call: Call, request_id: str) -> Recorded[OnwardView]:

@@ -53,6 +53,18 @@ async def waiting_about(unit: UnitOfWork, kind: ActKind, name: str) -> frozenset
     return frozenset(each[name] for each in await _waiting(unit, kind))
 
 
+async def end_waiting(unit: UnitOfWork, client: Client, kind: ActKind, reason: str, **asked: str) -> list[str]:
+    """End the acts that wait for their second person about something that is no more; return their ids."""
+    ended = []
+    for act in await unit.open_acts(Unread()):
+        if act.kind != kind.name:
+            continue
+        with suppress(ConflictError):
+            if asked.items() <= act.asked.items():
+                ended.append((await unit.end_act(act, client, reason)).id)
+    return ended
+
+
 async def confirmed_by(
     unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
 ) -> PendingAct:

@@ -65,6 +65,7 @@ from exchange.wire.compliance import (
     RhythmBody,
     ScopeRecordBody,
 )
+from exchange.wire.consents import ConsentRefusal, ConsentRevocation, ConsentStateName, ConsentWithdrawal
 from exchange.wire.consultations import (
     ConsultationBody,
     ConsultationListBody,
@@ -77,14 +78,12 @@ from exchange.wire.derivations import (
     DerivationBody,
     DerivationGrant,
     DerivationListBody,
-    DerivationRefusal,
     DerivationRequest,
-    DerivationRevocation,
 )
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.lists import ListAnswer, UnopenedBody
 from exchange.wire.log import ConsistencyBody
-from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
+from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRequest
 from exchange.wire.outlooks import AgreementOutlookBody, DraftLineBody, GapBody, GapListBody, OwnReachBody
 from exchange.wire.parties import (
     ClearanceBody,
@@ -216,6 +215,10 @@ __all__ = [
     "Completion",
     "ComplianceBody",
     "Consent",
+    "ConsentRefusal",
+    "ConsentRevocation",
+    "ConsentStateName",
+    "ConsentWithdrawal",
     "ConsistencyBody",
     "ConsultationBody",
     "ConsultationListBody",
@@ -235,9 +238,7 @@ __all__ = [
     "DerivationBody",
     "DerivationGrant",
     "DerivationListBody",
-    "DerivationRefusal",
     "DerivationRequest",
-    "DerivationRevocation",
     "DestructionBody",
     "DowngradeBody",
     "DraftLineBody",
@@ -272,9 +273,7 @@ __all__ = [
     "OnwardBody",
     "OnwardGrant",
     "OnwardListBody",
-    "OnwardRefusal",
     "OnwardRequest",
-    "OnwardRevocation",
     "OpenUploadBody",
     "OpenUploadListBody",
     "OwnReachBody",

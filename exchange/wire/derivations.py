@@ -1,10 +1,10 @@
-"""Marking lower what derives from a report as JSON: asked for, granted, refused, revoked."""
+"""Marking lower what derives from a report as JSON: asked for, granted, refused, revoked, withdrawn."""
 
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.consents import ConsentStateName
 from exchange.wire.lists import ListAnswer
-from exchange.wire.onward import ConsentStateName
 from exchange.wire.words import ClearText, Id, LabelBody, MemberCodeText
 
 
@@ -22,20 +22,11 @@ class DerivationGrant(WireModel):
     conditions: ClearText | None = None
 
 
-class DerivationRefusal(WireModel):
-    """Why a request is refused: told to who asked."""
-
-    reason: ClearText = Field(examples=["the source would be known"])
-
-
-class DerivationRevocation(WireModel):
-    """The end of a consent; nothing to say beyond that."""
-
-
 class DerivationBody(AnswerModel):
     """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser.
 
-    Of a refused one `conditions` are why; `decided_by` is told to the originator's own people.
+    Of a refused one `conditions` are why; `decided_by` is told to the originator's own people. One that who asked has
+    taken back is `lapsed` and has `withdrawn_at`.
     """
 
     id: Id
@@ -54,6 +45,7 @@ class DerivationBody(AnswerModel):
     grant: str | None
     act: Id | None = None
     decided_by: Id | None = None
+    withdrawn_at: Instant | None = None
 
 
 class DerivationListBody(ListAnswer):

@@ -1,14 +1,13 @@
-"""Onward release as JSON: asked for, granted, refused, revoked."""
+"""Onward release as JSON: asked for, granted, refused, revoked, withdrawn."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.consents import ConsentStateName
 from exchange.wire.lists import ListAnswer
 from exchange.wire.words import ClearText, Id, MemberCodeText, Word
-
-ConsentStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]
 
 
 class OnwardRequest(WireModel):
@@ -28,20 +27,11 @@ class OnwardGrant(WireModel):
     until: Instant | None = None
 
 
-class OnwardRefusal(WireModel):
-    """Why a request is refused: told to who asked."""
-
-    reason: ClearText = Field(examples=["the source would be known"])
-
-
-class OnwardRevocation(WireModel):
-    """The end of a consent; nothing to say beyond that."""
-
-
 class OnwardBody(AnswerModel):
     """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser.
 
-    Of a refused one `conditions` are why; `decided_by` is told to the originator's own people.
+    Of a refused one `conditions` are why; `decided_by` is told to the originator's own people. One that who asked has
+    taken back is `lapsed` and has `withdrawn_at`.
     """
 
     id: Id
@@ -60,6 +50,7 @@ class OnwardBody(AnswerModel):
     grant: str | None
     act: Id | None = None
     decided_by: Id | None = None
+    withdrawn_at: Instant | None = None
 
 
 class OnwardListBody(ListAnswer):

@@ -31,6 +31,7 @@ BOSS = {
     "/v1/members": "operator",
     "/v1/clients": "operator",
     "/v1/acts": "operator",
+    f"/v1/onward-requests/{ABSENT}/withdrawal": "GBR reader",
     "/v1/onward-requests": "GBR releaser",
     "/v1/derivation-requests": "GBR releaser",
     "/v1/proxies": "GBR releaser",

@@ -12,15 +12,14 @@ from exchange.kernel import InvalidError, MalformedError, TooLargeError
 from exchange.markings import Label
 from exchange.wire import (
     ClientEnrolment,
+    ConsentRefusal,
     ConsultationOpening,
     ConsultationWords,
     CrisisRequest,
-    DerivationRefusal,
     ErasureRequest,
     InformationWanted,
     LabelBody,
     MemberAddition,
-    OnwardRefusal,
     ProxyConsent,
     RecallRequest,
     ReportBody,
@@ -88,8 +87,7 @@ def test_fault_says_what_is_to_be_written(changed, told) -> None:
         (ConsultationWords, "text", {}),
         (CrisisRequest, "reason", {"clause": "storm-watch"}),
         (ErasureRequest, "reason", {"subject": "stranger", "period": "2026-10"}),
-        (OnwardRefusal, "reason", {}),
-        (DerivationRefusal, "reason", {}),
+        (ConsentRefusal, "reason", {}),
         (
             ProxyConsent,
             "reason",

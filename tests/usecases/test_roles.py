@@ -341,6 +341,13 @@ USE_CASES += [
     ("grant_onward", lambda w, c, _: usecases.grant_onward(w.services, c, ABSENT), RELEASER, "onward.granted"),
     ("refuse_onward", lambda w, c, _: usecases.refuse_onward(w.services, c, ABSENT, "no"), RELEASER, "onward.refused"),
     ("revoke_onward", lambda w, c, _: usecases.revoke_onward(w.services, c, ABSENT), RELEASER, "onward.revoked"),
+    ("withdraw_onward", lambda w, c, _: usecases.withdraw_onward(w.services, c, ABSENT), READER, "onward.withdrawn"),
+    (
+        "withdraw_derivation",
+        lambda w, c, _: usecases.withdraw_derivation(w.services, c, ABSENT),
+        DERIVING,
+        "derivation.withdrawn",
+    ),
     ("request_derivation", lambda w, c, r: usecases.request_derivation(w.services, c, r, LESS), DERIVING, EVENT),
     ("list_derivations", lambda w, c, _: usecases.list_derivations(w.services, c), DERIVING, "derivation.listed"),
     ("list_caveats", lambda w, c, _: usecases.list_caveats(w.services, c), ANYONE, "caveats.listed"),

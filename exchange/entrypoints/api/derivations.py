@@ -1,8 +1,9 @@
-"""Marking lower what derives from a report: its author asks, the originator's releaser grants, refuses, revokes."""
+"""Marking lower what derives from a report: asked for and withdrawn, granted, refused, revoked."""
 
 from starlette.responses import Response
 
 from exchange.audit import EventName
+from exchange.entrypoints.api.consents import consent_fields
 from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query
@@ -17,16 +18,17 @@ from exchange.usecases import (
     refuse_derivation,
     request_derivation,
     revoke_derivation,
+    withdraw_derivation,
 )
 from exchange.wire import (
+    ConsentRefusal,
+    ConsentRevocation,
+    ConsentWithdrawal,
     DerivationBody,
     DerivationGrant,
     DerivationListBody,
-    DerivationRefusal,
     DerivationRequest,
-    DerivationRevocation,
     LabelBody,
-    note_text,
 )
 
 REQUEST = Operation(
@@ -69,18 +71,29 @@ REFUSE = Operation(
     path="/v1/derivation-requests/{id}/refusal",
     action="derivation.refuse",
     summary="Refuse a request (originator's releaser).",
-    body=DerivationRefusal,
+    body=ConsentRefusal,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"reason": "the source would be known"},
+)
+WITHDRAW = Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/withdrawal",
+    action="derivation.withdraw",
+    summary="Take back a request that this client made and nobody has decided (contributor, releaser).",
+    body=ConsentWithdrawal,
+    answer=DerivationBody,
+    parameters=(REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
 )
 REVOKE = Operation(
     method="POST",
     path="/v1/derivation-requests/{id}/revocation",
     action="derivation.revoke",
     summary="Take a consent back (originator's releaser): nothing more is marked lower under it.",
-    body=DerivationRevocation,
+    body=ConsentRevocation,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
@@ -118,8 +131,17 @@ async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/refusal`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REFUSED)
     read_query(visit.request)
-    body = await read_model(visit, DerivationRefusal)
+    body = await read_model(visit, ConsentRefusal)
     recorded = await refuse_derivation(visit.services, visit.call, visit.path["id"], body.reason)
+    return answered(recorded, _body(recorded.value))
+
+
+async def withdraw(visit: Visit) -> Response:
+    """Answer `POST /v1/derivation-requests/{id}/withdrawal`."""
+    await authenticate(visit.services, visit.call, *DERIVING_ROLES, event=EventName.DERIVATION_WITHDRAWN)
+    read_query(visit.request)
+    await read_model(visit, ConsentWithdrawal)
+    recorded = await withdraw_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
@@ -127,30 +149,19 @@ async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/revocation`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
     read_query(visit.request)
-    await read_model(visit, DerivationRevocation)
+    await read_model(visit, ConsentRevocation)
     recorded = await revoke_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
 def _body(view: DerivationView) -> DerivationBody:
-    row, wish = view.row, view.row.wish
+    row = view.row
     return DerivationBody(
-        id=row.id,
-        report=row.report,
+        **consent_fields(view),
         version=row.version,
-        originator=row.originator,
         member=row.requester_member,
-        label=LabelBody.model_validate(wish.lowest.as_json()),
-        until=wish.until,
-        reason=wish.reason,
-        state=row.state.value,
-        requester=row.requester,
-        requested_at=row.asked_at,
-        decided_at=row.decided_at,
-        conditions=row.conditions,
-        grant=None if row.note is None else note_text(row.note),
-        act=view.act,
-        decided_by=None if view.is_requesters else row.decided_by,
+        label=LabelBody.model_validate(row.wish.lowest.as_json()),
+        until=row.wish.until,
     )
 
 
@@ -159,5 +170,6 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (LIST, list_),
     (GRANT, grant),
     (REFUSE, refuse),
+    (WITHDRAW, withdraw),
     (REVOKE, revoke),
 )

@@ -1,8 +1,9 @@
-"""Onward release: a reader asks, the originator's releaser grants, refuses, revokes."""
+"""Onward release: a reader asks, the originator's releaser grants, refuses, revokes; who asked withdraws."""
 
 from starlette.responses import Response
 
 from exchange.audit import EventName
+from exchange.entrypoints.api.consents import consent_fields
 from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query
@@ -16,15 +17,16 @@ from exchange.usecases import (
     refuse_onward,
     request_onward,
     revoke_onward,
+    withdraw_onward,
 )
 from exchange.wire import (
+    ConsentRefusal,
+    ConsentRevocation,
+    ConsentWithdrawal,
     OnwardBody,
     OnwardGrant,
     OnwardListBody,
-    OnwardRefusal,
     OnwardRequest,
-    OnwardRevocation,
-    note_text,
 )
 
 REQUEST = Operation(
@@ -63,18 +65,29 @@ REFUSE = Operation(
     path="/v1/onward-requests/{id}/refusal",
     action="onward.refuse",
     summary="Refuse a request (originator's releaser).",
-    body=OnwardRefusal,
+    body=ConsentRefusal,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"reason": "the source would be known"},
+)
+WITHDRAW = Operation(
+    method="POST",
+    path="/v1/onward-requests/{id}/withdrawal",
+    action="onward.withdraw",
+    summary="Take back a request that this client made and nobody has decided (reader).",
+    body=ConsentWithdrawal,
+    answer=OnwardBody,
+    parameters=(REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
 )
 REVOKE = Operation(
     method="POST",
     path="/v1/onward-requests/{id}/revocation",
     action="onward.revoke",
     summary="Take a consent back (originator's releaser), from the next request on.",
-    body=OnwardRevocation,
+    body=ConsentRevocation,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
@@ -112,8 +125,17 @@ async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/refusal`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REFUSED)
     read_query(visit.request)
-    body = await read_model(visit, OnwardRefusal)
+    body = await read_model(visit, ConsentRefusal)
     recorded = await refuse_onward(visit.services, visit.call, visit.path["id"], body.reason)
+    return answered(recorded, _body(recorded.value))
+
+
+async def withdraw(visit: Visit) -> Response:
+    """Answer `POST /v1/onward-requests/{id}/withdrawal`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.ONWARD_WITHDRAWN)
+    read_query(visit.request)
+    await read_model(visit, ConsentWithdrawal)
+    recorded = await withdraw_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
@@ -121,30 +143,19 @@ async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/revocation`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REVOKED)
     read_query(visit.request)
-    await read_model(visit, OnwardRevocation)
+    await read_model(visit, ConsentRevocation)
     recorded = await revoke_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
 def _body(view: OnwardView) -> OnwardBody:
-    row, wish = view.row, view.row.wish
+    wish = view.row.wish
     return OnwardBody(
-        id=row.id,
-        report=row.report,
-        originator=row.originator,
+        **consent_fields(view),
         recipient=wish.recipient,
         parts=list(view.parts),
         purposes=list(wish.purposes),
         until=wish.until,
-        reason=wish.reason,
-        state=row.state.value,
-        requester=row.requester,
-        requested_at=row.asked_at,
-        decided_at=row.decided_at,
-        conditions=row.conditions,
-        grant=None if row.note is None else note_text(row.note),
-        act=view.act,
-        decided_by=None if view.is_requesters else row.decided_by,
     )
 
 
@@ -153,5 +164,6 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (LIST, list_),
     (GRANT, grant),
     (REFUSE, refuse),
+    (WITHDRAW, withdraw),
     (REVOKE, revoke),
 )

@@ -1,0 +1,121 @@
+"""A request to pass a report on, or to mark lower what derives from it, is taken back by who made it; both databases."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
+from exchange.store import ConsentState
+from tests.support import deriving as derivations
+from tests.support import onward
+from tests.support.deriving import MIDDLE, SECRET
+from tests.support.world import World
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of request: who makes it, how, and what is done about it."""
+
+    name: str
+    asker: str
+    ask: Callable[[World, str], Awaitable[str]]
+    grant: Callable[[World, str], Awaitable[Any]]
+    withdraw: Callable[..., Awaitable[Any]]
+    listed: Callable[..., Awaitable[Any]]
+
+
+KINDS = [
+    Kind("onward", "NOR reader", onward.ask, onward.grant, usecases.withdraw_onward, usecases.list_onward),
+    Kind(
+        *("derivation", "NOR analyst", derivations.ask, derivations.grant),
+        *(usecases.withdraw_derivation, usecases.list_derivations),
+    ),
+]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return request.param  # type: ignore[no-any-return]
+
+
+async def withdraw(world: World, kind: Kind, request: str, name: str | None = None) -> Any:
+    return await kind.withdraw(world.services, world.call(name or kind.asker), request)
+
+
+async def states(world: World, kind: Kind, name: str) -> list[ConsentState]:
+    return [view.row.state for view in (await kind.listed(world.services, world.call(name))).value]
+
+
+async def test_request_that_is_withdrawn_is_granted_no_more(deriving: World, kind: Kind) -> None:
+    report = await deriving.post(label=MIDDLE)
+    request = await kind.ask(deriving, report)
+    made = await deriving.attempt(withdraw(deriving, kind, request))
+
+    assert made.entry["type"] == f"{kind.name}.withdrawn"
+    assert (made.entry["owner"], made.entry["object"]["id"], made.entry["detail"]) == (
+        "GBR",
+        report,
+        {"request": request},
+    )
+    for name in (kind.asker, "GBR releaser"):
+        assert await states(deriving, kind, name) == [ConsentState.WITHDRAWN]
+    for act in (kind.grant(deriving, request), withdraw(deriving, kind, request)):
+        refused = await deriving.attempt(act)
+        assert isinstance(refused.error, ConflictError)
+        assert (refused.error.code, refused.error.message) == (
+            "request-ended",
+            "who asked has withdrawn the request",
+        )
+        assert refused.entry["decision"] == "refused"
+
+
+async def test_request_is_withdrawn_by_who_made_it_alone(deriving: World, kind: Kind) -> None:
+    await deriving.enrol("NOR colleague", "NOR", "contributor", "reader")
+    request = await kind.ask(deriving, await deriving.post(label=MIDDLE))
+    for name in ("NOR colleague", "DNK reader", "GBR releaser"):
+        refused = await deriving.attempt(withdraw(deriving, kind, request, name))
+        assert isinstance(refused.error, NotFoundError | ForbiddenError)
+        assert refused.entry["decision"] == "refused"
+
+    assert await states(deriving, kind, kind.asker) == [ConsentState.ASKED]
+
+
+async def test_act_that_waits_for_its_second_person_ends_with_the_request(deriving: World, kind: Kind) -> None:
+    request = await kind.ask(deriving, await deriving.post(label=SECRET))
+    act = (await kind.grant(deriving, request)).act or ""
+    second = deriving.call("GBR second releaser")
+    shown = (await usecases.show_pending_act(deriving.services, second, act)).value.act
+    made = await deriving.attempt(withdraw(deriving, kind, request))
+
+    assert made.entry["detail"] == {"request": request, "acts": [act]}
+    assert (await usecases.list_pending_acts(deriving.services, second)).value == ()
+    with pytest.raises(ConflictError):
+        await usecases.confirm_act(deriving.services, second, act, shown.digest)
+    ended = (await usecases.show_pending_act(deriving.services, second, act)).value.act
+    assert (ended.refuser, ended.refusal) == (deriving.clients[kind.asker].id, "who asked has withdrawn the request")
+    assert await states(deriving, kind, "GBR releaser") == [ConsentState.WITHDRAWN]
+
+
+async def test_what_was_granted_is_not_taken_back_by_who_asked(deriving: World, kind: Kind) -> None:
+    request = await kind.ask(deriving, await deriving.post(label=MIDDLE))
+    await kind.grant(deriving, request)
+    with pytest.raises(ConflictError, match="granted"):
+        await withdraw(deriving, kind, request)
+
+    assert await states(deriving, kind, kind.asker) == [ConsentState.GRANTED]
+
+
+async def test_withdrawal_makes_room_for_the_next_request(
+    deriving: World, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.usecases.consent_requests.MOST_UNDECIDED", 1)
+    report = await deriving.post(label=MIDDLE)
+    request = await kind.ask(deriving, report)
+    with pytest.raises(ConflictError):
+        await kind.ask(deriving, report)
+    await withdraw(deriving, kind, request)
+
+    assert await kind.ask(deriving, report)
