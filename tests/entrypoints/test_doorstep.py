@@ -12,8 +12,9 @@ import pytest
 from exchange.entrypoints.http import doorstep
 from exchange.entrypoints.http.doorstep import Doorstep
 from exchange.entrypoints.http.gate import ConnectionGate
-from exchange.entrypoints.http.server import connections_allowed, handshakes_allowed
+from exchange.entrypoints.http.server import connections_allowed, handshakes_allowed, raise_file_limit
 from exchange.entrypoints.http.shares import Shares
+from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_pressure import gate, port  # noqa: F401
 from tests.entrypoints.test_tls import GET, context_of, talk, trust  # noqa: F401
@@ -131,3 +132,14 @@ def test_handshakes_and_connections_together_leave_files_for_the_rest(monkeypatc
     monkeypatch.setattr("resource.getrlimit", lambda _: (4096, 4096))
 
     assert (handshakes_allowed(), connections_allowed()) == (512, 4096 - 2 * 512 - 512)
+
+
+def test_service_that_hardly_anybody_could_connect_to_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ready, and cut off whoever came: a single connection was left beside what it opens itself."""
+    monkeypatch.setattr("resource.setrlimit", lambda *_: None)
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 1024))
+    assert raise_file_limit() == 1024
+    monkeypatch.setattr("resource.getrlimit", lambda _: (512, 512))
+
+    with pytest.raises(UnsafeSettingError, match="open 512 files"):
+        raise_file_limit()

@@ -42,6 +42,8 @@ _PART_OF_FILES = 8
 """One in so many of what may be open is for handshakes, at most."""
 _FILES_OF_A_HANDSHAKE = 2
 """Its connection, and that once more, to answer who did not speak TLS."""
+_FEWEST_CONNECTIONS = 64
+"""Below it a member, which may have half of them, is cut off by its own few clients."""
 _POLL_SECONDS = 0.01
 _YOUNG_OBJECTS = 20_000
 """How many new objects make the collector look for cycles. A page makes a thousand, all gone with the answer and none
@@ -138,9 +140,17 @@ def _is_taken(fault: Exception) -> bool:
 
 
 def raise_file_limit() -> int:
-    """Let this process and its workers open as many files as the system allows, and return how many that is."""
+    """Let this process and its workers open as many files as the system allows, and return how many that is.
+
+    Raises UnsafeSettingError where hardly anybody could connect: whoever did would be cut off, and nothing say why.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if connections_allowed() < _FEWEST_CONNECTIONS:
+        raise UnsafeSettingError(
+            f"the system lets this process open {most} files, too few to be connected to: allow 4096 or more "
+            "(`ulimit -Hn`, `LimitNOFILE=` of systemd, `ulimits` of Compose)"
+        )
     return most
 
 
