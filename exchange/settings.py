@@ -358,8 +358,9 @@ class Settings(BaseSettings):
         key = read_secret(self.cursor_key_file)
         if len(key) != CURSOR_KEY_BYTES or len(set(key)) < CURSOR_KEY_BYTES // 4:
             raise UnsafeSettingError(
-                f"`{self.cursor_key_file}` is no random key of {CURSOR_KEY_BYTES} bytes: "
-                f"write a new one with `head -c {CURSOR_KEY_BYTES} /dev/urandom > {self.cursor_key_file}`"
+                f"`{self.cursor_key_file}` is no random key of {CURSOR_KEY_BYTES} bytes: put it back from the "
+                "escrow, or from another node, for all have the same; where nobody has it, write a new one with "
+                f"`head -c {CURSOR_KEY_BYTES} /dev/urandom > {self.cursor_key_file}`"
             )
         return key
 
