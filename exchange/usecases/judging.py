@@ -33,6 +33,8 @@ from exchange.usecases.unread import known_agreements
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
 """Asked of the store in place of a malformed id, so that both cost the same query."""
 
+NO_LAW_YET = "no law is in force in this database yet: the first `exchange serve` puts its own there"
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -54,7 +56,12 @@ class Judged:
 
 
 def require_same_law(services: Services, state: PolicyState) -> None:
-    """Raise UnavailableError where another node has put other policy files in force than this one loaded."""
+    """Raise UnavailableError where another node has put other policy files in force than this one loaded.
+
+    In a new database none are in force before a service starts.
+    """
+    if not state.policy_digest:
+        raise UnavailableError(NO_LAW_YET)
     if state.policy_digest != services.law.digest:
         message = "this node holds other policy files than the ones in force: restart it with the current ones"
         raise UnavailableError(message)
