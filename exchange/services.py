@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 
 from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
-from exchange.custody import Custodian, FileCustodian, TracedCustodian, load_log_key
+from exchange.custody import Custodian, FileCustodian, LogKey, TracedCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.alerting import run_alerts
 from exchange.entrypoints.jobs.archiving import archive_in_rounds
@@ -188,12 +188,14 @@ async def ended_with_database(store: Store, stopping: asyncio.Event) -> AsyncIte
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, stopping: asyncio.Event | None = None) -> AsyncIterator[Desk]:
+async def open_desk(
+    settings: Settings, stopping: asyncio.Event | None = None, *, key: LogKey | None = None
+) -> AsyncIterator[Desk]:
     """Open what the sequencer works with, for as long as the context lasts.
 
-    `stopping` is set where the database turns out to be another meanwhile.
+    `stopping` is set where the database turns out to be another meanwhile. Without `key` the keys of this node sign.
     """
-    key = load_log_key(settings.log_key_file)
+    key = key or load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
     clock = SteadyClock(system_clock)
     password = password_of(settings.of_sequencer())

@@ -10,14 +10,15 @@ from exchange.cli import output
 from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host, folder_of, read_bytes
-from exchange.cli.log_keys import next_log_key, take_log_key
+from exchange.cli.log_keys import is_log_key_prepared, next_log_key, take_log_key
 from exchange.cli.verbs import DirOption, JsonOption, host_verb, lasting_host_verb
 from exchange.custody import load_log_key
 from exchange.kernel import UnavailableError, to_micros
 from exchange.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from exchange.usecases.sequence_log import Desk
+    from exchange.store import LogState
+    from exchange.store.log_reader import LogReader
 
 _LATE_SECONDS = 30.0
 """An entry waits a second at most; one that waits so long waits for a sequencer that is not there."""
@@ -66,27 +67,41 @@ async def recover(
     witnessed: Annotated[
         Path | None, typer.Option("--witnessed", help="The last checkpoint of the lost log that a witness holds.")
     ] = None,
+    new_keys: Annotated[
+        str | None,
+        typer.Option(
+            "--new-keys",
+            metavar="WHY",
+            help="Of a log that is not frozen too, as its keys are lost or were stolen; why, for the record.",
+        ),
+    ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Begin a new log in place of a frozen one whose database is lost; its entry 0 tells what is known of the old."""
     from exchange.services import open_desk
-    from exchange.usecases.recover_log import frozen_log, next_origin, recover_log
+    from exchange.usecases.recover_log import frozen_log, give_up_keys, log_with_keys, next_origin, recover_log
 
-    note = None if witnessed is None else read_bytes(witnessed)
-    async with open_desk(host.settings) as desk:
-        if (begun := await _begun_already(host.settings, desk)) is not None:
-            _tell_begun(*begun, as_json=as_json)
-            return
-        call = host.call()
-        old = await frozen_log(call, desk)
-        origin = await next_origin(desk)
+    note, log = None if witnessed is None else read_bytes(witnessed), host.services.store.log
+    if (begun := await _begun_already(host.settings, log, is_prepared_alone=new_keys is not None)) is not None:
+        _tell_begun(*begun, as_json=as_json)
+        return
+    call = host.call()
+    key = None
+    if new_keys is not None:
+        await log_with_keys(host.services, call)
+        # The keys of the log that is given up may be on no disk any more.
+        key = next_log_key(host.settings, await next_origin(log))
+    async with open_desk(host.settings, key=key) as desk:
+        old = await (frozen_log(call, desk) if new_keys is None else log_with_keys(host.services, call))
+        origin = await next_origin(log)
         if is_asked(yes=yes):
-            told = {"ends": old.origin, "at": f"{old.size} entries", "begins": origin, "frozen because": old.frozen_why}
-            instead = "`exchange audit resume`, where the right database can be put back in its place"
-            await ask_meanwhile("ends this log and begins another one, with new keys", {**told, "instead": instead})
+            await ask_meanwhile("ends this log and begins another one, with new keys", _outlook(old, origin, new_keys))
             call = host.call()
-        key = load_log_key(host.settings.log_key_file)
+        if new_keys is not None:
+            await give_up_keys(host.services, call, desk, new_keys)
+        if key is None:
+            key = load_log_key(host.settings.log_key_file)
         if key.origin != origin:
             key = next_log_key(host.settings, origin)
         recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
@@ -94,9 +109,23 @@ async def recover(
     _tell_begun(recovered.origin, recovered.old.origin, as_json=as_json)
 
 
-async def _begun_already(settings: Settings, desk: "Desk") -> tuple[str, str] | None:
-    """Finish a recovery that was stopped once its log had begun; return that log and the one before it."""
-    *_, old, new = (None, None, *await desk.tree.reader.states())
+def _outlook(old: "LogState", origin: str, new_keys: str | None) -> dict[str, object]:
+    told: dict[str, object] = {"ends": old.origin, "at": f"{old.size} entries", "begins": origin}
+    if new_keys is None:
+        instead = "`exchange audit resume`, where the right database can be put back in its place"
+        return {**told, "frozen because": old.frozen_why, "instead": instead}
+    instead = "`log.key` from the escrow or another node, where it is lost and nobody else has it"
+    return {**told, "its keys": f"sign nothing more: {new_keys}", "instead": instead}
+
+
+async def _begun_already(settings: Settings, log: "LogReader", *, is_prepared_alone: bool) -> tuple[str, str] | None:
+    """Finish a recovery that was stopped once its log had begun; return that log and the one before it.
+
+    With `is_prepared_alone` only where its keys wait: those in use are the ones to be given up.
+    """
+    if is_prepared_alone and not is_log_key_prepared(settings):
+        return None
+    *_, old, new = (None, None, *await log.states())
     if old is None or new is None or new.frozen_why is not None or not take_log_key(settings, new.origin):
         return None
     return new.origin, old.origin

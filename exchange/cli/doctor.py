@@ -22,6 +22,7 @@ from exchange.crypto import (
     read_revocation_lists,
     revocations_end,
 )
+from exchange.custody import LOG_KEY_MEND
 from exchange.entrypoints.http.listed import by_key, fault_of, without_list
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.kernel.files import shut_out
@@ -102,7 +103,7 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
     # An instance of an older version has neither yet.
     mends = {
         settings.node_key_file: "exchange migrate",
-        settings.log_key_file: "`exchange migrate` makes it for a new log; else copy it from the node that has it",
+        settings.log_key_file: LOG_KEY_MEND,
     }
     keys = (settings.roots_file, settings.cursor_key_file, settings.node_key_file, settings.log_key_file)
     for path in (*keys, settings.server_key_file, layout.authority_key_file):

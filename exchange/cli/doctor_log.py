@@ -7,10 +7,11 @@ from pathlib import Path
 
 from exchange.audit import parse_entry
 from exchange.cli.finding import Finding
+from exchange.custody import LOG_KEY_MEND, load_log_key
 from exchange.kernel import ExchangeError, from_micros, parse_rfc3339, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
-from exchange.settings import Settings
+from exchange.settings import InstanceLayout, Settings
 from exchange.store import LogState
 from exchange.store.faults import SILENT_STORE
 from exchange.store.last_signed import LastSigned, LastSignedFile
@@ -18,6 +19,7 @@ from exchange.usecases import Services
 from exchange.usecases.check_readiness import each_check
 from exchange.usecases.ending_certificates import ending_certificates
 from exchange.usecases.hold_rows import contradicted_rows
+from exchange.usecases.judging import NO_LAW_YET
 from exchange.usecases.keep_time import TOLD_FROM
 from exchange.usecases.last_backup import last_backup
 from exchange.usecases.rotate_keys import KeyStatus, key_status
@@ -31,6 +33,7 @@ _MENDS = {
     "rows": "somebody writes to the database: find out who, and see to each: docs/operations.md, Rows and the log",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
+_BEGIN = "`exchange serve`: nothing else has to be done in a new database"
 _BEHIND = timedelta(seconds=30)
 """A sequencer places an entry within a second; a minute's half is none at work."""
 _OLD_BACKUP = timedelta(days=2)
@@ -67,6 +70,7 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
     async for check in each_check(services):
         # Whatever asks the store says so where it does not answer: neither the policy nor the keys are at fault then.
         mend = _MENDS["store" if check.finding.startswith(SILENT_STORE) else check.name]
+        mend = _BEGIN if check.finding == NO_LAW_YET else mend
         state = Finding.OK if check.is_working else Finding.MEND
         yield Finding(check.name, state, check.finding, None if check.is_working else mend)
     yield await _large_parts(services)
@@ -85,6 +89,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
     except ExchangeError as exc:
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
+    if (keys := _log_keys(settings, log)) is not None:
+        yield keys
     yield await _archive(settings, services, log)
     async for found in _rows(services):
         yield found
@@ -224,6 +230,29 @@ def _signed_here(settings: Settings) -> LastSigned | ExchangeError | None:
         return LastSignedFile(settings.last_signed_file).read()
     except ExchangeError as exc:
         return exc
+
+
+def _log_keys(settings: Settings, log: LogState | None) -> Finding | None:
+    name, file = "log keys", settings.log_key_file
+    shown = InstanceLayout(settings.instance_folder).log_verifier_file
+    try:
+        keys = load_log_key(file).verifier_keys
+    except ExchangeError:
+        return None  # told with the other secrets
+    if log is not None and keys != log.keys:
+        told = f"the log `{log.origin}` has other keys than `{file}`: this node signs nothing"
+        mend = "where `exchange audit recover` was stopped here, run it again; else"
+        return Finding(name, Finding.MEND, told, f"{mend} {LOG_KEY_MEND.partition(', else ')[2]}")
+    try:
+        public = shown.read_bytes()
+    except FileNotFoundError:
+        public = b""
+    except OSError:
+        return None  # told with what was signed last, beside it
+    if not set(keys.encode().splitlines()) <= set(public.splitlines()):
+        told = f"`{shown}` lacks the public half of the log's keys: nobody can verify by it"
+        return Finding(name, Finding.MEND, told, "exchange migrate")
+    return Finding(name, Finding.OK, "those that the log is signed with")
 
 
 def _last_signed(said: LastSigned | ExchangeError, log: LogState | None) -> Finding:

@@ -46,9 +46,16 @@ def take_log_key(settings: Settings, origin: str) -> bool:
     if is_prepared:
         path.replace(settings.log_key_file)
         sync_folder(path.parent)
+    elif not has_log_key(settings):
+        return False
     key = load_log_key(settings.log_key_file)
     was_hidden = key.origin == origin and _show(InstanceLayout(settings.instance_folder), key)
     return is_prepared or was_hidden
+
+
+def is_log_key_prepared(settings: Settings) -> bool:
+    """Return whether keys lie there that a recovery was to put in the place of those in use."""
+    return os.path.lexists(_prepared(settings))
 
 
 def _prepared(settings: Settings) -> Path:

@@ -16,6 +16,7 @@ from exchange.custody.custodian import (
 )
 from exchange.custody.file import FileCustodian
 from exchange.custody.log_key import (
+    LOG_KEY_MEND,
     LogKey,
     checkpoint_signed_by,
     create_log_key,
@@ -27,6 +28,7 @@ from exchange.custody.roots import add_root_version, create_root_file
 from exchange.custody.traced import TracedCustodian
 
 __all__ = [
+    "LOG_KEY_MEND",
     "Custodian",
     "CustodyStatus",
     "CustodyUnavailableError",

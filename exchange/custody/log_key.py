@@ -19,6 +19,11 @@ from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.custody.guarded import read_guarded, replacement_of
 from exchange.kernel import MalformedError, UnsafeSettingError
 
+LOG_KEY_MEND: Final = (
+    "`exchange migrate` makes it for a new log, else copy it from the node that has it, or out of the escrow; where "
+    "nobody has it any more, `exchange audit recover --new-keys WHY` begins the next log"
+)
+
 _FORMAT: Final = 1
 _KIND: Final = "log"
 _SEED_BYTES: Final = 32
@@ -74,8 +79,7 @@ def replace_log_key(path: Path, origin: str, randomness: Callable[[int], bytes])
 def load_log_key(path: Path) -> LogKey:
     """Return the keys in the file; UnsafeSettingError where others can read it, it is missing, or damaged."""
     if not os.path.lexists(path):
-        message = "`exchange migrate` makes it for a new log, else copy it from the node that has it"
-        raise UnsafeSettingError(f"key file `{path}` is missing: {message}")
+        raise UnsafeSettingError(f"key file `{path}` is missing: {LOG_KEY_MEND}")
     try:
         return parse_log_key(read_guarded(path))
     except MalformedError as exc:

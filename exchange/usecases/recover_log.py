@@ -15,6 +15,7 @@ from exchange.audit.tiles import grow_tiles, head_from_tiles
 from exchange.custody import LogKey, checkpoint_signed_by
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, MalformedError, UnsafeSettingError, to_micros
 from exchange.store.last_signed import LastSigned, Signed
+from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import LogState
 from exchange.store.sequencing import Growth, LogMovedError, SignedHead
 from exchange.usecases.context import Call, Services
@@ -74,9 +75,42 @@ async def frozen_log(call: Call, desk: Desk) -> LogState:
     return state
 
 
-async def next_origin(desk: Desk) -> str:
+async def log_with_keys(services: Services, call: Call) -> LogState:
+    """Return the log in use, whose keys are to be given up; raises ConflictError where there is none yet."""
+    if not call.is_host:
+        raise ForbiddenError("the log is mended at the host")
+    state = await services.store.log.state()
+    if state is None:
+        raise ConflictError("there is no log yet, and no keys to give up: `exchange migrate` makes them")
+    return state
+
+
+async def give_up_keys(services: Services, call: Call, desk: Desk, why: str) -> None:
+    """Freeze the log in use because its keys are lost, or somebody else has them; what follows is its recovery.
+
+    Nothing more is signed with them from then on. A log that is frozen already is left as it is. Raises ConflictError
+    where there is no log yet.
+    """
+    state = await log_with_keys(services, call)
+    if state.frozen_why is not None:
+        return
+    told = f"its keys are given up: {why}"
+    await services.store.append(
+        draft(
+            call,
+            None,
+            EventName.LOG_FROZEN,
+            Outcome.PERMITTED,
+            subject=Subject("log", state.origin),
+            detail={"why": told, "size": state.size},
+        )
+    )
+    await desk.tree.freeze(state.log, at=to_micros(call.now), why=told)
+
+
+async def next_origin(log: LogReader) -> str:
     """Return the origin of the log that a recovery would begin."""
-    states = await desk.tree.reader.states()
+    states = await log.states()
     return f"{states[0].origin}/{states[-1].log + 1}"
 
 

@@ -1,10 +1,14 @@
 """`exchange audit recover` that does not come to its end: the log before it can be signed again, or the new one is."""
 
+import os
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
-from exchange.custody import load_log_key
+from exchange.audit import parse_entry
+from exchange.custody import load_log_key, replace_log_key
 from exchange.settings import InstanceLayout
 from exchange.usecases.sequence_log import Step
 from tests.support.instance_log import sequence
@@ -56,3 +60,66 @@ def test_recovery_that_was_stopped_is_finished_by_the_next_one(frozen, operate, 
     assert not list(frozen.log_key_file.parent.glob("*.next"))
     assert sequence(instance, 1) is not Step.FROZEN
     assert operate("audit", "verify", "--key", frozen.log_verifier_file).code == 0
+
+
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "stolen"])
+def test_log_whose_keys_are_given_up_is_followed_by_another(instance, operate, is_lost):
+    """Where nobody has them any more nothing starts, and where somebody else has them they sign for him."""
+    sequence(instance, 3)
+    layout = InstanceLayout(instance)
+    before = load_log_key(layout.log_key_file)
+    if is_lost:
+        layout.log_key_file.unlink()
+
+    plain = operate("audit", "recover")
+    given_up = operate("audit", "recover", "--new-keys", "the disk of node 1 is gone", "--json")
+
+    assert plain.code == 1
+    assert (given_up.code, given_up.json["id"]) == (0, f"{before.origin}/2")
+    assert load_log_key(layout.log_key_file).verifier_keys != before.verifier_keys
+    assert sequence(instance, 3) is Step.IDLE
+    assert operate("audit", "verify", "--key", layout.log_verifier_file).code == 0
+    assert [entry["detail"]["why"] for entry in _entries(instance, "log.frozen")] == [
+        "its keys are given up: the disk of node 1 is gone"
+    ]
+
+
+def test_keys_that_wait_for_a_log_that_began_are_not_given_up(instance, operate, monkeypatch):
+    sequence(instance, 3)
+    layout = InstanceLayout(instance)
+    layout.log_key_file.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.cli.audit_log.take_log_key", lambda *_given: None)
+        operate("audit", "recover", "--new-keys", "lost")
+
+    again = operate("audit", "recover", "--new-keys", "lost", "--json")
+
+    assert again.json["id"] == load_log_key(layout.log_key_file).origin
+    assert again.json["id"].endswith("/2")
+
+
+def test_keys_that_are_not_the_log_s_are_told(instance, operate):
+    """Nothing is signed then, and nothing but the growing backlog said so."""
+    sequence(instance, 3)
+    layout = InstanceLayout(instance)
+    public = layout.log_verifier_file.read_bytes()
+
+    def told():
+        ran = operate("doctor", "--json")
+        return ran.code, next(each for each in ran.json if each["id"] == "log keys")
+
+    assert told()[1]["state"] == "ok"
+    layout.log_verifier_file.unlink()
+    assert (told()[0], told()[1]["mend"]) == (1, "exchange migrate")
+    layout.log_verifier_file.write_bytes(public)
+    replace_log_key(layout.log_key_file, "stranger.example/log/1", os.urandom)
+    code, found = told()
+    assert (code, found["state"]) == (1, "mend")
+    assert "this node signs nothing" in found["told"]
+    assert "--new-keys" in found["mend"]
+
+
+def _entries(instance, event):
+    with closing(sqlite3.connect(instance / "exchange.db")) as database:
+        contents = [bytes(content) for (content,) in database.execute("SELECT content FROM audit_entry")]
+    return [entry for entry in map(parse_entry, contents) if entry["type"] == event]

@@ -275,6 +275,12 @@ def test_other_law_than_the_one_in_force_must_be_mended(findings, monkeypatch, t
     assert found["policy"]["state"] == "mend"
 
 
+def test_no_law_in_a_new_database_is_not_another_one(findings, instance):
+    own(instance, "UPDATE policy_state SET policy_digest = ''")
+
+    assert findings()[1]["policy"]["mend"].startswith("`exchange serve`")
+
+
 def test_broken_law_must_be_mended(findings, monkeypatch, tmp_path):
     (tmp_path / "vocabulary.yaml").write_text("frob: 1")
     monkeypatch.setenv("EXCHANGE_POLICIES_DIR", str(tmp_path))

@@ -210,7 +210,7 @@ async def test_recovery_begins_a_log_whose_entry_0_names_the_old_one(restored: t
     await log.append(5)
     await log.drain()
     desk = await log.desk()
-    origin = await next_origin(desk)
+    origin = await next_origin(desk.tree.reader)
     log.key = replace_log_key(log.folder / "log.key", origin, os.urandom)
 
     recovered = await recover_log(Services(log), HOST, desk, key=log.key, witnessed=lost.note)
@@ -236,7 +236,7 @@ async def test_log_that_nobody_sequenced_since_it_is_another_is_frozen_by_its_re
     log, yesterday = restored
     await moved_to(log, yesterday)
     desk = await log.desk()
-    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk), os.urandom)
+    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk.tree.reader), os.urandom)
 
     recovered = await recover_log(Services(log), HOST, desk, key=log.key)
 
@@ -251,7 +251,7 @@ async def test_who_knew_the_database_before_a_recovery_begins_anew(restored: tup
     await log.drain()
     await log.store.caller("")
     desk = await log.desk()
-    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk), os.urandom)
+    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk.tree.reader), os.urandom)
 
     await recover_log(Services(log), HOST, desk, key=log.key)
 
@@ -283,7 +283,7 @@ async def test_other_node_goes_on_in_the_recovered_log(restored: tuple[Log, str]
     await log.drain()
     others = log.file.path.read_bytes()
     desk = await log.desk()
-    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk), os.urandom)
+    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk.tree.reader), os.urandom)
     await recover_log(Services(log), HOST, desk, key=log.key)
     log.file.path.write_bytes(others)
 

@@ -11,7 +11,7 @@ import pytest
 
 from exchange.audit import Checkpoint, NoteError, SignatureType, SignedNote, TreeHead, parse_note, parse_verifier_key
 from exchange.audit.note_keys import verify_note
-from exchange.custody import checkpoint_signed_by, create_log_key, load_log_key, replace_log_key
+from exchange.custody import LOG_KEY_MEND, checkpoint_signed_by, create_log_key, load_log_key, replace_log_key
 from exchange.custody.guarded import replacement_path
 from exchange.kernel import ConflictError, MalformedError, UnsafeSettingError
 
@@ -123,9 +123,7 @@ def test_missing_file_says_where_one_comes_from(path):
     with pytest.raises(UnsafeSettingError) as caught:
         load_log_key(path)
 
-    assert str(caught.value) == (
-        f"key file `{path}` is missing: `exchange migrate` makes it for a new log, else copy it from the node that has it"
-    )
+    assert str(caught.value) == f"key file `{path}` is missing: {LOG_KEY_MEND}"
 
 
 def test_file_that_others_can_read_refuses(path):
