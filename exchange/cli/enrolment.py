@@ -1,9 +1,11 @@
 """The files a new client gets: written beside their place first, so that a refused enrolment leaves none behind."""
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE
 NAMES = ("client.pem", "client.key", "ca.pem")
 NAMES_WITHOUT_KEY = ("client.pem", "ca.pem")
 """What a signed request gives: its key stays where the agency made it, which may be the same folder."""
+_PRIVATE = ".enrol-"
 # A request or a certificate has a few KiB; a named pipe or a disk image is a slip of the hand.
 _LARGEST_PEM_BYTES = 65_536
 
@@ -59,14 +62,21 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
 
 @contextmanager
 def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
-    """Yield a private folder; move its files, `names`, into `out` once the block succeeded, and none otherwise."""
+    """Yield a private folder; move its files, `names`, into `out` once the block succeeded, and none otherwise.
+
+    One that was killed left its own behind, with a key in it: it is removed.
+    """
     for name in names:
         if (out / name).exists():
             raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
     made_out = not out.exists()
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        private = Path(tempfile.mkdtemp(prefix=".enrol-", dir=out))
+        with _held(out):
+            _clear_killed(out)
+            private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=out))
+            held = _opened(private)
+            fcntl.flock(held, fcntl.LOCK_EX)
     except OSError as exc:
         raise UnsafeSettingError(f"`{out}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
     try:
@@ -75,8 +85,36 @@ def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
             file.rename(out / file.name)
     finally:
         shutil.rmtree(private, ignore_errors=True)
+        os.close(held)
         if made_out and not any(out.iterdir()):
             out.rmdir()
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Let nobody else make or clear private folders there meanwhile: one that is made is held a moment later."""
+    handle = _opened(folder)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear_killed(out: Path) -> None:
+    for private in out.glob(f"{_PRIVATE}*"):
+        with suppress(OSError):
+            handle = _opened(private, os.O_NOFOLLOW)
+            try:
+                # Whoever is at work holds it, for as long as that process is there.
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(private, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+def _opened(folder: Path, flags: int = 0) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | flags)
 
 
 def issue_into(

@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 
 from exchange.cli.instance import read_text, unreadable
 from exchange.crypto import DATA_KEY_BYTES
-from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, is_recipient, open_sealed
+from exchange.crypto.sealed_files import SEALED_BEGINNING, FileSealer, Identity, Recipient, is_recipient, open_sealed
 from exchange.kernel import InvalidError, UnavailableError
 from exchange.kernel.files import sync_folder
 from exchange.settings import read_secret
@@ -31,6 +31,7 @@ class SealedWriter:
     def __enter__(self) -> Self:
         try:
             handle = self._opened()
+            _clear_killed(self._beside)
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
         self._file: BinaryIO = os.fdopen(handle, "wb")
@@ -98,6 +99,20 @@ class SealedWriter:
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
         self.size_bytes += len(ciphertext)
+
+
+def _clear_killed(own: Path) -> None:
+    """Remove what others that were killed left beside files of this folder: sealed by nobody's hand any more."""
+    for beside in own.parent.glob(".*.part"):
+        if beside != own:
+            with suppress(OSError):
+                handle = os.open(beside, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    if os.pread(handle, len(SEALED_BEGINNING), 0) == SEALED_BEGINNING:
+                        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        beside.unlink()
+                finally:
+                    os.close(handle)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from exchange.crypto.errors import CryptoError, OpeningError
 from exchange.crypto.keys import DATA_KEY_BYTES
 from exchange.crypto.parts import Octets, PartEncryptor, decrypt_part_chunks
 
-_MAGIC: Final = b"exchange sealed file 1\n"
+SEALED_BEGINNING: Final = b"exchange sealed file 1\n"
+"""What every sealed file begins with."""
 _RECIPIENT: Final = "exchange-recipient-1:"
 _IDENTITY: Final = "exchange-identity-1:"
 _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
@@ -27,7 +28,7 @@ _SEED_BYTES: Final = 64
 _X25519_BYTES: Final = 32
 _MLKEM_PUBLIC_BYTES: Final = 1184
 _SEALED_KEY_BYTES: Final = 1120 + DATA_KEY_BYTES + 16
-_HEAD_BYTES: Final = len(_MAGIC) + _SEALED_KEY_BYTES
+_HEAD_BYTES: Final = len(SEALED_BEGINNING) + _SEALED_KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class FileSealer:
     __slots__ = ("_encryptor", "head")
 
     def __init__(self, recipient: Recipient, data_key: bytes) -> None:
-        sealed = _SUITE.encrypt(data_key, recipient.key, _MAGIC)
-        self.head = _MAGIC + sealed
+        sealed = _SUITE.encrypt(data_key, recipient.key, SEALED_BEGINNING)
+        self.head = SEALED_BEGINNING + sealed
         self._encryptor = PartEncryptor(data_key, hashlib.sha256(self.head).digest())
 
     def update(self, plaintext: Octets) -> bytes:
@@ -110,10 +111,10 @@ def open_sealed(identity: Identity, content: memoryview) -> Iterator[bytes]:
     Raises OpeningError where the file was not sealed to `identity`, was changed, or was cut.
     """
     head = bytes(content[:_HEAD_BYTES])
-    if len(head) < _HEAD_BYTES or not head.startswith(_MAGIC):
+    if len(head) < _HEAD_BYTES or not head.startswith(SEALED_BEGINNING):
         raise OpeningError("this is no file sealed by the exchange, or only the beginning of one")
     try:
-        data_key = _SUITE.decrypt(head[len(_MAGIC) :], identity.key, _MAGIC)
+        data_key = _SUITE.decrypt(head[len(SEALED_BEGINNING) :], identity.key, SEALED_BEGINNING)
     except (InvalidTag, ValueError) as exc:
         raise OpeningError("the file was sealed to another recipient, or was changed") from exc
     try:

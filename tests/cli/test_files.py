@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exchange.cli import sealed_io
 from exchange.cli.demo.disk import files_holding, pieces_of
+from exchange.cli.enrolment import release_folder
 from exchange.cli.instance import put_file, write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
@@ -225,13 +226,29 @@ def test_of_two_that_write_one_sealed_file_the_second_is_refused_and_the_first_w
 
 
 def test_what_a_killed_process_left_beside_a_sealed_file_is_in_nobodys_way(tmp_path):
-    (tmp_path / ".backup.part").write_bytes(b"x" * 100_000)
     identity = Identity.new()
+    sealed(tmp_path / "older")
+    (tmp_path / "older").rename(tmp_path / ".older.part")
+    for name in (".backup.part", ".others.part"):
+        (tmp_path / name).write_bytes(b"x" * 100_000)
 
-    with sealed_io.SealedWriter(tmp_path / "backup", identity.recipient) as writer:
-        writer.write(b"content")
+    with sealed_io.SealedWriter(tmp_path / "a", identity.recipient) as longer:
+        longer.write(b"x" * 2_000_000)
+        with sealed_io.SealedWriter(tmp_path / "backup", identity.recipient) as writer:
+            writer.write(b"content")
 
     assert b"".join(open_sealed(identity, memoryview((tmp_path / "backup").read_bytes()))) == b"content"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".others.part", "a", "backup"]
+
+
+def test_key_that_a_killed_enrolment_left_goes_with_the_next_one(tmp_path):
+    (tmp_path / ".enrol-killed").mkdir()
+    (tmp_path / ".enrol-killed" / "client.key").write_bytes(b"a private key")
+
+    with release_folder(tmp_path) as folder, release_folder(tmp_path):
+        (folder / "client.key").write_bytes(b"another")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["client.key"]
 
 
 def test_disk_without_room_for_a_part_is_told_of_the_folder(tmp_path, monkeypatch):
