@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -12,7 +12,7 @@ from exchange.audit.certificates_told import CertificateKept, CertificateMark
 from exchange.crypto import CertificateFacts
 from exchange.kernel import ConflictError, NotFoundError, from_micros, to_micros
 from exchange.store.acting import hold_client, hold_policy
-from exchange.store.tables import CertificateTable
+from exchange.store.tables import CertificateTable, ClientTable
 
 
 class Certificates:
@@ -24,16 +24,17 @@ class Certificates:
         self._note_law = note_law
 
     async def add(self, client_id: str, certificate: CertificateFacts, blind: bytes | None) -> None:
-        """Add a certificate; ConflictError for one that is or was in use, or whose key is or was another client's."""
+        """Add a certificate; ConflictError for one that is or was in use.
+
+        Or whose key is or was another client's of the same member.
+        """
         # Before anything is looked up: of two that are enrolled at once with one key the second finds the first.
         await hold_policy(self._session)
         if await self._session.get(CertificateTable, certificate.thumbprint) is not None:
             # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
             raise ConflictError("this certificate is enrolled, or was: use a new one")
-        row = CertificateTable
-        elsewhere = (col(row.public_key) == certificate.public_key, col(row.client_id) != client_id)
-        if await self._session.scalar(select(exists().where(*elsewhere))):
-            # INVARIANT: one key pair is one client's: whoever holds it could be two persons otherwise.
+        if await self._session.scalar(select(exists().where(*_has_key_beside(client_id, certificate.public_key)))):
+            # INVARIANT: one key pair is one client's of its member: whoever holds it could be two persons otherwise.
             raise ConflictError("another client uses the key of this certificate, or did: make a new key")
         self._note_law()
         self._session.add(
@@ -97,6 +98,23 @@ class Certificates:
         first, second = aliased(CertificateTable), aliased(CertificateTable)
         same = (col(first.public_key) == col(second.public_key), col(first.client_id) == one)
         return bool(await self._session.scalar(select(exists().where(*same, col(second.client_id) == other))))
+
+
+def _has_key_beside(client_id: str, public_key: str) -> tuple[ColumnElement[bool], ...]:
+    """Return when a certificate holds a key and is another client's of the same member.
+
+    Of other members' keys nothing is told and none is in the way (ADR 0061): a key is public, and anybody's authority
+    may issue a certificate over it. What persons of two members do together looks at their keys then.
+    """
+    row, other, own = CertificateTable, aliased(ClientTable), aliased(ClientTable)
+    of_client = select(col(own.member)).where(col(own.id) == client_id, col(own.version) == 1).scalar_subquery()
+    return (
+        col(row.public_key) == public_key,
+        col(row.client_id) != client_id,
+        col(other.id) == col(row.client_id),
+        col(other.version) == 1,
+        col(other.member) == of_client,
+    )
 
 
 def _kept(row: CertificateTable) -> CertificateKept:

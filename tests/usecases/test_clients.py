@@ -13,6 +13,7 @@ from exchange.audit.certificates_told import detail_of, mark_of
 from exchange.crypto import issue_client, new_authority, read_certificate
 from exchange.kernel import (
     ConflictError,
+    ExchangeError,
     ForbiddenError,
     InvalidError,
     MalformedError,
@@ -26,7 +27,7 @@ from exchange.store.authority_files import AuthorityFiles, file_name
 from exchange.usecases import ClearanceChange, Enrolment, clients
 from exchange.usecases.positions import seal_position
 from tests.support.meanwhile import at_once
-from tests.support.world import NOW, World, certificate_of, thumbprint_of
+from tests.support.world import NOW, World, certificate_of, public_key_of, thumbprint_of
 
 ENROLMENT = Enrolment(
     name="sensor-7",
@@ -409,6 +410,23 @@ async def test_of_two_clients_that_are_enrolled_at_once_with_one_key_one_is(
 
     assert one.error is None
     assert isinstance(late.error, ConflictError)
+
+
+async def test_key_of_another_members_client_tells_nothing_and_stands_in_nobodys_way(populated: World) -> None:
+    """Keys are public: whose officer is enrolled here, or may still be, is no other member's to find out or prevent."""
+    await populated.enrol("NOR operator", "NOR", "operator")
+
+    async def enrolled(operator: str | None, member: str, name: str, key: str) -> ExchangeError | None:
+        certificate = replace(certificate_of(name), public_key=public_key_of(key))
+        new = replace(ENROLMENT, member=member, name=name, certificate=certificate)
+        enrolling = usecases.enrol_client(populated.services, populated.call(operator), new)
+        return (await populated.attempt(enrolling)).error
+
+    assert await enrolled("NOR operator", "NOR", "probe", "GBR reader") is None
+    assert await enrolled("NOR operator", "NOR", "taken first", "GBR officer") is None
+    assert await enrolled(None, "GBR", "GBR officer", "GBR officer") is None
+    # Within a member it would make one person two.
+    assert isinstance(await enrolled("NOR operator", "NOR", "twin", "GBR reader"), ConflictError)
 
 
 async def test_second_certificate_is_of_an_authority_of_the_clients_member(populated: World, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Crises: opened by two named signatories of different members, as wide as the signed text says, and over by themselves."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from exchange.members import Standing
 from exchange.usecases import CrisisWish, ListQuery
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
-from tests.support.world import AGREEMENT, NOW, World
+from tests.support.world import AGREEMENT, NOW, World, certificate_of, public_key_of
 from tests.usecases.test_national_caveats import enforce
 
 CRISIS = """\
@@ -321,3 +322,12 @@ async def test_row_that_somebody_lengthened_or_invented_opens_no_more_than_the_s
         treaty.sql("UPDATE agreement_crisis SET clause = 'all-of-it', opened_at = opened_at + 259000000000")
     async with treaty.another_node() as third:
         assert not await reads(treaty, report, services=third)
+
+
+async def test_who_confirms_with_the_key_of_who_asked_is_no_second_person(treaty: World) -> None:
+    certificate = replace(certificate_of("NOR twin"), public_key=public_key_of("GBR signatory"))
+    await treaty.enrol("NOR twin", "NOR", "signatory", certificate=certificate)
+    attempt = await treaty.attempt(confirms(treaty, await asked(treaty), "NOR twin"))
+
+    assert attempt.error is not None
+    assert attempt.error.code == "second-person-needed"
