@@ -9,7 +9,7 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 from exchange.store.amendments import unread_amendment
 from exchange.store.blobs import BlobMissingError, BlobStore
 from exchange.store.breach_book import BreachKind, BreachRow, UnreadBreach
-from exchange.store.caveat_rows import CaveatSet, CaveatText
+from exchange.store.caveat_rows import CaveatSet, CaveatsInForce, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardWish
 from exchange.store.consent_states import UNDECIDED, ConsentState
 from exchange.store.crisis_book import CrisisOpeners
@@ -75,6 +75,7 @@ __all__ = [
     "CallerRow",
     "CaveatSet",
     "CaveatText",
+    "CaveatsInForce",
     "ClassRow",
     "ConsentState",
     "Countable",

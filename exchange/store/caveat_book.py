@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.release import NationalText
 from exchange.store.acting import hold_member
-from exchange.store.caveat_rows import CaveatSet
+from exchange.store.caveat_mending import next_number, numbers_of
+from exchange.store.caveat_rows import CaveatSet, CaveatsInForce
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable
 from exchange.store.unread import Unread, UnreadRow, read_each
@@ -47,11 +49,30 @@ class CaveatBook:
         found = await self._found(col(CaveatSetTable.member) == member, col(CaveatSetTable.id) == set_id)
         return found[0] if found else None
 
-    async def current(self, member: str) -> CaveatSet | None:
-        """Return the version in force, the withdrawn state among them; None where there never was one."""
-        is_current = (col(CaveatSetTable.in_force_at).is_not(None), col(CaveatSetTable.ended_at).is_(None))
-        found = await self._found(col(CaveatSetTable.member) == member, *is_current)
-        return found[0] if found else None
+    async def in_force(self, member: str) -> CaveatsInForce | None:
+        """Return which set is in force, the withdrawn state among them; None where there never was one."""
+        # INVARIANT: nothing else of its row is read: one that was damaged keeps no member from putting others there.
+        row = CaveatSetTable
+        is_current = (col(row.in_force_at).is_not(None), col(row.ended_at).is_(None))
+        columns = select(col(row.id), col(row.guards), col(row.examples)).where(col(row.member) == member, *is_current)
+        found = (await self._session.execute(columns.order_by(col(row.id).desc()).limit(1))).first()
+        if found is None:
+            return None
+        set_id, guards, examples = found
+        is_text = isinstance(guards, str) and isinstance(examples, str)
+        return CaveatsInForce(set_id, NationalText(guards, examples).digest(member) if is_text else None)
+
+    async def count_waiting(self, member: str) -> int:
+        """Return how many sets of a member wait for their second person."""
+        act, end = PendingActTable, PendingActEndTable
+        waits = (col(act.approver).is_(None), col(end.client).is_(None), col(act.expires_at) > to_micros(self._now))
+        asked = (
+            select(func.count())
+            .select_from(CaveatSetTable)
+            .join(act, col(act.id) == col(CaveatSetTable.act_id))
+            .outerjoin(end, col(end.act_id) == col(act.id))
+        )
+        return int(await self._session.scalar(asked.where(col(CaveatSetTable.member) == member, *waits)) or 0)
 
     async def put_in_force(self, one: CaveatSet) -> CaveatSet:
         """Put `one` in force in place of what was, on every node from its next request on; return it so.
@@ -64,8 +85,8 @@ class CaveatBook:
             of_member, col(CaveatSetTable.in_force_at).is_not(None), col(CaveatSetTable.ended_at).is_(None)
         )
         await self._session.execute(ended.values(ended_at=to_micros(self._now)))
-        last = await self._session.scalar(select(func.max(col(CaveatSetTable.number))).where(of_member))
-        new = replace(one, number=int(last or 0) + 1, in_force_at=self._now, ended_at=None)
+        number = next_number(await numbers_of(self._session, one.member))
+        new = replace(one, number=number, in_force_at=self._now, ended_at=None)
         begun = update(CaveatSetTable).where(
             col(CaveatSetTable.id) == one.id, col(CaveatSetTable.in_force_at).is_(None)
         )

@@ -1,5 +1,6 @@
 """National caveats that the log says are in force put there again, as a new version: what was written never changes."""
 
+from collections.abc import Collection
 from datetime import datetime
 from itertools import count
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,9 @@ from exchange.release import NationalText
 from exchange.store.caveat_tables import CaveatSetTable
 
 _NOTHING: Final = NationalText("", "")
+
+_MOST_NUMBERS: Final = 1_000_000
+"""Nobody puts caveats in force so often: a higher number was written in, and might leave none for what follows."""
 
 LOST: Final = NationalText(
     "// What two releasers put in force here was changed or is lost: until they put guards in force again, nobody\n"
@@ -55,7 +59,7 @@ async def put_in_force_again(session: AsyncSession, told: CaveatsTold, set_id: s
     found = (await session.execute(select(*columns).where(col(row.id) == told.set_id))).first()
     guards, examples, of_guards, *who = found or ("", "", "[]", told.act, told.client)
     texts = (_NOTHING, _text(guards, examples))
-    taken = await _numbers(session, told.member)
+    taken = await numbers_of(session, told.member)
     is_newest = all(number <= told.number for number in taken)
     text = next((each for each in texts if is_newest and each.digest(told.member) == told.digest), None)
     kept = text or LOST
@@ -79,12 +83,19 @@ async def put_in_force_again(session: AsyncSession, told: CaveatsTold, set_id: s
     return CaveatsPut(values["number"], values["digest"], kept != LOST)
 
 
-def _text(guards: object, examples: object) -> NationalText:
-    is_text = isinstance(guards, str) and isinstance(examples, str)
-    return NationalText(str(guards), str(examples)) if is_text else LOST
-
-
-async def _numbers(session: AsyncSession, member: str) -> set[int]:
+async def numbers_of(session: AsyncSession, member: str) -> set[int]:
+    """Return the numbers that a member's sets have, whatever else stands in their place."""
     row = CaveatSetTable
     numbers = await session.scalars(select(col(row.number)).where(col(row.member) == member))
     return {number for number in numbers if isinstance(number, int)}
+
+
+def next_number(taken: Collection[int]) -> int:
+    """Return the number of the set that comes behind those with these numbers."""
+    last = max((number for number in taken if 0 < number <= _MOST_NUMBERS), default=0)
+    return next(number for number in count(last + 1) if number not in taken)
+
+
+def _text(guards: object, examples: object) -> NationalText:
+    is_text = isinstance(guards, str) and isinstance(examples, str)
+    return NationalText(str(guards), str(examples)) if is_text else LOST

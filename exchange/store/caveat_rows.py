@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,13 @@ class CaveatSet:
     in_force_at: datetime | None = None
     ended_at: datetime | None = None
     act_state: str = "waiting"
+
+
+class CaveatsInForce(NamedTuple):
+    """Which set is in force, and the digest of the text that stands there; None where none does."""
+
+    id: str
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
 from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role
 from exchange.release import NationalText, check_national
-from exchange.store import CaveatSet, UnitOfWork, Unread
+from exchange.store import CaveatSet, CaveatsInForce, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
@@ -89,9 +89,9 @@ async def carry_out_caveats(
     await book.hold(member)
     one = await book.one(member, act.asked["caveats"])
     text = None if one is None else NationalText(one.guards, one.examples)
-    if one is None or text is None or text.digest(member) != act.asked["text"]:
+    if one is None or text is None or {text.digest(member), one.digest} != {act.asked["text"]}:
         raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
-    current = await book.current(member)
+    current = await book.in_force(member)
     # (3) what it was to replace
     if act.asked["replaces"] != _named(current):
         raise ConflictError("other caveats came into force meanwhile: ask again", code="caveats-overtaken")
@@ -110,10 +110,10 @@ async def _ask(
     async with services.store.unit_of_work() as unit:
         book = unit.caveats()
         await book.hold(member)
-        current = await book.current(member)
+        current = await book.in_force(member)
         if digest == (_NOTHING.digest(member) if current is None else current.digest):
             raise ConflictError("nothing would change: these are in force", code="caveats-in-force")
-        if sum(each.act_state == "waiting" for each in await book.of(member)) >= MOST_WAITING:
+        if await book.count_waiting(member) >= MOST_WAITING:
             raise ConflictError(
                 "too many sets wait for a second person: confirm or refuse some", code="too-many-waiting"
             )
@@ -138,7 +138,7 @@ async def _ask(
     return Recorded(one, receipt)
 
 
-def _named(current: CaveatSet | None) -> str:
+def _named(current: CaveatsInForce | None) -> str:
     return "nothing" if current is None else current.id
 
 

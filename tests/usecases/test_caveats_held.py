@@ -14,7 +14,7 @@ from tests.support.national import not_to
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.world import World
-from tests.usecases.test_national_caveats import can_read, enforce, sets, withdraw
+from tests.usecases.test_national_caveats import can_read, confirm, enforce, propose, sets, withdraw
 from tests.usecases.test_rows_held import columns_of, found_in, held
 
 IN_FORCE_AGAIN = "put in force again"
@@ -253,3 +253,26 @@ async def test_text_that_is_none_stops_nothing_but_its_members_reports(ruling: W
     assert [entry["detail"]["done"] for entry in await held(ruling)] == [WITHHELD]
     assert not await reads(ruling, report)
     assert await reads(ruling, norwegian, "GBR reader")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["told = 'x'", "proposed_at = 9223372036854775807", "number = 2147483647, ended_at = 1", "act_id = 'none'"],
+)
+async def test_damaged_row_keeps_no_member_from_putting_other_caveats_in_force(ruling: World, damage: str) -> None:
+    report = await ruling.post()
+    await enforce(ruling, not_to("DNK"))
+    await altered(ruling, f"UPDATE caveat_set SET {damage}")
+    await enforce(ruling, not_to("NOR"))
+
+    assert not await reads(ruling, report)
+    assert await reads(ruling, report, "GBR reader")
+
+
+async def test_digest_that_was_altered_while_caveats_waited_puts_nothing_in_force(ruling: World) -> None:
+    made = await propose(ruling, not_to("NOR"))
+    await altered(ruling, "UPDATE caveat_set SET digest = 'x'")
+    attempt = await ruling.attempt(confirm(ruling, made.act))
+
+    assert attempt.error is not None
+    assert attempt.error.code == "request-altered"
