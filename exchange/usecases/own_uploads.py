@@ -15,7 +15,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, note_tampering, on_record
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.unread import record_unread
-from exchange.usecases.uploads import ended_as, opened_declaration, own_upload_row
+from exchange.usecases.uploads import ended_as, has_begun, opened_declaration, own_upload_row, require_begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,13 @@ async def list_uploads(services: Services, call: Call) -> Recorded[tuple[OpenUpl
         try:
             listed.append(await _opened(services, row))
         except UNOPENED:
+            if not await has_begun(services, client, row.upload):
+                continue
             # It can still be given up, and the others be sent.
             await note_tampering(services, call, client, f"upload {row.upload.id}")
             listed.append(_shown(row))
     # Their ids stand in the entries of their beginning, under their labels.
-    open_ones = len(rows) + len(unread.rows)
+    open_ones = len(listed) + len(unread.rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail={"open": open_ones}))
     # They name this client: whose else they may be is not asked.
     unopened = len(unread.rows)
@@ -66,6 +68,10 @@ async def give_up_upload(services: Services, call: Call, upload_id: str) -> Reco
     """
     event = EventName.UPLOAD_ABANDONED
     client, _, row = await own_upload_row(services, call, upload_id, event=event)
+    try:
+        await opened_declaration(services, row)
+    except UNOPENED:
+        await require_begun(services, call, client, row, event=event)
     subject = Subject("report", row.id, 1)
     entry = draft(
         *(call, client, event, Outcome.PERMITTED),

@@ -19,9 +19,11 @@ from exchange.reports import Awaited, Header, PartHeader, header_from_json, with
 from exchange.store import PolicyState, UnitOfWork, UploadEnd, UploadPartRow, UploadRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
+from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
 from exchange.usecases.recording import about_report, draft, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
+from exchange.usecases.told_entries import told_of
 
 Detail = dict[str, str | int | list[str]]
 
@@ -75,7 +77,7 @@ async def own_upload(services: Services, call: Call, upload_id: str, *, event: E
     one that has ended, each recorded under `event`.
     """
     client, state, row = await own_upload_row(services, call, upload_id, event=event)
-    return OwnUpload(client, state, row, await _declared(services, call, client, row))
+    return OwnUpload(client, state, row, await _declared(services, call, client, row, event=event))
 
 
 async def own_upload_row(
@@ -186,11 +188,35 @@ async def _absent(  # noqa: PLR0913  one call's surroundings, and what was asked
     await refuse(services, absent, report_not_found())
 
 
-async def _declared(services: Services, call: Call, client: Client, row: UploadRow) -> Header:
+async def _declared(services: Services, call: Call, client: Client, row: UploadRow, *, event: EventName) -> Header:
     try:
         return await opened_declaration(services, row)
     except UNOPENED as exc:
-        return await record_tampering(services, call, client, f"upload {row.id}", exc)
+        await require_begun(services, call, client, row, event=event)
+        await record_tampering(services, call, client, f"upload {row.id}", exc)
+
+
+async def require_begun(services: Services, call: Call, client: Client, row: UploadRow, *, event: EventName) -> None:
+    """Refuse, as if it were absent, what did not open, where the log does not say that `client` began it.
+
+    Raises as `own_upload`.
+    """
+    if not await has_begun(services, client, row):
+        await _absent(services, call, client, None, row.id, event=event)
+
+
+async def has_begun(services: Services, client: Client, row: UploadRow) -> bool:
+    """Return whether the log says that `client` began an upload that does not open; what is not so is on the record.
+
+    Whose it is, its row alone cannot say any more: it may have been moved to who asks (ADR 0054).
+    """
+    async for entries in told_of(services, EventName.UPLOAD_BEGUN.value, subject=row.id):
+        if any(entry["actor"].get("id") == client.id for entry in entries):
+            return True
+    failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)
+    # In the service's own name: its member's auditor is told no more than the client.
+    await services.store.append(replace(failed, detail={"place": f"upload {row.id}", "client": client.id}))
+    return False
 
 
 async def opened_declaration(services: Services, row: UploadRow) -> Header:

@@ -11,6 +11,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, LimitExceededError, NotFoundError
 from exchange.usecases import OpenUpload
+from tests.support.placing import place_entries
 from tests.support.uploading import UPLOADS, awaited, begun, completed, nothing_kept, sent
 from tests.support.world import World
 
@@ -98,6 +99,7 @@ async def test_what_was_damaged_is_listed_and_given_up_like_the_others(populated
     populated.clock.advance(timedelta(seconds=1))
     whole = await begun(populated, awaited(b"x"))
     populated.sql("UPDATE upload SET sealed_header = $1 WHERE id = $2", b"altered", damaged)
+    await place_entries(populated, is_searchable=True)
     items = await listed(populated)
 
     assert [(item.id, item.scope, item.parts, item.size_bytes) for item in items] == [
@@ -108,6 +110,23 @@ async def test_what_was_damaged_is_listed_and_given_up_like_the_others(populated
     assert failures == [{"place": f"upload {damaged}"}]
     await given_up(populated, damaged)
     assert [item.id for item in await listed(populated)] == [whole]
+
+
+async def test_upload_that_was_moved_to_another_client_is_absent_for_it(populated: World) -> None:
+    upload, mover = await begun(populated, awaited(b"x")), populated.clients["NOR contributor"]
+    await place_entries(populated, is_searchable=True)
+    populated.sql("UPDATE upload SET client_id = $1 WHERE id = $2", mover.id, upload)
+
+    assert await listed(populated, "NOR contributor") == ()
+    for act in (given_up(populated, upload, "NOR contributor"), completed(populated, upload, "NOR contributor")):
+        attempt = await populated.attempt(act)
+        assert isinstance(attempt.error, NotFoundError)
+        assert "owner" not in attempt.entries[-1]
+    failures = [entry for entry in await populated.entries() if entry["type"] == "key.opened"]
+    assert {(entry["actor"]["kind"], entry["detail"]["place"]) for entry in failures} == {
+        ("service", f"upload {upload}")
+    }
+    assert populated.sql("SELECT ended FROM upload") == [(None,)]
 
 
 async def test_of_completing_and_giving_up_at_once_one_comes_to_pass(populated: World) -> None:
