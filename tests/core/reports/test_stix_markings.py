@@ -48,6 +48,8 @@ def test_strictest_of_several_counts():
 def test_markings_of_others_beside_ours_hide_nothing():
     other = "marking-definition--00000000-0000-4000-8000-000000000000"
 
+    # Nor does what is no object at all.
+    assert strictest_marking(bundle(7, {"object_marking_refs": [RED]})) == "TLP:RED"
     assert strictest_marking(bundle({"object_marking_refs": [other, GREEN]}, {"object_marking_refs": [other]})) == (
         "TLP:GREEN"
     )
