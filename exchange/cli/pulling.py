@@ -1,7 +1,10 @@
 """Pulled parts into files: their bytes exactly, under names that cannot leave the folder."""
 
+import fcntl
 import os
 import re
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from exchange.client import ExchangeClient
@@ -11,6 +14,7 @@ from exchange.wire import PulledPartBody, PulledReportBody
 # What every file system and shell takes without a second thought.
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
 _LONGEST_NAME = 120
+_UNFINISHED = ".pulled-"
 
 
 def save_parts(
@@ -29,6 +33,7 @@ def save_parts(
         raise InvalidError(f"`{there[0]}` exists already: name another `--out`, or give `--force`")
     try:
         out.mkdir(parents=True, exist_ok=True)
+        _clear_killed(out)
         for part in report.parts:
             _save(client, report.id, part, targets[part.number], purpose)
     except OSError as exc:
@@ -57,14 +62,29 @@ def safe_name(name: str) -> str:
 
 
 def _save(client: ExchangeClient, report_id: str, part: PulledPartBody, target: Path, purpose: str | None) -> None:
-    # Written beside its place and renamed: whoever finds the file finds all of it, checked.
-    unfinished = target.with_name(f".{target.name}.part")
-    unfinished.unlink(missing_ok=True)
+    # Written beside its place and renamed: whoever finds the file finds all of it, checked. Under a name of its own:
+    # another one may pull the same. What was classified on the way is nobody else's on this machine.
+    handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=target.parent)
+    unfinished = Path(name)
     try:
-        # What was classified on the way is nobody else's on this machine.
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
+            fcntl.flock(handle, fcntl.LOCK_EX)
             file.writelines(client.content(report_id, part, purpose=purpose))
-        unfinished.replace(target)
+            file.flush()
+            unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _clear_killed(out: Path) -> None:
+    """Remove what one that was killed left of a part: whoever still writes one holds it."""
+    for unfinished in out.glob(f"{_UNFINISHED}*"):
+        with suppress(OSError):
+            handle = os.open(unfinished, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                # One that is empty was made just now, and will be held.
+                if os.fstat(handle).st_size:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    unfinished.unlink()
+            finally:
+                os.close(handle)

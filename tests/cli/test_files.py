@@ -265,3 +265,30 @@ def test_disk_without_room_for_a_part_is_told_of_the_folder(tmp_path, monkeypatc
         save_parts(client, report, tmp_path / "out", force=False, purpose=None)
 
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_that_pull_a_part_into_one_folder_both_find_it_whole_and_one_that_was_killed_leaves_nothing(
+    tmp_path, monkeypatch
+):
+    part = PulledPartBody.model_construct(number=1, name="a.txt")
+    report = PulledReportBody.model_construct(id="x", parts=[part])
+    client = ExchangeClient.__new__(ExchangeClient)
+    begun, seen = [], []
+
+    def pull():
+        save_parts(client, report, tmp_path, force=True, purpose=None)
+        seen.append((tmp_path / "a.txt").read_bytes())
+
+    def content(*_given, **_named):
+        yield b"half "
+        begun.append(1)
+        if len(begun) == 1:
+            pull()
+        yield b"and half"
+
+    monkeypatch.setattr(client, "content", content)
+    (tmp_path / ".pulled-killed").write_bytes(b"plaintext")
+    pull()
+
+    assert seen == [b"half and half"] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
