@@ -165,7 +165,8 @@ def test_what_ended_is_named_in_the_detail(event: EventName, place: str, kind: R
 def test_what_ended_is_what_the_entry_is_about(event: EventName, kind: RowKind) -> None:
     told = said(event)
 
-    assert (told.name, told.is_over) == (RowName(kind, "x1"), True)
+    assert (told.name, told.is_over, told.version) == (RowName(kind, "x1"), True, 3)
+    assert said(event, version=None).version == 0
 
 
 def test_consent_taken_back_says_it_of_itself_and_of_the_report() -> None:
