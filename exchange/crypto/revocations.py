@@ -20,7 +20,6 @@ _PEM_LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re
 _BEGIN = b"-----BEGIN X509 CRL-----"
 _PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
-"""Lists from before RFC 5280 need not say when they end."""
 _KEY_ID = x509.AuthorityKeyIdentifier.oid
 _NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
 
@@ -160,6 +159,7 @@ def _read(pem: bytes) -> RevocationList:
             scope=_scope(extensions),
             number=None if number is None else number.value.crl_number,
             issued_at=found.last_update_utc,
+            # Lists from before RFC 5280 need not say when they end.
             ends_at=found.next_update_utc or LAST_MOMENT,
             revoked=frozenset(each.serial_number for each in found),
             is_whole=_is_whole(extensions),

@@ -199,7 +199,7 @@ def test_full_disk_leaves_the_old_roots(path, monkeypatch, call):
 def test_full_disk_leaves_no_new_file(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", failing(errno.ENOSPC))
-        with pytest.raises(CustodyUnavailableError):
+        with pytest.raises(CustodyUnavailableError, match=f"^cannot write key file `{path}`: No space left on device$"):
             create_root_file(path, NOW, secrets.token_bytes)
 
     assert names_in(path.parent) == []
@@ -210,7 +210,7 @@ def test_disk_that_refuses_the_last_step_changes_nothing(tmp_path, monkeypatch, 
     path = written(tmp_path / "roots.json", rendered(row(1, KEYS[0])))
     with monkeypatch.context() as patch:
         patch.setattr(Path, call, failing(errno.EIO))
-        with pytest.raises(CustodyUnavailableError, match="cannot write key file"):
+        with pytest.raises(CustodyUnavailableError, match=f"^cannot write key file `{path}`: Input/output error$"):
             write(path, NOW, secrets.token_bytes)
 
     assert load_roots(path) == (Root(1, NOW, KEYS[0]),)
