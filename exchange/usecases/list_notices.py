@@ -28,6 +28,9 @@ _ORDER = "notice"
 _AT_LEAST: Final = 50
 """Looked at together: what may not be known is passed over, however few are asked for."""
 
+_AT_MOST: Final = 2_000
+"""Looked at for one page, each a question of a millisecond: who lost so many in a row goes on with `next`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListedNotice:
@@ -73,8 +76,8 @@ async def _page(
     """Return `limit` notices behind a number, or all that there are, and the number of the last one looked at."""
     after, limit = place
     items: list[ListedNotice] = []
-    while True:
-        asked = max(limit, _AT_LEAST)
+    asked = max(limit, _AT_LEAST)
+    for _ in range(0, _AT_MOST, asked):
         async with services.store.unit_of_work() as unit:
             rows = await unit.reports().notices(client.id, after=after, limit=asked)
             told = [row for _, row in rows if isinstance(row, NoticeRow)]
@@ -90,7 +93,8 @@ async def _page(
             if len(items) == limit:
                 return tuple(items), after
         if len(rows) < asked:
-            return tuple(items), after
+            break
+    return tuple(items), after
 
 
 async def _shown(

@@ -6,6 +6,7 @@ ADR 0055.
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -114,7 +115,9 @@ async def test_who_may_not_read_it_any_more_is_not_told_that_it_was_superseded(t
     assert [kind for kind, *_ in shown] == {"narrowed": ["upgraded"], "expired": [], "recalled": ["recalled"]}[lost]
 
 
-async def test_page_does_not_tell_by_its_length_of_what_may_not_be_known(told: World) -> None:
+async def test_page_does_not_tell_by_its_length_of_what_may_not_be_known(
+    told: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lost, kept = [await given(told, "DNK reader") for _ in range(2)]
     await amend(told, lost, label=NARROWER)
     await told.post(supersedes=lost, label=NARROWER)
@@ -126,6 +129,13 @@ async def test_page_does_not_tell_by_its_length_of_what_may_not_be_known(told: W
         pages.append([item.row.kind.value for item in page.items])
 
     assert pages == [["upgraded"], ["recalled"], []]
+    # Nor has one page all of very many looked at: `next` goes on.
+    for name in ("_AT_LEAST", "_AT_MOST"):
+        monkeypatch.setattr(import_module("exchange.usecases.list_notices"), name, 1)
+    page = (await usecases.list_notices(told.services, told.call("DNK reader"), limit=2)).value
+    assert [item.row.kind.value for item in page.items] == ["upgraded"]
+    page = (await usecases.list_notices(told.services, told.call("DNK reader"), page.next)).value
+    assert [item.row.kind.value for item in page.items] == ["recalled"]
 
 
 async def test_report_that_was_altered_takes_no_other_notice_away(told: World) -> None:
