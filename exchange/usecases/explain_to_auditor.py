@@ -41,7 +41,7 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
             raise NotFoundError(message)
     viewer = Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR
     asked_about = client if gaze.auditor.member in {None, client.member} else _with_purpose(call, client)
-    judged = await judge(services, call, asked_about, row.report, row.state)
+    judged = await judge(services, call, asked_about, row.report, row.state, is_asked=False)
     explanation = explain(
         judged.reader,
         judged.facts,

@@ -12,6 +12,7 @@ from exchange.kernel import InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedReport
 from exchange.store import DerivationWish
+from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import wish
 from tests.support.placing import place_entries
@@ -176,3 +177,30 @@ async def test_link_to_what_was_moved_is_hidden_as_before(lived: tuple[World, Re
     pulled = await usecases.pull_report(world.services, world.call("NOR reader"), reports["linking"])
 
     assert json.loads(pulled.value.header_json)["references"] == []
+
+
+async def test_report_that_was_moved_is_not_ended_as_another_members(lived: tuple[World, Reports]) -> None:
+    world, reports = lived
+    move(world, reports["hidden"], to=reports["own"])
+    world.sql("UPDATE report SET posted_at = posted_at - $1", timedelta(days=6 * 365) // timedelta(microseconds=1))
+    await sweep_reports(world.services, world.clock.now)
+    ended = {
+        entry["object"]["id"]: entry["owner"] for entry in await world.entries() if entry["type"] == "report.ended"
+    }
+
+    assert reports["hidden"] not in ended
+    assert ended[reports["own"]] == "NOR"
+
+
+async def test_auditor_that_meets_damage_leaves_no_entry_in_the_name_of_whom_it_asked_about(
+    lived: tuple[World, Reports],
+) -> None:
+    world, reports = lived
+    world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, reports["read"])
+    asked = usecases.explain_to_auditor(
+        world.services, world.call("GBR auditor"), reports["read"], world.clients["NOR reader"].id
+    )
+    made = await world.attempt(asked)
+
+    assert isinstance(made.error, UnavailableError)
+    assert [entry["actor"]["kind"] for entry in made.entries if entry["type"] == "key.opened"] == ["service"]
