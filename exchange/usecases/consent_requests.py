@@ -6,11 +6,11 @@ second person refused, or did not come, ends or is to be decided still, and neve
 Does not: say what is wished for, or what a consent gives (`onward_release`, `derivations`).
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Generic, Protocol, TypeVar
 
-from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.audit import EntryDraft, EventName, Outcome, fit_text
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import Label
 from exchange.members import ActKind, Client, PendingAct, Role
@@ -19,7 +19,7 @@ from exchange.store import UNDECIDED, ConsentState, DerivationRow, OnwardRow, Pa
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
-from exchange.usecases.originating import OwnReport, is_absent_for, own_report
+from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, own_report
 from exchange.usecases.recording import about_report, draft, named, on_record
 from exchange.usecases.second_person import end_waiting
 from exchange.usecases.seeking import own_class
@@ -44,6 +44,21 @@ class Requests(Protocol[RequestT]):
 
     async def put(self, row: RequestT) -> None:
         """Keep what became of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentKind(Generic[RequestT]):
+    """One kind of request: how the log names it, the act that a second person confirms, where it is kept, its events.
+
+    `detail` is what its entries say of one besides the report.
+    """
+
+    name: str
+    act: ActKind
+    book: Callable[[UnitOfWork], Requests[RequestT]]
+    detail: Callable[[RequestT], Detail]
+    refused: EventName
+    withdrawn: EventName
 
 
 async def hold_as_read(unit: UnitOfWork, report: ReportRow, state: PolicyState) -> None:
@@ -72,57 +87,58 @@ def is_above(services: Services, labels: Sequence[Label]) -> bool:
     return any(catalogue.protection_rank(each) > catalogue.clearance_rank(_TWO_PERSONS_ABOVE) for each in labels)
 
 
-async def own_request(  # noqa: PLR0913  one call's surroundings, and how its request is found
-    services: Services,
-    call: Call,
-    request_id: str,
-    find: Callable[[UnitOfWork, str], Awaitable[RequestT | None]],
-    *,
-    of: str,
-    event: EventName,
+async def own_request(
+    services: Services, call: Call, request_id: str, kind: ConsentKind[RequestT], *, event: EventName
 ) -> tuple[Client, RequestT, OwnReport]:
-    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer.
-
-    `of` is how the log names such a request.
-    """
+    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer."""
     client = await authenticate(services, call, Role.RELEASER, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named(of, request_id))
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named(kind.name, request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await find(unit, request_id if is_uuid7(request_id) else ABSENT_ID)
+        row = await kind.book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
         if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
             raise NotFoundError("no such request, or none that you may decide")
     own = await own_report(services, call, row.report, Role.RELEASER, event=event)
     return own.caller, row, own
 
 
-async def withdrawn(  # noqa: PLR0913  one call's surroundings, and which kind of request
-    services: Services,
-    call: Call,
-    request_id: str,
-    book: Callable[[UnitOfWork], Requests[RequestT]],
-    *roles: Role,
-    kind: ActKind,
-    of: str,
-    event: EventName,
+async def refused(
+    services: Services, call: Call, request_id: str, reason: str, kind: ConsentKind[RequestT]
+) -> Recorded[RequestT]:
+    """Refuse a request (releaser of the originator); the reason is told to who asked. Raises as `own_request`."""
+    client, row, own = await own_request(services, call, request_id, kind, event=kind.refused)
+    attempt = own.entry(call, kind.refused, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
+        decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
+        ended = replace(decided, state=ConsentState.REFUSED)
+        await kind.book(unit).put(ended)
+        receipt = await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=kind.detail(row)))
+    return Recorded(ended, receipt)
+
+
+async def withdrawn(
+    services: Services, call: Call, request_id: str, kind: ConsentKind[RequestT], *roles: Role
 ) -> Recorded[RequestT]:
     """Take back a request that the caller made and nobody has decided; an act that waits about it ends with it.
 
     Raises NotFoundError alike for an absent request and for one that another client made, ConflictError for one that
     was decided, or is over.
     """
+    event = kind.withdrawn
     client = await authenticate(services, call, *roles, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named(of, request_id))
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named(kind.name, request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        row = await kind.book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
         if row is None or row.requester != client.id:
             raise NotFoundError("no such request, or none that you made")
-    entry = replace(await _entry_about(services, call, client, row, event), detail={"request": row.id})
+    entry = await _entry_about(services, call, client, row, event)
     async with on_record(services, entry), services.store.unit_of_work() as unit:
-        held = in_state(await book(unit).one(row.id), *UNDECIDED)
+        held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
         ended = replace(held, state=ConsentState.WITHDRAWN, decided_at=call.now, decided_by=client.id)
-        await book(unit).put(ended)
-        acts = await end_waiting(unit, client, kind, _WITHDRAWN, request=row.id)
-        receipt = await unit.record(replace(entry, detail={"request": row.id, **({"acts": acts} if acts else {})}))
+        await kind.book(unit).put(ended)
+        acts = await end_waiting(unit, client, kind.act, _WITHDRAWN, request=row.id)
+        detail = kind.detail(row) | ({"acts": acts} if acts else {})
+        receipt = await unit.record(replace(entry, detail=detail))
     return Recorded(ended, receipt)
 
 
@@ -147,16 +163,20 @@ def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:
     return held
 
 
-def ended_with(held: RequestT | None, call: Call, client: Client, act: PendingAct) -> RequestT | None:
-    """Return a request as it is once `client` ended the act about it; None where it does not wait for one.
-
-    Refused with the act, or to be decided still where the act was taken back by who asked for it.
-    """
+async def end_with_act(  # noqa: PLR0913, PLR0917  one call's surroundings, and which kind of request
+    services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct, kind: ConsentKind[RequestT]
+) -> None:
+    """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
+    held = await kind.book(unit).one(act.asked["request"])
     if held is None or held.state is not ConsentState.AWAITING:
-        return None
+        return
     if act.refuser == act.requester:
-        return _to_decide(held)
-    return replace(held, state=ConsentState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+        await kind.book(unit).put(_to_decide(held))
+        return
+    decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+    await kind.book(unit).put(replace(decided, state=ConsentState.REFUSED))
+    own = await loaded_report(services, call, client, held.report)
+    await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=kind.detail(held)))
 
 
 def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:

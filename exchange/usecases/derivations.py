@@ -10,6 +10,7 @@ releaser; (3) the exchange signs the grant; (4) request and entry become durable
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
@@ -20,12 +21,14 @@ from exchange.reports import ReportAct, require_act, status_of
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
+    ConsentKind,
     as_it_stands,
-    ended_with,
+    end_with_act,
     hold_as_read,
     in_state,
     is_above,
     own_request,
+    refused,
     require_few_undecided,
     withdrawn,
 )
@@ -143,7 +146,7 @@ async def grant_derivation(
 
 async def _decided(services: Services, call: Call, request_id: str, conditions: str | None) -> Recorded[DerivationView]:
     event = EventName.DERIVATION_GRANTED
-    client, row, own = await _own_request(services, call, request_id, event)
+    client, row, own = await own_request(services, call, request_id, KIND, event=event)
     attempt = own.entry(call, event, Outcome.REFUSED)
     async with on_record(services, attempt):
         await _require_grantable(services, None, call, own, row)
@@ -182,44 +185,25 @@ async def carry_out_derivation(
 
 async def end_derivation(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
     """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    row = ended_with(await unit.derivations().one(act.asked["request"]), call, client, act)
-    if row is None:
-        return
-    await unit.derivations().put(row)
-    if row.state is ConsentState.REFUSED:
-        own = await loaded_report(services, call, client, row.report)
-        await unit.record(own.entry(call, EventName.DERIVATION_REFUSED, Outcome.PERMITTED, detail=_detail(row)))
+    await end_with_act(services, unit, call, client, act, KIND)
 
 
 async def refuse_derivation(services: Services, call: Call, request_id: str, reason: str) -> Recorded[DerivationView]:
     """Refuse a request (releaser of the originator); the reason is told to who asked."""
-    event = EventName.DERIVATION_REFUSED
-    client, row, own = await _own_request(services, call, request_id, event)
-    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        held = in_state(await unit.derivations().one(row.id), *UNDECIDED)
-        decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
-        refused = replace(decided, state=ConsentState.REFUSED)
-        await unit.derivations().put(refused)
-        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
-    return Recorded(DerivationView(refused), receipt)
+    made = await refused(services, call, request_id, reason, KIND)
+    return Recorded(DerivationView(made.value), made.receipt)
 
 
 async def withdraw_derivation(services: Services, call: Call, request_id: str) -> Recorded[DerivationView]:
     """Take back a request that the caller made, before anybody has decided it; raises as `withdrawn`."""
-    made = await withdrawn(
-        *(services, call, request_id, lambda unit: unit.derivations()),
-        *DERIVING_ROLES,
-        kind=DERIVED_MARKING,
-        of="derivation",
-        event=EventName.DERIVATION_WITHDRAWN,
-    )
+    made = await withdrawn(services, call, request_id, KIND, *DERIVING_ROLES)
     return Recorded(DerivationView(made.value, is_requesters=True), made.receipt)
 
 
 async def revoke_derivation(services: Services, call: Call, request_id: str) -> Recorded[DerivationView]:
     """Take a consent back (releaser of the originator): from the next request on nothing rests on it, on any node."""
     event = EventName.DERIVATION_REVOKED
-    client, row, own = await _own_request(services, call, request_id, event)
+    client, row, own = await own_request(services, call, request_id, KIND, event=event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
         # Before the request, as a new version of the report does: it moves the policy.
         await unit.reports().hold_order()
@@ -272,14 +256,6 @@ async def _faults(services: Services, call: Call, sought: Sought, wish: Derivati
     return faults
 
 
-async def _own_request(
-    services: Services, call: Call, request_id: str, event: EventName
-) -> tuple[Client, DerivationRow, OwnReport]:
-    return await own_request(
-        services, call, request_id, lambda unit, known: unit.derivations().one(known), of="derivation", event=event
-    )
-
-
 async def _require_grantable(
     services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, row: DerivationRow
 ) -> None:
@@ -316,6 +292,17 @@ def _asked(call: Call, sought: Sought, outcome: Outcome, detail: Detail | None =
 
 def _detail(row: DerivationRow) -> Detail:
     return {"request": row.id, "for": row.requester_member}
+
+
+KIND: Final = ConsentKind(
+    name="derivation",
+    act=DERIVED_MARKING,
+    book=UnitOfWork.derivations,
+    detail=_detail,
+    refused=EventName.DERIVATION_REFUSED,
+    withdrawn=EventName.DERIVATION_WITHDRAWN,
+)
+"""What a request to mark lower is among requests for consent."""
 
 
 def _meant(services: Services, wish: DerivationWish, member: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from exchange.agreements import OnwardRelease
-from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
+from exchange.audit import Deed, DeedKind, EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
@@ -24,12 +24,14 @@ from exchange.store import UNDECIDED, ConsentState, OnwardRow, OnwardWish, Parts
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
+    ConsentKind,
     as_it_stands,
-    ended_with,
+    end_with_act,
     hold_as_read,
     in_state,
     is_above,
     own_request,
+    refused,
     require_few_undecided,
     withdrawn,
 )
@@ -38,6 +40,7 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
 from exchange.usecases.judging import judged_draft
 from exchange.usecases.originating import (
+    Detail,
     OwnReport,
     loaded_report,
     may_know_report,
@@ -157,8 +160,8 @@ async def _decided(
     services: Services, call: Call, request_id: str, conditions: str | None, until: datetime | None
 ) -> Recorded[OnwardView]:
     event = EventName.ONWARD_GRANTED
-    client, row, own = await _own_request(services, call, request_id, event)
-    async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
+    client, row, own = await own_request(services, call, request_id, KIND, event=event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
         require_act(own.status(call), ReportAct.RELEASE)
         await _require_goes_on(services, call, own)
         header = await opened_header(services, call, own)
@@ -181,7 +184,8 @@ async def _decided(
                 waiting = replace(held, state=ConsentState.AWAITING, decided_by=client.id)
                 # An earlier end is the act's: without its second person the request is for what it was for.
                 await unit.consents().put(replace(waiting, wish=asked))
-                entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=_detail(row, act))
+                detail = _detail(row) | {"act": act.id, "digest": act.digest}
+                entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=detail)
                 return_value = OnwardView(waiting, act.id)
                 receipt = await unit.record(entry)
             else:
@@ -211,47 +215,26 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
 
 async def end_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
     """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    row = ended_with(await unit.consents().one(act.asked["request"]), call, client, act)
-    if row is None:
-        return
-    await unit.consents().put(row)
-    if row.state is ConsentState.REFUSED:
-        own = await loaded_report(services, call, client, row.report)
-        await unit.record(_entry_of(call, own, EventName.ONWARD_REFUSED, row, Outcome.PERMITTED))
+    await end_with_act(services, unit, call, client, act, KIND)
 
 
 async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:
     """Refuse a request (releaser of the originator); the reason is told to who asked."""
-    event = EventName.ONWARD_REFUSED
-    client, row, own = await _own_request(services, call, request_id, event)
-    attempt = _entry_of(call, own, event, row, Outcome.REFUSED)
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        held = in_state(await unit.consents().one(row.id), *UNDECIDED)
-        refused = replace(
-            held, state=ConsentState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason)
-        )
-        await unit.consents().put(refused)
-        receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
-    return Recorded(OnwardView(refused), receipt)
+    made = await refused(services, call, request_id, reason, KIND)
+    return Recorded(OnwardView(made.value), made.receipt)
 
 
 async def withdraw_onward(services: Services, call: Call, request_id: str) -> Recorded[OnwardView]:
     """Take back a request that the calling reader made, before anybody has decided it; raises as `withdrawn`."""
-    made = await withdrawn(
-        *(services, call, request_id, lambda unit: unit.consents()),
-        *(Role.READER,),
-        kind=ONWARD_RELEASE,
-        of="onward",
-        event=EventName.ONWARD_WITHDRAWN,
-    )
+    made = await withdrawn(services, call, request_id, KIND, Role.READER)
     return Recorded(OnwardView(made.value, is_requesters=True), made.receipt)
 
 
 async def revoke_onward(services: Services, call: Call, request_id: str) -> Recorded[OnwardView]:
     """Take a consent back (releaser of the originator): from the next request on it opens nothing, on any node."""
     event = EventName.ONWARD_REVOKED
-    client, row, own = await _own_request(services, call, request_id, event)
-    async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
+    client, row, own = await own_request(services, call, request_id, KIND, event=event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
         # What has ended has no header to open any more; what has only expired may lose its consents still.
         require_act(own.report.status, ReportAct.RELEASE)
         header = await opened_header(services, call, own)
@@ -261,7 +244,7 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
             revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
             await _reclass(services, unit, call, own, header)
-            receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
+            receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
     return Recorded(OnwardView(revoked), receipt)
 
 
@@ -285,7 +268,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     # (4) in its class
     await _reclass(services, unit, call, own, header, given=consent_of(header, row.wish))
     # (5) on the record
-    detail = {**_detail(row, None), **told}
+    detail = {**_detail(row), **told}
     receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 
@@ -307,14 +290,6 @@ async def _reclass(  # noqa: PLR0913  a report, and what becomes of its consents
     consents = [consent for consent in living if consent in proven]
     new = await reseal_header(services, header, consents, under=own.facts.under)
     await book.move(new, header_only=True)
-
-
-async def _own_request(
-    services: Services, call: Call, request_id: str, event: EventName
-) -> tuple[Client, OnwardRow, OwnReport]:
-    return await own_request(
-        services, call, request_id, lambda unit, known: unit.consents().one(known), of="onward", event=event
-    )
 
 
 async def _meant(services: Services, call: Call, granted: Granted, header: Header, wish: OnwardWish) -> OnwardWish:
@@ -440,13 +415,19 @@ def _is_decider(row: OnwardRow, client: Client) -> bool:
     return Role.RELEASER in client.roles and row.originator == client.member
 
 
-def _detail(row: OnwardRow, act: PendingAct | None) -> dict[str, str | int | list[str]]:
-    told: dict[str, str | int | list[str]] = {"request": row.id, "recipient": row.wish.recipient}
-    return told if act is None else {**told, "act": act.id, "digest": act.digest}
+def _detail(row: OnwardRow) -> Detail:
+    return {"request": row.id, "recipient": row.wish.recipient}
 
 
-def _entry_of(call: Call, own: OwnReport, event: EventName, row: OnwardRow, outcome: Outcome) -> EntryDraft:
-    return own.entry(call, event, outcome, detail=_detail(row, None))
+KIND: Final = ConsentKind(
+    name="onward",
+    act=ONWARD_RELEASE,
+    book=UnitOfWork.consents,
+    detail=_detail,
+    refused=EventName.ONWARD_REFUSED,
+    withdrawn=EventName.ONWARD_WITHDRAWN,
+)
+"""What a request for onward release is among requests for consent."""
 
 
 def _deed(call: Call, row: OnwardRow, header: Header, people: Sequence[str]) -> Deed:

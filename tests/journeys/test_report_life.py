@@ -55,6 +55,29 @@ def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
     assert living.as_("dnk", "report", "pull", report).code == 1
 
 
+@pytest.mark.parametrize("kind", ["onward", "derive"])
+def test_request_made_by_mistake_is_withdrawn_and_granted_no_more(living, kind):
+    report = living.post("--marking", LOW, files=(WARNING,)).json["id"]
+    wish = {
+        "onward": ("--to", "ESP"),
+        "derive": ("--marking", "NATO UNCLASSIFIED//REL TO GBR, NOR", "--until", "2090-01-01"),
+    }
+    who = {"onward": "nor", "derive": "gbr"}[kind]
+    asked = living.as_(who, "report", kind, "request", report, *wish[kind], "--reason", "a mistake", "--json")
+    withdrawn = living.as_(who, "report", kind, "withdraw", asked.json["id"])
+    shown = living.as_("gbr-releaser", "report", kind, "list")
+    listed = living.as_("gbr-releaser", "report", kind, "list", "--json").json
+    granted = living.as_("gbr-releaser", "report", kind, "grant", asked.json["id"])
+
+    assert (withdrawn.code, "withdrawn" in withdrawn.out) == (0, True)
+    (line,) = [line for line in shown.out.splitlines() if asked.json["id"] in line]
+    assert "withdrawn" in line
+    (told,) = [each for each in listed if each["id"] == asked.json["id"]]
+    # Clients from before know no other word.
+    assert (told["state"], told["decided_at"], told["withdrawn_at"] is None) == ("lapsed", None, False)
+    assert (granted.code, "who asked has withdrawn the request" in granted.err) == (1, True)
+
+
 def test_derived_report_is_marked_lower_with_the_originators_consent_alone(living):
     living.enrol("nor-analyst", "NOR", "--role", "contributor", "--role", "reader")
     source = living.post("--marking", "NATO CONFIDENTIAL//REL TO GBR, NOR", files=(WARNING,)).json["id"]

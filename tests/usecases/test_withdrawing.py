@@ -25,13 +25,22 @@ class Kind:
     grant: Callable[[World, str], Awaitable[Any]]
     withdraw: Callable[..., Awaitable[Any]]
     listed: Callable[..., Awaitable[Any]]
+    told: dict[str, str]
 
 
 KINDS = [
-    Kind("onward", "NOR reader", onward.ask, onward.grant, usecases.withdraw_onward, usecases.list_onward),
+    Kind(
+        "onward",
+        "NOR reader",
+        onward.ask,
+        onward.grant,
+        usecases.withdraw_onward,
+        usecases.list_onward,
+        {"recipient": "ESP"},
+    ),
     Kind(
         *("derivation", "NOR analyst", derivations.ask, derivations.grant),
-        *(usecases.withdraw_derivation, usecases.list_derivations),
+        *(usecases.withdraw_derivation, usecases.list_derivations, {"for": "NOR"}),
     ),
 ]
 
@@ -58,7 +67,7 @@ async def test_request_that_is_withdrawn_is_granted_no_more(deriving: World, kin
     assert (made.entry["owner"], made.entry["object"]["id"], made.entry["detail"]) == (
         "GBR",
         report,
-        {"request": request},
+        {"request": request, **kind.told},
     )
     for name in (kind.asker, "GBR releaser"):
         assert await states(deriving, kind, name) == [ConsentState.WITHDRAWN]
@@ -90,7 +99,7 @@ async def test_act_that_waits_for_its_second_person_ends_with_the_request(derivi
     shown = (await usecases.show_pending_act(deriving.services, second, act)).value.act
     made = await deriving.attempt(withdraw(deriving, kind, request))
 
-    assert made.entry["detail"] == {"request": request, "acts": [act]}
+    assert made.entry["detail"] == {"request": request, **kind.told, "acts": [act]}
     assert (await usecases.list_pending_acts(deriving.services, second)).value == ()
     with pytest.raises(ConflictError):
         await usecases.confirm_act(deriving.services, second, act, shown.digest)
