@@ -23,10 +23,10 @@ from exchange.cli.enrolment import (
 from exchange.cli.given import day_or_moment
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
-from exchange.cli.verbs import JsonOption, host_verb
+from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
 from exchange.crypto import read_certificate
 from exchange.kernel import InvalidError, NotFoundError, rfc3339
-from exchange.members import Client, Role, Standing
+from exchange.members import Role, Standing
 from exchange.store.authority_files import file_name
 from exchange.usecases import (
     ClearanceChange,
@@ -41,7 +41,7 @@ from exchange.usecases import (
 )
 from exchange.usecases.context import DEFAULT_PURPOSE
 from exchange.usecases.recording import draft
-from exchange.wire import ClientBody
+from exchange.wire import ClearanceGrant, ClientBody, ClientChange
 
 certificates = typer.Typer(help="A client's certificates; two may overlap, for rotation.", no_args_is_help=True)
 clients.add_typer(certificates, name="certificate")
@@ -95,71 +95,76 @@ async def enrol(
     )
     view = await enrol_with_files(host, newcomer, out, request=csr)
     _warn_of_past(host, end)
-    _show(view, f"enrolled; its files are in {out}", as_json=as_json)
+    _show(_body(view), f"enrolled; its files are in {out}", as_json=as_json)
 
 
 @clients.command("list")
-@host_verb
-async def list_all(host: Host, as_json: JsonOption = False) -> None:
-    """List the clients."""
-    views = await all_clients(host)
+@either_verb
+async def list_all(where: Where, as_json: JsonOption = False) -> None:
+    """List the clients: all, as the operator of the exchange (--dir), or those of your member (--url)."""
+    bodies = await _everybody(where)
     if as_json:
-        output.show_json([client_json(view) for view in views])
+        output.show_json([_json(body) for body in bodies])
         return
     columns = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
-    output.show_table(columns, [_row(view.client) for view in views])
+    output.show_table(columns, [_row(body) for body in bodies])
 
 
 @clients.command("show")
-@host_verb
-async def show(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
-    """Show one client."""
-    _show((await show_client(host.services, host.call(), id)).value, None, as_json=as_json)
+@either_verb
+async def show(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Show one client, as the operator of the exchange (--dir) or to its own member (--url)."""
+    _show(await _one(where, id), None, as_json=as_json)
 
 
 @clients.command("revoke")
-@host_verb
-async def revoke(host: Host, id: IdArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:  # noqa: A002
-    """Revoke a client for good, from the next request on."""
+@either_verb
+async def revoke(
+    where: Where,
+    id: IdArgument,  # noqa: A002
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a client for good, as the operator of the exchange (--dir) or of its member (--url)."""
     if is_asked(yes=yes):
-        await ask_meanwhile("revokes a client for good", await _told_of_revocation(host, id))
-    view = (await change_standing(host.services, host.call(), id, Standing.REVOKED)).value
-    _show(view, "revoked", as_json=as_json)
+        await ask_meanwhile("revokes a client for good", await _told_of_revocation(where, id))
+    _show(await _standing(where, id, Standing.REVOKED), "revoked", as_json=as_json)
 
 
 @clients.command("suspend")
-@host_verb
-async def suspend(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
-    """Suspend a client, from the next request on."""
-    view = (await change_standing(host.services, host.call(), id, Standing.SUSPENDED)).value
-    _show(view, "suspended", as_json=as_json)
+@either_verb
+async def suspend(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Suspend a client from the next request on, as the operator of the exchange (--dir) or of its member (--url)."""
+    _show(await _standing(where, id, Standing.SUSPENDED), "suspended", as_json=as_json)
 
 
 @clients.command("resume")
-@host_verb
-async def resume(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
-    """End a client's suspension."""
-    view = (await change_standing(host.services, host.call(), id, Standing.ACTIVE)).value
-    _show(view, "resumed", as_json=as_json)
+@either_verb
+async def resume(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """End a client's suspension, as the operator of the exchange (--dir) or of its member (--url)."""
+    _show(await _standing(where, id, Standing.ACTIVE), "resumed", as_json=as_json)
 
 
 @clients.command("clearance")
-@host_verb
+@either_verb
 async def clearance(
-    host: Host,
+    where: Where,
     id: IdArgument,  # noqa: A002
     level: LevelOption,
     compartment: CompartmentOption = None,
     until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a client a new clearance; it replaces the old one whole."""
-    call = host.call()
-    end = day_or_moment(until)
-    change = ClearanceChange(level, tuple(sorted(set(compartment or ()))), end)
-    view = (await change_clearance(host.services, call, id, change)).value
-    _warn_of_past(host, end)
-    _show(view, "cleared anew", as_json=as_json)
+    """Replace a client's clearance, as the operator of the exchange (--dir) or of its member (--url)."""
+    end, held = day_or_moment(until), sorted(set(compartment or ()))
+    if isinstance(where, Host):
+        change = ClearanceChange(level, tuple(held), end)
+        body = _body((await change_clearance(where.services, where.call(), id, change)).value)
+        _warn_of_past(where, end)
+    else:
+        grant = ClearanceGrant(level=level, compartments=held, until=end)
+        body = where.change_client(id, ClientChange(clearance=grant))
+    _show(body, "cleared anew", as_json=as_json)
 
 
 @certificates.command("add")
@@ -173,7 +178,7 @@ async def certificate_add(
     """Let a client use a second certificate beside its first."""
     certificate = read_certificate(read_pem(file))
     view = (await add_certificate(host.services, host.call(), id, certificate)).value
-    _show(view, "certificate added", as_json=as_json)
+    _show(_body(view), "certificate added", as_json=as_json)
 
 
 @certificates.command("issue")
@@ -191,7 +196,7 @@ async def certificate_issue(
     with release_folder(out, NAMES if csr is None else NAMES_WITHOUT_KEY) as folder:
         certificate = issue_into(folder, host.layout, client.name, organisation=organisation, request=csr)
         view = (await add_certificate(host.services, host.call(), id, certificate)).value
-    _show(view, f"certificate added; its files are in {out}", as_json=as_json)
+    _show(_body(view), f"certificate added; its files are in {out}", as_json=as_json)
 
 
 @certificates.command("remove")
@@ -208,7 +213,7 @@ async def certificate_remove(
     if is_asked(yes=yes):
         await ask_meanwhile("ends the use of a certificate for good", await _told_of_certificate(host, id, thumbprint))
     view = (await remove_certificate(host.services, host.call(), id, thumbprint)).value
-    _show(view, "certificate removed", as_json=as_json)
+    _show(_body(view), "certificate removed", as_json=as_json)
 
 
 @authorities.command("add")
@@ -252,23 +257,44 @@ async def all_clients(host: Host) -> list[ClientView]:
     return views
 
 
-def client_json(view: ClientView) -> dict[str, object]:
+def _body(view: ClientView) -> ClientBody:
     """Return a client as the HTTP interface shows it."""
-    return ClientBody.of(view.client, view.thumbprints).model_dump(mode="json", exclude_none=False)
+    return ClientBody.of(view.client, view.thumbprints)
 
 
-async def _told_of_revocation(host: Host, client_id: str) -> dict[str, object]:
+def _json(body: ClientBody) -> dict[str, object]:
+    return body.model_dump(mode="json", exclude_none=False)
+
+
+async def _everybody(where: Where) -> list[ClientBody]:
+    if isinstance(where, Host):
+        return [_body(view) for view in await all_clients(where)]
+    return list(where.clients())
+
+
+async def _one(where: Where, client_id: str) -> ClientBody:
+    if isinstance(where, Host):
+        return _body((await show_client(where.services, where.call(), client_id)).value)
+    return where.client(client_id)
+
+
+async def _standing(where: Where, client_id: str, standing: Standing) -> ClientBody:
+    if isinstance(where, Host):
+        return _body((await change_standing(where.services, where.call(), client_id, standing)).value)
+    return where.change_client(client_id, ClientChange(standing=standing.value))
+
+
+async def _told_of_revocation(where: Where, client_id: str) -> dict[str, object]:
     """Return whom a revocation puts out, and for what its member then has nobody else."""
-    view = (await show_client(host.services, host.call(), client_id)).value
-    client = view.client
-    others = [each.client for each in await all_clients(host) if each.client.id != client.id]
-    active = [each for each in others if each.member == client.member and each.standing is Standing.ACTIVE]
-    alone = sorted(role.value for role in client.roles if not any(role in each.roles for each in active))
+    client = await _one(where, client_id)
+    others = [each for each in await _everybody(where) if each.id != client.id]
+    active = [each for each in others if each.member == client.member and each.standing == Standing.ACTIVE.value]
+    alone = sorted(role for role in client.roles if not any(role in each.roles for each in active))
     return {
         **_named(client),
-        "roles": sorted(role.value for role in client.roles),
-        "standing": client.standing.value,
-        "certificates": f"{len(view.thumbprints)}, none of which is ever taken again",
+        "roles": client.roles,
+        "standing": client.standing,
+        "certificates": f"{len(client.certificates)}, none of which is ever taken again",
         "nobody else of it is": alone or "-",
         "instead": "`exchange client suspend` holds as fast, and can be ended",
     }
@@ -280,13 +306,13 @@ async def _told_of_certificate(host: Host, client_id: str, thumbprint: str) -> d
         raise NotFoundError("the client uses no such certificate")
     left = len(view.thumbprints) - 1
     return {
-        **_named(view.client),
+        **_named(_body(view)),
         "certificate": thumbprint,
         "left": f"{left}" if left else "none: it can connect no more until another one is added",
     }
 
 
-def _named(client: Client) -> dict[str, object]:
+def _named(client: ClientBody) -> dict[str, object]:
     return {"id": client.id, "name": client.name, "member": client.member, "agency": client.agency}
 
 
@@ -295,20 +321,20 @@ def _warn_of_past(host: Host, end: datetime | None) -> None:
         output.warn(f"the clearance ended on {rfc3339(end)}: this client can read nothing")
 
 
-def _row(client: Client) -> tuple[object, ...]:
+def _row(client: ClientBody) -> tuple[object, ...]:
     clearance = client.clearance
     level = "/".join((clearance.level, *clearance.compartments))
     until = None if clearance.until is None else rfc3339(clearance.until)
-    roles = output.listed(frozenset(role.value for role in client.roles))
-    return (client.id, client.name, client.member, client.agency, roles, level, until, client.standing.value)
+    roles = output.listed(frozenset(client.roles))
+    return (client.id, client.name, client.member, client.agency, roles, level, until, client.standing)
 
 
-def _show(view: ClientView, done: str | None, *, as_json: bool) -> None:
+def _show(body: ClientBody, done: str | None, *, as_json: bool) -> None:
     if as_json:
-        output.show_json(client_json(view))
+        output.show_json(_json(body))
         return
     names = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
-    output.show_record(dict(zip(names, _row(view.client), strict=True)), title=done)
+    output.show_record(dict(zip(names, _row(body), strict=True)), title=done)
 
 
 # It adds its verbs to `clients`.

@@ -38,6 +38,25 @@ def test_posted_report_is_pulled_byte_for_byte(house, report, tmp_path):
     assert "SUNBURST" not in ran.out
 
 
+def test_operator_of_a_member_stops_its_own_clients_from_its_own_desk_and_no_others(house):
+    house.enrol("nor-operator", "NOR", "--role", "operator")
+    house.enrol("nor-desk", "NOR", "--role", "reader")
+    desk = house.clients["nor-desk"]
+
+    def operate(*words):
+        return house.as_("nor-operator", "client", *words)
+
+    assert {each["member"] for each in operate("list", "--json").json} == {"NOR"}
+    assert operate("suspend", desk, "--json").json["standing"] == "suspended"
+    assert house.as_("nor-desk", "report", "list").code == 1
+    assert operate("resume", desk, "--json").json["standing"] == "active"
+    assert operate("clearance", desk, "--clearance", "RESTRICTED", "--json").json["clearance"]["level"] == "RESTRICTED"
+    assert operate("revoke", desk, "--yes", "--json").json["standing"] == "revoked"
+    assert operate("show", desk, "--json").json["version"] == 5
+    foreign = operate("suspend", house.clients["gbr"], "--json")
+    assert (foreign.code, foreign.json["error"]["code"]) == (1, "not-found")
+
+
 def test_words_of_a_report_and_one_s_own_clearance_are_told(house):
     words = house.as_("nor", "policy", "vocabulary")
     given = house.as_("gbr", "policy", "vocabulary", "--json").json
