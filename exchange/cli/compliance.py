@@ -29,7 +29,17 @@ def compliance(
     found = client.duties.compliance(id, moment_text(since), purpose=purpose)
     if as_json:
         output.show_json(found)
-        return
+    else:
+        _show(found)
+    if found.unopened:
+        output.warn(
+            f"{len(found.unopened)} reports or readers are not counted, or not as they should be, for what is stored of"
+            " them is damaged or was altered: tell the exchange's operator, and count again once that is mended"
+        )
+        raise typer.Exit(1)
+
+
+def _show(found: ComplianceBody) -> None:
     output.show_line(f"from {rfc3339(found.since)} to {rfc3339(found.until)}, of what you may read")
     reports = ("party", "scope", "posts", "share", "last", "owes", "in time", "late", "next due", "stands")
     output.show_table(reports, list(_reports(found)), title="reports")

@@ -91,6 +91,10 @@ def show_preview(client: ExchangeClient, guards: Path, examples: Path | None, *,
     if rows:
         output.show_table(("member", "change", "reports", "scope", "topic", "marking"), rows)
     output.show_line(_told(preview))
+    if preview.unopened:
+        output.warn(
+            f"of {len(preview.unopened)} reports what is stored is damaged or was altered: they are not counted"
+        )
 
 
 def _told(preview: CaveatPreviewBody) -> str:

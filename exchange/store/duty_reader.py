@@ -78,6 +78,18 @@ class DutyReader:
         )
         return [(report, client, from_micros(at)) for report, client, at in await self._read(chosen)]
 
+    async def altered(self, class_ids: Collection[int]) -> list[str]:
+        """Return the reports of these classes of which a time, or an acknowledgement's, is none."""
+        row, receipt, dialect = ReportTable, ReportReceiptTable, self._engine.dialect.name
+        is_living = (is_among(col(row.class_id), class_ids, dialect), col(row.status).in_(_LIVING))
+        until, how = col(row.valid_until), col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value
+        is_timeless = or_(~is_moment(row.posted_at), and_(until.is_not(None), ~is_moment(row.valid_until)))
+        asked = select(col(row.id)).where(*is_living)
+        joined = asked.join(receipt, col(row.id) == col(receipt.report_id))
+        found = await self._read(asked.where(is_timeless))
+        found += await self._read(joined.where(how, ~is_moment(receipt.received_at)))
+        return sorted({str(report) for (report,) in found})
+
     async def known_breaches(self, agreement: str, reports: Collection[str]) -> set[tuple[str, str]]:
         """Return party and report of each acknowledgement that is known not to have come in time, of these reports."""
         row = BreachTable

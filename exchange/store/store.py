@@ -85,7 +85,7 @@ from exchange.store.time_book import TimeReader
 from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
-from exchange.store.unread import Unread
+from exchange.store.unread import Unread, UnreadRow, read_each
 from exchange.store.upload_reader import UploadReader
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
@@ -95,6 +95,7 @@ _LOCK_WAIT_SECONDS = 5.0
 
 _FIRST_ID, _LAST_ID = "", "\U0010ffff"
 _CLIENTS_KEPT = 50_000
+_CLIENT_ID, _CLIENT_MEMBER = CLIENT_COLUMNS.index("id"), CLIENT_COLUMNS.index("member")
 
 
 class PageFields(TypedDict):
@@ -329,9 +330,15 @@ class Store:
         rows = await self._database.fetch(self._hot.agreements, {})
         return await self._whole(agreements_of(rows, unread), unread)
 
-    async def clients(self) -> list[Client]:
-        """Return the current version of every client, by id."""
-        return [_client(row) for row in await self._database.fetch(self._hot.clients, {})]
+    async def clients(self, unread: Unread | None = None) -> list[Client]:
+        """Return the current version of every client, by id; with `unread`, without those that cannot be read."""
+        rows = await self._database.fetch(self._hot.clients, {})
+        return read_each(rows, _client, unread, _unread_client)
+
+    async def members_of_clients(self) -> dict[str, str]:
+        """Return the member of every client by its id, whatever else of it can be read."""
+        rows = await self._database.fetch(self._hot.clients, {})
+        return {str(row[_CLIENT_ID]): str(row[_CLIENT_MEMBER]) for row in rows}
 
     async def members(self) -> list[Member]:
         """Return the current version of every member, by code."""
@@ -549,6 +556,10 @@ class Store:
 def _personal_key(row: Row) -> PersonalKeyRow:
     kid, subject, period, boot, *wrapped, destroyed_at = row
     return PersonalKeyRow(kid, subject, period, boot, Sealed(*wrapped) if destroyed_at is None else None)
+
+
+def _unread_client(row: Row) -> UnreadRow:
+    return UnreadRow(f"client {row[_CLIENT_ID]}", frozenset({str(row[_CLIENT_MEMBER])}))
 
 
 def _client(columns: Row) -> Client:

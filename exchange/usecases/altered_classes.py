@@ -57,12 +57,6 @@ async def whole_classes(services: Services, state: PolicyState) -> dict[int, Cla
     return knowledge.known_classes
 
 
-async def every_class(services: Services, state: PolicyState) -> dict[int, ClassRow]:
-    """Return every class, those that only seals tell of included; OpeningError where one is not known."""
-    await whole_classes(services, state)
-    return await services.knowledge.classes(services.store, state)
-
-
 async def class_of(services: Services, class_id: int) -> ClassRow:
     """Return one class, if need be as seals tell it; OpeningError where nothing does."""
     knowledge = services.knowledge

@@ -30,12 +30,14 @@ from exchange.release import (
     covers_label,
     decide,
 )
-from exchange.store import PolicyState
-from exchange.usecases.altered_classes import every_class
+from exchange.store import PolicyState, ReportRow
+from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
 from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
+from exchange.usecases.log_words import LogWord
+from exchange.usecases.uncounted import is_cleared_by_log, uncounted_reports
 
 _OF_A_PURPOSE = frozenset({Reason.HANDLING_CAVEAT, Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED})
 """What may be said against one purpose of a clause and not against another one."""
@@ -95,7 +97,7 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
 
     Called outside of any unit: it takes as long as there are classes, and opens one of its own.
     """
-    classes = await every_class(services, state)
+    classes = await whole_classes(services, state)
     own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
     after = as_if_concluded(agreement, terms, call.now)
     law, known = await law_in_force(services, state), services.law.known_to(client.member)
@@ -112,7 +114,19 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
     moved_ids = sorted({each for one in moves.values() for each in one.all})
     async with services.store.unit_of_work() as unit:
         counts = Counter(await unit.amendments().current_reports(moved_ids))
-    return tuple(sentence for member, moved in moves.items() for sentence in moved.told(member, counts))
+    sentences = tuple(sentence for member, moved in moves.items() for sentence in moved.told(member, counts))
+    return (*sentences, *await _lacking(services, call, client, agreement))
+
+
+async def _lacking(services: Services, call: Call, client: Client, agreement: Agreement) -> tuple[str, ...]:
+    """Return the sentence about reports that are not counted, for nothing tells what they are; none where all are."""
+
+    async def is_counted(_: ReportRow, word: LogWord) -> bool:
+        is_for = word.label is not None and client.member in {word.originator, *word.label.releasable_to}
+        return word.agreement == agreement.id and is_for and is_cleared_by_log(services, call, client, word)
+
+    lacking = await uncounted_reports(services, call, client, is_counted)
+    return (f"of {lacking} reports what is stored cannot be read: they are not counted",) if lacking else ()
 
 
 async def _may_know(  # noqa: PLR0913, PLR0917  who asks about what, by which law

@@ -15,7 +15,7 @@ as of the last moment of that stretch.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,15 +36,32 @@ from exchange.agreements import (
     timeliness,
 )
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
 from exchange.kernel import EPOCH, ExchangeError, UnavailableError, new_id, rfc3339, to_micros
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.release import ClassFacts
-from exchange.store import BreachKind, BreachRow, Countable, CountedReport, PolicyState, StreamKind, UnitOfWork
+from exchange.store import (
+    BreachKind,
+    BreachRow,
+    Countable,
+    CountedReport,
+    PolicyState,
+    StreamKind,
+    UnitOfWork,
+    Unread,
+)
 from exchange.store.subscription_rows import DeliveryRow
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
-from exchange.usecases.counting import acknowledged_by_member, could_read, posted_fact, readers_since, versions_of
+from exchange.usecases.counting import (
+    Counting,
+    acknowledged_by_member,
+    could_read,
+    posted_fact,
+    readers_since,
+    versions_of,
+)
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.subscriptions import waiting
@@ -120,11 +137,14 @@ class DutyWatch:
         services, now = self._services, self._services.clock()
         state = (await services.store.caller("")).state
         require_same_law(services, state)
-        has_more, fault = False, None
+        has_more, fault, unread = False, None, Unread()
+        await services.store.clients(unread)
+        members = {member for row in unread.rows for member in row.members}
         for agreement in (await known_agreements(services, state)).values():
             if not any(terms.obligations for terms in agreement.texts):
                 continue
             try:
+                _require_known(agreement, members)
                 if self._may_have_moved(agreement, now):
                     has_more |= await self._look(agreement, state, now)
             except UnavailableError:
@@ -192,7 +212,8 @@ class DutyWatch:
         ids = {class_id for each in ended for class_id in (each.report.class_id, each.report.posted_class_id)}
         wanted = {class_id: treaty.classes[class_id] for class_id in ids}
         members = {each.member for each in ended}
-        readers = await readers_since(services, treaty.call, treaty.state, members, wanted, under=treaty.agreement)
+        counting = Counting(treaty.call, treaty.state, treaty.agreement)
+        readers = await readers_since(services, counting, members, wanted)
         acknowledged = await acknowledged_by_member(services, Countable(list(wanted), EPOCH, now), begin)
         found = []
         for each in ended:
@@ -253,7 +274,8 @@ class DutyWatch:
             if (facts.scope, facts.originator) == (scope.name, member)
         }
         others = await self._with_readers({each for each in scope.readers if each != member})
-        readers = await readers_since(services, treaty.call, treaty.state, others, classes, under=treaty.agreement)
+        counting = Counting(treaty.call, treaty.state, treaty.agreement)
+        readers = await readers_since(services, counting, others, classes)
         last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
         spells, found = treaty.rhythms(member, scope), []
         known = await services.store.duties.silences(treaty.agreement.id, treaty.found_at)
@@ -276,7 +298,7 @@ class DutyWatch:
         return found
 
     async def _with_readers(self, members: set[str]) -> set[str]:
-        clients = await self._services.store.clients()
+        clients = await self._services.store.clients(Unread())
         return members & {each.member for each in clients if Role.READER in each.roles and each.is_active}
 
     async def _keep(self, agreement: Agreement, rows: Iterable[BreachRow]) -> None:
@@ -329,6 +351,15 @@ class DutyWatch:
             self._services, EventName.DUTY_BREACHED, Outcome.FAILED, subject=Subject("agreement", row.agreement)
         )
         return _told(made, row)
+
+
+def _require_known(agreement: Agreement, members: Collection[str]) -> None:
+    """Raise OpeningError where a party's client cannot be read: whether that one could, or did, is not known.
+
+    INVARIANT: nobody is found to have broken a promise by what is lacking.
+    """
+    if any(member in members for terms in agreement.texts for member in terms.parties):
+        raise OpeningError("a client of a party cannot be read")
 
 
 def _in_force(

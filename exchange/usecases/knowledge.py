@@ -19,6 +19,7 @@ from exchange.members import Client
 from exchange.release import ClassFacts, CrisisFacts, DecisionCache, Permit, PostedUnder, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store, Unread, UnreadRow
 from exchange.usecases.national_law import NationalLaw
+from exchange.usecases.tallies import Tallies
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -82,6 +83,8 @@ class Knowledge:
     readable: "OrderedDict[ReaderKey, Readable]" = field(default_factory=OrderedDict)
     last_seen: "OrderedDict[str, CallerRow]" = field(default_factory=OrderedDict)
     """Thumbprint to the caller as last read: a guess, to be confirmed by the next statement."""
+    tallies: Tallies = field(default_factory=Tallies)
+    """How far counts of very much have come."""
     words_of_log: "OrderedDict[str, tuple[datetime, Entry]]" = field(default_factory=OrderedDict)
     """Of reports that do not open: the newest entry that says what each is, and when it was looked for."""
     national: NationalLaw = field(default_factory=NationalLaw)

@@ -21,14 +21,16 @@ from exchange.release import (
     check_national,
     national_changes,
 )
-from exchange.store import PolicyState
-from exchange.usecases.altered_classes import every_class
+from exchange.store import PolicyState, ReportRow
+from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.in_between import batches_of, deciding
 from exchange.usecases.judging import law_in_force
+from exchange.usecases.log_words import LogWord
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.uncounted import is_cleared_by_log, uncounted_reports
 from exchange.usecases.unread import known_agreements
 
 _LABELS_AT_ONCE = 16
@@ -61,12 +63,16 @@ class CaveatPreview:
 async def preview_caveats(services: Services, call: Call, text: NationalText) -> Recorded[CaveatPreview]:
     """Return what these guards in place of those in force would change (releaser).
 
-    Raises InvalidError with every fault, as the proposal would.
+    `unopened` is of how many reports it cannot say it. Raises InvalidError with every fault, as the proposal would.
     """
     event = EventName.CAVEATS_CHECKED
     row = await authenticated_row(services, call, Role.RELEASER, event=event)
     client = row.client
     assert client is not None  # noqa: S101  `authenticated_row` has refused who is nobody
+
+    async def is_counted(_: ReportRow, word: LogWord) -> bool:
+        return word.originator == client.member and is_cleared_by_log(services, call, client, word)
+
     async with on_record(services, draft(call, client, event, Outcome.REFUSED, owner=client.member)):
         before = await law_in_force(services, row.state)
         checked = await asyncio.to_thread(check_national, client.member, text, services.law)
@@ -75,9 +81,10 @@ async def preview_caveats(services: Services, call: Call, text: NationalText) ->
         changes = await _changes(services, call, client, row.state, before=before, after=after)
     told = tuple((guard.id, guard.reason) for guard in checked.national.guards)
     detail: dict[str, str | int | list[str]] = {"guards": len(told), "changes": len(changes)}
+    lacking = await uncounted_reports(services, call, client, is_counted)
     entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, detail=detail)
     receipt = await services.store.append(entry)
-    return Recorded(CaveatPreview(told, checked.examples, changes), receipt)
+    return Recorded(CaveatPreview(told, checked.examples, changes), receipt, lacking)
 
 
 async def _changes(  # noqa: PLR0913  what is compared, and for whom
@@ -85,7 +92,7 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
 ) -> tuple[ChangedRelease, ...]:
     knowledge = services.knowledge
     await known_agreements(services, state)
-    classes = await every_class(services, state)
+    classes = await whole_classes(services, state)
     # INVARIANT: a report above a releaser's clearance is absent for it, and counted nowhere.
     own = {
         each.id: each.facts

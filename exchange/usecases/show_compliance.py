@@ -10,24 +10,30 @@ A count is an answer: whoever may not read a report must not learn from a number
 - acknowledgements by the caller's own member count the others' reports that the caller may read.
 
 Steps: (1) a reader of a party; (2) which classes it may read; (3) the versions of the agreement and what was posted and
-acknowledged; (4) had the policy moved, begin again; (5) count; (6) the entry is durable; (7) answer.
+acknowledged; (4) had the policy moved, begin again; (5) count; (6) what is lacking, and the entry, are durable;
+(7) answer.
+
+What cannot be read is not counted, and the answer says that something is lacking. What takes longer than one request
+may is not told: who asks again goes on where it stopped (`slices`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final
 
-from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, measure
+from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, measure, next_change
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
-from exchange.store import Countable, PolicyState
-from exchange.usecases.altered_classes import every_class
+from exchange.store import Countable, PolicyState, ReportRow, Unread
+from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.counting import (
+    Counting,
     Readers,
     acknowledged_by_member,
     could_read,
@@ -38,9 +44,13 @@ from exchange.usecases.counting import (
 )
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
-from exchange.usecases.list_reports import readable_for
+from exchange.usecases.log_words import LogWord
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.slices import MOST_SECONDS, Slices
 from exchange.usecases.stood import Stood, as_if_bound
+from exchange.usecases.tallies import TallyKey
+from exchange.usecases.uncounted import record_uncounted, uncounted_reports
+from exchange.usecases.unopened import Asker, may_read_by_log
 from exchange.usecases.unread import known_agreements
 
 PERIOD: Final = timedelta(days=90)
@@ -50,6 +60,8 @@ LONGEST_PERIOD: Final = timedelta(days=366)
 """A year's reports are read row by row; whoever wants more asks year by year and keeps the answers."""
 
 _TRIES: Final = 5
+
+_WHAT_IS_READ: Final = "what you may read is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +75,27 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """Who asks, under which policy, about which agreement, from when on."""
+class _Asked:
+    """Who asks, about which agreement, from when on."""
 
     call: Call
     client: Client
-    state: PolicyState
     agreement: Agreement
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(_Asked):
+    """The same under one policy, how far it is decided, and the reports that are not counted as they should be."""
+
+    state: PolicyState
+    slices: Slices
+    unread: Unread = field(default_factory=Unread)
+    altered: set[str] = field(default_factory=set)
+
+    def counting(self, under: Agreement | None = None) -> Counting:
+        """Return how it is asked who could read, under the text as it stands or another one."""
+        return Counting(self.call, self.state, under, self.slices, self.unread)
 
 
 async def show_compliance(
@@ -78,10 +103,12 @@ async def show_compliance(
 ) -> Recorded[Compliance]:
     """Return what the parties of an agreement promised and did since a moment (None: `PERIOD` ago).
 
-    Raises NotFoundError alike for an absent agreement and one that the caller's member is no party of, InvalidError for
-    a period that has not begun or is too long.
+    `unopened` is how much of it is not counted, for it cannot be read. Raises NotFoundError alike for an absent
+    agreement and one that the caller's member is no party of, InvalidError for a period that has not begun or is too
+    long, NotCountedYetError where there is more to count than one request takes.
     """
     event, thumbprint = EventName.COMPLIANCE_READ, required_thumbprint(call)
+    ends_at = monotonic() + MOST_SECONDS
     for _ in range(_TRIES):
         # (1) a reader of a party
         row = await services.store.caller(thumbprint)
@@ -92,17 +119,19 @@ async def show_compliance(
             begin = _beginning(call, since)
             stated_purpose(services, call, client)
             agreement = await _own_agreement(services, client, row.state, agreement_id)
+            # What others promised each other before the caller's member acceded was never laid before it.
+            spans = await versions_of(services, agreement.id)
         # (2) to (4)
-        question = _Question(call, client, row.state, agreement, begin)
-        # What others promised each other before the caller's member acceded was never laid before it.
-        versions = [each for each in await versions_of(services, agreement.id) if each.agreement.party(client.member)]
+        question = _question(services, row.state, _Asked(call, client, agreement, begin), ends_at)
+        versions = [each for each in spans if each.agreement.party(client.member)]
         facts = await _facts(services, question, versions)
         if await services.store.caller(thumbprint) == row:
             # (5) counted
             parties = measure(versions, facts, begin, call.now)
-            # (6) INVARIANT: no count leaves before its entry is durable
+            # (6) INVARIANT: no count leaves before its entry is durable, nor without a word of what it lacks
+            lacking = await _lacking(services, question)
             receipt = await _record(services, question)
-            return Recorded(Compliance(agreement, begin, call.now, parties), receipt)
+            return Recorded(Compliance(agreement, begin, call.now, parties), receipt, lacking)
     message = "the policy changed faster than could be counted: ask again"
     raise UnavailableError(message)
 
@@ -124,26 +153,41 @@ async def _own_agreement(services: Services, client: Client, state: PolicyState,
     return agreement
 
 
+def _question(services: Services, state: PolicyState, asked: _Asked, ends_at: float) -> _Question:
+    call, client, agreement = asked.call, asked.client, asked.agreement
+    purpose = stated_purpose(services, call, client)
+    key = TallyKey(client.id, client.version, purpose, call.assurance.value, agreement.id, state.policy_version)
+    tally = services.knowledge.tallies.of(key, call.now)
+    turn = next_change(agreement, call.now)
+    if turn is not None:
+        tally.end_by(turn, call.now)
+    return _Question(call, client, agreement, asked.since, state, Slices(client, state, tally, ends_at))
+
+
 async def _facts(services: Services, question: _Question, versions: Sequence[InForce]) -> list[PostedFact]:
     call, client, since, duties = question.call, question.client, question.since, services.store.duties
     # (2) what every list would show, and what it showed while all took part
-    readable = await readable_for(services, call, client, question.state)
-    known = await every_class(services, question.state)
+    known = await whole_classes(services, question.state)
     treaty = {each.id: each.facts for each in known.values() if each.facts.agreement == question.agreement.id}
-    there = frozenset(treaty.keys() & readable.permits)
+    purpose = stated_purpose(services, call, client)
+    there = await readable_under(services, question.counting(), client, treaty, purpose=purpose, what=_WHAT_IS_READ)
     stood = await _stood(services, question, versions, treaty, there)
     # (3) what was done
     asked = Countable(list(there), client.clearance.since, call.now)
     given = Countable(list(stood.class_ids), client.clearance.since, call.now)
     posted = await duties.posted(asked, since)
     before = await duties.last_before(asked, since)
+    question.altered.update(await duties.altered(list(there)))
     if stood.class_ids:
         for report in stood.of(await duties.posted(given, since - LONGEST_PERIOD)):
             if report.posted_at >= since:
                 posted.append(stood.ended(report, treaty[report.class_id].originator, call.now))
             else:
                 before[report.class_id] = max(report.posted_at, before.get(report.class_id, report.posted_at))
-    former = {each.posted_class_id: known[each.posted_class_id].facts for each in posted}
+    # Of what is not known any more who could read it when it was posted, nobody owes an acknowledgement.
+    question.altered.update(each.id for each in posted if each.posted_class_id not in known)
+    posted_in = {each.posted_class_id for each in posted}
+    former = {class_id: known[class_id].facts for class_id in posted_in if class_id in known}
     classes = {class_id: treaty[class_id] for class_id in there | stood.class_ids}
     readers = await _askable(services, question, classes | former)
     acknowledged = await acknowledged_by_member(services, asked, since)
@@ -166,28 +210,40 @@ async def _stood(
     there: frozenset[int],
 ) -> Stood:
     """Return what is read no more because somebody takes no part; nothing where everybody does."""
-    call, client = question.call, question.client
+    client = question.client
     bound, readable = as_if_bound(question.agreement), there
     if bound != question.agreement:
-        purpose = stated_purpose(services, call, client)
-        readable |= await readable_under(
-            services, call, client, question.state, treaty, purpose=purpose, under=bound, asker=client
-        )
+        counting, purpose = question.counting(bound), stated_purpose(services, question.call, client)
+        readable |= await readable_under(services, counting, client, treaty, purpose=purpose, what=_WHAT_IS_READ)
     return Stood(client, versions, readable - there, readable)
 
 
 async def _askable(services: Services, question: _Question, classes: Mapping[int, ClassFacts]) -> Readers:
     """Return whose acknowledgements are counted: of one's own reports the others', of others' one's own member's."""
-    call, state, member = question.call, question.state, question.client.member
+    member = question.client.member
     own = {class_id: facts for class_id, facts in classes.items() if facts.originator == member}
     foreign = {class_id: facts for class_id, facts in classes.items() if facts.originator != member}
     others = [party for party in question.agreement.terms.parties if party != member]
     # Who has suspended its part since, or left, sheds nothing that it owed before: its spells say what that was.
-    bound = as_if_bound(question.agreement)
+    counting = question.counting(as_if_bound(question.agreement))
     return {
-        **await readers_since(services, call, state, others, own, under=bound, asker=question.client),
-        **await readers_since(services, call, state, [member], foreign, under=bound, asker=question.client),
+        **await readers_since(services, counting, others, own),
+        **await readers_since(services, counting, [member], foreign),
     }
+
+
+async def _lacking(services: Services, question: _Question) -> int:
+    """Return how much is not counted, for it cannot be read, as far as the caller may know; on the record."""
+    call, client, agreement = question.call, question.client, question.agreement
+    asker, parties = Asker(call, client, question.state), frozenset(map(str, agreement.terms.parties))
+
+    async def is_counted(row: ReportRow, word: LogWord) -> bool:
+        return word.agreement == agreement.id and await may_read_by_log(services, asker, row, word)
+
+    clients = {row.place for row in question.unread.rows if row.members & parties}
+    reports = {f"report {report}" for report in question.altered}
+    await record_uncounted(services, client, clients | reports)
+    return len(clients) + len(reports) + await uncounted_reports(services, call, client, is_counted)
 
 
 async def _record(services: Services, question: _Question) -> Receipt:

@@ -140,7 +140,7 @@ async def _may_know(services: Services, asker: Asker, row: ReportRow, word: LogW
     if Role.AUDITOR in client.roles:
         is_own = client.member in {EXCHANGE_MEMBER, word.originator}
         return is_own and _is_cleared(services, asker, word)
-    return await _may_read(services, asker, row, word)
+    return await may_read_by_log(services, asker, row, word)
 
 
 def _is_cleared(services: Services, asker: Asker, word: LogWord) -> bool:
@@ -179,7 +179,7 @@ async def _told(services: Services, lister: Lister, row: ReportRow, word: LogWor
     fitting = [class_id for class_id, kept in known.items() if word.fits(kept.facts)]
     if not fitting:
         # Its class was altered with its digest, or is no more: the log's word alone is left to decide on.
-        return _Told.THAT if await _may_read(services, lister, row, word) else _Told.NOTHING
+        return _Told.THAT if await may_read_by_log(services, lister, row, word) else _Told.NOTHING
     # INVARIANT: of reports that no rule tells apart by what the log says, all must be the reader's: else which one it
     # is told of could be another's, moved here.
     may_read = [class_id in readable.permits for class_id in fitting]
@@ -188,7 +188,7 @@ async def _told(services: Services, lister: Lister, row: ReportRow, word: LogWor
     return _Told.THAT if any(may_read) else _Told.NOTHING
 
 
-async def _may_read(services: Services, asker: Asker, row: ReportRow, word: LogWord) -> bool:
+async def may_read_by_log(services: Services, asker: Asker, row: ReportRow, word: LogWord) -> bool:
     """Return whether a client might read a report that is what the log says, and for the rest what its row says."""
     agreement = services.knowledge.agreement(word.agreement or "")
     clause = None if agreement is None else agreement.terms.scope(word.scope or "")

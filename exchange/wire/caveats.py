@@ -93,7 +93,7 @@ class ReleaseChangeBody(AnswerModel):
     marking: str
 
 
-class CaveatPreviewBody(AnswerModel):
+class CaveatPreviewBody(ListAnswer):
     """What the guards would change if they were in force; nothing of it is kept."""
 
     guards: list[GuardBody]

@@ -92,8 +92,11 @@ class PartyRecordBody(AnswerModel):
         return cls(member=record.member, scopes=[ScopeRecordBody.of(each) for each in record.scopes])
 
 
-class ComplianceBody(AnswerModel):
-    """What the parties of an agreement did from `since` to `until`, counted over what the caller may read."""
+class ComplianceBody(ListAnswer):
+    """What the parties of an agreement did from `since` to `until`, counted over what the caller may read.
+
+    What is `unopened` is not counted, or not as it should be.
+    """
 
     id: Id
     since: Instant

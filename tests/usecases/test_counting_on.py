@@ -1,0 +1,97 @@
+"""A count that takes longer than one request goes on with the next one, and tells nothing before it has ended."""
+
+import json
+from importlib import import_module
+
+import pytest
+
+from exchange import usecases
+from exchange.markings import Label
+from exchange.release import DecisionCache
+from exchange.reports import Precedence
+from exchange.usecases import slices
+from exchange.usecases.slices import NotCountedYetError
+from tests.attacks.hidden import open_api
+from tests.support.lived import MakeLived
+from tests.support.world import World
+from tests.usecases.test_compliance import OWING, SCOPE
+
+module_of_compliance = import_module("exchange.usecases.show_compliance")
+TOPICS = ("cyber.apt", "cyber.crime", "cyber.vulnerability")
+GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+
+
+async def posted(world: World) -> str:
+    """Post three reports of GBR, each of a class of its own, and one of NOR."""
+    main = await world.agree(OWING)
+    for topic in TOPICS:
+        await world.post(topic=topic, label=GBR_NOR, precedence=Precedence.FLASH)
+    await world.post("NOR contributor", label=GBR_NOR)
+    return main
+
+
+@pytest.fixture
+def without_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let each request decide about one class, and remember nothing but the tally."""
+    clock = [0.0]
+
+    def ticks() -> float:
+        clock[0] += 1.0
+        return clock[0]
+
+    for module in (slices, module_of_compliance):
+        monkeypatch.setattr(module, "monotonic", ticks)
+    monkeypatch.setattr(module_of_compliance, "MOST_SECONDS", 1.5)
+    monkeypatch.setattr(slices, "LABELS_AT_ONCE", 1)
+    return clock
+
+
+async def test_count_goes_on_where_it_stopped_and_ends_with_every_figure(
+    make_lived: MakeLived, without_time: list[float]
+) -> None:
+    world, main = await make_lived(posted)
+    async with world.another_node() as node:
+        node.knowledge.decisions = DecisionCache(capacity=1)
+        told = []
+        for _ in range(40):
+            made = await world.attempt(usecases.show_compliance(node, world.call("GBR reader"), main))
+            if made.error is None:
+                break
+            assert isinstance(made.error, NotCountedYetError)
+            assert made.entries == []
+            told.append(made.error.message)
+    parties = {party.member: party.scopes[0] for party in made.value.value.parties}
+
+    assert {name: record.posts for name, record in parties.items()} == {"GBR": 3, "NOR": 1, "DNK": 0}
+    flash = next(each for each in parties["NOR"].acknowledgements if each.precedence == "FLASH")
+    assert (flash.waiting, parties["GBR"].scope) == (3, SCOPE)
+    # In words, in the order of what is counted, and by no number.
+    whats = [message.partition(": ")[2].partition(" not counted yet")[0] for message in told]
+    acknowledgements = {f"the acknowledgements of {each} are" for each in ("NOR", "DNK", "GBR")}
+    assert whats[:3] == ["what you may read is"] * 3
+    assert set(whats) == {"what you may read is", *acknowledgements}
+
+
+async def test_who_asks_too_much_at_once_is_told_to_ask_again(make_lived: MakeLived, without_time: list[float]) -> None:
+    world, main = await make_lived(posted)
+    async with open_api(world) as api:
+        answer = await api.as_client("NOR reader").get(f"/v1/agreements/{main}/compliance")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-counted-yet")
+    assert answer.headers["retry-after"]
+    assert "parties" not in json.dumps(answer.json())
+
+
+async def test_what_was_decided_is_not_believed_after_a_change(
+    make_lived: MakeLived, without_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, main = await make_lived(posted)
+    async with world.another_node() as node:
+        made = await world.attempt(usecases.show_compliance(node, world.call("NOR reader"), main))
+        low = usecases.ClearanceChange("RESTRICTED", (), None)
+        await usecases.change_clearance(node, world.call(None), world.clients["NOR reader"].id, low)
+        monkeypatch.setattr(module_of_compliance, "MOST_SECONDS", 1e6)
+        again = await usecases.show_compliance(node, world.call("NOR reader"), main)
+
+    assert isinstance(made.error, NotCountedYetError)
+    assert {party.member: party.scopes[0].posts for party in again.value.parties} == {"GBR": 0, "NOR": 0, "DNK": 0}
