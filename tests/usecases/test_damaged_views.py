@@ -12,6 +12,7 @@ from exchange.reports import Precedence
 from exchange.usecases import CrisisWish, DutyWatch
 from tests.attacks.hidden import Api, open_api
 from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
 from tests.support.uploading import awaited, begun
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_crises import CRISIS
@@ -39,7 +40,7 @@ async def busy(world: World) -> dict[str, str]:
     recalled = [await world.post(label=GBR_NOR) for _ in range(2)]
     for report in recalled:
         await usecases.pull_report(world.services, world.call("NOR reader"), report)
-        world.sequence()
+        await place_entries(world, is_searchable=True)
         await usecases.recall_report(world.services, world.call("GBR releaser"), report, "the source is at risk")
     for _ in range(2):
         wish = CrisisWish("storm-watch", "a second cable was cut", None)
@@ -55,7 +56,7 @@ async def busy(world: World) -> dict[str, str]:
         await begun(world, awaited(content))
     world.clock.advance(timedelta(minutes=20))
     await DutyWatch(world.services).round()
-    world.sequence()
+    await place_entries(world, is_searchable=True)
     return {"main": main, "recalled": recalled[0]}
 
 
