@@ -120,17 +120,19 @@ async def _changed(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=subject)
     async with on_record(services, attempt):
         file = _file(services)
-        changed = change(file.read())
-        _require_readable(changed)
-        detail: dict[str, str | int | list[str]] = {
-            "quorum": told_quorum(changed),
-            "witnesses": [each.name for each in changed.witnesses],
-            "key_ids": [each.key.key_id.hex() for each in changed.witnesses],
-        }
-        # First the entry: a crash in between leaves a change that was announced and not made, never the other way.
-        permitted = draft(call, client, event, Outcome.PERMITTED, subject=subject, detail=detail)
-        receipt = await services.store.append(permitted)
-        file.write(changed)
+        # Held to the end: of two that read the same policy the second one would write the first one's change away.
+        with file.held():
+            changed = change(file.read())
+            _require_readable(changed)
+            detail: dict[str, str | int | list[str]] = {
+                "quorum": told_quorum(changed),
+                "witnesses": [each.name for each in changed.witnesses],
+                "key_ids": [each.key.key_id.hex() for each in changed.witnesses],
+            }
+            # First the entry: a crash in between leaves a change that was announced and not made, never the other way.
+            permitted = draft(call, client, event, Outcome.PERMITTED, subject=subject, detail=detail)
+            receipt = await services.store.append(permitted)
+            file.write(changed)
     return Recorded(changed, receipt)
 
 

@@ -10,6 +10,7 @@ from exchange.store.log_rows import CosignatureRow
 from exchange.usecases import check_readiness
 from exchange.usecases.quorum import newest_witnessed
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
+from tests.support.meanwhile import at_once
 from tests.support.witnessed_world import MadeWitness, Watched
 from tests.support.world import World
 
@@ -236,6 +237,23 @@ async def test_name_that_is_taken_and_name_that_is_not_there(watched: Watched) -
     other.close()
     assert isinstance(taken.error, ConflictError)
     assert isinstance(absent.error, NotFoundError)
+
+
+async def test_of_two_that_change_the_policy_at_once_neither_is_on_record_and_lost(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [MadeWitness(watched.opened, name) for name in ("one", "two")]
+    services, call = watched.world.services, watched.world.call(None)
+    first, second = (
+        watched.world.attempt(add_witness(services, call, each.name, str(each.signer.verifier))) for each in made
+    )
+    one, two = await at_once(monkeypatch, type(services.store), "append", first, second)
+
+    for each in made:
+        each.close()
+    assert one.error is None
+    assert isinstance(two.error, ConflictError)
+    assert [each.name for each in watched.policy.read().witnesses] == ["one"]
 
 
 @pytest.mark.parametrize("who", ["GBR reader", "auditor", "GBR signatory"])
