@@ -11,7 +11,10 @@ from exchange.crypto import Authority, read_authorities
 from exchange.kernel import MalformedError, UnavailableError
 
 _OF_A_MEMBER: Final = re.compile(r"([A-Z][A-Z0-9]{1,15})-[0-9a-f]{16}\.pem")
-"""As `file_name` writes it; under any other name lies the exchange's own."""
+"""As `file_name` writes it."""
+
+_OWN: Final = "demo.pem"
+"""As `exchange init` writes it. What lies there under any other name was put there by hand, and vouches for nobody."""
 
 
 def file_name(member: str, thumbprint: str) -> str:
@@ -34,12 +37,16 @@ class AuthorityFiles:
             found = [(path.name, path.read_bytes()) for path in sorted(self._folder.glob("*.pem"))]
         except OSError as exc:
             raise UnavailableError(f"the authorities cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
-        return frozenset(_member(name) for name, pem in found if any(each.has_issued(der) for each in _read(pem)))
+        issued = (name for name, pem in found if any(each.has_issued(der) for each in _read(pem)))
+        return frozenset(member for name in issued for member in _members(name))
 
 
-def _member(name: str) -> str | None:
+def _members(name: str) -> tuple[str | None, ...]:
+    """Return for whom a file of this name vouches: for a member, for the exchange (None), or for nobody."""
+    if name == _OWN:
+        return (None,)
     match = _OF_A_MEMBER.fullmatch(name)
-    return None if match is None else match[1]
+    return () if match is None else (match[1],)
 
 
 def _read(pem: bytes) -> tuple[Authority, ...]:

@@ -232,12 +232,15 @@ async def test_28_where_the_count_cannot_be_asked_nobody_is_admitted(world: Worl
 async def test_26_certificate_of_one_members_authority_is_no_other_members_client(api: Api, tmp_path: Path) -> None:
     """Whose it is would post to another member what is for its own, and could never be enrolled as who it is."""
     now = NOW - timedelta(days=1)
-    ours, theirs, own, unknown = (new_authority(name, now) for name in ("NOR", "GBR", "the exchange", "nobody"))
+    names = ("NOR", "GBR", "the exchange", "nobody", "who knows")
+    ours, theirs, own, unknown, unnamed = (new_authority(name, now) for name in names)
     for member, authority in (("NOR", ours), ("GBR", theirs)):
         thumbprint = read_certificate(authority.certificate_pem).thumbprint
         (tmp_path / file_name(member, thumbprint)).write_bytes(authority.certificate_pem)
     (tmp_path / "demo.pem").write_bytes(own.certificate_pem)
     (tmp_path / "cut-off.pem").write_bytes(own.certificate_pem[:99])
+    # Put there by hand, whosever it is: its name does not say.
+    (tmp_path / "by-hand.pem").write_bytes(unnamed.certificate_pem)
     api.app.state.services = replace(api.world.services, authorities=AuthorityFiles(tmp_path))
     before = kept_state(api.world)
 
@@ -251,15 +254,17 @@ async def test_26_certificate_of_one_members_authority_is_no_other_members_clien
         await enrolled("operator", "theirs", theirs),
         # Between theirs and this certificate another authority may stand: the member's operator knows what it gives.
         await enrolled("NOR operator", "unknown", unknown),
+        await enrolled("NOR operator", "unnamed", unnamed),
     ]
     kept = kept_state(api.world)
     taken = [
         await enrolled("NOR operator", "ours", ours),
         await enrolled("NOR operator", "own", own),
         await enrolled("operator", "unknown", unknown),
+        await enrolled("operator", "unnamed", unnamed),
     ]
 
-    assert [each.status_code for each in refused] == [422] * 3
+    assert [each.status_code for each in refused] == [422] * 4
     assert {error["code"] for each in refused for error in each.json()["errors"]} == {"foreign-authority"}
     assert kept == before
-    assert [each.status_code for each in taken] == [201] * 3
+    assert [each.status_code for each in taken] == [201] * 4
