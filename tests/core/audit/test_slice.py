@@ -411,6 +411,8 @@ def test_which_entry_a_colleague_looked_at_is_not_told() -> None:
         listed(EventName.CAVEATS_LISTED, "set-1"),
         listed(EventName.PROXY_LISTED, "consent-1"),
         entry(event=EventName.CLIENT_CHANGED, subject=Subject("client", "report-1")),
+        # A look at no single entry names none.
+        entry(event=EventName.AUDIT_READ),
         entry(event=EventName.DESTRUCTION_CERTIFIED, subject=Subject("report", "report-2")),
         judged("NOR", "NOR", Outcome.PERMITTED, LOW),
         entry(outcome=Outcome.REFUSED, subject=Subject("report", "report-1")),
