@@ -62,6 +62,8 @@ _MENDS = {
     "`default_transaction_read_only`",
     "CannotConnectNowError": "the database starts or stops: wait, and see its own log where that goes on",
     "UndefinedTableError": "the database lacks a table of the exchange: see `database_url`, and run `exchange migrate`",
+    "InternalServerError": "the database failed inside, as on a full or broken disk: see its own log and its disk",
+    "OutOfMemoryError": "the database has no memory left: see its host, and its own log",
     "it is a standby, which lags and is never asked": "it is a standby, which lags and is never asked: "
     "name the primary in `database_url`, or both",
     **dict.fromkeys(
@@ -83,8 +85,8 @@ _MENDS = {
     "`exchange restore` a backup",
     "disk I/O error": "disk I/O error: look at the disk of the database, and what the system says of it",
     **dict.fromkeys(
-        ("DataCorruptedError", "IndexCorruptedError"),
-        "a file of the database is damaged: look at its disk and its own log, and `exchange restore` a backup",
+        ("DataCorruptedError", "IndexCorruptedError", "PostgresIOError", "UndefinedFileError"),
+        "a file of the database is damaged or gone: look at its disk and its own log, and `exchange restore` a backup",
     ),
 }
 """What an operator is told of a kind of failure, and to do; callers hear of the kind alone."""

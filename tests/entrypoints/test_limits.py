@@ -81,8 +81,10 @@ async def test_without_an_answer_nobody_is_admitted() -> None:
     lender.is_away = True
 
     for name in ("a", "a", "b"):
-        with pytest.raises(UnavailableError):
+        with pytest.raises(UnavailableError) as caught:
             await admitted(limiter, name)
+        # Callers are told that much, and the process's log why.
+        assert caught.value.message == f"{caught.value.told}: the database is gone"
     lender.is_away = False
     clock.now += 1
 

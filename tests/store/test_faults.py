@@ -292,6 +292,9 @@ def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
         (asyncpg.InvalidPasswordError(), "which is read for each connection"),
         (asyncpg.DataCorruptedError(), "`exchange restore` a backup"),
         (asyncpg.IndexCorruptedError(), "`exchange restore` a backup"),
+        (asyncpg.UndefinedFileError(), "`exchange restore` a backup"),
+        (asyncpg.InternalServerError(), "full or broken disk"),  # who connects while there is no room
+        (asyncpg.OutOfMemoryError(), "no memory left"),
         (sqlite3.DatabaseError("database disk image is malformed"), "`exchange restore` a backup"),
         (sqlite3.OperationalError("disk I/O error"), "look at the disk"),
     ],

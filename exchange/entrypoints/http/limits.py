@@ -95,11 +95,11 @@ Lease = Callable[[str, int], Awaitable[bool]]
 class _Purse:
     """The tokens that a process holds for one client."""
 
-    __slots__ = ("is_away", "refused_until", "renewing", "seen", "tokens")
+    __slots__ = ("away", "refused_until", "renewing", "seen", "tokens")
 
     def __init__(self) -> None:
         self.tokens = 0
-        self.is_away = False
+        self.away: ExchangeError | None = None
         self.seen = self.refused_until = 0.0
         self.renewing: asyncio.Task[None] | None = None
 
@@ -149,15 +149,17 @@ class SharedRateLimiter(_Refusals):
             await asyncio.shield(purse.renewing)
             if self.admit(thumbprint):
                 return True
-        if purse is not None and purse.is_away:
-            raise UnavailableError("nobody can say how often this client has asked")
+        if purse is not None and purse.away is not None:
+            told = "nobody can say how often this client has asked"
+            # What is to be mended is the operator's to read, in the process's log.
+            raise UnavailableError(f"{told}: {purse.away.message}", told=told)
         return False
 
     async def _renew(self, thumbprint: str, purse: _Purse) -> None:
         try:
-            is_lent, purse.is_away = await self._lease(thumbprint, self._chunk), False
-        except ExchangeError:
-            is_lent, purse.is_away = False, True
+            is_lent, purse.away = await self._lease(thumbprint, self._chunk), None
+        except ExchangeError as exc:
+            is_lent, purse.away = False, exc
         purse.renewing = None
         if is_lent:
             purse.tokens += self._chunk
