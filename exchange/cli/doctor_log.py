@@ -1,5 +1,6 @@
 """What `exchange doctor` looks at once the rooms are open: their health with its mend, the log, the clock, the disk."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
@@ -91,6 +92,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         return
     if (keys := _log_keys(settings, log)) is not None:
         yield keys
+    if (witnesses := await _witness_policy(services)) is not None:
+        yield witnesses
     yield await _archive(settings, services, log)
     async for found in _rows(services):
         yield found
@@ -171,7 +174,8 @@ async def _newest_entry(services: Services) -> Finding:
     ahead = _time_of(newest[0]) - _wall(services)
     if ahead > _AHEAD:
         told = f"the newest entry is {ahead.total_seconds():.0f} s ahead of this machine's clock"
-        return Finding("clock and log", Finding.MEND, told, "set the clocks of all nodes (use NTP)")
+        mend = "set the clocks of all nodes (use NTP); where they are right, one was ahead then: nothing is to be done"
+        return Finding("clock and log", Finding.MEND, told, mend)
     return Finding("clock and log", Finding.OK, "the newest entry is not ahead of this machine's clock")
 
 
@@ -253,6 +257,28 @@ def _log_keys(settings: Settings, log: LogState | None) -> Finding | None:
         told = f"`{shown}` lacks the public half of the log's keys: nobody can verify by it"
         return Finding(name, Finding.MEND, told, "exchange migrate")
     return Finding(name, Finding.OK, "those that the log is signed with")
+
+
+async def _witness_policy(services: Services) -> Finding | None:
+    """Return what is wrong with who witnesses the log: a file that is gone asks nobody, and nobody would notice."""
+    name, file, log = "witness policy", services.witnessing.policy, services.store.log
+    mend = "bring it back, from another node or a backup; or name them again: `exchange audit witness add`"
+    if file is None:
+        return None
+    try:
+        named = len(file.read().witnesses)
+    except ExchangeError as exc:
+        return Finding(name, Finding.MEND, exc.message, mend)
+    if named:
+        return Finding(name, Finding.OK, f"{named} named")
+    cosigned = [await log.cosigned_checkpoint(each.log) for each in await log.states()]
+    if any(cosigned) and _is_gone(file.path):
+        return Finding(name, Finding.MEND, f"witnesses cosigned the log, and `{file.path}` is gone", mend)
+    return Finding(name, Finding.OK, "no witness is named")
+
+
+def _is_gone(path: Path) -> bool:
+    return not os.path.lexists(path)
 
 
 def _last_signed(said: LastSigned | ExchangeError, log: LogState | None) -> Finding:

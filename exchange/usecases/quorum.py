@@ -94,12 +94,18 @@ async def newest_witnessed(services: Services, state: LogState, policy: LogPolic
 
 
 async def require_quorum(services: Services, now: datetime) -> None:
-    """Raise UnavailableError where checkpoints stand without the quorum longer than the setting allows."""
+    """Raise UnavailableError where checkpoints stand without the quorum longer than the setting allows.
+
+    Where nobody is named, as when the policy's file is gone, nobody is waited for: so that is refused at once.
+    """
     seconds = services.witnessing.quorum_seconds
     state = await services.store.log.state()
     if seconds is None or state is None:
         return
-    since = (await newest_witnessed(services, state, enrolled(services))).since
+    policy = enrolled(services)
+    if not policy.witnesses:
+        raise UnavailableError("a quorum of witnesses is asked for, and none is named: bring their policy's file back")
+    since = (await newest_witnessed(services, state, policy)).since
     missing = 0 if since is None else (to_micros(now) - since) // 1_000_000
     if missing > seconds:
         raise UnavailableError(f"checkpoints stand without the quorum of witnesses for {missing} seconds")

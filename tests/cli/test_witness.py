@@ -12,6 +12,8 @@ from typing import Self
 import pytest
 
 from exchange.audit import parse_verifier_key
+from exchange.settings import load_settings
+from tests.support.instance_log import own, sequence
 from tests.support.shown_log import MadeLog
 
 NAME = "witness.nor.example/w1"
@@ -187,6 +189,26 @@ def ask(port: int, body: bytes) -> int:
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+def test_policy_of_witnesses_that_is_gone_or_damaged_is_told(operate, instance):
+    """Nobody is asked then, and a quorum of nobody is always there."""
+    sequence(instance, 1)
+    policy = load_settings(instance).witness_policy_file
+
+    def told():
+        ran = operate("doctor", "--json")
+        return next((each["state"], each["told"]) for each in ran.json if each["id"] == "witness policy")
+
+    assert told() == ("ok", "no witness is named")
+    own(
+        instance,
+        "INSERT INTO log_cosignature SELECT log, size, 'witness.nor.example/w1', 'line', 1 FROM log_checkpoint",
+    )
+    assert told() == ("mend", f"witnesses cosigned the log, and `{policy}` is gone")
+    policy.write_text("witness half a li")
+    assert told()[0] == "mend"
+    assert "is it whole?" in told()[1]
 
 
 @pytest.mark.journey

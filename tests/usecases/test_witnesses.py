@@ -57,6 +57,9 @@ async def test_not_ready_while_the_quorum_is_missing_longer_than_allowed(watched
     await watched.ask("nor")
 
     assert (fresh, at_first, at_last, await broken()) == ([], [], ["witnesses"], [])
+    # A quorum of nobody is always there.
+    watched.policy.path.unlink()
+    assert await broken() == ["witnesses"]
 
 
 async def test_quorum_is_missed_though_the_checkpoint_is_dated_in_the_future(watched: Watched) -> None:
