@@ -37,6 +37,7 @@ from exchange.store.dumping import EMPTY_IT, UNFINISHED, Claim, Since, confirm_c
 from exchange.usecases.backups import (
     After,
     Contents,
+    Lacking,
     backup_lines,
     blobs_of,
     read_contents,
@@ -58,6 +59,8 @@ _BESIDE_FOLDERS = ("tls/authorities", "tls/crl")
 _ARCHIVE = "log/archive"
 _ERASED_NAMED = 1_000
 """In one entry of a restore: each takes some 50 bytes of 65,535."""
+
+_MOST_SHOWN = 5
 
 IdentityOption = Annotated[Path, typer.Option("--identity", help="The secret half of the recipient it was sealed to.")]
 
@@ -82,9 +85,12 @@ async def backup(
 
     place = blob_place(host.settings)
     blobs = None if place is None else place.blobs
-    count = 0
+    count, lacking = 0, Lacking()
     with SealedWriter(file, recipient) as writer, ProgressBar("lines") as bar:
-        lines = backup_lines(url, node=host.settings.node, clock=system_clock, files=files, archived=left, blobs=blobs)
+        node = host.settings.node
+        lines = backup_lines(
+            url, node=node, clock=system_clock, files=files, archived=left, blobs=blobs, lacking=lacking
+        )
         async for line in signed_lines(lines, key):
             writer.write(line)
             count += 1
@@ -92,9 +98,24 @@ async def backup(
     # Another entry, now that the file stands: how old the newest backup is goes by this one.
     await _record(host, EventName.INSTANCE_BACKED_UP, written_backup(writer.size_bytes))
     if as_json:
-        output.show_json({"id": str(file), "bytes": writer.size_bytes, "files": len(files) + len(archived)})
-        return
-    output.show_line(f"{file}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
+        told = {"id": str(file), "bytes": writer.size_bytes, "files": len(files) + len(archived)}
+        output.show_json({**told, "large_parts_missing": len(lacking.large_parts), "rows_altered": lacking.altered})
+    else:
+        output.show_line(f"{file}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
+    if not lacking.is_nothing:
+        # The file stands, with everything else: whoever makes backups by a program must not take it for whole.
+        output.warn(
+            f"the backup is not whole: {_told_of(lacking)}; `exchange doctor` says more, and docs/operations.md"
+        )
+        raise typer.Exit(1)
+
+
+def _told_of(lacking: Lacking) -> str:
+    told = "rows of `{}` that hold what does not belong there: {}"
+    rows = [told.format(name, count) for name, count in sorted(lacking.altered.items())]
+    gone, some = len(lacking.large_parts), output.listed(lacking.large_parts[:_MOST_SHOWN])
+    parts = [f"large parts that are not in the blob store: {gone}, such as {some}"] if gone else []
+    return "; ".join([*parts, *rows])
 
 
 @app.command()
@@ -132,7 +153,8 @@ def restore(
     after = what_came_after(contents, None if log is None else _kept_entries(log, contents))
     replay = after.replay
     layout = InstanceLayout(folder.absolute())
-    claims = [*([UNVERIFIED] if signer is None else []), *_what_returns(layout, contents), *after.claims]
+    returns = [*_what_returns(layout, contents), *_what_was_altered(contents)]
+    claims = [*([UNVERIFIED] if signer is None else []), *returns, *after.claims]
     unfinished = _unfinished()
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
     # (3) the blobs of large parts, which nothing names yet, and the database
@@ -150,6 +172,7 @@ def restore(
         "rows": loaded,
         "large_parts": contents.blobs,
         "large_parts_missing": contents.missing,
+        "rows_altered": sum(contents.altered.values()),
         "log_size": 0 if contents.log is None else contents.log.size,
         "destroyed_again": len(replay.recalled) + len(replay.erased),
         "to_confirm": len(claims) - done,
@@ -234,6 +257,15 @@ def _files_in(layout: InstanceLayout, names: Sequence[str]) -> dict[str, bytes]:
             if path.is_file():
                 found[str(path.relative_to(layout.folder))] = path.read_bytes()
     return found
+
+
+def _what_was_altered(contents: Contents) -> list[Claim]:
+    """Return a claim for each table of which rows had been altered before they were put aside: they come back so."""
+    told = "{} rows of `{}` held what does not belong there when the backup was made, and do still: look at them"
+    return [
+        Claim(f"altered-{table}", "rows-altered", table, told.format(count, table))
+        for table, count in sorted(contents.altered.items())
+    ]
 
 
 def _what_returns(layout: InstanceLayout, contents: Contents) -> list[Claim]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Table, delete, func, insert, literal, select, text, update
+from sqlalchemy import BigInteger, Table, TypeDecorator, delete, func, insert, literal, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
@@ -59,6 +59,9 @@ EMPTY_IT = (
     "empty the database (SQLite: remove `exchange.db`, and `exchange.db-wal` and `exchange.db-shm` where they are; "
     "PostgreSQL: drop it and create it anew), and restore again"
 )
+
+NO_NUMBER = -(2**31)
+"""Stands in a restored row where something else stood than the number that belongs there: no moment, level or place."""
 
 Rows = tuple[str, list[str], list[Sequence[Any]]]
 """A table, its columns, and some of its rows; bytes stand as `{"b": base64}`."""
@@ -211,6 +214,8 @@ def _of_sqlite(url: URL) -> Iterator[Rows]:
             f"file:{url.database}?mode=ro", uri=True, isolation_level=None, timeout=_WAIT_SECONDS
         )
         try:
+            # INVARIANT: text that is none is put aside as the bytes that it is, and takes nothing else with it.
+            connection.text_factory = _text_or_bytes
             connection.execute("BEGIN")
             for table in _tables():
                 names = [column.name for column in table.columns]
@@ -220,6 +225,44 @@ def _of_sqlite(url: URL) -> Iterator[Rows]:
                 yield table.name, names, []
         finally:
             connection.close()
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def misfits_in(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return the columns in which a dumped row holds what the column does not take, for each row that has one.
+
+    Every table of this version has its rows as they are: what does not fit was damaged, or altered.
+    """
+    kinds = [_kind_of(_table(name).columns[column].type) for column in columns]
+    found = []
+    for row in rows:
+        wrong = [
+            column
+            for column, kind, value in zip(columns, kinds, row, strict=True)
+            if value is not None and not isinstance(value, kind)
+        ]
+        if wrong:
+            found.append(", ".join(wrong))
+    return found
+
+
+def _kind_of(kind: Any) -> tuple[type, ...]:
+    # Bytes stand as `{"b": base64}`; a truth is a number in SQLite.
+    takes = _takes(kind)
+    return (dict,) if takes is bytes else (str,) if takes is str else (int,)
+
+
+def _takes(kind: Any) -> type:
+    """Return what a column takes: text, bytes, a number or a truth."""
+    decorated: Any = kind.impl if isinstance(kind, TypeDecorator) else kind
+    taken: type = decorated.python_type
+    return taken
 
 
 def _at_once(table: Table) -> int:
@@ -251,16 +294,26 @@ async def _insert(
     unknown = sorted(set(columns) - set(table.columns.keys()))
     if unknown:
         raise MalformedError(f"the backup's table `{name}` has a column `{unknown[0]}` that this version does not know")
-    truths = {column.name for column in table.columns if isinstance(column.type, Boolean)}
+    kinds = [table.columns[column].type for column in columns]
     if rows:
-        values = [{key: _value(value, key in truths) for key, value in zip(columns, row, strict=True)} for row in rows]
+        values = [
+            {key: _value(value, kind) for key, value, kind in zip(columns, row, kinds, strict=True)} for row in rows
+        ]
         await connection.execute(insert(table), values)
 
 
-def _value(value: Any, is_truth: bool) -> Any:  # noqa: FBT001  a column either is one or is not
+def _value(value: Any, kind: Any) -> Any:
+    """Return a value as its column takes it: where something else stood there, as what nothing takes for right."""
+    takes = _takes(kind)
     if isinstance(value, dict):
-        return base64.b64decode(value["b"], validate=True)
-    return bool(value) if is_truth and value is not None else value
+        content = base64.b64decode(value["b"], validate=True)
+        if takes is bytes:
+            return content
+        # PostgreSQL takes no NUL, and neither database text that is none.
+        return content.decode(errors="backslashreplace").replace("\0", "\\x00") if takes is str else NO_NUMBER
+    if value is None or isinstance(value, takes | int if takes is bool else takes):
+        return bool(value) if takes is bool and value is not None else value
+    return NO_NUMBER if takes is int else str(value) if takes is str else str(value).encode()
 
 
 async def _require_unused(connection: AsyncConnection) -> None:

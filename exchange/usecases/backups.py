@@ -19,7 +19,7 @@ from exchange.custody import Custodian, Wrapped
 from exchange.kernel import InvalidError, MalformedError, UnavailableError, rfc3339
 from exchange.kernel.clock import Clock
 from exchange.store import BlobMissingError, BlobStore
-from exchange.store.dumping import Claim, Replay, Rows, dumped
+from exchange.store.dumping import Claim, Replay, Rows, dumped, misfits_in
 from exchange.store.large_parts import is_in_database
 from exchange.store.schema import head
 from exchange.usecases.move_again import PartyMove, move_told
@@ -89,6 +89,21 @@ class Contents:
     blobs: int = 0
     missing: int = 0
     """Large parts that the blob store did not have when the backup was made."""
+    altered: Mapping[str, int] = field(default_factory=dict)
+    """By table, how many rows held something else than belongs in their columns: it is in the backup as it stood."""
+
+
+@dataclass(slots=True)
+class Lacking:
+    """What a backup could not put aside as it was: large parts that are gone, by place, and rows that were altered."""
+
+    large_parts: list[str] = field(default_factory=list)
+    altered: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Return whether all of it is whole."""
+        return not self.large_parts and not self.altered
 
 
 async def backup_lines(  # noqa: PLR0913  what there is, and where
@@ -99,12 +114,15 @@ async def backup_lines(  # noqa: PLR0913  what there is, and where
     files: Mapping[str, bytes],
     archived: Callable[[], Mapping[str, bytes]] = dict,
     blobs: BlobStore | None = None,
+    lacking: Lacking | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield the lines of a backup of the database at `url`; `files` are path -> content, none of them secret.
 
-    `archived` reads what left the database for files; `blobs` has the large parts. One that it lost is counted as
-    missing: what else there is must still be put aside.
+    `archived` reads what left the database for files; `blobs` has the large parts. INVARIANT: what is damaged keeps
+    nothing else from being put aside, and nothing is left out in silence: `lacking` says what could not be read, to be
+    told beside the backup, and so does the backup's last line.
     """
+    lost = Lacking() if lacking is None else lacking
     made_at, counted, locations = rfc3339(clock()), dict[str, int](), list[str]()
     dump = dumped(url)
     # INVARIANT: as of the first row, and only then what left before: what leaves meanwhile is in one place or in both.
@@ -115,20 +133,23 @@ async def backup_lines(  # noqa: PLR0913  what there is, and where
         counted[name] = counted.get(name, 0) + len(rows)
         if name in _PART_TABLES:
             place = columns.index("location")
-            named = (row[place] for row in rows if row[place] is not None)
+            named = (row[place] for row in rows if isinstance(row[place], str))
             locations += [location for location in named if not is_in_database(location)]
+        if altered := len(misfits_in(name, columns, rows)):
+            lost.altered[name] = lost.altered.get(name, 0) + altered
         if rows:
             yield _line({"t": name, "c": columns, "r": rows})
-    missing = 0
     for location in locations:
         if blobs is None:
             raise UnavailableError("the database has large parts in a blob store, and `blob_store_url` names none")
         try:
             async for line in _blob_lines(blobs, location):
                 yield line
-        except BlobMissingError:
-            missing += 1
-    yield _line({"end": counted, "blobs": len(locations) - missing, "missing": missing})
+        except (BlobMissingError, ValueError):
+            # Gone, or no place at all: what names it was altered.
+            lost.large_parts.append(location)
+    missing = len(lost.large_parts)
+    yield _line({"end": counted, "blobs": len(locations) - missing, "missing": missing, "altered": dict(lost.altered)})
 
 
 def read_contents(lines: Iterable[bytes]) -> Contents:
@@ -143,6 +164,7 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
         elif "end" in record:
             end, held = record["end"], record.get("blobs", 0)
             contents.missing = record.get("missing", 0)
+            contents.altered = record.get("altered", {})
         elif "blob" in record:
             if record.get("piece", 0) != piece:
                 raise MalformedError("the backup is not whole: use another one")

@@ -4,10 +4,12 @@ import asyncio
 import base64
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -391,3 +393,14 @@ def test_identity_that_others_can_read_is_refused(exchange, instance, keeper):
     refused = exchange("restore", backup, "--identity", keeper / "identity", "--dir", keeper / "new")
 
     assert refused.code == 1
+
+
+def test_backup_that_is_not_whole_says_so_and_stands(exchange, instance, keeper):
+    altered = "INSERT INTO duty_breach VALUES (1, 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'no number', 1)"
+    with closing(sqlite3.connect(instance / "exchange.db")) as database, database:
+        database.execute(altered)
+    made = exchange("backup", keeper / "backup", "--to", keeper / "recipient", "--dir", instance, "--json")
+
+    assert (made.code, made.json["rows_altered"], made.json["large_parts_missing"]) == (1, {"duty_breach": 1}, 0)
+    assert "rows of `duty_breach` that hold what does not belong there: 1" in made.err
+    assert (keeper / "backup").stat().st_size == made.json["bytes"]
