@@ -42,7 +42,7 @@ class CertificateKept:
     """A certificate in use, as its row has it; nothing of it is believed. `added_at` is in microseconds."""
 
     client: str
-    thumbprint: str
+    thumbprint: object
     public_key: object
     blind: object
     added_at: object
@@ -50,7 +50,7 @@ class CertificateKept:
     @property
     def mark(self) -> CertificateMark | None:
         """Return its mark; None where nothing blinds it."""
-        if not isinstance(self.blind, bytes) or len(self.blind) != BLIND_BYTES:
+        if not isinstance(self.blind, bytes) or len(self.blind) != BLIND_BYTES or not isinstance(self.thumbprint, str):
             return None
         key = self.public_key if isinstance(self.public_key, str) else None
         return mark_of(self.client, self.thumbprint, key, self.blind)
@@ -132,6 +132,9 @@ class CertificatesTold:
             told = self._told.get(each.client)
             if told is None or told.enrolled is None:
                 yield Contradiction(RowTold(name, NO_ENTRY), "no entry tells how it was enrolled")
+            elif not isinstance(each.thumbprint, str):
+                # Nobody can come with it, and nothing names it.
+                yield Contradiction(RowTold(name, NO_ENTRY), "a certificate of it cannot be read")
             elif (why := _fault(told, each.mark)) is not None:
                 yield Contradiction(RowTold(name, told.enrolled), why, certificate=each.thumbprint)
 

@@ -82,13 +82,15 @@ class RowTold:
 class RowKept:
     """What the database holds under a name: the current version (-1 for none), and what stands in each.
 
-    `lets` are the members that it is released to beyond its clause without a consent that stands.
+    `lets` are the members that it is released to beyond its clause without a consent that stands. `unread` is, by
+    version, a column that holds nothing of its kind: what somebody wrote there cannot be read.
     """
 
     version: int
     is_over: bool = False
     says: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
     lets: frozenset[str] = frozenset()
+    unread: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,14 @@ class Contradiction:
     """A row that is not what the log says. `is_current`: what is decided on is wrong, and not only what was before.
 
     `certificate` is the thumbprint of one in use that is not the client's; it stands in nothing that is told of it.
+    `is_unread` where all that the log tells of stands there, and something else cannot be read.
     """
 
     told: RowTold
     why: str
     is_current: bool = True
     certificate: str | None = None
+    is_unread: bool = False
 
 
 def is_settled(recorded_at: object, before: int, now: int | None) -> bool:
@@ -119,6 +123,11 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
         return Contradiction(told, f"its row is gone, and `{told.event}` is in the log")
     if told.is_newest and kept.version != told.version:
         return Contradiction(told, f"no entry tells of its version {kept.version}")
+    return _not_as_far(told, kept) or _other_said(told, kept) or _unread(told, kept)
+
+
+def _not_as_far(told: RowTold, kept: RowKept) -> Contradiction | None:
+    """Return where a row has not come as far as an entry says."""
     if told.is_over and not kept.is_over:
         return Contradiction(told, f"`{told.event}` ended it, and its row says that it goes on")
     if kept.version < told.version and not kept.is_over:
@@ -128,14 +137,23 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
         return Contradiction(told, why)
     if told.not_for is not None and kept.version == told.version and told.not_for in kept.lets:
         return Contradiction(told, f"it goes to {told.not_for}: `{told.event}` took that back")
-    # Of a report the version of now alone is there.
-    if not told.says or (told.name.kind is RowKind.REPORT and kept.version != told.version):
+    return None
+
+
+def _unread(told: RowTold, kept: RowKept) -> Contradiction | None:
+    """Return what cannot be read in the version that an entry tells of, where all that it says stands there."""
+    column = kept.unread.get(told.version)
+    if column is None:
         return None
-    return _other_said(told, kept)
+    why = f"`{column}` in version {told.version} cannot be read"
+    return Contradiction(told, why, kept.version == told.version, is_unread=True)
 
 
 def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
     """Return in what a version of a row, or the current one, says something else."""
+    # Of a report the version of now alone is there.
+    if not told.says or (told.name.kind is RowKind.REPORT and kept.version != told.version):
+        return None
     if told.is_last:
         now = kept.says.get(kept.version, {})
         other = next((name for name, value in told.says.items() if now.get(name, value) != value), None)

@@ -16,6 +16,7 @@ from exchange.settings import InstanceLayout, Settings
 from exchange.store import LogState
 from exchange.store.faults import SILENT_STORE
 from exchange.store.last_signed import LastSigned, LastSignedFile
+from exchange.store.unread import UNREADABLE
 from exchange.usecases import Services
 from exchange.usecases.check_readiness import each_check
 from exchange.usecases.ending_certificates import ending_certificates
@@ -63,11 +64,21 @@ def disk(folder: Path) -> Finding:
 
 async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[Finding | None]:
     """Yield what is right and wrong with the rooms, which are open; None while a long look goes on."""
-    if altered := await services.store.misfits.found():
-        # Nothing else can be looked at in such a database.
-        for place in altered:
-            yield Finding("rows", Finding.MEND, f"no number where one belongs: {place}", _MENDS["rows"])
-        return
+    altered = await services.store.misfits.found()
+    try:
+        async for found in _each_room(settings, services):
+            if not altered or found is None or (found.name, found.state) != ("rows", Finding.OK):
+                yield found
+    except UNREADABLE as exc:
+        if not altered:
+            raise
+        told = f"not all was looked at, for what is written in where a number belongs: {type(exc).__name__}"
+        yield Finding("rooms", Finding.MEND, told, _MENDS["rows"])
+    for place in altered:
+        yield Finding("rows", Finding.MEND, f"no number where one belongs: {place}", _MENDS["rows"])
+
+
+async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Finding | None]:
     async for check in each_check(services):
         # Whatever asks the store says so where it does not answer: neither the policy nor the keys are at fault then.
         mend = _MENDS["store" if check.finding.startswith(SILENT_STORE) else check.name]

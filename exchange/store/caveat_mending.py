@@ -1,17 +1,19 @@
 """National caveats that the log says are in force put there again, as a new version: what was written never changes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import insert, or_, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import to_micros
 from exchange.release import NationalText
 from exchange.store.caveat_tables import CaveatSetTable
+from exchange.store.faults import is_of_no_text
 
 _NOTHING: Final = NationalText("", "")
 
@@ -55,8 +57,7 @@ async def put_in_force_again(session: AsyncSession, told: CaveatsTold, set_id: s
     of_member = or_(col(row.member) == told.member, col(row.id) == told.set_id)
     is_current = (col(row.in_force_at).is_not(None), col(row.ended_at).is_(None))
     await session.execute(update(row).where(of_member, *is_current).values(ended_at=moment))
-    columns = (col(row.guards), col(row.examples), col(row.told), col(row.act_id), col(row.proposed_by))
-    found = (await session.execute(select(*columns).where(col(row.id) == told.set_id))).first()
+    found = await _found(session, told.set_id)
     guards, examples, of_guards, *who = found or ("", "", "[]", told.act, told.client)
     texts = (_NOTHING, _text(guards, examples))
     taken = await numbers_of(session, told.member)
@@ -88,6 +89,18 @@ async def numbers_of(session: AsyncSession, member: str) -> set[int]:
     row = CaveatSetTable
     numbers = await session.scalars(select(col(row.number)).where(col(row.member) == member))
     return {number for number in numbers if isinstance(number, int)}
+
+
+async def _found(session: AsyncSession, set_id: str) -> Sequence[Any] | None:
+    """Return a set that is kept; None for none, and for one with a text that is no UTF-8: it is lost as well."""
+    row = CaveatSetTable
+    columns = (col(row.guards), col(row.examples), col(row.told), col(row.act_id), col(row.proposed_by))
+    try:
+        return (await session.execute(select(*columns).where(col(row.id) == set_id))).first()
+    except DBAPIError as exc:
+        if exc.orig is None or not is_of_no_text(exc.orig):
+            raise
+        return None
 
 
 def next_number(taken: Collection[int]) -> int:

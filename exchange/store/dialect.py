@@ -109,6 +109,17 @@ class Sql:
         return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=1))
 
 
+class NoText(bytes):
+    """What stands as a text in a column of SQLite and is no UTF-8."""
+
+    __slots__ = ()
+
+
+def as_text(stored: object) -> str:
+    """Return what a column of text holds, to be named: what is none as far as it can be read."""
+    return stored.decode(errors="backslashreplace") if isinstance(stored, bytes) else str(stored)
+
+
 def as_bytes(stored: object) -> bytes:
     """Return what a column of bytes holds; on SQLite that may have become text or a number: the bytes of that."""
     return bytes(stored) if isinstance(stored, bytes) else str(stored).encode()

@@ -1,6 +1,7 @@
 """Turns what a database driver raises into the exchange's own errors; nothing else leaves this room.
 
-A driver's text may quote values of the row it failed on, so of PostgreSQL only the kind of failure is told.
+A driver's text may quote values of the row it failed on, so of PostgreSQL only the kind of failure is told, and of
+SQLite no text that cannot be read.
 """
 
 import sqlite3
@@ -35,6 +36,9 @@ _ROW_ERRORS = (
     UnicodeEncodeError,
 )
 _CONFLICTS = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError, IntegrityError)
+
+_NO_TEXT = "Could not decode to UTF-8"
+"""What SQLite's driver begins with; the text itself comes after it."""
 
 SILENT_STORE = "the store cannot answer"
 """What every error begins with that says that the database is at fault."""
@@ -80,6 +84,7 @@ _MENDS = {
     "attempt to write a readonly database": "the database cannot be written: see whose file it is, and its disk",
     "unable to open database file": "the database file cannot be opened: see that it is there, and whose, and its disk",
     "database or disk is full": "database or disk is full: make room on the disk",
+    "a text in a row is no UTF-8": "a text in a row is no UTF-8: find out who wrote it, `exchange doctor` tells which",
     "file is not a database": "file is not a database: see what `exchange doctor` says",
     "database disk image is malformed": "database disk image is malformed: look at the disk, put the file aside, and "
     "`exchange restore` a backup",
@@ -94,7 +99,12 @@ _MENDS = {
 
 def is_of_one_row(fault: BaseException) -> bool:
     """Return whether a row is at fault, not the database: the others of its batch may still succeed."""
-    return isinstance(fault, _ROW_ERRORS)
+    return isinstance(fault, _ROW_ERRORS) or is_of_no_text(fault)
+
+
+def is_of_no_text(fault: BaseException) -> bool:
+    """Return whether a row holds a text that is no UTF-8, as SQLite keeps it for whoever writes it there."""
+    return isinstance(fault, sqlite3.OperationalError) and str(fault).startswith(_NO_TEXT)
 
 
 def as_exchange_error(fault: BaseException) -> ExchangeError:
@@ -119,6 +129,9 @@ def driver_errors() -> Iterator[None]:
 def _kind(fault: BaseException) -> str:
     if isinstance(fault, DBAPIError) and fault.orig is not None:
         return _kind(fault.orig.__cause__ or fault.orig)
+    if is_of_no_text(fault):
+        # Without the text: it is a row's, and whoever is told may not be who may read it.
+        return "a text in a row is no UTF-8"
     if isinstance(fault, sqlite3.Error):
         return str(fault)
     if isinstance(fault, TargetServerAttributeNotMatched):

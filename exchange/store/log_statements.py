@@ -34,6 +34,9 @@ COSIGNATURE_COLUMNS = ("log", "size", "witness", "line", "received_at")
 TILE_LEVELS = 5
 """Levels of tiles: enough for a million million entries."""
 
+_NO_PLACE = 2**62
+"""Beyond every position that an entry will have, and before whatever is no number."""
+
 _BACKLOG_COUNTED = 100_000
 """Beyond it, how many wait is no longer what matters."""
 
@@ -125,7 +128,12 @@ class LogReads:
             ),
             cosigned_last=sql.compile(newest_kept.where(is_cosigned)),
             placed_last=sql.compile(select(func.max(leaf.c.position)).where(leaf.c.log == bindparam("log"))),
-            searched_last=sql.compile(select(func.max(search.c.position)).where(search.c.log == bindparam("log"))),
+            searched_last=sql.compile(
+                # On SQLite a text comes behind every number, and is no place.
+                select(func.max(search.c.position)).where(
+                    search.c.log == bindparam("log"), search.c.position < _NO_PLACE
+                )
+            ),
             backlog=sql.compile(
                 select(
                     select(func.count()).select_from(waiting).scalar_subquery(),

@@ -5,9 +5,10 @@ Nothing that was lost comes back here: what the log says has ended ends, and wha
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import count
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
@@ -82,11 +83,15 @@ class RowMending:
         self._note_law()
         return await put_in_force_again(self._session, told, set_id, self._now)
 
-    async def next_version(self, kind: RowKind, row_id: str) -> int:
-        """Return the version behind all that there are of a client or member, whichever is the current one."""
+    async def next_version(self, kind: RowKind, row_id: str, told: int) -> int:
+        """Return the first version behind `told` that no row of a client or member has, whichever is current.
+
+        Not the one behind them all: whoever wrote in a number behind which there is none would have it stay.
+        """
         row: Any = ClientTable if kind is RowKind.CLIENT else MemberTable
         key = col(row.id) if kind is RowKind.CLIENT else col(row.code)
-        return int(await self._session.scalar(select(func.max(col(row.version))).where(key == row_id)) or 0) + 1
+        taken = set(await self._session.scalars(select(col(row.version)).where(key == row_id)))
+        return next(version for version in count(told + 1) if version not in taken)
 
     async def put(self, changed: Client | Member) -> None:
         """Make this the current version, whichever was."""

@@ -6,10 +6,10 @@ Nothing here believes a row: on SQLite, what stands where a number belongs may b
 import base64
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
 
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.rows_told import CLIENT_SAYS, RowKept, RowKind, RowName
@@ -23,7 +23,7 @@ from exchange.store.consent_states import ConsentState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.derivation_tables import DerivationTable
-from exchange.store.dialect import Fetch, Row, Sql, Statement
+from exchange.store.dialect import Fetch, NoText, Row, Sql, Statement, as_text
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyState
 from exchange.store.proxy_tables import ProxyTable
@@ -36,6 +36,9 @@ _AT_ONCE: Final = 500
 """Ids in one statement."""
 
 _NO_VERSION: Final = -1
+
+_NO_JSON: Final = (ValueError, TypeError, RecursionError)
+"""What a text of a row raises that is none, or one list in another a thousand times."""
 
 _REPORT, _PART, _CLASS = table("report"), table("report_part"), table("release_class")
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
@@ -60,13 +63,17 @@ _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]
 """What has one row for good, and ends once: its id, and whether it has."""
 
 
+_Kinds = Sequence[tuple[str, type | None]]
+"""The columns of a statement, and of which kind what stands in each has to be; None where the database computes it."""
+
+
 class RowsKept:
     """Reads the rows of one database."""
 
     def __init__(self, fetch: Fetch, sql: Sql) -> None:
         self._fetch = fetch
         self._sql = sql
-        self._made: dict[str, Statement] = {}
+        self._made: dict[str, tuple[Statement, _Kinds]] = {}
 
     async def of(self, names: Collection[RowName]) -> dict[RowName, RowKept]:
         """Return what is kept under each of these names; what has no row is left out."""
@@ -84,33 +91,34 @@ class RowsKept:
         for kind, rows, key in ((RowKind.CLIENT, _CLIENT, _CLIENT.c.id), (RowKind.MEMBER, _MEMBER, _MEMBER.c.code)):
             columns = (key, rows.c.version, rows.c.recorded_at)
             asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
-            found += [RowCurrent(RowName(kind, str(row[0])), row[1], row[2]) for row in await self._fetch(asked, {})]
+            found += [RowCurrent(_named(kind, row[0]), row[1], row[2]) for row in await self._fetch(asked, {})]
         caveats = select(_CAVEATS.c.member, _CAVEATS.c.number, _CAVEATS.c.in_force_at).where(
             _CAVEATS.c.in_force_at.is_not(None), _CAVEATS.c.ended_at.is_(None)
         )
         sets = await self._fetch(self._sql.compile(caveats), {})
-        found += [RowCurrent(RowName(RowKind.CAVEATS, str(row[0])), row[1], row[2]) for row in sets]
+        found += [RowCurrent(_named(RowKind.CAVEATS, row[0]), row[1], row[2]) for row in sets]
         keys = await self._fetch(self._sql.compile(select(_KEY.c.key_id, _KEY.c.enrolled_at)), {})
-        return [*found, *(RowCurrent(RowName(RowKind.SIGNATORY_KEY, str(row[0])), 0, row[1]) for row in keys)]
+        return [*found, *(RowCurrent(_named(RowKind.SIGNATORY_KEY, row[0]), 0, row[1]) for row in keys)]
 
     async def certificates(self) -> list[CertificateKept]:
         """Return the certificates in use, of whichever client."""
         row = _CERTIFICATE.c
         asked = select(row.client_id, row.thumbprint, row.public_key, row.blind, row.added_at)
         rows = await self._fetch(self._sql.compile(asked.where(row.removed_at.is_(None))), {})
-        return [CertificateKept(str(row[0]), str(row[1]), *row[2:]) for row in rows]
+        return [CertificateKept(as_text(row[0]), *row[1:]) for row in rows]
 
     async def _of(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         match kind:
             case RowKind.REPORT:
                 return await self._reports(ids)
             case RowKind.CLIENT:
-                names = (*CLIENT_SAYS[:-1], "cleared_until")
+                names = (*CLIENT_SAYS[:-1], "cleared_until", "name", "cleared_since")
                 rows = await self._rows("client", _versions_of(_CLIENT, _CLIENT.c.id, names), ids)
-                return _versions(((*row[:-1], _moment(row[-1])) for row in rows), CLIENT_SAYS)
+                return _versions(((*row[:-4], _moment(row[-4]), row[-1]) for row in rows), CLIENT_SAYS)
             case RowKind.MEMBER:
-                member = _versions_of(_MEMBER, _MEMBER.c.code, ("standing",))
-                return _versions(await self._rows("member", member, ids), ("standing",))
+                member = _versions_of(_MEMBER, _MEMBER.c.code, ("standing", "name"))
+                rows = await self._rows("member", member, ids)
+                return _versions(((*row[:-2], row[-1]) for row in rows), ("standing",))
             case RowKind.AGREEMENT:
                 return _parties(await self._rows("agreement", _agreements(), ids))
             case RowKind.SIGNATORY_KEY:
@@ -130,16 +138,17 @@ class RowsKept:
         released = [row[0] for row in rows if '"consents"' in str(row[3])]
         granted: dict[str, set[object]] = {}
         if released:
-            for report, asked in await self._rows("granted", _granted(), released):
-                granted.setdefault(report, set()).add(_json(asked).get("recipient"))
+            for report, asked, _ in await self._rows("granted", _granted(), released):
+                granted.setdefault(report, set()).add(str(_json(asked).get("recipient")))
         return {
             report: RowKept(
                 _NO_VERSION if facts is None else _number(version),
                 bool(is_over),
                 {_number(version): _said_of(facts)},
                 _recipients(facts) - granted.get(report, set()),
+                {} if unread is None else {_number(version): unread},
             )
-            for report, version, is_over, facts in rows
+            for report, version, is_over, facts, unread in rows
         }
 
     async def _keys(self, ids: list[str]) -> dict[str, RowKept]:
@@ -147,8 +156,13 @@ class RowsKept:
         asked = select(row.key_id, row.retired_at, row.client_id, row.member, row.ed25519, row.ml_dsa_65)
         names = ("client", "member", "ed25519", "ml_dsa_65")
         return {
-            key: RowKept(0, retired_at is not None, {0: dict(zip(names, map(_in_base64, says), strict=True))})
-            for key, retired_at, *says in await self._rows("signatory-key", (asked, row.key_id), ids)
+            key: RowKept(
+                0,
+                retired_at is not None,
+                {0: dict(zip(names, map(_in_base64, says), strict=True))},
+                unread={} if unread is None else {0: unread},
+            )
+            for key, retired_at, *says, unread in await self._rows("signatory-key", (asked, row.key_id), ids)
         }
 
     async def _erased(self, ids: list[str]) -> dict[str, RowKept]:
@@ -157,7 +171,7 @@ class RowsKept:
         )
         subjects = sorted({each.partition(" ")[0] for each in ids})
         rows = await self._rows("erased", (asked, _PERSONAL.c.subject), subjects)
-        counts = Counter(f"{subject} {period}" for subject, period in rows)
+        counts = Counter(f"{subject} {period}" for subject, period, _ in rows)
         return {each: RowKept(counts[each]) for each in ids}
 
     async def _caveats(self, members: list[str]) -> dict[str, RowKept]:
@@ -172,10 +186,39 @@ class RowsKept:
         return found
 
     async def _rows(self, name: str, asked: tuple[Select[Any], ColumnElement[Any]], ids: list[str]) -> list[Row]:
+        """Return the rows asked for; behind the columns of each, the first one in which something cannot be read."""
         if name not in self._made:
             statement, column = asked
-            self._made[name] = self._sql.compile(statement.where(self._sql.is_one_of(column, "ids")))
-        return list(await self._fetch(self._made[name], {"ids": ids}))
+            compiled = self._sql.compile(statement.where(self._sql.is_one_of(column, "ids")))
+            self._made[name] = compiled, [_kind_of(each) for each in statement.selected_columns]
+        statement_made, kinds = self._made[name]
+        return [(*row, _first_unread(row, kinds)) for row in await self._fetch(statement_made, {"ids": ids})]
+
+
+def _kind_of(column: object) -> tuple[str, type | None]:
+    if not isinstance(column, Column):
+        return "", None
+    kind = int if isinstance(column.type, Integer) else bytes if isinstance(column.type, LargeBinary) else str
+    return column.name, kind
+
+
+def _first_unread(row: Row, kinds: _Kinds) -> str | None:
+    """Return the first column that holds nothing of its kind: on SQLite one takes anything, and PostgreSQL sees to it.
+
+    By the very type: a text that is no UTF-8 is bytes to the driver's eye, also where bytes belong.
+    """
+    return next(
+        (
+            name
+            for (name, kind), value in zip(kinds, row, strict=True)
+            if value is not None and kind is not None and type(value) is not kind
+        ),
+        None,
+    )
+
+
+def _named(kind: RowKind, stored: object) -> RowName:
+    return RowName(kind, as_text(stored))
 
 
 def _reports() -> tuple[Select[Any], ColumnElement[Any]]:
@@ -210,7 +253,10 @@ def _versions(rows: Iterable[Row], names: tuple[str, ...]) -> dict[str, RowKept]
     current: dict[str, int] = {}
     says: dict[str, dict[int, dict[str, object]]] = {}
     standing: dict[str, object] = {}
-    for row_id, version, superseded_at, *values in rows:
+    cannot: dict[str, dict[int, str]] = {}
+    for row_id, version, superseded_at, *values, unread in rows:
+        if unread is not None:
+            cannot.setdefault(row_id, {})[_number(version)] = unread
         told = {name: _listed(value) for name, value in zip(names, values, strict=True)}
         says.setdefault(row_id, {})[_number(version)] = told
         current.setdefault(row_id, _NO_VERSION)
@@ -218,7 +264,8 @@ def _versions(rows: Iterable[Row], names: tuple[str, ...]) -> dict[str, RowKept]
             current[row_id], standing[row_id] = _number(version), told.get("standing")
     revoked = Standing.REVOKED.value
     return {
-        row_id: RowKept(version, standing.get(row_id) == revoked, says[row_id]) for row_id, version in current.items()
+        row_id: RowKept(version, standing.get(row_id) == revoked, says[row_id], unread=cannot.get(row_id, {}))
+        for row_id, version in current.items()
     }
 
 
@@ -226,7 +273,7 @@ def _sets(rows: Iterable[Row]) -> RowKept:
     """Return a member's sets: what is in force beside the newest and is older, nothing says to be so."""
     says: dict[int, dict[str, object]] = {}
     in_force: list[int] = []
-    for member, number, in_force_at, ended_at, set_id, guards, examples in rows:
+    for member, number, in_force_at, ended_at, set_id, guards, examples, _ in rows:
         is_text = isinstance(guards, str) and isinstance(examples, str)
         digest = NationalText(guards, examples).digest(member) if is_text else None
         says[_number(number)] = {"set": set_id, "digest": digest, "in_force_beside": ()}
@@ -242,15 +289,21 @@ def _sets(rows: Iterable[Row]) -> RowKept:
 def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
     current: dict[str, int] = {}
     says: dict[str, dict[int, dict[str, object]]] = {}
-    for row_id, version, superseded_at, member, state, leaves_at in rows:
+    cannot: dict[str, dict[int, str]] = {}
+    for row_id, version, superseded_at, member, state, leaves_at, unread in rows:
+        if unread is not None:
+            cannot.setdefault(row_id, {})[_number(version)] = unread
         of_version = says.setdefault(row_id, {}).setdefault(_number(version), {})
         if member is not None:
-            of_version[f"party {member}"] = state
-            of_version[f"leaving {member}"] = _moment(leaves_at)
+            of_version[f"party {as_text(member)}"] = state
+            of_version[f"leaving {as_text(member)}"] = _moment(leaves_at)
         current.setdefault(row_id, _NO_VERSION)
         if superseded_at is None:
             current[row_id] = _number(version)
-    return {row_id: RowKept(version, says=says[row_id]) for row_id, version in current.items()}
+    return {
+        row_id: RowKept(version, says=says[row_id], unread=cannot.get(row_id, {}))
+        for row_id, version in current.items()
+    }
 
 
 def _said_of(facts: object) -> dict[str, object]:
@@ -264,7 +317,8 @@ def _said_of(facts: object) -> dict[str, object]:
 
 def _recipients(facts: object) -> frozenset[str]:
     consents = _json(facts).get("consents", [])
-    return frozenset(str(each.get("member")) for each in consents if isinstance(each, dict))
+    listed = consents if isinstance(consents, list) else []
+    return frozenset(str(each.get("member")) for each in listed if isinstance(each, dict))
 
 
 def _listed(value: object) -> object:
@@ -273,14 +327,14 @@ def _listed(value: object) -> object:
         return value
     try:
         return tuple(sorted(json.loads(value)))
-    except (ValueError, TypeError):
+    except _NO_JSON:
         return value
 
 
 def _json(value: object) -> dict[str, Any]:
     try:
         read = json.loads(str(value))
-    except ValueError:
+    except _NO_JSON:
         return {}
     return read if isinstance(read, dict) else {}
 
@@ -295,7 +349,8 @@ def _moment(value: object) -> object:
 
 
 def _in_base64(value: object) -> object:
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    # A text of the same bytes verifies nothing.
+    return base64.b64encode(value).decode() if isinstance(value, bytes) and not isinstance(value, NoText) else value
 
 
 def _number(value: object) -> int:

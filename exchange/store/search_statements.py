@@ -52,6 +52,7 @@ LISTED = (
 An address or a certificate has as many as there are members that it was seen with.
 """
 
+_IS_PLACE = "typeof(passed.position) = 'integer'"
 _CONTENTS = "SELECT id, content FROM audit_entry WHERE "
 _LANE = ("lane_key", "lane_at", "lane_position")
 _EQUAL = {
@@ -139,7 +140,8 @@ def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
         return given.statement(
             "SELECT 0, at_micros, position, id, log FROM"  # noqa: S608  names of ours
             f" (SELECT * FROM audit_search s WHERE {where} ORDER BY {order} LIMIT {given.number('stretch')}) AS passed"
-            f" WHERE {' AND '.join(_filters(given, 'passed'))} LIMIT {given.number('share')}"
+            # What is written in where a position belongs is none, and nobody goes on behind it.
+            f" WHERE {' AND '.join([_IS_PLACE, *_filters(given, 'passed')])} LIMIT {given.number('share')}"
         )
     kinds = ("text", "bigint", "bigint")
     lanes = ", ".join(given.array(name, kind) for name, kind in zip(_LANE, kinds, strict=True))

@@ -26,6 +26,9 @@ _GROWTH = 4
 _SPREAD = 3
 """How far above its fair share a lane is asked, in standard deviations of random arrival."""
 
+_PIECES = 4
+"""Of a facet: member, event, outcome and level."""
+
 _MOST_AT_ONCE = 1_000
 STRETCH = 2_000
 """Rows that a walk on SQLite passes at a time, some milliseconds: nobody is answered meanwhile."""
@@ -258,7 +261,10 @@ class Search:
     def _may_hold(self, along: Along, value: str) -> bool:
         sought, asked = self._sought, self._sought.criteria
         facet = value.partition("|")[2] if along is Along.OWNER_MEMBER_FACET else value
-        who, event, outcome, level = facet.split("|", maxsplit=3)
+        pieces = facet.split("|", maxsplit=3)
+        if len(pieces) != _PIECES:
+            return False  # what no entry has: the verifier tells of it
+        who, event, outcome, level = pieces
         is_asked = all(
             wanted is None or wanted == found
             for wanted, found in ((asked.event, event), (asked.outcome, outcome), (asked.level, level))
@@ -279,7 +285,8 @@ class Search:
         # A bar behind the code: no member's facets begin like another's. `}` is the next character after the bar.
         first, beyond = ("", None) if beginning is None else (f"{beginning}|", f"{beginning}}}")
         rows = await self._fetch(self._statements.values[along], {"first": first, "beyond": beyond})
-        return [row[0] for row in rows]
+        # What was written in and is no text is no entry's.
+        return [row[0] for row in rows if isinstance(row[0], str)]
 
     def _stopping(self, lanes: Sequence[_Lane], at_a_time: int) -> list[_Lane]:
         """Return the lanes that may hold more before the last of the next `at_a_time`."""

@@ -19,9 +19,9 @@ from typing import TypeVar
 
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
-from exchange.store.dialect import Parameters, Row, Statement, Value, as_sqlite
+from exchange.store.dialect import NoText, Parameters, Row, Statement, Value, as_sqlite
 from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, has_begun
-from exchange.store.faults import driver_errors, is_of_one_row
+from exchange.store.faults import driver_errors, is_of_no_text, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
 
@@ -68,7 +68,7 @@ class SqliteDatabase:
         with driver_errors():
             try:
                 connection = self._reader.open()
-                return ask(connection, statement, parameters)
+                return read(connection, statement, parameters)
             except sqlite3.Error:
                 self._reader.drop()
                 raise
@@ -239,6 +239,30 @@ def drive(connection: sqlite3.Connection, steps: Generator[Step, Sequence[Row], 
     except StopIteration as done:
         result: T = done.value
         return result
+
+
+def read(connection: sqlite3.Connection, statement: Statement, parameters: Parameters) -> list[Row]:
+    """Return the rows of one read; a text in them that is no UTF-8 comes as `NoText`, and takes no other row with it.
+
+    Asked twice for that: a connection that looks at every text is slower for everybody.
+    """
+    try:
+        return ask(connection, statement, parameters)
+    except sqlite3.OperationalError as exc:
+        if not is_of_no_text(exc):
+            raise
+    connection.text_factory = _text
+    try:
+        return ask(connection, statement, parameters)
+    finally:
+        connection.text_factory = str
+
+
+def _text(stored: bytes) -> str | NoText:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return NoText(stored)
 
 
 def ask(connection: sqlite3.Connection, statement: Statement, parameters: Parameters) -> list[Row]:

@@ -22,7 +22,7 @@ from exchange.store.password import Password
 from exchange.store.postgres import connector
 from exchange.store.postgres import drive as drive_postgres
 from exchange.store.schema import require_schema_over
-from exchange.store.sqlite import ask, begin, connect_writer, drive
+from exchange.store.sqlite import begin, connect_writer, drive, read
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class SqliteTree:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-tree")
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
-        return await self._apart(lambda: ask(self._open(), statement, parameters))
+        return await self._apart(lambda: read(self._open(), statement, parameters))
 
     async def transact(self, steps: LogSteps[T], *, is_durable: bool = True) -> T:
         return await self._apart(lambda: self._transact(steps, "FULL" if is_durable else "NORMAL"))

@@ -34,6 +34,7 @@ from exchange.reports import ReportStatus
 from exchange.store import Sought, UnitOfWork
 from exchange.store.caveat_mending import CaveatsTold
 from exchange.store.log_rows import LogState
+from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
@@ -145,10 +146,11 @@ class RowWatch:
             await self._records.complete()
         async for found in contradicted_rows(self._services):
             for each in found:
+                # What cannot be read of one row, or done to it, keeps no other one from being looked at.
                 try:
                     await self._answer(each)
-                except ExchangeError as exc:
-                    _log.error("a row that is not what the log says is left: %s", exc.message)
+                except UNREADABLE as exc:
+                    _log.error("a row that is not what the log says is left: %s", _why(exc))
         return False
 
     async def _answer(self, found: Contradiction) -> None:
@@ -157,7 +159,13 @@ class RowWatch:
             return
         now = self._services.clock()
         is_told = await self._is_told(found.told, now)
-        if await self._recorded(found, is_told=is_told):
+        try:
+            is_recorded = await self._recorded(found, is_told=is_told)
+        except UNREADABLE as exc:
+            # So nobody is let in by it, and nothing read: the program reads it as we do. Told it is.
+            _log.error("%s is left as it is: %s", found.told.name, _why(exc))
+            is_recorded = await self._recorded(replace(found, is_unread=True), is_told=is_told)
+        if is_recorded:
             self._told[_key(found.told)] = now
             _log.critical("%s is not what the log says: %s", found.told.name, found.why)
 
@@ -212,7 +220,9 @@ class RowWatch:
                 return False
             # (2) ended again
             put: dict[str, int | str] = {}
-            if told.name.kind is RowKind.CAVEATS:
+            if found.is_unread or again.is_unread:
+                done = _NOTHING
+            elif told.name.kind is RowKind.CAVEATS:
                 done = await _mended_caveats(self._services, unit, told, put)
             else:
                 done = await _mended(unit, told, put) if told.name in kept else _NOTHING
@@ -221,6 +231,10 @@ class RowWatch:
             # (3) on the record
             await unit.record(_entry(self._services, again, done, put))
         return True
+
+
+def _why(fault: Exception) -> str:
+    return fault.message if isinstance(fault, ExchangeError) else type(fault).__name__
 
 
 def _moved_on(found: Contradiction, again: Contradiction) -> bool:
@@ -263,7 +277,7 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
 async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
     mending = unit.mending()
     # Behind what the log tells of, too: of the version that was lost more is told than that it is suspended.
-    version = max(await mending.next_version(told.name.kind, told.name.id), told.version + 1)
+    version = await mending.next_version(told.name.kind, told.name.id, told.version)
     if told.name.kind is RowKind.MEMBER:
         member = await unit.member(told.name.id)
         if member is None:

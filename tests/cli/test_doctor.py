@@ -484,6 +484,7 @@ def test_text_where_a_number_belongs_is_named_by_row_and_column(findings, instan
     assert code == 1
     assert found["rows"]["told"].startswith(f"no number where one belongs: {table} ")
     assert found["rows"]["told"].endswith(f": {column}")
+    assert {"disk", "store"} <= found.keys()
 
 
 def test_backup_that_broke_off_is_none_and_an_old_one_is_told(

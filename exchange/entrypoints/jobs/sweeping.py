@@ -27,7 +27,10 @@ async def sweep_in_rounds(
     interval_seconds: float = INTERVAL_SECONDS,
     trouble: str = "reports cannot be swept",
 ) -> None:
-    """Do rounds until nothing is left to do, and again after a while; a failure is said once, and tried again."""
+    """Do rounds until nothing is left to do, and again after a while; a failure is said once, and tried again.
+
+    Nobody foresaw it where it is none of ours: it ends this round, and none of those beside it.
+    """
     told: str | None = None
     while not stopping.is_set():
         has_more = False
@@ -38,4 +41,8 @@ async def sweep_in_rounds(
             if told != exc.message:
                 told = exc.message
                 _log.error("%s: %s", trouble, exc.message)
+        except Exception as exc:  # noqa: BLE001  told, and tried again
+            if told != repr(exc):
+                told = repr(exc)
+                _log.exception("%s", trouble)
         await wait_for(stopping, _REST_SECONDS if has_more else interval_seconds)

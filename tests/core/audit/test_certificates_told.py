@@ -56,6 +56,14 @@ def test_mark_can_be_recomputed_with_nothing_but_the_row() -> None:
     assert CertificateMark(MARK.certificate, "") == KEYLESS
 
 
+def test_certificate_that_cannot_be_read_is_told_and_named_nowhere() -> None:
+    (found,) = told_by(ENROLLED).untold([row(thumbprint=b"\xff")])
+
+    assert (found.told.name.id, found.why) == ("c1", "a certificate of it cannot be read")
+    assert found.certificate is None
+    assert row(thumbprint=b"\xff").mark is None
+
+
 def test_what_an_entry_gave_is_the_client_s() -> None:
     assert why(told_by(ENROLLED), row()) == []
     assert (

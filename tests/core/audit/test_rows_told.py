@@ -294,6 +294,17 @@ def test_it_counts_now_where_the_version_is_the_one_that_is_decided_on(says: dic
     assert [contradiction(what, RowKept(now, says=says)).is_current for now in (3, 4)] == [True, False]  # type: ignore[union-attr]
 
 
+def test_what_cannot_be_read_is_told_where_all_that_an_entry_says_stands_there() -> None:
+    what = told(CLIENT, version=3, says={"level": "S"})
+    unread = {3: "name"}
+    kept = RowKept(3, says={3: {"level": "S"}}, unread=unread)
+
+    assert why(what, RowKept(3, says={3: {"level": "TS"}}, unread=unread)) != why(what, kept)
+    assert why(what, kept) == "`name` in version 3 cannot be read"
+    found = [contradiction(what, RowKept(now, says=kept.says, unread=unread)) for now in (3, 4)]
+    assert [(each.is_current, each.is_unread) for each in found if each] == [(True, True), (False, True)]
+
+
 def test_last_word_is_of_the_highest_version_whatever_the_order() -> None:
     suspended = said(EventName.AGREEMENT_SUSPENDED, member="GBR", version=5)
     resumed = said(EventName.AGREEMENT_RESUMED, member="GBR", version=6)
