@@ -1,5 +1,6 @@
 import base64
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -171,6 +172,17 @@ def test_personal_data_is_kept_per_client_and_all_strangers_together(actor, sour
 def test_period_is_named_by_its_first_month(moment, months, period):
     assert period_of(moment, months=months) == period
     assert is_period(period)
+
+
+def test_period_is_that_of_utc_wherever_the_machine_stands(monkeypatch):
+    # The key of a period is destroyed with it: two nodes must not name one moment's period apart.
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "EST5")
+        time.tzset()
+        period = period_of(datetime(2026, 10, 31, 22, tzinfo=timezone(timedelta(hours=-5))))
+    time.tzset()
+
+    assert period == "2026-11"
 
 
 def test_every_month_is_a_period_and_a_period_is_a_month_unless_told():
