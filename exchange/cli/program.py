@@ -228,6 +228,8 @@ def _unforeseen(error: Exception) -> str:
     """Return a sentence: what the operating system refused is told in its own words, and of which file."""
     if isinstance(error, ModuleNotFoundError) and not (error.name or "exchange").startswith("exchange"):
         return f"`{error.name}` is not installed: this verb needs all of `requirements.txt`"
+    if isinstance(error, MemoryError):
+        return "this process has no memory left: let it have more (`ulimit -v`, `MemoryMax=` of systemd), or try again"
     if not isinstance(error, OSError):
         return f"unexpected: {type(error).__name__}: {error} (set EXCHANGE_TRACEBACK=1 to see where)"
     place = f"`{error.filename}`: " if error.filename else ""

@@ -129,16 +129,25 @@ def test_help_names_every_verb_of_the_contract(exchange):
         assert f"\n  {verb} " in shown
 
 
-def test_unexpected_failure_is_a_sentence(exchange, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (RuntimeError("boom"), "unexpected: RuntimeError: boom (set EXCHANGE_TRACEBACK=1 to see where)"),
+        (
+            MemoryError(),
+            "this process has no memory left: let it have more (`ulimit -v`, `MemoryMax=` of systemd), or try again",
+        ),
+    ],
+)
+def test_unexpected_failure_is_a_sentence(exchange, monkeypatch, fault, told):
     def explode(*_args, **_named):
-        raise RuntimeError("boom")
+        raise fault
 
     monkeypatch.setattr(program, "_program", lambda: explode)
 
     ran = exchange("status")
 
-    assert ran.code == 1
-    assert ran.err == "error: unexpected: RuntimeError: boom (set EXCHANGE_TRACEBACK=1 to see where)\n"
+    assert (ran.code, ran.err) == (1, f"error: {told}\n")
 
 
 def test_traceback_comes_only_where_asked_for(monkeypatch):
