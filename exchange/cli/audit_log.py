@@ -135,7 +135,9 @@ def _tell_begun(origin: str, old: str, *, as_json: bool) -> None:
     if as_json:
         output.show_json({"id": origin, "old": old})
         return
-    output.show_line(f"the log {origin} begins; nodes beside this one need its key file")
+    output.show_line(
+        f"the log {origin} begins; nodes beside this one need its key file, witnesses and auditors `log/verifier-keys`"
+    )
 
 
 async def _require_sequenced(settings: Settings) -> None:
