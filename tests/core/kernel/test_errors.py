@@ -35,9 +35,10 @@ def test_error_may_carry_a_reason_code_without_changing_its_kind():
 
 def test_what_is_away_tells_callers_its_message_or_what_it_is_given_instead():
     assert UnavailableError("the log is full").told == "the log is full"
-    hidden = UnavailableError("the archive s3://bucket is away", told="the archive is away")
+    hidden = UnavailableError("the archive s3://bucket is away", code="archive-away", told="the archive is away")
 
     assert (hidden.told, hidden.message) == ("the archive is away", "the archive s3://bucket is away")
+    assert hidden.code == "archive-away"
 
 
 def test_invalid_lists_every_fault():

@@ -63,10 +63,15 @@ def test_file_for_others_is_theirs_to_read(tmp_path):
 
 @pytest.fixture
 def shut(monkeypatch):
-    """The places that this process's user, 1001, may not enter or read."""
+    """The files that this process's user, 1001, may not read, and the folders that it may list and not enter."""
     places, may = set(), os.access
+
+    def allowed(path, mode):
+        is_shut = str(path) in places and mode == (os.X_OK if path.is_dir() else os.R_OK)
+        return not is_shut and may(path, mode)
+
     monkeypatch.setattr("os.geteuid", lambda: 1001)
-    monkeypatch.setattr("os.access", lambda path, mode: str(path) not in places and may(path, mode))
+    monkeypatch.setattr("os.access", allowed)
     return places
 
 
