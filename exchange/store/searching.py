@@ -263,7 +263,7 @@ class Search:
         facet = value.partition("|")[2] if along is Along.OWNER_MEMBER_FACET else value
         pieces = facet.split("|", maxsplit=3)
         if len(pieces) != _PIECES:
-            return False  # what no entry has: the verifier tells of it
+            return True  # altered: what its row is of, the entry itself says, and whoever is shown it decides by that
         who, event, outcome, level = pieces
         is_asked = all(
             wanted is None or wanted == found

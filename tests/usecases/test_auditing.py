@@ -134,6 +134,19 @@ async def test_reports_of_an_altered_class_are_hidden_from_every_list_and_others
     assert {report for view in shown for report in view.fields["result_ids"]} == {audited.low}
 
 
+async def test_altered_row_of_the_index_takes_no_entry_from_any_search(audited: Audited) -> None:
+    world, names = audited.world, ("auditor", "GBR auditor")
+    before = [await search(world, name) for name in names]
+    # Of a kind for which GBR has many; `GBR|` begins what its own auditors are looked for under.
+    world.sql(
+        "UPDATE audit_search SET facet = 'GBR|x' WHERE position = (SELECT max(position) FROM audit_search"
+        " WHERE member = 'GBR')"
+    )
+    after = [await search(world, name) for name in names]
+
+    assert after == before
+
+
 async def test_originator_sees_every_reader_of_its_reports_and_the_refused_ones_with_why(audited: Audited) -> None:
     found = await search(audited.world, "GBR auditor", subject=audited.hidden)
     reads = [each.view for each in found if each.view.fields["type"] == "report.read"]
