@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from exchange.cli.demo import cast
-from tests.support.house import command, served
-from tests.support.prepared import run_prepared
+from tests.support.house import command
+from tests.support.prepared import PreparedProcess, run_prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT.parent / "shared" / "data"
@@ -55,8 +55,8 @@ def demo(tmp_path):
 @pytest.fixture
 def copied_processes(monkeypatch):
     """Have the server and the verifiers of a demo in this process begin as copies, each of which takes a second less."""
-    for place in ("play", "agreements.story"):
-        monkeypatch.setattr(f"exchange.cli.demo.{place}.running_server", served)
+    begins = SimpleNamespace(**{**vars(subprocess), "Popen": PreparedProcess})
+    monkeypatch.setattr("exchange.cli.demo.server.subprocess", begins)
 
     def run(command, *, cwd, env, **_given):
         return run_prepared(*command[1:], cwd=cwd, env=env)
@@ -233,12 +233,12 @@ def test_plaintext_on_disk_makes_it_wrong(demo_here, tmp_path):
     assert wrong == ["no plaintext on disk (server running)", "no plaintext on disk (server stopped)"]
 
 
-def test_server_that_does_not_start_makes_it_wrong(demo, tmp_path):
+def test_server_that_does_not_start_makes_it_wrong(demo_here, tmp_path):
     # The set-up does without the server's key; the server does not.
-    ran = demo("--json", EXCHANGE_SERVER_KEY_FILE=str(tmp_path / "none.key"))
+    ran = demo_here("--json", EXCHANGE_SERVER_KEY_FILE=str(tmp_path / "none.key"))
 
-    assert ran.returncode == 1
-    assert "the server did not start" in ran.stderr
+    assert ran.code == 1
+    assert "the server did not start" in ran.err
 
 
 @pytest.mark.parametrize("content", [None, b"", "folder"])
