@@ -1,10 +1,11 @@
 """A roll: the newer version expands the database under the older one at work, and both serve it side by side."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from tests.support.newer_program import (
     NEWER,
     NewerInstance,
     migrating_environment,
+    newer_environment,
     newer_program,
 )
 from tests.support.postgres import execute
-from tests.support.prepared import PROGRAM, PreparedProcess, run_prepared
+from tests.support.prepared import PROGRAM, PreparedProcess, prepared_version, run_prepared
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
@@ -35,9 +37,16 @@ def instance(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> In
     return make_instance(tmp_path / "instance", url, CLIENTS)
 
 
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The newer version, loaded once for all of its processes."""
+    folder = newer_program(tmp_path_factory.mktemp("newer"))
+    with prepared_version(os.environ | newer_environment(folder)):
+        yield folder
+
+
 @pytest.fixture
-def newer(instance: Instance, tmp_path: Path) -> NewerInstance:
-    program = newer_program(tmp_path / "newer")
+def newer(instance: Instance, program: Path) -> NewerInstance:
     return NewerInstance(instance.folder, instance.database_url, instance.agreement, program)
 
 
@@ -71,6 +80,16 @@ async def post(instance: Instance, at: Running, subject: str) -> str:
 async def pull(instance: Instance, at: Running, report: str) -> httpx2.Response:
     async with client(instance, at, "GBR reader") as reader:
         return await reader.get(f"/v1/reports/{report}")
+
+
+def test_process_of_either_version_is_a_copy_of_what_loaded_that_version(program: Path) -> None:
+    code = "import sys; print('exchange.app' in sys.modules); from exchange.store import head; print(head())"
+    newer = os.environ | newer_environment(program)
+
+    assert [run_prepared("-c", code, env=each).stdout.split() for each in (newer, os.environ)] == [
+        ["True", NEWER],
+        ["True", head()],
+    ]
 
 
 async def test_old_and_new_serve_one_database_side_by_side(instance: Instance, newer: NewerInstance) -> None:

@@ -6,7 +6,8 @@ has what `python -m exchange.cli` would have: memory, process id, arguments, env
 session and signals of its own, and the test's process as its parent.
 
 Does not: give what only `exec` gives, as another seed of the hashes than the last copy's. What a test says about the
-start of a process, about what it imports, or about two versions, it says of one that was begun by `exec`.
+start of a process, or about what it imports, it says of one that was begun by `exec`. Another version of the program has
+a loader of its own where a test asks for one (`prepared_version`): begun by `exec` too, it has loaded that version alone.
 
 INVARIANT: the loader imports, listens to its line and does nothing else; what it held, each copy would hold.
 """
@@ -24,8 +25,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, AnyStr
@@ -50,6 +52,9 @@ _SET_CHILD_SUBREAPER = 36
 
 _asking = threading.Lock()
 
+_ToldPython = frozenset[tuple[str, str]]
+_versions: "dict[_ToldPython, _Loader]" = {}
+
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
@@ -64,7 +69,7 @@ class _Wish:
 class PreparedProcess(subprocess.Popen[AnyStr]):
     """A `Popen` of `(sys.executable, "-m" or "-c", ...)` that is begun as a copy.
 
-    It is begun by `exec` where its environment tells Python something that the loader was not told: another path, say.
+    It is begun by `exec` where its environment tells Python something that no loader was told: another path, say.
     """
 
     def _execute_child(self, args: Iterable[object], *given: Any) -> None:
@@ -74,7 +79,8 @@ class PreparedProcess(subprocess.Popen[AnyStr]):
         is_leader = given[20]
         words = tuple(map(str, args))
         environment = dict(os.environ if env is None else env)
-        if not sys.platform.startswith("linux") or _told_python(environment) != _told_python(os.environ):
+        loader = _loader_told(_told_python(environment))
+        if loader is None:
             super()._execute_child(args, *given)  # type: ignore[misc]  # a name that only `subprocess` itself uses
             return
         assert words[0] == sys.executable
@@ -82,7 +88,7 @@ class PreparedProcess(subprocess.Popen[AnyStr]):
         assert (preexec, passed) == (None, ())
         wish = _Wish(words[1:], environment, str(folder or Path.cwd()), is_leader)
         streams = [own if own != -1 else number for number, own in enumerate((p2cread, c2pwrite, errwrite))]
-        self.pid = _loader().begin(wish, streams)
+        self.pid = loader.begin(wish, streams)
         self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]  # the same
 
@@ -99,30 +105,54 @@ def run_prepared(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def _told_python(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith("PYTHON")}
+@contextmanager
+def prepared_version(environment: Mapping[str, str]) -> Iterator[None]:
+    """Load the version of the program that this environment leads Python to: what is begun in it meanwhile is a copy."""
+    told = _told_python(environment)
+    assert dict(told)["PYTHONSAFEPATH"]  # else the folder of this file would lead the copies' path
+    loader = _versions[told] = _Loader(environment, __file__)  # that version's path leads to no package of tests
+    try:
+        yield
+    finally:
+        del _versions[told]
+        loader.end()
+
+
+def _told_python(environment: Mapping[str, str]) -> _ToldPython:
+    return frozenset((name, value) for name, value in environment.items() if name.startswith("PYTHON"))
+
+
+def _loader_told(told: _ToldPython) -> "_Loader | None":
+    if not sys.platform.startswith("linux"):
+        return None
+    return _loader() if told == _told_python(os.environ) else _versions.get(told)
 
 
 class _Loader:
     """The other end of the loader's line."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str], *program: str) -> None:
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._line, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_BYTES)
-        command = [sys.executable, "-m", "tests.support.prepared", str(theirs.fileno())]
+        command = [sys.executable, *program, str(theirs.fileno())]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            command,
+            cwd=ROOT,
+            env=dict(environment),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
         theirs.close()
-        atexit.register(self._end)
+        atexit.register(self.end)
 
     def begin(self, wish: _Wish, streams: list[int]) -> int:
         """Have a copy made and return the id of its process, which is then this one's child."""
         with _asking:
             _adopt(True)
             try:
-                socket.send_fds(self._line, [pickle.dumps(wish)], streams)
+                socket.send_fds(self._line, [pickle.dumps(astuple(wish))], streams)
                 answer = self._line.recv(64)
             finally:
                 _adopt(False)
@@ -130,14 +160,15 @@ class _Loader:
             raise RuntimeError(f"the loader ended with code {self._process.wait()}")
         return int(answer)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End it; a copy goes on."""
         self._line.close()
         self._process.wait()
 
 
 @functools.cache
 def _loader() -> _Loader:
-    return _Loader()
+    return _Loader(os.environ, "-m", "tests.support.prepared")
 
 
 def _adopt(is_wanted: bool) -> None:
@@ -163,8 +194,7 @@ def _copied(line: socket.socket) -> _Wish | None:
         begun = _fork_twice()
         if begun is None:
             _take(streams)
-            wish: _Wish = pickle.loads(said)
-            return wish
+            return _Wish(*pickle.loads(said))
         for stream in streams:
             os.close(stream)
         line.send(str(begun).encode())
