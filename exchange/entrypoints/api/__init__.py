@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from exchange import __version__
 from exchange.entrypoints.api import (
@@ -86,10 +87,16 @@ def api_document() -> dict[str, Any]:
     return document((operation for operation, _ in OPERATIONS), version=__version__)
 
 
+@cache
+def _routes_of_document() -> tuple[Route, ...]:
+    """Return the routes that show it, made once: they hold no more than what they answer with."""
+    return tuple(docs_routes(api_document()))
+
+
 def add_api(app: FastAPI, limits: BodyLimits) -> None:
     """Add the operations of `/v1`, `/openapi.json` and `/docs` to `app`."""
     add_operations(app, OPERATIONS, limits)
     described = api_document()
     # FastAPI would describe the routes anew, without their bodies and errors: whoever asks the app gets the real one.
     app.openapi = lambda: described  # type: ignore[method-assign]  # how FastAPI's own docs say to replace it
-    app.router.routes.extend(docs_routes(described))
+    app.router.routes.extend(_routes_of_document())
