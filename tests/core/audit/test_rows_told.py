@@ -269,7 +269,8 @@ def test_what_the_jobs_put_in_a_row_s_place_is_told_of_it(
             RowKept(3, says={3: {"level": "R"}}),
             "`level` in version 3 is another than `client.changed` put there",
         ),
-        # a last word holds in the version of now, and where it was said
+        # a last word holds in the version of now, and where it was said; of a version that says nothing, there alone
+        (told(AGREEMENT, version=3, says={"p": "s"}, is_last=True), RowKept(4, says={3: {"p": "s"}}), None),
         (told(AGREEMENT, version=3, says={"p": "s"}, is_last=True), RowKept(4, says={3: {"p": "s"}, 4: {}}), None),
         (
             told(AGREEMENT, version=3, says={"p": "s"}, is_last=True),

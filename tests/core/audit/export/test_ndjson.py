@@ -24,6 +24,8 @@ KINDS = (
     at_place(BARE, position=0),
     dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
     hiding(at_place(FULL), "label", "reasons"),
+    # What begins like the entry stands inside of it too.
+    at_place(FULL, detail={"count": 3, "entry": "e"}),
 )
 
 
