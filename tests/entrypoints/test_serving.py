@@ -48,8 +48,15 @@ def exchange(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[s
 
 
 def _apart(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [EXCHANGE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)
+    """Run it to its end in a copy of a process: what is installed is begun where it goes on to serve."""
+    command = [*PROGRAM, *map(str, arguments)]
+    with PreparedProcess[str](command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=WAIT_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @dataclass(frozen=True, slots=True)
