@@ -133,7 +133,8 @@ def test_what_is_asked_for_is_kept_canonically():
     assert asked(members=many).payload.endswith('"members":["BEL","DNK","ESP","FRA","GBR","NOR","SWE"]}')
     assert ACT.expires_at == NOW + timedelta(days=7)
     assert asked(ACROSS, requester=person(1, Role.SIGNATORY)).expires_at == NOW + timedelta(hours=6)
-    assert (ACT.id, asked(requester=person(7)).requester, ACT.requested_at) == ("act-1", "client-7", NOW)
+    made = asked(requester=person(7))
+    assert (made.id, made.requester, made.requested_at) == ("act-1", "client-7", NOW)
 
 
 def test_request_of_an_older_version_is_read_and_is_of_no_member():
