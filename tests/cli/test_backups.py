@@ -6,8 +6,6 @@ import json
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 from contextlib import closing
 from dataclasses import replace
@@ -25,6 +23,7 @@ from exchange.kernel import UnavailableError
 from exchange.settings import InstanceLayout
 from exchange.usecases import describe_caller
 from exchange.usecases.signed_backup import signed_lines
+from tests.support.prepared import run_prepared
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -58,8 +57,7 @@ def test_instance_comes_back_and_serves_nothing_before_it_is_confirmed(exchange,
     assert told.json["to_confirm"] == 2
     members = [exchange("status", "--dir", each, "--json").json["members"] for each in (instance, place)]
     assert members[0] == members[1]
-    serving = [sys.executable, "-m", "exchange.cli", "serve", "--dir", str(place), "--port", "0"]
-    refused = subprocess.run(serving, capture_output=True, text=True, timeout=60, check=False)
+    refused = run_prepared("-m", "exchange.cli", "serve", "--dir", place, "--port", 0, timeout=60)
     assert refused.returncode == 1
     assert "exchange restored list" in refused.stderr
     for claim in ("tls/authorities/demo.pem", "unknown-acts"):

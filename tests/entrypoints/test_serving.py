@@ -30,7 +30,7 @@ from exchange.members import Standing
 from exchange.settings import InstanceLayout, load_settings
 from exchange.usecases import Call, Enrolment, add_member, change_standing, enrol_client
 from tests.support.house import completed
-from tests.support.prepared import PROGRAM, PreparedProcess
+from tests.support.prepared import PROGRAM, PreparedProcess, run_prepared
 from tests.support.store import run_apart
 
 EXCHANGE = Path(sys.executable).parent / "exchange"
@@ -49,14 +49,7 @@ def exchange(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[s
 
 def _apart(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run it to its end in a copy of a process: what is installed is begun where it goes on to serve."""
-    command = [*PROGRAM, *map(str, arguments)]
-    with PreparedProcess[str](command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            out, err = process.communicate(timeout=WAIT_SECONDS)
-        except BaseException:
-            process.kill()
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+    return run_prepared("-m", "exchange.cli", *arguments, timeout=WAIT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

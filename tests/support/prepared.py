@@ -94,14 +94,18 @@ class PreparedProcess(subprocess.Popen[AnyStr]):
 
 
 def run_prepared(
-    *words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+    *words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python with such words in a copy, to its end, as `subprocess.run` would."""
+    """Run Python with such words in a copy, to its end, as `subprocess.run` would; after `timeout` seconds it is ended."""
     command = [sys.executable, *map(str, words)]
     with PreparedProcess[str](
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd, env=env
     ) as process:
-        out, err = process.communicate()
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
