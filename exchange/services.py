@@ -60,6 +60,7 @@ from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.walk_reports import WALKED_EVERY
 from exchange.usecases.watch_alerts import AlertWatch
 from exchange.usecases.watch_witnesses import WitnessWatch
 from exchange.usecases.witnessed_log import witnessed_outside
@@ -319,6 +320,14 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
                         stopping,
                         interval_seconds=HELD_EVERY.total_seconds(),
                         trouble="rows cannot be held against the log",
+                    )
+                )
+                group.create_task(
+                    sweep_in_rounds(
+                        rounds_of.walk,
+                        stopping,
+                        interval_seconds=WALKED_EVERY.total_seconds(),
+                        trouble="reports cannot be held against the log",
                     )
                 )
                 group.create_task(sweep_in_rounds(one_clearing, stopping, trouble="blobs cannot be cleared away"))

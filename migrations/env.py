@@ -21,7 +21,8 @@ import exchange.store.subscription_tables
 import exchange.store.tables
 import exchange.store.time_tables
 import exchange.store.treaty_tables
-import exchange.store.upload_tables  # noqa: F401  fills the metadata
+import exchange.store.upload_tables
+import exchange.store.walk_tables  # noqa: F401  fills the metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata)
 context.run_migrations()

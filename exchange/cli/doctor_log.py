@@ -25,6 +25,7 @@ from exchange.usecases.judging import NO_LAW_YET
 from exchange.usecases.keep_time import TOLD_FROM
 from exchange.usecases.last_backup import last_backup
 from exchange.usecases.rotate_keys import KeyStatus, key_status
+from exchange.usecases.walk_reports import told_reports
 
 _MENDS = {
     "store": "see that the database runs and can be reached and written; `database_url` says where it is",
@@ -226,6 +227,10 @@ async def _rows(services: Services) -> AsyncIterator[Finding | None]:
     first, count = "", 0
     try:
         async for found in contradicted_rows(services):
+            first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
+            count += len(found)
+            yield None
+        async for found in told_reports(services):
             first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
             count += len(found)
             yield None

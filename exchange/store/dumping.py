@@ -35,7 +35,8 @@ import exchange.store.subscription_tables
 import exchange.store.tables
 import exchange.store.time_tables
 import exchange.store.treaty_tables
-import exchange.store.upload_tables  # noqa: F401  fills the metadata
+import exchange.store.upload_tables
+import exchange.store.walk_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros
 from exchange.kernel.clock import Clock
 from exchange.store.engine import checked_url, is_sqlite, new_engine

@@ -87,6 +87,7 @@ from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
 from exchange.store.unread import Unread, UnreadRow, read_each
 from exchange.store.upload_reader import UploadReader
+from exchange.store.walk_book import WalkReader
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
 
@@ -178,6 +179,7 @@ class Store:
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
         self.rows_kept = RowsKept(self._database.fetch, sql)
+        self.walk = WalkReader(self._database.fetch, sql)
         self.misfits = Misfits(self._database.fetch, clock, is_sqlite=sql.is_sqlite)
         self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)

@@ -75,6 +75,7 @@ from exchange.store.tables import (
 from exchange.store.time_book import TimeBook
 from exchange.store.unread import Unread, UnreadRow, read_each
 from exchange.store.upload_book import UploadBook
+from exchange.store.walk_book import WalkBook
 
 _PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
 
@@ -396,6 +397,11 @@ class UnitOfWork:
         """Return what is known of the clock, to be read and written here; no decision rests on it."""
         self._has_asides = True
         return TimeBook(self._session)
+
+    def walk(self) -> WalkBook:
+        """Return how far the walk over reports has come, to be written here; no decision rests on it."""
+        self._has_asides = True
+        return WalkBook(self._session)
 
     def subscriptions(self) -> SubscriptionBook:
         """Return the subscriptions, to be read and written here; no decision rests on them."""

@@ -10,12 +10,12 @@ is asked for at a request: these are as fast as they were, and what was put back
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject, parse_entry
+from exchange.audit import Entry, EventName
 from exchange.audit.rows_told import (
     NO_ENTRY,
     TELLING_EVENTS,
@@ -31,22 +31,18 @@ from exchange.audit.rows_untold import NewestTold
 from exchange.kernel import ExchangeError, is_uuid7, new_id, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
-from exchange.store import Sought, UnitOfWork
+from exchange.store import UnitOfWork
 from exchange.store.caveat_mending import CaveatsTold
 from exchange.store.log_rows import LogState
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
+from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
 from exchange.usecases.told_entries import told_of
 
 HELD_EVERY: Final = timedelta(minutes=10)
 
-_AT_ONCE: Final = 500
 _ID_RANDOMNESS_BYTES: Final = 10
-_TOLD_AGAIN: Final = timedelta(days=1)
-"""While a row stays as it is, it is told again so often; what is put back once more is ended and told at once."""
-
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 """So long an entry may be on its way to its place, as its row stands already."""
 
@@ -56,9 +52,8 @@ _CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.
 _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 """Of whom every version is in the log."""
 
-_NOTHING: Final = "nothing"
 _STILL_WITHHELD: Final = "it is withheld from everybody already"
-_AS_IT_WAS: Final = frozenset({_NOTHING, _STILL_WITHHELD})
+_AS_IT_WAS: Final = frozenset({NOTHING_DONE, _STILL_WITHHELD})
 """What is done where a row stays as it is."""
 
 _ENDED_AS: Final = {
@@ -137,7 +132,7 @@ class RowWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._told: dict[tuple[RowName, str], datetime] = {}
+        self._telling = TellingRows(services)
         self._records = CertificateRecords(services)
 
     async def round(self) -> bool:
@@ -158,7 +153,7 @@ class RowWatch:
             await self._withheld(found, found.certificate)
             return
         now = self._services.clock()
-        is_told = await self._is_told(found.told, now)
+        is_told = await self._telling.is_told(found.told, now)
         try:
             is_recorded = await self._recorded(found, is_told=is_told)
         except UNREADABLE as exc:
@@ -166,7 +161,7 @@ class RowWatch:
             _log.error("%s is left as it is: %s", found.told.name, _why(exc))
             is_recorded = await self._recorded(replace(found, is_unread=True), is_told=is_told)
         if is_recorded:
-            self._told[_key(found.told)] = now
+            self._telling.note(found.told, now)
             _log.critical("%s is not what the log says: %s", found.told.name, found.why)
 
     async def _withheld(self, found: Contradiction, thumbprint: str) -> None:
@@ -180,27 +175,9 @@ class RowWatch:
             client = await unit.client(name.id) if is_uuid7(name.id) else None
             if client is not None and client.standing is Standing.ACTIVE:
                 done = await _mended_party(unit, found.told, put)
-            entry = _entry(self._services, found, done, put)
+            entry = contradicted_draft(self._services, found, done, put)
             await unit.record(replace(entry, detail={**entry.detail, "certificate": "removed"}))
         _log.critical("%s is not what the log says: %s", name, found.why)
-
-    async def _is_told(self, told: RowTold, now: datetime) -> bool:
-        last = self._told.get(_key(told))
-        if last is not None:
-            return abs(now - last) < _TOLD_AGAIN
-        is_on_record = await self._is_on_record(told, now)
-        if is_on_record:
-            self._told[_key(told)] = now
-        return is_on_record
-
-    async def _is_on_record(self, told: RowTold, now: datetime) -> bool:
-        """Return whether a process said so of late that is gone, or is another node's."""
-        asked = Criteria(event=EventName.ROW_CONTRADICTED.value, subject=told.name.id, since=now - _TOLD_AGAIN)
-        async for hits in self._services.store.found_entries(Sought(asked, None), at_a_time=_AT_ONCE):
-            for hit in hits:
-                if parse_entry(hit.content).get("detail", {}).get("entry") == told.by["id"]:
-                    return True
-        return False
 
     async def _recorded(self, found: Contradiction, *, is_told: bool) -> bool:
         """Mend and record it; where it was told already, only what was put back since."""
@@ -214,22 +191,22 @@ class RowWatch:
             if told.by is NO_ENTRY:
                 # Who it is, nobody knows: a person looks.
                 if not is_told:
-                    await unit.record(_entry(self._services, found, _NOTHING, {}))
+                    await unit.record(contradicted_draft(self._services, found, NOTHING_DONE, {}))
                 return not is_told
             if again is None or not again.is_current or _moved_on(found, again):
                 return False
             # (2) ended again
             put: dict[str, int | str] = {}
             if found.is_unread or again.is_unread:
-                done = _NOTHING
+                done = NOTHING_DONE
             elif told.name.kind is RowKind.CAVEATS:
                 done = await _mended_caveats(self._services, unit, told, put)
             else:
-                done = await _mended(unit, told, put) if told.name in kept else _NOTHING
+                done = await _mended(unit, told, put) if told.name in kept else NOTHING_DONE
             if is_told and done in _AS_IT_WAS:
                 return False
             # (3) on the record
-            await unit.record(_entry(self._services, again, done, put))
+            await unit.record(contradicted_draft(self._services, again, done, put))
         return True
 
 
@@ -240,10 +217,6 @@ def _why(fault: Exception) -> str:
 def _moved_on(found: Contradiction, again: Contradiction) -> bool:
     # What two releasers have put in force meanwhile has no place in the log yet: the next round looks at it.
     return found.told.name.kind is RowKind.CAVEATS and again.why != found.why
-
-
-def _key(told: RowTold) -> tuple[RowName, str]:
-    return told.name, told.by["id"]
 
 
 def _told(entries: Sequence[Entry]) -> list[RowTold]:
@@ -261,7 +234,7 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) ->
         return await _mended_report(unit, told)
     if told.name.kind in _PARTIES:
         return await _mended_party(unit, told, put)
-    return "ended again" if await unit.mending().end(told.name) else _NOTHING
+    return "ended again" if await unit.mending().end(told.name) else NOTHING_DONE
 
 
 async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
@@ -281,13 +254,13 @@ async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int | st
     if told.name.kind is RowKind.MEMBER:
         member = await unit.member(told.name.id)
         if member is None:
-            return _NOTHING
+            return NOTHING_DONE
         put["put"] = version
         await mending.put(replace(member, version=version, standing=Standing.SUSPENDED))
         return "suspended"
     client = await unit.client(told.name.id)
     if client is None:
-        return _NOTHING
+        return NOTHING_DONE
     is_revoked = told.event == EventName.CLIENT_REVOKED.value or told.says.get("standing") == Standing.REVOKED.value
     standing = Standing.REVOKED if is_revoked else Standing.SUSPENDED
     put["put"] = version
@@ -313,23 +286,3 @@ async def _mended_caveats(services: Services, unit: UnitOfWork, told: RowTold, p
     made = await unit.mending().put_caveats(last, set_id)
     put |= {"put": made.number, "set": set_id, "digest": made.digest}
     return "put in force again" if made.is_whole else "the member's reports are withheld"
-
-
-def _entry(services: Services, found: Contradiction, done: str, put: Mapping[str, int | str]) -> EntryDraft:
-    told = found.told
-    version = told.version or None
-    subject = Subject(told.name.kind.value, told.name.id, version)
-    detail: dict[str, str | int | list[str]] = {
-        "entry": told.by["id"],
-        "event": told.event,
-        "why": found.why,
-        "done": done,
-        **put,
-    }
-    return replace(
-        service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED, subject=subject),
-        owner=told.by.get("owner"),
-        agreement=told.by.get("agreement"),
-        label=told.by.get("label"),
-        detail=detail,
-    )

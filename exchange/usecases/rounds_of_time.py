@@ -7,6 +7,7 @@ from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.hold_rows import RowWatch
 from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.sweep_reports import FOLLOWED_UP, STOOD_STILL, sweep_reports
+from exchange.usecases.walk_reports import ReportWalk
 
 
 class RoundsOfTime:
@@ -17,6 +18,7 @@ class RoundsOfTime:
         self._is_held = is_held
         self._duties = DutyWatch(services)
         self._rows = RowWatch(services)
+        self._walk = ReportWalk(services)
         self._followed_up = STOOD_STILL
 
     async def reports(self) -> bool:
@@ -49,3 +51,7 @@ class RoundsOfTime:
     async def rows(self) -> bool:
         """Hold the rows against the log; the clock has no say in it."""
         return await self._rows.round()
+
+    async def walk(self) -> bool:
+        """Hold some reports' rows against the log's posts; the clock has no say in that either."""
+        return await self._walk.round()

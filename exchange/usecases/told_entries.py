@@ -8,6 +8,7 @@ from exchange.audit.rows_told import outcome_telling
 from exchange.kernel import MalformedError
 from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
+from exchange.store.searching import Found
 from exchange.usecases.context import Services
 
 _AT_ONCE: Final = 500
@@ -23,11 +24,16 @@ async def told_of(services: Services, event: str, *, subject: str | None = None)
         Criteria(event=event, outcome=outcome_telling(event).value, subject=subject), None, newest_first=False
     )
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
-        entries: list[Entry] = []
-        for log in dict.fromkeys(place.log for place in places):
-            positions = [place.place.position for place in places if place.log == log]
-            entries += _parsed(await _contents(services, log, positions))
-        yield entries
+        yield await entries_at(services, places)
+
+
+async def entries_at(services: Services, places: Sequence[Found]) -> list[Entry]:
+    """Return the entries at these places that are whole, log by log."""
+    entries: list[Entry] = []
+    for log in dict.fromkeys(place.log for place in places):
+        positions = [place.place.position for place in places if place.log == log]
+        entries += _parsed(await _contents(services, log, positions))
+    return entries
 
 
 def _parsed(contents: Sequence[bytes]) -> list[Entry]:

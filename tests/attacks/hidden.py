@@ -275,5 +275,6 @@ def kept_state(world: World) -> str:
         "consultation_said",
         "agreement_review",
         "timekeeping",
+        "report_walk",
     )
     return json.dumps({name: sorted(map(repr, rows)) for name, rows in world.rows_of(*names).items()})

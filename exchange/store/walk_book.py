@@ -1,0 +1,91 @@
+"""The walk over reports: how far it has come, and the rows that it looks at. Nothing here believes a row."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from exchange.store.dialect import Fetch, Sql
+from exchange.store.rows import ReportRow
+from exchange.store.searching import BEFORE_ALL, Place
+from exchange.store.standing import REPORT_WIDTH, report_columns
+from exchange.store.tables import table
+from exchange.store.walk_tables import ReportWalkTable
+
+_ROW = 1
+_COLUMNS = ("at_micros", "position", "began_at", "is_whole")
+_BESIDE = ("posted_at", "precedence", "originator", "agreement", "supersedes")
+
+
+class Walked(NamedTuple):
+    """Behind which post a walk goes on, when it began (microseconds since 1970), and whether it came to the end."""
+
+    place: Place
+    began_at: int
+    is_whole: bool
+
+
+class ReportSeen(NamedTuple):
+    """A report's row, with what stands beside it for lists and counts, and its class's digest, None where that is gone.
+
+    On SQLite anything may stand where a number belongs.
+    """
+
+    row: ReportRow
+    beside: dict[str, object]
+    digest: str | None
+    sealed_bytes: int
+
+
+class WalkBook:
+    """The one row of one transaction. No decision rests on it: a change of it needs no entry."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def move(self, walked: Walked) -> None:
+        """Keep how far the walk has come; where several processes walk, the last one says."""
+        place = walked.place
+        values = dict(zip(_COLUMNS, (*place, walked.began_at, int(walked.is_whole)), strict=True))
+        moved = update(ReportWalkTable).values(values).returning(ReportWalkTable.__table__.c.id)  # type: ignore[attr-defined]  # SQLModel leaves it untyped
+        if (await self._session.execute(moved)).first() is None:
+            await self._session.execute(insert(ReportWalkTable), {"id": _ROW, **values})
+
+
+class WalkReader:
+    """Reads for the walk."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        kept, report, kinds = table("report_walk"), table("report"), table("release_class")
+        self._kept = sql.compile(select(*(kept.c[name] for name in _COLUMNS)))
+        beside = (*(report.c[name] for name in _BESIDE), kinds.c.digest, func.length(report.c.sealed_header))
+        joined = report.outerjoin(kinds, kinds.c.id == report.c.class_id)
+        seen = select(*report_columns(), *beside).select_from(joined)
+        self._seen = sql.compile(seen.where(sql.is_one_of(report.c.id, "ids")))
+        takers = select(report.c.supersedes, report.c.id).where(report.c.supersedes.is_not(None))
+        self._takers = sql.compile(takers.where(sql.is_one_of(report.c.supersedes, "ids")))
+
+    async def walked(self, now: int) -> Walked:
+        """Return how far a walk has come; from the beginning, where none is kept or what is kept is none."""
+        rows = await self._fetch(self._kept, {})
+        if rows and all(isinstance(each, int) for each in rows[0]):
+            at_micros, position, began_at, is_whole = rows[0]
+            if began_at <= now:
+                return Walked(Place(at_micros, position), began_at, bool(is_whole))
+        return Walked(BEFORE_ALL, now, is_whole=False)
+
+    async def seen(self, ids: Sequence[str]) -> dict[str, ReportSeen]:
+        """Return the rows of these reports, those that are gone left out."""
+        rows = await self._fetch(self._seen, {"ids": list(ids)})
+        return {row[1]: _seen(tuple(row)) for row in rows}
+
+    async def takers(self, ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Return each of these reports with one that says to have taken its place."""
+        return [(row[0], row[1]) for row in await self._fetch(self._takers, {"ids": list(ids)})]
+
+
+def _seen(row: tuple[Any, ...]) -> ReportSeen:
+    *beside, digest, sealed = row[REPORT_WIDTH:]
+    return ReportSeen(ReportRow(*row[:REPORT_WIDTH]), dict(zip(_BESIDE, beside, strict=True)), digest, sealed or 0)

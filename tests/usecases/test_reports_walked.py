@@ -1,0 +1,143 @@
+"""Reports that somebody took out of lists, in their rows: found by a slow walk over the log's posts, and told."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import to_micros
+from exchange.usecases import walk_reports
+from exchange.usecases.walk_reports import ReportWalk, told_reports
+from tests.support.lived import MakeLived
+from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
+from tests.support.world import World
+from tests.usecases.test_report_life import amend, downgrade, recall
+from tests.usecases.test_rows_held import Report, held
+
+POSTS = 6
+
+
+async def with_reports(world: World) -> list[str]:
+    """Post some, of which the second one takes the place of the first, and the others live on in every way."""
+    await with_releasers(world)
+    reports = [await world.post()]
+    reports.append(await world.post(supersedes=reports[0]))
+    reports += [await world.post(valid_until=world.clock.now + timedelta(days=30)) for _ in range(POSTS - 2)]
+    await recall(world, reports[2])
+    await amend(world, reports[3])
+    await downgrade(world, reports[4])
+    await place_entries(world, is_searchable=True)
+    return reports
+
+
+@pytest.fixture
+async def walked(make_lived: MakeLived) -> tuple[World, list[str]]:
+    return await make_lived(with_reports)
+
+
+async def told(world: World) -> list[dict[str, Any]]:
+    """Let the jobs walk once; return the entries that this makes."""
+    made = await world.attempt(ReportWalk(world.services).round())
+    assert made.error is None
+    return [entry for entry in made.entries if entry["type"] == "row.contradicted"]
+
+
+async def test_nothing_is_wrong_with_reports_that_lived(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    assert await told(world) == []
+    # What is done while it waits for its place is in no search yet.
+    await recall(world, reports[5])
+    await world.post(supersedes=reports[4])
+    world.clock.advance(timedelta(hours=2))
+    assert await told(world) == []
+
+
+ALTERED = {
+    "gone": (0, None, "its row is gone"),
+    "recalled": (5, "status = 'recalled'", "no entry ended it"),
+    "expired": (5, "status = 'expired'", "no entry ended it"),
+    "superseded": (5, "status = 'superseded'", "took its place"),
+    "none": (5, "status = 'x'", "stands as no report does"),
+    "not superseded": (0, "status = 'current'", "took its place"),
+    "ended before": (5, "valid_until = valid_until - 86400000000", "`valid_until`"),
+    "endless": (5, "valid_until = NULL", "`valid_until`"),
+    "no moment": (5, "valid_until = 9223372036854775807", "`valid_until`"),
+    "moved": (5, "class_id = (SELECT max(class_id) FROM report)", "`"),
+    "classless": (5, "class_id = -1", "its row is of version -1"),
+    "another version": (5, "version = 9", "does not open"),
+    "posted before": (5, "posted_at = 0", "`posted_at`"),
+    "routine": (5, "precedence = 'x'", "`precedence`"),
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+async def test_report_that_was_taken_out_of_lists_is_told_once_a_day_and_by_the_doctor(
+    walked: tuple[World, list[str]], name: str
+) -> None:
+    world, reports = walked
+    which, change, why = ALTERED[name]
+    world.unguard("report")
+    if change is None:
+        world.unguard("report_part")
+        for table, column in (("report_part", "report_id"), ("report", "id")):
+            world.sql(f"DELETE FROM {table} WHERE {column} = $1", reports[which])
+    else:
+        world.sql(f"UPDATE report SET {change} WHERE id = $1", reports[which])
+
+    (entry,) = await told(world)
+    assert (entry["object"]["id"], entry["owner"], entry["detail"]["done"]) == (reports[which], "GBR", "nothing")
+    assert why in entry["detail"]["why"]
+    await place_entries(world, is_searchable=True)
+    assert [each.told.name.id async for page in told_reports(world.services) for each in page] == [reports[which]]
+    world.clock.advance(timedelta(hours=2))
+    assert await told(world) == []
+    world.clock.advance(timedelta(days=1))
+    assert len(await told(world)) == 1
+
+
+async def test_walk_goes_on_where_it_stands_and_begins_anew(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = walked
+    monkeypatch.setattr(walk_reports, "AT_ONCE", 2)
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1", reports[3])
+
+    # Each round is another process's; the last one finds no more.
+    assert [len(await told(world)) for _ in range(6)] == [0, 1, 0, 0, 0, 0]
+    assert world.sql("SELECT is_whole FROM report_walk") == [(1,)]
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1", reports[0])
+    assert await told(world) == []
+    world.clock.advance(timedelta(hours=2))
+    assert len(await told(world)) == 1
+
+
+async def test_place_that_nobody_could_have_come_to_is_none(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    await told(world)
+    far = to_micros(world.clock.now + timedelta(days=400))
+    world.sql("UPDATE report_walk SET began_at = $1, at_micros = $1", far)
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1", reports[0])
+
+    assert len(await told(world)) == 1
+
+
+async def test_report_that_the_jobs_withheld_stands_as_they_say(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    before = Report(world, reports[5])
+    await amend(world, reports[5])
+    before.put_back()
+    (entry,) = await held(world)
+    assert entry["detail"]["done"] == "withheld from everybody"
+
+    assert await told(world) == []
+
+
+async def test_list_lacks_what_the_walk_tells(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    world.sql("UPDATE report SET status = 'recalled' WHERE id = $1", reports[5])
+
+    page = (await usecases.list_reports(world.services, world.call("NOR reader"), usecases.ListQuery())).value
+    assert all(reports[5].encode() not in item for item in page.items)
+    assert [entry["object"]["id"] for entry in await told(world)] == [reports[5]]
