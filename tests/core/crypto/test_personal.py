@@ -35,6 +35,7 @@ def test_nothing_opens_elsewhere(key, number, place, change):
 
 
 def test_a_fragment_does_not_open():
+    assert PersonalKey("kid", KEY).kid == "kid"
     with pytest.raises(OpeningError):
         PersonalKey("kid", KEY).decrypt(7, b"short", b"here")
 

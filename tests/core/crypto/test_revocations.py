@@ -179,6 +179,7 @@ def test_authority_knows_what_it_signed_and_issued() -> None:
     der = issued.public_bytes(serialization.Encoding.DER)
 
     assert own.name == other.name == made().issuer
+    assert own.not_after == x509.load_pem_x509_certificate(AUTHORITY.certificate_pem).not_valid_after_utc
     assert own != other
     assert own.public_key != other.public_key
     assert (own.has_signed(made()), other.has_signed(made())) == (True, False)
