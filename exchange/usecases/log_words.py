@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from exchange.audit import Entry, EventName, Outcome
+from exchange.audit import Entry, EventName
 from exchange.kernel import MalformedError, is_uuid7
 from exchange.markings import Label
 from exchange.release import ClassFacts
 from exchange.usecases.context import Services
 from exchange.usecases.entry_labels import label_of
-from exchange.usecases.told_entries import told_of
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.told_entries import told_of, waiting_of
 
 _WHOLE: Final = (EventName.REPORT_POSTED, EventName.REPORT_RECALLED, EventName.REPORT_ENDED)
 """The entries about a report whose label is its own as it stands then."""
@@ -78,9 +77,7 @@ async def word_until_now(services: Services, report_id: str) -> LogWord | None:
         return _word(kept[1])
 
     async def all_of_them() -> AsyncIterator[Sequence[Entry]]:
-        # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
-        waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
-        yield [each for each in waiting if each is not None and _tells(each)]
+        yield await waiting_of(services, *_TELLING, subject=report_id)
         async for entries in _placed(services, report_id):
             yield entries
 
@@ -117,10 +114,6 @@ async def _newest(report_id: str, pages: AsyncIterator[Sequence[Entry]]) -> Entr
 
 def _ends(entry: Entry) -> bool:
     return entry["type"] in {each.value for each in _WHOLE[1:]}
-
-
-def _tells(entry: Entry) -> bool:
-    return entry["decision"] == Outcome.PERMITTED.value and entry["type"] in {each.value for each in _TELLING}
 
 
 def _order(entry: Entry) -> tuple[int, bool]:

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from exchange.audit import Criteria, Entry, hash_leaf, parse_entry
+from exchange.audit import Criteria, Entry, EventName, hash_leaf, parse_entry
 from exchange.audit.rows_told import outcome_telling
 from exchange.kernel import MalformedError
 from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
+from exchange.usecases.whole_entries import whole_entry
 
 _AT_ONCE: Final = 500
 
@@ -25,6 +26,23 @@ async def told_of(services: Services, event: str, *, subject: str | None = None)
     )
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
         yield await entries_at(services, places)
+
+
+async def waiting_of(services: Services, *events: EventName, subject: str) -> list[Entry]:
+    """Return the entries of `events` about `subject` that no search finds yet.
+
+    INVARIANT: who asks for both looks here first, then searches: whatever moves between the looks is in one of them.
+    """
+    names = {event.value for event in events}
+    waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
+    return [
+        each
+        for each in waiting
+        if each is not None
+        and each["type"] in names
+        and each.get("object", {}).get("id") == subject
+        and each["decision"] == outcome_telling(each["type"]).value
+    ]
 
 
 async def entries_at(services: Services, places: Sequence[Found]) -> list[Entry]:

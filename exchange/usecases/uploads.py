@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
-from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.audit import Entry, EntryDraft, EventName, Outcome
 from exchange.crypto import OpeningError, digest_context, upload_context
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import render_marking
@@ -23,7 +23,7 @@ from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
 from exchange.usecases.recording import about_report, draft, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
-from exchange.usecases.told_entries import told_of
+from exchange.usecases.told_entries import told_of, waiting_of
 
 Detail = dict[str, str | int | list[str]]
 
@@ -210,13 +210,20 @@ async def has_begun(services: Services, client: Client, row: UploadRow) -> bool:
 
     Whose it is, its row alone cannot say any more: it may have been moved to who asks (ADR 0054).
     """
-    async for entries in told_of(services, EventName.UPLOAD_BEGUN.value, subject=row.id):
-        if any(entry["actor"].get("id") == client.id for entry in entries):
+    begun = EventName.UPLOAD_BEGUN
+    if _is_by(client, await waiting_of(services, begun, subject=row.id)):
+        return True
+    async for entries in told_of(services, begun.value, subject=row.id):
+        if _is_by(client, entries):
             return True
     failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)
     # In the service's own name: its member's auditor is told no more than the client.
     await services.store.append(replace(failed, detail={"place": f"upload {row.id}", "client": client.id}))
     return False
+
+
+def _is_by(client: Client, entries: Sequence[Entry]) -> bool:
+    return any(entry["actor"].get("id") == client.id for entry in entries)
 
 
 async def opened_declaration(services: Services, row: UploadRow) -> Header:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, Outcome
-from exchange.audit.rows_told import Contradiction, RowKind, RowName, RowTold, contradiction, outcome_telling, rows_told
+from exchange.audit.rows_told import Contradiction, RowKind, RowName, RowTold, contradiction, rows_told
 from exchange.crypto import CryptoError, header_context
 from exchange.custody import KeyMissingError
 from exchange.kernel import is_uuid7, to_micros
@@ -29,7 +29,7 @@ from exchange.store.walk_book import ReportSeen, Walked
 from exchange.usecases.context import Services
 from exchange.usecases.sealed_headers import require_end_as_sealed
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
-from exchange.usecases.told_entries import entries_at, told_of
+from exchange.usecases.told_entries import entries_at, told_of, waiting_of
 from exchange.usecases.whole_entries import whole_entry
 
 WALKED_EVERY: Final = timedelta(seconds=5)
@@ -214,11 +214,8 @@ async def _is_told(
     if (await services.store.log.backlog()).count > _WAITING_AT_MOST:
         return True
     # What waits is found there, or by the search that comes after.
-    names = {event.value for event in events}
-    for entry in map(whole_entry, await services.store.waiting_entries()):
-        is_one = entry is not None and entry["type"] in names and entry.get("object", {}).get("id") == subject
-        if entry is not None and is_one and entry["decision"] == outcome_telling(entry["type"]).value and says(entry):
-            return True
+    if any(map(says, await waiting_of(services, *events, subject=subject))):
+        return True
     return await _is_found(services, subject, events, says)
 
 
