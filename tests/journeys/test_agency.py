@@ -40,15 +40,15 @@ def test_posted_report_is_pulled_byte_for_byte(house, report, tmp_path):
 
 def test_operator_of_a_member_stops_its_own_clients_from_its_own_desk_and_no_others(house):
     house.enrol("nor-operator", "NOR", "--role", "operator")
-    house.enrol("nor-desk", "NOR", "--role", "reader")
-    desk = house.clients["nor-desk"]
+    house.enrol("nor-stopped", "NOR", "--role", "reader")
+    desk = house.clients["nor-stopped"]
 
     def operate(*words):
         return house.as_("nor-operator", "client", *words)
 
     assert {each["member"] for each in operate("list", "--json").json} == {"NOR"}
     assert operate("suspend", desk, "--json").json["standing"] == "suspended"
-    assert house.as_("nor-desk", "report", "list").code == 1
+    assert house.as_("nor-stopped", "report", "list").code == 1
     assert operate("resume", desk, "--json").json["standing"] == "active"
     assert operate("clearance", desk, "--clearance", "RESTRICTED", "--json").json["clearance"]["level"] == "RESTRICTED"
     assert operate("revoke", desk, "--yes", "--json").json["standing"] == "revoked"
