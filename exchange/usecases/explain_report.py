@@ -31,7 +31,7 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     viewer = _viewer(services, call, client, judged)
     if viewer is None:
         return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
-    if not judged.header_json:
+    if not judged.report.sealed_header:
         # It has ended: nothing is sealed of it any more, and the log says what it was.
         await own_class(services, Asker(call, client, sought.row.state), judged.report, event=event)
     explanation = explain(

@@ -47,7 +47,7 @@ class Judged:
     decision: Decision
     law: Law
     header_json: bytes = b""
-    """The whole header as it is sealed, which said that the row is right; none of a report that has ended."""
+    """The whole header as it is sealed, which said that the row is right; none without a Permit."""
 
     @property
     def facts(self) -> ClassFacts:

@@ -76,9 +76,11 @@ async def judge(  # noqa: PLR0913  one call's surroundings, and the report looke
         if not report.sealed_header and not isinstance(judged.decision, Permit):
             await require_not_contradicted(services, report, judged.release_class)
             return judged
-        return replace(judged, header_json=await sealed_header_json(services, report, judged.release_class))
+        header_json = await sealed_header_json(services, report, judged.release_class)
     except (*UNOPENED, ValueError) as exc:
         return await record_unopened(services, Asker(call, client, state), report, exc, is_asked=is_asked)
+    # INVARIANT: without a Permit what was opened has said whose the report is, and goes no further.
+    return replace(judged, header_json=header_json) if isinstance(judged.decision, Permit) else judged
 
 
 async def judge_linked(services: Services, call: Call, client: Client, report_id: str) -> Judged | None:

@@ -11,7 +11,8 @@ from exchange import usecases
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedReport
-from exchange.store import DerivationWish
+from exchange.store import DerivationWish, Parts
+from exchange.usecases.seeking import judge
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import wish
@@ -204,3 +205,16 @@ async def test_auditor_that_meets_damage_leaves_no_entry_in_the_name_of_whom_it_
 
     assert isinstance(made.error, UnavailableError)
     assert [entry["actor"]["kind"] for entry in made.entries if entry["type"] == "key.opened"] == ["service"]
+
+
+@pytest.mark.parametrize(("report", "is_kept"), [("hidden", False), ("read", True)])
+async def test_what_was_opened_goes_no_further_without_a_permit(
+    lived: tuple[World, Reports], report: str, is_kept: bool
+) -> None:
+    world, told = lived
+    call = world.call("NOR reader")
+    row = await world.services.store.report_for(call.thumbprint or "", told[report], parts=Parts.NONE)
+    assert row.report is not None
+    judged = await judge(world.services, call, world.clients["NOR reader"], row.report, row.state)
+
+    assert bool(judged.header_json) is is_kept
