@@ -27,12 +27,12 @@ from exchange.release import (
     Use,
     View,
     cleared_reader,
-    covers_label,
     decide,
 )
 from exchange.store import PolicyState, ReportRow
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
@@ -136,8 +136,7 @@ async def _may_know(  # noqa: PLR0913, PLR0917  who asks about what, by which la
 
     A text may be proposed for the sake of its counts alone, so they hold nothing that its auditor would not be shown.
     """
-    is_current = client.clearance.is_current(call.now)
-    if not is_current or not covers_label(client.clearance, facts.label, law.catalogue):
+    if not is_cleared_for(client, facts.label, law.catalogue, call.now):
         return False
     return facts.originator == client.member or bool(await _reach(law, call, agreement, facts, client.member, pause))
 

@@ -16,7 +16,6 @@ from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Subje
 from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, is_uuid7, rfc3339
 from exchange.members import Client, Role
-from exchange.release import covers_label
 from exchange.store import (
     DestructionRow,
     GivenTo,
@@ -32,6 +31,7 @@ from exchange.store import (
 )
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found
 from exchange.usecases.log_words import recorded_label
@@ -195,8 +195,7 @@ async def _is_for(
         kept = await known_class(services, found.report)
     except OpeningError:
         label = await recorded_label(services, report_id)
-        is_covered = label is not None and covers_label(client.clearance, label, services.law.catalogue)
-        return is_covered and client.clearance.is_current(call.now)
+        return label is not None and is_cleared_for(client, label, services.law.catalogue, call.now)
     return may_know(services, call, client, kept)
 
 

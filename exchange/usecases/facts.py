@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from exchange.kernel import Fault, InvalidError, to_micros
+from exchange.markings import Catalogue, Label
 from exchange.members import Client
-from exchange.release import ReaderFacts, RowFacts
+from exchange.release import ReaderFacts, RowFacts, covers_label
 from exchange.reports import ReportStatus, status_of
 from exchange.store import ReportRow
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
@@ -50,6 +51,11 @@ def reader_facts(client: Client, *, purpose: str, call: Call) -> ReaderFacts:
         purpose=purpose,
         at_micros=to_micros(call.now),
     )
+
+
+def is_cleared_for(client: Client, label: Label, catalogue: Catalogue, now: datetime) -> bool:
+    """Return whether the client's clearance is valid at `now` and reaches `label`, as `covers_label` has it."""
+    return client.clearance.is_current(now) and covers_label(client.clearance, label, catalogue)
 
 
 def row_facts(report: ReportRow, now: datetime) -> RowFacts:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client, Role
-from exchange.release import ClassFacts, covers_label
+from exchange.release import ClassFacts
 from exchange.reports import Header, ReportStatus, status_of
 from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.judging import ABSENT_ID, absent_draft, asked_for, report_not_found, require_same_law
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import about_report, draft, record_tampering, refuse
@@ -152,6 +153,4 @@ def may_know(services: Services, call: Call, client: Client, kept: ClassRow) -> 
     # A contributor needs no clearance to post (ADR 0009), so none to post again.
     if Role.RELEASER not in client.roles:
         return True
-    return client.clearance.is_current(call.now) and covers_label(
-        client.clearance, kept.facts.label, services.law.catalogue
-    )
+    return is_cleared_for(client, kept.facts.label, services.law.catalogue, call.now)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from exchange.members import Client
-from exchange.release import covers_label
 from exchange.store import ReportRow, UnreadRow
 from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.log_words import LogWord, word_of
 from exchange.usecases.unread import unread_draft
 
@@ -47,5 +47,4 @@ async def record_uncounted(services: Services, client: Client, places: Iterable[
 
 def is_cleared_by_log(services: Services, call: Call, client: Client, word: LogWord) -> bool:
     """Return whether a client's clearance covers a report by what the log says of it."""
-    is_current = client.clearance.is_current(call.now)
-    return word.label is not None and is_current and covers_label(client.clearance, word.label, services.law.catalogue)
+    return word.label is not None and is_cleared_for(client, word.label, services.law.catalogue, call.now)
