@@ -19,7 +19,7 @@ from exchange.kernel import (
 )
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
-from exchange.usecases import Certificate
+from exchange.usecases import Certificate, ClearanceChange
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.onward import with_releasers
@@ -89,6 +89,18 @@ async def test_recalled_report_is_gone_for_everybody_from_the_next_request_on(li
                 assert page.value.items == []
             with pytest.raises(NotFoundError):
                 await usecases.read_part(services, living.call("NOR reader"), report, 1)
+
+
+async def test_releaser_whose_clearance_has_ended_finds_nothing_to_recall(living: World) -> None:
+    report, client = await living.post(), living.clients["GBR releaser"]
+    day = living.clock.now + timedelta(days=1)
+    ending = ClearanceChange(client.clearance.level, client.clearance.compartments, until=day)
+    await usecases.change_clearance(living.services, living.call(None), client.id, ending)
+    living.clock.now = day + timedelta(days=1)
+    made = await living.attempt(recall(living, report))
+
+    assert isinstance(made.error, NotFoundError)
+    assert living.sql("SELECT status FROM report") == [("current",)]
 
 
 async def test_recall_leaves_no_key_and_no_ciphertext(living: World) -> None:
