@@ -9,7 +9,7 @@ import pytest
 
 from exchange.audit import Receipt
 from exchange.entrypoints.api import api_document
-from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.limits import RateLimiter, Refusals
 from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.kernel import ConflictError, ExchangeError, Fault, InvalidError, NotFoundError, UnavailableError
@@ -213,21 +213,21 @@ def test_rate_limiter_without_room_refuses_newcomers_until_a_bucket_is_full_agai
 
 def test_first_refusal_of_a_second_is_the_one_recorded() -> None:
     time = [5.0]
-    limiter = RateLimiter(1, clock=lambda: time[0], most_clients=2)
+    refusals = Refusals(clock=lambda: time[0], most_clients=2)
 
-    told = [limiter.refusals_to_record(name) for name in "aaab"]
+    told = [refusals.to_record(name) for name in "aaab"]
     time[0] = 6.0
-    told += [limiter.refusals_to_record(name) for name in "aaca"]
+    told += [refusals.to_record(name) for name in "aaca"]
 
     # The last one makes room first, and with it is forgotten what was told.
     assert told == [1, 0, 0, 1, 3, 0, 1, 1]
 
 
 def test_refusals_that_nobody_told_of_are_told_once() -> None:
-    limiter = RateLimiter(1, clock=lambda: 5.0)
+    refusals = Refusals(clock=lambda: 5.0)
 
-    told = [limiter.refusals_to_record("a") for _ in range(3)]
-    rest = [limiter.untold_refusals("a"), limiter.untold_refusals("a"), limiter.untold_refusals("b")]
+    told = [refusals.to_record("a") for _ in range(3)]
+    rest = [refusals.untold("a"), refusals.untold("a"), refusals.untold("b")]
 
     assert told == [1, 0, 0]
     assert rest == [2, 0, 0]

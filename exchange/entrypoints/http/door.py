@@ -23,7 +23,7 @@ from exchange.entrypoints.http.holders import Holder, Holders, stranger
 from exchange.entrypoints.http.large_answers import LARGE_BYTES, LargeAnswers
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
-from exchange.entrypoints.http.rates import Rates
+from exchange.entrypoints.http.rates import RETRY_AFTER_SECONDS, Rates
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.shares import Share, Shares
 from exchange.entrypoints.http.tls import issuer_in, public_key_in, subject_in, thumbprint_in
@@ -171,7 +171,7 @@ class Door:
             return False
         if spent is not None:
             why = "this client asks" if spent is Share.CLIENT else f"{spent.value} ask"
-            await self._slow_down(scope, receive, answer, spent, f"{why} too often")
+            await self._slow_down(scope, receive, answer, f"{why} too often")
         return spent is None
 
     async def _refuse_share(self, scope: Scope, receive: Receive, answer: "_Answer", spent: Share) -> None:
@@ -180,18 +180,18 @@ class Door:
             Share.MEMBER: f"{spent.value} have {self.shares.of_member} requests open here",
             Share.STRANGERS: f"{spent.value} have too many requests open here",
         }
-        await self._slow_down(scope, receive, answer, spent, told[spent])
+        await self._slow_down(scope, receive, answer, told[spent])
 
-    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer", spent: Share, why: str) -> None:
+    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer", why: str) -> None:
         self._metrics.turned_away(TurnedAway.RATE)
         call: Call = scope[CALL_KEY]
-        told_as, clients = scope[HOLDER_KEY].told_as, self.rates.clients
-        error = LimitExceededError(why, retry_after_seconds=self.rates.retry_after_seconds(spent))
-        count = clients.refusals_to_record(told_as)
+        told_as, refusals = scope[HOLDER_KEY].told_as, self.rates.refusals
+        error = LimitExceededError(why, retry_after_seconds=RETRY_AFTER_SECONDS)
+        count = refusals.to_record(told_as)
         if count:
             response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED, count))
         else:
-            refused = Refused(scope[SERVICES_KEY], call, scope["method"], error.code, told_as, clients.untold_refusals)
+            refused = Refused(scope[SERVICES_KEY], call, scope["method"], error.code, told_as, refusals.untold)
             self._floods.expect(refused)
             response = problem(error, call.request_id)
         await response(scope, receive, answer)

@@ -1,11 +1,10 @@
-"""How much one client may ask: a token bucket, of one process (per certificate) or of all nodes together.
+"""How much may be asked: token buckets, of one process (for strangers) or of all nodes together (for clients, members).
 
 Fails closed: where there is no room to keep count of one more client, or no answer from where the count is kept, that
 client waits.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,74 +16,66 @@ _STALE_SECONDS = 60.0
 """Tokens that lay so long are not used: they were borrowed from a bucket that has been full again since."""
 
 
-class _Refusals:
-    """What both limiters tell of a refusal."""
+class Refusals:
+    """How many requests of whom were refused, and of how many of them an entry speaks; of one process."""
 
-    def __init__(self, per_second: float, *, most_clients: int, clock: Callable[[], float]) -> None:
-        self._per_second = per_second
+    def __init__(self, *, most_clients: int = _MOST_CLIENTS, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_clients = most_clients
         self._clock = clock
         self._told: dict[str, tuple[int, int]] = {}
 
-    @property
-    def retry_after_seconds(self) -> int:
-        """Return when a refused client may come back."""
-        return max(1, math.ceil(1.0 / self._per_second))
-
-    def refusals_to_record(self, thumbprint: str) -> int:
-        """Return for how many refusals of the client this one goes into the log; 0 where one did within this second.
+    def to_record(self, name: str) -> int:
+        """Return for how many refusals under this name this one goes into the log; 0 where one did within this second.
 
         A flood would otherwise make the log its victim: refusing must cost less than asking.
         """
         second = int(self._clock())
         if len(self._told) > self._most_clients:
             self._told.clear()
-        last, untold = self._told.get(thumbprint, (None, 0))
+        last, untold = self._told.get(name, (None, 0))
         if last == second:
-            self._told[thumbprint] = (second, untold + 1)
+            self._told[name] = (second, untold + 1)
             return 0
-        self._told[thumbprint] = (second, 0)
+        self._told[name] = (second, 0)
         return untold + 1
 
-    def untold_refusals(self, thumbprint: str) -> int:
-        """Return how many refusals of the client no entry speaks for yet; from now on one does."""
-        last, untold = self._told.get(thumbprint, (0, 0))
+    def untold(self, name: str) -> int:
+        """Return how many refusals under this name no entry speaks for yet; from now on one does."""
+        last, untold = self._told.get(name, (0, 0))
         if untold:
-            self._told[thumbprint] = (last, 0)
+            self._told[name] = (last, 0)
         return untold
 
 
-class RateLimiter(_Refusals):
-    """Admits `per_second` requests a second per client, and one second's worth at once; of one process alone."""
+class RateLimiter:
+    """Admits `per_second` requests a second under each name, and one second's worth at once; of one process alone."""
 
     def __init__(
         self, per_second: float, *, most_clients: int = _MOST_CLIENTS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(per_second, most_clients=most_clients, clock=clock)
+        self._per_second = per_second
+        self._most_clients = most_clients
+        self._clock = clock
         self._burst = max(per_second, 1.0)
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def admit(self, thumbprint: str) -> bool:
-        """Take one token of the client's bucket; False where it is empty, or cannot be kept."""
+    def admit(self, name: str) -> bool:
+        """Take one token of the bucket of this name; False where it is empty, or cannot be kept."""
         now = self._clock()
-        tokens, seen = self._buckets.get(thumbprint, (self._burst, now))
-        if thumbprint not in self._buckets and not self._has_room(now):
+        tokens, seen = self._buckets.get(name, (self._burst, now))
+        if name not in self._buckets and not self._has_room(now):
             return False
         tokens = min(self._burst, tokens + (now - seen) * self._per_second)
         admitted = tokens >= 1.0
-        self._buckets[thumbprint] = (tokens - 1.0 if admitted else tokens, now)
+        self._buckets[name] = (tokens - 1.0 if admitted else tokens, now)
         return admitted
-
-    async def admit_later(self, thumbprint: str) -> bool:  # noqa: ARG002  nobody else is asked
-        """Return False: what this process has no token for, nobody has."""
-        return False
 
     def _has_room(self, now: float) -> bool:
         if len(self._buckets) < self._most_clients:
             return True
         # A bucket that has filled up again is as good as none.
         full_after = self._burst / self._per_second
-        self._buckets = {name: kept for name, kept in self._buckets.items() if now - kept[1] < full_after}
+        self._buckets = {each: kept for each, kept in self._buckets.items() if now - kept[1] < full_after}
         return len(self._buckets) < self._most_clients
 
 
@@ -104,7 +95,7 @@ class _Purse:
         self.renewing: asyncio.Task[None] | None = None
 
 
-class SharedRateLimiter(_Refusals):
+class SharedRateLimiter:
     """Admits `per_second` requests a second per client over all processes and nodes that share what `lease` asks.
 
     A twentieth of a second's worth is borrowed at a time, and again before it is gone: who asks steadily never waits
@@ -119,14 +110,16 @@ class SharedRateLimiter(_Refusals):
         most_clients: int = _MOST_CLIENTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(per_second, most_clients=most_clients, clock=clock)
+        self._per_second = per_second
+        self._most_clients = most_clients
+        self._clock = clock
         self._lease = lease
         self._chunk = max(1, per_second // 20)
         self._purses: dict[str, _Purse] = {}
 
-    def admit(self, thumbprint: str) -> bool:
+    def admit(self, name: str) -> bool:
         """Take a token that is at hand; False where none is."""
-        purse = self._purses.get(thumbprint)
+        purse = self._purses.get(name)
         if purse is None or purse.tokens <= 0:
             return False
         now = self._clock()
@@ -136,18 +129,18 @@ class SharedRateLimiter(_Refusals):
         purse.seen = now
         purse.tokens -= 1
         if purse.tokens < self._chunk // 2 and purse.renewing is None and now >= purse.refused_until:
-            purse.renewing = asyncio.ensure_future(self._renew(thumbprint, purse))
+            purse.renewing = asyncio.ensure_future(self._renew(name, purse))
         return True
 
-    async def admit_later(self, thumbprint: str) -> bool:
+    async def admit_later(self, name: str) -> bool:
         """Take a token once one is lent; False where none is, UnavailableError where nobody says."""
-        purse = self._purses.get(thumbprint) or self._new_purse(thumbprint)
+        purse = self._purses.get(name) or self._new_purse(name)
         while purse is not None and self._clock() >= purse.refused_until:
             if purse.renewing is None:
-                purse.renewing = asyncio.ensure_future(self._renew(thumbprint, purse))
+                purse.renewing = asyncio.ensure_future(self._renew(name, purse))
             # Shielded: whoever leaves must not take the others' answer along.
             await asyncio.shield(purse.renewing)
-            if self.admit(thumbprint):
+            if self.admit(name):
                 return True
         if purse is not None and purse.away is not None:
             told = "nobody can say how often this client has asked"
@@ -155,9 +148,9 @@ class SharedRateLimiter(_Refusals):
             raise UnavailableError(f"{told}: {purse.away.message}", told=told)
         return False
 
-    async def _renew(self, thumbprint: str, purse: _Purse) -> None:
+    async def _renew(self, name: str, purse: _Purse) -> None:
         try:
-            is_lent, purse.away = await self._lease(thumbprint, self._chunk), None
+            is_lent, purse.away = await self._lease(name, self._chunk), None
         except ExchangeError as exc:
             is_lent, purse.away = False, exc
         purse.renewing = None
@@ -168,16 +161,13 @@ class SharedRateLimiter(_Refusals):
             # By then the client has saved up what is borrowed at a time.
             purse.refused_until = self._clock() + self._chunk / self._per_second
 
-    def _new_purse(self, thumbprint: str) -> _Purse | None:
+    def _new_purse(self, name: str) -> _Purse | None:
         if len(self._purses) >= self._most_clients:
             now = self._clock()
             kept = self._purses.items()
-            self._purses = {name: each for name, each in kept if each.renewing or now - each.seen <= _STALE_SECONDS}
+            self._purses = {known: each for known, each in kept if each.renewing or now - each.seen <= _STALE_SECONDS}
             if len(self._purses) >= self._most_clients:
                 return None
-        purse = self._purses[thumbprint] = _Purse()
+        purse = self._purses[name] = _Purse()
         purse.seen = self._clock()
         return purse
-
-
-Limiter = RateLimiter | SharedRateLimiter

@@ -5,23 +5,26 @@ Certificates that nobody is enrolled with are counted at this worker alone, by w
 it likes must not have a rate for each, nor a row in the database.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exchange.entrypoints.http.holders import Holder
-from exchange.entrypoints.http.limits import Limiter, RateLimiter
+from exchange.entrypoints.http.limits import RateLimiter, Refusals, SharedRateLimiter
 from exchange.entrypoints.http.shares import Share
 
 OF_MEMBER = 2
 """A member's clients together may ask so many times what one may, unless an operator says otherwise."""
+RETRY_AFTER_SECONDS = 1
+"""When who was refused may come back: every rate is one request a second at least."""
 
 
 @dataclass(slots=True)
 class Rates:
-    """The limiters of one worker."""
+    """The limiters of one worker, and what it refused by them."""
 
-    clients: Limiter
-    members: Limiter
+    clients: SharedRateLimiter
+    members: SharedRateLimiter
     strangers: RateLimiter
+    refusals: Refusals = field(default_factory=Refusals)
 
     def admit(self, holder: Holder) -> Share | None:
         """Take what is at hand; else return whose it is that is not."""
@@ -42,7 +45,3 @@ class Rates:
         if missing is Share.MEMBER and await self.members.admit_later(holder.member):
             return None
         return missing
-
-    def retry_after_seconds(self, missing: Share) -> int:
-        """Return when who was refused may come back."""
-        return (self.members if missing is Share.MEMBER else self.clients).retry_after_seconds
