@@ -37,7 +37,7 @@ from exchange.store.observing import LANES, StoreLoad, StoreObserver
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.proxy_book import ProxyRow, ProxyState, ProxyWish
 from exchange.store.report_book import ReportBook
-from exchange.store.report_receipts import ReceiptHow, ReceiptRow
+from exchange.store.report_receipts import ACKNOWLEDGED_MEANWHILE, ReceiptHow, ReceiptRow
 from exchange.store.request_book import NewRequest, RequestAnswer, RequestRow
 from exchange.store.rows import (
     CallerRow,
@@ -65,6 +65,7 @@ from exchange.store.unread import Unread, UnreadRow
 from exchange.store.upload_rows import NewUpload, OpenUploadRow, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
 
 __all__ = [
+    "ACKNOWLEDGED_MEANWHILE",
     "LANES",
     "UNDECIDED",
     "BlobMissingError",

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import BigInteger, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -12,6 +12,9 @@ from sqlmodel import Field, SQLModel, col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
 from exchange.store.faults import driver_errors
+
+ACKNOWLEDGED_MEANWHILE: Final = "acknowledged-meanwhile"
+"""The code of the one ConflictError after which an acknowledgement is only to be looked up."""
 
 
 class ReceiptHow(Enum):
@@ -92,10 +95,13 @@ async def acknowledgement(session: AsyncSession, report: str, client: str) -> Re
 
 
 async def acknowledge(session: AsyncSession, row: ReceiptRow) -> None:
-    """Keep an acknowledgement in the transaction of `session`; ConflictError where another one came first."""
+    """Keep an acknowledgement in the transaction of `session`.
+
+    Raises ConflictError with the code ACKNOWLEDGED_MEANWHILE where another one came first.
+    """
     result: Any = await session.execute(_ADD, _parameters(row))
     if result.rowcount != 1:
-        raise ConflictError("somebody else acknowledged it at the same moment")
+        raise ConflictError("somebody else acknowledged it at the same moment", code=ACKNOWLEDGED_MEANWHILE)
 
 
 def _parameters(row: ReceiptRow) -> dict[str, str | int]:

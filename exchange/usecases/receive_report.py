@@ -6,7 +6,7 @@ Steps: (1) the Permit, as for a pull: what a client may not read it cannot have 
 
 from exchange.audit import EventName
 from exchange.kernel import ConflictError, UnavailableError
-from exchange.store import Parts, ReceiptHow, ReceiptRow
+from exchange.store import ACKNOWLEDGED_MEANWHILE, Parts, ReceiptHow, ReceiptRow
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft
 from exchange.usecases.pull_report import Granted, seek_permit
@@ -20,15 +20,17 @@ async def receive_report(services: Services, call: Call, report_id: str) -> Reco
     """Return the caller's first acknowledgement of a report: this one, or that which came before.
 
     Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError without the
-    reader's role.
+    reader's role, ConflictError where what the caller may do was changed meanwhile.
     """
     # (1) the Permit
     granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=EventName.REPORT_RECEIVED)
     for _ in range(_TRIES):
         try:
             return await _acknowledged(services, call, granted)
-        except ConflictError:
-            continue
+        except ConflictError as exc:
+            # Whose clearance changed meanwhile is told that, and decided about again when it asks again.
+            if exc.code != ACKNOWLEDGED_MEANWHILE:
+                raise
     message = "the receipt could not be recorded: acknowledge it again"
     raise UnavailableError(message)
 

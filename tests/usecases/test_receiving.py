@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -11,10 +13,13 @@ from exchange import usecases
 from exchange.audit import EntryDraft, EventName, Receipt
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.store import Store, UnitOfWork
+from exchange.store import ACKNOWLEDGED_MEANWHILE, Store, UnitOfWork
 from exchange.store.report_receipts import ReportReceipts
-from exchange.usecases import heartbeat, registry
+from exchange.usecases import ClearanceChange, heartbeat, registry
+from tests.support.meanwhile import done_behind
 from tests.support.world import World
+
+receive_report = import_module("exchange.usecases.receive_report")
 
 
 def label(level: str, *to: str) -> Label:
@@ -282,13 +287,27 @@ async def test_acknowledgement_that_always_comes_second_is_told_to_come_again(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def taken(_: UnitOfWork, __: object) -> None:
-        raise ConflictError("taken")
+        raise ConflictError("taken", code=ACKNOWLEDGED_MEANWHILE)
 
     report = await populated.post()
     monkeypatch.setattr(UnitOfWork, "acknowledge", taken)
 
     with pytest.raises(UnavailableError, match="again"):
         await usecases.receive_report(populated.services, populated.call("NOR reader"), report)
+
+
+async def test_reader_whose_clearance_changes_meanwhile_is_told_so(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, reader = await populated.post(), populated.clients["NOR reader"].id
+    to = ClearanceChange("TOP SECRET")
+    host = populated.call(None)
+    change = partial(usecases.change_clearance, populated.services, host, reader, to)
+    done_behind(monkeypatch, receive_report, "seek_permit", change)
+
+    with pytest.raises(ConflictError, match="changed meanwhile"):
+        await usecases.receive_report(populated.services, populated.call("NOR reader"), report)
+    assert populated.sql("SELECT count(*) FROM report_receipt") == [(0,)]
 
 
 @pytest.mark.parametrize("name", ["DNK reader", "ESP reader"])

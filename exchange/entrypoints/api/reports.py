@@ -144,7 +144,7 @@ RECEIPT = Operation(
     answer=ReceiptBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={},
 )
 
