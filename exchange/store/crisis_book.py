@@ -73,10 +73,10 @@ def crisis_rows() -> Select[Any]:
     return select(*(crisis.c[name] for name in _COLUMNS)).order_by(crisis.c.id)
 
 
-def with_crises(agreements: Sequence[Agreement], rows: Iterable[Row], unread: Unread | None = None) -> list[Agreement]:
+def with_crises(agreements: Sequence[Agreement], rows: Iterable[Row], unread: Unread) -> list[Agreement]:
     """Return agreements with their crises; rows are of `crisis_rows`, and may be of other agreements too.
 
-    With `unread`, without crises that cannot be read: they open nothing.
+    Crises that cannot be read open nothing, and are noted in `unread`.
     """
     found: dict[str, list[Crisis]] = {}
     asked = {agreement.id for agreement in agreements}

@@ -15,9 +15,10 @@ from exchange.agreements import Agreement
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
+from exchange.store.agreement_rows import agreement_columns, agreement_of, with_signatures
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
 from exchange.store.life_tables import ReportPastTable, TombstoneTable
-from exchange.store.records import agreement_columns, agreement_of, client_of, member_of, with_signatures
+from exchange.store.records import client_of, member_of
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 

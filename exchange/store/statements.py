@@ -7,23 +7,19 @@ from typing import Any, Self
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, func, select, union_all
 from sqlalchemy.sql.selectable import FromClause
 
+from exchange.store.agreement_rows import absence_rows, current_agreements, earlier_texts
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
-from exchange.store.records import EARLIER_COLUMNS, absence_rows, agreement_columns, with_signatures
 from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
 from exchange.store.tables import table
-from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 
 _CLASS = table("release_class")
 _PART = table("report_part")
 _ENTRY = table("audit_entry")
 _AGREEMENT = table("agreement")
-_PARTY = table("agreement_party")
 _KEY = table(PersonalKeyTable)
-_SIGNATURE = table(AgreementSignatureTable)
-_SIGNATORY_KEY = table(SignatoryKeyTable)
 
 CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
 MEMBER_COLUMNS = tuple(MEMBER.c.keys())
@@ -67,7 +63,7 @@ class HotStatements:
         first_parts = and_(all_parts, _PART.c.number <= _FIRST_PARTS, _PART.c.size_bytes <= _SMALL_BYTES)
         one_part = and_(all_parts, _PART.c.number == bindparam("number"))
         classes = select(_CLASS.c.id, _CLASS.c.digest, _CLASS.c.facts)
-        agreements = _current_agreements()
+        agreements = current_agreements()
         entries = select(_ENTRY.c.content).limit(bindparam("limit"))
         return cls(
             caller=sql.shared(_caller, "thumbprint"),
@@ -82,11 +78,7 @@ class HotStatements:
             members=sql.compile(select(*MEMBER.c).where(MEMBER.c.superseded_at.is_(None)).order_by(MEMBER.c.code)),
             agreements=sql.compile(agreements),
             agreement=sql.compile(agreements.where(_AGREEMENT.c.id == bindparam("agreement_id"))),
-            earlier_texts=sql.compile(
-                select(*(_AGREEMENT.c[name] for name in EARLIER_COLUMNS))
-                .distinct()
-                .where(_AGREEMENT.c.superseded_at.is_not(None))
-            ),
+            earlier_texts=sql.compile(earlier_texts()),
             crises=sql.compile(crisis_rows()),
             absences=sql.compile(absence_rows()),
             # UUIDv7: the order of ids is the order of time.
@@ -133,13 +125,6 @@ def _current_clients() -> Select[Any]:
     current = and_(MEMBER.c.code == CLIENT.c.member, MEMBER.c.superseded_at.is_(None))
     source = CLIENT.join(MEMBER, current)
     return select(*_client_columns()).select_from(source).where(CLIENT.c.superseded_at.is_(None)).order_by(CLIENT.c.id)
-
-
-def _current_agreements() -> Select[Any]:
-    """Return one row per party, parties in their order."""
-    tables = (_AGREEMENT, _PARTY, _SIGNATURE, _SIGNATORY_KEY)
-    current = select(*agreement_columns(*tables)).select_from(with_signatures(*tables))
-    return current.where(_AGREEMENT.c.superseded_at.is_(None)).order_by(_AGREEMENT.c.id, _PARTY.c.position)
 
 
 def _caller(askers: FromClause | None) -> Select[Any]:

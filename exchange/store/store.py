@@ -14,12 +14,12 @@ from exchange.crypto import OpeningError, SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError, to_micros
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.members import Client, Member
+from exchange.store.agreement_rows import Besides, agreements_of, whole
 from exchange.store.alert_reader import AlertReader
 from exchange.store.archive import BundleArchive
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.caveat_reader import CaveatReader
 from exchange.store.cosigning import add_cosignature
-from exchange.store.crisis_book import with_crises
 from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, as_bytes, sql_for
 from exchange.store.duty_reader import DutyReader
@@ -52,7 +52,7 @@ from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, Person
 from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.rates import LeaseJob
-from exchange.store.records import agreements_of, class_row, client_of, member_of, with_absences, with_earlier
+from exchange.store.records import class_row, client_of, member_of
 from exchange.store.report_receipts import ReportReceipts
 from exchange.store.report_sweeps import ReportSweeps
 from exchange.store.rows import (
@@ -157,6 +157,11 @@ class Store:
         self._turns = Turns(wait_seconds) if sql.is_sqlite else None
         self._searches = FairTurns(1 if sql.is_sqlite else READ_CONNECTIONS // 4)
         self._pages = PageReader(self._database, sql)
+        self._besides = Besides(
+            crises=partial(self._database.fetch, self._hot.crises, {}),
+            absences=partial(self._database.fetch, self._hot.absences, {}),
+            texts=partial(self._database.fetch, self._hot.earlier_texts, {}),
+        )
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
         self.caveats = CaveatReader(self._database.fetch, sql)
@@ -486,18 +491,7 @@ class Store:
             return await unit.record(draft)
 
     async def _whole(self, agreements: Sequence[Agreement], unread: Unread | None = None) -> list[Agreement]:
-        """Return agreements with earlier terms and with their crises; asked for only where one may have any.
-
-        Crises that cannot be read open nothing, and take nothing with them; the list of them says so.
-        """
-        found = list(agreements)
-        if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
-            crises = await self._database.fetch(self._hot.crises, {})
-            found = with_crises(found, crises, Unread() if unread is None else unread)
-        if all(agreement.edition == 1 for agreement in found):
-            return found
-        found = with_absences(found, await self._database.fetch(self._hot.absences, {}), unread)
-        return with_earlier(found, await self._database.fetch(self._hot.earlier_texts, {}))
+        return await whole(agreements, self._besides, unread)
 
     def _searching(self, sought: Sought) -> Search:
         return Search(

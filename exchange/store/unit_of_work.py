@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
-from exchange.agreements import Agreement, PartyState
+from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
 from exchange.audit.certificates_told import CertificateMark
 from exchange.crypto import CertificateFacts
@@ -21,6 +21,8 @@ from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, 
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
 from exchange.store.acting import Acting, hold_client, hold_member, hold_policy
+from exchange.store.agreement_book import AgreementBook
+from exchange.store.agreement_rows import agreement_row, party_rows
 from exchange.store.alerting import AlertBook
 from exchange.store.amendments import Amendments
 from exchange.store.breach_book import BreachBook
@@ -28,7 +30,7 @@ from exchange.store.caveat_book import CaveatBook
 from exchange.store.certificates import Certificates
 from exchange.store.consent_book import ConsentBook
 from exchange.store.consultation_book import ConsultationBook
-from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
+from exchange.store.crisis_book import CrisisBook
 from exchange.store.derivation_book import DerivationBook
 from exchange.store.faults import driver_errors
 from exchange.store.kept_keys import KeptKeys
@@ -37,21 +39,7 @@ from exchange.store.lineage import next_lineage
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
-from exchange.store.records import (
-    EARLIER_COLUMNS,
-    absence_rows,
-    agreement_columns,
-    agreement_row,
-    agreements_of,
-    client_of,
-    client_row,
-    member_of,
-    member_row,
-    party_rows,
-    with_absences,
-    with_earlier,
-    with_signatures,
-)
+from exchange.store.records import client_of, client_row, member_of, member_row
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.request_book import RequestBook
@@ -68,9 +56,7 @@ from exchange.store.tables import (
     CertificateTable,
     ClientTable,
     MemberTable,
-    PartyTable,
     PolicyStateTable,
-    table,
 )
 from exchange.store.time_book import TimeBook
 from exchange.store.unread import Unread, UnreadRow, read_each
@@ -102,6 +88,7 @@ class UnitOfWork:
         self._sealed: list[SealedEntry] = []
         self._moves_policy = False
         self._acting = Acting(session)
+        self._agreements = AgreementBook(session)
 
     async def member(self, code: str) -> Member | None:
         """Return the current version of a member."""
@@ -214,22 +201,15 @@ class UnitOfWork:
 
         Crises of it that cannot be read open nothing, and are noted in `crises_unread`.
         """
-        if for_update:
-            await self._session.scalar(_held(AgreementTable, agreement_id))
-        found = await self._agreements(col(AgreementTable.id) == agreement_id, crises_unread=crises_unread)
-        return found[0] if found else None
+        return await self._agreements.one(agreement_id, for_update=for_update, crises_unread=crises_unread)
 
     async def agreements(self, unread: Unread | None = None) -> list[Agreement]:
         """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
-        return await self._agreements(unread=unread)
+        return await self._agreements.all(unread)
 
     async def editions(self, agreement_id: str) -> list[Agreement]:
         """Return the last version of every edition of an agreement, the oldest first."""
-        versions = select(func.max(col(AgreementTable.version))).where(col(AgreementTable.id) == agreement_id)
-        last = versions.group_by(col(AgreementTable.edition))
-        which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version).in_(last))
-        found = await self._agreements(*which, current_only=False)
-        return sorted(found, key=lambda each: each.edition)
+        return await self._agreements.editions(agreement_id)
 
     async def add_agreement(self, agreement: Agreement, proposed_by: str | None) -> None:
         """Add an agreement that a client proposed, None for the host's operator."""
@@ -240,16 +220,7 @@ class UnitOfWork:
 
         Of those that its own member has withdrawn from, the ones from `withdrawn_since` on.
         """
-        party, row = PartyTable, AgreementTable
-        of_row = and_(col(party.agreement_id) == col(row.id), col(party.version) == col(row.version))
-        is_own = col(party.member) == client.member
-        signed = select(col(party.member)).where(of_row, ~is_own, col(party.signed_at).is_not(None)).exists()
-        is_left = col(party.state) == PartyState.WITHDRAWN.value
-        left = select(col(party.member)).where(of_row, is_own, is_left).exists()
-        is_open = or_(~left, col(row.recorded_at) >= to_micros(withdrawn_since))
-        is_its = (col(row.proposed_by) == client.id, col(row.superseded_at).is_(None))
-        count = select(func.count()).select_from(row).where(*is_its, ~signed, is_open)
-        return int(await self._session.scalar(count) or 0)
+        return await self._agreements.unanswered(client, withdrawn_since=withdrawn_since)
 
     async def put_agreement(self, agreement: Agreement) -> None:
         """Add the next version of an agreement; ConflictError where another one came first."""
@@ -264,9 +235,7 @@ class UnitOfWork:
 
     async def edition_after(self, agreement_id: str, text: str) -> int:
         """Return the number of the edition that follows the text with this digest."""
-        which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.text) == text)
-        found = await self._session.scalar(select(func.max(col(AgreementTable.edition))).where(*which))
-        return int(found or 0) + 1
+        return await self._agreements.edition_after(agreement_id, text)
 
     def amendments(self) -> Amendments:
         """Return the amendments that were proposed, to be read and written here."""
@@ -507,35 +476,6 @@ class UnitOfWork:
             lambda row: UnreadRow(f"client {row[0].id}", frozenset({row[0].member})),
         )
 
-    async def _agreements(
-        self,
-        *conditions: ColumnElement[bool],
-        current_only: bool = True,
-        unread: Unread | None = None,
-        crises_unread: Unread | None = None,
-    ) -> list[Agreement]:
-        tables = [table(name) for name in ("agreement", "agreement_party", "agreement_signature", "signatory_key")]
-        current = select(*agreement_columns(*tables)).select_from(with_signatures(*tables))
-        standing = (col(AgreementTable.superseded_at).is_(None),) if current_only else ()
-        ordered = current.where(*standing, *conditions).order_by(
-            col(AgreementTable.id), col(AgreementTable.version), col(PartyTable.position)
-        )
-        found = agreements_of([tuple(row) for row in await self._session.execute(ordered)], unread)
-        if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
-            crises = [tuple(row) for row in await self._session.execute(crisis_rows())]
-            found = with_crises(found, crises, unread or crises_unread or Unread())
-        if all(agreement.edition == 1 for agreement in found):
-            return found
-        found = with_absences(found, [tuple(row) for row in await self._session.execute(absence_rows())], unread)
-        if not current_only:
-            return found
-        texts = (
-            select(*(tables[0].c[name] for name in EARLIER_COLUMNS))
-            .distinct()
-            .where(col(AgreementTable.superseded_at).is_not(None))
-        )
-        return with_earlier(found, [tuple(row) for row in await self._session.execute(texts)])
-
     def _note_law(self) -> None:
         self._has_written = self._moves_policy = True
 
@@ -574,12 +514,6 @@ async def unit_of_work(
 
 def _current(kind: Any, *conditions: ColumnElement[bool]) -> Any:
     return select(kind).where(kind.superseded_at.is_(None), *conditions)
-
-
-def _held(kind: Any, row_id: str) -> Any:
-    # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets it,
-    # and nobody would hold the row that is current then.
-    return select(kind.version).where(kind.id == row_id, kind.version == 1).with_for_update()
 
 
 def _is_active(client_id: str) -> Sequence[ColumnElement[bool]]:
