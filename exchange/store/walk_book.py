@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from exchange.store.dialect import Fetch, Sql
@@ -29,11 +29,15 @@ class Walked(NamedTuple):
 class ReportSeen(NamedTuple):
     """A report's row, with what stands beside it for lists and counts, and its class's digest, None where that is gone.
 
-    On SQLite anything may stand where a number belongs.
+    `recorded_at` is when it took its number, `next_at` when what stands behind it took its own (None: nothing does),
+    `last` the last number that was given. On SQLite anything may stand where a number belongs.
     """
 
     row: ReportRow
     beside: dict[str, object]
+    recorded_at: object
+    next_at: object
+    last: object
     digest: str | None
     sealed_bytes: int
 
@@ -60,7 +64,14 @@ class WalkReader:
         self._fetch = fetch
         kept, report, kinds = table("report_walk"), table("report"), table("release_class")
         self._kept = sql.compile(select(*(kept.c[name] for name in _COLUMNS)))
-        beside = (*(report.c[name] for name in _BESIDE), kinds.c.digest, func.length(report.c.sealed_header))
+        behind = report.alias("behind")
+        # What was recorded before it was posted is told by itself, and says nothing of the one before it.
+        is_behind = (behind.c.seq > report.c.seq, behind.c.recorded_at >= behind.c.posted_at)
+        next_at = select(behind.c.recorded_at).where(*is_behind).order_by(behind.c.seq).limit(literal_column("1"))
+        last = select(table("policy_state").c.report_seq)
+        number = (report.c.recorded_at, next_at.scalar_subquery(), last.scalar_subquery())
+        sealed = (kinds.c.digest, func.length(report.c.sealed_header))
+        beside = (*(report.c[name] for name in _BESIDE), *number, *sealed)
         joined = report.outerjoin(kinds, kinds.c.id == report.c.class_id)
         seen = select(*report_columns(), *beside).select_from(joined)
         self._seen = sql.compile(seen.where(sql.is_one_of(report.c.id, "ids")))
@@ -87,5 +98,6 @@ class WalkReader:
 
 
 def _seen(row: tuple[Any, ...]) -> ReportSeen:
-    *beside, digest, sealed = row[REPORT_WIDTH:]
-    return ReportSeen(ReportRow(*row[:REPORT_WIDTH]), dict(zip(_BESIDE, beside, strict=True)), digest, sealed or 0)
+    *beside, recorded_at, next_at, last, digest, sealed = row[REPORT_WIDTH:]
+    named = dict(zip(_BESIDE, beside, strict=True))
+    return ReportSeen(ReportRow(*row[:REPORT_WIDTH]), named, recorded_at, next_at, last, digest, sealed or 0)

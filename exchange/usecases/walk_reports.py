@@ -5,7 +5,8 @@ asks for most of a log; so the jobs walk over them, some hundreds in each round,
 
 Steps of a round: (1) the next posts, behind the place that is kept; (2) their rows, read after them: each is there, of
 the class that the entry says; (3) what ended a report, or took its place, is in the log; (4) what lists and counts read
-from the row is what is sealed in it; (5) what is not so is looked at again, and told; (6) the place is kept.
+from the row is what is sealed in it, and its number is where lists look for it; (5) what is not so is looked at again,
+and told; (6) the place is kept.
 
 Nothing is put back: what a row was, the log does not hold, and whether a report is shown is its originator's to say.
 """
@@ -14,7 +15,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.audit.rows_told import Contradiction, RowKind, RowName, RowTold, contradiction, rows_told
@@ -159,8 +160,11 @@ async def _fault(services: Services, told: RowTold, seen: ReportSeen) -> str | N
         return f"its row says that it is {status}, and no entry ended it"
     if status == ReportStatus.SUPERSEDED.value and not await _has_taker(services, told.name.id):
         return "its row says that another report took its place, and no entry does"
-    # (4) as it is sealed
-    return None if not seen.sealed_bytes else await _other_than_sealed(services, seen)
+    if status not in _ENDING and not seen.sealed_bytes:
+        return "nothing is sealed in it, and its row says that it goes on"
+    # (4) as it is sealed, and where lists look
+    other = await _other_than_sealed(services, seen) if seen.sealed_bytes else None
+    return other or (None if status in _ENDING else _not_in_order(seen))
 
 
 async def _other_than_sealed(services: Services, seen: ReportSeen) -> str | None:
@@ -181,6 +185,18 @@ async def _other_than_sealed(services: Services, seen: ReportSeen) -> str | None
     sealed = _sealed(header)
     other = next((name for name, value in seen.beside.items() if sealed[name] != value), None)
     return None if other is None else f"`{other}` is not the sealed one"
+
+
+def _not_in_order(seen: ReportSeen) -> str | None:
+    """Return why a report's number is not the one that it was given: lists go on behind the last one they saw."""
+    at, last, next_at = seen.recorded_at, seen.last, seen.next_at
+    if not isinstance(last, int) or not 0 < seen.row.seq <= last:
+        return "no list looks at its place"
+    if not isinstance(at, int) or at < cast("int", seen.beside["posted_at"]):
+        return "its place was given before it was posted"
+    if isinstance(next_at, int) and next_at < at:
+        return "its place is before those of reports that came earlier"
+    return None
 
 
 def _sealed(header: Header) -> dict[str, object]:

@@ -69,6 +69,12 @@ ALTERED = {
     "another version": (5, "version = 9", "does not open"),
     "posted before": (5, "posted_at = 0", "`posted_at`"),
     "routine": (5, "precedence = 'x'", "`precedence`"),
+    "emptied": (5, "sealed_header = ''", "nothing is sealed"),
+    "ended and emptied": (5, "sealed_header = '', valid_until = 1", "nothing is sealed"),
+    "before all": (5, "seq = 0", "no list looks"),
+    "behind all": (5, "seq = 1000000", "no list looks"),
+    "where followers have been": (5, "seq = 4, recorded_at = recorded_at + 1", "earlier"),
+    "of no moment": (5, "seq = 4, recorded_at = 0", "before it was posted"),
 }
 
 
