@@ -24,12 +24,12 @@ def header_context(report_id: str, version: int, class_digest: str) -> bytes:
 
     `class_digest` is the hex digest of the release class: it binds label, agreement, scope and originator.
     Not hashed, because a list opens hundreds of headers and the cipher takes any length. Raises OpeningError for a
-    version that is no number: SQLite keeps a text in its place, if somebody puts it there.
+    version that is no number: SQLite keeps anything in its place, if somebody puts it there.
     """
     # INVARIANT: no two places share bytes: neither a hex digest nor a number holds a slash, and the id is the rest.
     try:
         return f"exchange header/{class_digest}/{version:d}/{report_id}".encode()
-    except ValueError as exc:
+    except (ValueError, TypeError) as exc:
         raise OpeningError("the version of a report is no number") from exc
 
 

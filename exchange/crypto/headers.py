@@ -38,5 +38,5 @@ class HeaderCipher:
         # No check of sizes here: a wrong one opens nothing, and a list comes through here hundreds of times.
         try:
             return self._cipher.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
-        except (InvalidTag, ValueError) as exc:
+        except (InvalidTag, ValueError, TypeError) as exc:  # SQLite keeps a number, too, where bytes belong
             raise OpeningError(_REFUSED) from exc

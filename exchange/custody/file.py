@@ -120,7 +120,7 @@ class FileCustodian:
         blob = wrapped.blob
         try:
             return cipher.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
-        except (InvalidTag, ValueError) as exc:
+        except (InvalidTag, ValueError, TypeError) as exc:  # SQLite keeps a number, too, where bytes belong
             raise OpeningError("wrapped key, label or place do not belong together") from exc
 
     def _cipher(self, key_id: str, version: int) -> AESGCM:
@@ -144,9 +144,9 @@ class FileCustodian:
         return cipher
 
     def _derived(self, key_id: str, version: int, use: str) -> bytes:
-        name = _KEY_ID.fullmatch(key_id)
+        name = _KEY_ID.fullmatch(key_id) if isinstance(key_id, str) else None
         if name is None:
-            raise KeyMissingError(f"`{key_id[:80]}` is no key of the file custodian")
+            raise KeyMissingError(f"`{str(key_id)[:80]}` is no key of the file custodian")
         if not isinstance(version, int):
             # SQLite keeps a text where a number belongs, if somebody puts it there.
             raise KeyMissingError("a key's version is no number: the row was altered")

@@ -19,6 +19,7 @@ from exchange.store.agreement_rows import agreement_columns, agreement_of, with_
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
 from exchange.store.life_tables import ReportPastTable, TombstoneTable
 from exchange.store.records import client_of, member_of
+from exchange.store.rows import stored_status
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 
@@ -174,7 +175,7 @@ async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: st
         return None
     found_id, version, class_id, originator, posted_at, valid_until, status = rows[0]
     until = None if valid_until is None else from_micros(valid_until)
-    return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, ReportStatus(status))
+    return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, stored_status(status))
 
 
 async def read_past(fetch: Fetch, statements: HistoryStatements, report: ReportRecord) -> tuple[Span[ReportThen], ...]:

@@ -89,8 +89,17 @@ class ReportRow(NamedTuple):
 
     @property
     def status(self) -> ReportStatus:
-        """Return the stored status; whether it has expired follows from `valid_until`."""
-        return ReportStatus(self.status_name)
+        """Return the stored status, OpeningError where it is none; `valid_until` says whether it has expired."""
+        return stored_status(self.status_name)
+
+
+def stored_status(name: str) -> ReportStatus:
+    """Return the status of that name; OpeningError where the row was altered to what is none."""
+    try:
+        return ReportStatus(name)
+    except ValueError as exc:
+        message = "the status on the row is none"
+        raise OpeningError(message) from exc
 
 
 class PartRow(NamedTuple):

@@ -17,7 +17,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.judging import ABSENT_ID, absent_draft, asked_for, report_not_found, require_same_law
 from exchange.usecases.opening import open_sealed_header
-from exchange.usecases.recording import about_report, draft, record_tampering, refuse
+from exchange.usecases.recording import about_report, draft, known_version, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker
@@ -45,6 +45,11 @@ class OwnReport:
     def facts(self) -> ClassFacts:
         """Return the class facts of the report."""
         return self.kept.facts
+
+    @property
+    def version(self) -> int:
+        """Return the version of the report; 0, which none has, where what stands on its row is none."""
+        return known_version(self.report.version) or 0
 
     def status(self, call: Call) -> ReportStatus:
         """Return where the report stands at `call.now`."""

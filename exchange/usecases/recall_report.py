@@ -99,7 +99,7 @@ async def preview_recall(services: Services, call: Call, report_id: str) -> Reco
     facts, catalogue = own.facts, services.law.catalogue
     marking = render_marking(facts.label, catalogue, originator=facts.originator)
     members = dict(sorted(given.items()))
-    outlook = RecallOutlook(own.report.id, own.report.version, facts.agreement, facts.scope, marking, members)
+    outlook = RecallOutlook(own.report.id, own.version, facts.agreement, facts.scope, marking, members)
     return Recorded(outlook, receipt)
 
 
@@ -130,7 +130,7 @@ def _deed(call: Call, own: OwnReport, reason: str) -> Deed:
         DeedKind.TOMBSTONE,
         {
             "report": own.report.id,
-            "version": own.report.version,
+            "version": own.version,
             "originator": own.facts.originator,
             "agreement": own.facts.agreement,
             "cause": EndCause.RECALLED.value,

@@ -7,7 +7,7 @@ from typing import Final, NoReturn, Protocol, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.crypto import OpeningError
-from exchange.kernel import ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
+from exchange.kernel import LARGEST_INTEGER, ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Reason
@@ -79,8 +79,17 @@ def about(subject: Subject, facts: Controlled) -> AboutFields:
 
 
 def about_report(report_id: str, version: int, facts: Controlled) -> AboutFields:
-    """Return what an entry says of this version of a report; see `about`."""
-    return about(Subject("report", report_id, version), facts)
+    """Return what an entry says of this version of a report; see `about`.
+
+    INVARIANT: what somebody wrote where a version belongs goes into no entry: the log would hold one for ever that
+    nobody can read.
+    """
+    return about(Subject("report", report_id, known_version(version)), facts)
+
+
+def known_version(stored: object) -> int | None:
+    """Return the version that stands on a report's row; None where what stands there is none."""
+    return stored if isinstance(stored, int) and 0 < stored <= LARGEST_INTEGER else None
 
 
 def actor_of(call: Call, client: Client | None) -> Actor:

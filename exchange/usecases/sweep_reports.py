@@ -254,7 +254,7 @@ def _tombstone(own: OwnReport, now: datetime, told: Mapping[str, str]) -> Deed:
         DeedKind.TOMBSTONE,
         {
             "report": own.report.id,
-            "version": own.report.version,
+            "version": own.version,
             "originator": own.facts.originator,
             "agreement": own.facts.agreement,
             **told,

@@ -276,3 +276,40 @@ async def test_many_damaged_reports_leave_entries_in_bounds(populated: World) ->
     failed = [entry for entry in made.entries if entry["type"] == "key.opened"]
     assert len(failed) == 17
     assert max(len(entry["detail"].get("reports", [])) for entry in failed) == 4
+
+
+ODD = {
+    "postgresql": ["version = -1", "version = 0", "status = 'x'"],
+    # Of whatever type a column is.
+    "sqlite": [
+        *("version = -1", "version = 'x'", "version = x'ff'", "version = 1.5", "version = 9223372036854775807"),
+        *("status = 'x'", "status = x'ff'", "key_id = x'ff'", "key_id = CAST(x'ff' AS TEXT)", "key_version = x'ff'"),
+        *("sealed_header = ''", "sealed_header = 'x'", "sealed_header = 7", "sealed_header = 1.5"),
+    ],
+}
+
+
+async def test_row_that_holds_what_no_report_has_takes_no_other_and_leaves_entries_that_can_be_read(
+    make_lived: MakeLived, backend: str
+) -> None:
+    world, reports = await make_lived(reported)
+    await world.enrol("GBR releaser", "GBR", "releaser")
+    second, others = reports["second"], [reports[name] for name in ("first", "other", "last")]
+    kept = world.sql("SELECT version, status, key_id, key_version, sealed_header FROM report WHERE id = $1", second)[0]
+    for change in ODD[backend]:
+        world.sql(f"UPDATE report SET {change} WHERE id = $1", second)
+        assert shown(await listed(world.services, world)) == others, change
+        pulled = await world.attempt(usecases.pull_report(world.services, world.call("NOR reader"), second))
+        assert isinstance(pulled.error, UnavailableError), (change, pulled)
+        # Read as every entry is: what nobody could read would stand in the log for ever.
+        looked = await world.attempt(usecases.preview_recall(world.services, world.call("GBR releaser"), second))
+        is_no_state = change.startswith("status")
+        assert isinstance(looked.error, UnavailableError) is is_no_state, (change, looked)
+        assert looked.entries, change
+        columns = ("version", "status", "key_id", "key_version", "sealed_header")
+        put = ", ".join(f"{name} = ${at}" for at, name in enumerate(columns, 1))
+        world.sql(f"UPDATE report SET {put} WHERE id = $6", *kept, second)
+    world.sql(f"UPDATE report SET {ODD[backend][0]} WHERE id = $1", second)
+
+    recalled = (await usecases.recall_report(world.services, world.call("GBR releaser"), second, "altered")).value
+    assert recalled.tombstone.report == second

@@ -99,9 +99,10 @@ def test_header_context_says_class_version_and_report():
 
 
 def test_header_of_a_version_that_is_no_number_opens_nowhere():
-    # SQLite keeps a text where a number belongs.
-    with pytest.raises(OpeningError, match=r"^the version of a report is no number$"):
-        header_context(REPORT, "7", DIGEST)
+    # SQLite keeps anything where a number belongs.
+    for version in ("7", b"\x07"):
+        with pytest.raises(OpeningError, match=r"^the version of a report is no number$"):
+            header_context(REPORT, version, DIGEST)
 
 
 def test_context_of_what_is_sealed_beside_a_report_stays_what_it_is():

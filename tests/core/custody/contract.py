@@ -88,6 +88,8 @@ class CustodianContract:
         for changed, error in (
             (replace(row, key_id=f"{kind}/other"), OpeningError),
             (replace(row, key_id="nowhere"), KeyMissingError),
+            (replace(row, key_id=b"nowhere"), KeyMissingError),
+            (replace(row, sealed_header=7), OpeningError),
             (replace(row, key_version=99), KeyMissingError),
             (replace(row, header_suite="aes-256-gcm"), CryptoError),
             (replace(row, header_suite="rot13"), CryptoError),
