@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import TypeVar
 
-from exchange.kernel.errors import Fault
+from exchange.kernel.errors import Fault, pointer_token
 
 E = TypeVar("E", bound=Enum)
 
@@ -72,7 +72,7 @@ class Reading:
         for key in entries:
             if key not in known:
                 message = f"`{quoted(key)}` is no field here: use {', '.join(known)}"
-                self.fault(f"{pointer}/{escaped(key)}", "unknown-field", message)
+                self.fault(f"{pointer}/{pointer_token(key)}", "unknown-field", message)
         for key in required:
             if key not in entries:
                 self.fault(pointer, "missing-field", f"`{key}` is missing: add it")
@@ -124,11 +124,6 @@ def quoted(text: str) -> str:
     """Return `text` fit for a message: short, and with its invisible characters escaped."""
     shown = text[:_LONGEST_QUOTE].encode("unicode_escape").decode() if not text.isprintable() else text[:_LONGEST_QUOTE]
     return shown.replace("`", "'")
-
-
-def escaped(token: str) -> str:
-    """Return `token` as one reference token of a JSON Pointer (RFC 6901 §3)."""
-    return token.replace("~", "~0").replace("/", "~1")
 
 
 def type_name(value: object) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from exchange.agreements.reading import escaped, quoted
-from exchange.kernel.errors import Fault
+from exchange.agreements.reading import quoted
+from exchange.kernel.errors import Fault, pointer_token
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
@@ -158,7 +158,7 @@ class _Reader:
         entries: dict[str, Plain] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, pointer, depth)
-            place = f"{pointer}/{escaped(key)}"
+            place = f"{pointer}/{pointer_token(key)}"
             if key in entries:
                 self._fault(event, place, "repeated-field", f"`{quoted(key)}` stands twice: keep one")
             self._document.lines.setdefault(place, _line(event))

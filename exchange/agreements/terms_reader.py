@@ -19,8 +19,9 @@ from exchange.agreements.model import (
     Terms,
     Validity,
 )
-from exchange.agreements.reading import Reading, escaped, quoted
+from exchange.agreements.reading import Reading, quoted
 from exchange.agreements.vocabulary import Vocabulary, covers
+from exchange.kernel import pointer_token
 from exchange.members import MemberCode
 from exchange.members.text import text_problem
 
@@ -230,7 +231,7 @@ class TermsReader:
         fields = self._reading.mapping(value, place, required=(), optional=PRECEDENCES)
         # One order whatever the author's: equal obligations are equal values.
         given = (precedence for precedence in PRECEDENCES if precedence in fields)
-        return tuple((each, self._duration(fields[each], f"{place}/{escaped(each)}")) for each in given)
+        return tuple((each, self._duration(fields[each], f"{place}/{pointer_token(each)}")) for each in given)
 
     def _termination(self, value: object) -> Termination:
         fields = self._reading.mapping(value, "/termination", required=("notice", "shared_reports"))

@@ -35,6 +35,7 @@ from exchange.kernel.errors import (
     UnavailableError,
     UnsafeSettingError,
     faults_told,
+    pointer_token,
 )
 from exchange.kernel.ids import is_uuid7, micros_in, new_id
 from exchange.kernel.json_values import values_up_to
@@ -73,6 +74,7 @@ __all__ = [
     "micros_in",
     "new_id",
     "parse_rfc3339",
+    "pointer_token",
     "rfc3339",
     "system_clock",
     "system_randomness",

@@ -29,6 +29,11 @@ class Fault:
         return f"{line}{place}{self.message}"
 
 
+def pointer_token(name: str) -> str:
+    """Return `name` as one reference token of a JSON Pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 MOST_FAULTS_TOLD = 100
 """Enough to mend a whole report at once; a hostile body must not make an answer larger than itself."""
 

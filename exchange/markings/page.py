@@ -9,7 +9,7 @@ from datetime import date
 
 import yaml
 
-from exchange.kernel.errors import Fault
+from exchange.kernel.errors import Fault, pointer_token
 from exchange.markings.quoting import quoted
 
 
@@ -99,11 +99,6 @@ def open_page(name: str, text: str, faults: list[Fault]) -> Page | None:
         faults.append(Fault(pointer, "empty-file", "holds nothing: write a security policy", 1))
         return None
     return Page(node, pointer, faults)
-
-
-def pointer_token(name: str) -> str:
-    """Return `name` escaped as one token of a JSON Pointer (RFC 6901 §3)."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def is_plain_line(text: str) -> bool:

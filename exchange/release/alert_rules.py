@@ -11,11 +11,11 @@ from enum import Enum
 from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from exchange.agreements.reading import MISSING, Reading, escaped, quoted
+from exchange.agreements.reading import MISSING, Reading, quoted
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.audit import EventName, Outcome, alerts
 from exchange.audit.alerts import AlertRules, Condition, Hours, Rule, Severity, WorkingHours
-from exchange.kernel import Canonical, InvalidError, canonical_bytes
+from exchange.kernel import Canonical, InvalidError, canonical_bytes, pointer_token
 from exchange.markings import Catalogue, UnknownMarkingError
 from exchange.markings.policy import is_member_code
 
@@ -110,9 +110,9 @@ class _RulesReader:
         members = self._reading.mapping(fields["members"], "/hours/members")
         for code in members:
             if not is_member_code(code):
-                place = f"/hours/members/{escaped(code)}"
+                place = f"/hours/members/{pointer_token(code)}"
                 self._reading.fault(place, "bad-code", f"`{quoted(code)}` is no code of a member")
-        own = {code: self._hours(each, f"/hours/members/{escaped(code)}") for code, each in members.items()}
+        own = {code: self._hours(each, f"/hours/members/{pointer_token(code)}") for code, each in members.items()}
         return WorkingHours(self._hours(fields["default"], "/hours/default"), own)
 
     def _hours(self, value: object, place: str) -> Hours:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import cedarpy
 
-from exchange.kernel import Fault, InvalidError
+from exchange.kernel import Fault, InvalidError, pointer_token
 from exchange.members import is_member_code
 
 # A guard is asked at every decision: a file larger than this is a mistake, and 64 KiB hold some 300 guards.
@@ -60,7 +60,7 @@ def _schema_faults(schema: str) -> Iterator[Fault]:
 
 
 def _read_file(name: str, text: str, schema: str | None) -> tuple[list[Guard], list[Fault]]:
-    pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
+    pointer = f"/{pointer_token(name)}"
     stem = PurePosixPath(name).stem
     is_national = is_member_code(stem)
     if not is_national and _OWN_FILE.fullmatch(stem) is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from exchange.agreements import Vocabulary, load_vocabulary
 from exchange.audit.alerts import AlertRules
-from exchange.kernel import Fault, InvalidError, canonical_bytes
+from exchange.kernel import Fault, InvalidError, canonical_bytes, pointer_token
 from exchange.kernel.canonical import Canonical
 from exchange.markings import Catalogue, load_catalogue
 from exchange.release.alert_rules import load_alert_rules
@@ -75,7 +75,7 @@ def _misplaced(files: Mapping[str, str]) -> list[Fault]:
     named = {SCHEMA_FILE, VOCABULARY_FILE, ALERTS_FILE}
     message = "no place for this file: classification/*.yaml, guards/*.cedar, guards/*.examples.yaml, agreements/*.yaml"
     return [
-        Fault(f"/{path.replace('~', '~0').replace('/', '~1')}", "unknown-file", message)
+        Fault(f"/{pointer_token(path)}", "unknown-file", message)
         for path in sorted(files)
         if path not in named and not any(place.fullmatch(path) for place in places)
     ]

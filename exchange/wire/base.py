@@ -15,6 +15,7 @@ from exchange.kernel import (
     TooLargeError,
     faults_told,
     parse_rfc3339,
+    pointer_token,
     rfc3339,
     values_up_to,
 )
@@ -187,7 +188,7 @@ def faults_of(error: ValidationError) -> tuple[Fault, ...]:
 
 def pointer_to(place: tuple[str | int, ...]) -> str:
     """Return the JSON Pointer (RFC 6901) of a place in a value."""
-    return "".join("/" + str(step)[:_LONGEST_STEP].replace("~", "~0").replace("/", "~1") for step in place)
+    return "".join("/" + pointer_token(str(step)[:_LONGEST_STEP]) for step in place)
 
 
 def _no_json(error: ValidationError) -> str | None:

@@ -2,7 +2,7 @@ import pytest
 
 from exchange import kernel
 from exchange.kernel import ExchangeError, Fault, ForbiddenError, InvalidError, LimitExceededError, UnavailableError
-from exchange.kernel.errors import MOST_FAULTS_TOLD, faults_told
+from exchange.kernel.errors import MOST_FAULTS_TOLD, faults_told, pointer_token
 
 KINDS = [
     kind
@@ -88,3 +88,8 @@ def test_of_more_faults_the_last_line_tells_how_many_are_left_out(listed, count)
 
     assert told[:-1] == tuple(faults[:MOST_FAULTS_TOLD])
     assert told[-1] == Fault("", "more-faults", "2 more faults are not told: mend these first")
+
+
+def test_what_parts_a_pointer_is_escaped_within_a_token():
+    # RFC 6901 §5; the tilde first, or `~1` would be a slash.
+    assert [pointer_token(name) for name in ("a/b", "m~n", "~1", "plain")] == ["a~1b", "m~0n", "~01", "plain"]
