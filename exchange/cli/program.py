@@ -24,6 +24,7 @@ from typer.main import get_command, get_group
 
 from exchange import __version__
 from exchange.cli import failures, output
+from exchange.cli.examples import show_examples
 from exchange.kernel import ExchangeError
 
 
@@ -73,6 +74,7 @@ class _Verbs(TyperGroup):
         loaded = dict(self.commands)
         self.commands = {name: loaded.get(name) or TyperCommand(name, help=verb.told) for name, verb in VERBS.items()}
         self._made: set[str] = set()
+        show_examples(self, "")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name = args[0]
@@ -82,6 +84,7 @@ class _Verbs(TyperGroup):
                 import_module(f"exchange.cli.{VERBS[name].module}")
             self.commands[name] = get_group(app).commands[name]
             _refuse_empty_paths(self.commands[name])
+            show_examples(self.commands[name], name)
             self._made.add(name)
         return super().resolve_command(ctx, args)
 
