@@ -33,7 +33,7 @@ def decrypt_part(key: bytes, context: bytes, ciphertext: Octets) -> bytes:
     decryptor = _new_decryptor(key, context)
     try:
         return decryptor.update(ciphertext) + decryptor.finalize()
-    except InvalidTag as exc:
+    except (InvalidTag, TypeError) as exc:  # SQLite keeps a number, too, where bytes belong
         raise _opening_error() from exc
 
 

@@ -9,7 +9,7 @@ from exchange import usecases
 from exchange.kernel import ExchangeError
 from exchange.markings import Label
 from exchange.reports import Precedence
-from exchange.usecases import DutyWatch, Recorded, Services
+from exchange.usecases import DutyWatch, Recorded, Services, uncounted
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.placing import place_entries
@@ -48,8 +48,12 @@ def posts(made: Recorded[usecases.Compliance]) -> int:
     return next(scope.posts for party in made.value.parties for scope in party.scopes if party.member == "GBR")
 
 
-async def test_lost_class_is_lacking_from_counts_and_told_to_who_would_have_counted_it(make_lived: MakeLived) -> None:
+async def test_lost_class_is_lacking_from_counts_and_told_to_who_would_have_counted_it(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world, ids = await make_lived(counted)
+    # However few are looked at, each class is.
+    monkeypatch.setattr(uncounted, "_LOOKED_AT", 1)
     lose_class(world, ids["first"])
     lose_class(world, ids["hidden"])
     async with world.another_node() as node:

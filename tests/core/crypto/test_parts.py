@@ -166,6 +166,12 @@ def test_ciphertext_shows_nothing_of_the_plaintext():
     assert b"\0" * 8 not in encrypt_part(KEY, CONTEXT, bytes(100_000))
 
 
+def test_what_is_no_bytes_opens_nowhere():
+    # SQLite keeps a number, too, where bytes belong.
+    with pytest.raises(OpeningError, match="do not belong together"):
+        decrypt_part(KEY, CONTEXT, 7)
+
+
 @pytest.mark.parametrize("opened", [decrypt_part, lambda *a: b"".join(decrypt_part_chunks(*a))])
 @pytest.mark.parametrize("size", [0, 1, SEGMENT, 3 * PIECE + 17])
 @pytest.mark.parametrize(
