@@ -156,7 +156,8 @@ async def _own_agreement(services: Services, client: Client, state: PolicyState,
 def _question(services: Services, state: PolicyState, asked: _Asked, ends_at: float) -> _Question:
     call, client, agreement = asked.call, asked.client, asked.agreement
     purpose = stated_purpose(services, call, client)
-    key = TallyKey(client.id, client.version, purpose, call.assurance.value, agreement.id, state.policy_version)
+    asker = (client.member, client.id, client.version, purpose, call.assurance.value)
+    key = TallyKey(*asker, agreement.id, state.policy_version)
     tally = services.knowledge.tallies.of(key, call.now)
     turn = next_change(agreement, call.now)
     if turn is not None:

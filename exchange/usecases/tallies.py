@@ -8,7 +8,7 @@ long as time alone changes none of its answers, and for `KEPT` at most.
 """
 
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -23,6 +23,7 @@ _MOST_TALLIES: Final = 16
 class TallyKey(NamedTuple):
     """Who counts, for what, what, and as of which policy."""
 
+    member: str
     client: str
     client_version: int
     purpose: str
@@ -62,7 +63,10 @@ class Tally:
 
 
 class Tallies:
-    """The tallies of one process; the one unasked for longest is forgotten first."""
+    """The tallies of one process; of too many, the member that has most loses the one unasked for longest.
+
+    A member that asks for much at once begins its own counts anew, and keeps no other one's from ending.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[TallyKey, Tally] = OrderedDict()
@@ -74,5 +78,10 @@ class Tallies:
             tally = self._kept[key] = Tally(now, now + KEPT)
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_TALLIES:
-            self._kept.popitem(last=False)
+            self._forget_one()
         return tally
+
+    def _forget_one(self) -> None:
+        of_member = Counter(key.member for key in self._kept)
+        most = max(of_member.values())
+        del self._kept[next(key for key in self._kept if of_member[key.member] == most)]

@@ -1,6 +1,7 @@
 """A count that takes longer than one request goes on with the next one, and tells nothing before it has ended."""
 
 import json
+from datetime import UTC, datetime
 from importlib import import_module
 
 import pytest
@@ -11,6 +12,7 @@ from exchange.release import DecisionCache
 from exchange.reports import Precedence
 from exchange.usecases import slices
 from exchange.usecases.slices import NotCountedYetError
+from exchange.usecases.tallies import Tallies, TallyKey
 from tests.attacks.hidden import open_api
 from tests.support.lived import MakeLived
 from tests.support.world import World
@@ -95,3 +97,13 @@ async def test_what_was_decided_is_not_believed_after_a_change(
 
     assert isinstance(made.error, NotCountedYetError)
     assert {party.member: party.scopes[0].posts for party in again.value.parties} == {"GBR": 0, "NOR": 0, "DNK": 0}
+
+
+def test_many_counts_of_one_member_end_no_other_members() -> None:
+    tallies, now = Tallies(), datetime(2026, 7, 1, tzinfo=UTC)
+    counted = TallyKey("GBR", "reader", 1, "defence", "mutual-tls", "main", 1)
+    begun = tallies.of(counted, now)
+    for client in map(str, range(100)):
+        tallies.of(counted._replace(member="NOR", client=client), now)
+
+    assert tallies.of(counted, now) is begun
