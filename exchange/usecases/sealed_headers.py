@@ -4,13 +4,15 @@ A row says which release class a report is of, and whoever owns the database wri
 it after them: so nothing is decided by a row alone, and this is where that is asked.
 """
 
+from collections.abc import Iterable
+
 from exchange.crypto import CryptoError, OpeningError, header_context
 from exchange.custody import KeyMissingError
 from exchange.kernel import rfc3339
 from exchange.store import BlobMissingError, ClassRow, Parts, ReportRow
-from exchange.usecases.altered_classes import class_of
+from exchange.usecases.altered_classes import class_of, whole_classes
 from exchange.usecases.context import Services
-from exchange.usecases.log_words import word_until_now
+from exchange.usecases.log_words import LogWord, word_until_now
 
 UNOPENED = (CryptoError, KeyMissingError, BlobMissingError)
 """What is raised where a row's ciphertext, suite, key and place do not belong together, or one of them is gone."""
@@ -54,17 +56,50 @@ async def sealed_class(services: Services, report: ReportRow) -> ClassRow:
 async def known_class(services: Services, report: ReportRow) -> ClassRow:
     """Return the release class of a report as it is sealed, or as far as the log knows it.
 
-    For its originator and for auditors, who act on what is damaged too; they are shown nothing of it. Raises as
-    `sealed_class`.
+    For its originator and for auditors, who act on what is damaged too; they are shown nothing of it. What was moved
+    away is of the class that it is sealed for, which its row does not name then. Raises as `sealed_class`.
+
+    Steps: (1) the row's class, where what is sealed opens for it; (2) the one that it opens for; (3) the row's, where
+    the log says nothing against it; (4) of what was moved and opens for none, the one that the log knows whole.
     """
     kept = await class_of(services, report.class_id)
     try:
+        # (1) where it stands
         await sealed_header_json(services, report, kept)
+        return kept
     except UNOPENED as exc:
         word = await word_until_now(services, report.id)
-        if word is None or not word.fits(kept.facts):
+        fitting = [] if word is None else await _fitting(services, word)
+        # (2) as it is sealed
+        found = await _sealed_for(services, report, fitting)
+        if found is not None:
+            return found
+        # (3) as far as the log says
+        if word is not None and word.fits(kept.facts):
+            return kept
+        # (4) whole in the log
+        if word is None or word.label is None or not fitting:
             raise _another_class() from exc
-    return kept
+        return fitting[0]
+
+
+async def _fitting(services: Services, word: LogWord) -> list[ClassRow]:
+    """Return the classes of which a report may be that is what the log says, in the order in which they came."""
+    classes = await whole_classes(services, (await services.store.caller("")).state)
+    return sorted((each for each in classes.values() if word.fits(each.facts)), key=lambda each: each.id)
+
+
+async def _sealed_for(services: Services, report: ReportRow, classes: Iterable[ClassRow]) -> ClassRow | None:
+    """Return the class that the header of a report is sealed for; None where it opens for none of these."""
+    for each in classes if report.sealed_header else ():
+        try:
+            await services.custodian.open_headers([(report, header_context(report.id, report.version, each.digest))])
+        except CryptoError:
+            continue
+        except KeyMissingError:
+            return None
+        return each
+    return None
 
 
 async def owner_of(services: Services, report_id: str) -> str | None:

@@ -7,6 +7,7 @@ that is on record, and whoever the log says may not see the report is answered a
 from dataclasses import dataclass, replace
 
 from exchange.audit import EventName
+from exchange.crypto import OpeningError
 from exchange.kernel import is_uuid7
 from exchange.members import Client, Role
 from exchange.release import Permit
@@ -101,14 +102,22 @@ async def judge_linked(services: Services, call: Call, client: Client, report_id
 async def own_class(services: Services, asker: Asker, report: ReportRow, *, event: EventName) -> ClassRow:
     """Return the release class of a report for its originator's people, and for auditors: see `known_class`.
 
-    Raises TamperedError, recorded, where the row says another one, and to whoever the log says may not know of the
-    report the one NotFoundError, recorded under `event`.
+    That its row says another one is on record, and takes it from nobody whose it is. Raises TamperedError, recorded,
+    where nothing says which one it is, and to whoever the log says may not know of the report the one NotFoundError,
+    recorded under `event`.
     """
+    kept: ClassRow | None = None
+    cause: Exception = OpeningError("a report is of another release class than its row says")
     try:
-        return await known_class(services, report)
+        kept = await known_class(services, report)
     except (*UNOPENED, ValueError) as exc:
-        try:
-            return await record_unopened(services, asker, report, exc)
-        except TamperedError:
-            await refuse_to_others(services, asker, report, event=event)
+        cause = exc
+    if kept is not None and kept.id == report.class_id:
+        return kept
+    try:
+        return await record_unopened(services, asker, report, cause)
+    except TamperedError:
+        await refuse_to_others(services, asker, report, event=event)
+        if kept is None:
             raise
+        return kept

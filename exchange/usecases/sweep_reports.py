@@ -304,7 +304,14 @@ async def _own(services: Services, now: datetime, report_id: str, state: PolicyS
     try:
         kept = await known_class(services, row.report)
     except UNOPENED as exc:
-        # Its originator and its readers have it recorded when they look; each round would.
-        _log.critical("report %s is not what its row says: it is left as it is", report_id)
-        raise ExchangeError("the report is not what its row says") from exc
+        raise _not_as_its_row(report_id) from exc
+    if kept.id != row.report.class_id:
+        # INVARIANT: it was looked for by its row: of another class another term holds, and another text.
+        raise _not_as_its_row(report_id)
     return call, OwnReport(None, state, row.report, kept)
+
+
+def _not_as_its_row(report_id: str) -> ExchangeError:
+    # Its originator and its readers have it recorded when they look; each round would.
+    _log.critical("report %s is not what its row says: it is left as it is", report_id)
+    return ExchangeError("the report is not what its row says")

@@ -141,6 +141,50 @@ async def test_who_may_read_a_report_that_was_moved_away_is_told_that_it_is_dama
     assert [entry["type"] for entry in made.entries] == ["key.opened"]
 
 
+@pytest.mark.parametrize("damage", [None, "the header", "the end"])
+async def test_originator_recalls_what_was_moved_away(lived: tuple[World, Reports], damage: str | None) -> None:
+    world, reports = lived
+    report, call = reports["hidden"], world.call("GBR releaser")
+    move(world, report, to=reports["own"])
+    if damage == "the header":
+        world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, report)
+    elif damage == "the end":
+        world.sql("UPDATE report SET valid_until = $1 WHERE id = $2", 1, report)
+
+    outlook = await usecases.preview_recall(world.services, call, report)
+    assert outlook.value.marking == "NATO SECRET//REL TO GBR"
+    made = await world.attempt(usecases.recall_report(world.services, call, report, "ours"))
+    assert made.value is not None, made
+    opened, recalled = made.entries
+    assert (opened["type"], opened["detail"]) == ("key.opened", {"place": f"report {report}"})
+    assert (recalled["owner"], recalled["label"]["classification"]) == ("GBR", "SECRET")
+    assert world.sql("SELECT length(sealed_header), status FROM report WHERE id = $1", report) == [(0, "recalled")]
+    # Nothing is sealed any more: the log says whose it is.
+    assert (await usecases.show_recall(world.services, call, report)).value.tombstone.report == report
+
+
+async def test_originator_amends_what_was_moved_away_back_to_where_it_belongs(lived: tuple[World, Reports]) -> None:
+    world, reports = lived
+    report = reports["read"]
+    move(world, report, to=reports["own"])
+    call = world.call("GBR contributor")
+    await usecases.amend_report(world.services, call, report, world.posted(label=MIDDLE))
+
+    assert (await usecases.pull_report(world.services, world.call("NOR reader"), report)).value
+
+
+async def test_what_was_moved_is_known_by_its_seal_and_not_by_the_level_that_the_log_knows(
+    lived: tuple[World, Reports],
+) -> None:
+    """Of an amended report the log says the level: a class of that level, with less than it has, is not its own."""
+    world, reports = lived
+    lower = await world.post(label=Label("NATO", "SECRET", releasable_to=("GBR", "NOR")))
+    move(world, reports["linked"], to=lower)
+    outlook = await usecases.preview_recall(world.services, world.call("GBR releaser"), reports["linked"])
+
+    assert outlook.value.marking == "NATO SECRET//REL TO GBR"
+
+
 async def test_originator_recalls_what_is_damaged_where_it_stands(lived: tuple[World, Reports]) -> None:
     world, reports = lived
     world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, reports["hidden"])
