@@ -28,6 +28,9 @@ class ConsentState(Enum):
 UNDECIDED: Final = (ConsentState.ASKED, ConsentState.AWAITING)
 """States in which a request waits for the originator."""
 
+ENDED_VALUES: Final = tuple(each.value for each in ConsentState if each not in {*UNDECIDED, ConsentState.GRANTED})
+"""What stands in the row of a request that is over."""
+
 
 async def count_undecided(session: AsyncSession, row: ConsentTable, client: str, member: str, originator: str) -> int:
     """Return how many requests of one kind a client of `member` has before an originator that nobody has decided."""

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
+from exchange.audit import EventName
 from exchange.audit.rows_told import RowKind, RowName
 from exchange.kernel import to_micros
 from exchange.members import Client, Member
@@ -29,12 +30,22 @@ from exchange.store.subscription_tables import SubscriptionTable
 from exchange.store.tables import ClientTable, MemberTable, ReportTable
 from exchange.store.treaty_tables import SignatoryKeyTable
 
-_STATES: Final[dict[RowKind, tuple[Any, Any, str]]] = {
-    RowKind.PROXY: (ProxyTable, col(ProxyTable.id), ProxyState.REVOKED.value),
-    RowKind.ONWARD: (OnwardTable, col(OnwardTable.id), ConsentState.REVOKED.value),
-    RowKind.DERIVATION: (DerivationTable, col(DerivationTable.id), ConsentState.REVOKED.value),
+_STATES: Final[dict[RowKind, tuple[Any, Any]]] = {
+    RowKind.PROXY: (ProxyTable, col(ProxyTable.id)),
+    RowKind.ONWARD: (OnwardTable, col(OnwardTable.id)),
+    RowKind.DERIVATION: (DerivationTable, col(DerivationTable.id)),
 }
 """What ends by its state."""
+
+_REVOKED: Final = ConsentState.REVOKED.value
+_ENDED_AS: Final = {
+    EventName.PROXY_REFUSED.value: ProxyState.REFUSED.value,
+    EventName.ONWARD_REFUSED.value: ConsentState.REFUSED.value,
+    EventName.ONWARD_WITHDRAWN.value: ConsentState.WITHDRAWN.value,
+    EventName.DERIVATION_REFUSED.value: ConsentState.REFUSED.value,
+    EventName.DERIVATION_WITHDRAWN.value: ConsentState.WITHDRAWN.value,
+}
+"""The state that an event ended it in; with all others it was taken back."""
 
 _MOMENTS: Final[dict[RowKind, tuple[Any, Any, str]]] = {
     RowKind.SIGNATORY_KEY: (SignatoryKeyTable, col(SignatoryKeyTable.key_id), "retired_at"),
@@ -52,11 +63,11 @@ class RowMending:
         self._note_law = note_law
         self._now = now
 
-    async def end(self, name: RowName) -> bool:
-        """End what has one row; return whether it went on, and is of a kind that ends so."""
+    async def end(self, name: RowName, event: str) -> bool:
+        """End what has one row, as `event` ended it; return whether it went on, and is of a kind that ends so."""
         if name.kind in _STATES:
-            rows, key, state = _STATES[name.kind]
-            values: dict[str, Any] = {"state": state}
+            rows, key = _STATES[name.kind]
+            values: dict[str, Any] = {"state": _ENDED_AS.get(event, _REVOKED)}
         elif name.kind in _MOMENTS:
             rows, key, column = _MOMENTS[name.kind]
             values = {column: to_micros(self._now)}

@@ -19,7 +19,7 @@ from exchange.members import Standing
 from exchange.release import NationalText
 from exchange.reports import ReportStatus
 from exchange.store.caveat_tables import CaveatSetTable
-from exchange.store.consent_states import ConsentState
+from exchange.store.consent_states import ENDED_VALUES, ConsentState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.derivation_tables import DerivationTable
@@ -52,10 +52,15 @@ _CAVEATS = table(CaveatSetTable)
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
+
+def _is_one_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    return or_(*(column == value for value in values))
+
+
 _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]] = {
-    RowKind.PROXY: (_PROXY.c.id, _PROXY.c.state == ProxyState.REVOKED.value),
-    RowKind.ONWARD: (_ONWARD.c.id, _ONWARD.c.state == ConsentState.REVOKED.value),
-    RowKind.DERIVATION: (_DERIVATION.c.id, _DERIVATION.c.state == ConsentState.REVOKED.value),
+    RowKind.PROXY: (_PROXY.c.id, _is_one_of(_PROXY.c.state, [ProxyState.REFUSED.value, ProxyState.REVOKED.value])),
+    RowKind.ONWARD: (_ONWARD.c.id, _is_one_of(_ONWARD.c.state, ENDED_VALUES)),
+    RowKind.DERIVATION: (_DERIVATION.c.id, _is_one_of(_DERIVATION.c.state, ENDED_VALUES)),
     RowKind.CRISIS: (_CRISIS.c.id, _CRISIS.c.ended_at.is_not(None)),
     RowKind.REQUEST: (_REQUEST.c.id, _REQUEST.c.ended.is_not(None)),
     RowKind.SUBSCRIPTION: (_SUBSCRIPTION.c.id, _SUBSCRIPTION.c.ended_at.is_not(None)),
@@ -228,7 +233,7 @@ def _reports() -> tuple[Select[Any], ColumnElement[Any]]:
         func.length(row.sealed_header) > 0,
         exists().where(_PART.c.report_id == row.id, func.length(_PART.c.wrapped_key) > 0),
     )
-    is_over = and_(or_(*(row.status == status for status in _DESTROYED)), ~has_key)
+    is_over = and_(_is_one_of(row.status, _DESTROYED), ~has_key)
     joined = _REPORT.outerjoin(_CLASS, _CLASS.c.id == row.class_id)
     return select(row.id, row.version, is_over, _CLASS.c.facts).select_from(joined), row.id
 

@@ -234,7 +234,7 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) ->
         return await _mended_report(unit, told)
     if told.name.kind in _PARTIES:
         return await _mended_party(unit, told, put)
-    return "ended again" if await unit.mending().end(told.name) else NOTHING_DONE
+    return "ended again" if await unit.mending().end(told.name, told.event) else NOTHING_DONE
 
 
 async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:

@@ -17,7 +17,9 @@ from exchange.members import Standing
 from exchange.usecases import hold_rows
 from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.hold_rows import RowWatch
+from tests.support.deriving import ask as derive_asked
 from tests.support.lived import MakeLived
+from tests.support.onward import ask as onward_asked
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.verified_log import verified
@@ -415,3 +417,20 @@ async def test_consent_and_key_that_were_ended_are_ended_again(living: World) ->
     }
     assert await held(living) == []
     assert living.sql("SELECT state FROM proxy_consent") == [("revoked",)]
+
+
+async def test_request_that_was_refused_or_taken_back_is_ended_again_as_it_was(living: World) -> None:
+    await living.enrol("NOR analyst", "NOR", "contributor", "reader")
+    report, services = await living.post(), living.services
+    refused, withdrawn = await derive_asked(living, report), await onward_asked(living, report)
+    await usecases.refuse_derivation(services, living.call("GBR releaser"), refused, "not of this")
+    await usecases.withdraw_onward(services, living.call("NOR reader"), withdrawn)
+    living.sql("UPDATE derivation_consent SET state = 'granted'")
+    living.sql("UPDATE onward_release SET state = 'asked'")
+    places = {f"derivation {refused}", f"onward {withdrawn}"}
+
+    assert {place for place, _ in await found_in(living)} <= places
+    assert {f"{entry['object']['type']} {entry['object']['id']}" for entry in await held(living)} == places
+    assert living.sql("SELECT state FROM derivation_consent") == [("refused",)]
+    assert living.sql("SELECT state FROM onward_release") == [("withdrawn",)]
+    assert (await found_in(living), await held(living)) == ([], [])

@@ -142,7 +142,12 @@ def test_agreement_has_come_to_its_version(event: EventName) -> None:
     ("event", "place", "kind"),
     [
         (EventName.SIGNATORY_KEY_RETIRED, "key", RowKind.SIGNATORY_KEY),
+        (EventName.PROXY_REFUSED, "consent", RowKind.PROXY),
         (EventName.PROXY_REVOKED, "consent", RowKind.PROXY),
+        (EventName.ONWARD_REFUSED, "request", RowKind.ONWARD),
+        (EventName.ONWARD_WITHDRAWN, "request", RowKind.ONWARD),
+        (EventName.DERIVATION_REFUSED, "request", RowKind.DERIVATION),
+        (EventName.DERIVATION_WITHDRAWN, "request", RowKind.DERIVATION),
         (EventName.DERIVATION_REVOKED, "request", RowKind.DERIVATION),
         (EventName.CRISIS_ENDED, "crisis", RowKind.CRISIS),
     ],
