@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 from exchange.store.column_types import Number
 
 _OPEN = text("returned_at IS NULL")
+_WITHOUT_NOTE = text("note IS NULL")
 
 
 class ReportVersionTable(SQLModel, table=True):
@@ -52,7 +53,15 @@ class DestructionTable(SQLModel, table=True):
     """That a client which was given a report is to destroy it; `note` is the signed certificate once it has."""
 
     __tablename__: ClassVar[str] = "report_destruction"
-    __table_args__ = (Index("report_destruction_open", "member", sqlite_where=_OPEN, postgresql_where=_OPEN),)
+    __table_args__ = (
+        Index("report_destruction_open", "member", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "report_destruction_uncertified",
+            "member",
+            sqlite_where=_WITHOUT_NOTE,
+            postgresql_where=_WITHOUT_NOTE,
+        ),
+    )
 
     report_id: str = Field(primary_key=True, foreign_key="report.id")
     client_id: str = Field(primary_key=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -244,7 +244,9 @@ class ReportBook:
         if report is not None:
             which.append(col(row.report_id) == report)
         if member is not None:
-            which += [col(row.member) == member, col(row.returned_at).is_(None)]
+            # One that says when, and has no certificate, was altered: it is as open as before.
+            is_open = or_(col(row.returned_at).is_(None), col(row.note).is_(None))
+            which += [col(row.member) == member, is_open]
         ordered = select(row).where(*which).order_by(col(row.asked_at), col(row.report_id), col(row.client_id))
         found: list[DestructionRow] = []
         unread: list[UnreadDestruction] = []

@@ -131,9 +131,11 @@ async def test_destruction_that_cannot_be_read_does_not_look_like_none(make_live
     world.sql(ALTERED[how], ids["recalled"])
     async with open_api(world) as api:
         shown = (await api.as_client("GBR releaser").get(f"/v1/reports/{ids['recalled']}/recall")).json()
+        listed = await counted(api, "/v1/destructions", ids, "NOR reader")
 
     assert (shown["asked"], shown["unopened"]) == ([], [{"id": None}])
-    assert [each["place"].partition(" ")[0] for each in await failed(world)] == ["destruction"]
+    assert listed == (1, 1)
+    assert [each["place"].partition(" ")[0] for each in await failed(world)] == ["destruction"] * 2
 
 
 async def test_destruction_without_its_tombstone_does_not_look_like_none(make_lived: MakeLived) -> None:
