@@ -237,14 +237,23 @@ async def test_03_a_body_with_a_foreign_id_changes_nothing(api: Api, hidden: Hid
     assert kept_state(api.world) == before
 
 
-async def test_03_own_report_is_not_superseded_by_way_of_another_agreement(world: World) -> None:
-    mine = await world.post("GBR contributor")
+async def test_03_report_of_another_member_or_agreement_is_superseded_by_nobody(world: World) -> None:
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader")
+    theirs, first = await world.post("GBR contributor"), world.agreement_id
+    other = await world.agree()
     async with open_api(world) as api:
-        body = report_body(world.agreement_id, supersedes=mine)
-        answer = await api.as_client("NOR contributor").post("/v1/reports", json=body)
+        # Who may read it, and may post where it stands; and its own originator, elsewhere.
+        read = await api.as_client("NOR analyst").get(f"/v1/reports/{theirs}")
+        answers = [
+            await api.as_client(name).post("/v1/reports", json=report_body(agreement, supersedes=theirs))
+            for name, agreement in (("NOR analyst", first), ("NOR contributor", first), ("GBR contributor", other))
+        ]
 
-    assert answer.status_code == 422
-    assert world.sql("SELECT status FROM report WHERE id = $1", mine) == [("current",)]
+    assert read.status_code == 200
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    faults = [(fault["pointer"], fault["code"]) for answer in answers for fault in answer.json()["errors"]]
+    assert faults == [("/supersedes", code) for code in ("unknown-report", "unknown-report", "other-agreement")]
+    assert world.sql("SELECT status FROM report WHERE id = $1", theirs) == [("current",)]
 
 
 async def test_06_scopes_and_clients_of_one_name_are_told_apart(world: World, hidden: Hidden) -> None:
