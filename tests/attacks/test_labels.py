@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.attacks.hidden import Api, kept_state, open_api, report_body
-from tests.support.world import World, the_law
+from tests.support.world import AGREEMENT, World, the_law
 
 SECRET = {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]}
 
@@ -175,10 +175,10 @@ async def marked(world: World) -> World:
     return world
 
 
-async def listed_by(api: Api, report: str) -> set[str]:
-    """Return who finds a report in its list."""
-    pages = [(await api.as_client(name).get("/v1/reports", params={"limit": 500})).json() for name in READERS]
-    return {name for name, page in zip(READERS, pages, strict=True) if report in {each["id"] for each in page["items"]}}
+async def listed_by(api: Api, report: str, readers: tuple[str, ...] = READERS) -> set[str]:
+    """Return who of `readers` finds a report in its list."""
+    pages = [(await api.as_client(name).get("/v1/reports", params={"limit": 500})).json() for name in readers]
+    return {name for name, page in zip(readers, pages, strict=True) if report in {each["id"] for each in page["items"]}}
 
 
 async def posted(api: Api, label: dict[str, Any], **others: Any) -> str | None:
@@ -240,15 +240,21 @@ async def test_17_part_and_tear_line_are_never_shown_to_more_than_their_labels_a
 
 
 async def test_20_each_of_several_markings_is_needed(marked: World) -> None:
-    label = {**SECRET, "compartments": ["ATOMAL"], "handling": ["EYES ONLY"]}
+    await marked.agree(AGREEMENT.replace("[ATOMAL]", "[ATOMAL, BOHEMIA]"))
+    for name, member in (("NOR all", "NOR"), ("DNK all", "DNK")):
+        await marked.enrol(name, member, "reader", compartments=("ATOMAL", "BOHEMIA"))
+    label = {**SECRET, "compartments": ["ATOMAL", "BOHEMIA"], "handling": ["EYES ONLY"]}
+    found_by = [
+        ({}, {"NOR all"}),
+        ({"compartments": ["ATOMAL"]}, {"NOR all", "NOR cleared"}),
+        ({"compartments": ["ATOMAL"], "handling": []}, {"NOR all", "NOR cleared", "NOR as DNK"}),
+        ({"compartments": []}, {"NOR all", "NOR cleared", "NOR reader", "GBR reader"}),
+        ({"releasable_to": ["DNK", "GBR"]}, {"DNK all"}),
+        ({"releasable_to": ["DNK", "GBR"], "handling": []}, {"DNK all"}),
+        ({"releasable_to": []}, set()),
+    ]
     async with open_api(marked) as api:
-        both = await posted(api, label)
-        without = [await posted(api, {**label, field: []}) for field in ("compartments", "handling", "releasable_to")]
-
-        assert both is not None
-        assert await listed_by(api, both) == {"NOR cleared"}
-        assert [await listed_by(api, report) for report in without if report is not None] == [
-            {"GBR reader", "NOR cleared", "NOR reader"},
-            {"NOR as DNK", "NOR cleared"},
-            set(),
-        ]
+        for fewer, who in found_by:
+            report = await posted(api, {**label, **fewer})
+            assert report is not None
+            assert await listed_by(api, report, (*READERS, "NOR all", "DNK all")) == who, fewer
