@@ -7,6 +7,7 @@ and counted by `amendment_impact`. Who is no party yet, or has left, is told of 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from time import monotonic
 
 from exchange.agreements import (
     TAKING_BACK_PURPOSE,
@@ -43,6 +44,7 @@ from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
+from exchange.usecases.slices import MOST_SECONDS, NotCountedYetError
 from exchange.usecases.unread import record_unread
 
 MOST_PROPOSED = 20
@@ -121,7 +123,8 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         views = [await _view(unit, call, client, agreement, each) for each in shown]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
         receipt = await record_agreement(unit, call, client, event, agreement, told=told)
-    views = [await _counted(services, call, client, view, row.state) for view in views]
+    until = monotonic() + MOST_SECONDS
+    views = [await _counted(services, call, client, view, row.state, until=until) for view in views]
     if not is_party(agreement, client.member, call.now):
         # INVARIANT: no number counts to who is no party what was laid before the others.
         views = [
@@ -322,14 +325,28 @@ def _concerns(client: Client, agreement: Agreement, proposed: Iterable[Amendment
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
 
 
-async def _counted(
-    services: Services, call: Call, client: Client, view: AmendmentView, state: PolicyState
+async def _counted(  # noqa: PLR0913  what is counted, for whom, and until when
+    services: Services,
+    call: Call,
+    client: Client,
+    view: AmendmentView,
+    state: PolicyState,
+    *,
+    until: float | None = None,
 ) -> AmendmentView:
-    """Return a view with what it would do to reports, behind the unit: nobody waits to write while they are judged."""
+    """Return a view with what it would do to reports, behind the unit: nobody waits to write while they are judged.
+
+    Where that is not counted yet, a sentence says so: what was done is done, and the text is there to be read.
+    """
     agreement = view.agreement
     if view.state != AmendmentState.PROPOSED.value or not is_party(agreement, client.member, call.now):
         return view
-    counts = await impact_of(services, call, client, agreement, terms=view.amendment.terms, state=state)
+    until, terms = monotonic() + MOST_SECONDS if until is None else until, view.amendment.terms
+    counts: tuple[str, ...]
+    try:
+        counts = await impact_of(services, call, client, agreement, terms=terms, state=state, until=until)
+    except NotCountedYetError as exc:
+        counts = (exc.message,)
     return replace(view, changes=(*view.changes, *counts))
 
 

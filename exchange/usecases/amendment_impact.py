@@ -9,9 +9,9 @@ no others.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
-from exchange.agreements import Agreement, Terms, as_if_concluded
+from exchange.agreements import Agreement, Terms, as_if_concluded, next_change, text_of
 from exchange.kernel import to_micros
 from exchange.markings import Label
 from exchange.members import Client
@@ -37,25 +37,28 @@ from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.log_words import LogWord
+from exchange.usecases.slices import Slices
+from exchange.usecases.tallies import Tally
 from exchange.usecases.uncounted import is_cleared_by_log, uncounted_reports
 
 _OF_A_PURPOSE = frozenset({Reason.HANDLING_CAVEAT, Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED})
 """What may be said against one purpose of a clause and not against another one."""
+
+_WHAT: Final = "what a text would do to reports is"
 
 Reach = frozenset[Label | View]
 """What somebody is given of reports of a class: the labels of their parts, and the whole header; empty for nothing."""
 
 
 class _Moves:
-    """Classes by what changes about them for one member."""
+    """Classes by what changes about them for one member, as a tally keeps them; one may stand there twice."""
 
     __slots__ = ("cut", "gained", "lost", "opened")
 
-    def __init__(self) -> None:
-        self.gained: list[int] = []
-        self.lost: list[int] = []
-        self.cut: list[int] = []
-        self.opened: list[int] = []
+    def __init__(self, tally: Tally, member: str) -> None:
+        self.gained, self.lost, self.cut, self.opened = (
+            tally.of(member, kind).permitted for kind in ("gained", "lost", "cut", "opened")
+        )
 
     def note(self, class_id: int, before: Reach, after: Reach) -> None:
         """Keep what a class is to the member before and after."""
@@ -75,7 +78,7 @@ class _Moves:
     def told(self, member: str, reports: Mapping[int, int]) -> Iterator[str]:
         """Yield it in words, given how many reports each class has."""
         gained, lost, cut, opened = (
-            sum(reports[each] for each in ids) for ids in (self.gained, self.lost, self.cut, self.opened)
+            sum(reports[each] for each in frozenset(ids)) for ids in (self.gained, self.lost, self.cut, self.opened)
         )
         yield f"{gained} current reports become readable to {member}, {lost} are lost"
         if cut:
@@ -84,7 +87,7 @@ class _Moves:
             yield f"of {opened} current reports that {member} reads already it may read more"
 
 
-async def impact_of(  # noqa: PLR0913  what is compared, and for whom
+async def impact_of(  # noqa: PLR0913  what is compared, for whom, and until when
     services: Services,
     call: Call,
     client: Client,
@@ -92,18 +95,31 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
     *,
     terms: Terms,
     state: PolicyState,
+    until: float,
 ) -> tuple[str, ...]:
     """Return for each member how many current reports become readable and are lost, and of how many a part is.
 
-    Called outside of any unit: it takes as long as there are classes, and opens one of its own.
+    Called outside of any unit: it takes as long as there are classes, and opens one of its own. Raises
+    NotCountedYetError where that is longer than `until`; asked again it goes on where it stopped.
     """
     classes = await whole_classes(services, state)
     own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
     after = as_if_concluded(agreement, terms, call.now)
     law, known = await law_in_force(services, state), services.law.known_to(client.member)
-    moves = {member: _Moves() for member in dict.fromkeys((*agreement.terms.parties, *terms.parties))}
+    slices = Slices.of(services, call, client, state, about=f"text {text_of(after).digest}", until=until)
+    for turn in (next_change(agreement, call.now), next_change(after, call.now)):
+        if turn is not None:
+            slices.tally.end_by(turn, call.now)
+    decided = slices.tally.of("everybody", "decided").decided
+    seen = frozenset(decided)
+    moves = {
+        member: _Moves(slices.tally, member) for member in dict.fromkeys((*agreement.terms.parties, *terms.parties))
+    }
     async with deciding(services, client) as pause:
         for class_id, facts in own.items():
+            if class_id in seen:
+                continue
+            slices.require_time(_WHAT)
             # INVARIANT: nobody is told of reports that it may not know of.
             if await _may_know(law, call, client, agreement, facts, pause):
                 for member, moved in moves.items():
@@ -111,6 +127,8 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
                     told = law if client.member in {facts.originator, member} else known
                     was, will = [await _reach(told, call, each, facts, member, pause) for each in (agreement, after)]
                     moved.note(class_id, was, will)
+            slices.end_with_consents([facts], call.now)
+            decided.append(class_id)
     moved_ids = sorted({each for one in moves.values() for each in one.all})
     async with services.store.unit_of_work() as unit:
         counts = Counter(await unit.amendments().current_reports(moved_ids))

@@ -5,8 +5,12 @@ that the caller is cleared for. It says nothing of any client: see `exchange.rel
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
+from time import monotonic
+from typing import Final
 
+from exchange.agreements import next_change
 from exchange.audit import EventName, Outcome
 from exchange.kernel import to_micros
 from exchange.markings import render_marking
@@ -30,8 +34,11 @@ from exchange.usecases.judging import law_in_force
 from exchange.usecases.log_words import LogWord
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.slices import MOST_SECONDS, Slices
 from exchange.usecases.uncounted import is_cleared_by_log, uncounted_reports
 from exchange.usecases.unread import known_agreements
+
+_WHAT: Final = "what these caveats would change is"
 
 _LABELS_AT_ONCE = 16
 """Twice, for one kind of readers of some ten: others are served in between."""
@@ -63,7 +70,8 @@ class CaveatPreview:
 async def preview_caveats(services: Services, call: Call, text: NationalText) -> Recorded[CaveatPreview]:
     """Return what these guards in place of those in force would change (releaser).
 
-    `unopened` is of how many reports it cannot say it. Raises InvalidError with every fault, as the proposal would.
+    `unopened` is of how many reports it cannot say it. Raises InvalidError with every fault, as the proposal would, and
+    NotCountedYetError where there is more to count than one request takes: asked again it goes on where it stopped.
     """
     event = EventName.CAVEATS_CHECKED
     row = await authenticated_row(services, call, Role.RELEASER, event=event)
@@ -78,7 +86,8 @@ async def preview_caveats(services: Services, call: Call, text: NationalText) ->
         checked = await asyncio.to_thread(check_national, client.member, text, services.law)
         # Of others' caveats none: only the member's own reports are asked about.
         after = services.law.with_national([checked.national])
-        changes = await _changes(services, call, client, row.state, before=before, after=after)
+        digest = text.digest(client.member)
+        changes = await _changes(services, call, client, row.state, before=before, after=after, digest=digest)
     told = tuple((guard.id, guard.reason) for guard in checked.national.guards)
     detail: dict[str, str | int | list[str]] = {"guards": len(told), "changes": len(changes)}
     lacking = await uncounted_reports(services, call, client, is_counted)
@@ -88,7 +97,7 @@ async def preview_caveats(services: Services, call: Call, text: NationalText) ->
 
 
 async def _changes(  # noqa: PLR0913  what is compared, and for whom
-    services: Services, call: Call, client: Client, state: PolicyState, *, before: Law, after: Law
+    services: Services, call: Call, client: Client, state: PolicyState, *, before: Law, after: Law, digest: str
 ) -> tuple[ChangedRelease, ...]:
     knowledge = services.knowledge
     await known_agreements(services, state)
@@ -104,10 +113,14 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
     spoken = Spoken.of(
         guard for law in (before, after) for guard in law.guards.guards.values() if guard.member == client.member
     )
-    found: list[ClassChange] = []
-    shown = ((each, facts) for each, facts in own.items() if counts.get(each))
+    slices = Slices.of(services, call, client, state, about=f"caveats {digest}", until=monotonic() + MOST_SECONDS)
+    decided = slices.tally.of("everybody", "decided").decided
+    seen = frozenset(decided)
+    waiting = ((each, facts) for each, facts in own.items() if counts.get(each) and each not in seen)
     async with deciding(services, client) as pause:
-        for batch in batches_of(shown, _LABELS_AT_ONCE):
+        for batch in batches_of(waiting, _LABELS_AT_ONCE):
+            slices.require_time(_WHAT)
+            found: list[ClassChange] = []
             for changes in national_changes(
                 batch,
                 lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
@@ -118,9 +131,29 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
             ):
                 found += changes
                 await pause.now()
+            for each in found:
+                slices.tally.of(each.member, each.change.value).permitted.append(each.class_id)
+            _end_with(services, slices, batch.values(), call)
+            decided.extend(batch)
+    # One that somebody else counted at the same moment stands twice.
+    changed = {
+        ClassChange(class_id, member, Change(change))
+        for (member, change), progress in slices.tally.progress.items()
+        for class_id in progress.permitted
+        if counts.get(class_id)
+    }
     return tuple(
-        sorted((_told(services, own[each.class_id], each, counts[each.class_id]) for each in found), key=_order)
+        sorted((_told(services, own[each.class_id], each, counts[each.class_id]) for each in changed), key=_order)
     )
+
+
+def _end_with(services: Services, slices: Slices, classes: Collection[ClassFacts], call: Call) -> None:
+    """Hold what was counted no longer than time alone changes nothing of it."""
+    slices.end_with_consents(classes, call.now)
+    for agreement in filter(None, map(services.knowledge.agreement, {each.agreement for each in classes})):
+        turn = next_change(agreement, call.now)
+        if turn is not None:
+            slices.tally.end_by(turn, call.now)
 
 
 def _told(services: Services, facts: ClassFacts, change: ClassChange, reports: int) -> ChangedRelease:

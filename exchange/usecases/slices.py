@@ -5,8 +5,9 @@ word would be believed. The caller is told in words what is not counted yet, and
 number would tell), and asks again: it goes on where it stopped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
@@ -14,9 +15,9 @@ from exchange.kernel import UnavailableError, from_micros
 from exchange.members import Client
 from exchange.release import ClassFacts, Law, ReaderFacts, ScopeFacts, readable_classes
 from exchange.store import PolicyState
-from exchange.usecases.context import Services
+from exchange.usecases.context import Call, Services
 from exchange.usecases.in_between import LABELS_AT_ONCE, batches_of, deciding
-from exchange.usecases.tallies import Tally
+from exchange.usecases.tallies import Tally, TallyKey
 
 MOST_SECONDS: Final = 10.0
 """Of one request: some 100,000 labels where nothing is remembered. Whoever waits longer takes it for lost."""
@@ -37,11 +38,29 @@ class Slices:
     tally: Tally
     until: float
 
+    @classmethod
+    def of(  # noqa: PLR0913  who counts what, as of which state, and until when
+        cls, services: Services, call: Call, client: Client, state: PolicyState, *, about: str, until: float
+    ) -> "Slices":
+        """Return how far `client` has come in counting what `about` names; it holds as long as its clearance does."""
+        key = TallyKey(client.member, client.id, client.version, "", call.assurance.value, about, state.policy_version)
+        tally = services.knowledge.tallies.of(key, call.now)
+        for moment in (client.clearance.since, client.clearance.until):
+            if moment is not None:
+                tally.end_by(moment, call.now)
+        return cls(client, state, tally, until)
+
     def require_time(self, what: str) -> None:
         """Raise NotCountedYetError, which says that `what` is not counted yet, where this request has had its time."""
         if monotonic() >= self.until:
             message = f"there is very much to count: {what} not counted yet. Ask again, and it goes on where it stopped"
             raise NotCountedYetError(message)
+
+    def end_with_consents(self, classes: Iterable[ClassFacts], now: datetime) -> None:
+        """Hold no longer than the consents of these classes do."""
+        for consent in (each for facts in classes for each in facts.consents):
+            if consent.until_micros is not None:
+                self.tally.end_by(from_micros(consent.until_micros), now)
 
 
 async def readable_in_slices(  # noqa: PLR0913  what a decision reads, for many classes, and who counts
@@ -73,9 +92,7 @@ async def readable_in_slices(  # noqa: PLR0913  what a decision reads, for many 
                 law=law,
                 cache=services.knowledge.decisions,
             )
-        for consent in (each for facts in batch.values() for each in facts.consents):
-            if consent.until_micros is not None:
-                slices.tally.end_by(from_micros(consent.until_micros), now)
+        slices.end_with_consents(batch.values(), now)
         progress.permitted.extend(permits)
         progress.decided.extend(batch)
     return frozenset(progress.permitted).intersection(classes)

@@ -4,7 +4,7 @@ A process remembers decisions up to a number (`DecisionCache`). A count may need
 begin from nothing each time that it is asked for: so it has its own memory, of ids alone.
 
 Nothing is trusted by age alone: a tally is of one client's version, one policy version and one text, and holds for as
-long as time alone changes none of its answers, and for `KEPT` at most.
+long as time alone changes none of its answers, for as long as somebody goes on with it, and for `LONGEST` at most.
 """
 
 from array import array
@@ -14,7 +14,10 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 KEPT: Final = timedelta(minutes=10)
-"""A rule that failed is asked again then; so is a guard. Whoever counts much asks again within seconds."""
+"""Whoever counts much asks again within seconds: what nobody has asked for so long is counted anew."""
+
+LONGEST: Final = timedelta(hours=1)
+"""A rule that failed is asked again then; so is a guard. What takes longer is 36 million labels."""
 
 _MOST_TALLIES: Final = 16
 """Sixteen bytes for each reader and class: two hundred readers and 10,000 classes take 32 MB."""
@@ -28,7 +31,7 @@ class TallyKey(NamedTuple):
     client_version: int
     purpose: str
     assurance: str
-    agreement: str
+    about: str
     policy_version: int
 
 
@@ -46,11 +49,12 @@ class Tally:
 
     since: datetime
     not_after: datetime
+    asked_at: datetime
     progress: dict[tuple[str, str], Progress] = field(default_factory=dict)
 
     def holds(self, now: datetime) -> bool:
         """Return whether what was decided is true at `now`."""
-        return self.since <= now < self.not_after
+        return self.since <= now < min(self.not_after, self.asked_at + KEPT)
 
     def end_by(self, moment: datetime, now: datetime) -> None:
         """Hold no longer than up to `moment`, where that is still to come at `now`."""
@@ -75,7 +79,8 @@ class Tallies:
         """Return the tally of a count, a new one where there is none that holds."""
         tally = self._kept.get(key)
         if tally is None or not tally.holds(now):
-            tally = self._kept[key] = Tally(now, now + KEPT)
+            tally = self._kept[key] = Tally(now, now + LONGEST, now)
+        tally.asked_at = now
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_TALLIES:
             self._forget_one()

@@ -1,7 +1,7 @@
 """A count that takes longer than one request goes on with the next one, and tells nothing before it has ended."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
 import pytest
@@ -10,16 +10,19 @@ from exchange import usecases
 from exchange.markings import Label
 from exchange.release import DecisionCache
 from exchange.reports import Precedence
-from exchange.usecases import slices
+from exchange.usecases import amending, slices
 from exchange.usecases.slices import NotCountedYetError
 from exchange.usecases.tallies import Tallies, TallyKey
 from tests.attacks.hidden import open_api
 from tests.support.lived import MakeLived
+from tests.support.national import not_to
 from tests.support.world import World
 from tests.usecases.test_compliance import OWING, SCOPE
 
 module_of_compliance = import_module("exchange.usecases.show_compliance")
+module_of_preview = import_module("exchange.usecases.preview_caveats")
 TOPICS = ("cyber.apt", "cyber.crime", "cyber.vulnerability")
+WITHOUT_NOR = OWING.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, DNK]")
 GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 
 
@@ -41,9 +44,11 @@ def without_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         clock[0] += 1.0
         return clock[0]
 
-    for module in (slices, module_of_compliance):
+    monkeypatch.setattr(slices, "monotonic", ticks)
+    for module in (module_of_compliance, amending, module_of_preview):
         monkeypatch.setattr(module, "monotonic", ticks)
-    monkeypatch.setattr(module_of_compliance, "MOST_SECONDS", 1.5)
+        monkeypatch.setattr(module, "MOST_SECONDS", 1.5)
+    monkeypatch.setattr(module_of_preview, "_LABELS_AT_ONCE", 1)
     monkeypatch.setattr(slices, "LABELS_AT_ONCE", 1)
     return clock
 
@@ -82,6 +87,57 @@ async def test_who_asks_too_much_at_once_is_told_to_ask_again(make_lived: MakeLi
     assert (answer.status_code, answer.json()["code"]) == (503, "not-counted-yet")
     assert answer.headers["retry-after"]
     assert "parties" not in json.dumps(answer.json())
+
+
+async def test_what_a_text_would_do_is_counted_on_and_said_in_words_until_then(
+    make_lived: MakeLived, without_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, main = await make_lived(posted)
+    call = world.call("GBR signatory")
+    first = (await usecases.propose_amendment(world.services, call, main, WITHOUT_NOR)).value.changes
+    told = []
+    for _ in range(10):
+        (view,) = (await usecases.list_amendments(world.services, call, main)).value
+        told.append(view.changes)
+        if "not counted yet" not in view.changes[-1]:
+            break
+    async with world.another_node() as node:
+        monkeypatch.setattr(amending, "MOST_SECONDS", 1e6)
+        (whole,) = (await usecases.list_amendments(node, call, main)).value
+
+    assert first[-1].startswith("there is very much to count: what a text would do to reports is not counted yet")
+    assert len(told) == len(TOPICS) + 1
+    assert told[-1] == whole.changes
+    assert "0 current reports become readable to NOR, 3 are lost" in told[-1]
+
+
+async def test_what_caveats_would_change_is_counted_on(make_lived: MakeLived, without_time: list[float]) -> None:
+    world, _ = await make_lived(posted)
+    await world.enrol("GBR releaser", "GBR", "releaser")
+    errors, call = [], world.call("GBR releaser")
+    for _ in range(10):
+        made = await world.attempt(usecases.preview_caveats(world.services, call, not_to("NOR")))
+        if made.error is None:
+            break
+        errors.append(made.error)
+
+    assert [type(each) for each in errors] == [NotCountedYetError] * 2
+    assert sorted((each.member, each.reports, each.topic) for each in made.value.value.changes) == [
+        ("NOR", 1, topic) for topic in TOPICS
+    ]
+    # As long as somebody goes on with it: what nobody asked for in ten minutes is counted anew.
+    world.clock.advance(timedelta(minutes=9))
+    assert await preview(world)
+    world.clock.advance(timedelta(minutes=9))
+    assert await preview(world)
+    world.clock.advance(timedelta(minutes=11))
+    assert not await preview(world)
+
+
+async def preview(world: World) -> bool:
+    """Return whether what the caveats would change is counted in one request."""
+    asked = usecases.preview_caveats(world.services, world.call("GBR releaser"), not_to("NOR"))
+    return (await world.attempt(asked)).error is None
 
 
 async def test_what_was_decided_is_not_believed_after_a_change(
