@@ -48,7 +48,9 @@ Until then a party takes its signature back by a signed statement (`exchange agr
 Whoever is to sign is told in words what differs (`exchange agreement amendments`), and for each member how many current reports become readable, are
 lost, or are cut to some of their parts. Counted are the reports that the caller's member may read or has originated, as far as the caller is cleared
 for them; asked is for a reader of the member that lacks nothing, with whichever purpose gives most. It is what then happens: a party that has
-suspended its part is promised nothing. What is widened reaches reports from before only where the text says `older_reports: included`; what is
+suspended its part is promised nothing. Where there are very many release classes it takes more than one request: a sentence in the place of the
+figures says that they are not counted yet, and who asks again within ten minutes goes on where it stopped
+([ADR 0070](adr/0070-a-count-is-kept-while-somebody-goes-on-with-it.md)). What is widened reaches reports from before only where the text says `older_reports: included`; what is
 narrowed reaches all.
 
 ## One party
