@@ -217,7 +217,7 @@ def _obtained(condition: ReadAfterChange, memory: Memory, entry: Entry, mark: Ma
 
 
 def _heard(memory: Memory, entry: Entry, mark: Mark) -> Memory | None:
-    if entry.get("detail", {}).get("state") != "running":
+    if entry["detail"]["state"] != "running":
         return None
     memory.marks = [Mark(entry["node"], mark.at, mark.entry)]
     return memory
@@ -282,7 +282,7 @@ def _seekers(condition: ReadAfterChange, entry: Entry) -> tuple[str, ...]:
 
 def _parties(entry: Entry) -> tuple[str, ...]:
     # Two members open a crisis, and it may open for any other one.
-    parties = entry.get("detail", {}).get("parties", [])
+    parties = entry.get("detail", {}).get("parties")
     return tuple(parties) if isinstance(parties, list) else ()
 
 

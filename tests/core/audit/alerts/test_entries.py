@@ -410,6 +410,8 @@ def test_boot_is_remembered_while_it_runs():
     assert set(after) == {Key("rule-0", "boot-2")}
     assert run(silent, [heartbeat(1, "closed"), entry(2), without(heartbeat(3), "detail")])[1] == {}
     assert run(silent, [entry(2, detail={"state": "running"})])[1] == {}
+    # What states nothing of its process, which whoever writes into the log can add, does not end the watch over it.
+    assert run(silent, [without(heartbeat(5), "detail")], running)[1] == running
 
 
 def test_rule_about_the_log_itself_counts_no_entry():
