@@ -96,7 +96,7 @@ class Recomputation:
         offset = first_difference(ours, tile)
         position = path.start + offset
         above = self._above(path)
-        place, why, trusted = f"entry {position}", "", ours
+        place, trusted = f"entry {position}", ours
         if _root_over(tile, path, storeys) == above:
             why, trusted = "its bytes were changed: their leaf hash is not the one that was signed", tile
             if ours[offset] in tile:

@@ -166,7 +166,8 @@ def test_bundle_that_is_not_there_at_all_is_named():
 
     _, _, findings = recomputed(made, 600)
 
-    assert [(each.place, each.why) for each in findings] == [("tile/entries/002.p/88", "it is missing")]
+    named = [(each.place, each.why, each.position) for each in findings]
+    assert named == [("tile/entries/002.p/88", "it is missing", 512)]
 
 
 def test_bundle_with_fewer_entries_than_were_signed_is_named():
@@ -175,7 +176,7 @@ def test_bundle_with_fewer_entries_than_were_signed_is_named():
 
     _, _, findings = recomputed(made, 600)
 
-    assert [each.why for each in findings] == ["it holds 78 entries: 88 were signed"]
+    assert [(each.why, each.position) for each in findings] == [("it holds 78 entries: 88 were signed", 512)]
 
 
 def test_pass_ends_where_neither_entries_nor_tile_are_left():

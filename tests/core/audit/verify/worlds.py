@@ -119,7 +119,8 @@ class World:
         return held or None
 
     def stored(self, path: BundlePath):
-        return self.rows[path.start : path.start + path.width] if self.has_columns else None
+        rows = self.rows[path.start : path.start + path.width]
+        return rows if self.has_columns and rows else None
 
     def pending(self):
         return self.waiting
