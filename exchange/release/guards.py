@@ -200,9 +200,9 @@ def load_guards(files: Mapping[str, str], schema: str) -> GuardSet:
     return GuardSet(read_guards(files, schema), schema)
 
 
-def _named(national: NationalGuards) -> dict[str, Canonical] | None:
-    # None for what cannot be used: it is another law than one in which it can.
-    return None if national.policies is None else {guard.id: guard.policy_json for guard in national.guards}
+def _named(national: NationalGuards) -> dict[str, Canonical]:
+    # What cannot be used has no guards, and what can be has some: the one is another law than the other.
+    return {guard.id: guard.policy_json for guard in national.guards}
 
 
 def _policy_set(guards: Sequence[Guard]) -> cedarpy.PolicySet | None:

@@ -51,7 +51,7 @@ def readable_classes(  # noqa: PLR0913  what a decision reads, for many classes
 
     Says of each class what `decide` says; `tests/core/release` holds the two together.
     """
-    found: dict[int, Decision] = {}
+    found: dict[int, Decision | None] = {}
     unknown: list[_Candidate] = []
     for class_id, facts in classes.items():
         scope = scope_of(facts)
@@ -61,7 +61,7 @@ def readable_classes(  # noqa: PLR0913  what a decision reads, for many classes
         )
         kept = _kept(cache, key)
         # A place in the order of the classes, filled below where it is not known yet.
-        found[class_id] = _UNREADABLE if kept is None else kept
+        found[class_id] = kept
         if kept is None:
             case = Case(reader, facts, scope, CURRENT_ROW, Use.READ, law.catalogue)
             unknown.append(_past_rules(class_id, key, case))
