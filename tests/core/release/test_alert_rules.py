@@ -63,7 +63,7 @@ def test_the_repositorys_rules_load():
     rules = {rule.name: rule for rule in load(law_files()["alerts.yaml"]).rules}
 
     assert rules["mass-pulls"].condition == MassPulls(50, 4, 30)
-    assert rules["mass-pulls"].severity is Severity.HIGH
+    assert (rules["mass-pulls"].kind, rules["mass-pulls"].severity) == ("mass-pulls", Severity.HIGH)
     assert rules["mass-pulls"].cooldown == timedelta(days=1)
     assert rules["refusal-burst"].condition == RefusalBurst(20, timedelta(minutes=5))
     assert rules["two-addresses"].condition == TwoAddresses(timedelta(minutes=2))

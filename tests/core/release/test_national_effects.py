@@ -96,8 +96,12 @@ def test_weak_assurance_is_asked_where_the_caveat_speaks_of_it():
 
 def test_whom_the_originator_consented_to_is_asked_too():
     consented = replace(CLASS, consents=(Consent.over((LABEL,), member="DNK"),))
+    (was, _), (will, guards) = law_of(), law_of('principal.member == "DNK"')
+    # In each of the classes, whichever is the last.
+    classes = {7: consented, 8: CLASS}
+    told = national_changes(classes, lambda _: OPEN, before=was, after=will, spoken=Spoken.of(guards), at_micros=0)
 
-    assert ("DNK", STOPPED) in changes([], ['principal.member == "DNK"'], consented)
+    assert [each for found in told for each in found] == [ClassChange(7, "DNK", STOPPED)]
 
 
 def test_without_a_scope_nothing_was_readable_and_nothing_changes():
