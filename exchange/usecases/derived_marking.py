@@ -2,25 +2,29 @@
 
 Asked whenever a report would be marked lower than one that it builds on, or go on to others than that names. Steps: (1)
 the source stands, so that there is something to consent to; (2) a grant of its originator to the deriving member holds
-now, for this version of it; (3) the grant covers the label, and the agreement what it lets go; (4) so do the grants
-about what the source itself builds on: nobody consents to less than its own sources allow. Default is none.
+now, for this version of it; (3) the grant covers the label, and the agreement what it lets go; (4) the log has it so,
+and not that it was taken back; (5) so do the grants about what the source itself builds on: nobody consents to less
+than its own sources allow. Default is none.
 
 What derives from another member's report is held to it with every part, for a part goes to whom its own label names;
 its own intelligence a member may take apart as it likes, but for what that was derived from.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exchange.markings import Label
+from exchange.audit import Entry, EventName
+from exchange.kernel import rfc3339
+from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, covers_derived
 from exchange.reports import Header, ReportAct, may_be_done, status_of
-from exchange.store import ClassRow, DerivationRow, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.store import ClassRow, DerivationRow, DerivationWish, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealed_headers import UNOPENED, sealed_class
+from exchange.usecases.told_entries import told_of, waiting_of
 from exchange.usecases.unread import known_agreements
 
 
@@ -184,7 +188,7 @@ async def _all_consents(
     while pending:
         asked = pending.pop()
         consent = await _consent(services, unit, call, asked)
-        # (4) only behind a consent: what is refused anyway is not walked through
+        # (5) only behind a consent: what is refused anyway is not walked through
         beneath = None if consent is None else await _beneath(services, call, asked)
         if consent is None or beneath is None:
             return None
@@ -197,6 +201,12 @@ async def _all_consents(
                 reached[each.key] = recipients
                 pending.append(replace(each, label=replace(each.label, releasable_to=tuple(sorted(recipients)))))
     return tuple(consents.values())
+
+
+def meant(services: Services, wish: DerivationWish, member: str) -> dict[str, str]:
+    """Return what a consent to the reports of `member` says, as its entry has it."""
+    lowest = render_marking(wish.lowest, services.law.catalogue, originator=member)
+    return {"for": member, "lowest": lowest, "until": rfc3339(wish.until)}
 
 
 async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked] | None:
@@ -225,16 +235,43 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
     scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     for row in rows:
         is_theirs = row.originator == facts.originator and row.holds(source.report.version, call.now)
-        if is_theirs and covers_derived(
+        is_covered = is_theirs and covers_derived(
             row.wish.lowest,
             asked.label,
             source=facts,
             scope=scope,
             member=asked.member,
             catalogue=services.law.catalogue,
-        ):
+        )
+        # (4) as the log has it
+        if is_covered and await _is_on_record(services, row):
             return row.id
     return None
+
+
+async def _is_on_record(services: Services, row: DerivationRow) -> bool:
+    """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing."""
+    said = {"request": row.id, **meant(services, row.wish, row.requester_member)}
+    is_granted = False
+    async for entry in _told_of(services, row.report):
+        detail = entry.get("detail", {})
+        if detail.get("request") != row.id:
+            continue
+        if entry["type"] == EventName.DERIVATION_REVOKED.value:
+            return False
+        is_as_said = all(detail.get(name) == value for name, value in said.items())
+        is_granted |= is_as_said and entry.get("object", {}).get("version") == row.version
+    return is_granted
+
+
+async def _told_of(services: Services, report_id: str) -> AsyncIterator[Entry]:
+    events = (EventName.DERIVATION_GRANTED, EventName.DERIVATION_REVOKED)
+    for entry in await waiting_of(services, *events, subject=report_id):
+        yield entry
+    for event in events:
+        async for entries in told_of(services, event.value, subject=report_id):
+            for entry in entries:
+                yield entry
 
 
 async def _granted(services: Services, unit: UnitOfWork | None, asked: _Asked) -> list[DerivationRow]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -12,8 +13,10 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import ConsentState, DerivationWish
+from exchange.usecases import derived_marking
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused, state_of
+from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, World
 
@@ -141,13 +144,17 @@ async def test_each_way_to_a_source_is_asked_about_with_whom_it_passed(deriving:
     assert [await is_refused(deriving, each, label=near, name="GBR analyst") for each in both] == [True, True]
 
 
-async def test_reports_that_refer_to_each_other_are_asked_about_once(deriving: World) -> None:
+async def test_reports_that_refer_to_each_other_are_asked_about_once(
+    deriving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await deriving.enrol("NOR releaser", "NOR", "releaser")
     first = await deriving.post("NOR analyst", label=MIDDLE)
     second = await derive(deriving, first, label=MIDDLE)
     circle = deriving.posted(label=MIDDLE, references=(second,))
     await usecases.amend_report(deriving.services, deriving.call("NOR analyst"), first, circle)
     one, two = await ask(deriving, first), await ask(deriving, second)
+    # Neither is granted before the other one, so that nobody grants them: as if both had been.
+    monkeypatch.setattr(derived_marking, "_is_on_record", AsyncMock(return_value=True))
     for request in (one, two):
         deriving.sql("UPDATE derivation_consent SET state = 'granted' WHERE id = $1", request)
     body = deriving.posted(label=LOW, references=(first,))
@@ -435,7 +442,9 @@ async def test_what_cannot_be_asked_for_is_refused_with_every_fault(deriving: Wo
         assert [fault.code for fault in caught.value.faults] == ["not-lower"]
 
 
-async def test_where_nothing_goes_on_no_consent_adds_a_recipient(deriving: World) -> None:
+async def test_where_nothing_goes_on_no_consent_adds_a_recipient(
+    deriving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await deriving.agree(AGREEMENT.replace("onward_release: originator-consent", "onward_release: never"))
     source = await deriving.post(label=MIDDLE)
     with pytest.raises(InvalidError) as caught:
@@ -447,9 +456,44 @@ async def test_where_nothing_goes_on_no_consent_adds_a_recipient(deriving: World
     assert await derive(deriving, source, label=within)
     # Consented to before the parties agreed so, it lets nobody else in either.
     wider = '{"policy":"NATO","classification":"RESTRICTED","compartments":[],"handling":[],"releasable_to":["DNK","GBR","NOR"]}'
+    monkeypatch.setattr(derived_marking, "_is_on_record", AsyncMock(return_value=True))
     deriving.sql("UPDATE derivation_consent SET lowest = $1 WHERE id = $2", wider, request)
     assert await is_refused(deriving, source)
     assert await derive(deriving, source, label=within)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "state = 'granted'",
+        "until = until + 1000000",
+        "lowest = replace(lowest, 'RESTRICTED', 'UNCLASSIFIED')",
+        "version = 2, state = 'granted'",
+    ],
+)
+async def test_row_alone_consents_to_nothing(deriving: World, forged: str) -> None:
+    source = await deriving.post(label=MIDDLE)
+    request = await ask(deriving, source)
+    if not forged.startswith("state"):
+        await grant(deriving, request)
+    if "version" in forged:
+        amended = deriving.posted(label=MIDDLE, content=b"more")
+        await usecases.amend_report(deriving.services, deriving.call("GBR contributor"), source, amended)
+    deriving.sql(f"UPDATE derivation_consent SET {forged}")
+
+    assert await is_refused(deriving, source)
+
+
+async def test_consent_that_was_taken_back_lets_nothing_through_whatever_its_row_says(deriving: World) -> None:
+    source = await deriving.post(label=MIDDLE)
+    request = await ask(deriving, source)
+    await grant(deriving, request)
+    await place_entries(deriving, is_searchable=True)
+    assert await derive(deriving, source)
+    await usecases.revoke_derivation(deriving.services, deriving.call("GBR releaser"), request)
+    deriving.sql("UPDATE derivation_consent SET state = 'granted'")
+
+    assert await is_refused(deriving, source)
 
 
 async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
