@@ -3,7 +3,7 @@
 import base64
 import json
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -12,7 +12,7 @@ from typing import Final
 
 from exchange.crypto import DATA_KEY_BYTES, derive_key
 from exchange.custody.guarded import read_guarded, replacement_of
-from exchange.kernel import MalformedError, UnsafeSettingError, parse_rfc3339, rfc3339
+from exchange.kernel import MalformedError, UnsafeSettingError, parse_rfc3339, rfc3339, unique_members
 
 Randomness = Callable[[int], bytes]
 
@@ -46,7 +46,7 @@ def load_roots(path: Path) -> tuple[Root, ...]:
     """
     octets = read_guarded(path)
     try:
-        return _parsed(json.loads(octets.decode(), object_pairs_hook=_unique_keys))
+        return _parsed(json.loads(octets.decode(), object_pairs_hook=unique_members))
     except (ValueError, RecursionError, MalformedError) as exc:
         # The parser's words are left out: they could quote a key.
         raise UnsafeSettingError(f"key file `{path}` is damaged: put it back from the escrow") from exc
@@ -85,13 +85,6 @@ def _rendered(roots: Sequence[Root]) -> bytes:
         for root in roots
     ]
     return json.dumps({"format": FORMAT, "kind": KIND, "roots": rows}, indent=1).encode() + b"\n"
-
-
-def _unique_keys(pairs: Sequence[tuple[str, object]]) -> Mapping[str, object]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise MalformedError("a field is given twice")
-    return fields
 
 
 def _parsed(content: object) -> tuple[Root, ...]:

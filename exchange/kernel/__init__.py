@@ -38,7 +38,7 @@ from exchange.kernel.errors import (
     pointer_token,
 )
 from exchange.kernel.ids import is_uuid7, micros_in, new_id
-from exchange.kernel.json_values import values_up_to
+from exchange.kernel.json_values import unique_members, values_up_to
 from exchange.kernel.randomness import SystemRandomness, system_randomness
 
 __all__ = [
@@ -79,5 +79,6 @@ __all__ = [
     "system_clock",
     "system_randomness",
     "to_micros",
+    "unique_members",
     "values_up_to",
 ]

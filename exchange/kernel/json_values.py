@@ -1,10 +1,14 @@
-"""How many values JSON has, told before they are made: each costs its reader ten times the bytes that it is sent in.
+"""What JSON may hold: how many values, told before they are made, and no name twice.
 
-Promises: never fewer than there are, however the text is written; no value is made, and hardly any memory is taken.
+A value costs its reader ten times the bytes that it is sent in. Of two readers of a name that stands twice each may
+find another value (RFC 8259 §4, RFC 7493 §2.3).
+
+Promises: never fewer values than there are, however the text is written; none is made, and hardly any memory is taken.
 Does not: say whether it is JSON at all, count on where there are more than may be.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 _MARKS = (b",", b"[", b"{")
 """Each value stands behind one of these, but for those of objects with a single name, which hold it with theirs."""
@@ -24,6 +28,14 @@ def values_up_to(content: bytes, most: int) -> int:
         if marks > most:
             return _outside_texts(content, most)
     return marks
+
+
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object, an `object_pairs_hook` of `json`; ValueError where a name stands twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
 
 
 def _outside_texts(content: bytes, most: int) -> int:

@@ -8,7 +8,7 @@ import json
 import re
 from typing import NamedTuple
 
-from exchange.kernel import values_up_to
+from exchange.kernel import unique_members, values_up_to
 from exchange.members import text_problem
 from exchange.reports.stix_markings import strictest_marking
 
@@ -132,7 +132,7 @@ class Reading:
                 parse_float=len,
                 parse_constant=_refuse_constant,
                 # Of two readers each would find another bundle, and other markings in it (RFC 8259 §4, RFC 7493 §2.3).
-                object_pairs_hook=_unique if is_stix else None,
+                object_pairs_hook=unique_members if is_stix else None,
             )
         except (ValueError, RecursionError) as exc:
             return Found(f"is not JSON: {'nested too deep' if isinstance(exc, RecursionError) else exc}")
@@ -199,13 +199,6 @@ def _text_fault(content: bytes) -> str | None:
     except UnicodeDecodeError as exc:
         return f"is not UTF-8 at byte {exc.start}: convert it or declare application/octet-stream"
     return _NUL_FAULT if "\x00" in text else None
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return members
 
 
 def _refuse_constant(name: str) -> object:

@@ -3,7 +3,7 @@
 import codecs
 import json
 from datetime import date, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, from_json
@@ -17,6 +17,7 @@ from exchange.kernel import (
     parse_rfc3339,
     pointer_token,
     rfc3339,
+    unique_members,
     values_up_to,
 )
 from exchange.kernel.errors import MOST_FAULTS_TOLD
@@ -199,13 +200,6 @@ def _no_json(error: ValidationError) -> str | None:
     )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return members
-
-
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
 
@@ -216,7 +210,7 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole_number)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_members, parse_constant=_no_constant, parse_int=_whole_number)
 
 
 def _beginning(body: bytes) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.kernel import json_values, values_up_to
+from exchange.kernel import json_values, unique_members, values_up_to
 
 JSON = st.recursive(
     st.none() | st.integers(0, 9) | st.text('\\",[{a', max_size=8),
@@ -42,3 +42,9 @@ def test_more_texts_than_values_may_have_is_more_values(monkeypatch, piece_bytes
 
 def test_what_is_within_the_bound_is_not_looked_at_closely() -> None:
     assert values_up_to(b'","', 1) == 1
+
+
+def test_name_that_stands_twice_is_refused_at_any_depth():
+    assert json.loads('{"a": {"b": 1}, "b": 1}', object_pairs_hook=unique_members) == {"a": {"b": 1}, "b": 1}
+    with pytest.raises(ValueError, match="a name stands twice in one object"):
+        json.loads('{"a": [{"b": 1, "b": 1}]}', object_pairs_hook=unique_members)
