@@ -6,6 +6,7 @@ An ORM session costs six times the row it fetches; a compiled statement on the d
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import orjson
@@ -118,6 +119,11 @@ class NoText(bytes):
 def as_text(stored: object) -> str:
     """Return what a column of text holds, to be named: what is none as far as it can be read."""
     return stored.decode(errors="backslashreplace") if isinstance(stored, bytes) else str(stored)
+
+
+def named(names: Iterable[str], row: Row) -> SimpleNamespace:
+    """Return a row's columns under their names, as a row of the table has them."""
+    return SimpleNamespace(**dict(zip(names, row, strict=True)))
 
 
 def as_bytes(stored: object) -> bytes:

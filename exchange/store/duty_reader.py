@@ -14,7 +14,7 @@ from exchange.reports import ReportStatus
 from exchange.store.breach_book import BreachKind, BreachRow, breach_row, is_moment
 from exchange.store.dialect import is_among
 from exchange.store.duty_tables import BreachTable
-from exchange.store.faults import driver_errors
+from exchange.store.engine import read_rows
 from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
 from exchange.store.tables import ReportTable
 
@@ -57,14 +57,16 @@ class DutyReader:
         row = ReportTable
         columns = (row.id, row.class_id, row.posted_class, row.precedence, row.posted_at, row.valid_until, row.status)
         chosen = select(*(col(column) for column in columns)).where(*self._counted(asked))
-        found = await self._read(chosen.where(col(row.posted_at) >= to_micros(since)))
+        found = await read_rows(self._engine, chosen.where(col(row.posted_at) >= to_micros(since)))
         return [_report(each) for each in found]
 
     async def last_before(self, asked: Countable, before: datetime) -> dict[int, datetime]:
         """Return when the last report of each class before a moment was posted; a class without one is left out."""
         row = ReportTable
         chosen = select(col(row.class_id), func.max(col(row.posted_at))).where(*self._counted(asked))
-        found = await self._read(chosen.where(col(row.posted_at) < to_micros(before)).group_by(col(row.class_id)))
+        found = await read_rows(
+            self._engine, chosen.where(col(row.posted_at) < to_micros(before)).group_by(col(row.class_id))
+        )
         return {int(class_id): from_micros(at) for class_id, at in found}
 
     async def acknowledged(self, asked: Countable, since: datetime) -> list[tuple[str, str, datetime]]:
@@ -76,7 +78,7 @@ class DutyReader:
             .where(*self._counted(asked), col(row.posted_at) >= to_micros(since))
             .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value, is_moment(receipt.received_at))
         )
-        return [(report, client, from_micros(at)) for report, client, at in await self._read(chosen)]
+        return [(report, client, from_micros(at)) for report, client, at in await read_rows(self._engine, chosen)]
 
     async def altered(self, class_ids: Collection[int]) -> list[str]:
         """Return the reports of these classes of which a time, or an acknowledgement's, is none."""
@@ -86,8 +88,8 @@ class DutyReader:
         is_timeless = or_(~is_moment(row.posted_at), and_(until.is_not(None), ~is_moment(row.valid_until)))
         asked = select(col(row.id)).where(*is_living)
         joined = asked.join(receipt, col(row.id) == col(receipt.report_id))
-        found = await self._read(asked.where(is_timeless))
-        found += await self._read(joined.where(how, ~is_moment(receipt.received_at)))
+        found = await read_rows(self._engine, asked.where(is_timeless))
+        found += await read_rows(self._engine, joined.where(how, ~is_moment(receipt.received_at)))
         return sorted({str(report) for (report,) in found})
 
     async def known_breaches(self, agreement: str, reports: Collection[str]) -> set[tuple[str, str]]:
@@ -97,7 +99,7 @@ class DutyReader:
         chosen = select(col(row.party), col(row.subject)).where(
             *is_one, is_among(col(row.subject), reports, self._engine.dialect.name)
         )
-        return {(party, subject) for party, subject in await self._read(chosen)}
+        return {(party, subject) for party, subject in await read_rows(self._engine, chosen)}
 
     async def silences(self, agreement: str, now: datetime) -> dict[tuple[str, str, str], datetime]:
         """Return by party, member it is owed to and scope when the last report was due that did not come by `now`."""
@@ -106,7 +108,9 @@ class DutyReader:
         is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.REPORT.value)
         # What was due later than now nobody has found: such a row was altered, and hides no silence.
         has_come = col(row.due_at).between(0, to_micros(now))
-        found = await self._read(select(*place, func.max(col(row.due_at))).where(*is_one, has_come).group_by(*place))
+        found = await read_rows(
+            self._engine, select(*place, func.max(col(row.due_at))).where(*is_one, has_come).group_by(*place)
+        )
         return {(party, owed_to, scope): from_micros(due) for party, owed_to, scope, due in found}
 
     async def breach(self, breach_id: str) -> BreachRow | None:
@@ -121,11 +125,6 @@ class DutyReader:
         is_asked = is_among(col(row.class_id), asked.class_ids, self._engine.dialect.name)
         are_moments = and_(is_moment(row.posted_at), or_(until.is_(None), is_moment(row.valid_until)))
         return (is_asked, or_(is_there, was_known), are_moments)
-
-    async def _read(self, chosen: Any) -> list[tuple[Any, ...]]:
-        with driver_errors():
-            async with self._engine.connect() as connection:
-                return [tuple(row) for row in await connection.execute(chosen)]
 
 
 def _report(row: tuple[Any, ...]) -> CountedReport:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import event
+from sqlalchemy import Executable, event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -17,7 +17,7 @@ from sqlalchemy.util import await_only
 
 from exchange.kernel import UnsafeSettingError
 from exchange.store.admin_driver import connect
-from exchange.store.faults import is_of_one_row
+from exchange.store.faults import driver_errors, is_of_one_row
 from exchange.store.lineage import COURSE, Course, Lineage
 from exchange.store.password import Password, logged_in
 
@@ -113,6 +113,13 @@ def new_engine(  # noqa: PLR0913  what a connection may be told
     event.listen(engine.sync_engine, "begin", partial(_begin_immediate, wait_seconds=wait_seconds))
     event.listen(engine.sync_engine, "handle_error", _keep_unfailed)
     return engine
+
+
+async def read_rows(engine: AsyncEngine, chosen: Executable) -> list[tuple[Any, ...]]:
+    """Return what a statement reads, on a connection of its own; UnavailableError where the database is away."""
+    with driver_errors():
+        async with engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(chosen)]
 
 
 def _part_from_read_only(context: ExceptionContext) -> None:

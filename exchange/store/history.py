@@ -16,7 +16,7 @@ from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
 from exchange.store.agreement_rows import agreement_columns, agreement_of, with_signatures
-from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, named
 from exchange.store.life_tables import ReportPastTable, TombstoneTable
 from exchange.store.records import client_of, member_of
 from exchange.store.rows import stored_status
@@ -143,8 +143,8 @@ async def read_history(
     """Return what held at some moment from `since` until `until` (exclusive)."""
     begin, end = to_micros(since), to_micros(until)
     period = {"since": begin, "until": end}
-    clients = [_named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
-    members = [_named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
+    clients = [named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
+    members = [named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
     used = await fetch(statements.certificates, period)
     return History(
         clients=tuple(_span(client_of(row, Standing.ACTIVE.value), row) for row in clients),
@@ -211,7 +211,7 @@ async def read_classes(fetch: Fetch, statements: HistoryStatements, report_ids: 
 async def read_client(fetch: Fetch, statements: HistoryStatements, client_id: str) -> Client | None:
     """Return the current version of a client, whatever its member's standing; None where there is none."""
     rows = await fetch(statements.client, {"client_id": client_id})
-    return client_of(_named(_CLIENT.c.keys(), rows[0]), Standing.ACTIVE.value) if rows else None
+    return client_of(named(_CLIENT.c.keys(), rows[0]), Standing.ACTIVE.value) if rows else None
 
 
 def _within(columns: object) -> ColumnElement[bool]:
@@ -226,7 +226,3 @@ def _span(value: T, row: SimpleNamespace) -> Span[T]:
 
 def _validity(recorded_at: int, superseded_at: int | None) -> tuple[datetime, datetime | None]:
     return from_micros(recorded_at), None if superseded_at is None else from_micros(superseded_at)
-
-
-def _named(names: Sequence[str], columns: Row) -> SimpleNamespace:
-    return SimpleNamespace(**dict(zip(names, columns, strict=True)))

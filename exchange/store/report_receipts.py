@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.store.engine import read_rows
 from exchange.store.faults import driver_errors
 
 ACKNOWLEDGED_MEANWHILE: Final = "acknowledged-meanwhile"
@@ -72,10 +73,7 @@ class ReportReceipts:
             col(table.client_id).in_(clients),
             col(table.how) == ReceiptHow.READ.value,
         )
-        with driver_errors():
-            async with self._engine.connect() as connection:
-                found = {(row[0], row[1]) for row in await connection.execute(asked)}
-        return found.intersection(keys)
+        return {(report, client) for report, client in await read_rows(self._engine, asked)}.intersection(keys)
 
     async def add(self, rows: Sequence[ReceiptRow]) -> None:
         """Keep receipts; where one of its kind is there already, that one stays."""

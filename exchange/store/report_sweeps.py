@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,7 +10,7 @@ from sqlmodel import col
 from exchange.kernel import to_micros
 from exchange.reports import ReportStatus
 from exchange.store.dialect import is_among
-from exchange.store.faults import driver_errors
+from exchange.store.engine import read_rows
 from exchange.store.life_rows import EndCause
 from exchange.store.life_tables import ReportVersionTable, TombstoneTable
 from exchange.store.tables import ReportTable
@@ -29,7 +28,9 @@ class ReportSweeps:
         """Return id and sequence number of living reports whose day of declassification has come, by number."""
         row = ReportTable
         is_due = (col(row.declassify_on) <= to_micros(now), col(row.status).in_(_LIVING), col(row.seq) > after)
-        found = await self._read(select(col(row.id), col(row.seq)).where(*is_due).order_by(col(row.seq)).limit(limit))
+        found = await read_rows(
+            self._engine, select(col(row.id), col(row.seq)).where(*is_due).order_by(col(row.seq)).limit(limit)
+        )
         return [(str(report), int(seq)) for report, seq in found]
 
     async def posted_before(
@@ -46,23 +47,22 @@ class ReportSweeps:
             col(row.status).in_(_LIVING),
             col(row.seq) > after,
         )
-        found = await self._read(select(col(row.id), col(row.seq)).where(*is_old).order_by(col(row.seq)).limit(limit))
+        found = await read_rows(
+            self._engine, select(col(row.id), col(row.seq)).where(*is_old).order_by(col(row.seq)).limit(limit)
+        )
         return [(str(report), int(seq)) for report, seq in found]
 
     async def recalled_since(self, moment: datetime) -> list[str]:
         """Return the ids of reports recalled at or after `moment`, oldest first."""
         row = TombstoneTable
         is_new = (col(row.raised_at) >= to_micros(moment), col(row.cause) == EndCause.RECALLED.value)
-        found = await self._read(select(col(row.report_id)).where(*is_new).order_by(col(row.raised_at)))
+        found = await read_rows(self._engine, select(col(row.report_id)).where(*is_new).order_by(col(row.raised_at)))
         return [str(report) for (report,) in found]
 
     async def replaced_since(self, moment: datetime) -> list[str]:
         """Return the ids of reports of which a version was replaced at or after `moment`."""
         row = ReportVersionTable
-        found = await self._read(select(col(row.report_id)).where(col(row.replaced_at) >= to_micros(moment)).distinct())
+        found = await read_rows(
+            self._engine, select(col(row.report_id)).where(col(row.replaced_at) >= to_micros(moment)).distinct()
+        )
         return sorted(str(report) for (report,) in found)
-
-    async def _read(self, asked: Any) -> list[tuple[Any, ...]]:
-        with driver_errors():
-            async with self._engine.connect() as connection:
-                return [tuple(row) for row in await connection.execute(asked)]

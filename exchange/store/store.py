@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from types import SimpleNamespace
 from typing import Self, TypedDict, Unpack, assert_never
 
 from exchange.agreements import Agreement
@@ -21,7 +20,7 @@ from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Resu
 from exchange.store.caveat_reader import CaveatReader
 from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
-from exchange.store.dialect import Row, Statement, Value, as_bytes, sql_for
+from exchange.store.dialect import Row, Statement, Value, as_bytes, named, sql_for
 from exchange.store.duty_reader import DutyReader
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.fair_turns import FairTurns
@@ -350,7 +349,7 @@ class Store:
     async def members(self) -> list[Member]:
         """Return the current version of every member, by code."""
         rows = await self._database.fetch(self._hot.members, {})
-        return [member_of(_named(MEMBER_COLUMNS, row)) for row in rows]
+        return [member_of(named(MEMBER_COLUMNS, row)) for row in rows]
 
     async def open_restore_claims(self) -> int:
         """Return how many things a restore left to be confirmed that nobody has seen to."""
@@ -559,9 +558,5 @@ def _unread_client(row: Row) -> UnreadRow:
 
 
 def _client(columns: Row) -> Client:
-    row = _named(CLIENT_COLUMNS, columns)
+    row = named(CLIENT_COLUMNS, columns)
     return client_of(row, row.member_standing)
-
-
-def _named(names: Sequence[str], columns: Row) -> SimpleNamespace:
-    return SimpleNamespace(**dict(zip(names, columns, strict=True)))
