@@ -16,7 +16,7 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.edge_lists import lists_for_edge
-from exchange.cli.enrolment import demo_authority, read_pem
+from exchange.cli.enrolment import demo_authority, held_alone, read_pem
 from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import (
@@ -50,6 +50,17 @@ async def edge(
 ) -> None:
     """Make or renew what a proxy at the edge needs; nodes believe the first one from their next start on."""
     out.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+    # Of two at once the one would take from the list whom the other has just named, or mix its key with the other's.
+    with held_alone(host.layout.tls_folder):
+        made = await _made(host, out, host_name)
+    if as_json:
+        output.show_json({"id": str(out), "made": made})
+        return
+    output.show_line(f"{out} holds what the edge needs" + (f"; new: {', '.join(made)}" if made else ""))
+
+
+async def _made(host: Host, out: Path, host_name: list[str] | None) -> list[str]:
+    """Do all the steps; return what is new."""
     # (1) whom to let in, which needs no key: what somebody revoked must not wait for one
     own = read_pem(host.layout.authority_certificate_file)
     put_file(out / "nodes-ca.pem", own, mode=_PUBLIC)
@@ -57,7 +68,7 @@ async def edge(
     now = host.call().now
     _give_lists(host, out, now)
     # (2) what clients see; who believes another authority believes none of ours in its place
-    server, made = out / "server.pem", []
+    server, made = out / "server.pem", list[str]()
     is_foreign = server.exists() and not is_issued_by(read_pem(server), own)
     if _ends_soon(server, now) and is_foreign:
         output.warn(f"`{server}` of another authority ends on {rfc3339(_end(server))}: put its next one there")
@@ -73,10 +84,7 @@ async def edge(
         await _trust(host, pair)
         _write_pair(out, "client", pair)
         made.append("client.pem")
-    if as_json:
-        output.show_json({"id": str(out), "made": made})
-        return
-    output.show_line(f"{out} holds what the edge needs" + (f"; new: {', '.join(made)}" if made else ""))
+    return made
 
 
 def _give_lists(host: Host, out: Path, now: datetime) -> None:

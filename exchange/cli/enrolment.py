@@ -72,7 +72,7 @@ def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
     made_out = not out.exists()
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _held(out):
+        with held_alone(out):
             _clear_killed(out)
             private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=out))
             held = _opened(private)
@@ -91,8 +91,8 @@ def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Let nobody else make or clear private folders there meanwhile: one that is made is held a moment later."""
+def held_alone(folder: Path) -> Iterator[None]:
+    """Let nobody else who asks this change what is in `folder` meanwhile; the kernel ends it with the process."""
     handle = _opened(folder)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

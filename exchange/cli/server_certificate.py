@@ -12,7 +12,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
-from exchange.cli.enrolment import demo_authority, read_pem
+from exchange.cli.enrolment import demo_authority, held_alone, read_pem
 from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import host_names, is_issued_by, issue_server, read_certificate
@@ -49,9 +49,10 @@ async def server(
     subject = Subject("server", facts.thumbprint)
     entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject)
     await host.services.store.append(entry)
-    # (4) the two files; where only the first is written, this is run again
-    put_file(host.settings.server_key_file, pair.key_pem, mode=0o600)
-    put_file(path, pair.certificate_pem, mode=0o644)
+    # (4) the two files, of one run; where only the first is written, this is run again
+    with held_alone(host.layout.tls_folder):
+        put_file(host.settings.server_key_file, pair.key_pem, mode=0o600)
+        put_file(path, pair.certificate_pem, mode=0o644)
     if as_json:
         output.show_json(
             {"id": facts.thumbprint, "file": str(path), "names": list(names), "until": rfc3339(facts.not_after)}

@@ -1,6 +1,8 @@
 """What a proxy at the edge needs, made by the operator, renewed by the same words."""
 
+import fcntl
 import json
+import os
 import sqlite3
 import stat
 from datetime import timedelta
@@ -10,7 +12,7 @@ import pytest
 from exchange.app import _places
 from exchange.cli import audit_log
 from exchange.cli import edge as edge_module
-from exchange.crypto import empty_crl, issue_server, new_authority, read_certificate
+from exchange.crypto import empty_crl, issue_client, issue_server, new_authority, read_certificate
 from exchange.kernel import system_clock
 from exchange.settings import InstanceLayout, load_settings
 from tests.entrypoints.certificates import YESTERDAY, listed
@@ -34,6 +36,20 @@ def test_edge_is_believed_from_then_on_and_on_the_record(exchange, instance, tmp
         entries = [json.loads(row[0]) for row in database.execute("SELECT content FROM audit_entry")]
     added = [entry["object"] for entry in entries if entry["type"] == "certificate.added"]
     assert added == [{"type": "edge", "id": own.thumbprint}]
+
+
+def test_edges_are_made_one_after_the_other(exchange, instance, tmp_path, monkeypatch):
+    """Of two at once the one took from the list of those whom nodes believe whom the other had just named."""
+
+    def while_another_waits(*words, **named):
+        handle = os.open(instance / "tls", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(handle)
+        return issue_client(*words, **named)
+
+    monkeypatch.setattr(edge_module, "issue_client", while_another_waits)
+    assert "client.pem" in make(exchange, instance, tmp_path / "edge")
 
 
 def test_keys_are_for_their_owner_alone(exchange, instance, tmp_path):
