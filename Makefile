@@ -143,6 +143,7 @@ up: secrets image ## the service in containers: edge, two nodes, jobs, PostgreSQ
 roll: secrets image ## a new version in, while the old one serves: the schema first, then one node after the other
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose run --rm -T --no-deps migration
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait --no-deps exchange-1
+	@sleep 6 # the edge asks a node that it has missed no sooner than five seconds later: until then it has the other one alone
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait --no-deps exchange-2
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait --no-deps jobs
 	$(MAKE) --no-print-directory edge
