@@ -65,6 +65,7 @@ from exchange.usecases import (
     record_service,
     record_trust,
 )
+from exchange.usecases.own_keys import hold_shared_key
 
 __all__ = ["create_app", "open_services", "serve"]
 
@@ -91,6 +92,7 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
             open_services(settings, observer=app.metrics, tracer=tracer) as services,
         ):
             await put_law_in_force(services)
+            await hold_shared_key(services)
             await _require_ready(services)
             await record_service(services, EventName.SERVICE_STARTED)
             app.state.services = services

@@ -57,6 +57,7 @@ from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.hold_rows import HELD_EVERY
 from exchange.usecases.keep_time import hold_clock
 from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases.own_keys import require_shared_key
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
@@ -306,6 +307,8 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
 
     async def rounds() -> bool:
         async with open_services(settings) as services, heartbeats(services):
+            # With another one each consent to posting on behalf would look forged, and be ended.
+            await require_shared_key(services)
             rounds_of = RoundsOfTime(services, is_held=settings.audit_legal_hold)
 
             async def one_clearing() -> bool:

@@ -16,6 +16,7 @@ import exchange.store.report_receipts
 import exchange.store.request_tables
 import exchange.store.restore_tables
 import exchange.store.schema_tables
+import exchange.store.shared_tables
 import exchange.store.stream_tables
 import exchange.store.subscription_tables
 import exchange.store.tables

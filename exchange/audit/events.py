@@ -143,6 +143,7 @@ class EventName(Enum):
     KEY_OPENED = "key.opened"
     KEY_ROTATION_BEGUN = "key.rotation_begun"
     KEY_ROTATED = "key.rotated"
+    KEY_ACCEPTED = "key.accepted"
     AUDIT_READ = "audit.read"
     AUDIT_SEARCHED = "audit.searched"
     AUDIT_EXPORTED = "audit.exported"

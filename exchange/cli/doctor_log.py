@@ -84,8 +84,9 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         # Whatever asks the store says so where it does not answer: neither the policy nor the keys are at fault then.
         mend = _MENDS["store" if check.finding.startswith(SILENT_STORE) else check.name]
         mend = _BEGIN if check.finding == NO_LAW_YET else mend
+        told, _, own = check.finding.partition(": put ")
         state = Finding.OK if check.is_working else Finding.MEND
-        yield Finding(check.name, state, check.finding, None if check.is_working else mend)
+        yield Finding(check.name, state, told, None if check.is_working else f"put {own}" if own else mend)
     yield await _large_parts(services)
     try:
         for finding in _missing_roots(await key_status(services)):

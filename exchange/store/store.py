@@ -76,6 +76,7 @@ from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
 from exchange.store.searching import Found, Hit, Search, Sought
+from exchange.store.shared_keys import SharedKeyReader
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
@@ -184,6 +185,7 @@ class Store:
         self.sweeps = ReportSweeps(self._engine)
         self.rows_kept = RowsKept(self._database.fetch, sql)
         self.walk = WalkReader(self._database.fetch, sql)
+        self.shared_keys = SharedKeyReader(self._database.fetch, sql)
         self.misfits = Misfits(self._database.fetch, clock, is_sqlite=sql.is_sqlite)
         self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)

@@ -46,6 +46,7 @@ from exchange.store.request_book import RequestBook
 from exchange.store.review_book import ReviewBook
 from exchange.store.row_mending import RowMending
 from exchange.store.sealing import Sealer
+from exchange.store.shared_keys import SharedKeyBook
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.store.stream_book import StreamBook
 from exchange.store.subscriptions import SubscriptionBook
@@ -371,6 +372,11 @@ class UnitOfWork:
         """Return how far the walk over reports has come, to be written here; no decision rests on it."""
         self._has_asides = True
         return WalkBook(self._session)
+
+    def shared_keys(self) -> SharedKeyBook:
+        """Return what tells nodes that they hold the same secrets, to be written here; no decision rests on it."""
+        self._has_asides = True
+        return SharedKeyBook(self._session)
 
     def subscriptions(self) -> SubscriptionBook:
         """Return the subscriptions, to be read and written here; no decision rests on them."""

@@ -8,7 +8,7 @@ from exchange.store.last_signed import LastSigned
 from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
 from exchange.usecases.judging import require_same_law
-from exchange.usecases.own_keys import require_own_keys
+from exchange.usecases.own_keys import require_own_keys, require_shared_key
 from exchange.usecases.quorum import require_quorum
 
 
@@ -59,6 +59,7 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
         # Without the store it is the store that is at fault.
         if checks[0].is_working:
             await require_own_keys(services)
+            await require_shared_key(services)
 
     async def restore() -> None:
         await require_confirmed(services)

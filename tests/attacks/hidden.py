@@ -276,5 +276,6 @@ def kept_state(world: World) -> str:
         "agreement_review",
         "timekeeping",
         "report_walk",
+        "shared_key",
     )
     return json.dumps({name: sorted(map(repr, rows)) for name, rows in world.rows_of(*names).items()})

@@ -9,7 +9,8 @@ import pytest
 from exchange import usecases
 from exchange.audit import EventName, Outcome
 from exchange.custody import CustodyUnavailableError, FileCustodian, create_root_file
-from exchange.kernel import ForbiddenError, UnavailableError
+from exchange.kernel import ForbiddenError, InvalidError, UnavailableError
+from exchange.usecases.own_keys import accept_shared_key, hold_shared_key
 from exchange.usecases.recording import draft, on_record, refuse
 from tests.support.world import World
 
@@ -73,6 +74,26 @@ async def test_service_is_not_ready_with_the_keys_of_another_instance(with_other
     # What it would seal under them is lost as soon as the right file is back.
     assert [check.name for check in readiness.checks if not check.is_working] == ["custody"]
     assert "of another instance" in readiness.checks[3].finding
+
+
+async def test_node_with_another_cursor_key_is_not_ready_until_it_is_accepted(populated: World) -> None:
+    first, call = populated.services, populated.call(None)
+    await hold_shared_key(first)
+    other = replace(first, cursor_key=bytes(range(32)))
+    await hold_shared_key(other)
+    broken = (await usecases.check_readiness(other)).checks[3]
+
+    # It would refuse the places that others gave, and post again what they have posted.
+    assert (broken.name, broken.is_working) == ("custody", False)
+    assert "is not the one that nodes of this database hold" in broken.finding
+    assert (await usecases.check_readiness(first)).is_ready
+    with pytest.raises(InvalidError, match="nothing to accept"):
+        await accept_shared_key(first, call, "lost")
+    made = await populated.attempt(accept_shared_key(other, call, "lost with its disk"))
+    assert (made.entry["type"], made.entry["decision"]) == ("key.accepted", "permitted")
+    assert [(await usecases.check_readiness(each)).is_ready for each in (first, other)] == [False, True]
+    # Of the key itself nothing is kept.
+    assert populated.sql("SELECT length(fingerprint) FROM shared_key") == [(16,)]
 
 
 @pytest.mark.parametrize("change", ["wrapped_key = $1", "key_version = 7"])
