@@ -37,8 +37,9 @@ from exchange.kernel.errors import (
     faults_told,
     pointer_token,
 )
-from exchange.kernel.ids import is_uuid7, micros_in, new_id
+from exchange.kernel.ids import NOT_AN_ID, is_uuid7, micros_in, new_id
 from exchange.kernel.json_values import unique_members, values_up_to
+from exchange.kernel.meant import meant
 from exchange.kernel.randomness import SystemRandomness, system_randomness
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "LARGEST_INTEGER",
     "LAST_MOMENT",
     "MICROSECOND",
+    "NOT_AN_ID",
     "Canonical",
     "CanonicalError",
     "Clock",
@@ -71,6 +73,7 @@ __all__ = [
     "from_micros",
     "is_canonical_rfc3339",
     "is_uuid7",
+    "meant",
     "micros_in",
     "new_id",
     "parse_rfc3339",

@@ -6,6 +6,9 @@ from datetime import datetime
 from exchange.kernel.clock import to_micros
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+NOT_AN_ID = "is no id: copy it whole, such as 01a20000-0000-7000-8000-000000000001"
+"""What somebody is told who wrote something else in the place of one."""
+
 _LEAST_RANDOMNESS_BYTES = 10
 _VARIANT = 0x8000_0000_0000_0000
 _VARIANT_MASK = 0x3FFF_FFFF_FFFF_FFFF

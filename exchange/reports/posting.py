@@ -6,13 +6,14 @@ Does not: look up agreements or other reports; the caller brings the scope and c
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from exchange.agreements import AgreementId, Scope, Vocabulary, covers
 from exchange.kernel.errors import Fault, InvalidError
 from exchange.kernel.ids import is_uuid7
+from exchange.kernel.meant import meant
 from exchange.markings import Label
 from exchange.markings.families import is_as_strict
 from exchange.members import MemberCode, text_problem
@@ -159,11 +160,11 @@ def _word_faults(posted: PostedReport, rules: PostingRules) -> Iterator[Fault]:
     if posted.scope != scope.name:
         yield Fault("/scope", "unknown-scope", "the agreement has no such scope")
     if posted.kind not in vocabulary.kinds:
-        yield Fault("/kind", "unknown-kind", "is not in the vocabulary: see /v1/vocabulary")
+        yield Fault("/kind", "unknown-kind", _unknown(posted.kind, vocabulary.kinds))
     elif posted.kind not in scope.kinds:
         yield Fault("/kind", "outside-scope-kind", f"is outside the scope: use one of {', '.join(scope.kinds)}")
     if posted.topic not in vocabulary.topics:
-        yield Fault("/topic", "unknown-topic", "is not in the vocabulary: see /v1/vocabulary")
+        yield Fault("/topic", "unknown-topic", _unknown(posted.topic, vocabulary.topics))
     elif not covers(scope.topics, posted.topic):
         yield Fault("/topic", "outside-scope-topic", f"is outside the scope: use one below {', '.join(scope.topics)}")
     if not posted.regions:
@@ -176,10 +177,14 @@ def _word_faults(posted: PostedReport, rules: PostingRules) -> Iterator[Fault]:
 
 def _region_faults(region: str, place: str, rules: PostingRules) -> Iterator[Fault]:
     if region not in rules.vocabulary.regions:
-        yield Fault(place, "unknown-region", "is not in the vocabulary: see /v1/vocabulary")
+        yield Fault(place, "unknown-region", _unknown(region, rules.vocabulary.regions))
     elif region not in rules.scope.regions:
         allowed = ", ".join(rules.scope.regions)
         yield Fault(place, "outside-scope-region", f"is outside the scope: use one of {allowed}")
+
+
+def _unknown(word: str, words: Collection[str]) -> str:
+    return f"is not in the vocabulary: {meant(word, words)}see /v1/vocabulary"
 
 
 def _subject_faults(subject: str | None) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
 from exchange.custody import KeyMissingError
-from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableError
+from exchange.kernel import NOT_AN_ID, Fault, InvalidError, MalformedError, UnavailableError, is_uuid7, meant
 from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit
@@ -261,10 +261,25 @@ def _wanted_classes(services: Services, query: ListQuery, readable: Readable) ->
 def _unknown_filters(services: Services, query: ListQuery) -> tuple[Fault, ...]:
     vocabulary = services.law.vocabulary
     faults = []
+    # Of what is an id nothing is told: one that is foreign finds as little as one that is absent.
+    if query.agreement is not None and not is_uuid7(query.agreement):
+        faults.append(Fault("/agreement", "not-an-id", NOT_AN_ID))
     if query.topic is not None and query.topic not in vocabulary.topics:
-        faults.append(Fault("/topic", "unknown-topic", "not a topic of the vocabulary: see GET /v1/vocabulary"))
+        faults.append(
+            Fault(
+                "/topic",
+                "unknown-topic",
+                f"not a topic of the vocabulary: {meant(query.topic, vocabulary.topics)}see GET /v1/vocabulary",
+            )
+        )
     if query.kind is not None and query.kind not in vocabulary.kinds:
-        faults.append(Fault("/kind", "unknown-kind", "not a kind of the vocabulary: see GET /v1/vocabulary"))
+        faults.append(
+            Fault(
+                "/kind",
+                "unknown-kind",
+                f"not a kind of the vocabulary: {meant(query.kind, vocabulary.kinds)}see GET /v1/vocabulary",
+            )
+        )
     if query.precedence is not None and query.precedence not in Precedence.__members__:
         faults.append(Fault("/precedence", "unknown-precedence", f"use one of {', '.join(Precedence.__members__)}"))
     return tuple(faults)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 
 from exchange.audit import Criteria, EventName, Outcome, fit_text, parse_entry
 from exchange.crypto import OpeningError, open_token, seal_token
-from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, is_uuid7
+from exchange.kernel import NOT_AN_ID, Fault, InvalidError, MalformedError, NotFoundError, is_uuid7, meant
 from exchange.members import Client, check_member_code
 from exchange.release import Reason
 from exchange.store import Hit, Place
@@ -151,7 +151,7 @@ def _unknown(services: Services, criteria: Criteria) -> list[Fault]:
         ("reason", criteria.reason, {reason.value for reason in Reason}),
     )
     return [
-        Fault(f"/{name}", f"unknown-{name}", f"use one of {', '.join(sorted(words))}")
+        Fault(f"/{name}", f"unknown-{name}", f"{meant(given, words)}use one of {', '.join(sorted(words))}")
         for name, given, words in known
         if given is not None and given not in words
     ]
@@ -161,9 +161,7 @@ def _misspelt(criteria: Criteria) -> Iterator[Fault]:
     for name in ("client", "agreement", "crisis"):
         given = getattr(criteria, name)
         if given is not None and not is_uuid7(given):
-            yield Fault(
-                f"/{name}", "not-an-id", "is no id: copy it whole, such as 01a20000-0000-7000-8000-000000000001"
-            )
+            yield Fault(f"/{name}", "not-an-id", NOT_AN_ID)
     for name in ("member", "owner"):
         given = getattr(criteria, name)
         try:

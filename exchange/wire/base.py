@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Va
 from pydantic_core import ErrorDetails, from_json
 
 from exchange.kernel import (
+    NOT_AN_ID,
     Fault,
     InvalidError,
     MalformedError,
@@ -52,7 +53,7 @@ ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 
 _SHAPES = {
-    ID_PATTERN: "is no id: copy it whole, such as 01a20000-0000-7000-8000-000000000001",
+    ID_PATTERN: NOT_AN_ID,
     DIGEST_PATTERN: "is no digest: copy it whole, 64 digits from 0 to f",
 }
 """What somebody who mistyped one is told in place of the pattern."""

@@ -60,6 +60,7 @@ async def test_one_entry_is_shown_as_the_page_shows_it(searched: World, http: Ht
         ({"order": "random"}, "/order"),
         ({"limit": "501"}, "/limit"),
         ({"report": "x", "subject": "y"}, "/subject"),
+        ({"report": "x"}, "/report"),
         ({"event": "x"}, "/event"),
         ({"colour": "x"}, "/colour"),
         ({"source": "localhost"}, "/source"),
@@ -75,6 +76,13 @@ async def test_fault_in_the_query_is_pointed_at(
 
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+async def test_misspelt_event_is_told_which_one_is_near_before_the_list_is_cut(searched: World, http: Http) -> None:
+    (fault,) = (await http("auditor").get(ENTRIES, params={"event": "report.reads"})).json()["errors"]
+
+    assert fault["detail"].startswith("is `report.read` or ")
+    assert (len(fault["detail"]), fault["detail"][-4:]) == (500, " ...")
 
 
 async def test_report_is_the_subject(searched: World, http: Http) -> None:

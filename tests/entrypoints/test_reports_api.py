@@ -188,19 +188,16 @@ async def test_foreign_cursor_is_400(world, http) -> None:
         ("precedence=urgent", "/precedence"),
         ("since=yesterday", "/since"),
         ("since=2026-01-01T00:00:00", "/since"),
-        ("agreement=x'%20OR%201=1--", None),
+        ("agreement=x'%20OR%201=1--", "/agreement"),
     ],
 )
-async def test_query_is_an_allow_list(world, http, query: str, pointer: str | None) -> None:
+async def test_query_is_an_allow_list(world, http, query: str, pointer: str) -> None:
     await world.post()
 
     answer = await http("NOR reader").get(f"/v1/reports?{query}")
 
-    if pointer is None:
-        assert answer.json()["items"] == []
-    else:
-        assert answer.status_code == 422
-        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize("suffix", ["", "/parts/1", "/explanation"])

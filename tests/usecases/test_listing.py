@@ -175,7 +175,7 @@ async def test_filters_by_agreement_and_moment(populated: World) -> None:
 
     assert await listed(populated, "NOR reader", ListQuery(agreement=first_agreement)) == [first]
     assert await listed(populated, "NOR reader", ListQuery(agreement=second_agreement)) == [second]
-    assert await listed(populated, "NOR reader", ListQuery(agreement="\x00")) == []
+    assert await listed(populated, "NOR reader", ListQuery(agreement="01980000-0000-7000-8000-00000000000a")) == []
     assert await listed(populated, "NOR reader", ListQuery(since=NOW + timedelta(minutes=1))) == [second]
     assert await listed(populated, "NOR reader", ListQuery(since=NOW)) == [first, second]
 
@@ -185,6 +185,7 @@ async def test_filters_by_agreement_and_moment(populated: World) -> None:
     [
         (ListQuery(topic="astrology"), ["unknown-topic"]),
         (ListQuery(kind="rumour"), ["unknown-kind"]),
+        (ListQuery(agreement="North Sea"), ["not-an-id"]),
         (ListQuery(precedence="flash"), ["unknown-precedence"]),
         (
             ListQuery(topic="' OR 1=1", kind="\x00", precedence=""),

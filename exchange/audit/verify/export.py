@@ -94,7 +94,7 @@ class _Lines:
         if self._bare is not None and self.root is None:
             why = (
                 f"it came without a proof ({self._bare_count} did), and position {self._tree.size} is missing: "
-                "nothing joins them to what was signed"
+                "nothing joins them to what was signed (a choice of entries is taken out with `--proofs`)"
             )
             self._find(Step.TREE, self._bare[0], why, self._bare[1])
         if self.root is not None and self.root != self._head.root:

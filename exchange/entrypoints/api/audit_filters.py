@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from exchange.audit import Criteria
 from exchange.entrypoints.http.routing import Parameter
 from exchange.entrypoints.http.visit import moment_in, query_fault
+from exchange.kernel import NOT_AN_ID, is_uuid7
 from exchange.usecases import Services, search_tokens
 
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -45,6 +46,8 @@ def criteria_in(services: Services, query: dict[str, str]) -> Criteria:
     if "report" in query:
         if "subject" in query:
             raise query_fault("subject", "give `report` or `subject`: they are one filter")
+        if not is_uuid7(query["report"]):
+            raise query_fault("report", NOT_AN_ID)
         words["subject"] = query["report"]
     tokens = _tokens(services, query) if query.keys() & _PERSONAL.keys() else {}
     return Criteria(since=moment_in(query, "since"), until=moment_in(query, "until"), **words, **tokens)

@@ -83,6 +83,7 @@ TITLES: dict[HTTPStatus, str] = {
 
 _FAILED = "failed"
 _DETAIL_LENGTH = 500
+_CUT = " ..."
 _RETRY_SECONDS = 2
 """Long enough for a restarted database, short enough for a person."""
 
@@ -149,13 +150,13 @@ def problem(error: ExchangeError, request_id: str) -> Response:
         return unforeseen(request_id, error.receipt)
     if status is HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, OverloadedError):
         # For the operator, who reads logs at night: what is broken, under the id that the caller was given.
-        broken = {"request_id": request_id, "code": error.code, "cause": error.message[:_DETAIL_LENGTH]}
+        broken = {"request_id": request_id, "code": error.code, "cause": _shortened(error.message)}
         _log.error("request not answered", extra=broken)
     headers = _headers(error)
     if error.receipt is not None:
         headers |= receipt_headers(error.receipt)
     # INVARIANT: absent and forbidden are one answer; the message of a NotFoundError is not believed to be so.
-    detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else _told(error)[:_DETAIL_LENGTH]
+    detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else _shortened(_told(error))
     body = ProblemBody(
         type=f"urn:exchange:problem:{error.code}",
         title=TITLES[status],
@@ -188,6 +189,10 @@ def status_of_error(error: ExchangeError) -> HTTPStatus:
     return next(rows, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _DETAIL_LENGTH else text[: _DETAIL_LENGTH - len(_CUT)] + _CUT
+
+
 def _told(error: ExchangeError) -> str:
     return error.told if isinstance(error, UnavailableError) else error.message
 
@@ -196,7 +201,7 @@ def _faults(error: ExchangeError) -> list[FaultBody] | None:
     if not isinstance(error, InvalidError) or not error.faults:
         return None
     return [
-        FaultBody(pointer=fault.pointer, code=fault.code, detail=fault.message[:_DETAIL_LENGTH], line=fault.line)
+        FaultBody(pointer=fault.pointer, code=fault.code, detail=_shortened(fault.message), line=fault.line)
         for fault in faults_told(error.faults)
     ]
 

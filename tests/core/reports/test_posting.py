@@ -31,12 +31,21 @@ from tests.core.reports.worlds import (
 # What is said of a fault, or how that begins, by its place and its code.
 SAID = {
     ("/scope", "unknown-scope"): "the agreement has no such scope",
-    ("/kind", "unknown-kind"): "is not in the vocabulary: see /v1/vocabulary",
+    ("/kind", "unknown-kind"): (
+        "is not in the vocabulary: see /v1/vocabulary",
+        "is not in the vocabulary: is `intrep` meant? see /v1/vocabulary",
+    ),
     ("/kind", "outside-scope-kind"): "is outside the scope: use one of intrep, indicator-set",
-    ("/topic", "unknown-topic"): "is not in the vocabulary: see /v1/vocabulary",
+    ("/topic", "unknown-topic"): (
+        "is not in the vocabulary: see /v1/vocabulary",
+        "is not in the vocabulary: is `cyber",
+    ),
     ("/topic", "outside-scope-topic"): "is outside the scope: use one below cyber",
     ("/regions", "empty"): "no region: name at least one",
-    ("/regions", "unknown-region"): "is not in the vocabulary: see /v1/vocabulary",
+    ("/regions", "unknown-region"): (
+        "is not in the vocabulary: see /v1/vocabulary",
+        "is not in the vocabulary: is `EUR` meant? see /v1/vocabulary",
+    ),
     ("/regions", "outside-scope-region"): "is outside the scope: use one of EUR, NSE",
     ("/regions", "repeated"): "stands twice: keep one",
     ("/label/classification", "above-ceiling"): "is above the ceiling of the scope, `SECRET`",

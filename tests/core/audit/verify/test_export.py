@@ -60,6 +60,7 @@ def test_slice_without_proofs_is_joined_to_nothing(log):
     assert (
         finding.why
         == "it came without a proof (2 did), and position 0 is missing: nothing joins them to what was signed"
+        " (a choice of entries is taken out with `--proofs`)"
     )
 
 
@@ -71,6 +72,7 @@ def test_refusal_left_out_of_a_whole_log_is_noticed_where_its_end_was_changed_to
     assert (
         finding.why
         == "it came without a proof (59 did), and position 41 is missing: nothing joins them to what was signed"
+        " (a choice of entries is taken out with `--proofs`)"
     )
 
 
