@@ -11,6 +11,7 @@ import pytest
 
 from exchange.store import BlobPlace, BlobStore
 from exchange.usecases import notify_subscribers
+from tests.support.buckets import bucket_server
 from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
@@ -195,3 +196,10 @@ def _postgres_template(server: PostgresServer, kind: str, folder: Path) -> str:
 
 def _sqlite_url(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{folder}/exchange.db"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The address of a server of buckets that has none yet."""
+    with bucket_server() as server:
+        yield server

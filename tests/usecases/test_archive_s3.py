@@ -1,7 +1,5 @@
 """The archive in a bucket: the same log, in front of a server that speaks S3."""
 
-from collections.abc import Iterator
-
 import pytest
 from obstore.store import S3Store
 
@@ -10,17 +8,11 @@ from exchange.kernel import UnavailableError
 from exchange.store import blobs
 from exchange.store.archived import LogDamagedError
 from tests.support.archived_log import archive_all, archive_at, kept, reading, verified
-from tests.support.buckets import bucket_server, make_bucket
+from tests.support.buckets import make_bucket
 from tests.support.log import Log
 
 BUCKET = "s3://exchange-log/inst-1"
 FIRST_BUNDLE = "exchange.example/log/1/tile/entries/000"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with bucket_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from exchange.store.blobs import GIVEN_UP_TIME
 from exchange.store.dumping import Replay, Since, load
 from exchange.store.large_parts import POST_TIME
 from exchange.usecases import backups
-from tests.support.buckets import bucket_server, make_bucket
+from tests.support.buckets import make_bucket
 from tests.support.lowering import lower
 from tests.support.prepared import run_prepared
 from tests.support.world import World, reopen_world
@@ -392,12 +392,6 @@ async def test_recalled_since_the_backup_is_cleared_away_after_the_restore(
 
 
 # ── a bucket ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with bucket_server() as server:
-        yield server
 
 
 async def test_large_parts_in_a_bucket(populated: World, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from exchange.store import BlobPlace, BlobStore, OnwardWish
 from exchange.store import blobs as blobs_module
 from exchange.usecases import backups
 from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
-from tests.support.buckets import bucket_server, make_bucket
+from tests.support.buckets import make_bucket
 from tests.support.lowering import lower
 from tests.support.uploading import awaited, begun, completed, pulled, sent
 from tests.support.world import World
@@ -285,12 +285,6 @@ async def test_backup_holds_a_large_blob_in_pieces_all_of_them_or_it_is_not_whol
     for lost in (pieces[0], pieces[1], pieces[-1]):
         with pytest.raises(MalformedError, match="not whole"):
             backups.read_contents([line for line in lines if line != lost])
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with bucket_server() as server:
-        yield server
 
 
 async def test_large_part_in_a_bucket_is_put_there_and_read_in_pieces(
