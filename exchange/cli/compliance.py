@@ -10,7 +10,6 @@ from exchange.cli.agreement_group import IdArgument, agreements
 from exchange.cli.given import moment_text
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import rfc3339
 from exchange.wire import ComplianceBody, RhythmBody
 
 
@@ -40,7 +39,7 @@ def compliance(
 
 
 def _show(found: ComplianceBody) -> None:
-    output.show_line(f"from {rfc3339(found.since)} to {rfc3339(found.until)}, of what you may read")
+    output.show_line(f"from {output.in_words(found.since)} to {output.in_words(found.until)}, of what you may read")
     reports = ("party", "scope", "posts", "share", "last", "owes", "in time", "late", "next due", "stands")
     output.show_table(reports, list(_reports(found)), title="reports")
     receipts = ("party", "scope", "precedence", "within", "in time", "late", "waiting", "overdue")
@@ -55,9 +54,7 @@ def breaches(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False
     if as_json:
         output.show_json(found)
         return
-    rows = [
-        (each.id, each.party, each.kind, each.owed_to, each.scope, each.report, rfc3339(each.due)) for each in found
-    ]
+    rows = [(each.id, each.party, each.kind, each.owed_to, each.scope, each.report, each.due) for each in found]
     output.show_table(("breach", "by", "owed", "to", "scope", "report", "due"), rows)
 
 
@@ -65,17 +62,15 @@ def _reports(found: ComplianceBody) -> Iterator[tuple[object, ...]]:
     for party in found.parties:
         for scope in party.scopes:
             share = None if scope.share_percent is None else f"{scope.share_percent} %"
-            last = None if scope.last_posted_at is None else rfc3339(scope.last_posted_at)
-            yield (party.member, scope.scope, scope.posts, share, last, *_rhythm(scope.rhythm))
+            yield (party.member, scope.scope, scope.posts, share, scope.last_posted_at, *_rhythm(scope.rhythm))
 
 
 def _rhythm(rhythm: RhythmBody | None) -> tuple[object, ...]:
     if rhythm is None:
         return ("nothing", None, None, None, None)
     every = "nothing now" if rhythm.every is None else f"every {rhythm.every}"
-    due = None if rhythm.due is None else rfc3339(rhythm.due)
     late = f"{rhythm.late} and {rhythm.missed} missed" if rhythm.missed else rhythm.late
-    return (every, rhythm.in_time, late, due, "overdue" if rhythm.overdue else "ok")
+    return (every, rhythm.in_time, late, rhythm.due, "overdue" if rhythm.overdue else "ok")
 
 
 def _acknowledgements(found: ComplianceBody) -> Iterator[tuple[object, ...]]:

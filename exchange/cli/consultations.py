@@ -10,7 +10,6 @@ from exchange.cli.agreement_group import IdArgument, agreements
 from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import rfc3339
 from exchange.wire import ConsultationBody, ConsultationOpening
 
 MatterArgument = Annotated[str, typer.Argument(metavar="CONSULTATION", help="Its id, as `consultations` shows it.")]
@@ -89,7 +88,7 @@ def _show(found: Sequence[ConsultationBody], *, as_json: bool, one: bool = False
         return
     for each in found:
         title = f"{each.kind} {each.id} of {', '.join(each.members)}: {each.state}"
-        rows = [(rfc3339(said.at), said.member, said.speech, said.text) for said in each.said]
+        rows = [(said.at, said.member, said.speech, said.text) for said in each.said]
         output.show_table(("at", "by", "does", "says"), rows, title=title)
     if not found:
         output.show_table((), [])

@@ -20,7 +20,6 @@ from exchange.cli.report_options import (
 )
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import rfc3339
 from exchange.wire import InformationWanted, RequestLineBody, RequestShownBody
 
 requests = typer.Typer(help="Requests for information: ask, list, show, answer, close, withdraw.", no_args_is_help=True)
@@ -108,20 +107,23 @@ def withdraw(client: ExchangeClient, request_id: RequestArgument, as_json: JsonO
 
 
 def _show(found: RequestShownBody, done: str, *, as_json: bool) -> None:
-    told = found.model_dump(mode="json")
     if as_json:
-        output.show_json(told)
+        output.show_json(found)
         return
-    shown = {name: value for name, value in told.items() if name not in {"label", "answers"} and value is not None}
+    shown = {
+        name: value
+        for name, value in found.model_dump().items()
+        if name not in {"label", "answers"} and value is not None
+    }
     lists = {name: output.listed(value) for name, value in shown.items() if isinstance(value, list)}
     output.show_record({name.replace("_", " "): value for name, value in (shown | lists).items()}, title=done)
     if found.answers:
         rows = [
-            (each.report, each.originator, rfc3339(each.answered_at), "late" if each.is_late else "in time")
+            (each.report, each.originator, each.answered_at, "late" if each.is_late else "in time")
             for each in found.answers
         ]
         output.show_table(("answer", "from", "at", ""), rows)
 
 
 def _row(line: RequestLineBody) -> tuple[object, ...]:
-    return line.id, line.asker, line.precedence, rfc3339(line.deadline), line.state, line.marking, line.subject
+    return line.id, line.asker, line.precedence, line.deadline, line.state, line.marking, line.subject

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.text import Text
 
-from exchange.cli import output
+from exchange.cli import compliance, output
 from exchange.cli.agreement_group import parties_of
 from exchange.wire import PartyBody
 
@@ -109,3 +109,15 @@ def test_parties_of_which_one_leaves_are_told_apart():
     parties = [PartyBody(member="DNK", state="signed", leaves_at=leaves_at), PartyBody(member="ESP", state="signed")]
 
     assert parties_of(SimpleNamespace(parties=parties)) == "DNK signed (leaves 2027-02-25 14:55:59Z), ESP signed"
+
+
+def test_times_of_promises_are_told_to_the_second(capsys: pytest.CaptureFixture[str]) -> None:
+    at = datetime(2026, 1, 1, 10, 0, 0, 7, UTC)
+    rhythm = SimpleNamespace(every="P7D", in_time=1, late=0, missed=0, due=at, overdue=False)
+    kept = SimpleNamespace(scope="s", posts=1, share_percent=100, last_posted_at=at, rhythm=rhythm, acknowledgements=[])
+    parties = [SimpleNamespace(member="NOR", scopes=[kept])]
+
+    compliance._show(SimpleNamespace(since=at, until=at, parties=parties))
+
+    shown = capsys.readouterr().out
+    assert (shown.count("2026-01-01 10:00:00Z"), "000007" in shown) == (4, False)
