@@ -110,6 +110,10 @@ class Line:
         """Run one statement to its end."""
         self._run(self._connection.execute(statement))
 
+    def fetch(self, query: str, *arguments: object) -> list[Any]:
+        """Read the rows of one statement."""
+        return list(self._run(self._connection.fetch(query, *arguments)))
+
     def close(self) -> None:
         """Close the connection and end the thread."""
         self._run(self._connection.close())

@@ -1,35 +1,49 @@
 """Gives entries their places in the log, as the sequencer does: what no one has sequenced cannot be found."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
-from tests.support.postgres import fetch
+from tests.support.postgres import Line
 
 _WAITING = "SELECT o.id, e.content FROM audit_outbox o JOIN audit_entry e ON e.id = o.entry_id ORDER BY o.id"
 _LAST = "SELECT coalesce(max(position), -1) FROM audit_search"
 _AT_ONCE = 500
 
+Run = Callable[..., list[tuple[Any, ...]]]
+"""A statement, its parameters written `$1`, `$2` ..., and these -> its rows."""
+
 
 def sequence(url: str) -> int:
     """Give a place to every entry that waits in the database at `url`; return how many there were."""
-    waiting = run_sql(url, _WAITING)
-    ((last,),) = run_sql(url, _LAST)
-    rows = [search_row(1, last + number, bytes(content)) for number, (_, content) in enumerate(waiting, start=1)]
-    for start in range(0, len(rows), _AT_ONCE):
-        chunk = rows[start : start + _AT_ONCE]
-        numbers = iter(range(1, len(chunk) * len(SEARCH_COLUMNS) + 1))
-        marks = ", ".join(f"({', '.join(f'${next(numbers)}' for _ in SEARCH_COLUMNS)})" for _ in chunk)
-        values = [value for row in chunk for value in row]
-        run_sql(url, f"INSERT INTO audit_search ({', '.join(SEARCH_COLUMNS)}) VALUES {marks}", *values)
-    if waiting:
-        run_sql(url, "DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
+    with _connected(url) as run:
+        waiting = run(_WAITING)
+        ((last,),) = run(_LAST)
+        rows = [search_row(1, last + number, bytes(content)) for number, (_, content) in enumerate(waiting, start=1)]
+        for start in range(0, len(rows), _AT_ONCE):
+            chunk = rows[start : start + _AT_ONCE]
+            numbers = iter(range(1, len(chunk) * len(SEARCH_COLUMNS) + 1))
+            marks = ", ".join(f"({', '.join(f'${next(numbers)}' for _ in SEARCH_COLUMNS)})" for _ in chunk)
+            values = [value for row in chunk for value in row]
+            run(f"INSERT INTO audit_search ({', '.join(SEARCH_COLUMNS)}) VALUES {marks}", *values)
+        if waiting:
+            run("DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
     return len(rows)
 
 
 def run_sql(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+    with _connected(url) as run:
+        return run(statement, *arguments)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Run]:
+    """Run statements on one connection; to make one takes longer than they do."""
     if url.startswith("postgresql"):
-        return [tuple(row) for row in fetch(url.replace("+asyncpg", ""), statement, *arguments)]
+        with closing(Line(url.replace("+asyncpg", ""))) as line:
+            yield lambda statement, *arguments: [tuple(row) for row in line.fetch(statement, *arguments)]
+        return
     with closing(sqlite3.connect(url.partition("///")[2], timeout=60)) as connection, connection:
-        return connection.execute(statement.replace("$", "?"), arguments).fetchall()
+        yield lambda statement, *arguments: connection.execute(statement.replace("$", "?"), arguments).fetchall()
