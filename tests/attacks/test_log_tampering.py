@@ -331,6 +331,17 @@ async def test_34_clock_set_back_is_noticed(kept: Log) -> None:
     assert steps(await verified(kept)) == {Step.TIME}
 
 
+@pytest.mark.parametrize("leap", [timedelta(days=-3), timedelta(days=1)], ids=["back", "forward"])
+async def test_34_clock_that_one_entry_was_written_by_is_noticed(kept: Log, leap: timedelta) -> None:
+    kept.clock.now += leap
+    await kept.store.append(draft(EventName.REPORT_READ, outcome=Outcome.REFUSED, at=kept.clock.now))
+    kept.clock.now -= leap
+    await kept.drain()
+
+    # The checkpoints know the time: what one entry says of it is all that is wrong.
+    assert steps(await verified(kept)) == {Step.TIME}
+
+
 async def test_34_row_forged_into_the_tree_is_noticed(kept: Log) -> None:
     last = ENTRIES - 1
     await own(kept, f"UPDATE log_leaf SET entry_id = '{await position_of(kept, 3)}-copy' WHERE position = {last}")
