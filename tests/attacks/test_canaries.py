@@ -1,4 +1,4 @@
-"""Class 21: what was posted, typed or is secret stands in no log line, no metric and no error of a whole journey."""
+"""Class 21: what was posted, typed or is secret stands in no log line, metric, error or table of a whole journey."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.attacks.served import client, eventually, make_instance, serving
 pytestmark = [pytest.mark.journey, pytest.mark.attack, pytest.mark.timeout(120)]
 
 
-async def test_21_nothing_of_a_journey_stands_in_logs_metrics_or_errors(tmp_path: Path) -> None:
+async def test_21_nothing_of_a_journey_stands_in_logs_metrics_errors_or_tables(tmp_path: Path) -> None:
     instance = make_instance(tmp_path / "instance", None, CLIENTS)
     with serving(instance, "--workers", 2) as running:
         errors = await journey(instance, running)
@@ -41,3 +41,8 @@ async def test_21_nothing_of_a_journey_stands_in_logs_metrics_or_errors(tmp_path
     secrets = secrets_of(instance)
     assert len(secrets) > 6
     assert not any(each in told + answered for each in secrets)
+    # Nor in a table, the log's entries among them. A client's key for sending once more stands in one, as it came.
+    kept = b"".join(path.read_bytes() for path in instance.folder.glob("*.db*"))
+    assert b"report.read" in kept
+    assert [each for each in (*POSTED, *TYPED, MARKING) if each.encode() in kept] == [POSTED[3]]
+    assert not any(each in kept for each in secrets)
