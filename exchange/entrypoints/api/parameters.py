@@ -31,7 +31,7 @@ PURPOSE = Parameter(
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     "header",
-    "Makes a repeated post one report, for 24 hours.",
+    "Makes a repeated post one report, for 24 hours. Kept as it comes: make it up at random, and put nothing in it.",
     {"type": "string", "pattern": "^[!-~]{1,128}$"},
 )
 IF_MATCH = Parameter(
