@@ -62,7 +62,9 @@ def test_what_is_about_something_else_says_nothing() -> None:
 def test_every_telling_event_can_be_read_without_anything_beside_it() -> None:
     for event in TELLING_EVENTS:
         bare = {"id": "e1", "type": event, "decision": outcome_telling(event).value}
-        assert all(each.by is bare for each in rows_told(bare))  # type: ignore[arg-type]  # as little as an entry has
+        found = rows_told(bare)  # type: ignore[arg-type]  # as little as an entry has
+        # A row of no id is nowhere: what names nothing is held against it, and not passed over.
+        assert all(each.by is bare and (type(each.name), each.name.id) == (RowName, "") for each in found)
 
 
 def test_post_says_where_a_report_stands() -> None:
