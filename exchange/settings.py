@@ -417,9 +417,9 @@ def read_secret(path: Path) -> bytes:
     Raises UnsafeSettingError where it is missing, not a plain file, or readable by others than its owner;
     below `/run/secrets` the mount is what protects it, so its mode is not asked.
     """
+    is_mounted = path.is_relative_to(_SECRET_MOUNT)
     try:
-        found = path.lstat() if not path.is_relative_to(_SECRET_MOUNT) else path.stat()
-        content = path.read_bytes()
+        found, content = _opened(path, follow=is_mounted)
     except FileNotFoundError as exc:
         mend = "put it back; an instance's own are in its escrow (`exchange keys restore` into another folder)"
         raise UnsafeSettingError(f"secret `{path}` is missing: {mend}") from exc
@@ -427,9 +427,9 @@ def read_secret(path: Path) -> bytes:
         raise UnsafeSettingError(f"secret `{path}` cannot be read: {shut_out(path)}") from exc
     except OSError as exc:
         raise UnsafeSettingError(f"secret `{path}` cannot be read: {exc.strerror}") from exc
-    if not stat.S_ISREG(found.st_mode):
+    if content is None:
         raise UnsafeSettingError(f"secret `{path}` is not a plain file: put the secret itself there")
-    if not path.is_relative_to(_SECRET_MOUNT):
+    if not is_mounted:
         _refuse_shared(path, found)
     if not content:
         raise UnsafeSettingError(f"secret `{path}` is empty")
@@ -492,6 +492,25 @@ def _collector_problem(url: str) -> str | None:
     if scheme == "http" and (is_inside or (problem is None and "." not in (urlsplit(url).hostname or "."))):
         return None
     return "write the collector as https://HOST[/PATH]; http:// is for this host and networks of one's own"
+
+
+def _opened(path: Path, *, follow: bool) -> tuple[os.stat_result, bytes | None]:
+    """Return what a file is and its bytes, None of what is no plain file; raises OSError.
+
+    Opened once and asked by its descriptor: nobody can exchange the file between check and reading.
+    """
+    if not follow and path.is_symlink():
+        return path.lstat(), None
+    # Without O_NONBLOCK a pipe in the place of the file would be waited for.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            return found, None
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return found, file.read()
+    finally:
+        os.close(handle)
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:

@@ -287,9 +287,33 @@ def test_missing_secret_and_link_and_folder_are_refused(folder: Path) -> None:
     link = folder / "link"
     link.symlink_to(InstanceLayout(folder).cursor_key_file)
 
-    for path in (folder / "absent", link, folder):
-        with pytest.raises(UnsafeSettingError, match="secret"):
+    with pytest.raises(UnsafeSettingError, match=r"secret .* is missing"):
+        read_secret(folder / "absent")
+    for path in (link, folder):
+        with pytest.raises(UnsafeSettingError, match=r"secret .* is not a plain file"):
             read_secret(path)
+
+
+@pytest.mark.timeout(20)
+def test_pipe_in_the_place_of_a_secret_is_refused_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe", 0o600)
+
+    with pytest.raises(UnsafeSettingError, match="is not a plain file"):
+        read_secret(folder / "pipe")
+
+
+def test_secret_is_read_from_the_file_that_was_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = InstanceLayout(folder).cursor_key_file
+    checked, asked = path.read_bytes(), os.fstat
+
+    def exchanged(handle: int) -> os.stat_result:
+        path.unlink()
+        path.write_bytes(b"somebody else's key")
+        return asked(handle)
+
+    monkeypatch.setattr("exchange.settings.os.fstat", exchanged)
+
+    assert read_secret(path) == checked
 
 
 def test_secret_of_another_user_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
