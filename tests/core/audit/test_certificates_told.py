@@ -123,7 +123,7 @@ def test_client_whose_enrolment_is_not_there_is_told_of_and_loses_nothing(told: 
     (found,) = told.untold([row()])
 
     assert (found.told.by["id"], found.certificate) == ("none", None)
-    assert found.why == "no entry tells how it was enrolled"
+    assert (found.told.name.id, found.why) == ("c1", "no entry tells how it was enrolled")
     assert list(told.waiting()) == []
 
 
