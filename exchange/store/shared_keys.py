@@ -3,7 +3,7 @@
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from exchange.store.dialect import Fetch, Sql
+from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.shared_tables import SharedKeyTable
 from exchange.store.tables import table
 
@@ -30,10 +30,14 @@ class SharedKeyReader:
 
     def __init__(self, fetch: Fetch, sql: Sql) -> None:
         self._fetch = fetch
-        kept = table("shared_key")
-        self._kept = sql.compile(select(kept.c.fingerprint).where(kept.c.name == CURSOR_KEY))
+        self._kept = sql.once(_kept_statement)
 
     async def fingerprint(self) -> str | None:
         """Return the fingerprint of the cursor key that nodes hold; None before the first one has started."""
         rows = await self._fetch(self._kept, {})
         return str(rows[0][0]) if rows else None
+
+
+def _kept_statement(sql: Sql) -> Statement:
+    kept = table("shared_key")
+    return sql.compile(select(kept.c.fingerprint).where(kept.c.name == CURSOR_KEY))

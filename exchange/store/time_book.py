@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from exchange.kernel import UnavailableError, from_micros, to_micros
 from exchange.kernel.timekeeping import Timekeeping
-from exchange.store.dialect import Fetch, Sql
+from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.tables import table
 from exchange.store.time_tables import TimekeepingTable
 
@@ -41,13 +41,17 @@ class TimeReader:
 
     def __init__(self, fetch: Fetch, sql: Sql) -> None:
         self._fetch = fetch
-        kept = table("timekeeping")
-        self._kept = sql.compile(select(*(kept.c[name] for name in _COLUMNS)))
+        self._kept = sql.once(_kept_statement)
 
     async def kept(self) -> Timekeeping | None:
         """Return what is kept; None before the first time."""
         rows = await self._fetch(self._kept, {})
         return _kept(rows[0]) if rows else None
+
+
+def _kept_statement(sql: Sql) -> Statement:
+    kept = table("timekeeping")
+    return sql.compile(select(*(kept.c[name] for name in _COLUMNS)))
 
 
 def _kept(row: Any) -> Timekeeping:

@@ -1,12 +1,13 @@
 """The walk over reports: how far it has come, and the rows that it looks at. Nothing here believes a row."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from exchange.store.dialect import Fetch, Sql
+from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.rows import ReportRow
 from exchange.store.searching import BEFORE_ALL, Place
 from exchange.store.standing import REPORT_WIDTH, report_columns
@@ -57,13 +58,18 @@ class WalkBook:
             await self._session.execute(insert(ReportWalkTable), {"id": _ROW, **values})
 
 
-class WalkReader:
-    """Reads for the walk."""
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """The reads of the walk, compiled for one database."""
 
-    def __init__(self, fetch: Fetch, sql: Sql) -> None:
-        self._fetch = fetch
+    kept: Statement
+    seen: Statement
+    takers: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
         kept, report, kinds = table("report_walk"), table("report"), table("release_class")
-        self._kept = sql.compile(select(*(kept.c[name] for name in _COLUMNS)))
         behind = report.alias("behind")
         # What was recorded before it was posted is told by itself, and says nothing of the one before it.
         is_behind = (behind.c.seq > report.c.seq, behind.c.recorded_at >= behind.c.posted_at)
@@ -74,13 +80,24 @@ class WalkReader:
         beside = (*(report.c[name] for name in _BESIDE), *number, *sealed)
         joined = report.outerjoin(kinds, kinds.c.id == report.c.class_id)
         seen = select(*report_columns(), *beside).select_from(joined)
-        self._seen = sql.compile(seen.where(sql.is_one_of(report.c.id, "ids")))
         takers = select(report.c.supersedes, report.c.id).where(report.c.supersedes.is_not(None))
-        self._takers = sql.compile(takers.where(sql.is_one_of(report.c.supersedes, "ids")))
+        return cls(
+            kept=sql.compile(select(*(kept.c[name] for name in _COLUMNS))),
+            seen=sql.compile(seen.where(sql.is_one_of(report.c.id, "ids"))),
+            takers=sql.compile(takers.where(sql.is_one_of(report.c.supersedes, "ids"))),
+        )
+
+
+class WalkReader:
+    """Reads for the walk."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        self._statements = sql.once(_Statements.compiled)
 
     async def walked(self, now: int) -> Walked:
         """Return how far a walk has come; from the beginning, where none is kept or what is kept is none."""
-        rows = await self._fetch(self._kept, {})
+        rows = await self._fetch(self._statements.kept, {})
         if rows and all(isinstance(each, int) for each in rows[0]):
             at_micros, position, began_at, is_whole = rows[0]
             if began_at <= now:
@@ -89,12 +106,12 @@ class WalkReader:
 
     async def seen(self, ids: Sequence[str]) -> dict[str, ReportSeen]:
         """Return the rows of these reports, those that are gone left out."""
-        rows = await self._fetch(self._seen, {"ids": list(ids)})
+        rows = await self._fetch(self._statements.seen, {"ids": list(ids)})
         return {row[1]: _seen(tuple(row)) for row in rows}
 
     async def takers(self, ids: Sequence[str]) -> list[tuple[str, str]]:
         """Return each of these reports with one that says to have taken its place."""
-        return [(row[0], row[1]) for row in await self._fetch(self._takers, {"ids": list(ids)})]
+        return [(row[0], row[1]) for row in await self._fetch(self._statements.takers, {"ids": list(ids)})]
 
 
 def _seen(row: tuple[Any, ...]) -> ReportSeen:
