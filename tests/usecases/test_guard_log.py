@@ -94,6 +94,7 @@ def world_services() -> Callable[[Log], Any]:
     class Ready(Services):
         custodian = SimpleNamespace(check=AsyncMock(), unwrap=AsyncMock())
         law = SimpleNamespace(digest="")
+        cursor_key = bytes(32)
 
         def __init__(self, log: Log) -> None:
             super().__init__(log)
