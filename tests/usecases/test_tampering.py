@@ -14,6 +14,7 @@ from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.reports import PostedPart
 from exchange.usecases import ListQuery, Recorded, Services
 from exchange.usecases.list_reports import ListedReports
+from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import Attempt, World
 
@@ -157,13 +158,19 @@ TAMPERINGS: list[tuple[str, Tamper, frozenset[str]]] = [
 ]
 
 
+async def two_of_a_class_and_another(world: World) -> tuple[list[str], str]:
+    """Post two reports of one class and one of another; what was done has its place in the log."""
+    reports = [await world.post(parts=PARTS, subject=f"canary {number}") for number in range(2)]
+    whole = await world.post(parts=PARTS, topic="cyber.malware")
+    await place_entries(world, is_searchable=True)
+    return reports, whole
+
+
 @pytest.mark.parametrize(("tamper", "hurt"), [row[1:] for row in TAMPERINGS], ids=[row[0] for row in TAMPERINGS])
 async def test_changed_row_releases_nothing_and_is_recorded(
-    populated: World, tamper: Tamper, hurt: frozenset[str]
+    make_lived: MakeLived, tamper: Tamper, hurt: frozenset[str]
 ) -> None:
-    reports = [await populated.post(parts=PARTS, subject=f"canary {number}") for number in range(2)]
-    whole = await populated.post(parts=PARTS, topic="cyber.malware")
-    await place_entries(populated, is_searchable=True)
+    populated, (reports, whole) = await make_lived(two_of_a_class_and_another)
     tamper(populated, *reports)
     acts: dict[str, Callable[[Services], Awaitable[object]]] = {
         "pull": lambda node: usecases.pull_report(node, populated.call("NOR reader"), reports[0]),
