@@ -69,7 +69,7 @@ _MENDS = {
     "InternalServerError": "the database failed inside, as on a full or broken disk: see its own log and its disk",
     "OutOfMemoryError": "the database has no memory left: see its host, and its own log",
     "it is a standby, which lags and is never asked": "it is a standby, which lags and is never asked: "
-    "name the primary in `database_url`, or both",
+    "name the primary in `database_url`, or both; where the primary is lost, promote the standby",
     **dict.fromkeys(
         (
             "AdminShutdownError",

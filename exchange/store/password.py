@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from exchange.kernel import ExchangeError
+from exchange.store.servers import connected
 
 _NOT_READ = "the database's password is not taken up, and the one before goes on: "
 _NOT_TAKEN = "the database does not take the password that lies there, and takes the one before still"
@@ -84,8 +85,8 @@ async def logged_in(renewed: Password | None, *, timeout: float, **arguments: An
     """Return a connection that is opened as `asyncpg.connect` does, with the `renewed` password where there is one."""
 
     async def connect(word: str) -> asyncpg.Connection:
-        return await asyncpg.connect(**{**arguments, "password": word}, timeout=timeout)
+        return await connected(**{**arguments, "password": word}, timeout=timeout)
 
     if renewed is None:
-        return await asyncpg.connect(**arguments, timeout=timeout)
+        return await connected(**arguments, timeout=timeout)
     return await renewed.log_in(connect)

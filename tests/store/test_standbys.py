@@ -1,7 +1,10 @@
 """A standby lags, and is never asked: what was revoked on the primary may not be there yet."""
 
 import asyncio
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,11 +49,20 @@ async def test_revoked_client_is_revoked_though_a_standby_that_lags_comes_first(
             with pytest.raises(UnavailableError, match="a standby, which lags and is never asked"):
                 await open_store(named(follower, "exchange"))
             await both.close()
+            with silent_server() as silent:
+                # As the machine of a primary that is lost: it says nothing at all.
+                beside = await open_store(of_hosts(silent, cluster.url))
+                passed_by = await beside.caller(THUMBPRINT)
+                await recorded(beside)
+                await beside.close()
+            with pytest.raises(UnavailableError, match="where the primary is lost, promote the standby"):
+                await open_store(of_hosts(silent, follower))
         await primary.close()
 
     assert [tuple(row) for row in lagging] == [("active",)]
     assert caller.client is not None
     assert caller.client.standing is Standing.REVOKED
+    assert passed_by.client == caller.client
     assert written == [("revoked",)]
 
 
@@ -91,6 +103,13 @@ async def test_node_that_ran_through_the_promotion_of_a_standby_that_lagged_serv
 
     assert remembered.client is not None
     assert remembered.client.standing is Standing.ACTIVE
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Listen, and say nothing; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"postgresql://{USER}@127.0.0.1:{server.getsockname()[1]}/postgres"
 
 
 async def recorded(store: Store) -> None:
