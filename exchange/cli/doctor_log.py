@@ -87,7 +87,7 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         told, _, own = check.finding.partition(": put ")
         state = Finding.OK if check.is_working else Finding.MEND
         yield Finding(check.name, state, told, None if check.is_working else f"put {own}" if own else mend)
-    yield await _large_parts(services)
+    yield await large_parts(services)
     try:
         for finding in _missing_roots(await key_status(services)):
             yield finding
@@ -114,13 +114,26 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         yield _last_signed(signed, log)
 
 
-async def _large_parts(services: Services) -> Finding:
+async def large_parts(services: Services) -> Finding:
+    """Return whether large parts can be put away here, and are where the nodes of this database put the newest."""
+    name, parts = "large parts", services.store.large_parts
     try:
-        place = await services.store.large_parts.prove()
+        place = await parts.prove()
+        absent, looked_for = await parts.absent()
     except ExchangeError as exc:
         mend = "see that `blob_store_url` is right, and that its place can be written, read and deleted from"
-        return Finding("large parts", Finding.MEND, exc.message, mend)
-    return Finding("large parts", Finding.OK, "in the database" if place is None else f"in {place}")
+        return Finding(name, Finding.MEND, exc.message, mend)
+    told = "in the database" if place is None else f"in {place}"
+    if not absent:
+        return Finding(name, Finding.OK, told)
+    where = "in a blob store, and `blob_store_url` names none here" if place is None else f"not {told}"
+    mend = "give every node the one place that all of them share, and bring together what lies apart: "
+    return Finding(
+        name,
+        Finding.MEND,
+        f"{absent} of the newest {looked_for} are {where}",
+        f"{mend}docs/operations.md, Large parts",
+    )
 
 
 def _missing_roots(status: KeyStatus) -> Iterator[Finding]:

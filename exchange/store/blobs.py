@@ -109,6 +109,16 @@ class BlobStore:
                     piece = await get_range_async(self._store(), location, start=start, end=end)
                 yield bytes(piece)
 
+    async def holds(self, location: str) -> bool:
+        """Return whether anything is at `location`; UnavailableError without an answer."""
+        with self._faults(f"{self._THING} `{location}` cannot be looked for in"):
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    await head_async(self._store(), location)
+            except FileNotFoundError:
+                return False
+            return True
+
     async def remove(self, location: str) -> None:
         """Delete what is at `location`, if anything is, and in a folder what was begun for it; nobody writes it now."""
         with self._faults(f"{self._THING} `{location}` cannot be deleted from"):

@@ -39,6 +39,9 @@ _STUCK_MICROS: Final = 3_600_000_000
 _MOST_STUCK: Final = 8
 """In one sweep: each may take as long as a store is waited for."""
 
+_LOOKED_FOR: Final = 8
+"""Of the newest: where nodes put them into different places, each lacks some of so many."""
+
 _NAME_BYTES = 16
 _PIECES = "pieces/"
 """Before the locations of what the database keeps itself."""
@@ -77,6 +80,7 @@ class LargeParts:
         self._due = sql.once(_due)
         self._due_pieces = sql.once(_due_pieces)
         self._piece = sql.once(_piece)
+        self._newest = sql.once(_newest)
         self._place = place
         self._stuck: dict[str, int] = {}
         """What could not be deleted, and when that is tried again."""
@@ -193,6 +197,17 @@ class LargeParts:
             await blobs.remove(location)
         return blobs.url
 
+    async def absent(self) -> tuple[int, int]:
+        """Return how many of the newest large parts are not in the place here, and of how many.
+
+        Another node may have put them into a place of its own. Raises UnavailableError, for operators.
+        """
+        rows = await self._fetch(self._newest, {"limit": _LOOKED_FOR})
+        if self._place is None:
+            return len(rows), len(rows)
+        held = [await self._place.blobs.holds(location) for (location,) in rows]
+        return held.count(False), len(held)
+
     async def sweep(self) -> int:
         """Delete what no part names any more, some of it; return how much was seen to.
 
@@ -275,3 +290,10 @@ def _piece(sql: Sql) -> Statement:
     piece = table(PartPieceTable)
     which = (piece.c.location == bindparam("location"), piece.c.number == bindparam("number"))
     return sql.compile(select(piece.c.content).where(*which))
+
+
+def _newest(sql: Sql) -> Statement:
+    part = table("report_part")
+    is_outside = (part.c.location.is_not(None), part.c.location.startswith(_PIECES, autoescape=True).is_(false()))
+    newest = select(part.c.location).where(*is_outside).order_by(part.c.report_id.desc(), part.c.number.desc())
+    return sql.compile(newest.limit(bindparam("limit")))

@@ -12,6 +12,8 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import EventName
+from exchange.cli.doctor_log import large_parts
+from exchange.cli.finding import Finding
 from exchange.kernel import ConflictError, MalformedError, NotFoundError, StalePolicyError, UnavailableError
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore
@@ -88,6 +90,28 @@ async def test_node_that_begins_to_use_a_blob_store_reads_what_the_database_keep
 
     async with populated.another_node(blobs=BlobPlace(BlobStore(folder.as_uri()), SMALLEST)) as services:
         assert (await pulled(replace(populated, services=services), report))[1] == LARGE
+
+
+async def test_doctor_tells_that_another_node_puts_large_parts_elsewhere(
+    populated: World, filing: World, folder: Path, tmp_path: Path
+) -> None:
+    assert (await large_parts(populated.services)).told == "in the database"
+    report = await filing.post(content=LARGE)
+
+    assert (await large_parts(filing.services)).told == f"in {folder.as_uri()}"
+    found = await large_parts(populated.services)
+    assert (found.state, found.told) == (
+        Finding.MEND,
+        "1 of the newest 1 are in a blob store, and `blob_store_url` names none here",
+    )
+    other = tmp_path / "other"
+    async with populated.another_node(blobs=BlobPlace(BlobStore(other.as_uri()), SMALLEST)) as services:
+        found = await large_parts(services)
+    assert (found.state, found.told) == (Finding.MEND, f"1 of the newest 1 are not in {other.as_uri()}")
+    assert "give every node the one place" in str(found.mend)
+    # What is recalled is looked for nowhere.
+    await usecases.recall_report(filing.services, filing.call("GBR releaser"), report, "in error")
+    assert (await large_parts(populated.services)).state == Finding.OK
 
 
 async def test_who_is_refused_makes_nobody_ask_the_blob_store(filing: World, folder: Path) -> None:
