@@ -112,6 +112,8 @@ class BlobStore:
     async def holds(self, location: str) -> bool:
         """Return whether anything is at `location`; UnavailableError without an answer."""
         with self._faults(f"{self._THING} `{location}` cannot be looked for in"):
+            if self._folder is not None and not self._folder.is_dir():
+                return False
             try:
                 async with asyncio.timeout(CALL_SECONDS):
                     await head_async(self._store(), location)

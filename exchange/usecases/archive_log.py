@@ -15,7 +15,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.merkle import hash_leaf
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
-from exchange.kernel import Clock, ConflictError, MalformedError, micros_in, to_micros
+from exchange.kernel import Clock, ConflictError, MalformedError, UnavailableError, micros_in, to_micros
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import LogDamagedError
 from exchange.store.archiving import LogArchiving, Moved
@@ -77,6 +77,7 @@ class Archiver:
         if due is None:
             return 0
         # (2) into the archive, and back
+        await self._require_those_before(due)
         written = [await self._written(due, index) for index in range(due.first, due.stop)]
         # (3) on the record
         receipt = await self._recorded(due, written)
@@ -104,6 +105,17 @@ class Archiver:
             if made is None or made >= before:
                 return index
         return stop
+
+    async def _require_those_before(self, due: Due) -> None:
+        """Raise UnavailableError where what was moved last is not in the archive here: it may be another node's own."""
+        if due.first == 0:
+            return
+        location = f"{due.origin}/{BundlePath(due.first - 1)}"
+        if not await self.archive.holds(location):
+            raise UnavailableError(
+                f"the archive {self.archive.url} lacks `{location}`, which was moved before, so nothing more is moved: "
+                "see that `audit_archive_url` is the same on every node, and one place"
+            )
 
     async def _written(self, due: Due, index: int) -> tuple[str, bytes]:
         """Return location and digest of a bundle that is in the archive as it is in the tree."""

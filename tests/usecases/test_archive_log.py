@@ -72,6 +72,9 @@ async def test_log_goes_on_after_its_beginning_moved(old: Log, folder: Path) -> 
     await old.append(600)
     await old.drain(sequencer)
 
+    # Another node's own folder: it would go with that node's disk.
+    with pytest.raises(UnavailableError, match="001`, which was moved before, so nothing more is moved"):
+        await archive_all(old, folder.with_name("another"))
     assert await archive_all(old, folder) == 512
     assert await archive_all(old, folder) == 0
     sweep = Sweep(old.trees[0], old.store.append, old.clock, os.urandom)
