@@ -108,7 +108,10 @@ def _show(rotated: Rotated) -> None:
     if rotated.unopened:
         output.show_line("somebody wrote to the database: put these rows back from a backup")
     if rotated.left > len(rotated.unopened):
-        output.show_line("some were written meanwhile by a node that has not met the new version: run this again")
+        output.show_line(
+            "some were written meanwhile by a node that has not met the new version: run this again; a node that only "
+            "takes posts meets it when it is restarted"
+        )
 
 
 def _as_json(rotated: Rotated) -> dict[str, object]:
