@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from exchange.store import LogState
     from exchange.store.log_reader import LogReader
 
+_ALIVE_AGAIN = (
+    "what was ended after its last entry is alive again (revoked clients, recalled reports, erased personal data): end "
+    "it again before anything serves: docs/operations.md, The log"
+)
 _LATE_SECONDS = 30.0
 """An entry waits a second at most; one that waits so long waits for a sequencer that is not there."""
 
@@ -84,7 +88,7 @@ async def recover(
 
     note, log = None if witnessed is None else read_bytes(witnessed), host.services.store.log
     if (begun := await _begun_already(host.settings, log, is_prepared_alone=new_keys is not None)) is not None:
-        _tell_begun(*begun, as_json=as_json)
+        _tell_begun(*begun, is_lost=new_keys is None, as_json=as_json)
         return
     call = host.call()
     key = None
@@ -106,7 +110,7 @@ async def recover(
             key = next_log_key(host.settings, origin)
         recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
     take_log_key(host.settings, origin)
-    _tell_begun(recovered.origin, recovered.old.origin, as_json=as_json)
+    _tell_begun(recovered.origin, recovered.old.origin, is_lost=new_keys is None, as_json=as_json)
 
 
 def _outlook(old: "LogState", origin: str, new_keys: str | None) -> dict[str, object]:
@@ -131,13 +135,15 @@ async def _begun_already(settings: Settings, log: "LogReader", *, is_prepared_al
     return new.origin, old.origin
 
 
-def _tell_begun(origin: str, old: str, *, as_json: bool) -> None:
+def _tell_begun(origin: str, old: str, *, is_lost: bool, as_json: bool) -> None:
     if as_json:
         output.show_json({"id": origin, "old": old})
         return
     output.show_line(
         f"the log {origin} begins; nodes beside this one need its key file, witnesses and auditors `log/verifier-keys`"
     )
+    if is_lost:
+        output.show_line(_ALIVE_AGAIN)
 
 
 async def _require_sequenced(settings: Settings) -> None:

@@ -51,10 +51,12 @@ def test_recovery_that_was_stopped_is_finished_by_the_next_one(frozen, operate, 
         with pytest.raises(Killed):
             operate("audit", "recover")
 
-    again = operate("audit", "recover", "--json")
+    again = operate("audit", "recover")
 
     origin = load_log_key(frozen.log_key_file).origin
-    assert (again.code, again.json["id"]) == (0, origin)
+    assert (again.code, again.out.startswith(f"the log {origin} begins")) == (0, True)
+    # An older database: nothing else says what it brings back.
+    assert "(revoked clients, recalled reports, erased personal data): end it again" in again.out
     assert origin.endswith("/2")
     assert load_log_key(frozen.log_key_file).verifier_keys in frozen.log_verifier_file.read_text("utf-8")
     assert not list(frozen.log_key_file.parent.glob("*.next"))
