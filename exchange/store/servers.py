@@ -35,8 +35,8 @@ async def connected(*, timeout: float, **arguments: Any) -> asyncpg.Connection: 
     chosen: _Attempt | None = None
     try:
         for number, (host, port) in enumerate(zip(hosts, ports, strict=True), start=1):
-            one = {**arguments, "host": host, "port": port, "timeout": timeout}
-            begun.append(asyncio.create_task(asyncpg.connect(**one)))
+            one = {**arguments, "host": host, "port": port}
+            begun.append(asyncio.create_task(asyncpg.connect(**one, timeout=timeout)))
             chosen = await _first_of(begun, head_start if number < len(hosts) else None)
             if chosen is not None:
                 return chosen.result()
