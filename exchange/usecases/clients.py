@@ -54,6 +54,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.members import known_member
 from exchange.usecases.positions import open_id, seal_id
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.stopped_clients import require_own_stop
 from exchange.usecases.unread import record_unread
 from exchange.usecases.vouching import authority_fault
 
@@ -177,7 +178,10 @@ async def change_clearance(
 async def change_standing(
     services: Services, call: Call, client_id: str, standing: Standing, *, if_version: int | None = None
 ) -> Recorded[ClientView]:
-    """Suspend, resume or revoke a client, from the next request on; a revocation is final."""
+    """Suspend, resume or revoke a client, from the next request on; a revocation is final.
+
+    What the exchange suspended it alone resumes: ConflictError for the operator of a member.
+    """
     steps: dict[Standing, tuple[Callable[[Client], Client], EventName]] = {
         Standing.ACTIVE: (resumed, EventName.CLIENT_CHANGED),
         Standing.SUSPENDED: (suspended, EventName.CLIENT_CHANGED),
@@ -231,6 +235,8 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
             message = f"the client is at version {client.version}: read it again and repeat the change"
             raise PreconditionError(message)
         changed = step(client)
+        if client.standing is Standing.SUSPENDED and changed.standing is Standing.ACTIVE:
+            await require_own_stop(services, operator, client)
         await unit.put_client(changed)
         view = await _viewed(unit, changed)
         receipt = await _record(unit, call, operator, event, changed)

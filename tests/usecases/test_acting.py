@@ -197,7 +197,9 @@ async def test_who_lost_its_right_meanwhile_gives_itself_none(
     services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
     match what:
         case "resumes itself":
-            taking = usecases.change_standing(services, populated.call(None), client.id, Standing.SUSPENDED)
+            # By its own member: what the exchange suspended is resumed by no operator of a member.
+            await populated.enrol("NOR deputy", "NOR", "operator")
+            taking = usecases.change_standing(services, populated.call("NOR deputy"), client.id, Standing.SUSPENDED)
             doing: Awaitable[Any] = usecases.change_standing(services, call, client.id, Standing.ACTIVE)
         case "resumes its member":
             taking = usecases.suspend_member(services, populated.call(None), "NOR")

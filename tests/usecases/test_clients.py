@@ -27,6 +27,7 @@ from exchange.store.authority_files import AuthorityFiles, file_name
 from exchange.usecases import ClearanceChange, Enrolment, clients
 from exchange.usecases.positions import seal_position
 from tests.support.meanwhile import at_once
+from tests.support.placing import place_entries
 from tests.support.world import NOW, World, certificate_of, public_key_of, thumbprint_of
 
 ENROLMENT = Enrolment(
@@ -288,6 +289,32 @@ async def test_member_s_operator_administers_its_own_clients(populated: World) -
 
     assert enrolled.entry["actor"]["id"] == populated.clients["GBR operator"].id
     assert revoked.value.client.standing is Standing.REVOKED
+
+
+@pytest.mark.parametrize("placed", [True, False], ids=["with its place in the log", "just now"])
+async def test_client_that_the_exchange_stopped_is_not_resumed_by_its_member_s_operator(
+    populated: World, *, placed: bool
+) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    services, call, host = populated.services, populated.call("GBR operator"), populated.call(None)
+    client = populated.clients["GBR contributor"].id
+    # What the member stopped itself it resumes, whatever it changed meanwhile.
+    await usecases.change_standing(services, call, client, Standing.SUSPENDED)
+    await usecases.change_clearance(services, call, client, ClearanceChange("SECRET"))
+    await usecases.change_standing(services, call, client, Standing.ACTIVE)
+    await usecases.change_standing(services, host, client, Standing.SUSPENDED)
+    # Nor by a change of its own behind which the exchange's does not stand first.
+    await usecases.change_clearance(services, call, client, ClearanceChange("SECRET"))
+    if placed:
+        await place_entries(populated, is_searchable=True)
+
+    made = await populated.attempt(usecases.change_standing(services, call, client, Standing.ACTIVE))
+
+    assert isinstance(made.error, ConflictError)
+    assert "ask the exchange's operator" in made.error.message
+    assert (made.entry["type"], made.entry["decision"]) == ("client.changed", "refused")
+    resumed = await usecases.change_standing(services, host, client, Standing.ACTIVE)
+    assert resumed.value.client.standing is Standing.ACTIVE
 
 
 async def test_member_s_operator_enrols_nobody_for_another_member(populated: World) -> None:

@@ -11,7 +11,7 @@ from exchange import usecases
 from exchange.audit.rows_told import Contradiction
 from exchange.audit.verify import Step
 from exchange.custody import load_log_key
-from exchange.kernel import ForbiddenError, NotFoundError
+from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.usecases import hold_rows
@@ -204,6 +204,18 @@ async def test_client_that_was_given_more_in_its_row_is_suspended(living: World,
     ((place, why),) = await found_in(living)
     assert (place, column in why) == (f"client {client.id}", True)
     assert [entry["detail"]["done"] for entry in await held(living)] == ["suspended"]
+
+
+async def test_client_that_the_jobs_stopped_is_not_resumed_by_its_member_s_operator(living: World) -> None:
+    client = living.clients["NOR reader"]
+    await living.enrol("NOR operator", "NOR", "operator")
+    living.sql("UPDATE client SET level = 'COSMIC TOP SECRET' WHERE id = $1", client.id)
+    assert [entry["detail"]["done"] for entry in await held(living)] == ["suspended"]
+    operator = living.call("NOR operator")
+    await change_clearance(living.services, operator, client.id, ClearanceChange("SECRET"))
+
+    with pytest.raises(ConflictError, match="ask the exchange's operator"):
+        await change_standing(living.services, operator, client.id, Standing.ACTIVE)
 
 
 async def test_entry_that_was_changed_ends_nothing(living: World) -> None:

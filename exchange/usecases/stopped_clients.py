@@ -1,0 +1,40 @@
+"""Who stopped a client: what the exchange stopped, a member's own operator does not set going again.
+
+The row says that a client is suspended, not by whom, and whoever owns the database writes it: so the log is asked.
+"""
+
+from exchange.audit import Entry, EventName
+from exchange.kernel import ConflictError
+from exchange.members import Client, Standing
+from exchange.usecases.authenticate import sees_everyone
+from exchange.usecases.context import Services
+from exchange.usecases.told_entries import told_of, waiting_of
+
+_TELLING = (EventName.CLIENT_ENROLLED, EventName.CLIENT_CHANGED)
+"""The entries that say how a client stands that is not revoked, one for each of its versions."""
+
+
+async def require_own_stop(services: Services, operator: Client | None, client: Client) -> None:
+    """Raise ConflictError where `operator` is of one member, and another one than that member suspended `client`.
+
+    `client` is as it is held in the unit of work that asks, and suspended. What the log does not tell of, as a row
+    that the jobs suspended, was not its member's doing.
+    """
+    if operator is None or sees_everyone(operator):
+        return
+    by_version = await _told(services, client.id)
+    for version in range(client.version, 0, -1):
+        entry = by_version.get(version)
+        if entry is not None and entry["detail"].get("standing") != Standing.SUSPENDED.value:
+            return
+        if entry is None or entry.get("member") != client.member:
+            message = "the exchange suspended this client: ask the exchange's operator to resume it"
+            raise ConflictError(message)
+
+
+async def _told(services: Services, client_id: str) -> dict[int, Entry]:
+    entries = await waiting_of(services, *_TELLING, subject=client_id)
+    for event in _TELLING:
+        async for some in told_of(services, event.value, subject=client_id):
+            entries += some
+    return {entry["object"]["version"]: entry for entry in entries if entry.get("object", {}).get("type") == "client"}
