@@ -10,11 +10,11 @@ What derives from another member's report is held to it with every part, for a p
 its own intelligence a member may take apart as it likes, but for what that was derived from.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exchange.audit import Entry, EventName
+from exchange.audit import EventName
 from exchange.kernel import rfc3339
 from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, covers_derived
@@ -24,7 +24,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealed_headers import UNOPENED, sealed_class
-from exchange.usecases.told_entries import told_of, waiting_of
+from exchange.usecases.told_entries import told_until_now
 from exchange.usecases.unread import known_agreements
 
 
@@ -253,7 +253,8 @@ async def _is_on_record(services: Services, row: DerivationRow) -> bool:
     """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing."""
     said = {"request": row.id, **meant(services, row.wish, row.requester_member)}
     is_granted = False
-    async for entry in _told_of(services, row.report):
+    events = (EventName.DERIVATION_GRANTED, EventName.DERIVATION_REVOKED)
+    async for entry in told_until_now(services, *events, subject=row.report):
         detail = entry.get("detail", {})
         if detail.get("request") != row.id:
             continue
@@ -262,16 +263,6 @@ async def _is_on_record(services: Services, row: DerivationRow) -> bool:
         is_as_said = all(detail.get(name) == value for name, value in said.items())
         is_granted |= is_as_said and entry.get("object", {}).get("version") == row.version
     return is_granted
-
-
-async def _told_of(services: Services, report_id: str) -> AsyncIterator[Entry]:
-    events = (EventName.DERIVATION_GRANTED, EventName.DERIVATION_REVOKED)
-    for entry in await waiting_of(services, *events, subject=report_id):
-        yield entry
-    for event in events:
-        async for entries in told_of(services, event.value, subject=report_id):
-            for entry in entries:
-                yield entry
 
 
 async def _granted(services: Services, unit: UnitOfWork | None, asked: _Asked) -> list[DerivationRow]:

@@ -8,7 +8,7 @@ from exchange.kernel import ConflictError
 from exchange.members import Client, Standing
 from exchange.usecases.authenticate import sees_everyone
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import told_of, waiting_of
+from exchange.usecases.told_entries import told_until_now
 
 _TELLING = (EventName.CLIENT_ENROLLED, EventName.CLIENT_CHANGED)
 """The entries that say how a client stands that is not revoked, one for each of its versions."""
@@ -33,8 +33,5 @@ async def require_own_stop(services: Services, operator: Client | None, client: 
 
 
 async def _told(services: Services, client_id: str) -> dict[int, Entry]:
-    entries = await waiting_of(services, *_TELLING, subject=client_id)
-    for event in _TELLING:
-        async for some in told_of(services, event.value, subject=client_id):
-            entries += some
+    entries = [entry async for entry in told_until_now(services, *_TELLING, subject=client_id)]
     return {entry["object"]["version"]: entry for entry in entries if entry.get("object", {}).get("type") == "client"}

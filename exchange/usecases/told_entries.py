@@ -45,6 +45,16 @@ async def waiting_of(services: Services, *events: EventName, subject: str) -> li
     ]
 
 
+async def told_until_now(services: Services, *events: EventName, subject: str) -> AsyncIterator[Entry]:
+    """Yield the entries of `events` about `subject`, in no order: those that no search finds yet, and all others."""
+    for entry in await waiting_of(services, *events, subject=subject):
+        yield entry
+    for event in events:
+        async for entries in told_of(services, event.value, subject=subject):
+            for entry in entries:
+                yield entry
+
+
 async def entries_at(services: Services, places: Sequence[Found]) -> list[Entry]:
     """Return the entries at these places that are whole, log by log."""
     entries: list[Entry] = []
