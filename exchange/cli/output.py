@@ -1,7 +1,7 @@
 """What verbs print: tables and records for people, JSON for programs, remarks on stderr.
 
-Text that came from outside is shown with its control characters replaced: a report's
-name must not be able to steer the reader's terminal.
+Text that came from outside is shown with its control characters replaced, what names it too: a report's name must
+not be able to steer the reader's terminal, nor an exchange that of the auditor who distrusts it.
 """
 
 import json
@@ -80,7 +80,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
     """
     console = _console()
     if title is not None:
-        console.print(Text(title, style="bold"))
+        console.print(Text(shown(title), style="bold"))
     if not rows:
         console.print(Text("nothing to show", style="dim"))
         return
@@ -99,7 +99,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
 def show_record(fields: Mapping[str, object], *, title: str | None = None) -> None:
     """Print the named values of one thing, a line each."""
     if title is not None:
-        _console().print(Text(title, style="bold"))
+        _console().print(Text(shown(title), style="bold"))
     _print(_console(), _record([(name, _cell(value)) for name, value in fields.items()]))
 
 
@@ -154,7 +154,7 @@ def _record(lines: Sequence[tuple[str, Text]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, cell in lines:
-        table.add_row(Text(name), cell)
+        table.add_row(Text(shown(name)), cell)
     return table
 
 

@@ -44,6 +44,17 @@ def test_record_is_told_in_words(capsys: pytest.CaptureFixture[str], value: obje
     assert capsys.readouterr().out.split(maxsplit=1)[1].strip() == told
 
 
+def test_names_and_titles_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    sent = "a\x1b]52;c;aGk=\x07\u202eb"
+
+    output.show_record({sent: 1}, title=sent)
+    output.show_table(("it",), [(1,)], title=sent)
+
+    told = capsys.readouterr().out
+    assert told.count("a\ufffd]52;c;aGk=\ufffd\ufffdb") == len((sent, sent, sent))
+    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+
+
 def test_narrow_terminal_breaks_no_id(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     on_terminal(monkeypatch, 80)
 
