@@ -7,9 +7,9 @@ A process that records a few things and ends, as a verb of the command line does
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
@@ -26,6 +26,8 @@ IDLE_BEATS = 60
 """A process that writes nothing says so once a minute: who sees nothing for two knows that it is gone."""
 
 _ID_RANDOMNESS_BYTES = 10
+_NO_HEARTBEAT = "no heartbeat"
+_UNREGISTERED = "first reads are not registered yet"
 
 _log = logging.getLogger("exchange.log")
 
@@ -55,10 +57,29 @@ class Recorder:
     randomness: Callable[[int], bytes]
 
 
+@dataclass(slots=True)
+class _Troubles:
+    """Tells each trouble once, and its end: what is tried every second would fill the disk in a night without it."""
+
+    _told: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, what: str, exc: Exception) -> None:
+        cause = exc.message if isinstance(exc, ExchangeError) else type(exc).__name__
+        if self._told.get(what) != cause:
+            self._told[what] = cause
+            # Of what nobody foresaw, where it came from.
+            trace = None if isinstance(exc, ExchangeError) else exc
+            _log.log(logging.ERROR if trace else logging.WARNING, what, extra={"cause": cause}, exc_info=trace)
+
+    def end(self, what: str) -> None:
+        if self._told.pop(what, None) is not None:
+            _log.warning("over now: %s", what)
+
+
 async def record_service(own: Recording, event: EventName) -> Receipt:
     """Record that this process started or stopped, as evidence; what it does after its stop has no place in the log."""
     is_closing = event is EventName.SERVICE_STOPPED
-    await _register(own)
+    await _register(own, _Troubles())
     await _settle(own, is_closing=is_closing)
     return await own.store.node.append_evidence(service_draft(own, event), is_closing=is_closing)
 
@@ -72,16 +93,16 @@ async def close_record(own: Recording) -> None:
     if node.is_closed or not (node.unsigned or node.is_opened):
         return
     try:
-        await _register(own)
+        await _register(own, _Troubles())
         await _settle(own, is_closing=True)
         await node.append_evidence(service_draft(own, EventName.NODE_HEARTBEAT), is_closing=True)
     except ExchangeError as exc:
         _log.warning("the end of this process is not in the log", extra={"cause": exc.message})
 
 
-async def beat(own: Recording, *, is_due: bool) -> Receipt | None:
+async def beat(own: Recording, *, is_due: bool, troubles: _Troubles | None = None) -> Receipt | None:
     """Register first reads, settle what is in doubt, sign for what was recorded; for nothing only where it `is_due`."""
-    await _register(own)
+    await _register(own, troubles or _Troubles())
     await _settle(own)
     node = own.store.node
     if not node.unsigned and not is_due:
@@ -124,51 +145,51 @@ def service_draft(
 
 
 async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
-    silent, watch = 0, ClockWatch(own, service_draft)
+    silent, watch, troubles = 0, ClockWatch(own, service_draft), _Troubles()
     while not ending.is_set():
         try:
             async with asyncio.timeout(BEAT_SECONDS):
                 await ending.wait()
         except TimeoutError:
             own.store.look_at_password()
-            await _looked_or_warned(own, watch)
-            silent = await _beat_or_warn(own, silent)
+            # The clock stays held against what is known of it.
+            await _looked_or_told("the clock is not looked at", watch.look, troubles)
+            await _looked_or_told("the schema is not looked at", own.store.look_at_schema, troubles)
+            silent = await _beat_or_tell(own, silent, troubles)
 
 
-async def _looked_or_warned(own: Recording, watch: ClockWatch) -> None:
+async def _looked_or_told(what: str, look: Callable[[], Awaitable[object]], troubles: _Troubles) -> None:
     try:
-        await watch.look()
+        await look()
     except ExchangeError as exc:
-        # The clock stays held against what is known of it.
-        _log.warning("the clock is not looked at", extra={"cause": exc.message})
-    try:
-        await own.store.look_at_schema()
-    except ExchangeError as exc:
-        _log.warning("the schema is not looked at", extra={"cause": exc.message})
+        troubles.tell(what, exc)
+    else:
+        troubles.end(what)
 
 
-async def _beat_or_warn(own: Recording, silent: int) -> int:
+async def _beat_or_tell(own: Recording, silent: int, troubles: _Troubles) -> int:
     """Return for how many beats nothing was signed."""
     try:
-        signed = await beat(own, is_due=silent + 1 >= IDLE_BEATS)
-    except ExchangeError as exc:
-        _log.warning("no heartbeat", extra={"cause": exc.message})
-        signed = None
-    except Exception as exc:  # noqa: BLE001  told with its trace
+        signed = await beat(own, is_due=silent + 1 >= IDLE_BEATS, troubles=troubles)
+    except Exception as exc:  # noqa: BLE001  told, with its trace where it is none of ours
         # Nobody foresaw it, and it must not end the evidence of all that comes after.
-        _log.exception("no heartbeat", extra={"cause": type(exc).__name__})
-        signed = None
+        troubles.tell(_NO_HEARTBEAT, exc)
+        return silent + 1
+    if signed is not None:
+        troubles.end(_NO_HEARTBEAT)
     return silent + 1 if signed is None else 0
 
 
-async def _register(own: Recording) -> None:
+async def _register(own: Recording, troubles: _Troubles) -> None:
     if not isinstance(own, Services):
         return
     try:
         await register_reads(own.store, own.register)
     except ExchangeError as exc:
         # They go on waiting, and what was recorded is signed for all the same.
-        _log.warning("first reads are not registered yet", extra={"cause": exc.message})
+        troubles.tell(_UNREGISTERED, exc)
+    else:
+        troubles.end(_UNREGISTERED)
 
 
 async def _settle(own: Recording, *, is_closing: bool = False) -> None:
