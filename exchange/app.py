@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -51,7 +51,7 @@ from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN, Supervisor
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
 from exchange.kernel.spans import UNTRACED, Tracer
-from exchange.services import be_sequencer, ended_with_database, open_services, webhooks_of
+from exchange.services import be_sequencer, ended_with_database, look_at_log, open_services, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, read_secret
 from exchange.store import OutgrownError
@@ -153,17 +153,34 @@ def serve(  # noqa: PLR0913  what an operator says of a service
         listening = Listening(bind(host, port), bind(*ops))
         _log.info("operations address", extra={"address": address_of(listening.operations)})
 
+        has_answered = False
+
         def announce() -> None:
+            nonlocal has_answered
+            has_answered = True
             sys.stdout.write(f"ready https://{address_of(listening.service)}\n")
             sys.stdout.flush()
             if begin_sequencing is not None:
                 begin_sequencing()  # not before: until then every core is wanted for the start
 
-        if workers == 1:
-            uvloop.run(_serve_one(settings, listening, on_ready=announce))
-            return 0
-        supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_row(workers))
-        return supervisor.run(announce)
+        try:
+            if workers == 1:
+                uvloop.run(_serve_one(settings, listening, on_ready=announce))
+                return 0
+            supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_row(workers))
+            return supervisor.run(announce)
+        finally:
+            if jobs and not has_answered:
+                _freeze_an_older_log(settings)
+
+
+def _freeze_an_older_log(settings: Settings) -> None:
+    """Freeze a log that this host knows more of than the database holds, as its sequencer would, had it begun.
+
+    This node is refused its start by its own file; one that has no sequencer has no such file, and would serve.
+    """
+    with suppress(ExchangeError):  # what keeps it from being looked at has kept the service from its start, and is told
+        uvloop.run(look_at_log(settings))
 
 
 def _work(settings: Settings, order: WorkOrder) -> None:

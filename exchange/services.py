@@ -274,6 +274,12 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
             await asyncio.wait(beside)
 
 
+async def look_at_log(settings: Settings) -> None:
+    """Freeze the log where it contradicts what this host signed; raises ExchangeError where it cannot be looked at."""
+    async with open_desk(settings) as desk:
+        await Sequencer(desk).look()
+
+
 async def _archive(settings: Settings, desk: Desk, stopping: asyncio.Event) -> None:
     """Move what is old enough into the archive until `stopping` is set; nothing without an age, or under a hold."""
     if settings.audit_retention_days is None or settings.audit_legal_hold:

@@ -127,9 +127,14 @@ def test_restored_database_freezes_the_log_until_it_is_recovered(instance: Path)
     shutil.copy(instance / "yesterday.db", instance / "exchange.db")
 
     # Not for a moment: in yesterday's database whoever was revoked since is active.
-    for _ in range(2):
-        refused = exchange("serve", "--dir", instance, "--port", 0, code=1)
-        assert (refused.stdout, "this host signed" in refused.stderr) == ("", True)
+    refused = exchange("serve", "--dir", instance, "--port", 0, "--workers", 2, code=1)
+    assert (refused.stdout, "this host signed" in refused.stderr) == ("", True)
+    # Nor by a node that signs nothing, and has no record of its own.
+    file = InstanceLayout(instance).last_signed_file
+    said = file.rename(file.with_suffix(".aside"))
+    refused = exchange("serve", "--dir", instance, "--port", 0, "--no-jobs", code=1)
+    assert (refused.stdout, "the log is frozen and signs nothing" in refused.stderr) == ("", True)
+    said.rename(file)
     assert "stays frozen" in exchange("audit", "resume", "--dir", instance, code=1).stderr
     old = status(instance)["log"]
     told = json.loads(exchange("audit", "recover", "--dir", instance, "--json").stdout)
