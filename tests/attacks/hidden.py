@@ -31,7 +31,7 @@ AUDIT_OUTSIDERS = ("NOR auditor", "DNK reader", "NOR releaser", "NOR operator", 
 
 # For whom the hidden things do not exist, by the path segment before an id.
 OUTSIDERS = {
-    "reports": ("DNK reader", "NOR junior", "NOR releaser", "operator", "auditor"),
+    "reports": ("DNK reader", "NOR junior", "NOR contributor", "NOR releaser", "operator", "auditor"),
     "agreements": ("DNK reader", "NOR signatory", "NOR operator", "auditor"),
     "clients": ("DNK reader", "NOR operator", "auditor"),
     "entries": AUDIT_OUTSIDERS,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchange.entrypoints.api import api_document
+from tests.attacks.callers import body_of
 from tests.attacks.hidden import (
     METHODS,
     Api,
@@ -25,7 +26,6 @@ WRITES: list[dict[str, Any]] = [
     {},
     {"json": {}},
     {"json": {"standing": "revoked"}, "headers": {"If-Match": '"1"'}},
-    {"json": {"standing": "suspended"}, "headers": {"If-Match": '"7"'}},
     {"json": {"clearance": {"level": "TOP SECRET"}}},
     {"content": b"title: x", "headers": {"Content-Type": "application/yaml"}},
     {"json": {}, "headers": {"Exchange-Purpose": "no-such-purpose"}},
@@ -54,11 +54,17 @@ def attacks(api: Api, hidden: Hidden) -> Iterator[tuple[str, str, str]]:
 
 
 def acts_of(api: Api, path: str, method: str) -> list[dict[str, Any]]:
-    """Return how to ask: in every way where the method is there, bare where it is not."""
+    """Return how to ask: in every way where the method is there, bare where it is not.
+
+    Among them as it should be asked: what is wrong with a body is told before anything is looked for.
+    """
     known = api.document["paths"][path]
     if method in {"GET", "HEAD"} and "get" in known:
         return READS
-    return WRITES if method.lower() in known else [{}]
+    if method.lower() not in known:
+        return [{}]
+    asked = body_of(api, known[method.lower()])
+    return [*WRITES, {**asked, "headers": {"If-Match": '"1"', **asked.get("headers", {})}}]
 
 
 async def differences(api: Api, path: str, method: str, hidden_id: str, name: str) -> list[str]:
