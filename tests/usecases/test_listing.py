@@ -129,6 +129,8 @@ async def test_list_is_exactly_what_pull_permits(
             and query.precedence in {None, header["precedence"]}
         ]
         assert await listed(populated, name, query) == expected
+    # What is not this reader's was not even looked for: what is found and has no Permit is put on record as damaged.
+    assert "key.opened" not in {entry["type"] for entry in await populated.entries()}
 
 
 async def test_entry_of_a_list_names_every_report_shown(populated: World) -> None:
