@@ -24,6 +24,7 @@ LEAF = "INSERT INTO log_leaf VALUES (1, 0, 'entry', {root})"
 TILE = "INSERT INTO log_tile VALUES (1, 0, 0, 1, {root})"
 FULL_TILE = "INSERT INTO log_tile VALUES (1, 0, 1, 256, {root})"
 CHECKPOINT = "INSERT INTO log_checkpoint VALUES (1, 2, {root}, 5, {root})"
+UNWITNESSED = "INSERT INTO log_checkpoint VALUES (1, 1, {root}, 4, {root})"
 COSIGNATURE = "INSERT INTO log_cosignature VALUES (1, 2, 'witness', 'line', 6)"
 
 
@@ -31,7 +32,7 @@ COSIGNATURE = "INSERT INTO log_cosignature VALUES (1, 2, 'witness', 'line', 6)"
 async def grown(store: Store, backend: str) -> Store:
     """A store whose tables of the tree all have a row."""
     await store.append(draft())
-    for statement in (STATE, LEAF, TILE, FULL_TILE, CHECKPOINT, COSIGNATURE):
+    for statement in (STATE, LEAF, TILE, FULL_TILE, UNWITNESSED, CHECKPOINT, COSIGNATURE):
         await rows_of(store, statement.format(root=literal("11" * 32, backend)))
     return store
 
@@ -48,7 +49,8 @@ def literal(digits: str, backend: str) -> str:
         "UPDATE log_leaf SET position = 7",
         "DELETE FROM log_leaf",
         "UPDATE log_checkpoint SET signed_at = 1",
-        "DELETE FROM log_checkpoint WHERE size = 2",
+        # One that nothing hangs on: of the other one its cosignature keeps hold.
+        "DELETE FROM log_checkpoint WHERE size = 1",
         "UPDATE log_cosignature SET line = 'another'",
         "DELETE FROM log_cosignature",
         "DELETE FROM log_tile",
@@ -89,6 +91,19 @@ def roles_url(postgres_server: PostgresServer) -> Iterator[str]:
     run_apart(lambda: asyncio.run(migrate(url)))
     yield url.replace("+asyncpg", "")
     postgres_server.drop_database(url)
+
+
+STAYING = (
+    *("audit_entry", "log_leaf", "log_checkpoint", "log_cosignature", "log_tile", "log_state", "log_archive"),
+    *("personal_key", "pending_act", "pending_act_end", "caveat_set"),
+    *("agreement_signature", "agreement_signature_end", "signatory_key"),
+)
+
+
+def test_owner_too_empties_no_table_of_what_stays(roles_url: str) -> None:
+    for table in STAYING:
+        with pytest.raises(asyncpg.RaiseError):
+            execute(roles_url, f"TRUNCATE {table} CASCADE")
 
 
 ALLOWED = {

@@ -147,8 +147,9 @@ def alter(world: World, set_id: str, guards: str) -> None:
         if world.url.startswith("postgresql")
         else "DROP TRIGGER caveat_set_no_update"
     )
-    with pytest.raises(Exception, match="what was asked for stays"):
-        world.sql("UPDATE caveat_set SET guards = $1 WHERE id = $2", guards, set_id)
+    for change in ("UPDATE caveat_set SET guards = 'x'", "DELETE FROM caveat_set"):
+        with pytest.raises(Exception, match="what was asked for stays"):
+            world.sql(change)
     world.sql(lifted)
     world.sql("UPDATE caveat_set SET guards = $1 WHERE id = $2", guards, set_id)
 
