@@ -180,6 +180,18 @@ def test_a_failing_rule_is_told_as_a_refusal():
     assert {(rule.outcome, rule.sentence) for rule in failed} == {(Outcome.REFUSED, FAILED_SENTENCE)}
 
 
+def test_rule_about_parties_that_fails_is_told_as_that_whatever_was_consented(monkeypatch):
+    def fail(case):
+        raise ZeroDivisionError
+
+    failing = tuple(replace(rule, judge=fail) for rule in REPORT_RULES)
+    monkeypatch.setitem(explain.__globals__, "REPORT_RULES", failing)
+    cls = replace(CLASS, consents=(Consent("ESP", CLASS.part_labels),))
+    told = explained(Viewer.EXCHANGE, who=reader(member="ESP", nationality="ESP"), cls=cls)
+
+    assert {rule.sentence for rule in told.rules if rule.number <= len(REPORT_RULES)} == {FAILED_SENTENCE}
+
+
 def test_every_rule_has_its_two_sentences_and_no_sentence_is_without_rule():
     names = {rule.name for rule in (*REPORT_RULES, *LABEL_RULES)} | {"guards"}
 
