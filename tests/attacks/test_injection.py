@@ -176,18 +176,21 @@ async def test_32_surrogates_and_deep_bodies_are_refused(both: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\x00", b"\xff" * 8, b"\x80" + bytes(7), b"\x00" * 9, b"1 OR 1=1", b"\x7f" + b"\xff" * 7]
+    ("payload", "status"),
+    [
+        *((each, 400) for each in (b"", b"\x00", b"\xff" * 8, b"\x80" + bytes(7), bytes(9), bytes(8) + b"\x01\x01")),
+        *((each, 200) for each in (b"1 OR 1=1", b"\x7f" + b"\xff" * 7)),
+    ],
 )
-async def test_32_payload_of_a_cursor_is_a_number_or_nothing(both: World, payload: bytes) -> None:
-    # Nobody else has the key; were it lost, a cursor could still only name a place.
+async def test_32_payload_of_a_cursor_is_a_number_or_nothing(both: World, payload: bytes, status: int) -> None:
+    # Nobody else has the key; were it lost, a cursor could still only name a place: here one behind all there is.
     client = both.clients["NOR reader"]
     cursor = seal_token(both.services.cursor_key, f"list cursor of {client.id}", payload, bytes(12))
     async with open_api(both) as api:
         answer = await api.as_client("NOR reader").get("/v1/reports", params={"after": cursor})
 
-    assert answer.status_code in {200, 400}, answer.text
-    if answer.status_code == 200:
-        assert {item["label"]["classification"] for item in answer.json()["items"]} <= {"RESTRICTED", "SECRET"}
+    assert answer.status_code == status, answer.text
+    assert status != 200 or answer.json()["items"] == []
 
 
 async def test_32_keys_and_purposes_in_headers_are_data(both: World) -> None:
