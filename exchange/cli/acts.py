@@ -65,10 +65,7 @@ def refuse(
 
 
 def _show(body: PendingActBody, done: str | None, *, as_json: bool) -> None:
-    told = body.model_dump(mode="json")
     if as_json:
-        output.show_json(told)
+        output.show_json(body)
         return
-    asked = told.pop("asked")
-    fields = {name.replace("_", " "): value for name, value in told.items() if value is not None}
-    output.show_record({**fields, **asked}, title=done)
+    output.show_body(body, title=done, told={"asked": None, **body.asked})

@@ -103,9 +103,7 @@ def _fields(value: JsonValue) -> Mapping[str, JsonValue]:
 
 
 def _show(found: CrisisBody, *, as_json: bool) -> None:
-    told = found.model_dump(mode="json")
     if as_json:
-        output.show_json(told)
+        output.show_json(found)
         return
-    shown = {name.replace("_", " "): value for name, value in told.items() if value not in (None, [])}
-    output.show_record(shown, title="ended")
+    output.show_body(found, title="ended")

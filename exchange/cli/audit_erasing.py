@@ -60,8 +60,7 @@ def approve(
 
 
 def _show(erasure: ErasureBody, done: str | None, *, as_json: bool) -> None:
-    told = erasure.model_dump(mode="json")
     if as_json:
-        output.show_json(told)
+        output.show_json(erasure)
         return
-    output.show_record({name.replace("_", " "): value for name, value in told.items() if value is not None}, title=done)
+    output.show_body(erasure, title=done)

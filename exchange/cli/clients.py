@@ -324,9 +324,8 @@ def _warn_of_past(host: Host, end: datetime | None) -> None:
 def _row(client: ClientBody) -> tuple[object, ...]:
     clearance = client.clearance
     level = "/".join((clearance.level, *clearance.compartments))
-    until = None if clearance.until is None else rfc3339(clearance.until)
     roles = output.listed(frozenset(client.roles))
-    return (client.id, client.name, client.member, client.agency, roles, level, until, client.standing)
+    return (client.id, client.name, client.member, client.agency, roles, level, clearance.until, client.standing)
 
 
 def _show(body: ClientBody, done: str | None, *, as_json: bool) -> None:

@@ -17,10 +17,7 @@ def state_of(found: Shown) -> str:
 
 def show_consent(found: Shown, done: str, *, as_json: bool, told: Mapping[str, str | None] | None = None) -> None:
     """Show a request, titled by what was `done`; `told` stands for fields that people are told in other words."""
-    fields = found.model_dump(mode="json")
     if as_json:
-        output.show_json(fields)
+        output.show_json(found)
         return
-    said = {**fields, "state": state_of(found), "grant": None, **(told or {})}
-    shown = {name.replace("_", " "): value for name, value in said.items() if value not in (None, [])}
-    output.show_record(shown, title=done)
+    output.show_body(found, title=done, told={"state": state_of(found), "grant": None, **(told or {})})

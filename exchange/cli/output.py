@@ -9,11 +9,15 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from exchange.wire import WireModel
 
 # In a pipe nothing is cut to a terminal's width: lines are as long as they need to be.
 _PIPE_COLUMNS = 100_000
@@ -101,6 +105,14 @@ def show_record(fields: Mapping[str, object], *, title: str | None = None) -> No
     if title is not None:
         _console().print(Text(shown(title), style="bold"))
     _print(_console(), _record([(name, _cell(value)) for name, value in fields.items()]))
+
+
+def show_body(body: "WireModel", *, title: str | None = None, told: Mapping[str, object] | None = None) -> None:
+    """Print a body of the wire for people, without what is not set; `told` stands for fields told in other words."""
+    # Dumped, times would be those of the wire.
+    fields = {**dict(body), **(told or {})}
+    shown = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [])}
+    show_record(shown, title=title)
 
 
 def show_question(title: str, fields: Mapping[str, object], question: str) -> None:

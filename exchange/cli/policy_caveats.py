@@ -144,10 +144,8 @@ def _text(path: Path) -> str:
 
 
 def _show(found: CaveatSetBody, done: str | None, *, as_json: bool) -> None:
-    told = found.model_dump(mode="json", include=set(CaveatSetBody.model_fields))
     if as_json:
-        output.show_json(told)
+        output.show_json(found.model_dump(mode="json", include=set(CaveatSetBody.model_fields)))
         return
     guards = "; ".join(f"{guard.id}: {guard.reason}" for guard in found.guards) or "none"
-    shown = {name: value for name, value in {**told, "guards": guards}.items() if value is not None}
-    output.show_record({name.replace("_", " "): value for name, value in shown.items()}, title=done)
+    output.show_body(found, title=done, told={"guards": guards, "cedar": None, "examples": None})

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from exchange.cli import compliance, output
 from exchange.cli.agreement_group import parties_of
-from exchange.wire import PartyBody
+from exchange.cli.consents import show_consent
+from exchange.wire import OnwardBody, PartyBody
 
 ID = "01a20000-0000-7000-8000-000000000001"
 COLUMNS = ("id", "posted", "marking", "subject")
@@ -132,3 +133,18 @@ def test_times_of_promises_are_told_to_the_second(capsys: pytest.CaptureFixture[
 
     shown = capsys.readouterr().out
     assert (shown.count("2026-01-01 10:00:00Z"), "000007" in shown) == (4, False)
+
+
+def test_times_of_a_request_are_told_as_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    at = datetime(2026, 1, 1, 10, 0, 0, 7, UTC)
+    who = {"originator": "GBR", "recipient": "NOR", "requester": ID}
+    when = {"until": at, "requested_at": at, "decided_at": None}
+    asked = {"id": ID, "report": ID, "parts": [], "purposes": [], "reason": "flood", "state": "asked"}
+    request = OnwardBody.model_validate({**asked, **who, **when, "conditions": None, "grant": None})
+
+    show_consent(request, "asked for", as_json=False)
+
+    assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "2026" in line] == [
+        ["until", "2026-01-01 10:00:00Z"],
+        ["requested", "at  2026-01-01 10:00:00Z"],
+    ]
