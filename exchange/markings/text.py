@@ -97,9 +97,30 @@ def _level_hint(marking: str, catalogue: Catalogue, asked: list[SecurityPolicy])
         alike.sort(key=lambda level: level.policy != catalogue.base.id)
         choice = " or ".join(f"{quoted(level.marking)} of {level.policy}" for level in alike)
         return f"{quoted(marking)} does not say whose level it is: write {choice}, and name the policy if that is all"
+    mend = next((each for level in _levels_begun(marking, asked) if (each := _apart(marking, level, catalogue))), None)
+    if mend is not None:
+        return f"{quoted(marking)} does not part the level from what follows: write {quoted(mend)}"
     scheme = asked[0] if len(asked) == 1 else catalogue.base
     choice = ", ".join(quoted(level.marking) for level in reversed(scheme.levels))
     return f"{quoted(marking)} is no level marking: begin with one such as {choice}"
+
+
+def _levels_begun(marking: str, asked: list[SecurityPolicy]) -> list[Level]:
+    """Return the levels with whose marking `marking` begins, and goes on without `//`; the longest first."""
+    levels = [level for scheme in asked for level in scheme.levels]
+    begun = [level for level in levels if marking.startswith((f"{level.marking} ", f"{level.marking}/"))]
+    return sorted(begun, key=lambda level: len(level.marking), reverse=True)
+
+
+def _apart(marking: str, level: Level, catalogue: Catalogue) -> str | None:
+    """Return `marking` as it is written with this level, None where it could not be read then either."""
+    rest = marking.removeprefix(level.marking).lstrip(" /")
+    try:
+        # Its policy is not named: a level that several policies write so is no mend.
+        parse_marking(f"{level.marking}//{rest}", catalogue)
+    except MarkingFormatError:
+        return None
+    return f"{level.marking}//{rest}"
 
 
 def _read_groups(groups: list[str], policy: SecurityPolicy) -> tuple[list[str], list[str], list[str]]:

@@ -185,6 +185,29 @@ def test_national_marking_that_reads_like_another_is_taken_with_its_policy(text,
 
 
 @pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("NATO SECRET REL TO GBR", "NATO SECRET//REL TO GBR"),
+        ("NATO SECRET/ORCON/REL TO GBR, NOR", "NATO SECRET//ORCON/REL TO GBR, NOR"),
+        ("COSMIC TOP SECRET / ORCON", "COSMIC TOP SECRET//ORCON"),
+    ],
+)
+def test_level_that_is_not_parted_from_its_groups_is_told_how_to_write_it(text, mend):
+    with pytest.raises(MarkingFormatError) as caught:
+        parse_marking(text, SHIPPED)
+
+    told = caught.value.faults[0].message
+    assert told == f"`{text}` does not part the level from what follows: write `{mend}`"
+    assert parse_marking(mend, SHIPPED)
+
+
+@pytest.mark.parametrize("text", ["NATO SECRET AT ALL", "NATO SECRETIVE//ORCON"])
+def test_what_could_not_be_read_with_its_level_apart_either_is_no_mend(text):
+    with pytest.raises(MarkingFormatError, match="begin with one such as"):
+        parse_marking(text, SHIPPED)
+
+
+@pytest.mark.parametrize(
     "text", ["SECRET", "Secret", "Top Secret", "Confidential", "Restricted", "TOP SECRET", "RESTRICTED", "UNCLASSIFIED"]
 )
 def test_national_marking_that_reads_like_another_is_refused_without_its_policy(text):
