@@ -49,7 +49,15 @@ from exchange.members.second_person import (
     require_may_refuse,
     require_second_person,
 )
-from exchange.members.standing import STANDING_MOVES, StandingMove, resumed, revoked, suspended, with_clearance
+from exchange.members.standing import (
+    STANDING_MOVES,
+    StandingMove,
+    resumed,
+    revoked,
+    suspended,
+    why_inactive,
+    with_clearance,
+)
 from exchange.members.text import identity_key, name_problem, text_problem
 
 __all__ = [
@@ -98,5 +106,6 @@ __all__ = [
     "revoked",
     "suspended",
     "text_problem",
+    "why_inactive",
     "with_clearance",
 ]

@@ -31,6 +31,15 @@ STANDING_MOVES: Mapping[tuple[Standing, StandingMove], Standing] = MappingProxyT
 )
 
 
+def why_inactive(client: Client) -> str:
+    """Return in a sentence what keeps `client`, which is not active, from acting, and who can mend it."""
+    if client.standing is Standing.REVOKED:
+        return "this client is revoked for good: its member's operator enrols another one"
+    if client.standing is Standing.SUSPENDED:
+        return "this client is suspended: ask its member's operator"
+    return f"the member of this client is {client.member_standing.value}: ask the exchange's operator"
+
+
 def suspended(holder: Holder) -> Holder:
     """Return the next version, which may not act until it is resumed; ConflictError."""
     return _moved(holder, StandingMove.SUSPEND)

@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from exchange.audit import Actor, EntryDraft, Outcome
 from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
-from exchange.members import Client, Member
+from exchange.members import Client, Member, why_inactive
 from exchange.release import Reason
 from exchange.store.tables import CertificateTable, ClientTable, MemberTable, PolicyStateTable
 
@@ -121,8 +121,10 @@ class Acting:
         return before if member is None else replace(before, member_standing=member.standing)
 
     async def _require_actor(self, client: Client | None, actor: Actor) -> None:
-        if client is None or not client.is_active:
+        if client is None:
             raise ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
+        if not client.is_active:
+            raise ForbiddenError(why_inactive(client), code=Reason.CLIENT_SUSPENDED.value)
         if actor.thumbprint not in self._parted and not await self._uses(client, actor.thumbprint):
             raise NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
         if client.version != actor.version:

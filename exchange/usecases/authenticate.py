@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError, is_uuid7
-from exchange.members import EXCHANGE_MEMBER, Client, Role
+from exchange.members import EXCHANGE_MEMBER, Client, Role, why_inactive
 from exchange.release import Reason
 from exchange.store import CallerRow
 from exchange.usecases.context import Call, Services
@@ -99,7 +99,7 @@ def required_thumbprint(call: Call) -> str:
 
 def _objection(client: Client, roles: tuple[Role, ...]) -> ExchangeError | None:
     if not client.is_active:
-        return ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
+        return ForbiddenError(why_inactive(client), code=Reason.CLIENT_SUSPENDED.value)
     if roles and client.roles.isdisjoint(roles):
         names = " or ".join(sorted(f"`{role.value}`" for role in roles))
         return ForbiddenError(f"this client lacks the role {names}", code=Reason.ROLE_MISSING.value)

@@ -277,7 +277,7 @@ async def test_auditor_who_is_revoked_reads_no_further(audited, monkeypatch):
     audited.clock.advance(timedelta(seconds=1))
 
     assert first
-    with pytest.raises(ForbiddenError, match="suspended or revoked"):
+    with pytest.raises(ForbiddenError, match="revoked for good"):
         await anext(items)
     last = (await audited.entries())[-1]
     assert (last["type"], last["decision"], last["reasons"]) == ("audit.exported", "refused", ["client-suspended"])

@@ -171,7 +171,7 @@ async def test_who_is_turned_away_is_cut_off_though_nothing_is_posted(populated:
             case standing:
                 await usecases.change_standing(other, host, client, Standing(standing))
         why = await nor.ended()
-        with pytest.raises(Exception, match=r"enrolled|suspended or revoked"):
+        with pytest.raises(Exception, match=r"enrolled|client is (suspended|revoked)"):
             await usecases.open_stream(services, populated.call("NOR reader"), nor.cursor)
 
     assert why == "turned-away"

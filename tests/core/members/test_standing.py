@@ -20,6 +20,7 @@ from exchange.members import (
     resumed,
     revoked,
     suspended,
+    why_inactive,
     with_clearance,
 )
 
@@ -105,6 +106,27 @@ def test_revoked_client_is_cleared_for_nothing_new():
 )
 def test_client_is_active_only_with_its_member(client, member, expected):
     assert replace(CLIENT, standing=client, member_standing=member).is_active is expected
+
+
+@pytest.mark.parametrize(
+    ("client", "member", "told"),
+    [
+        (Standing.SUSPENDED, Standing.ACTIVE, "this client is suspended: ask its member's operator"),
+        (
+            Standing.REVOKED,
+            Standing.ACTIVE,
+            "this client is revoked for good: its member's operator enrols another one",
+        ),
+        (
+            Standing.REVOKED,
+            Standing.SUSPENDED,
+            "this client is revoked for good: its member's operator enrols another one",
+        ),
+        (Standing.ACTIVE, Standing.SUSPENDED, "the member of this client is suspended: ask the exchange's operator"),
+    ],
+)
+def test_who_may_not_act_is_told_why_and_whom_to_ask(client, member, told):
+    assert why_inactive(replace(CLIENT, standing=client, member_standing=member)) == told
 
 
 @pytest.mark.parametrize(
