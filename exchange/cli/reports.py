@@ -39,11 +39,14 @@ from exchange.cli.report_options import (
 )
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient, ToldEvent, UnopenedEvent, WatchedEvent
-from exchange.kernel import ExchangeError, new_id
-from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody
+from exchange.kernel import ExchangeError, InvalidError, new_id
+from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, ReportListBody, UnopenedBody
 
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
 _FOLLOW_SECONDS = 2.0
+
+# A page for who gives a cursor and no number: what the exchange gives who asks for no number.
+_PAGE = 100
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -148,10 +151,19 @@ def list_all(
     kind: Annotated[str | None, typer.Option("--kind", metavar="K")] = None,
     precedence: Annotated[str | None, typer.Option("--precedence", metavar="P")] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME")] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="CURSOR", help="One page, behind a page's `next`.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, max=500, help="One page of at most so many.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on: print reports as they become visible.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the reports that you may read, oldest first; exit 1 where there are some that cannot be opened."""
+    """List the reports that you may read, oldest first; exit 1 where there are some that cannot be opened.
+
+    With `--after` or `--limit` it is one page; as JSON that is an object whose `next` is the cursor to go on from.
+    """
     filters = {
         "agreement": agreement,
         "topic": topic,
@@ -160,21 +172,18 @@ def list_all(
         "since": moment_text(since),
     }
     if follow:
+        if limit is not None:
+            raise InvalidError("all that comes, or a page of it? give one of `--follow` and `--limit`")
         # Ctrl-C is how one stops following: that is done, not failed.
         with suppress(KeyboardInterrupt):
-            _follow(client, filters, as_json=as_json)
-        return
-    listed = client.reports(**filters)
-    found = list(listed)
-    if as_json:
-        output.show_json(found)
+            _follow(client, after, filters, as_json=as_json)
+    elif after is None and limit is None:
+        listed = client.reports(**filters)
+        found = list(listed)
+        _show_list(found, found, listed.unopened, as_json=as_json)
     else:
-        columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
-        output.show_table(columns, [_row(header) for header in found])
-    if listed.unopened:
-        # Whoever reads a list by a program must not take it for whole.
-        _say_unopened([each.id for each in listed.unopened])
-        raise typer.Exit(1)
+        page = client.page(after, limit or _PAGE, **filters)
+        _show_list(page.items, page, page.unopened, as_json=as_json)
 
 
 @reports.command("watch")
@@ -248,9 +257,29 @@ def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: st
         raise
 
 
-def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: bool) -> None:
+def _show_list(
+    found: Sequence[HeaderBody],
+    document: Sequence[HeaderBody] | ReportListBody,
+    unopened: Sequence[UnopenedBody],
+    *,
+    as_json: bool,
+) -> None:
+    """Show headers as a table, or the `document` that has them."""
+    if as_json:
+        output.show_json(document)
+    else:
+        columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
+        output.show_table(columns, [_row(header) for header in found])
+        if found and isinstance(document, ReportListBody):
+            output.note(f"behind it: `--after {document.next}`")
+    if unopened:
+        # Whoever reads a list by a program must not take it for whole.
+        _say_unopened([each.id for each in unopened])
+        raise typer.Exit(1)
+
+
+def _follow(client: ExchangeClient, after: str | None, filters: dict[str, str | None], *, as_json: bool) -> None:
     """Print headers for ever, a line each; a cursor never skips a report that was committed later."""
-    after: str | None = None
     while True:
         page = client.page(after, **filters)
         for header in page.items:

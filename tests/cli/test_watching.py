@@ -7,6 +7,7 @@ import typer
 
 from exchange.cli.reports import _show_event, list_all
 from exchange.client import ExchangeClient, ListedReports, ToldEvent, UnopenedEvent
+from exchange.kernel import InvalidError
 from exchange.wire import ReportListBody
 
 ASKED = ToldEvent("request", {"precedence": "FLASH", "request": "r-1"}, "c2")
@@ -46,3 +47,27 @@ def test_list_that_lacks_something_says_so_and_fails(monkeypatch, capsys, *, as_
 
     assert ended.value.exit_code == 1
     assert f"{report}, 1 that the exchange may not name" in " ".join(capsys.readouterr().err.split())
+
+
+CURSOR = "TIVuzkU3Lhr7d8DImDnQ2QYyfegow3ce"
+
+
+@pytest.mark.parametrize(("given", "asked"), [({"limit": 2}, (None, 2)), ({"after": CURSOR}, (CURSOR, 100))])
+def test_page_of_a_list_says_to_a_program_where_to_go_on(monkeypatch, capsys, given, asked):
+    asked_for = []
+
+    def page(_, *place, **__):
+        asked_for.append(place)
+        return ReportListBody.model_validate({"items": [], "next": CURSOR, "unopened": []})
+
+    monkeypatch.setattr(ExchangeClient, "page", page)
+
+    list_all.__wrapped__(ExchangeClient.__new__(ExchangeClient), **given, as_json=True)
+
+    assert json.loads(capsys.readouterr().out) == {"items": [], "next": CURSOR, "unopened": []}
+    assert asked_for == [asked]
+
+
+def test_all_that_comes_is_no_page():
+    with pytest.raises(InvalidError, match="give one of"):
+        list_all.__wrapped__(ExchangeClient.__new__(ExchangeClient), limit=2, follow=True)
