@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.own_clearance import warn_of_end
 from exchange.cli.profiles import Door, endpoint_of, profiles_path, read_profiles, remove_profile, save_profile
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import system_clock
 
 profiles = typer.Typer(help="Saved connections to exchanges (member).", no_args_is_help=True)
 app.add_typer(profiles, name="profile")
@@ -71,5 +71,4 @@ def whoami(client: ExchangeClient, as_json: JsonOption = False) -> None:
     clearance = found.clearance
     held = {"clearance": clearance.level, "compartments": clearance.compartments, "until": clearance.until}
     output.show_record({**fields, **held})
-    if clearance.until is not None and clearance.until <= system_clock():
-        output.warn("the clearance has ended: nothing is shown to this client; its member's operator gives a new one")
+    warn_of_end(found)

@@ -13,6 +13,7 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.given import day_given, day_or_moment, moment_text
+from exchange.cli.own_clearance import absent_told_with_own_end, warn_who_sees_nothing
 from exchange.cli.posting import (
     LARGEST_WHOLE_BYTES,
     checked_body,
@@ -122,7 +123,8 @@ def pull(
     as_json: JsonOption = False,
 ) -> None:
     """Pull a report: its header, and with --out the parts that you may read."""
-    report = client.pull_report(id, purpose=purpose)
+    with absent_told_with_own_end(client):
+        report = client.pull_report(id, purpose=purpose)
     written = {} if out is None else save_parts(client, report, out, force=force, purpose=purpose)
     if as_json:
         # Contents go to files or stay behind: a terminal or a log is no place for them.
@@ -180,9 +182,13 @@ def list_all(
     elif after is None and limit is None:
         listed = client.reports(**filters)
         found = list(listed)
+        if not found and not listed.unopened:
+            warn_who_sees_nothing(client)
         _show_list(found, found, listed.unopened, as_json=as_json)
     else:
         page = client.page(after, limit or _PAGE, **filters)
+        if after is None and not page.items and not page.unopened:
+            warn_who_sees_nothing(client)
         _show_list(page.items, page, page.unopened, as_json=as_json)
 
 
@@ -214,7 +220,8 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say why you may see a report, or (to its originator's auditor) why a client may (not)."""
-    explanation = client.explanation(id) if reader is None else client.explanation_for(id, reader)
+    with absent_told_with_own_end(client):
+        explanation = client.explanation(id) if reader is None else client.explanation_for(id, reader)
     if as_json:
         output.show_json(explanation)
         return
@@ -233,7 +240,8 @@ def receipt(
     as_json: JsonOption = False,
 ) -> None:
     """Acknowledge that you have received a report; the first time counts."""
-    kept = client.acknowledge(id, purpose=purpose)
+    with absent_told_with_own_end(client):
+        kept = client.acknowledge(id, purpose=purpose)
     if as_json:
         output.show_json({"id": kept.report, **kept.model_dump(mode="json")})
         return

@@ -1,13 +1,14 @@
 """What `exchange report watch` and `list` print about what is no report that they can show."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 import typer
 
 from exchange.cli.reports import _show_event, list_all
 from exchange.client import ExchangeClient, ListedReports, ToldEvent, UnopenedEvent
-from exchange.kernel import InvalidError
+from exchange.kernel import ExchangeError, InvalidError
 from exchange.wire import ReportListBody
 
 ASKED = ToldEvent("request", {"precedence": "FLASH", "request": "r-1"}, "c2")
@@ -61,6 +62,7 @@ def test_page_of_a_list_says_to_a_program_where_to_go_on(monkeypatch, capsys, gi
         return ReportListBody.model_validate({"items": [], "next": CURSOR, "unopened": []})
 
     monkeypatch.setattr(ExchangeClient, "page", page)
+    monkeypatch.setattr(ExchangeClient, "whoami", Mock(side_effect=ExchangeError("nobody")))
 
     list_all.__wrapped__(ExchangeClient.__new__(ExchangeClient), **given, as_json=True)
 
