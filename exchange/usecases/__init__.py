@@ -133,6 +133,7 @@ from exchange.usecases.preview_caveats import CaveatPreview, ChangedRelease, pre
 from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
+from exchange.usecases.read_registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
 from exchange.usecases.recall_report import Recall, RecallOutlook, preview_recall, recall_report, show_recall
 from exchange.usecases.receive_part import Incoming, receive_part
@@ -140,7 +141,6 @@ from exchange.usecases.receive_report import receive_report
 from exchange.usecases.record_trust import TakenUp, record_trust
 from exchange.usecases.recording import record_rejection, record_tampering
 from exchange.usecases.refused_connections import record_refused_connections
-from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
 from exchange.usecases.show_compliance import Compliance, show_compliance
 from exchange.usecases.signatory_keys import (

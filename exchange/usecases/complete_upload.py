@@ -18,7 +18,7 @@ from exchange.usecases.places import taking_place
 from exchange.usecases.post_report import PostedAnswer, posted_answer, posted_draft
 from exchange.usecases.postable import postable
 from exchange.usecases.recording import on_record
-from exchange.usecases.registry import distribution_draft
+from exchange.usecases.registering import distribution_draft
 from exchange.usecases.sealing import reseal_header, stored_json
 from exchange.usecases.superseding import superseding_of
 from exchange.usecases.uploads import OwnUpload, hold_open, own_upload, received_parts, upload_entry

@@ -17,7 +17,7 @@ from exchange.store.fair_turns import FairTurns
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
-from exchange.usecases.registry import ReadRegister
+from exchange.usecases.registering import ReadRegister
 from exchange.usecases.standing_alone import StandingAlone
 from exchange.usecases.watching import Watching
 

@@ -33,7 +33,7 @@ from exchange.usecases.consent_requests import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
-from exchange.usecases.derived_marking import Source, do_sources_allow, meant
+from exchange.usecases.derived_marking import Source, consent_detail, do_sources_allow
 from exchange.usecases.judging import Judged, judged_draft, report_not_found
 from exchange.usecases.life_checks import label_faults
 from exchange.usecases.originating import (
@@ -93,7 +93,7 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Deriv
             originator = judged.facts.originator
             require_few_undecided(await unit.derivations().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
-            detail: Detail = {"request": row_id, **meant(services, wish, client.member)}
+            detail: Detail = {"request": row_id, **consent_detail(services, wish, client.member)}
             receipt = await unit.record(_asked(call, sought, Outcome.PERMITTED, detail))
             row = DerivationRow(
                 id=row_id,
@@ -221,7 +221,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     granted = replace(row, state=ConsentState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
     await unit.derivations().put(granted)
     # (4) on the record
-    detail: Detail = {"request": row.id, **meant(services, row.wish, row.requester_member), "by": people}
+    detail: Detail = {"request": row.id, **consent_detail(services, row.wish, row.requester_member), "by": people}
     receipt = await unit.record(own.entry(call, EventName.DERIVATION_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 
@@ -307,7 +307,7 @@ KIND: Final = ConsentKind(
 def _meant_by(services: Services, row: DerivationRow) -> dict[str, str]:
     """Return all that a grant of this request says, as its second person is shown it and confirms it."""
     said = {"request": row.id, "report": row.report, "conditions": row.conditions or "none"}
-    return said | meant(services, row.wish, row.requester_member)
+    return said | consent_detail(services, row.wish, row.requester_member)
 
 
 def _deed(call: Call, row: DerivationRow, people: Sequence[str]) -> Deed:

@@ -203,7 +203,7 @@ async def _all_consents(
     return tuple(consents.values())
 
 
-def meant(services: Services, wish: DerivationWish, member: str) -> dict[str, str]:
+def consent_detail(services: Services, wish: DerivationWish, member: str) -> dict[str, str]:
     """Return what a consent to the reports of `member` says, as its entry has it."""
     lowest = render_marking(wish.lowest, services.law.catalogue, originator=member)
     return {"for": member, "lowest": lowest, "until": rfc3339(wish.until)}
@@ -251,7 +251,7 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
 
 async def _is_on_record(services: Services, row: DerivationRow) -> bool:
     """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing."""
-    said = {"request": row.id, **meant(services, row.wish, row.requester_member)}
+    said = {"request": row.id, **consent_detail(services, row.wish, row.requester_member)}
     is_granted = False
     events = (EventName.DERIVATION_GRANTED, EventName.DERIVATION_REVOKED)
     async for entry in told_until_now(services, *events, subject=row.report):

@@ -17,8 +17,8 @@ from exchange.store import Parts
 from exchange.usecases.auditing import Gaze, admit_auditor
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import row_facts
+from exchange.usecases.read_registries import audited_report, report_draft
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.registries import audited_report, report_draft
 from exchange.usecases.seeking import judge
 from exchange.usecases.unread import known_agreements
 

@@ -17,7 +17,7 @@ from exchange.kernel import Clock, ExchangeError, new_id
 from exchange.store import Store
 from exchange.usecases.context import Services
 from exchange.usecases.keep_time import ClockWatch
-from exchange.usecases.registry import register_reads
+from exchange.usecases.registering import register_reads
 
 BEAT_SECONDS = 1.0
 """How long an entry stands before its node has signed for it, unless its own end is in doubt."""

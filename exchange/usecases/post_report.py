@@ -29,7 +29,7 @@ from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.places import taking_place
 from exchange.usecases.postable import idempotency_of, postable
 from exchange.usecases.recording import about_report, draft, on_record, record_tampering, refuse
-from exchange.usecases.registry import distribution_draft
+from exchange.usecases.registering import distribution_draft
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.sealing import seal_report, stored_json, with_status
 from exchange.usecases.superseding import superseding_of

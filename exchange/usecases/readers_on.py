@@ -26,8 +26,8 @@ from exchange.usecases.facts import reader_facts, registered_purposes
 from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
+from exchange.usecases.read_registries import audited_report, opened_facts, report_draft
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.registries import audited_report, opened_facts, report_draft
 
 _READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
 _AT_A_TIME = 500

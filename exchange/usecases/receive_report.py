@@ -10,7 +10,7 @@ from exchange.store import ACKNOWLEDGED_MEANWHILE, Parts, ReceiptHow, ReceiptRow
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.registry import received_draft
+from exchange.usecases.registering import received_draft
 
 _TRIES = 3
 """Two at once: the second finds what the first has written."""
