@@ -6,6 +6,7 @@ Does not: open anything for use; whether keys and databases open, those who open
 
 import os
 import ssl
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,12 @@ def faults_of(settings: Settings) -> tuple[SettingFault, ...]:
 
     INVARIANT: nothing that somebody asked for is left out in silence because it is not where they said.
     """
-    return (*_faults_of_places(settings), *_faults_of_authorities(settings), *_faults_of_sequencer(settings))
+    return (
+        *_faults_of_places(settings),
+        *_faults_of_writers(settings),
+        *_faults_of_authorities(settings),
+        *_faults_of_sequencer(settings),
+    )
 
 
 def _faults_of_places(settings: Settings) -> Iterator[SettingFault]:
@@ -52,6 +58,18 @@ def _faults_of_places(settings: Settings) -> Iterator[SettingFault]:
     if settings.witness_quorum_seconds is not None and not settings.witness_policy_file.is_file():
         told = f"`witness_quorum_seconds` is set, and `{settings.witness_policy_file}` names no witnesses"
         yield SettingFault(told, "`exchange audit witness add` names them; or unset it")
+
+
+def _faults_of_writers(settings: Settings) -> Iterator[SettingFault]:
+    """Yield what anybody on the host may write and the service believes: an edge named there acts as any client.
+
+    Not asked of authorities, whose certificates are enrolled besides, nor of the law, which is held to its digest.
+    """
+    for path in (InstanceLayout(settings.instance_folder).settings_file, settings.edge_certificates_file):
+        # One that is missing or shut is told of by who reads it.
+        if path is not None and os.access(path, os.R_OK) and path.stat().st_mode & stat.S_IWOTH:
+            told = f"`{path}` can be written by others on this host, and says whom the service believes"
+            yield SettingFault(told, f"look at what stands in it, and run `chmod o-w {path}`")
 
 
 def _is_folder(path: Path) -> bool:

@@ -18,6 +18,7 @@ from exchange.store.archive import BundleArchive
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "exchange.toml").write_text("")
+    (tmp_path / "exchange.toml").chmod(0o600)
     key = InstanceLayout(tmp_path).cursor_key_file
     key.parent.mkdir()
     key.write_bytes(os.urandom(CURSOR_KEY_BYTES))
@@ -197,6 +198,24 @@ def test_what_is_asked_for_and_cannot_hold_is_told(folder: Path, text: str, told
     assert told.format(folder=folder) in str(fault)
     assert ": " not in fault.mend
     (folder / "exchange.toml").write_text("")
+    assert faults_of(load_settings(folder)) == ()
+
+
+@pytest.mark.parametrize("name", ["exchange.toml", "tls/edges.pem"])
+def test_file_that_says_whom_to_believe_and_that_anybody_can_write_is_told(folder: Path, name: str) -> None:
+    """Whoever wrote an edge of its own there acted as any client whose certificate it had seen."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    path.chmod(0o646)
+
+    (fault,) = faults_of(load_settings(folder))
+
+    assert (fault.told, fault.mend) == (
+        f"`{path}` can be written by others on this host, and says whom the service believes",
+        f"look at what stands in it, and run `chmod o-w {path}`",
+    )
+    path.chmod(0o644)
     assert faults_of(load_settings(folder)) == ()
 
 
