@@ -31,7 +31,8 @@ class ReportSeen(NamedTuple):
     """A report's row, with what stands beside it for lists and counts, and its class's digest, None where that is gone.
 
     `recorded_at` is when it took its number, `next_at` when what stands behind it took its own (None: nothing does),
-    `last` the last number that was given. On SQLite anything may stand where a number belongs.
+    `last` the last number that was given, `posted_class` the class that it was posted in, None where it is in that one
+    still. On SQLite anything may stand where a number belongs.
     """
 
     row: ReportRow
@@ -39,6 +40,7 @@ class ReportSeen(NamedTuple):
     recorded_at: object
     next_at: object
     last: object
+    posted_class: object
     digest: str | None
     sealed_bytes: int
 
@@ -75,7 +77,7 @@ class _Statements:
         is_behind = (behind.c.seq > report.c.seq, behind.c.recorded_at >= behind.c.posted_at)
         next_at = select(behind.c.recorded_at).where(*is_behind).order_by(behind.c.seq).limit(literal_column("1"))
         last = select(table("policy_state").c.report_seq)
-        number = (report.c.recorded_at, next_at.scalar_subquery(), last.scalar_subquery())
+        number = (report.c.recorded_at, next_at.scalar_subquery(), last.scalar_subquery(), report.c.posted_class)
         sealed = (kinds.c.digest, func.length(report.c.sealed_header))
         beside = (*(report.c[name] for name in _BESIDE), *number, *sealed)
         joined = report.outerjoin(kinds, kinds.c.id == report.c.class_id)
@@ -115,6 +117,6 @@ class WalkReader:
 
 
 def _seen(row: tuple[Any, ...]) -> ReportSeen:
-    *beside, recorded_at, next_at, last, digest, sealed = row[REPORT_WIDTH:]
-    named = dict(zip(_BESIDE, beside, strict=True))
-    return ReportSeen(ReportRow(*row[:REPORT_WIDTH]), named, recorded_at, next_at, last, digest, sealed or 0)
+    *beside, recorded_at, next_at, last, posted_class, digest, sealed = row[REPORT_WIDTH:]
+    named, of_row = dict(zip(_BESIDE, beside, strict=True)), ReportRow(*row[:REPORT_WIDTH])
+    return ReportSeen(of_row, named, recorded_at, next_at, last, posted_class, digest, sealed or 0)

@@ -10,7 +10,7 @@ from exchange.kernel import to_micros
 from exchange.usecases import walk_reports
 from exchange.usecases.walk_reports import ReportWalk, told_reports
 from tests.support.lived import MakeLived
-from tests.support.onward import with_releasers
+from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.placing import place_entries
 from tests.support.world import World
 from tests.usecases.test_report_life import amend, downgrade, recall
@@ -75,6 +75,8 @@ ALTERED = {
     "behind all": (5, "seq = 1000000", "no list looks"),
     "where followers have been": (5, "seq = 4, recorded_at = recorded_at + 1", "earlier"),
     "of no moment": (5, "seq = 4, recorded_at = 0", "before it was posted"),
+    "posted elsewhere": (4, "posted_class = class_id", "`posted_class`"),
+    "posted nowhere": (3, "posted_class = 4711", "posted in is none"),
 }
 
 
@@ -147,3 +149,17 @@ async def test_list_lacks_what_the_walk_tells(walked: tuple[World, list[str]]) -
     page = (await usecases.list_reports(world.services, world.call("NOR reader"), usecases.ListQuery())).value
     assert all(reports[5].encode() not in item for item in page.items)
     assert [entry["object"]["id"] for entry in await told(world)] == [reports[5]]
+
+
+async def test_class_of_the_post_is_held_while_consents_alone_came_to_it(walked: tuple[World, list[str]]) -> None:
+    world, _ = walked
+    report, other = [await world.post(label=LOW, topic=topic) for topic in ("cyber.apt", "cyber.vulnerability")]
+    await grant(world, await ask(world, report))
+    await place_entries(world, is_searchable=True)
+    assert await told(world) == []
+
+    for named in (other, report):
+        world.clock.advance(timedelta(days=2))
+        class_of = "SELECT class_id FROM report WHERE id = $2"
+        world.sql(f"UPDATE report SET posted_class = ({class_of}) WHERE id = $1", report, named)
+        assert [entry["object"]["id"] for entry in await told(world)] == [report]
