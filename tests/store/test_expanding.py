@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Inspector, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from exchange.kernel import UnavailableError
@@ -50,26 +49,32 @@ class Shape:
 
 
 def shape_of(connection: Connection) -> Shape:
+    # Of all tables at once: PostgreSQL was asked seven questions a table.
     found = inspect(connection)
-    columns, needed, constraints = {}, set(), {}
-    for table in found.get_table_names():
-        for column in found.get_columns(table):
+    columns, needed = {}, set()
+    for (_, table), there in found.get_multi_columns().items():
+        for column in there:
             columns[table, column["name"]] = str(column["type"])
             if not column["nullable"] and column["default"] is None and column.get("autoincrement") is not True:
                 needed.add((table, column["name"]))
-        constraints[table] = frozenset(_constraints(found, table))
-    has_floor = "schema_floor" in found.get_table_names()
+    has_floor = found.has_table("schema_floor")
     floor = connection.scalar(text("SELECT revision FROM schema_floor")) if has_floor else None
-    return Shape(columns, frozenset(needed), constraints, floor)
+    return Shape(columns, frozenset(needed), _constraints(found), floor)
 
 
-def _constraints(found: Any, table: str) -> list[str]:
-    unique = [index["column_names"] for index in found.get_indexes(table) if index["unique"]]
-    unique += [constraint["column_names"] for constraint in found.get_unique_constraints(table)]
-    checks = [constraint["sqltext"] for constraint in found.get_check_constraints(table)]
-    foreign = [f"{key['constrained_columns']} -> {key['referred_table']}" for key in found.get_foreign_keys(table)]
-    primary = f"primary {found.get_pk_constraint(table)['constrained_columns']}"
-    return [*(f"unique {columns}" for columns in sorted(map(str, unique))), *checks, *foreign, primary]
+def _constraints(found: Inspector) -> dict[str, frozenset[str]]:
+    kept: dict[str, set[str]] = {table: set() for table in found.get_table_names()}
+    for (_, table), indexes in found.get_multi_indexes().items():
+        kept[table] |= {f"unique {index['column_names']}" for index in indexes if index["unique"]}
+    for (_, table), uniques in found.get_multi_unique_constraints().items():
+        kept[table] |= {f"unique {unique['column_names']}" for unique in uniques}
+    for (_, table), checks in found.get_multi_check_constraints().items():
+        kept[table] |= {check["sqltext"] for check in checks}
+    for (_, table), keys in found.get_multi_foreign_keys().items():
+        kept[table] |= {f"{key['constrained_columns']} -> {key['referred_table']}" for key in keys}
+    for (_, table), primary in found.get_multi_pk_constraint().items():
+        kept[table].add(f"primary {primary['constrained_columns'] if primary else []}")
+    return {table: frozenset(told) for table, told in kept.items()}
 
 
 async def shapes_of(url: str) -> list[tuple[str, Shape]]:
