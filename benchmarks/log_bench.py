@@ -34,7 +34,7 @@ from exchange.store.sequencing import LogTree
 from exchange.store.write_statements import WriteStatements
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
-from tests.support.postgres import execute, private_cluster
+from tests.support.postgres import beside, execute, private_cluster
 from tests.support.store import wrap_nothing
 
 LOG_NAMES = (
@@ -91,8 +91,7 @@ def _databases(folder: Path, backend: str) -> Iterator[tuple[str, str]]:
     with private_cluster(fsync=True) as url:
         for name in ("with_log", "without"):
             execute(url.replace("+asyncpg", ""), f"CREATE DATABASE {name}")
-        server = url.rpartition("/")[0]
-        yield f"{server}/with_log", f"{server}/without"
+        yield beside(url, "with_log"), beside(url, "without")
 
 
 async def _figures(bench: Bench, many: int, names: frozenset[str]) -> list[Result]:

@@ -12,7 +12,7 @@ import pytest
 from exchange.audit import parse_entry
 from tests.attacks.hidden import report_body
 from tests.attacks.served import WAIT_SECONDS, Instance, client, make_instance, rows, serving, start
-from tests.support.postgres import execute, fetch, private_cluster
+from tests.support.postgres import beside, database_of, execute, fetch, private_cluster
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 
@@ -213,7 +213,7 @@ async def test_35_full_disk_releases_nothing_and_is_over_when_there_is_room(on_s
 
 async def test_35_database_that_goes_away_releases_nothing_and_comes_back(on_postgres: Instance) -> None:
     url = (on_postgres.database_url or "").replace("+asyncpg", "")
-    name, admin = url.rpartition("/")[2], url.rpartition("/")[0] + "/postgres"
+    name, admin = database_of(url), beside(url, "postgres")
     with serving(on_postgres) as running:
         async with (
             client(on_postgres, running, "GBR writer") as writer,

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,7 +23,7 @@ from exchange.usecases.sequence_log import LogKey, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
 from tests.support.kept_process import never_stop, stay
 from tests.support.log import Log, check_log
-from tests.support.postgres import ROOT, PostgresServer, execute
+from tests.support.postgres import ROOT, PostgresServer, database_of, execute
 from tests.support.store import rows_of
 
 WAIT_SECONDS = 40
@@ -145,7 +144,7 @@ def away(log: Log, request: pytest.FixtureRequest) -> tuple[Callable[[], object]
         hidden = path.with_suffix(".hidden")
         return lambda: path.rename(hidden), lambda: hidden.rename(path)
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = urlsplit(log.url).path.removeprefix("/")
+    name = database_of(log.url)
     end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
     def allow(is_allowed: bool) -> None:

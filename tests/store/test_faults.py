@@ -17,7 +17,7 @@ from asyncpg.exceptions import TargetServerAttributeNotMatched
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
 from exchange.store import Parts, Store
 from exchange.store.faults import as_exchange_error
-from tests.support.postgres import PostgresServer, execute, fetch
+from tests.support.postgres import PostgresServer, beside, database_of, execute, fetch
 from tests.support.prepared import run_prepared
 from tests.support.store import NOW, draft, member, migrate_template, new_report, open_store
 
@@ -223,8 +223,7 @@ async def test_database_that_refuses_connections_is_unavailable_until_it_takes_t
     postgres_store: tuple[Store, str], use: Use
 ) -> None:
     store, url = postgres_store
-    plain, name = url.replace("+asyncpg", ""), url.rpartition("/")[2]
-    admin = plain.rpartition("/")[0] + "/postgres"
+    name, admin = database_of(url), beside(url.replace("+asyncpg", ""), "postgres")
     execute(admin, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
     fetch(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
     with pytest.raises(UnavailableError):
@@ -241,8 +240,7 @@ async def test_database_that_was_set_read_only_says_so_and_is_written_again_afte
 ) -> None:
     """As a managed server does where its disk fills up: what a session began with, it keeps."""
     store, url = postgres_store
-    plain, name = url.replace("+asyncpg", ""), url.rpartition("/")[2]
-    admin = plain.rpartition("/")[0] + "/postgres"
+    name, admin = database_of(url), beside(url.replace("+asyncpg", ""), "postgres")
     execute(admin, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     cut_connections(url)
     # The first one may find the connection that was cut.

@@ -191,7 +191,7 @@ def login(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Ca
         execute(postgres_server.admin_url, f"CREATE ROLE {name} LOGIN PASSWORD 'p' IN ROLE {role}")
         request.addfinalizer(lambda: execute(postgres_server.admin_url, f"DROP ROLE {name}"))
         parts = urlsplit(url)
-        return urlunsplit(parts._replace(netloc=f"{name}:p@{parts.hostname}:{parts.port}"))
+        return urlunsplit(parts._replace(netloc=f"{name}:p@{parts.netloc.rpartition('@')[2]}"))
 
     return address
 

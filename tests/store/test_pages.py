@@ -13,7 +13,7 @@ from exchange.reports import Precedence
 from exchange.store import NewReport, PageRow, PostedRow, Store
 from exchange.store.dialect import Parameters, Row, Sql, Statement, as_sqlite
 from exchange.store.page_statements import WINDOW, PageStatements
-from tests.support.postgres import execute, fetch
+from tests.support.postgres import database_of, execute, fetch
 from tests.support.store import NOW, class_facts, client, draft, enrol, new_report, open_store, policy_version, rows_of
 
 NOBODY = "nobody"
@@ -243,7 +243,7 @@ def test_search_by_class_walks_the_index_on_both(store_url: str, backend: str) -
     else:
         plain = store_url.replace("+asyncpg", "")
         execute(plain, SEED)
-        name = plain.rpartition("/")[2]
+        name = database_of(plain)
         for setting in ("enable_bitmapscan", "enable_seqscan"):
             execute(plain, f'ALTER DATABASE "{name}" SET {setting} = off')
         execute(plain, f'ALTER DATABASE "{name}" SET plan_cache_mode = force_generic_plan')

@@ -7,6 +7,7 @@ import pytest
 
 from exchange.store import migrate
 from exchange.store.postgres import connector
+from tests.support.postgres import over_tcp
 from tests.support.store import draft, new_report, open_store, rows_of
 
 SETTINGS = ("idle_in_transaction_session_timeout", "tcp_keepalives_idle", "tcp_keepalives_interval")
@@ -37,6 +38,7 @@ async def test_node_that_falls_silent_amid_a_post_loses_what_it_had_locked(
 
 
 async def test_every_session_ends_by_itself_where_nobody_goes_on_with_it(url: str) -> None:
+    url = over_tcp(url)  # a socket of the same machine is not kept alive
     lane, store = await connector(url)(), await open_store(url)
     try:
         of_lane = {name: await lane.fetchval(f"SHOW {name}") for name in SETTINGS}

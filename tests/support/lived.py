@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from tests.support.postgres import database_of
 from tests.support.world import Inhabitants, World, inhabitants_of, reopen_world
 
 Deeds = Callable[[World], Awaitable[Any]]
@@ -27,7 +27,7 @@ class Lived:
     @property
     def database(self) -> str:
         """Return the name of its database."""
-        return urlsplit(self.world.url).path.removeprefix("/")
+        return database_of(self.world.url)
 
     async def copied(self, url: str, folder: Path) -> World:
         """Return a world with the same keys on a copy of the database."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,7 +19,7 @@ from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
 from exchange.usecases.sequence_log import Desk, Sequencer, Step
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, database_of
 from tests.support.store import NOW, PATIENCE, draft, open_store, rows_of
 
 ORIGIN = "exchange.example/log/1"
@@ -151,7 +150,7 @@ def snapshot(store_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
             shutil.copy(tmp_path / "exchange.db", tmp_path / "snapshot.db")
             return f"sqlite+aiosqlite:///{tmp_path}/snapshot.db"
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.create_database(urlsplit(store_url).path.removeprefix("/"))
+        url = server.create_database(database_of(store_url))
         request.addfinalizer(lambda: server.drop_database(url))
         return url
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -59,8 +59,7 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop a database that `create_database` made, whoever is still connected."""
-        name = urlsplit(url).path.removeprefix("/")
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._execute(f'DROP DATABASE IF EXISTS "{database_of(url)}" WITH (FORCE)')
 
     def template(self, name: str, build: Callable[[str], None]) -> str:
         """Build a database once per run, by `build(url)`, and return its name for `create_database(template=...)`.
@@ -79,7 +78,7 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         """Give the SQLAlchemy address of a database, asyncpg as its driver."""
-        return urlunsplit(urlsplit(self.admin_url)._replace(scheme="postgresql+asyncpg", path=f"/{database}"))
+        return beside(self.admin_url, database).replace("postgresql://", "postgresql+asyncpg://")
 
     def drop_everything(self) -> None:
         """Drop every database of this run."""
@@ -187,6 +186,23 @@ def private_cluster(*, fsync: bool, choices: Sequence[str] = ()) -> Iterator[str
         yield server.create_database()
     finally:
         _stop_keeper(folder)
+
+
+def database_of(url: str) -> str:
+    """Give the name of the database that an address leads to."""
+    return urlsplit(url).path.removeprefix("/")
+
+
+def beside(url: str, database: str) -> str:
+    """Give the address of another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def over_tcp(url: str) -> str:
+    """Give the address that leads over TCP to the database of one that leads over its server's socket."""
+    parts = urlsplit(url)
+    ports = parse_qs(parts.query).get("port")
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc}127.0.0.1:{ports[0]}", query="")) if ports else url
 
 
 def execute(url: str, statement: str) -> None:
