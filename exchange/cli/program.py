@@ -202,7 +202,7 @@ def _fail(arguments: Sequence[str], code: str, detail: str) -> int:
 
 @contextmanager
 def nothing_collected() -> Iterator[None]:
-    """Collect no garbage while modules are imported, and never look through them again: that was half of a command's time."""
+    """Collect no garbage while modules are imported, and never look through them again: it was a third of the time."""
     was_collecting = gc.isenabled()
     gc.disable()
     try:
