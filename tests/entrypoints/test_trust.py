@@ -73,9 +73,9 @@ class Node:
     def refused(self) -> str:
         return "\n".join(told for kind in Kind for told in self.trust.refused[kind])
 
-    def of_another(self, name: str) -> tuple[KeyAndCertificate, Identity]:
-        """Enrol another authority and return it with a client of its own."""
-        authority = new_authority(name, YESTERDAY)
+    def of_another(self, name: str, *, days: int = 3650) -> tuple[KeyAndCertificate, Identity]:
+        """Enrol another authority, from yesterday for so many days, and return it with a client of its own."""
+        authority = new_authority(name, YESTERDAY, days)
         (self.folder / "authorities" / f"{name}.pem").write_bytes(authority.certificate_pem)
         issued = issue_client(authority, "foreign", organisation="NOR/NSM", now=YESTERDAY)
         return authority, write_identity(self.folder, f"{name}-client", issued)
@@ -337,6 +337,27 @@ def test_authority_is_taken_up_and_let_go(tmp_path: Path) -> None:
     assert (node.admits(foreign), node.admits(node.other)) == (False, True)
     # A handshake that was begun before ends behind it.
     assert not node.trust.admits(der, before)
+
+
+def test_what_an_authority_has_opened_ends_with_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Opened:
+        asked: tuple[bool, ...] = ()
+
+        def reconsider(self, *, has_shrunk: bool) -> None:
+            self.asked += (has_shrunk,)
+
+    node, opened = Node(tmp_path, lists=False), Opened()
+    _, foreign = node.of_another("NOR", days=8)
+    node.looks()
+    node.trust.opened.add(opened)
+    der, own = (ssl.PEM_cert_to_DER_cert(each.certificate_pem.decode()) for each in (foreign, node.client))
+    node.lead = timedelta(days=9)
+    node.looks()
+
+    assert (node.trust.is_issued(der), node.trust.is_issued(own)) == (False, True)
+    # Each connection is asked about, once, whether another authority has issued its certificate.
+    assert opened.asked == (True,)
+    assert caplog.messages.count("the authority `cn=nor` is over: what it alone issued is let in no longer") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", b"-----BEGIN CERTIFICATE-----\nAAA"])

@@ -144,6 +144,7 @@ class Trust:
         self._held = self._first(edges)
         self.context = self._held.context()
         self._roots, self._revoked = self._held.roots, _on_lists(self._held.lists)
+        self._over: frozenset[Authority] = frozenset()
         edges.believe(self._held.edges, refused=self.is_revoked)
 
     @property
@@ -179,8 +180,9 @@ class Trust:
         return found is not None and any(found[1] in listed for listed in self._revoked.get(found[0], ()))
 
     def is_issued(self, der: bytes) -> bool:
-        """Return whether one of the authorities issued a certificate itself, with no other between them."""
-        return any(root.has_issued(der) for root in self._roots)
+        """Return whether one of the authorities, and not one that is over, issued a certificate itself."""
+        now = self._clock()
+        return any(now < root.not_after and root.has_issued(der) for root in self._roots)
 
     @asynccontextmanager
     async def kept_up(self, seconds: float = LOOK_SECONDS) -> AsyncIterator[None]:
@@ -198,9 +200,11 @@ class Trust:
         rounds, context = await asyncio.to_thread(self._rounds)
         for kind, each in rounds.items():
             self._tell(kind, each)
-        if context is not None:
-            has_shrunk = self._adopt(list(rounds.values())[-1].held, context)
-            await self._end_refused(has_shrunk=has_shrunk)
+        has_shrunk = context is not None and self._adopt(list(rounds.values())[-1].held, context)
+        # INVARIANT: a connection does not outlive the authority it was opened by.
+        has_ended = self._has_ended()
+        if context is not None or has_ended:
+            await self._end_refused(has_shrunk=has_shrunk or has_ended)
 
     async def _keep_looking(self, seconds: float) -> None:
         has_failed = False
@@ -325,6 +329,14 @@ class Trust:
         self._revoked = _on_lists(held.lists)
         self.edges.believe(held.edges, refused=self.is_revoked)
         return any(root not in self._roots for root in before)
+
+    def _has_ended(self) -> bool:
+        """Return whether an authority is over that was not when it was looked last, and tell each once."""
+        before, now = self._over, self._clock()
+        self._over = frozenset(root for root in self._roots if root.not_after <= now)
+        for root in self._over - before:
+            _log.warning("the authority `%s` is over: what it alone issued is let in no longer", root.name)
+        return not self._over <= before
 
     async def _end_refused(self, *, has_shrunk: bool) -> None:
         for number, each in enumerate(list(self.opened), 1):
