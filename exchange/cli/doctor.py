@@ -50,8 +50,12 @@ class _Paper:
 
 
 # Time enough to get a certificate through an agency's channels.
-_CERTIFICATE = _Paper("certificate", timedelta(days=30), "issue a new one")
+_CERTIFICATE = _Paper("certificate", timedelta(days=30), "bring the next one")
 _SERVER = replace(_CERTIFICATE, mend="`exchange ca server` makes another, unless another authority issued it: ask that")
+_AUTHORITY = replace(_CERTIFICATE, mend="have its next one added (`exchange ca add`), then take this file away")
+_EDGES = replace(
+    _CERTIFICATE, mend="`make edge` (`exchange ca edge`) renews the edge's own; add another one's next to the file"
+)
 _EDGE_SERVER = replace(_CERTIFICATE, mend="bring the edge its next one, then `make edge` (`exchange ca edge`)")
 # Lists come every week or every day.
 _REVOCATIONS = _Paper("revocation list", timedelta(days=3), "bring the next one")
@@ -151,10 +155,10 @@ def _webhook(settings: Settings, hook: WebhookSettings) -> Finding:
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _validity(_SERVER, settings.server_certificate_file, _end_of_certificate, now=now)
     for path in sorted(settings.authorities_folder.glob("*.pem")):
-        yield _validity(_CERTIFICATE, path, _end_of_certificate, now=now)
+        yield _validity(_AUTHORITY, path, _end_of_certificate, now=now)
     if settings.edge_certificates_file is not None:
         path = settings.edge_certificates_file
-        yield _validity(_CERTIFICATE, path, _end_of_edges, now=now)
+        yield _validity(_EDGES, path, _end_of_edges, now=now)
     shown_to_members = InstanceLayout(settings.instance_folder).edge_server_certificate_file
     if shown_to_members.exists():
         yield _validity(_EDGE_SERVER, shown_to_members, _end_of_certificate, now=now)
