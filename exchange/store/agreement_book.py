@@ -1,9 +1,13 @@
-"""Agreements, and what was proposed, as one transaction reads them."""
+"""Agreements, and what was proposed, as one transaction reads them.
+
+INVARIANT: of an agreement that does not concern who asks not a row is read: it costs what an absent one costs, however
+long its text is, and whatever is read besides of one such as it.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Executable, and_, func, or_, select
+from sqlalchemy import ColumnElement, Executable, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -22,7 +26,7 @@ from exchange.store.agreement_rows import (
 )
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Row
-from exchange.store.tables import AgreementTable, PartyTable
+from exchange.store.tables import AgreementTable, PartyTable, table
 from exchange.store.unread import Unread
 
 
@@ -37,14 +41,17 @@ class AgreementBook:
             texts=lambda: self._rows(earlier_texts()),
         )
 
-    async def one(self, agreement_id: str, *, for_update: bool, crises_unread: Unread | None) -> Agreement | None:
+    async def one(
+        self, agreement_id: str, *, of: str | None, for_update: bool, crises_unread: Unread | None
+    ) -> Agreement | None:
         """Return the current version of an agreement; see `UnitOfWork.agreement`."""
         if for_update:
             # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets
             # it, and nobody would hold the row that is current then.
-            first = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version) == 1)
+            first = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version) == 1, *_naming(of))
             await self._session.scalar(select(col(AgreementTable.version)).where(*first).with_for_update())
-        kept = agreements_of(await self._rows(current_agreements().where(col(AgreementTable.id) == agreement_id)))
+        which = (col(AgreementTable.id) == agreement_id, *_naming(of, in_version=True))
+        kept = agreements_of(await self._rows(current_agreements().where(*which)))
         found = await whole(kept, self._besides, None, crises_unread=crises_unread)
         return found[0] if found else None
 
@@ -52,11 +59,11 @@ class AgreementBook:
         """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
         return await whole(agreements_of(await self._rows(current_agreements()), unread), self._besides, unread)
 
-    async def editions(self, agreement_id: str) -> list[Agreement]:
-        """Return the last version of every edition of an agreement, the oldest first."""
+    async def editions(self, agreement_id: str, *, of: str | None) -> list[Agreement]:
+        """Return the last version of every edition of an agreement, the oldest first; see `UnitOfWork.editions`."""
         versions = select(func.max(col(AgreementTable.version))).where(col(AgreementTable.id) == agreement_id)
         last = versions.group_by(col(AgreementTable.edition))
-        which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version).in_(last))
+        which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version).in_(last), *_naming(of))
         kept = agreements_of(await self._rows(agreement_versions().where(*which)))
         found = await with_absences_and_crises(kept, self._besides, None)
         return sorted(found, key=lambda each: each.edition)
@@ -85,3 +92,14 @@ class AgreementBook:
 
     async def _rows(self, statement: Executable) -> Sequence[Row]:
         return [tuple(row) for row in await self._session.execute(statement)]
+
+
+def _naming(member: str | None, *, in_version: bool = False) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that some version of an agreement, or this very one, names `member`; none for None."""
+    if member is None:
+        return ()
+    agreement, party = table(AgreementTable), table(PartyTable).alias("named")
+    is_its = [party.c.agreement_id == agreement.c.id, party.c.member == member]
+    if in_version:
+        is_its.append(party.c.version == agreement.c.version)
+    return (exists().where(*is_its).correlate(agreement),)

@@ -26,9 +26,15 @@ class Amendments:
         self._now = now
         self._note_write = note_write
 
-    async def of(self, agreement_id: str, unread: Unread) -> list[Amendment]:
-        """Return every amendment that was ever proposed to an agreement, the first one first, but what is unread."""
+    async def of(self, agreement_id: str, unread: Unread, *, naming: str | None = None) -> list[Amendment]:
+        """Return every amendment that was ever proposed to an agreement, the first one first, but what is unread.
+
+        With `naming`, of those that do not name that member next to none: what they say is for the caller to look at.
+        """
         found = select(AmendmentTable).where(col(AmendmentTable.agreement_id) == agreement_id)
+        if naming is not None:
+            # As JSON writes its code among the parties, or anywhere else.
+            found = found.where(col(AmendmentTable.terms).contains(f'"{naming}"', autoescape=True))
         rows = await self._session.scalars(found.order_by(col(AmendmentTable.number)))
         return unread.each(rows, _amendment, lambda row: unread_amendment(agreement_id, row.number))
 

@@ -196,21 +196,30 @@ class UnitOfWork:
         return await self._certificates().put_on_record(client_id, blinds)
 
     async def agreement(
-        self, agreement_id: str, *, for_update: bool = False, crises_unread: Unread | None = None
+        self,
+        agreement_id: str,
+        *,
+        of: str | None = None,
+        for_update: bool = False,
+        crises_unread: Unread | None = None,
     ) -> Agreement | None:
         """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile.
 
-        Crises of it that cannot be read open nothing, and are noted in `crises_unread`.
+        With `of`, only where that member is a party of it. Crises of it that cannot be read open nothing, and are noted
+        in `crises_unread`.
         """
-        return await self._agreements.one(agreement_id, for_update=for_update, crises_unread=crises_unread)
+        return await self._agreements.one(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
 
     async def agreements(self, unread: Unread | None = None) -> list[Agreement]:
         """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
         return await self._agreements.all(unread)
 
-    async def editions(self, agreement_id: str) -> list[Agreement]:
-        """Return the last version of every edition of an agreement, the oldest first."""
-        return await self._agreements.editions(agreement_id)
+    async def editions(self, agreement_id: str, *, of: str | None = None) -> list[Agreement]:
+        """Return the last version of every edition of an agreement, the oldest first.
+
+        With `of`, only where one of them names that member: then all of them.
+        """
+        return await self._agreements.editions(agreement_id, of=of)
 
     async def add_agreement(self, agreement: Agreement, proposed_by: str | None) -> None:
         """Add an agreement that a client proposed, None for the host's operator."""

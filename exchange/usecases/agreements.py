@@ -214,7 +214,8 @@ async def visible_agreement(
     """
     agreement = None
     if is_uuid7(agreement_id):
-        agreement = await unit.agreement(agreement_id, for_update=for_update, crises_unread=crises_unread)
+        of = None if client is None or sees_everyone(client) else client.member
+        agreement = await unit.agreement(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
     if agreement is None or not _isvisible_agreement(client, agreement):
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
@@ -235,7 +236,7 @@ async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> A
 
     So it is known to a member that has left; NotFoundError where no text ever named it.
     """
-    editions = await unit.editions(agreement_id) if is_uuid7(agreement_id) else []
+    editions = await unit.editions(agreement_id, of=client.member) if is_uuid7(agreement_id) else []
     own = [each for each in editions if each.party(client.member) is not None]
     if not own:
         raise NotFoundError("no such agreement, or none that you may see")

@@ -310,9 +310,10 @@ async def _as_proposed(unit: UnitOfWork, agreement: Agreement, unread: Unread) -
 async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
     """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
     asked = agreement_id if is_uuid7(agreement_id) else ABSENT_ID
-    agreement = await unit.agreement(asked, for_update=True)
-    # Looked up where there is none too: what may not be seen costs what an absent one costs.
-    proposed = await unit.amendments().of(asked, Unread())
+    # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or as one
+    # that would be, neither the text is read nor what was laid before the others.
+    proposed = await unit.amendments().of(asked, Unread(), naming=client.member)
+    agreement = await unit.agreement(asked, of=None if proposed else client.member, for_update=True)
     if agreement is None or not _concerns(client, agreement, proposed):
         raise NotFoundError("no such agreement, or none that you may see")
     return agreement

@@ -47,9 +47,10 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
 
 
 async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: str) -> list[Agreement]:
-    editions = await unit.editions(agreement_id) if is_uuid7(agreement_id) else []
+    of = None if client is None or sees_everyone(client) else client.member
+    editions = await unit.editions(agreement_id, of=of) if is_uuid7(agreement_id) else []
     own = editions
-    if client is not None and not sees_everyone(client):
+    if client is not None and of is not None:
         digests = [text_of(each).digest for each in editions]
         # Asked where there is none, too: what may not be seen costs what an absent one costs.
         signers = await unit.amendments().signers(digests)

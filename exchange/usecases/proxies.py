@@ -62,7 +62,8 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", wish.agreement))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        found = await unit.agreement(wish.agreement, for_update=True) if is_uuid7(wish.agreement) else None
+        sought = wish.agreement if is_uuid7(wish.agreement) else ABSENT_ID
+        found = await unit.agreement(sought, of=client.member, for_update=True)
         agreement = require_in_force(found, client, call)
         if faults := _faults(agreement, client, wish, call):
             raise InvalidError("nobody can post on your behalf so", tuple(faults))

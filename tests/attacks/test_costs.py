@@ -1,16 +1,33 @@
 """Class 10: what is hidden is looked up like what is absent, by every operation of the document and every outsider."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from exchange import usecases
+from exchange.agreements import terms_from_stored
 from exchange.entrypoints.api import api_document
+from exchange.store import agreement_rows, amendments
 from tests.attacks.callers import body_of
-from tests.attacks.hidden import Api, Hidden, filled, outsiders_of, random_id, segment_of
+from tests.attacks.hidden import AGREEMENT_OF_TWO, OUTSIDERS, Api, Hidden, filled, outsiders_of, random_id, segment_of
 
 WITH_ID = [path for path in api_document()["paths"] if segment_of(path) is not None]
+
+WITH_AGREEMENT = [path for path in WITH_ID if segment_of(path) == "agreements"]
+_READ_BESIDES = """\
+crisis:
+  - name: storm-watch
+    scope: cyber-threats
+    ceiling: TOP SECRET
+    at_most: PT72H
+    signatories:
+      - {member: GBR, name: GBR signatory}
+      - {member: ESP, name: ESP signatory}
+"""
+"""What has an agreement's crises read with it."""
 
 
 class Counted:
@@ -72,3 +89,31 @@ async def test_10_hidden_thing_is_looked_up_like_an_absent_one(
                 weighed += bool(costs[2])
 
     assert weighed
+
+
+async def test_10_terms_are_read_for_nobody_whom_they_do_not_concern(
+    api: Api, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, read = api.world.agreement_id, []
+    theirs = await api.world.agree(AGREEMENT_OF_TWO + _READ_BESIDES, signatories=("GBR", "ESP"))
+    lower = AGREEMENT_OF_TWO.replace("ceiling: SECRET", "ceiling: RESTRICTED")
+    await usecases.propose_amendment(api.world.services, api.world.call("GBR signatory"), theirs, lower)
+    api.world.agreement_id = ours
+
+    def noted(value: object) -> object:
+        read.append(value)
+        return terms_from_stored(value)
+
+    for module in (agreement_rows, amendments):
+        monkeypatch.setattr(module, "terms_from_stored", noted)
+
+    for path, name in product(WITH_AGREEMENT, OUTSIDERS["agreements"]):
+        for method, operation in api.document["paths"][path].items():
+            costs = []
+            # The first of each are what is remembered for good.
+            for asked in (theirs, random_id(), theirs, random_id()):
+                counted.taken()
+                read.clear()
+                await api.as_client(name).request(method.upper(), filled(path, asked), **body_of(api, operation))
+                costs.append((len(read), len(counted.taken())))
+            assert costs[2] == costs[3], (method, path, name)
