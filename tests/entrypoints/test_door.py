@@ -54,6 +54,21 @@ async def test_one_host_of_any_name_is_answered(service, world, hosts: list[byte
     assert b"the body ended early" in sent[1]["body"]
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "cross-site, none", ""])
+async def test_page_of_another_site_is_400_on_the_record(http, entry_of, site: str) -> None:
+    answers = [await http("NOR reader").get(path, headers={"Sec-Fetch-Site": site}) for path in ("/v1/whoami", "/docs")]
+
+    assert [answer.status_code for answer in answers] == [400, 200]
+    assert (await entry_of(answers[0]))["detail"]["code"] == "malformed"
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+async def test_own_page_is_answered(http, site: str) -> None:
+    answer = await http("NOR reader").get("/v1/whoami", headers={"Sec-Fetch-Site": site})
+
+    assert answer.status_code == 200
+
+
 async def test_body_that_stops_coming_is_408(service, world, monkeypatch) -> None:
     for route in service.router.routes:
         if isinstance(route, OperationRoute):

@@ -2,11 +2,15 @@
 
 Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
 already, this is the second lock; (3) room for one more, the shares and the rates of the client and its member, and
-its turn; (4) one `Host`, and the route; (5) on every answer the request id, no sniffing, no storing; (6) an
-error nobody foresaw becomes a 500 that tells nothing, and what a server that ends has no time left for a 503.
+its turn; (4) one `Host`, no page of another site, and the route; (5) on every answer the request id, no sniffing, no
+storing; (6) an error nobody foresaw becomes a 500 that tells nothing, and what a server that ends has no time left for
+a 503.
 
 Which name stands in `Host` is not looked at: what a client believes is the server's certificate, and no answer is made
 of the name.
+
+Whose card is in a browser comes with its certificate whatever page asks: a page of another site could read in its
+name, on the record, and see by what loads what it may read (Fetch Metadata). No page of another site is answered.
 """
 
 import asyncio
@@ -41,6 +45,9 @@ UNKNOWN_CERTIFICATE = ""
 _NOBODY = stranger(UNKNOWN_CERTIFICATE, "")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 """RFC 9110 §7.2, with a name: there is none without where a certificate was checked against it."""
+_OWN_SITES = frozenset({b"same-origin", b"none"})
+"""Fetch Metadata: a page of the exchange's own, or a person that typed or kept the address. Programs send none."""
+_LED_TO = "/docs"
 
 _log = logging.getLogger("exchange.http")
 
@@ -129,9 +136,10 @@ class Door:
             turn = scope[TURN_KEY] = answer.turn = Turn(self.turns, holder)
             if not turn.begin():
                 await turn.wait()
-            # (4) one host, its route
-            if not _has_one_host(scope):
-                await (await refusal(services, call, _no_host(), asked))(scope, receive, answer)
+            # (4) one host, no other site, its route
+            wrong = _wrong_in_head(scope)
+            if wrong is not None:
+                await (await refusal(services, call, wrong, asked))(scope, receive, answer)
                 return
             route = self._table.find(scope)
             await (self._app(scope, receive, answer) if route is None else route.serve(scope, receive, answer))
@@ -245,8 +253,15 @@ def _has_one_host(scope: Scope) -> bool:
     return not hosts and scope["http_version"] == "1.0"
 
 
-def _no_host() -> MalformedError:
-    return MalformedError("send `Host` once, with the name or the address that is asked")
+def _wrong_in_head(scope: Scope) -> MalformedError | None:
+    """Return why a request is not looked at further, None where nothing is wrong with whom it asks and who asks it."""
+    if not _has_one_host(scope):
+        return MalformedError("send `Host` once, with the name or the address that is asked")
+    sites = [value for name, value in scope["headers"] if name == b"sec-fetch-site"]
+    # Where the description of the interface stands, anybody may be led: it is the same for everybody.
+    if any(site not in _OWN_SITES for site in sites) and scope["path"] != _LED_TO:
+        return MalformedError("a page of another site asks for this: open the exchange's own")
+    return None
 
 
 def _asked(scope: Scope) -> Asked:
