@@ -1,9 +1,13 @@
 """Policies that are wrong are refused, with every fault, its file and its line."""
 
+import itertools
+from typing import Any
+
 import pytest
+import yaml
 
 from exchange.kernel.errors import InvalidError
-from exchange.markings import Catalogue, load_catalogue
+from exchange.markings import Catalogue, load_catalogue, page
 from tests.core.markings.worlds import BASE, FILES, ROUGH, ROUNDED, SHIPPED
 
 
@@ -33,6 +37,26 @@ def test_ranks_are_rounded_up_for_protection_and_down_for_clearance():
     assert [(level.policy, level.rank) for level in catalogue.policies["RND"].levels] == [
         ("RND", rank) for rank in range(5)
     ]
+
+
+@pytest.mark.parametrize("name", [*FILES, "other"])
+def test_both_readers_of_the_library_find_the_same(name: str) -> None:
+    """What they agree on is what stands in these files, and what such a file could hold else."""
+    other = "a: NO # text\nb:\n- 'x''y'\n- \"\\u00e9\"\n- |\n  two\n  lines\n- >-\n  folded\n  line\nc: {d: [e, ~], f: 010}\n"
+    text = FILES.get(name, other)
+
+    assert yaml.serialize(yaml.compose(text, Loader=page._FAST)) == yaml.serialize(
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    )
+    assert lines_of(yaml.compose(text, Loader=page._FAST)) == lines_of(yaml.compose(text, Loader=yaml.SafeLoader))
+
+
+def lines_of(node: Any) -> list[tuple[str, int]]:
+    """Give each scalar and the line it begins on."""
+    if isinstance(node, yaml.ScalarNode):
+        return [(node.value, node.start_mark.line)]
+    inner = itertools.chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+    return [found for each in inner for found in lines_of(each)]
 
 
 def test_policies_are_read_as_written():
