@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ALIVE_AGAIN = (
     "what was ended after its last entry is alive again (revoked clients, recalled reports, erased personal data): end "
-    "it again before anything serves: docs/operations.md, The log"
+    "it again, and confirm it (`exchange restored list`), before which nothing serves: docs/operations.md, The log"
 )
 _LATE_SECONDS = 30.0
 """An entry waits a second at most; one that waits so long waits for a sequencer that is not there."""
@@ -110,7 +110,8 @@ async def recover(
             key = next_log_key(host.settings, origin)
         recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
     take_log_key(host.settings, origin)
-    _tell_begun(recovered.origin, recovered.old.origin, is_lost=new_keys is None, as_json=as_json)
+    is_lost = recovered.is_older or new_keys is None
+    _tell_begun(recovered.origin, recovered.old.origin, is_lost=is_lost, as_json=as_json)
 
 
 def _outlook(old: "LogState", origin: str, new_keys: str | None) -> dict[str, object]:

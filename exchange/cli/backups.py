@@ -33,7 +33,8 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.kernel import InvalidError, rfc3339, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
-from exchange.store.dumping import EMPTY_IT, UNFINISHED, Claim, Since, confirm_claim, load, open_claims
+from exchange.store.dumping import EMPTY_IT, UNFINISHED, Since, confirm_claim, load, open_claims
+from exchange.store.restore_claims import Claim
 from exchange.usecases.backups import (
     After,
     Contents,
@@ -48,6 +49,7 @@ from exchange.usecases.backups import (
 from exchange.usecases.last_backup import written_backup
 from exchange.usecases.move_again import move_again
 from exchange.usecases.recording import draft
+from exchange.usecases.recover_log import RESTORED_FROM
 from exchange.usecases.signed_backup import Signed, read_signed, same_lines, signed_lines
 
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
@@ -156,7 +158,7 @@ def restore(
     returns = [*_what_returns(layout, contents), *_what_was_altered(contents)]
     claims = [*([UNVERIFIED] if signer is None else []), *returns, *after.claims]
     unfinished = _unfinished()
-    why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
+    why = f"{RESTORED_FROM} {contents.made_at}: begin the next log with `exchange audit recover`"
     # (3) the blobs of large parts, which nothing names yet, and the database
     asyncio.run(_put_blobs(settings, contents, lambda: _again(file, opened, signed)))
     url, since = settings.database_url_with_password(), Since(why, replay, [unfinished, *claims])

@@ -7,7 +7,6 @@ import base64
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
 from typing import Any
 
 from sqlalchemy import BigInteger, Table, TypeDecorator, delete, func, insert, literal, select, text, update
@@ -45,6 +44,7 @@ from exchange.store.faults import driver_errors
 from exchange.store.lineage import next_lineage
 from exchange.store.log_tables import LogStateTable
 from exchange.store.postgres import connector
+from exchange.store.restore_claims import Claim, put_claims
 from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.schema import head, migrate, schema_state
 
@@ -100,16 +100,6 @@ async def dumped(url: str) -> AsyncIterator[Rows]:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Something that an operator has to see to before the restored instance serves."""
-
-    id: str
-    kind: str
-    subject: str
-    told: str
-
-
-@dataclass(frozen=True, slots=True)
 class Replay:
     """What was destroyed or ended after the backup, and must not come back with it."""
 
@@ -159,7 +149,7 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                 await _begin_time(connection)
                 await _destroy_again(connection, clock, since.replay)
                 await _end_again(connection, clock, since.replay)
-                await _put_claims(connection, since.claims)
+                await put_claims(connection, since.claims)
                 if not is_sqlite(parsed):
                     await _continue_numbers(connection)
     finally:
@@ -340,18 +330,6 @@ async def _begin_lineage(connection: AsyncConnection, clock: Clock) -> None:
     at = await connection.scalar(select(version))
     if at is not None:
         await connection.execute(update(version.table).values({version: next_lineage(at, clock())}))
-
-
-async def _put_claims(connection: AsyncConnection, claims: Sequence[Claim]) -> None:
-    """Add what is to be confirmed to what an earlier restore left, confirmed or not: each stands for itself."""
-    table = _table("restore_claim")
-    taken = set(await connection.scalars(select(table.c.id)))
-    for claim in claims:
-        names = chain((claim.id,), (f"{claim.id}-{number}" for number in count(2)))
-        free = next(name for name in names if name not in taken)
-        row = {"id": free, "kind": claim.kind, "subject": claim.subject, "told": claim.told}
-        await connection.execute(insert(table), row)
-        taken.add(free)
 
 
 async def _freeze(connection: AsyncConnection, clock: Clock, why: str) -> None:

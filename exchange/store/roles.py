@@ -46,7 +46,7 @@ _SERVICE_EXCEPTIONS = {
     "agreement_review": _ADD,
     "alert": _ADD,
     "alembic_version": _READ,
-    "restore_claim": "SELECT, UPDATE",
+    "restore_claim": "SELECT, INSERT, UPDATE",
     "schema_floor": _READ,
     "log_cosignature": _ADD,
     "report_receipt": _ADD,

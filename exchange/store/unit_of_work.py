@@ -43,6 +43,7 @@ from exchange.store.records import client_of, client_row, member_of, member_row
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.request_book import RequestBook
+from exchange.store.restore_claims import Claim, is_open, put_claims
 from exchange.store.review_book import ReviewBook
 from exchange.store.row_mending import RowMending
 from exchange.store.sealing import Sealer
@@ -429,6 +430,12 @@ class UnitOfWork:
         begun = next_lineage(at or 0, self._now)
         await self._session.execute(update(PolicyStateTable).values(policy_version=begun))
         self._has_written = True
+
+    async def leave_to_confirm(self, claim: Claim) -> None:
+        """Have nothing served before an operator has seen to `claim`; where the same waits already, it is that one."""
+        if not await is_open(self._session, claim):
+            await put_claims(self._session, [claim])
+            self._has_written = True
 
     async def commit(self) -> None:
         """Make it all durable; UnrecordedChangeError where something was written and nothing recorded.

@@ -19,15 +19,15 @@ from exchange.custody import Custodian, Wrapped
 from exchange.kernel import InvalidError, MalformedError, UnavailableError, rfc3339
 from exchange.kernel.clock import Clock
 from exchange.store import BlobMissingError, BlobStore
-from exchange.store.dumping import Claim, Replay, Rows, dumped, misfits_in
+from exchange.store.dumping import Replay, Rows, dumped, misfits_in
 from exchange.store.large_parts import is_in_database
+from exchange.store.restore_claims import Claim, unknown_acts
 from exchange.store.schema import head
 from exchange.usecases.move_again import PartyMove, move_told
 
 _FORMAT = 2
 _FORMATS = (1, 2)
 """Before the second one a backup was not signed (`signed_backup`)."""
-_UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
 _KEY_TABLE = "personal_key"
@@ -227,8 +227,7 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
         last = entry["ts"]
         if entry["decision"] == Outcome.PERMITTED.value and "object" in entry:
             ended.take(entry, entry["object"]["id"])
-    told = f"what was revoked, recalled, suspended, withdrawn or erased after {last}: ask the members, and do it again"
-    claims = [*ended.claims, Claim(_UNKNOWN, _UNKNOWN, "", told)]
+    claims = [*ended.claims, unknown_acts(last)]
     replay = Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions), ended.refused)
     return After(replay, claims, ended.moves)
 

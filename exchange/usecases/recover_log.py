@@ -1,11 +1,13 @@
 """A frozen log: signing goes on where nothing contradicts any more, or a new log begins where the old one is lost.
 
 Both are deeds of the operator at the host, and entries. Recovery does not hide the loss: entry 0 of the new log names
-the old one, what the database still holds of it, and the last checkpoint that this host or a witness knows.
+the old one, what the database still holds of it, and the last checkpoint that this host or a witness knows. Nor does
+it hide what came back: what was ended since is alive again, so nothing is served before an operator has seen to it.
 """
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
@@ -13,23 +15,39 @@ from exchange.audit.note_keys import NoteError
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import grow_tiles, head_from_tiles
 from exchange.custody import LogKey, checkpoint_signed_by
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, MalformedError, UnsafeSettingError, to_micros
+from exchange.kernel import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    MalformedError,
+    UnsafeSettingError,
+    from_micros,
+    rfc3339,
+    to_micros,
+)
 from exchange.store.last_signed import LastSigned, Signed
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import LogState
+from exchange.store.restore_claims import unknown_acts
 from exchange.store.sequencing import Growth, LogMovedError, SignedHead
 from exchange.usecases.context import Call, Services
 from exchange.usecases.guard_log import LogContradictionError, LogGuard
 from exchange.usecases.recording import draft
 from exchange.usecases.sequence_log import Desk, Sequencer, check_or_adopt
 
+RESTORED_FROM: Final = "restored from the backup of"
+"""Why a log is frozen whose rows a restore put there: what came after them is to be confirmed already."""
+
+_GIVEN_UP: Final = "its keys are given up:"
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The log that begins, and the one that it follows."""
+    """The log that begins, and the one that it follows. `is_older`: what was ended since is to be confirmed."""
 
     origin: str
     old: LogState
+    is_older: bool
 
 
 async def resume_log(services: Services, call: Call, desk: Desk) -> LogState:
@@ -94,7 +112,7 @@ async def give_up_keys(services: Services, call: Call, desk: Desk, why: str) -> 
     state = await log_with_keys(services, call)
     if state.frozen_why is not None:
         return
-    told = f"its keys are given up: {why}"
+    told = f"{_GIVEN_UP} {why}"
     await services.store.append(
         draft(
             call,
@@ -123,7 +141,8 @@ async def recover_log(
     where the old log's keys did not sign it, ConflictError where the log is not frozen.
     """
     old = await frozen_log(call, desk)
-    entry_id, content, number = await _recorded(services, call, desk, _Recovery(old, key.origin, witnessed))
+    recovery = _Recovery(old, key.origin, await _known_of(desk, old, witnessed))
+    entry_id, content, number = await _recorded(services, call, desk, recovery)
     leaf = hash_leaf(content)
     tiles = grow_tiles(0, [leaf], _no_tile)
     head = head_from_tiles(1, {tile.path: tile.content for tile in tiles}.__getitem__)
@@ -134,20 +153,23 @@ async def recover_log(
     first = Growth(begun, [number], [(entry_id, leaf)], tiles, signed)
     await desk.tree.begin(begun, at=to_micros(call.now), first=first)
     desk.file.write(LastSigned(key.origin, Signed(head, signed_at, note)))
-    return Recovered(key.origin, old)
+    return Recovered(key.origin, old, recovery.is_older)
 
 
 async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Recovery") -> tuple[str, bytes, int]:
     """Record the recovery; return its entry, the entry's bytes and its row in the outbox."""
-    old, origin = recovery.old, recovery.origin
-    detail: dict[str, str | int | list[str]] = {"old_origin": old.origin, **_told("database", old.head)}
-    detail |= await _signed_before(desk, old)
-    detail |= _witnessed(old, recovery.witnessed)
-    subject = Subject("log", origin)
+    old, subject = recovery.old, Subject("log", recovery.origin)
+    detail: dict[str, str | int | list[str]] = {
+        "old_origin": old.origin,
+        **_told("database", old.head),
+        **recovery.known,
+    }
     entry = draft(call, None, EventName.LOG_RECOVERED, Outcome.PERMITTED, subject=subject, detail=detail)
     async with services.store.unit_of_work() as unit:
         # What was lost is numbered once more: clients that go on where they were would pass over what comes now.
         await unit.begin_lineage()
+        if recovery.is_older:
+            await unit.leave_to_confirm(unknown_acts(rfc3339(from_micros(old.signed_at))))
         receipt = await unit.record(entry)
     waiting = await desk.tree.waiting_entry(receipt.entry)
     if waiting is None or waiting.content is None:
@@ -157,13 +179,29 @@ async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Reco
 
 @dataclass(frozen=True, slots=True)
 class _Recovery:
+    """`known` is what this host and witnesses know of the old log."""
+
     old: LogState
     origin: str
-    witnessed: bytes | None
+    known: dict[str, str | int]
+
+    @property
+    def is_older(self) -> bool:
+        """Return whether the database may be of before something was ended, and nothing else asks to look at it."""
+        why = self.old.frozen_why or ""
+        if why.startswith(RESTORED_FROM):
+            return False
+        sizes = (self.known.get(f"{whose}_size") for whose in ("signed", "witnessed"))
+        is_short = any(isinstance(size, int) and size > self.old.size for size in sizes)
+        return is_short or not why.startswith(_GIVEN_UP)
 
 
 def _no_tile(path: TilePath) -> bytes:
     raise LogContradictionError(f"an empty log has no `{path}`")
+
+
+async def _known_of(desk: Desk, old: LogState, note: bytes | None) -> dict[str, str | int]:
+    return {**await _signed_before(desk, old), **_witnessed(old, note)}
 
 
 async def _signed_before(desk: Desk, old: LogState) -> dict[str, str | int]:

@@ -57,6 +57,9 @@ def test_recovery_that_was_stopped_is_finished_by_the_next_one(frozen, operate, 
     assert (again.code, again.out.startswith(f"the log {origin} begins")) == (0, True)
     # An older database: nothing else says what it brings back.
     assert "(revoked clients, recalled reports, erased personal data): end it again" in again.out
+    (claim,) = operate("restored", "list", "--json").json
+    assert (claim["id"], claim["kind"]) == ("unknown-acts", "unknown-acts")
+    assert claim["told"].startswith("what was revoked, recalled, suspended, withdrawn or erased after 20")
     assert origin.endswith("/2")
     assert load_log_key(frozen.log_key_file).verifier_keys in frozen.log_verifier_file.read_text("utf-8")
     assert not list(frozen.log_key_file.parent.glob("*.next"))
@@ -78,6 +81,7 @@ def test_log_whose_keys_are_given_up_is_followed_by_another(instance, operate, i
 
     assert plain.code == 1
     assert (given_up.code, given_up.json["id"]) == (0, f"{before.origin}/2")
+    assert operate("restored", "list", "--json").json == [], "nothing came back"
     assert load_log_key(layout.log_key_file).verifier_keys != before.verifier_keys
     assert sequence(instance, 3) is Step.IDLE
     assert operate("audit", "verify", "--key", layout.log_verifier_file).code == 0

@@ -77,7 +77,9 @@ def test_what_a_restore_erases_again_is_no_fault_of_the_log_that_was_restored(in
     assert exchange("keys", "restore", tmp_path / "keys", "--identity", identity, "--dir", place).code == 0
     restored = exchange("restore", tmp_path / "backup", "--identity", identity, "--dir", place, "--log", kept)
     assert restored.code == 0, restored.err
+    before = exchange("restored", "list", "--dir", place, "--json").json
     assert exchange("audit", "recover", "--dir", place).code == 0
+    assert exchange("restored", "list", "--dir", place, "--json").json == before, "the restore asks already"
     sequence(place)
 
     ran = verify(place, exchange)

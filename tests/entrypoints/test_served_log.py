@@ -139,6 +139,10 @@ def test_restored_database_freezes_the_log_until_it_is_recovered(instance: Path)
     old = status(instance)["log"]
     told = json.loads(exchange("audit", "recover", "--dir", instance, "--json").stdout)
     assert told == {"id": f"{old}/2", "old": old}
+    # It is yesterday's database still, and no restore says what it brings back.
+    refused = exchange("serve", "--dir", instance, "--port", 0, "--no-jobs", code=1)
+    assert (refused.stdout, "see `exchange restored list`" in refused.stderr) == ("", True)
+    exchange("restored", "confirm", "unknown-acts", "--dir", instance)
 
     running = start(instance)
     until_size(instance, 5)

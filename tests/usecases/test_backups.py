@@ -23,9 +23,10 @@ from exchange.kernel import (
     UnavailableError,
 )
 from exchange.store import OnwardWish, Parts
-from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
+from exchange.store.dumping import Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.lineage import SPAN, next_lineage
+from exchange.store.restore_claims import Claim
 from exchange.store.unread import Unread
 from exchange.usecases import (
     ListQuery,
