@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.given import id_given
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
@@ -13,7 +14,7 @@ from exchange.wire import PendingActBody
 acts = typer.Typer(help="Acts that wait for a second person: see, confirm, refuse.", no_args_is_help=True)
 app.add_typer(acts, name="act")
 
-IdArgument = Annotated[str, typer.Argument(metavar="ACT", help="The act's id.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ACT", help="The act's id.", callback=id_given)]
 
 
 @acts.command("list")

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.given import id_given
 from exchange.cli.program import app
 from exchange.wire import AgreementBody, CrisisClauseBody, ObligationBody, PartyBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
 app.add_typer(agreements, name="agreement")
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The agreement's id.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The agreement's id.", callback=id_given)]
 
 
 def agreement_json(body: AgreementBody) -> dict[str, object]:

@@ -7,7 +7,7 @@ import typer
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.audit_group import audits
-from exchange.cli.given import checked
+from exchange.cli.given import checked, id_given
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.wire import ErasureBody, ErasureRequest
@@ -19,7 +19,7 @@ erasures = typer.Typer(
 audits.add_typer(erasures, name="erase-personal")
 
 
-IdArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The erasure's id.")]
+IdArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The erasure's id.", callback=id_given)]
 
 
 @erasures.command("request")

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from exchange.cli import output
 from exchange.cli.audit_following import follow_entries
 from exchange.cli.audit_group import audits
-from exchange.cli.given import moment_text
+from exchange.cli.given import id_given, moment_text
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
@@ -87,7 +87,7 @@ def search(
 @member_verb
 def show(
     client: ExchangeClient,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The entry's id.")],  # noqa: A002
+    id: Annotated[str, typer.Argument(metavar="ID", help="The entry's id.", callback=id_given)],  # noqa: A002
     as_json: JsonOption = False,
 ) -> None:
     """Show one entry of the log, with its leaf hash (auditor)."""
@@ -108,7 +108,9 @@ def show(
 @member_verb
 def registry(
     client: ExchangeClient,
-    report: Annotated[str | None, typer.Argument(metavar="[REPORT]", help="Who was given it, and when.")] = None,
+    report: Annotated[
+        str | None, typer.Argument(metavar="[REPORT]", help="Who was given it, and when.", callback=id_given)
+    ] = None,
     of: Annotated[str | None, typer.Option("--client", metavar="ID", help="What a client was given instead.")] = None,
     limit: LimitOption = _DEFAULT_LIMIT,
     as_json: JsonOption = False,
@@ -129,7 +131,7 @@ def registry(
 @member_verb
 def readers(
     client: ExchangeClient,
-    report: Annotated[str, typer.Argument(metavar="REPORT", help="The report's id.")],
+    report: Annotated[str, typer.Argument(metavar="REPORT", help="The report's id.", callback=id_given)],
     on: Annotated[str, typer.Option("--on", metavar="DATE", help="A date (UTC), or a moment with its offset.")],
     as_json: JsonOption = False,
 ) -> None:

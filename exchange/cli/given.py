@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from exchange.kernel import InvalidError, rfc3339
+from exchange.cli import output
+from exchange.kernel import InvalidError, is_uuid7, rfc3339
 from exchange.wire import WireModel, faults_of
 
 ModelT = TypeVar("ModelT", bound=WireModel)
@@ -39,6 +40,16 @@ def day_given(text: str | None) -> date | None:
     """Return the day that `text` names, or in which the moment lies that it names, UTC."""
     moment = day_or_moment(text)
     return None if moment is None else moment.date()
+
+
+def id_given(text: str | None) -> str | None:
+    """Return `text`, and warn where it has not the form of an id: what is asked for by it is as absent as any other.
+
+    Of the text alone: nothing is told of what there is.
+    """
+    if text is not None and not is_uuid7(text):
+        output.warn(f"`{text[:40]}` is no id: copy it whole from a list, such as 01a20000-0000-7000-8000-000000000001")
+    return text
 
 
 def checked(model: type[ModelT], fields: Mapping[str, object], *, else_told: str) -> ModelT:

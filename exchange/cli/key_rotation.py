@@ -38,7 +38,7 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
     table = [
         (
             _named(found, each.version),
-            rfc3339(each.created_at),
+            each.created_at,
             f"{(now - each.created_at).days} days",
             _under(found, each),
         )

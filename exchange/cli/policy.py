@@ -12,6 +12,7 @@ import typer
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.cli import output
+from exchange.cli.given import id_given
 from exchange.cli.instance import Host, folder_of, policies_folder
 from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
 from exchange.cli.policy_label import translate_label
@@ -107,7 +108,7 @@ def _law_of(given: Path | None) -> Path:
 @host_verb
 async def explain_decision(
     host: Host,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The report's id.")],  # noqa: A002
+    id: Annotated[str, typer.Argument(metavar="ID", help="The report's id.", callback=id_given)],  # noqa: A002
     client: Annotated[str, typer.Option("--client", metavar="ID", help="For which client.")],
     as_json: JsonOption = False,
 ) -> None:

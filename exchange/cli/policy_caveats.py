@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.given import id_given
 from exchange.cli.instance import unreadable
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
@@ -26,7 +27,7 @@ ExamplesOption = Annotated[
     Path | None,
     typer.Option("--examples", metavar="FILE", help="Unset: beside the guards, such as NOR.examples.yaml."),
 ]
-SetArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of the set.")]
+SetArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of the set.", callback=id_given)]
 
 
 @caveat.command("propose")

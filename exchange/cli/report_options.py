@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from exchange.cli.given import id_given
+
 AgreementOption = Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")]
 ScopeOption = Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")]
 KindOption = Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")]
@@ -22,4 +24,4 @@ MediaTypes = Annotated[
     list[str] | None, typer.Option("--media-type", metavar="FILE=TYPE", help="Where the name does not tell it.")
 ]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.", callback=id_given)]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
-from exchange.cli.given import day_given, day_or_moment, moment_text
+from exchange.cli.given import day_given, day_or_moment, id_given, moment_text
 from exchange.cli.own_clearance import absent_told_with_own_end, warn_who_sees_nothing
 from exchange.cli.posting import (
     LARGEST_WHOLE_BYTES,
@@ -215,7 +215,8 @@ def explain(
     client: ExchangeClient,
     id: IdArgument,  # noqa: A002
     reader: Annotated[
-        str | None, typer.Option("--client", metavar="ID", help="Why that client may (not) see it (auditor).")
+        str | None,
+        typer.Option("--client", metavar="ID", help="Why that client may (not) see it (auditor).", callback=id_given),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.given import id_given
 from exchange.cli.instance import Host
 from exchange.cli.program import app
 from exchange.cli.report_options import PurposeOption
@@ -14,7 +15,7 @@ from exchange.client import ExchangeClient
 webhooks = typer.Typer(help="Webhooks: be told of new reports, see what was not taken.", no_args_is_help=True)
 app.add_typer(webhooks, name="webhook")
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id.", callback=id_given)]
 
 
 @webhooks.command("add")

@@ -172,7 +172,10 @@ def test_unknown_level_leaves_the_clearance(enrol, operate):
 @pytest.mark.parametrize("verb", ["revoke", "suspend", "show"])
 @pytest.mark.parametrize("client", [ABSENT, "nonsense"])
 def test_unknown_client_is_refused(operate, verb, client):
-    assert operate("client", verb, client).code == 1
+    refused = operate("client", verb, client)
+
+    assert refused.code == 1
+    assert ("is no id: copy it whole" in refused.err) is (client == "nonsense")
 
 
 def other_certificate(path):
