@@ -49,6 +49,7 @@ from exchange.crypto.revocations import (
     issuer_and_serial,
     read_authorities,
     read_revocation_lists,
+    readable_authorities,
     revocations_end,
 )
 from exchange.crypto.signatures import SEED_BYTES, SignatureScheme, SigningKey, VerifyingKey
@@ -108,6 +109,7 @@ __all__ = [
     "read_certificate",
     "read_certificates",
     "read_revocation_lists",
+    "readable_authorities",
     "request_context",
     "require_suite",
     "revocations_end",

@@ -133,6 +133,17 @@ def read_authorities(pem: bytes) -> tuple[Authority, ...]:
     return named
 
 
+def readable_authorities(pem: bytes) -> tuple[Authority, ...]:
+    """Return what `read_authorities` does, or nobody where it cannot be read: such a file vouches for nobody.
+
+    For whoever only asks who is vouched for; what takes a file up, and `exchange doctor`, tell of it.
+    """
+    try:
+        return read_authorities(pem)
+    except MalformedError:
+        return ()
+
+
 def issuer_and_serial(der: bytes) -> tuple[str, int] | None:
     """Return what a certificate stands on a list by; None where it cannot be read."""
     try:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from exchange.crypto import Authority, read_authorities
-from exchange.kernel import MalformedError, UnavailableError
+from exchange.crypto import readable_authorities
+from exchange.kernel import UnavailableError
 
 _OF_A_MEMBER: Final = re.compile(r"([A-Z][A-Z0-9]{1,15})-[0-9a-f]{16}\.pem")
 """As `file_name` writes it."""
@@ -37,7 +37,7 @@ class AuthorityFiles:
             found = [(path.name, path.read_bytes()) for path in sorted(self._folder.glob("*.pem"))]
         except OSError as exc:
             raise UnavailableError(f"the authorities cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
-        issued = (name for name, pem in found if any(each.has_issued(der) for each in _read(pem)))
+        issued = (name for name, pem in found if any(each.has_issued(der) for each in readable_authorities(pem)))
         return frozenset(member for name in issued for member in _members(name))
 
 
@@ -47,10 +47,3 @@ def _members(name: str) -> tuple[str | None, ...]:
         return (None,)
     match = _OF_A_MEMBER.fullmatch(name)
     return () if match is None else (match[1],)
-
-
-def _read(pem: bytes) -> tuple[Authority, ...]:
-    try:
-        return read_authorities(pem)
-    except MalformedError:
-        return ()  # vouches for nobody; `exchange doctor` and the nodes tell of it

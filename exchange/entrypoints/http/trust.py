@@ -22,7 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from exchange.crypto import Authority, CryptoError, issuer_and_serial, read_authorities, read_certificates
+from exchange.crypto import (
+    Authority,
+    CryptoError,
+    issuer_and_serial,
+    read_authorities,
+    read_certificates,
+    readable_authorities,
+)
 from exchange.entrypoints.http.contexts import (
     Pair,
     context_of,
@@ -103,7 +110,7 @@ class _Held:
 
     @property
     def roots(self) -> tuple[Authority, ...]:
-        return tuple(root for content in self.authorities.values() for root in _readable(content))
+        return tuple(root for content in self.authorities.values() for root in readable_authorities(content))
 
     def context(self) -> ssl.SSLContext:
         lists = {Path(f"{each.issuer} {number}"): each.pem for number, each in enumerate(self.lists.values())}
@@ -313,7 +320,7 @@ class Trust:
         files, lists = self._files, read_lists(self._files.revocations)
         self._read_secret(files.key)  # refuses a key that others can read
         pair, authorities = read_pair(files.certificate, files.key), read_authority_files(files.authorities)
-        roots = [root for content in authorities.values() for root in _readable(content)]
+        roots = [root for content in authorities.values() for root in readable_authorities(content)]
         return _Held(
             pair=pair,
             authorities=authorities,
@@ -371,11 +378,3 @@ def _on_lists(lists: Lists) -> dict[str, list[frozenset[int]]]:
         if each.is_whole:
             found.setdefault(each.issuer, []).append(each.revoked)
     return found
-
-
-def _readable(content: bytes) -> tuple[Authority, ...]:
-    # What a start took that only OpenSSL can read.
-    try:
-        return read_authorities(content)
-    except MalformedError:
-        return ()

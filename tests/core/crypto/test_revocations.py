@@ -17,6 +17,7 @@ from exchange.crypto import (
     new_authority,
     read_authorities,
     read_revocation_lists,
+    readable_authorities,
 )
 from exchange.kernel import MalformedError
 
@@ -245,6 +246,12 @@ def test_authority_that_may_sign_no_list_has_signed_none() -> None:
 def test_what_is_no_authority_is_named(content: bytes, told: str) -> None:
     with pytest.raises(MalformedError, match=f"^{told}$"):
         read_authorities(content)
+
+    assert readable_authorities(content) == ()
+
+
+def test_who_is_vouched_for_is_read_where_it_can_be() -> None:
+    assert readable_authorities(AUTHORITY.certificate_pem) == read_authorities(AUTHORITY.certificate_pem)
 
 
 def test_empty_list_of_the_demonstration_is_one() -> None:
