@@ -7,9 +7,7 @@ import signal
 import sqlite3
 import ssl
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +34,7 @@ from tests.support.postgres import fetch
 from tests.support.prepared import PROGRAM, PreparedProcess
 from tests.support.store import run_apart
 from tests.support.treaty import enrol_key, sign_by_call
+from tests.support.waiting import eventually
 from tests.support.world import AGREEMENT, MEMBERS
 
 WAIT_SECONDS = 100
@@ -149,14 +148,6 @@ def serving(instance: Instance, *options: object) -> Iterator[Running]:
     finally:
         if running.process.poll() is None:
             running.kill()
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
 
 
 def client(instance: Instance, running: Running, name: str, *, connections: int = 4) -> httpx2.AsyncClient:

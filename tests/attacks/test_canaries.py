@@ -6,7 +6,8 @@ import httpx2
 import pytest
 
 from tests.attacks.canaries import CLIENTS, MARKING, POSTED, TYPED, journey, secrets_of
-from tests.attacks.served import client, eventually, make_instance, serving
+from tests.attacks.served import client, make_instance, serving
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.attack, pytest.mark.timeout(120)]
 

@@ -11,9 +11,10 @@ import pytest
 from exchange.kernel.spans import Mark, SpanName
 from tests.attacks.canaries import CLIENTS, MARKING, POSTED, TYPED, journey, secrets_of
 from tests.attacks.hidden import report_body
-from tests.attacks.served import Instance, client, eventually, make_instance, serving
+from tests.attacks.served import Instance, client, make_instance, serving
 from tests.support.collector import Collector, collecting, marks
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.attack, pytest.mark.timeout(120)]
 

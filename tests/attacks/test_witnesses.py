@@ -12,9 +12,10 @@ import httpx2
 import pytest
 
 from exchange.settings import InstanceLayout
-from tests.attacks.served import WAIT_SECONDS, Instance, Running, eventually, make_instance, serving
+from tests.attacks.served import WAIT_SECONDS, Instance, Running, make_instance, serving
 from tests.support.house import completed
 from tests.support.prepared import PROGRAM, PreparedProcess
+from tests.support.waiting import eventually
 
 WATCHER = "NOR watcher"
 

@@ -25,6 +25,7 @@ from tests.support.kept_process import never_stop, stay
 from tests.support.log import Log, check_log
 from tests.support.postgres import ROOT, PostgresServer, database_of, execute
 from tests.support.store import rows_of
+from tests.support.waiting import eventually
 
 WAIT_SECONDS = 40
 
@@ -166,13 +167,6 @@ async def test_key_of_another_log_ends_the_loop(log: Log) -> None:
 
 
 # ── the process ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
 
 
 def pid_in(folder: Path, name: str = "started") -> int | None:

@@ -15,8 +15,9 @@ import pytest
 from exchange.custody import checkpoint_signed_by, load_log_key
 from exchange.settings import InstanceLayout
 from tests.entrypoints import test_serving
-from tests.entrypoints.test_serving import Running, eventually, exchange, name_of
+from tests.entrypoints.test_serving import Running, exchange, name_of
 from tests.support.prepared import PROGRAM, PreparedProcess
+from tests.support.waiting import eventually
 
 start = partial(test_serving.start, is_copy=True)
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from exchange.usecases import Call, Enrolment, add_member, change_standing, enro
 from tests.support.house import completed
 from tests.support.prepared import PROGRAM, PreparedProcess, run_prepared
 from tests.support.store import run_apart
+from tests.support.waiting import eventually
 
 EXCHANGE = Path(sys.executable).parent / "exchange"
 WAIT_SECONDS = 100
@@ -83,13 +84,6 @@ def start(folder: Path, *options: object, is_copy: bool = False) -> Running:
     eventually(lambda: out.read_bytes().endswith(b"\n") or process.poll() is not None)
     assert process.poll() is None, log.read_text()
     return Running(process, out, log)
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.05)
 
 
 @pytest.fixture(scope="module")

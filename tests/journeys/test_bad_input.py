@@ -5,8 +5,6 @@ import shutil
 import socket
 import sqlite3
 import ssl
-import threading
-import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ import pytest
 from exchange.client import client_context
 from exchange.crypto import KeyAndCertificate, issue_client, new_authority
 from tests.support.house import BUNDLE, WARNING
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.journey
 
@@ -48,14 +47,6 @@ def recorded(house, event):
             json.loads(content) for (content,) in database.execute("SELECT content FROM audit_entry ORDER BY id")
         ]
     return [entry for entry in entries if entry["type"] == event]
-
-
-def eventually(is_so):
-    """Wait for what another process writes."""
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.05)
 
 
 def good_body(house):

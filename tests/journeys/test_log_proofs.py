@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from exchange.client import read_receipts
-from tests.attacks.served import eventually
 from tests.support.house import ROOT, House, command, done, served
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ import pytest
 
 from exchange.audit import parse_entry
 from exchange.audit.note import parse_note
-from tests.attacks.served import Instance, client, eventually, make_instance, rows, serving
+from tests.attacks.served import Instance, client, make_instance, rows, serving
 from tests.support.house import Ran, done
 from tests.support.loaded import CLIENTS, READER, Load, under_load
 from tests.support.store import run_apart
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 

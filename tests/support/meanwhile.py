@@ -1,12 +1,14 @@
 """What comes in the midst of something: a report while it is looked at, or the same once more while it is done."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
 
+from exchange.audit.rows_told import Contradiction
+from exchange.usecases import Services, hold_rows
 from tests.support.world import World
 
 _SECONDS = 20
@@ -46,6 +48,18 @@ def done_behind(
         return found
 
     monkeypatch.setattr(module, name, and_then)
+
+
+async def looked_at_before(monkeypatch: pytest.MonkeyPatch, services: Services) -> list[list[Contradiction]]:
+    """Look for contradicted rows now; whoever looks from now on finds just that, however old. Return it, by pages."""
+    found = [page async for page in hold_rows.contradicted_rows(services)]
+
+    async def found_before(_: object) -> AsyncIterator[list[Contradiction]]:
+        for page in found:
+            yield page
+
+    monkeypatch.setattr(hold_rows, "contradicted_rows", found_before)
+    return found
 
 
 async def at_once(

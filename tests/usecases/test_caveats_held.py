@@ -1,15 +1,13 @@
 """National caveats that the database's owner took out of force, moved or changed: found, told, and in force again."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
-from exchange.audit.rows_told import Contradiction
-from exchange.usecases import hold_rows
 from tests.support.lived import MakeLived
+from tests.support.meanwhile import looked_at_before
 from tests.support.national import not_to
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -230,15 +228,9 @@ async def test_caveats_that_were_put_in_force_while_they_were_looked_at_are_left
         ruling.clock.advance(timedelta(hours=1))
         await usecases.list_clients(ruling.services, ruling.call(None))
     await place_entries(ruling, is_searchable=True)
-    found = [page async for page in hold_rows.contradicted_rows(ruling.services)]
+    found = await looked_at_before(monkeypatch, ruling.services)
     assert sum(map(len, found)) == 1
     await enforce(ruling, not_to("DNK"))
-
-    async def found_before(_: object) -> AsyncIterator[list[Contradiction]]:
-        for page in found:
-            yield page
-
-    monkeypatch.setattr(hold_rows, "contradicted_rows", found_before)
     assert await held(ruling) == []
 
 

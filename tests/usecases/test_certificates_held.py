@@ -9,11 +9,11 @@ import pytest
 
 from exchange import usecases
 from exchange.audit.certificates_told import mark_of
-from exchange.audit.rows_told import Contradiction
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, UnavailableError, to_micros
 from exchange.members import Standing
 from exchange.usecases.clients import add_certificate, change_standing, remove_certificate
-from exchange.usecases.hold_rows import RowWatch, contradicted_rows
+from exchange.usecases.hold_rows import RowWatch
+from tests.support.meanwhile import looked_at_before
 from tests.support.placing import place_entries
 from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of
 from tests.usecases.test_rows_held import columns_of, found_in, held
@@ -231,14 +231,8 @@ async def test_certificate_that_another_node_ended_meanwhile_is_told_of_by_that_
     await time_passes(populated)
     await place_entries(populated, is_searchable=True)
     add_row(populated)
-    found = [page async for page in contradicted_rows(populated.services)]
+    await looked_at_before(monkeypatch, populated.services)
     assert len(await held(populated)) == 1
-
-    async def found_before(_: object) -> AsyncIterator[list[Contradiction]]:
-        for page in found:
-            yield page
-
-    monkeypatch.setattr("exchange.usecases.hold_rows.contradicted_rows", found_before)
     assert await held(populated) == []
 
 

@@ -1,6 +1,6 @@
 """Rows that the database's owner put back: found by a verification, told by the jobs, and ended again."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.audit.rows_told import Contradiction
 from exchange.audit.verify import Step
 from exchange.custody import load_log_key
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
@@ -19,6 +18,7 @@ from exchange.usecases.clients import ClearanceChange, change_clearance, change_
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.deriving import ask as derive_asked
 from tests.support.lived import MakeLived
+from tests.support.meanwhile import looked_at_before
 from tests.support.onward import ask as onward_asked
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -240,15 +240,9 @@ async def test_client_that_moved_on_while_it_was_looked_at_is_left(
     client = living.clients["NOR reader"]
     living.sql("UPDATE client SET nationality = 'GBR' WHERE id = $1", client.id)
     await place_entries(living, is_searchable=True)
-    found = [page async for page in hold_rows.contradicted_rows(living.services)]
+    found = await looked_at_before(monkeypatch, living.services)
     assert sum(map(len, found)) == 1
     await change_clearance(living.services, living.call(None), client.id, ClearanceChange(level="RESTRICTED"))
-
-    async def found_before(_: object) -> AsyncIterator[list[Contradiction]]:
-        for page in found:
-            yield page
-
-    monkeypatch.setattr(hold_rows, "contradicted_rows", found_before)
     assert await held(living) == []
 
 
