@@ -15,7 +15,7 @@ from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, Unavai
 from exchange.markings import Label
 from exchange.store import ACKNOWLEDGED_MEANWHILE, Store, UnitOfWork
 from exchange.store.report_receipts import ReportReceipts
-from exchange.usecases import ClearanceChange, heartbeat, registry
+from exchange.usecases import ClearanceChange, heartbeat, registering
 from tests.support.meanwhile import done_behind
 from tests.support.world import World
 
@@ -133,7 +133,7 @@ async def test_refused_read_is_no_receipt(populated: World) -> None:
 async def test_read_that_another_node_registered_is_known_here(populated: World) -> None:
     report = await populated.post()
     async with populated.another_node() as services:
-        fresh = replace(services, register=registry.ReadRegister())
+        fresh = replace(services, register=registering.ReadRegister())
         await usecases.pull_report(fresh, populated.call("NOR reader"), report)
         await usecases.close_record(fresh)
     await read(populated, report)
@@ -210,14 +210,14 @@ async def test_read_whose_entry_cannot_be_made_keeps_no_other_waiting(
 async def test_more_first_reads_than_can_wait_are_told_of(
     populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(registry, "_MOST_WAITING", 0)
+    monkeypatch.setattr(registering, "_MOST_WAITING", 0)
     await read(populated, await populated.post())
 
     assert "more first reads" in caplog.text
 
 
 async def test_memory_of_known_reads_is_bounded(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_MOST_REMEMBERED", 1)
+    monkeypatch.setattr(registering, "_MOST_REMEMBERED", 1)
     reports = [await populated.post(), await populated.post()]
     for report in (*reports, *reports):
         await read(populated, report)
