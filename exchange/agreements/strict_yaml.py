@@ -34,8 +34,14 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\
 # YAML 1.1 (the parser's) breaks lines at these, YAML 1.2 does not; at a bare carriage return both do, and a terminal
 # writes what follows over what stands there.
 _UNLIKE_BREAKS = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
-# Reorder a line or do not show: with them, also in a comment, a text reads otherwise than it is signed.
-_DECEIVING = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069]")
+# Reorder a line or do not show: with them, also in a comment, a text reads otherwise than it is signed. All that
+# Unicode calls Default_Ignorable_Code_Point, the empty cell of Braille, notes between lines; a byte order mark is one
+# where it comes first.
+_DECEIVING = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "|(?s:(?<=.))\ufeff"
+)
 
 
 @dataclass(slots=True)

@@ -252,6 +252,13 @@ def test_any_text_is_read_or_refused_with_a_line(text):
         ("a: 1\n# as agreed\rb: 2\n", "the character U+000D breaks lines for some readers only: leave it out"),
         ("a: 1\nb: 2\r# nothing here\n", "the character U+000D breaks lines for some readers only: leave it out"),
         ("a: 1\nb: 2 # \u202e", "the character U+202E does not show, or shows the line in another order: leave it out"),
+        *(
+            (
+                f"a: 1\nb: 2 # {each}",
+                f"the character U+{ord(each):04X} does not show, or shows the line in another order: leave it out",
+            )
+            for each in "\u00ad\u3164\ufe0f\ufeff\U000e0041"
+        ),
         ("a: 1\nb: 2 # \u2066", "the character U+2066 does not show, or shows the line in another order: leave it out"),
         ("a: 1\nb: x\u200bx", "the character U+200B does not show, or shows the line in another order: leave it out"),
     ],
