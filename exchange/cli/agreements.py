@@ -35,16 +35,19 @@ async def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Lay an agreement before its parties, as operator (--dir) or as a party (--url)."""
-    text = read_text(file)
     if isinstance(where, Host):
         # Imported late, here and below: the use cases bring the database along, which a member does without.
+        from exchange.audit import EventName
+        from exchange.cli.enrolment import refusal_recorded
         from exchange.usecases import propose_agreement
 
+        async with refusal_recorded(where, EventName.AGREEMENT_PROPOSED):
+            text = read_text(file)
         call = where.call()
         view = (await propose_agreement(where.services, call, text)).value
         body = AgreementBody.of(view.agreement, call.now)
     else:
-        body = _over_https(ExchangeClient.propose_agreement, where, read_yaml(text))
+        body = _over_https(ExchangeClient.propose_agreement, where, read_yaml(read_text(file)))
     show_agreement(body, "proposed", as_json=as_json)
 
 

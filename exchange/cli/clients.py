@@ -18,13 +18,14 @@ from exchange.cli.enrolment import (
     enrol_with_files,
     issue_into,
     read_pem,
+    refusal_recorded,
     release_folder,
 )
 from exchange.cli.given import day_or_moment
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
-from exchange.crypto import read_certificate
+from exchange.crypto import CertificateFacts, read_certificate
 from exchange.kernel import InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
 from exchange.store.authority_files import file_name
@@ -39,7 +40,7 @@ from exchange.usecases import (
     remove_certificate,
     show_client,
 )
-from exchange.usecases.context import DEFAULT_PURPOSE
+from exchange.usecases.context import DEFAULT_PURPOSE, Call
 from exchange.usecases.recording import draft
 from exchange.wire import ClearanceGrant, ClientBody, ClientChange
 
@@ -176,7 +177,8 @@ async def certificate_add(
     as_json: JsonOption = False,
 ) -> None:
     """Let a client use a second certificate beside its first."""
-    certificate = read_certificate(read_pem(file))
+    async with refusal_recorded(host, EventName.CERTIFICATE_ADDED):
+        certificate = read_certificate(read_pem(file))
     view = (await add_certificate(host.services, host.call(), id, certificate)).value
     _show(_body(view), "certificate added", as_json=as_json)
 
@@ -194,7 +196,8 @@ async def certificate_issue(
     client = (await show_client(host.services, host.call(), id)).value.client
     organisation = f"{client.member}/{client.agency}"
     with release_folder(out, NAMES if csr is None else NAMES_WITHOUT_KEY) as folder:
-        certificate = issue_into(folder, host.layout, client.name, organisation=organisation, request=csr)
+        async with refusal_recorded(host, EventName.CERTIFICATE_ADDED):
+            certificate = issue_into(folder, host.layout, client.name, organisation=organisation, request=csr)
         view = (await add_certificate(host.services, host.call(), id, certificate)).value
     _show(_body(view), f"certificate added; its files are in {out}", as_json=as_json)
 
@@ -226,14 +229,9 @@ async def authority_add(
 ) -> None:
     """Accept client certificates of a member's own authority; running services do within ten seconds."""
     call = host.call()
-    pem = read_pem(file)
-    facts = read_certificate(pem)
-    if not facts.is_authority:
-        raise InvalidError(f"`{file}` is no certificate of an authority: its basic constraints do not say CA")
-    if facts.not_after <= call.now:
-        raise InvalidError(f"the authority in `{file}` ended on {rfc3339(facts.not_after)}: ask for its new one")
-    if all(member.code != code for member in (await list_members(host.services, call)).value):
-        raise InvalidError(f"no member `{code}`: add it first with `exchange member add`")
+    async with refusal_recorded(host, EventName.CERTIFICATE_ADDED):
+        pem = read_pem(file)
+        facts = await _checked_authority(host, call, code, file, pem)
     target = host.settings.authorities_folder / file_name(code, facts.thumbprint)
     # The record first: a file that nobody answers for must not come into being.
     subject = Subject("authority", facts.thumbprint)
@@ -244,6 +242,17 @@ async def authority_add(
         output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
         return
     output.show_line(f"added the authority {facts.subject_common_name} of {code}; used within ten seconds")
+
+
+async def _checked_authority(host: Host, call: Call, code: str, file: Path, pem: bytes) -> CertificateFacts:
+    facts = read_certificate(pem)
+    if not facts.is_authority:
+        raise InvalidError(f"`{file}` is no certificate of an authority: its basic constraints do not say CA")
+    if facts.not_after <= call.now:
+        raise InvalidError(f"the authority in `{file}` ended on {rfc3339(facts.not_after)}: ask for its new one")
+    if all(member.code != code for member in (await list_members(host.services, call)).value):
+        raise InvalidError(f"no member `{code}`: add it first with `exchange member add`")
+    return facts
 
 
 async def all_clients(host: Host) -> list[ClientView]:

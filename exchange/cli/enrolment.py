@@ -5,17 +5,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from exchange.audit import EventName, Outcome
 from exchange.cli.instance import Host, unreadable, write_new
 from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, read_certificate, sign_request
 from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
 from exchange.settings import InstanceLayout, read_secret
 from exchange.usecases import ClientView, Enrolment, enrol_client
 from exchange.usecases.context import DEFAULT_PURPOSE
+from exchange.usecases.recording import draft, on_record
 
 NAMES = ("client.pem", "client.key", "ca.pem")
 NAMES_WITHOUT_KEY = ("client.pem", "ca.pem")
@@ -44,7 +46,8 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
     """Enrol a client and write its files into `out`; nothing is written where the enrolment is refused."""
     with release_folder(out, NAMES if request is None else NAMES_WITHOUT_KEY) as folder:
         organisation = f"{newcomer.member}/{newcomer.agency}"
-        certificate = issue_into(folder, host.layout, newcomer.name, organisation=organisation, request=request)
+        async with refusal_recorded(host, EventName.CLIENT_ENROLLED):
+            certificate = issue_into(folder, host.layout, newcomer.name, organisation=organisation, request=request)
         enrolment = Enrolment(
             name=newcomer.name,
             member=newcomer.member,
@@ -58,6 +61,11 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
             purposes=newcomer.purposes,
         )
         return (await enrol_client(host.services, host.call(), enrolment)).value
+
+
+def refusal_recorded(host: Host, event: EventName) -> AbstractAsyncContextManager[None]:
+    """Record as a refused `event` what is wrong with a file that was given: no use case comes to see that one."""
+    return on_record(host.services, draft(host.call(), None, event, Outcome.REFUSED))
 
 
 @contextmanager

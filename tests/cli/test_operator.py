@@ -1,7 +1,10 @@
 """What the operator does at the host: members, clients, certificates, authorities, the state of things."""
 
+import json
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +20,14 @@ ABSENT = "01a206dc-85dc-7553-b174-629c9b01e720"
 
 def names(folder):
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def last_refusal(instance):
+    """The event and the codes of the newest entry that is a refusal."""
+    with closing(sqlite3.connect(instance / "exchange.db")) as database:
+        rows = database.execute("SELECT content FROM audit_entry ORDER BY id")
+        refused = [entry for (row,) in rows if (entry := json.loads(row))["decision"] == "refused"]
+    return [(entry["type"], entry["detail"]["codes"]) for entry in refused][-1:]
 
 
 def test_member_is_added_suspended_and_resumed(operate):
@@ -128,7 +139,7 @@ def test_signed_request_may_come_back_beside_its_key(enrol, tmp_path):
     assert (tmp_path / "desk" / "client.key").read_text() == "the agency's own"
 
 
-def test_request_that_is_none_is_refused(enrol, tmp_path):
+def test_request_that_is_none_is_refused(enrol, instance, tmp_path):
     (tmp_path / "own.csr").write_text("hello")
 
     ran = enrol("--csr", tmp_path / "own.csr")
@@ -136,6 +147,7 @@ def test_request_that_is_none_is_refused(enrol, tmp_path):
     assert ran.code == 1
     assert "not a certificate signing request" in ran.err
     assert not (tmp_path / "desk").exists()
+    assert last_refusal(instance) == [("client.enrolled", ["malformed"])]
 
 
 def test_client_is_revoked_for_good(enrol, operate):
@@ -232,17 +244,28 @@ def test_member_brings_its_own_authority(operate, instance, tmp_path):
     assert (folder / f"NOR-{ran.json['id'][:16]}.pem").read_bytes() == authority.certificate_pem
 
 
-def test_certificate_of_a_client_is_no_authority(operate, tmp_path):
+def test_certificate_of_a_client_is_no_authority(operate, instance, tmp_path):
     ran = operate("ca", "add", "NOR", other_certificate(tmp_path / "x.pem"))
 
     assert ran.code == 1
     assert "is no certificate of an authority" in ran.err
+    assert last_refusal(instance) == [("certificate.added", ["invalid"])]
 
 
 def test_authority_of_nobody_is_refused(operate, tmp_path):
     (tmp_path / "fra.pem").write_bytes(new_authority("x", datetime.now(UTC)).certificate_pem)
 
     assert operate("ca", "add", "FRA", tmp_path / "fra.pem").code == 1
+
+
+def test_agreement_that_is_no_text_is_refused(operate, instance, tmp_path):
+    (tmp_path / "bad.yaml").write_bytes(b"title: \xff")
+
+    ran = operate("agreement", "propose", tmp_path / "bad.yaml")
+
+    assert ran.code == 1
+    assert "is not UTF-8 text: byte 7 is wrong" in ran.err
+    assert last_refusal(instance) == [("agreement.proposed", ["invalid"])]
 
 
 def test_agreement_with_faults_names_each_line(operate, tmp_path):
