@@ -26,7 +26,7 @@ from exchange.entrypoints.http.board import shared_row
 from exchange.entrypoints.http.edge import load_edges
 from exchange.entrypoints.http.inspection import HostPlaces, Shown
 from exchange.entrypoints.http.limits import RateLimiter, SharedRateLimiter
-from exchange.entrypoints.http.logs import log_to_stderr
+from exchange.entrypoints.http.logs import log_to_stderr, outlive_hangup
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.rates import OF_MEMBER, Rates
 from exchange.entrypoints.http.routing import answer_routing_fault
@@ -143,6 +143,7 @@ def serve(  # noqa: PLR0913  what an operator says of a service
     Raises an ExchangeError where the configuration cannot be served.
     """
     log_to_stderr()
+    outlive_hangup()
     raise_file_limit()
     # First of all, while this process holds nothing that must not be copied.
     with kept_running(be_sequencer, settings, name="sequencer") if jobs else nullcontext() as begin_sequencing:

@@ -38,7 +38,7 @@ def sequence(
     """Give entries their places in the log and sign checkpoints, until stopped (`exchange serve` does it too)."""
     import uvloop
 
-    from exchange.entrypoints.http.logs import log_to_stderr
+    from exchange.entrypoints.http.logs import log_to_stderr, outlive_hangup
 
     settings = load_settings(folder_of(dir))
     if check:
@@ -46,6 +46,7 @@ def sequence(
         output.show_line("entries have their places")
         return
     log_to_stderr()
+    outlive_hangup()
     uvloop.run(_sequence(settings))
 
 

@@ -99,6 +99,7 @@ def test_without_jobs_others_sequence(instance: Path) -> None:
     command = [*PROGRAM, "audit", "sequence", "--dir", str(instance)]
     with PreparedProcess(command, stdout=subprocess.PIPE, text=True) as sequencing:
         until_size(instance, 7)
+        sequencing.send_signal(signal.SIGHUP)
         sequencing.send_signal(signal.SIGINT)
         assert sequencing.communicate()[0] == "sequencing\n"
     assert sequencing.returncode == 0

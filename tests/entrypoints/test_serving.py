@@ -227,6 +227,8 @@ def test_dead_worker_is_replaced_and_the_service_goes_on(instance: Path, served:
 
 def test_one_worker_stops_with_0_on_a_signal_and_says_one_line(instance: Path) -> None:
     running = start(instance)
+    # Whoever rotates its log says so to it.
+    running.process.send_signal(signal.SIGHUP)
 
     assert running.stop(signal.SIGINT) == 0
     assert running.out.read_text() == f"ready {running.url}\n"
