@@ -4,7 +4,8 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from exchange.kernel import ExchangeError, Fault
+from exchange.crypto import read_certificates
+from exchange.kernel import ExchangeError, Fault, MalformedError, system_clock
 
 _FAILED = 500
 """From here on a status says that the exchange failed, not the caller."""
@@ -74,7 +75,9 @@ def explain_connection(url: str, cert: Path, ca: Path, failure: BaseException) -
     text = " ".join(str(link) for link in _chain(failure)).lower()
     for marks, sentence in _CAUSES:
         if any(mark in text for mark in marks):
-            return ConnectionFailedError(sentence.format(url=url, cert=cert, ca=ca))
+            # Who hangs up says nothing: where one's own certificate tells why, nothing else is guessed.
+            own = _why_rejected(cert) if sentence is _REJECTED else None
+            return ConnectionFailedError((own or sentence).format(url=url, cert=cert, ca=ca))
     kind = type(failure).__name__
     return ConnectionFailedError(f"no connection to `{url}`: {str(failure).lower() or kind}")
 
@@ -140,6 +143,20 @@ _CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
         _REJECTED,
     ),
 )
+
+
+def _why_rejected(cert: Path) -> str | None:
+    """Return why no exchange takes the certificate now, as far as its own times tell; None where they do not."""
+    try:
+        own = read_certificates(cert.read_bytes())
+    except (OSError, MalformedError):
+        return None
+    now = system_clock()
+    if own and own[0].not_after <= now:
+        return f"the certificate `{{cert}}` ended at {own[0].not_after:%Y-%m-%d %H:%M:%SZ}: ask for a new one"
+    if own and now < own[0].not_before:
+        return f"the certificate `{{cert}}` begins at {own[0].not_before:%Y-%m-%d %H:%M:%SZ}: look at your clock"
+    return None
 
 
 def _chain(failure: BaseException) -> Iterator[BaseException]:

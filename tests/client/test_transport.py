@@ -1,12 +1,16 @@
 """What is tried again, what is not, and what a refusal becomes."""
 
 import json
+import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 
 from exchange.client import AnswerError, ConnectionFailedError, ExchangeClient, ProblemError
+from exchange.client.errors import explain_connection
+from exchange.crypto import issue_client, new_authority
 from exchange.kernel import InvalidError
 from exchange.wire import MemberAddition, ReportBody
 
@@ -232,6 +236,25 @@ def test_failed_connection_names_its_cause(line, said, told):
 
     with pytest.raises(ConnectionFailedError, match=told):
         line(fail).client.members()
+
+
+@pytest.mark.parametrize(
+    ("began_days_ago", "told"),
+    [
+        (40, r"client.pem` ended at \S+ \S+Z: ask"),
+        (-3, r"client.pem` begins at \S+ \S+Z: look"),
+        (3, "does not accept"),
+    ],
+)
+def test_who_is_hung_up_on_is_told_of_the_times_of_its_own_certificate(tmp_path, began_days_ago, told):
+    cert = tmp_path / "client.pem"
+    began = datetime.now(UTC) - timedelta(days=began_days_ago)
+    own = issue_client(new_authority("x", began), "nor", organisation="NOR/NSM", now=began, days=30)
+    cert.write_bytes(own.certificate_pem)
+
+    hung_up = explain_connection("https://x", cert, tmp_path, ConnectionError("connection reset by peer"))
+
+    assert re.search(told, hung_up.message)
 
 
 def test_body_and_type_are_json(line):
