@@ -97,6 +97,17 @@ async def test_retired_key_signs_nothing_more_and_what_it_signed_stands(populate
     assert shown.value.state is AgreementState.IN_FORCE
 
 
+async def test_operator_retires_no_key_of_another_member_in_the_name_of_a_client_of_its_own(populated: World) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    own, key = populated.clients["GBR signatory"], signing_key(thumbprint_of("NOR signatory")).verifying_key
+    made = await populated.attempt(
+        usecases.retire_signatory_key(populated.services, populated.call("GBR operator"), own.id, key.key_id)
+    )
+
+    assert isinstance(made.error, NotFoundError)
+    assert populated.sql("SELECT retired_at FROM signatory_key WHERE key_id = $1", key.key_id) == [(None,)]
+
+
 async def test_key_that_two_retire_at_once_is_retired_once(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     client, key = populated.clients["NOR signatory"], signing_key(thumbprint_of("NOR signatory"))
     first, second = (
