@@ -45,6 +45,14 @@ class ReportSeen(NamedTuple):
     sealed_bytes: int
 
 
+class PastSeen(NamedTuple):
+    """What a report was until `until_at` (microseconds since 1970), as its row says; anything may stand there."""
+
+    class_id: object
+    valid_until: object
+    until_at: object
+
+
 class WalkBook:
     """The one row of one transaction. No decision rests on it: a change of it needs no entry."""
 
@@ -67,6 +75,7 @@ class _Statements:
     kept: Statement
     seen: Statement
     takers: Statement
+    past: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -82,11 +91,14 @@ class _Statements:
         beside = (*(report.c[name] for name in _BESIDE), *number, *sealed)
         joined = report.outerjoin(kinds, kinds.c.id == report.c.class_id)
         seen = select(*report_columns(), *beside).select_from(joined)
+        past = table("report_past")
+        was = select(past.c.report_id, past.c.class_id, past.c.valid_until, past.c.until_at)
         takers = select(report.c.supersedes, report.c.id).where(report.c.supersedes.is_not(None))
         return cls(
             kept=sql.compile(select(*(kept.c[name] for name in _COLUMNS))),
             seen=sql.compile(seen.where(sql.is_one_of(report.c.id, "ids"))),
             takers=sql.compile(takers.where(sql.is_one_of(report.c.supersedes, "ids"))),
+            past=sql.compile(was.where(sql.is_one_of(past.c.report_id, "ids"))),
         )
 
 
@@ -114,6 +126,10 @@ class WalkReader:
     async def takers(self, ids: Sequence[str]) -> list[tuple[str, str]]:
         """Return each of these reports with one that says to have taken its place."""
         return [(row[0], row[1]) for row in await self._fetch(self._statements.takers, {"ids": list(ids)})]
+
+    async def past(self, report: str) -> list[PastSeen]:
+        """Return what a report was until it moved, each time, in no order."""
+        return [PastSeen(*row[1:]) for row in await self._fetch(self._statements.past, {"ids": [report]})]
 
 
 def _seen(row: tuple[Any, ...]) -> ReportSeen:

@@ -5,8 +5,8 @@ asks for most of a log; so the jobs walk over them, some hundreds in each round,
 
 Steps of a round: (1) the next posts, behind the place that is kept; (2) their rows, read after them: each is there, of
 the class that the entry says; (3) what ended a report, or took its place, is in the log; (4) what lists and counts read
-from the row is what is sealed in it, its number is where lists look for it, and the class that it was posted in is that
-of the post; (5) what is not so is looked at again, and told; (6) the place is kept.
+from the row is what is sealed in it, its number is where lists look for it, and the classes that it had before are
+those that entries tell of; (5) what is not so is looked at again, and told; (6) the place is kept.
 
 Nothing is put back: what a row was, the log does not hold, and whether a report is shown is its originator's to say.
 """
@@ -28,7 +28,7 @@ from exchange.store.searching import Found
 from exchange.store.unread import UNREADABLE
 from exchange.store.walk_book import ReportSeen, Walked
 from exchange.usecases.context import Services
-from exchange.usecases.former_classes import other_than_posted
+from exchange.usecases.former_classes import other_past, other_than_posted
 from exchange.usecases.sealed_headers import require_end_as_sealed
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
 from exchange.usecases.told_entries import entries_at, told_of, waiting_of
@@ -163,10 +163,10 @@ async def _fault(services: Services, told: RowTold, seen: ReportSeen) -> str | N
         return "its row says that another report took its place, and no entry does"
     if status not in _ENDING and not seen.sealed_bytes:
         return "nothing is sealed in it, and its row says that it goes on"
-    # (4) as it is sealed, where lists look, and posted in the class by which it is counted
+    # (4) as it is sealed, where lists look, and before in the classes that entries tell of
     other = await _other_than_sealed(services, seen) if seen.sealed_bytes else None
     other = other or (None if status in _ENDING else _not_in_order(seen))
-    return other or await other_than_posted(services, told.by, seen)
+    return other or await other_than_posted(services, told.by, seen) or await other_past(services, seen)
 
 
 async def _other_than_sealed(services: Services, seen: ReportSeen) -> str | None:

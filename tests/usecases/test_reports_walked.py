@@ -151,6 +151,34 @@ async def test_list_lacks_what_the_walk_tells(walked: tuple[World, list[str]]) -
     assert [entry["object"]["id"] for entry in await told(world)] == [reports[5]]
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["class_id = (SELECT class_id FROM report WHERE id = $1)", "until_at = until_at - 7200000000", "class_id = 4711"],
+)
+async def test_past_of_a_report_that_is_not_what_the_log_says_is_told(
+    walked: tuple[World, list[str]], change: str
+) -> None:
+    world, reports = walked
+    world.unguard("report_past")
+    world.sql(f"UPDATE report_past SET {change} WHERE report_id = $1", reports[4])
+
+    (entry,) = await told(world)
+    assert (entry["object"]["id"], entry["detail"]["why"][:27]) == (reports[4], "what it was until it moved ")
+
+
+async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    world.clock.advance(timedelta(hours=2))
+    await amend(world, reports[3])
+    world.clock.advance(timedelta(hours=2))
+    assert await told(world) == []
+
+    world.unguard("report_past")
+    world.sql("DELETE FROM report_past WHERE seq = (SELECT max(seq) FROM report_past)")
+    world.clock.advance(timedelta(hours=2))
+    assert [entry["detail"]["why"] for entry in await told(world)] == ["what it was until it moved is gone"]
+
+
 async def test_class_of_the_post_is_held_while_consents_alone_came_to_it(walked: tuple[World, list[str]]) -> None:
     world, _ = walked
     report, other = [await world.post(label=LOW, topic=topic) for topic in ("cyber.apt", "cyber.vulnerability")]
