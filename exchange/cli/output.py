@@ -109,8 +109,8 @@ def show_record(fields: Mapping[str, object], *, title: str | None = None) -> No
 
 def show_body(body: "WireModel", *, title: str | None = None, told: Mapping[str, object] | None = None) -> None:
     """Print a body of the wire for people, without what is not set; `told` stands for fields told in other words."""
-    # Dumped, times would be those of the wire.
-    fields = {**dict(body), **(told or {})}
+    # Dumped, times would be those of the wire; taken for a mapping, a body with a field `keys` would be called.
+    fields = {**dict(iter(body)), **(told or {})}
     shown = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [])}
     show_record(shown, title=title)
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from exchange.cli import compliance, output
 from exchange.cli.agreement_group import parties_of
 from exchange.cli.consents import show_consent
-from exchange.wire import OnwardBody, PartyBody
+from exchange.wire import ErasureBody, OnwardBody, PartyBody
 
 ID = "01a20000-0000-7000-8000-000000000001"
 COLUMNS = ("id", "posted", "marking", "subject")
@@ -148,3 +148,12 @@ def test_times_of_a_request_are_told_as_everywhere(capsys: pytest.CaptureFixture
         ["until", "2026-01-01 10:00:00Z"],
         ["requested", "at  2026-01-01 10:00:00Z"],
     ]
+
+
+def test_body_with_a_field_of_keys_is_shown_like_any(capsys: pytest.CaptureFixture[str]) -> None:
+    at, who = datetime(2026, 1, 1, 10, tzinfo=UTC), {"id": ID, "subject": ID, "requester": ID, "approver": ID}
+    when = {"period": "2026-01", "requested_at": at, "expires_at": at}
+
+    output.show_body(ErasureBody.model_validate({**who, **when, "state": "erased", "reason": "left", "keys": 3}))
+
+    assert "keys          3" in capsys.readouterr().out
