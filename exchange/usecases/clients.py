@@ -38,6 +38,7 @@ from exchange.members import (
     grant_clearance,
     resumed,
     revoked,
+    still_suspended,
     suspended,
     with_clearance,
 )
@@ -54,7 +55,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.members import known_member
 from exchange.usecases.positions import open_id, seal_id
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.stopped_clients import require_own_stop
+from exchange.usecases.stopped_clients import require_own_stop, takes_over
 from exchange.usecases.unread import record_unread
 from exchange.usecases.vouching import authority_fault
 
@@ -180,7 +181,8 @@ async def change_standing(
 ) -> Recorded[ClientView]:
     """Suspend, resume or revoke a client, from the next request on; a revocation is final.
 
-    What the exchange suspended it alone resumes: ConflictError for the operator of a member.
+    What the exchange suspended it alone resumes: ConflictError for the operator of a member. A client that its member
+    suspended already the exchange suspends besides.
     """
     steps: dict[Standing, tuple[Callable[[Client], Client], EventName]] = {
         Standing.ACTIVE: (resumed, EventName.CLIENT_CHANGED),
@@ -234,7 +236,8 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
         if if_version is not None and if_version != client.version:
             message = f"the client is at version {client.version}: read it again and repeat the change"
             raise PreconditionError(message)
-        changed = step(client)
+        is_taken_over = step is suspended and await takes_over(services, operator, client)
+        changed = still_suspended(client) if is_taken_over else step(client)
         if client.standing is Standing.SUSPENDED and changed.standing is Standing.ACTIVE:
             await require_own_stop(services, operator, client)
         await unit.put_client(changed)

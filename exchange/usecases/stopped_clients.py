@@ -17,19 +17,39 @@ _TELLING = (EventName.CLIENT_ENROLLED, EventName.CLIENT_CHANGED)
 async def require_own_stop(services: Services, operator: Client | None, client: Client) -> None:
     """Raise ConflictError where `operator` is of one member, and another one than that member suspended `client`.
 
-    `client` is as it is held in the unit of work that asks, and suspended. What the log does not tell of, as a row
-    that the jobs suspended, was not its member's doing.
+    `client` is as it is held in the unit of work that asks, and suspended.
     """
-    if operator is None or sees_everyone(operator):
-        return
+    if not _is_of_the_exchange(operator) and not await _is_own_stop(services, client):
+        message = "the exchange suspended this client: ask the exchange's operator to resume it"
+        raise ConflictError(message)
+
+
+async def takes_over(services: Services, operator: Client | None, client: Client) -> bool:
+    """Return whether `operator`, who suspends `client`, is the exchange's, and its member alone suspended it before.
+
+    `client` is as it is held in the unit of work that asks.
+    """
+    is_stopped = client.standing is Standing.SUSPENDED
+    return is_stopped and _is_of_the_exchange(operator) and await _is_own_stop(services, client)
+
+
+def _is_of_the_exchange(operator: Client | None) -> bool:
+    return operator is None or sees_everyone(operator)
+
+
+async def _is_own_stop(services: Services, client: Client) -> bool:
+    """Return whether nobody but its member had a hand in it since it is suspended.
+
+    What the log does not tell of, as a row that the jobs suspended, was not its member's doing.
+    """
     by_version = await _told(services, client.id)
     for version in range(client.version, 0, -1):
         entry = by_version.get(version)
         if entry is not None and entry["detail"].get("standing") != Standing.SUSPENDED.value:
-            return
+            return True
         if entry is None or entry.get("member") != client.member:
-            message = "the exchange suspended this client: ask the exchange's operator to resume it"
-            raise ConflictError(message)
+            return False
+    return True
 
 
 async def _told(services: Services, client_id: str) -> dict[int, Entry]:

@@ -317,6 +317,24 @@ async def test_client_that_the_exchange_stopped_is_not_resumed_by_its_member_s_o
     assert resumed.value.client.standing is Standing.ACTIVE
 
 
+async def test_exchange_takes_over_what_a_member_suspended(populated: World) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    services, call, host = populated.services, populated.call("GBR operator"), populated.call(None)
+    client = populated.clients["GBR contributor"].id
+    stopped = await usecases.change_standing(services, call, client, Standing.SUSPENDED)
+    with pytest.raises(ConflictError):
+        await usecases.change_standing(services, call, client, Standing.SUSPENDED)
+
+    made = await populated.attempt(usecases.change_standing(services, host, client, Standing.SUSPENDED))
+
+    assert (made.entry["type"], made.entry["decision"]) == ("client.changed", "permitted")
+    assert made.entry["object"]["version"] == stopped.value.client.version + 1
+    with pytest.raises(ConflictError, match="ask the exchange's operator"):
+        await usecases.change_standing(services, call, client, Standing.ACTIVE)
+    with pytest.raises(ConflictError, match="cannot suspend"):
+        await usecases.change_standing(services, host, client, Standing.SUSPENDED)
+
+
 async def test_member_s_operator_enrols_nobody_for_another_member(populated: World) -> None:
     await populated.enrol("GBR operator", "GBR", "operator")
     for member in ("NOR", "FIN", "EXCHANGE"):

@@ -19,6 +19,7 @@ from exchange.members import (
     StandingMove,
     resumed,
     revoked,
+    still_suspended,
     suspended,
     why_inactive,
     with_clearance,
@@ -85,6 +86,16 @@ def test_clearance_changes_in_the_next_version(standing):
     lower = Clearance("RESTRICTED", ("ATOMAL",), SINCE, None)
 
     assert with_clearance(before, lower) == replace(before, version=4, clearance=lower)
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_suspended_client_alone_is_suspended_still(standing):
+    client = replace(CLIENT, standing=standing)
+    if standing is Standing.SUSPENDED:
+        assert still_suspended(client) == replace(client, version=client.version + 1)
+        return
+    with pytest.raises(ConflictError, match="no suspension is taken over"):
+        still_suspended(client)
 
 
 def test_revoked_client_is_cleared_for_nothing_new():
