@@ -14,13 +14,20 @@ from exchange import usecases
 from exchange.audit import EventName
 from exchange.cli.doctor_log import large_parts
 from exchange.cli.finding import Finding
-from exchange.kernel import ConflictError, MalformedError, NotFoundError, StalePolicyError, UnavailableError
+from exchange.kernel import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    StalePolicyError,
+    UnavailableError,
+)
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore
 from exchange.store.blobs import GIVEN_UP_TIME
 from exchange.store.dumping import Replay, Since, load
 from exchange.store.large_parts import POST_TIME
 from exchange.usecases import backups
+from exchange.usecases.recording import TamperedError
 from tests.support.buckets import make_bucket
 from tests.support.lowering import lower
 from tests.support.prepared import run_prepared
@@ -432,3 +439,15 @@ async def test_large_parts_in_a_bucket(populated: World, s3: str, monkeypatch: p
         assert await cleared(world, GIVEN_UP_TIME) == 1
         with pytest.raises(UnavailableError, match="not there"):
             await blobs.read(location)
+
+
+async def test_part_whose_place_is_no_text_does_not_open_and_is_on_record(filing: World) -> None:
+    if filing.url is not None and filing.url.startswith("postgresql"):
+        pytest.skip("PostgreSQL keeps the types of its columns")
+    report = await filing.post()
+    filing.sql("UPDATE report_part SET location = x'61' WHERE report_id = $1", report)
+
+    made = await filing.attempt(usecases.pull_report(filing.services, filing.call("NOR reader"), report))
+
+    assert isinstance(made.error, TamperedError)
+    assert ("key.opened", "failed") in [(entry["type"], entry["decision"]) for entry in made.entries]
