@@ -197,6 +197,17 @@ class _Lane:
         return [result for job in jobs for result in await self._run([job])]
 
     async def _transact(self, jobs: Sequence[Job]) -> list[Result]:
+        is_kept = self._connection is not None
+        try:
+            return await self._transact_once(jobs)
+        except asyncpg.InternalClientError:
+            # Its other end went while it was idle. The driver says so before it sends, and what it had sent of a
+            # transaction is void without its commit: nothing is written twice.
+            if not is_kept:
+                raise
+        return await self._transact_once(jobs)
+
+    async def _transact_once(self, jobs: Sequence[Job]) -> list[Result]:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
         connection = self._connection

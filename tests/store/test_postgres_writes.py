@@ -71,6 +71,29 @@ async def test_other_writes_are_one_transaction_too(store: Store, asked: list[st
     assert [asked[0], asked[-1], len(asked)] == ["BEGIN", "COMMIT", 3]
 
 
+@on_postgres
+@pytest.mark.parametrize(
+    ("lane", "write"),
+    [("_posts", lambda store: store.ping()), ("_entries", lambda store: store.append(draft()))],
+    ids=["post", "entry"],
+)
+async def test_write_goes_on_where_its_session_ended_while_idle(
+    store: Store, lane: str, write: Callable[[Store], Any]
+) -> None:
+    """As the driver shows it that has read why the server ends the session, and not yet that it has."""
+    await write(store)
+    used = getattr(store._database, lane)
+    await used._connection.close()
+    ended = AsyncMock(is_closed=Mock(return_value=False), terminate=Mock())
+    ended.execute.side_effect = asyncpg.InternalClientError("cannot switch to state 15")
+    used._connection = ended
+
+    await write(store)
+
+    ended.execute.assert_awaited_once()
+    assert used._connection is not ended
+
+
 async def test_commit_that_rolled_back_is_a_fault() -> None:
     await _commit(Mock(execute=AsyncMock(return_value="COMMIT")))
     with pytest.raises(UnavailableError, match="did not commit"):
