@@ -39,6 +39,7 @@ async def other_than_posted(services: Services, posted: Entry, seen: ReportSeen)
     """Return why a report was not `posted` in the class that its row says; None where it may have been.
 
     Nothing is said of one whose row names no class: it is in that one still, or was moved before the former was kept.
+    Nor of one that was moved both before and since, whose row names where it was in between.
     """
     if seen.posted_class is None:
         return None
@@ -49,7 +50,21 @@ async def other_than_posted(services: Services, posted: Entry, seen: ReportSeen)
         return "the class that it was posted in is none that is known"
     now = known.get(seen.row.class_id)
     is_same = _is_posted(was.facts, posted) and (now is None or _may_precede(was.facts, now.facts, seen.row.version))
-    return None if is_same else "`posted_class` is not the one that it was posted in"
+    if is_same or await _is_of_a_later_move(services, seen.row.id, was.facts):
+        return None
+    return "`posted_class` is not the one that it was posted in"
+
+
+async def _is_of_a_later_move(services: Services, report_id: str, was: ClassFacts) -> bool:
+    """Return whether a report was in the class `was` when its former one was first kept, moved already by then.
+
+    What was moved before rows of the past were kept has none of its first move; the next one wrote down where it was.
+    """
+    moves = sorted([entry async for entry in told_until_now(services, *_MOVES, subject=report_id)], key=_at)
+    past = [each.until_at for each in await services.store.walk.past(report_id) if isinstance(each.until_at, int)]
+    if not moves or any(_is_near(_at(moves[0]), row) for row in past):
+        return False
+    return any(_label_before(move) == (was.originator, was.label.as_json()) for move in moves[1:])
 
 
 async def other_past(services: Services, seen: ReportSeen) -> str | None:
@@ -79,8 +94,12 @@ def _is_of(past: PastSeen, move: Entry, known: Mapping[int, ClassRow]) -> bool:
     was = known.get(past.class_id) if isinstance(past.class_id, int) else None
     if was is None or not isinstance(past.until_at, int) or not isinstance(past.valid_until, int | None):
         return False
-    facts, told = was.facts, (move.get("owner"), move.get("label"))
-    return _is_near(_at(move), past.until_at) and told == (facts.originator, facts.label.as_json())
+    facts = was.facts
+    return _is_near(_at(move), past.until_at) and _label_before(move) == (facts.originator, facts.label.as_json())
+
+
+def _label_before(move: Entry) -> tuple[object, object]:
+    return move.get("owner"), move.get("label")
 
 
 def _is_near(at: int, row: int) -> bool:

@@ -179,6 +179,27 @@ async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, l
     assert [entry["detail"]["why"] for entry in await told(world)] == ["what it was until it moved is gone"]
 
 
+async def test_report_that_moved_before_its_past_was_kept_is_accused_of_nothing(
+    walked: tuple[World, list[str]],
+) -> None:
+    world, reports = walked
+    world.unguard("report_past")
+    world.sql("DELETE FROM report_past WHERE report_id = $1", reports[4])
+    world.sql("UPDATE report SET posted_class = NULL WHERE id = $1", reports[4])
+    world.clock.advance(timedelta(hours=2))
+    await amend(world, reports[4])
+    kept = world.sql("SELECT posted_class = class_id FROM report WHERE id = $1", reports[4])
+    assert not kept[0][0], "it names the class between the two moves"
+
+    assert await told(world) == []
+
+    other = await world.post(label=LOW, topic="cyber.vulnerability")
+    class_of = "SELECT class_id FROM report WHERE id = $2"
+    world.sql(f"UPDATE report SET posted_class = ({class_of}) WHERE id = $1", reports[4], other)
+    world.clock.advance(timedelta(days=2))
+    assert [entry["object"]["id"] for entry in await told(world)] == [reports[4]]
+
+
 async def test_class_of_the_post_is_held_while_consents_alone_came_to_it(walked: tuple[World, list[str]]) -> None:
     world, _ = walked
     report, other = [await world.post(label=LOW, topic=topic) for topic in ("cyber.apt", "cyber.vulnerability")]
