@@ -141,7 +141,9 @@ async def recover_log(
     where the old log's keys did not sign it, ConflictError where the log is not frozen.
     """
     old = await frozen_log(call, desk)
-    recovery = _Recovery(old, key.origin, await _known_of(desk, old, witnessed))
+    known = await _signed_before(desk, old)
+    is_held_against = witnessed is not None or "signed_size" in known
+    recovery = _Recovery(old, key.origin, {**known, **_witnessed(old, witnessed)}, is_held_against)
     entry_id, content, number = await _recorded(services, call, desk, recovery)
     leaf = hash_leaf(content)
     tiles = grow_tiles(0, [leaf], _no_tile)
@@ -179,11 +181,15 @@ async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Reco
 
 @dataclass(frozen=True, slots=True)
 class _Recovery:
-    """`known` is what this host and witnesses know of the old log."""
+    """`known` is what this host and witnesses know of the old log.
+
+    `is_held_against`: some of it does not come from the database itself, which knows nothing of what came after it.
+    """
 
     old: LogState
     origin: str
     known: dict[str, str | int]
+    is_held_against: bool
 
     @property
     def is_older(self) -> bool:
@@ -193,15 +199,11 @@ class _Recovery:
             return False
         sizes = (self.known.get(f"{whose}_size") for whose in ("signed", "witnessed"))
         is_short = any(isinstance(size, int) and size > self.old.size for size in sizes)
-        return is_short or not why.startswith(_GIVEN_UP)
+        return is_short or not self.is_held_against or not why.startswith(_GIVEN_UP)
 
 
 def _no_tile(path: TilePath) -> bytes:
     raise LogContradictionError(f"an empty log has no `{path}`")
-
-
-async def _known_of(desk: Desk, old: LogState, note: bytes | None) -> dict[str, str | int]:
-    return {**await _signed_before(desk, old), **_witnessed(old, note)}
 
 
 async def _signed_before(desk: Desk, old: LogState) -> dict[str, str | int]:

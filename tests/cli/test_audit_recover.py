@@ -90,6 +90,18 @@ def test_log_whose_keys_are_given_up_is_followed_by_another(instance, operate, i
     ]
 
 
+def test_log_that_nothing_outside_its_database_is_held_against_may_be_of_before(instance, operate):
+    """As on a new host, from a base backup: whoever was revoked since is alive again, and nobody here knows."""
+    sequence(instance, 3)
+    layout = InstanceLayout(instance)
+    layout.log_key_file.unlink()
+    layout.last_signed_file.unlink()
+
+    operate("audit", "recover", "--new-keys", "the host is gone")
+
+    assert [claim["kind"] for claim in operate("restored", "list", "--json").json] == ["unknown-acts"]
+
+
 def test_keys_that_wait_for_a_log_that_began_are_not_given_up(instance, operate, monkeypatch):
     sequence(instance, 3)
     layout = InstanceLayout(instance)
