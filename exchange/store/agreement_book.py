@@ -49,7 +49,9 @@ class AgreementBook:
             # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets
             # it, and nobody would hold the row that is current then.
             first = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version) == 1, *_naming(of))
-            await self._session.scalar(select(col(AgreementTable.version)).where(*first).with_for_update())
+            locked = await self._session.scalar(select(col(AgreementTable.version)).where(*first).with_for_update())
+            if locked is None:
+                return None
         which = (col(AgreementTable.id) == agreement_id, *_naming(of, in_version=True))
         kept = agreements_of(await self._rows(current_agreements().where(*which)))
         found = await whole(kept, self._besides, None, crises_unread=crises_unread)
