@@ -111,8 +111,8 @@ def show_body(body: "WireModel", *, title: str | None = None, told: Mapping[str,
     """Print a body of the wire for people, without what is not set; `told` stands for fields told in other words."""
     # Dumped, times would be those of the wire; taken for a mapping, a body with a field `keys` would be called.
     fields = {**dict(iter(body)), **(told or {})}
-    shown = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [])}
-    show_record(shown, title=title)
+    is_set = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [])}
+    show_record(is_set, title=title)
 
 
 def show_question(title: str, fields: Mapping[str, object], question: str) -> None:
