@@ -100,7 +100,7 @@ async def test_refusal_tells_nothing_of_what_stayed_invisible(audited):
     assert entries
     for one in entries:
         line = ndjson.entry_line(one)
-        assert b"GBR" not in line
+        assert b'"GBR"' not in line  # three letters alone may stand in a digest
         assert b'SECRET","policy' not in line
         assert b"not-releasable" not in line
 
