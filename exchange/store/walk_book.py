@@ -27,12 +27,21 @@ class Walked(NamedTuple):
     is_whole: bool
 
 
+class PastSeen(NamedTuple):
+    """What a report was until `until_at` (microseconds since 1970), as its row says; anything may stand there."""
+
+    class_id: object
+    valid_until: object
+    until_at: object
+
+
 class ReportSeen(NamedTuple):
     """A report's row, with what stands beside it for lists and counts, and its class's digest, None where that is gone.
 
     `recorded_at` is when it took its number, `next_at` when what stands behind it took its own (None: nothing does),
     `last` the last number that was given, `posted_class` the class that it was posted in, None where it is in that one
-    still. On SQLite anything may stand where a number belongs.
+    still, `past` what it was until it moved, each time, in no order. On SQLite anything may stand where a number
+    belongs.
     """
 
     row: ReportRow
@@ -41,16 +50,9 @@ class ReportSeen(NamedTuple):
     next_at: object
     last: object
     posted_class: object
+    past: tuple[PastSeen, ...]
     digest: str | None
     sealed_bytes: int
-
-
-class PastSeen(NamedTuple):
-    """What a report was until `until_at` (microseconds since 1970), as its row says; anything may stand there."""
-
-    class_id: object
-    valid_until: object
-    until_at: object
 
 
 class WalkBook:
@@ -121,18 +123,17 @@ class WalkReader:
     async def seen(self, ids: Sequence[str]) -> dict[str, ReportSeen]:
         """Return the rows of these reports, those that are gone left out."""
         rows = await self._fetch(self._statements.seen, {"ids": list(ids)})
-        return {row[1]: _seen(tuple(row)) for row in rows}
+        past: dict[str, list[PastSeen]] = {}
+        for report, *was in await self._fetch(self._statements.past, {"ids": list(ids)}):
+            past.setdefault(report, []).append(PastSeen(*was))
+        return {row[1]: _seen(tuple(row), tuple(past.get(row[1], ()))) for row in rows}
 
     async def takers(self, ids: Sequence[str]) -> list[tuple[str, str]]:
         """Return each of these reports with one that says to have taken its place."""
         return [(row[0], row[1]) for row in await self._fetch(self._statements.takers, {"ids": list(ids)})]
 
-    async def past(self, report: str) -> list[PastSeen]:
-        """Return what a report was until it moved, each time, in no order."""
-        return [PastSeen(*row[1:]) for row in await self._fetch(self._statements.past, {"ids": [report]})]
 
-
-def _seen(row: tuple[Any, ...]) -> ReportSeen:
+def _seen(row: tuple[Any, ...], past: tuple[PastSeen, ...]) -> ReportSeen:
     *beside, recorded_at, next_at, last, posted_class, digest, sealed = row[REPORT_WIDTH:]
     named, of_row = dict(zip(_BESIDE, beside, strict=True)), ReportRow(*row[:REPORT_WIDTH])
-    return ReportSeen(of_row, named, recorded_at, next_at, last, posted_class, digest, sealed or 0)
+    return ReportSeen(of_row, named, recorded_at, next_at, last, posted_class, past, digest, sealed or 0)

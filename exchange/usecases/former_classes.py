@@ -50,21 +50,20 @@ async def other_than_posted(services: Services, posted: Entry, seen: ReportSeen)
         return "the class that it was posted in is none that is known"
     now = known.get(seen.row.class_id)
     is_same = _is_posted(was.facts, posted) and (now is None or _may_precede(was.facts, now.facts, seen.row.version))
-    if is_same or await _is_of_a_later_move(services, seen.row.id, was.facts):
+    if is_same or await _is_of_a_later_move(services, seen, was.facts):
         return None
     return "`posted_class` is not the one that it was posted in"
 
 
-async def _is_of_a_later_move(services: Services, report_id: str, was: ClassFacts) -> bool:
+async def _is_of_a_later_move(services: Services, seen: ReportSeen, was: ClassFacts) -> bool:
     """Return whether a report was in the class `was` when its former one was first kept, moved already by then.
 
     What was moved before rows of the past were kept has none of its first move; the next one wrote down where it was.
     """
-    moves = sorted([entry async for entry in told_until_now(services, *_MOVES, subject=report_id)], key=_at)
-    past = [each.until_at for each in await services.store.walk.past(report_id) if isinstance(each.until_at, int)]
-    if not moves or any(_is_near(_at(moves[0]), row) for row in past):
+    moves = sorted(await _moves_of(services, seen), key=_at)
+    if not moves or any(_is_near(_at(moves[0]), row) for row in _moments(seen)):
         return False
-    return any(_label_before(move) == (was.originator, was.label.as_json()) for move in moves[1:])
+    return any(_is_from(was, move) for move in moves[1:])
 
 
 async def other_past(services: Services, seen: ReportSeen) -> str | None:
@@ -73,15 +72,12 @@ async def other_past(services: Services, seen: ReportSeen) -> str | None:
     Moves of before they were kept have no row, so that all are gone is not told.
     """
     before = to_micros(services.clock()) - _APART
-    past = await services.store.walk.past(seen.row.id)
-    if not past:
+    if not seen.past:
         return None
-    known = await _known(services)
-    # Behind the rows: each has its entry.
-    moves = [entry async for entry in told_until_now(services, *_MOVES, subject=seen.row.id)]
-    if not all(any(_is_of(each, move, known) for move in moves) for each in past):
+    known, moves = await _known(services), await _moves_of(services, seen)
+    if not all(any(_is_of(each, move, known) for move in moves) for each in seen.past):
         return "what it was until it moved is not what the log says"
-    kept = [each.until_at for each in past if isinstance(each.until_at, int)]
+    kept = _moments(seen)
     missed = [at for at in map(_at, moves) if min(kept) <= at < before and not any(_is_near(at, row) for row in kept)]
     return "what it was until it moved is gone" if missed else None
 
@@ -90,16 +86,25 @@ async def _known(services: Services) -> Mapping[int, ClassRow]:
     return await whole_classes(services, (await services.store.caller("")).state)
 
 
+async def _moves_of(services: Services, seen: ReportSeen) -> list[Entry]:
+    # Behind the rows: each has its entry.
+    return [entry async for entry in told_until_now(services, *_MOVES, subject=seen.row.id)]
+
+
+def _moments(seen: ReportSeen) -> list[int]:
+    return [each.until_at for each in seen.past if isinstance(each.until_at, int)]
+
+
 def _is_of(past: PastSeen, move: Entry, known: Mapping[int, ClassRow]) -> bool:
     was = known.get(past.class_id) if isinstance(past.class_id, int) else None
     if was is None or not isinstance(past.until_at, int) or not isinstance(past.valid_until, int | None):
         return False
-    facts = was.facts
-    return _is_near(_at(move), past.until_at) and _label_before(move) == (facts.originator, facts.label.as_json())
+    return _is_near(_at(move), past.until_at) and _is_from(was.facts, move)
 
 
-def _label_before(move: Entry) -> tuple[object, object]:
-    return move.get("owner"), move.get("label")
+def _is_from(was: ClassFacts, move: Entry) -> bool:
+    """Return whether a move may have been out of the class `was`: its entry has the label of before."""
+    return (move.get("owner"), move.get("label")) == (was.originator, was.label.as_json())
 
 
 def _is_near(at: int, row: int) -> bool:
