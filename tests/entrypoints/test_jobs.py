@@ -90,9 +90,9 @@ async def test_entries_are_placed_and_found_while_it_runs(log: Log, running: Run
 
 
 async def test_what_is_left_is_placed_before_it_ends(log: Log) -> None:
+    await log.append(30)
     going = Running(await loop_of(log))
     going.stopping.set()
-    await log.append(30)
     await going.task
 
     await check_log(log)
