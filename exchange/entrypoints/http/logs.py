@@ -55,7 +55,7 @@ def log_to_stderr() -> None:
 def outlive_hangup() -> None:
     """Go on at SIGHUP, which whoever rotates a log sends: there is no file to open anew, and no setting to read.
 
-    What is begun behind this goes on as well. At a terminal the signal ends it, as its closing means.
+    What is begun behind this goes on as well. Where stderr is a terminal the signal ends it, as closing that one means.
     """
     if not sys.stderr.isatty():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
