@@ -6,11 +6,15 @@ which is sealed: the text and the crises that it was posted under for good, and 
 version stands.
 
 What a report was until it moved is in rows that only questions about the past read. Each move is an entry, under the
-label of before: each row has one, of its time, and none is without its row once one before it has its own.
+label of before: each row has one, of its time, and each entry that says that a row was kept has its row. Versions
+before kept none, or did not say so, also beside this one while an upgrade rolls: of their moves no row is missed.
+
+A class whose own row was altered, and that nothing sealed speaks of any more, is on record as that. What was in it once
+is not accused of it.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +25,8 @@ from exchange.store import ClassRow
 from exchange.store.walk_book import PastSeen, ReportSeen
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import told_until_now
+from exchange.usecases.report_moves import PAST_KEPT
+from exchange.usecases.told_entries import is_too_much_waiting, told_until_now
 
 _FIRST_VERSION: Final = 1
 
@@ -35,71 +40,108 @@ _APART: Final = timedelta(hours=1) // timedelta(microseconds=1)
 """An entry is of when the act was asked for: a large part takes its time to be sealed before the row is written."""
 
 
-async def other_than_posted(services: Services, posted: Entry, seen: ReportSeen) -> str | None:
-    """Return why a report was not `posted` in the class that its row says; None where it may have been.
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The classes of all reports that were read before: those known, and those of which nothing is."""
+
+    known: Mapping[int, ClassRow]
+    unknown: frozenset[int]
+
+    def is_lost(self, class_id: object) -> bool:
+        """Return whether a class was altered, and nothing sealed tells any more what it was."""
+        return isinstance(class_id, int) and class_id in self.unknown
+
+    def facts(self, class_id: object) -> ClassFacts | None:
+        """Return what is known of a class."""
+        row = self.known.get(class_id) if isinstance(class_id, int) else None
+        return None if row is None else row.facts
+
+
+async def classes_now(services: Services) -> Classes:
+    """Return all classes; call it behind the rows: each class that one can name is among them."""
+    known = await whole_classes(services, (await services.store.caller("")).state)
+    return Classes(known, services.knowledge.unknown_classes)
+
+
+async def other_before(services: Services, classes: Classes, posted: Entry, seen: ReportSeen) -> str | None:
+    """Return why a report was not what its rows say that it was before; None where it may have been, or nobody knows.
+
+    Nothing is known while so much waits for its place that nobody reads it: the next walk looks again.
+    """
+    if not _is_moved(classes, seen):
+        return None
+    if not _is_lost_or_known(classes, seen.posted_class):
+        return "the class that it was posted in is none that is known"
+    if await is_too_much_waiting(services):
+        return None
+    moves = await _moves_of(services, seen)
+    return _other_than_posted(classes, posted, seen, moves) or _other_past(services, classes, seen, moves)
+
+
+def _is_moved(classes: Classes, seen: ReportSeen) -> bool:
+    """Return whether anything says that a report moved: what is sealed says so of versions and of consents."""
+    now = classes.facts(seen.row.class_id)
+    is_reclassed = now is not None and bool(now.consents)
+    return is_reclassed or bool(seen.past) or seen.posted_class is not None or seen.row.version != _FIRST_VERSION
+
+
+def _is_lost_or_known(classes: Classes, class_id: object) -> bool:
+    return class_id is None or classes.is_lost(class_id) or classes.facts(class_id) is not None
+
+
+def _other_than_posted(classes: Classes, posted: Entry, seen: ReportSeen, moves: Sequence[Entry]) -> str | None:
+    """Return why a report was not `posted` in the class that its row says.
 
     Nothing is said of one whose row names no class: it is in that one still, or was moved before the former was kept.
     Nor of one that was moved both before and since, whose row names where it was in between.
     """
-    if seen.posted_class is None:
-        return None
-    # Behind the row: each class that it can name is among them.
-    known = await _known(services)
-    was = known.get(seen.posted_class) if isinstance(seen.posted_class, int) else None
+    was, now = classes.facts(seen.posted_class), classes.facts(seen.row.class_id)
     if was is None:
-        return "the class that it was posted in is none that is known"
-    now = known.get(seen.row.class_id)
-    is_same = _is_posted(was.facts, posted) and (now is None or _may_precede(was.facts, now.facts, seen.row.version))
-    if is_same or await _is_of_a_later_move(services, seen, was.facts):
+        return None
+    is_same = _is_posted(was, posted) and (now is None or _may_precede(was, now, seen.row.version))
+    if is_same or _is_of_a_later_move(seen, was, moves):
         return None
     return "`posted_class` is not the one that it was posted in"
 
 
-async def _is_of_a_later_move(services: Services, seen: ReportSeen, was: ClassFacts) -> bool:
+def _is_of_a_later_move(seen: ReportSeen, was: ClassFacts, moves: Sequence[Entry]) -> bool:
     """Return whether a report was in the class `was` when its former one was first kept, moved already by then.
 
     What was moved before rows of the past were kept has none of its first move; the next one wrote down where it was.
     """
-    moves = sorted(await _moves_of(services, seen), key=_at)
-    if not moves or any(_is_near(_at(moves[0]), row) for row in _moments(seen)):
+    if not moves or _says_kept(moves[0]) or _has_row(moves[0], seen):
         return False
     return any(_is_from(was, move) for move in moves[1:])
 
 
-async def other_past(services: Services, seen: ReportSeen) -> str | None:
-    """Return why a report was not what its rows say that it was until it moved; None where it may have been.
-
-    Moves of before they were kept have no row, so that all are gone is not told.
-    """
-    before = to_micros(services.clock()) - _APART
-    if not seen.past:
-        return None
-    known, moves = await _known(services), await _moves_of(services, seen)
-    if not all(any(_is_of(each, move, known) for move in moves) for each in seen.past):
+def _other_past(services: Services, classes: Classes, seen: ReportSeen, moves: Sequence[Entry]) -> str | None:
+    if not all(any(_is_of(each, move, classes) for move in moves) for each in seen.past):
         return "what it was until it moved is not what the log says"
-    kept = _moments(seen)
-    missed = [at for at in map(_at, moves) if min(kept) <= at < before and not any(_is_near(at, row) for row in kept)]
+    # What moved since its rows were read has one behind them.
+    before = to_micros(services.clock()) - _APART
+    missed = [move for move in moves if _says_kept(move) and _at(move) < before and not _has_row(move, seen)]
     return "what it was until it moved is gone" if missed else None
 
 
-async def _known(services: Services) -> Mapping[int, ClassRow]:
-    return await whole_classes(services, (await services.store.caller("")).state)
-
-
 async def _moves_of(services: Services, seen: ReportSeen) -> list[Entry]:
-    # Behind the rows: each has its entry.
-    return [entry async for entry in told_until_now(services, *_MOVES, subject=seen.row.id)]
+    """Return what moved a report, the oldest first; read behind the rows: each has its entry."""
+    return sorted([entry async for entry in told_until_now(services, *_MOVES, subject=seen.row.id)], key=_at)
 
 
-def _moments(seen: ReportSeen) -> list[int]:
-    return [each.until_at for each in seen.past if isinstance(each.until_at, int)]
+def _says_kept(move: Entry) -> bool:
+    return PAST_KEPT.items() <= move.get("detail", {}).items()
 
 
-def _is_of(past: PastSeen, move: Entry, known: Mapping[int, ClassRow]) -> bool:
-    was = known.get(past.class_id) if isinstance(past.class_id, int) else None
-    if was is None or not isinstance(past.until_at, int) or not isinstance(past.valid_until, int | None):
+def _has_row(move: Entry, seen: ReportSeen) -> bool:
+    return any(isinstance(each.until_at, int) and _is_near(_at(move), each.until_at) for each in seen.past)
+
+
+def _is_of(past: PastSeen, move: Entry, classes: Classes) -> bool:
+    if not isinstance(past.until_at, int) or not isinstance(past.valid_until, int | None):
         return False
-    return _is_near(_at(move), past.until_at) and _is_from(was.facts, move)
+    was = classes.facts(past.class_id)
+    is_from = classes.is_lost(past.class_id) if was is None else _is_from(was, move)
+    return is_from and _is_near(_at(move), past.until_at)
 
 
 def _is_from(was: ClassFacts, move: Entry) -> bool:

@@ -50,6 +50,7 @@ from exchange.usecases.originating import (
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.release_terms import consent_of, labels_of
+from exchange.usecases.report_moves import PAST_KEPT
 from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 from exchange.usecases.unread import known_agreements, record_unread
@@ -244,7 +245,8 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
             revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
             await _reclass(services, unit, call, own, header)
-            receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
+            detail = {**_detail(row), **PAST_KEPT}
+            receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=detail))
     return Recorded(OnwardView(revoked), receipt)
 
 
@@ -268,7 +270,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     # (4) in its class
     await _reclass(services, unit, call, own, header, given=consent_of(header, row.wish))
     # (5) on the record
-    detail = {**_detail(row), **told}
+    detail = {**_detail(row), **told, **PAST_KEPT}
     receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 

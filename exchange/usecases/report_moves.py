@@ -6,8 +6,10 @@ by their digests; (4) the new version takes the place of the old one, whose dige
 is told. All of it durable together.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.crypto import Suite, decrypt_part, part_context, require_suite
@@ -21,6 +23,9 @@ from exchange.usecases.originating import OwnReport, all_parts
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.sealing import Content, reseal_report
+
+PAST_KEPT: Final[Mapping[str, str]] = MappingProxyType({"past": "kept"})
+"""What the entry of a move says besides: what the report was until then is kept, in a row beside its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,7 @@ def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:
             "after": version_digest(after),
             "to_level": after.label.classification,
             "to_policy": after.label.policy,
+            **PAST_KEPT,
             **({"consents": list(move.consents)} if move.consents else {}),
             **({"by": list(move.people)} if move.people else {}),
         },

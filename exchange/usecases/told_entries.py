@@ -14,6 +14,9 @@ from exchange.usecases.whole_entries import whole_entry
 
 _AT_ONCE: Final = 500
 
+_WAITING_AT_MOST: Final = 10_000
+"""Who looks at one thing after the other reads no more than so many entries for each."""
+
 
 async def told_of(services: Services, event: str, *, subject: str | None = None) -> AsyncIterator[list[Entry]]:
     """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first.
@@ -43,6 +46,11 @@ async def waiting_of(services: Services, *events: EventName, subject: str) -> li
         and each.get("object", {}).get("id") == subject
         and each["decision"] == outcome_telling(each["type"]).value
     ]
+
+
+async def is_too_much_waiting(services: Services) -> bool:
+    """Return whether more entries wait for their place than who looks at many things can read for each of them."""
+    return (await services.store.log.backlog()).count > _WAITING_AT_MOST
 
 
 async def told_until_now(services: Services, *events: EventName, subject: str) -> AsyncIterator[Entry]:

@@ -28,10 +28,10 @@ from exchange.store.searching import Found
 from exchange.store.unread import UNREADABLE
 from exchange.store.walk_book import ReportSeen, Walked
 from exchange.usecases.context import Services
-from exchange.usecases.former_classes import other_past, other_than_posted
+from exchange.usecases.former_classes import Classes, classes_now, other_before
 from exchange.usecases.sealed_headers import require_end_as_sealed
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
-from exchange.usecases.told_entries import entries_at, told_of, waiting_of
+from exchange.usecases.told_entries import entries_at, is_too_much_waiting, told_of, waiting_of
 from exchange.usecases.whole_entries import whole_entry
 
 WALKED_EVERY: Final = timedelta(seconds=5)
@@ -44,9 +44,6 @@ _ANEW: Final = timedelta(hours=1)
 
 _STILL_TOLD: Final = timedelta(days=2)
 """So long the doctor asks for what a walk told: it tells again each day."""
-
-_WAITING_AT_MOST: Final = 10_000
-"""Where more entries wait for their place, what ended a report may be among them, and nobody reads so many."""
 
 _STATUSES: Final = frozenset(status.value for status in ReportStatus)
 _ENDING: Final = {
@@ -137,18 +134,19 @@ async def _contradicted(services: Services, told: Sequence[RowTold]) -> list[Con
     names = {each.name for each in told}
     kept = await services.store.rows_kept.of(names)
     seen = await services.store.walk.seen(sorted(each.id for each in names))
+    classes = await classes_now(services)
     found: dict[RowName, Contradiction] = {}
     for each in told:
         fault = contradiction(each, kept.get(each.name))
         if fault is None and each.name.id in seen:
-            why = await _fault(services, each, seen[each.name.id])
+            why = await _fault(services, classes, each, seen[each.name.id])
             fault = None if why is None else Contradiction(each, why)
         if fault is not None:
             found.setdefault(each.name, fault)
     return list(found.values())
 
 
-async def _fault(services: Services, told: RowTold, seen: ReportSeen) -> str | None:
+async def _fault(services: Services, classes: Classes, told: RowTold, seen: ReportSeen) -> str | None:
     """Return in what a report's row is not what it came to."""
     # (3) as the log says that it came to be
     status = seen.row.status_name
@@ -166,7 +164,7 @@ async def _fault(services: Services, told: RowTold, seen: ReportSeen) -> str | N
     # (4) as it is sealed, where lists look, and before in the classes that entries tell of
     other = await _other_than_sealed(services, seen) if seen.sealed_bytes else None
     other = other or (None if status in _ENDING else _not_in_order(seen))
-    return other or await other_than_posted(services, told.by, seen) or await other_past(services, seen)
+    return other or await other_before(services, classes, told.by, seen)
 
 
 async def _other_than_sealed(services: Services, seen: ReportSeen) -> str | None:
@@ -229,8 +227,8 @@ async def _is_told(
     """Return whether one of these entries about a report says so, or may: read after its row."""
     if await _is_found(services, subject, events, says):
         return True
-    if (await services.store.log.backlog()).count > _WAITING_AT_MOST:
-        return True
+    if await is_too_much_waiting(services):
+        return True  # what ended a report may be among it
     # What waits is found there, or by the search that comes after.
     if any(map(says, await waiting_of(services, *events, subject=subject))):
         return True

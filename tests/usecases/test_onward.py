@@ -305,6 +305,7 @@ async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> No
         "request": request,
         "recipient": "ESP",
         "by": [asking.clients["GBR releaser"].id],
+        "past": "kept",
     }
 
 

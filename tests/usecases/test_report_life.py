@@ -345,6 +345,7 @@ async def test_downgrade_names_both_versions_in_the_log_and_keeps_the_old_digest
         "after": version.digest,
         "to_level": "RESTRICTED",
         "to_policy": "NATO",
+        "past": "kept",
     }
     assert living.sql("SELECT version, digest, entry_id FROM report_version") == [
         (1, version.replaced, made.entry["id"])

@@ -1,5 +1,7 @@
 """Reports that somebody took out of lists, in their rows: found by a slow walk over the log's posts, and told."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +9,8 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import to_micros
-from exchange.usecases import walk_reports
+from exchange.store.report_book import ReportBook
+from exchange.usecases import report_moves, told_entries, walk_reports
 from exchange.usecases.walk_reports import ReportWalk, told_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
@@ -166,7 +169,8 @@ async def test_past_of_a_report_that_is_not_what_the_log_says_is_told(
     assert (entry["object"]["id"], entry["detail"]["why"][:27]) == (reports[4], "what it was until it moved ")
 
 
-async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, list[str]]) -> None:
+@pytest.mark.parametrize("which", ["seq = (SELECT max(seq) FROM report_past)", "report_id = $1"])
+async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, list[str]], which: str) -> None:
     world, reports = walked
     world.clock.advance(timedelta(hours=2))
     await amend(world, reports[3])
@@ -174,30 +178,101 @@ async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, l
     assert await told(world) == []
 
     world.unguard("report_past")
-    world.sql("DELETE FROM report_past WHERE seq = (SELECT max(seq) FROM report_past)")
+    world.sql(f"DELETE FROM report_past WHERE {which} OR 'x' = $1", reports[3])
     world.clock.advance(timedelta(hours=2))
     assert [entry["detail"]["why"] for entry in await told(world)] == ["what it was until it moved is gone"]
+
+
+async def test_all_that_a_report_was_is_missed_where_only_consents_came(walked: tuple[World, list[str]]) -> None:
+    world, _ = walked
+    report = await world.post(label=LOW)
+    await grant(world, await ask(world, report))
+    await place_entries(world, is_searchable=True)
+    world.unguard("report_past")
+    world.sql("DELETE FROM report_past WHERE report_id = $1", report)
+    world.sql("UPDATE report SET posted_class = NULL WHERE id = $1", report)
+
+    world.clock.advance(timedelta(hours=2))
+    assert [entry["detail"]["why"] for entry in await told(world)] == ["what it was until it moved is gone"]
+
+
+@contextmanager
+def version_before() -> Iterator[None]:
+    """Move reports as the version before did, which kept nothing of what they were, and said so of none."""
+
+    async def nothing(_book: ReportBook, _report: str) -> None:
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ReportBook, "_keep_past", nothing)
+        patch.setattr(report_moves, "PAST_KEPT", {})
+        yield
+
+
+async def test_report_that_nodes_of_two_versions_moved_is_accused_of_nothing(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    for report in reports[3], reports[5]:
+        world.clock.advance(timedelta(hours=2))
+        with version_before():
+            await amend(world, report)
+        world.clock.advance(timedelta(hours=2))
+        await amend(world, report)
+    await place_entries(world, is_searchable=True)
+
+    world.clock.advance(timedelta(hours=2))
+    assert await told(world) == []
 
 
 async def test_report_that_moved_before_its_past_was_kept_is_accused_of_nothing(
     walked: tuple[World, list[str]],
 ) -> None:
-    world, reports = walked
-    world.unguard("report_past")
-    world.sql("DELETE FROM report_past WHERE report_id = $1", reports[4])
-    world.sql("UPDATE report SET posted_class = NULL WHERE id = $1", reports[4])
+    world, _ = walked
+    report = await world.post()
+    with version_before():
+        await downgrade(world, report)
+    world.sql("UPDATE report SET posted_class = NULL WHERE id = $1", report)
     world.clock.advance(timedelta(hours=2))
-    await amend(world, reports[4])
-    kept = world.sql("SELECT posted_class = class_id FROM report WHERE id = $1", reports[4])
+    await amend(world, report)
+    kept = world.sql("SELECT posted_class = class_id FROM report WHERE id = $1", report)
     assert not kept[0][0], "it names the class between the two moves"
+    await place_entries(world, is_searchable=True)
 
     assert await told(world) == []
 
     other = await world.post(label=LOW, topic="cyber.vulnerability")
     class_of = "SELECT class_id FROM report WHERE id = $2"
-    world.sql(f"UPDATE report SET posted_class = ({class_of}) WHERE id = $1", reports[4], other)
+    world.sql(f"UPDATE report SET posted_class = ({class_of}) WHERE id = $1", report, other)
     world.clock.advance(timedelta(days=2))
-    assert [entry["object"]["id"] for entry in await told(world)] == [reports[4]]
+    assert [entry["object"]["id"] for entry in await told(world)] == [report]
+
+
+async def test_class_that_nothing_tells_of_any_more_accuses_no_report_that_was_in_it(
+    walked: tuple[World, list[str]],
+) -> None:
+    world, _ = walked
+    report = await world.post(kind="indicator-set")
+    await downgrade(world, report)
+    await place_entries(world, is_searchable=True)
+    world.sql(
+        "UPDATE release_class SET facts = '{}', digest = '0' WHERE id = (SELECT posted_class FROM report WHERE id = $1)",
+        report,
+    )
+    async with world.another_node() as node:
+        made = await world.attempt(ReportWalk(node).round())
+
+    assert [(entry["type"], entry["detail"]["place"]) for entry in made.entries] == [("key.opened", "release class")]
+
+
+async def test_walk_accuses_nobody_while_more_waits_than_is_read(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = walked
+    world.unguard("report_past")
+    world.sql("UPDATE report_past SET until_at = until_at - 7200000000 WHERE report_id = $1", reports[4])
+    monkeypatch.setattr(told_entries, "_WAITING_AT_MOST", 0)
+    await world.post()
+
+    assert await told(world) == []
 
 
 async def test_class_of_the_post_is_held_while_consents_alone_came_to_it(walked: tuple[World, list[str]]) -> None:
