@@ -83,6 +83,7 @@ class EventName(Enum):
     REPORT_RECEIVED = "report.received"
     REPORT_READ = "report.read"
     REPORT_PART_READ = "report.part_read"
+    REPORT_DESCRIBED = "report.described"
     REPORT_LISTED = "report.listed"
     REPORT_EXPLAINED = "report.explained"
     REPORT_NOTIFIED = "report.notified"

@@ -16,7 +16,7 @@ from exchange.wire import CrisisBody, CrisisRequest, ShownEntryBody
 crisis = typer.Typer(help="Crisis clauses: open, list, end, review.", no_args_is_help=True)
 agreements.add_typer(crisis, name="crisis")
 
-_RELEASES = frozenset({"report.read", "report.part_read", "report.listed", "report.notified"})
+_RELEASES = frozenset({"report.read", "report.part_read", "report.described", "report.listed", "report.notified"})
 
 CrisisArgument = Annotated[str, typer.Argument(metavar="CRISIS", help="The crisis's id.")]
 

@@ -132,7 +132,7 @@ from exchange.usecases.post_report import PostedAnswer, post_report
 from exchange.usecases.preview_caveats import CaveatPreview, ChangedRelease, preview_caveats
 from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.usecases.pull_report import PulledReport, pull_report
-from exchange.usecases.read_part import ReadPart, read_part
+from exchange.usecases.read_part import ReadPart, WantedOctets, read_part
 from exchange.usecases.read_registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
 from exchange.usecases.recall_report import Recall, RecallOutlook, preview_recall, recall_report, show_recall
@@ -263,6 +263,7 @@ __all__ = [
     "UploadLimits",
     "UploadView",
     "WantedErasure",
+    "WantedOctets",
     "WatchLimits",
     "Watching",
     "add_certificate",

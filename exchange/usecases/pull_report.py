@@ -60,8 +60,10 @@ class Granted:
         return self.permit == other.permit and (report.version, report.class_id) == (before.version, before.class_id)
 
 
-async def pull_report(services: Services, call: Call, report_id: str) -> Recorded[PulledReport]:
-    """Return the report as this client may see it.
+async def pull_report(
+    services: Services, call: Call, report_id: str, *, is_shown: bool = True
+) -> Recorded[PulledReport]:
+    """Return the report as this client may see it; where it is not shown, the record says that it was described alone.
 
     Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError where
     the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
@@ -90,10 +92,14 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     if terms is None:
         return await _refuse_moved(services, call, granted)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
-    size_bytes = sum(len(content) for _, content in parts)
-    entry = judged_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
+    if is_shown:
+        size_bytes = sum(len(content) for _, content in parts)
+        entry = judged_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
+    else:
+        entry = judged_draft(call, granted.client, EventName.REPORT_DESCRIBED, judged)
     receipt = await services.store.append(entry)
-    services.register.note(services.law, judged.report.id, judged.facts.label, entry)
+    if is_shown:
+        services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
     return Recorded(PulledReport(header_json, shown, terms), receipt)

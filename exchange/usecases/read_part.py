@@ -1,7 +1,8 @@
 """Read the bytes of one part: the same decision as a pull, for one number.
 
 Steps: (1) the Permit, without a part; (2) which part the number means to this reader, for whom the parts it may
-read are numbered from 1; (3) that part, under the same Permit; (4) open it; (5) the entry is durable; (6) answer.
+read are numbered from 1; (3) that part, under the same Permit; (4) open it; (5) which octets of it are asked for;
+(6) the entry is durable, and says no more than leaves; (7) answer.
 
 What is larger than `STREAMED_FROM_BYTES` is never in memory whole. It is opened to its end before anything of it is
 shown, and a second time while it is: whoever is shown some of it is shown all of it, unless it is changed meanwhile,
@@ -15,9 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.crypto import OpeningError
-from exchange.kernel import UnavailableError
+from exchange.kernel import ExchangeError, UnavailableError
 from exchange.reports import PartHeader, header_from_json
 from exchange.store import Parts
 from exchange.usecases.context import Call, Recorded, Services
@@ -41,20 +42,41 @@ _EVENT: Final = EventName.REPORT_PART_READ
 Pieces = Callable[[int, int], AsyncIterator[bytes]]
 """Gives the octets from one place up to, not including, another."""
 
+Span = tuple[int, int]
+"""From one octet up to, not including, another."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedOctets:
+    """Which octets of a part are asked for: `span` of its size, None for all; none are shown where not `is_shown`."""
+
+    span: Callable[[int], Span | None]
+    is_shown: bool = True
+
+
+ALL_OCTETS: Final = WantedOctets(lambda _: None)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadPart:
-    """One part in the clear with what its header says of it; `content` is None where `pieces` give it."""
+    """One part in the clear with what its header says of it; `content` is None where `pieces` give it.
+
+    `span` is from which octet up to which one it was asked for; None means all.
+    """
 
     part: PartHeader
     content: bytes | None
     pieces: Pieces | None = None
+    span: Span | None = None
 
 
-async def read_part(services: Services, call: Call, report_id: str, number: int) -> Recorded[ReadPart]:
-    """Return part `number` of a report.
+async def read_part(
+    services: Services, call: Call, report_id: str, number: int, wanted: WantedOctets = ALL_OCTETS
+) -> Recorded[ReadPart]:
+    """Return part `number` of a report, of which the octets `wanted` are on record as read.
 
-    Raises NotFoundError alike for an absent report, an invisible one, an absent part and a withheld one.
+    Raises NotFoundError alike for an absent report, an invisible one, an absent part and a withheld one; and what
+    `wanted` raises of a part that is not as long.
     """
     event = _EVENT
     asked = number if 1 <= number <= _LARGEST_NUMBER else 0
@@ -78,14 +100,31 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
     is_streamed = part.size_bytes > STREAMED_FROM_BYTES
     content = None if is_streamed else await _open(services, call, again, part)
     size = await _opened_size(services, call, again, part) if content is None else len(content)
-    # (5) INVARIANT: no plaintext leaves before its entry is durable.
-    receipt = await services.store.append(replace(entry, size_bytes=size))
-    judged = again.judged
-    services.register.note(services.law, judged.report.id, judged.facts.label, entry)
-    # (6) the answer
+    # (5) which of it
+    try:
+        span = wanted.span(size)
+    except ExchangeError as exc:
+        none = replace(entry, outcome=Outcome.REFUSED, policies=(), detail={**entry.detail, "codes": [exc.code]})
+        return await refuse(services, none, exc)
+    # (6) INVARIANT: no plaintext leaves before its entry is durable.
+    receipt = await services.store.append(_as_read(entry, size, span) if wanted.is_shown else _as_described(entry))
+    if wanted.is_shown:
+        services.register.note(services.law, again.judged.report.id, again.judged.facts.label, entry)
+    # (7) the answer
     shown = replace(part, number=asked, size_bytes=size)
     pieces = _pieces(services, call, again, part) if is_streamed else None
-    return Recorded(ReadPart(shown, content, pieces), receipt)
+    return Recorded(ReadPart(shown, content, pieces, span), receipt)
+
+
+def _as_read(entry: EntryDraft, size: int, span: Span | None) -> EntryDraft:
+    if span is None:
+        return replace(entry, size_bytes=size)
+    start, stop = span
+    return replace(entry, size_bytes=stop - start, detail={**entry.detail, "octets": f"{start}-{stop - 1}/{size}"})
+
+
+def _as_described(entry: EntryDraft) -> EntryDraft:
+    return replace(entry, event=EventName.REPORT_DESCRIBED)
 
 
 def _part_meant(granted: Granted, asked: int) -> PartHeader | None:

@@ -31,7 +31,7 @@ _HANDED_OUT = frozenset(
         EventName.REPORT_RECEIVED,
     )
 )
-_SHOWN_TO_A_CLIENT = _HANDED_OUT | {EventName.REPORT_LISTED.value}
+_SHOWN_TO_A_CLIENT = _HANDED_OUT | {EventName.REPORT_LISTED.value, EventName.REPORT_DESCRIBED.value}
 """A list shows headers: it is in the registry of who saw them; a report's own has who was given its content."""
 
 

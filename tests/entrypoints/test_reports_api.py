@@ -10,6 +10,7 @@ import pytest
 from exchange.entrypoints.api.reports import _encoded
 from exchange.reports import PostedPart
 from exchange.usecases.pull_report import LARGEST_INLINE_BYTES
+from exchange.usecases.registering import register_reads
 from exchange.wire import HeaderBody, PulledReportBody, ReportListBody
 
 ABSENT = "01980000-0000-7000-8000-000000000000"
@@ -103,7 +104,7 @@ async def test_contents_over_the_limit_are_left_out_and_fetched_by_part(world, h
         ("lines=1-2", 200, None, b"first part"),
     ],
 )
-async def test_part_serves_single_ranges(world, http, asked, status, span, content) -> None:
+async def test_part_serves_single_ranges(world, http, entry_of, *, asked, status, span, content) -> None:
     report_id = await world.post()
 
     answer = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1", headers={"Range": asked})
@@ -112,16 +113,31 @@ async def test_part_serves_single_ranges(world, http, asked, status, span, conte
     assert answer.headers["content-disposition"].startswith("attachment;")
     assert answer.headers["content-type"] == "text/plain"
     assert "etag" not in answer.headers
+    entry = await entry_of(answer)
+    assert (entry["type"], entry["bytes"]) == ("report.part_read", len(content))
+    assert entry["detail"].get("octets") == (span and span.removeprefix("bytes "))
+
+
+async def was_given(world, report: str) -> list[str]:
+    """Return what the log says that somebody was given of a report: for that destruction is asked."""
+    await register_reads(world.services.store, world.services.register)
+    given = {"report.read", "report.part_read", "report.received"}
+    entries = [each for each in await world.entries() if each["type"] in given and each["decision"] == "permitted"]
+    return [each["type"] for each in entries if each["object"]["id"] == report]
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=400-500", "bytes=-0"])
-async def test_range_behind_the_end_is_416(world, http, asked: str) -> None:
+async def test_range_behind_the_end_is_416_and_reads_nothing(world, http, entry_of, asked: str) -> None:
     report_id = await world.post()
 
     answer = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1", headers={"Range": asked})
 
     assert answer.status_code == 416
     assert answer.headers["content-range"] == "bytes */10"
+    entry = await entry_of(answer)
+    assert (entry["type"], entry["decision"], entry["object"]["id"]) == ("report.part_read", "refused", report_id)
+    assert entry["detail"]["codes"] == ["range-not-satisfiable"]
+    assert await was_given(world, report_id) == []
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/pdf, */*;q=0.1", "text/*"])
@@ -135,13 +151,16 @@ async def test_part_is_given_to_whoever_names_its_kind(world, http, accept: str)
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-4", "bytes=400-"])
-async def test_head_of_a_part_has_no_range(world, http, asked: str) -> None:
+async def test_head_of_a_part_has_no_range_and_reads_nothing(world, http, entry_of, asked: str) -> None:
     report_id = await world.post()
 
     answer = await http("NOR reader").head(f"/v1/reports/{report_id}/parts/1", headers={"Range": asked})
 
     assert (answer.status_code, answer.headers["content-length"]) == (200, "10")
     assert "content-range" not in answer.headers
+    entry = await entry_of(answer)
+    assert (entry["type"], entry["object"]["id"], entry["detail"]["part"]) == ("report.described", report_id, 1)
+    assert await was_given(world, report_id) == []
 
 
 async def test_if_range_without_a_validator_gets_the_whole(world, http) -> None:
@@ -231,16 +250,19 @@ async def test_absent_part_is_answered_like_an_absent_report(world, http) -> Non
     assert {answer.status_code for answer in answers} == {404}
 
 
-async def test_head_answers_like_get_without_content(world, http) -> None:
+async def test_head_answers_like_get_without_content(world, http, entry_of) -> None:
     report_id = await world.post()
     reader = http("NOR reader")
 
-    got = await reader.get(f"/v1/reports/{report_id}")
     head = await reader.head(f"/v1/reports/{report_id}")
+    given = await was_given(world, report_id)
+    got = await reader.get(f"/v1/reports/{report_id}")
 
     assert head.status_code == 200
     assert head.content == b""
     assert head.headers["content-length"] == got.headers["content-length"]
+    assert ((await entry_of(head))["type"], given) == ("report.described", [])
+    assert await was_given(world, report_id) == ["report.read", "report.received"]
 
 
 async def test_repeated_post_with_one_key_is_one_report(world, http) -> None:

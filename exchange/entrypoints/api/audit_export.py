@@ -53,7 +53,7 @@ async def export(visit: Visit) -> Response:
         END_HEADER: str(begun.end),
         "Content-Disposition": f'attachment; filename="audit.{name.value}"',
     }
-    if visit.request.method == "HEAD":
+    if visit.is_head:
         return Response(headers=headers, media_type=form.media_type)
     return StreamingResponse(
         _lines(begun, form, with_head=asked.after is None), headers=headers, media_type=form.media_type

@@ -32,6 +32,7 @@ from exchange.usecases import (
     ListQuery,
     PulledReport,
     ReadPart,
+    WantedOctets,
     authenticate,
     authenticated_row,
     begin_upload,
@@ -152,7 +153,7 @@ RECEIPT = Operation(
 async def pull(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}`."""
     read_query(visit.request)
-    recorded = await pull_report(visit.services, visit.call, visit.path["id"])
+    recorded = await pull_report(visit.services, visit.call, visit.path["id"], is_shown=not visit.is_head)
     return answered(recorded, with_contents(recorded.value))
 
 
@@ -199,7 +200,7 @@ async def post(visit: Visit) -> Response:
 async def part(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/parts/{n}`: bytes as posted, never shown inline by a browser."""
     read_query(visit.request)
-    recorded = await read_part(visit.services, visit.call, visit.path["id"], part_number(visit))
+    recorded = await read_part(visit.services, visit.call, visit.path["id"], part_number(visit), _wanted(visit))
     read = recorded.value
     headers = {
         **receipt_headers(recorded.receipt),
@@ -208,16 +209,19 @@ async def part(visit: Visit) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Content-Type": read.part.media_type,
     }
+    size = read.part.size_bytes
+    start, stop = read.span or (0, size)
+    if read.span is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return _octets(visit, read, (start, stop), status=200 if read.span is None else 206, headers=headers)
+
+
+def _wanted(visit: Visit) -> WantedOctets:
     # No validator is given out, so an `If-Range` matches nothing and the whole is the answer (RFC 9110 §13.1.5); a
     # range is for GET alone (§14.2): whoever asks for the head learns the size.
-    is_whole = "if-range" in visit.request.headers or visit.request.method == "HEAD"
-    wanted = None if is_whole else visit.request.headers.get("range")
-    size = read.part.size_bytes
-    span = requested_range(wanted, size)
-    start, stop = span or (0, size)
-    if span is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return _octets(visit, read, (start, stop), status=200 if span is None else 206, headers=headers)
+    is_whole = visit.is_head or "if-range" in visit.request.headers
+    header = None if is_whole else visit.request.headers.get("range")
+    return WantedOctets(lambda size: requested_range(header, size), is_shown=not visit.is_head)
 
 
 def _octets(visit: Visit, read: ReadPart, span: tuple[int, int], *, status: int, headers: dict[str, str]) -> Response:
@@ -225,7 +229,7 @@ def _octets(visit: Visit, read: ReadPart, span: tuple[int, int], *, status: int,
     if read.content is not None:
         return Response(read.content[start:stop], status_code=status, headers=headers)
     headers["Content-Length"] = str(stop - start)
-    if read.pieces is None or visit.request.method == "HEAD":
+    if read.pieces is None or visit.is_head:
         return Response(status_code=status, headers=headers)
     return StreamingResponse(read.pieces(start, stop), status_code=status, headers=headers)
 

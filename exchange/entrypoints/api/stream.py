@@ -53,7 +53,7 @@ async def stream(visit: Visit) -> Response:
     recorded = await open_stream(visit.services, visit.call, cursor)
     # The edge must pass each event on as it comes.
     headers = {**receipt_headers(recorded.receipt), "X-Accel-Buffering": "no"}
-    if visit.request.method == "HEAD":
+    if visit.is_head:
         await recorded.value.close()
         return Response(headers=headers, media_type=EVENT_STREAM)
     return EventStream(recorded.value, headers, send_seconds=visit.services.watching.limits.send_seconds)

@@ -96,6 +96,11 @@ class Visit:
         """Return the parameters in the path, as text: a use case decides what a malformed id means."""
         return self.request.path_params
 
+    @property
+    def is_head(self) -> bool:
+        """Return whether the head of an answer alone is asked for (RFC 9110 §9.3.2): nothing of the rest leaves."""
+        return self.request.method == "HEAD"
+
 
 def single_header(request: Request, name: str) -> str | None:
     """Return the one value of a header, None where it is absent.
