@@ -44,7 +44,7 @@ from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
-from exchange.client.log_export import LogExport, export_lines
+from exchange.client.log_export import export_lines, read_export
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, MalformedError, rfc3339, system_clock, to_micros
 
@@ -116,7 +116,7 @@ def verify(
     node_keys = tuple(each.key for each in log_keys_of(node_key or []))
     asked = _Asked(keys, known, witnessing, node_keys, Limits(pending_seconds=pending))
     if path is not None and path.is_file():
-        verifications = [_verified_export(path, asked)]
+        verifications = _verified_export(path, asked)
     else:
         with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
             verifications = _verified(list(place.logs()), asked)
@@ -147,17 +147,20 @@ def _origin(log: LogHere) -> str:
         return ""
 
 
-def _verified_export(path: Path, asked: _Asked) -> Verification:
+def _verified_export(path: Path, asked: _Asked) -> list[Verification]:
     """Try an export in NDJSON: a whole log like any other log, a slice of one by its proofs."""
     try:
-        source = LogExport(path)
+        sources = read_export(path)
     except InvalidError as exc:
         if asked.is_of_whole_logs:
             why = "`--state`, `--checkpoint`, `--policy` and `--node-key` are held against a whole log"
             raise InvalidError(f"{exc.message}; {why}") from exc
-        return _verified_slice(path, asked)
-    found = _verify(LogHere(source), asked.of_newest(()), {})
-    return replace(found, notes=(*found.notes, personal_note(source.personal))) if source.personal else found
+        return [_verified_slice(path, asked)]
+    verifications = _verified([LogHere(source) for source in sources], asked)
+    return [
+        replace(found, notes=(*found.notes, personal_note(source.personal))) if source.personal else found
+        for source, found in zip(sources, verifications, strict=True)
+    ]
 
 
 def _verified_slice(path: Path, asked: _Asked) -> Verification:
@@ -169,7 +172,8 @@ def _verified_slice(path: Path, asked: _Asked) -> Verification:
         for line in export_lines(file):
             last = line
     with path.open("rb") as file:
-        return verify_export(export_lines(file), last, Expectations(keys_in_use(asked.keys)))
+        expected = Expectations(keys_in_use(asked.keys))
+        return verify_export(export_lines(file), last, expected, earlier_keys=asked.keys)
 
 
 def _verify(log: LogHere, asked: _Asked, erasures: Erasures) -> Verification:

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
@@ -44,7 +44,7 @@ class Tally:
     def statement(self, told: Statement) -> Statement:
         """Return the statement of the whole, where `told` is that of its last stretch."""
         first, last, after = (None if place is None else str(place) for place in (self.first, self.last, self.after))
-        return Statement(told.at, after, first, last, self.count, told.end, told.checkpoint)
+        return replace(told, after=after, first=first, last=last, count=self.count)
 
 
 class ExportSink(Protocol):

@@ -1,4 +1,4 @@
-"""A whole log as the NDJSON file that its host exported, as a source for the verifier.
+"""A whole log as the NDJSON file that its host exported, as a source for the verifier; several after a recovery.
 
 An export has no tiles: they are made here of the leaf hashes beside the entries, so a file that was changed shows as
 hashes that differ from the entries, or as a root that no checkpoint was signed over.
@@ -6,6 +6,7 @@ hashes that differ from the entries, or as a root that no checkpoint was signed 
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -32,26 +33,65 @@ def export_lines(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
+def read_export(path: Path) -> tuple["LogExport", ...]:
+    """Return every log that the export in `path` holds from its first entry on, the one in use last.
+
+    Raises InvalidError where it is no export, or not one of whole logs.
+    """
+    logs: list[_Held] = []
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(export_lines(file), 1):
+            if _COMPLETE.match(line):
+                if file.read(1):
+                    raise _no_whole(path, "something stands behind its last line")
+                notes = _ended(path, logs or [_Held(1)], _stated(path, line))
+                return tuple(LogExport(path, held, notes.get(held.log)) for held in logs or [_Held(1)])
+            place, leaf, _ = _read(path, line, number)
+            if not logs or place.log == logs[-1].log + 1:
+                logs.append(_Held(place.log))
+            held = logs[-1]
+            if place != (held.log, len(held.leaves)):
+                raise _no_whole(path, f"position {len(held.leaves)} is not where it belongs")
+            held.take(leaf, offset, has_personal=has_personal(line))
+            offset += len(line)
+    raise InvalidError(f"`{path}` is no complete export: its last line is missing")
+
+
+@dataclass(slots=True)
+class _Held:
+    """What an export holds of the log of this number; `offsets` are where each bundle begins in the file."""
+
+    log: int
+    leaves: list[bytes] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    personal: int = 0
+
+    def take(self, leaf: bytes, offset: int, *, has_personal: bool) -> None:
+        """Take in what stands next."""
+        if len(self.leaves) % TILE_WIDTH == 0:
+            self.offsets.append(offset)
+        self.leaves.append(leaf)
+        self.personal += has_personal
+
+
 class LogExport(BareSource):
-    """A source of one file. Raises InvalidError where it is no export, or not one of a whole log."""
+    """One log of an export, as a source. `personal` is how many entries come with personal data in the clear."""
 
     has_entries = True
-    personal: int
-    """How many entries come with personal data in the clear."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, held: _Held, note: str | None) -> None:
         self._path = path
-        self._offsets: list[int] = []
-        self._ends: tuple[Place, Place] | None = None
-        self.personal = 0
-        leaves, self._statement = self._indexed()
-        self._tiles = {tile.path: tile.content for tile in grow_tiles(0, leaves, lambda _: b"")}
+        self._offsets = held.offsets
+        self._note = note
+        self.personal = held.personal
+        self._tiles = {tile.path: tile.content for tile in grow_tiles(0, held.leaves, lambda _: b"")}
 
     def newest(self) -> KeptCheckpoint:
         """Return the checkpoint in the last line."""
-        if self._statement.checkpoint is None:
+        if not self._note:
             raise MalformedError("the export has no checkpoint: nothing was signed when it was made")
-        return KeptCheckpoint(self._statement.checkpoint.encode())
+        return KeptCheckpoint(self._note.encode())
 
     def older(self) -> Iterator[KeptCheckpoint]:
         """Return nothing: an auditor keeps its own."""
@@ -69,62 +109,45 @@ class LogExport(BareSource):
             file.seek(self._offsets[path.index])
             return [read_head(file.readline(_LONGEST_LINE_BYTES))[2] for _ in range(path.width)]
 
-    def _indexed(self) -> tuple[list[bytes], Statement]:
-        """Return the leaf hashes in order and the last line; remember where each bundle begins."""
-        leaves: list[bytes] = []
-        offset = 0
-        with self._path.open("rb") as file:
-            for line in export_lines(file):
-                if _COMPLETE.match(line):
-                    if file.read(1):
-                        raise InvalidError(
-                            f"`{self._path}` is no export of a whole log: something stands behind its last line"
-                        )
-                    return leaves, self._ended(line, len(leaves))
-                place, leaf, _ = self._read(line, len(leaves))
-                self._ends = (place if self._ends is None else self._ends[0], place)
-                self.personal += has_personal(line)
-                if place.position != len(leaves):
-                    raise InvalidError(
-                        f"`{self._path}` is no export of a whole log: position {len(leaves)} is not where it belongs"
-                    )
-                if len(leaves) % TILE_WIDTH == 0:
-                    self._offsets.append(offset)
-                leaves.append(leaf)
-                offset += len(line)
-        raise InvalidError(f"`{self._path}` is no complete export: its last line is missing")
 
-    def _read(self, line: bytes, number: int) -> tuple[Place, bytes, bytes | None]:
-        try:
-            check_spelling(line)
-            return read_head(line)
-        except MalformedError as exc:
-            raise InvalidError(f"`{self._path}`, line {number + 1}: {exc.message}") from exc
+def _read(path: Path, line: bytes, number: int) -> tuple[Place, bytes, bytes | None]:
+    try:
+        check_spelling(line)
+        return read_head(line)
+    except MalformedError as exc:
+        raise InvalidError(f"`{path}`, line {number}: {exc.message}") from exc
 
-    def _ended(self, line: bytes, count: int) -> Statement:
-        statement = self._stated(line)
-        log = "1" if self._ends is None else self._ends[1].log
-        if statement.end != f"{log}.{count}":
-            raise InvalidError(f"`{self._path}` has {count} entries, and says that it ends at {statement.end}")
-        first, last = (None, None) if self._ends is None else map(str, self._ends)
-        told = (statement.count, statement.first, statement.last)
-        if told != (count, first, last):
-            raise InvalidError(f"`{self._path}` has {count} entries, {first} to {last}: its last line says otherwise")
+
+def _ended(path: Path, logs: Sequence[_Held], statement: Statement) -> dict[int, str]:
+    """Return the checkpoint of each log, by its number; InvalidError where the last line tells of other lines."""
+    count, end = sum(len(each.leaves) for each in logs), Place(logs[-1].log, len(logs[-1].leaves))
+    if statement.end != str(end):
+        raise InvalidError(f"`{path}` ends at {end}, and says that it ends at {statement.end}")
+    first, last = (str(Place(logs[0].log, 0)), str(Place(end.log, end.position - 1))) if count else (None, None)
+    if (statement.count, statement.first, statement.last) != (count, first, last):
+        raise InvalidError(f"`{path}` has {count} entries, {first} to {last}: its last line says otherwise")
+    notes = dict(enumerate(statement.earlier, 1)) | {end.log: statement.checkpoint or ""}
+    for each in logs:
         # No tile of the signed tree reaches to what stands behind it: nobody would look there.
-        if (signed := _size_in(statement.checkpoint)) is not None and signed < count:
-            raise InvalidError(f"`{self._path}` has {count} entries, and its checkpoint was signed over {signed}")
-        return statement
+        if (signed := _size_in(notes.get(each.log))) is not None and signed < len(each.leaves):
+            raise InvalidError(f"`{path}` has {len(each.leaves)} entries, and its checkpoint was signed over {signed}")
+    return notes
 
-    def _stated(self, line: bytes) -> Statement:
-        try:
-            check_spelling(line)
-            return read_statement(line)
-        except MalformedError as exc:
-            raise InvalidError(f"`{self._path}`, last line: {exc.message}") from exc
+
+def _stated(path: Path, line: bytes) -> Statement:
+    try:
+        check_spelling(line)
+        return read_statement(line)
+    except MalformedError as exc:
+        raise InvalidError(f"`{path}`, last line: {exc.message}") from exc
+
+
+def _no_whole(path: Path, why: str) -> InvalidError:
+    return InvalidError(f"`{path}` is no export of a whole log: {why}")
 
 
 def _size_in(checkpoint: str | None) -> int | None:
     try:
-        return None if checkpoint is None else checkpoint_in(checkpoint.encode()).size
+        return None if not checkpoint else checkpoint_in(checkpoint.encode()).size
     except MalformedError:
         return None

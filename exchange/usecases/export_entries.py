@@ -67,7 +67,8 @@ async def export_log(services: Services, call: Call, *, after: Place | None = No
     logs = await services.store.log.states()
     detail = _asked(FormatName.NDJSON, after, end_of(logs))
     receipt = await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
-    exported = LogExport(whole_lines(services, after, logs), statement_of(call.now, after, logs))
+    told = statement_of(call.now, after, logs, is_to_be_verified=True)
+    exported = LogExport(whole_lines(services, after, logs), told)
     return Recorded(exported, receipt)
 
 

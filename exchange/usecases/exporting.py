@@ -85,7 +85,7 @@ class SliceWalk:
         if _behind(after, logs) > _STRETCH:
             where = await candidates(self._services, self._gaze, self._query.criteria, logs)
         while True:
-            said = statement_of(self._services.clock(), after, logs)
+            said = statement_of(self._services.clock(), after, logs, is_to_be_verified=self._query.proofs)
             async for stretch in _stretches(self._services, after, logs, where):
                 await self._require_still_admitted()
                 if shown := await self._shown(stretch):
@@ -180,12 +180,19 @@ async def _there_are(services: Services, log: int, asked: Sequence[int]) -> list
     ]
 
 
-def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:
-    """Return the statement about an export of `logs` behind `after`, before anything is counted."""
+def statement_of(
+    at: datetime, after: Place | None, logs: Sequence[LogState], *, is_to_be_verified: bool = False
+) -> Statement:
+    """Return the statement about an export of `logs` behind `after`, before anything is counted.
+
+    It holds the checkpoints of the logs that ended, all of them, where it is to be verified: an export that is gone on
+    with behind them ends in this statement too.
+    """
     note = logs[-1].note if logs else b""
     begun = None if after is None else str(after)
     checkpoint = note.decode() if note else None
-    return Statement(rfc3339(at), begun, None, None, 0, str(end_of(logs)), checkpoint)
+    earlier = tuple(state.note.decode(errors="replace") for state in logs[:-1]) if is_to_be_verified else ()
+    return Statement(rfc3339(at), begun, None, None, 0, str(end_of(logs)), checkpoint, earlier)
 
 
 def end_of(logs: Sequence[LogState]) -> Place:

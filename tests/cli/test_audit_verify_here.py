@@ -92,6 +92,17 @@ def test_each_log_is_held_against_its_own_keys(recovered, operate, keys):
     assert operate("audit", "verify", "--key", keys).code == 1, "the log in use has other keys than those of the first"
 
 
+def test_whole_export_after_a_recovery_is_verified_log_by_log(recovered, operate, keys, tmp_path):
+    out, both = tmp_path / "log.ndjson", recovered / "log" / "verifier-keys"
+    assert operate("audit", "export", "--out", out).code == 0
+
+    ran = operate("audit", "verify", out, "--key", both, "--json")
+
+    assert ran.code == 0, ran.out
+    assert [each["sound"] for each in ran.json] == [True, True]
+    assert operate("audit", "verify", out, "--key", keys).code == 1, "nobody here has the keys of the log in use"
+
+
 @pytest.mark.parametrize(
     "change", ["DELETE FROM log_state WHERE log = 2", "UPDATE log_state SET note = '' WHERE log = 2"]
 )

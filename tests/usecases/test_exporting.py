@@ -425,6 +425,20 @@ async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch
     assert asked == [(1, 0, state.size), (2, 0, 3), (2, 0, 3), (2, 1, 3)]
 
 
+@pytest.mark.parametrize("is_to_be_verified", [True, False])
+async def test_export_to_be_verified_holds_the_checkpoints_of_logs_that_ended(audited, is_to_be_verified):
+    state = await audited.services.store.log.state()
+    later = type(state)(2, "other", "", 3, b"", 0, b"newest", None)
+
+    # Behind the log that ended too: who goes on with an export is told the end of all of it.
+    said = exporting.statement_of(
+        audited.call("NOR auditor").now, Place(2, 0), [state, later], is_to_be_verified=is_to_be_verified
+    )
+
+    assert said.checkpoint == "newest"
+    assert said.earlier == ((state.note.decode(),) if is_to_be_verified else ())
+
+
 async def test_personal_data_stands_beside_the_bytes_for_who_may_read_it(audited):
     entries, _ = await export(audited, "NOR auditor", criteria=Criteria(member="NOR", event="report.read"))
 

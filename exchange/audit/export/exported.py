@@ -76,7 +76,9 @@ class Statement:
 
     Every entry of the reader's slice behind `after` (None: from the beginning) and before `end` is in it: `count` of
     them, from `first` to `last`. `end` is the place behind the last leaf of the signed `checkpoint`; `at` (RFC 3339) is
-    when the export was asked for. The places are written `LOG.POSITION`.
+    when the export was asked for. The places are written `LOG.POSITION`. `earlier` are the newest checkpoints of the
+    logs before this one, in their order from the first (empty for one that was never signed), where the export is made
+    to be verified: a recovery ended them, and what is of them leads to these.
     """
 
     at: str
@@ -86,9 +88,11 @@ class Statement:
     count: int
     end: str
     checkpoint: str | None = None
+    earlier: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, int | str | None]:
-        """Return the fields by name."""
+    def as_json(self) -> dict[str, int | str | list[str] | None]:
+        """Return the fields by name; without `earlier` where there is none."""
+        earlier: dict[str, int | str | list[str] | None] = {"earlier": list(self.earlier)} if self.earlier else {}
         return {
             "at": self.at,
             "after": self.after,
@@ -97,6 +101,7 @@ class Statement:
             "count": self.count,
             "end": self.end,
             "checkpoint": self.checkpoint,
+            **earlier,
         }
 
 

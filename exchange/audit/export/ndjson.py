@@ -8,6 +8,7 @@ The last line is `{"complete": {...}}`.
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import orjson
@@ -103,9 +104,10 @@ def read_statement(line: bytes) -> Statement:
         raise MalformedError(_INCOMPLETE) from exc
     texts = (statement.after, statement.first, statement.last, statement.checkpoint)
     is_told = isinstance(statement.at, str) and isinstance(statement.end, str) and type(statement.count) is int
-    if not is_told or not all(isinstance(each, str | None) for each in texts):
+    is_listed = isinstance(statement.earlier, list | tuple) and all(isinstance(each, str) for each in statement.earlier)
+    if not (is_told and is_listed) or not all(isinstance(each, str | None) for each in texts):
         raise MalformedError(_INCOMPLETE)
-    return statement
+    return replace(statement, earlier=tuple(statement.earlier))
 
 
 def check_spelling(line: bytes) -> None:

@@ -4,13 +4,18 @@ Steps: (1) the export ends in a statement that it is complete, whose checkpoint 
 (2) every line is an entry of its leaf hash, in the order of the log, spelt as an export writes it; (3) every leaf is in
 the tree: by its proof or, where the export holds all entries of the log, because together they have the signed root;
 (4) there are as many lines as the statement says, and it reaches as far as what was signed. Nobody signs that
-statement: what was left out of a slice, a slice cannot show.
+that statement: what was left out of a slice, a slice cannot show.
+
+After a recovery there are several logs: the statement holds a checkpoint of each, and an entry is tried in its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from exchange.audit.checkpoint import checkpoint_in
 from exchange.audit.export import ExportedEntry, Place, Statement, check_spelling, parse_place, read_line
 from exchange.audit.merkle import CompactRange, TreeHead
+from exchange.audit.note_keys import VerifierKey
 from exchange.audit.proofs import ProofError, verify_inclusion
 from exchange.audit.verify.checkpoints import OpenedCheckpoint, open_checkpoint
 from exchange.audit.verify.expectations import Expectations
@@ -19,10 +24,13 @@ from exchange.audit.verify.source import KeptCheckpoint
 from exchange.kernel import MalformedError
 
 
-def verify_export(lines: Iterable[bytes], last_line: bytes, expected: Expectations) -> Verification:
+def verify_export(
+    lines: Iterable[bytes], last_line: bytes, expected: Expectations, *, earlier_keys: Sequence[VerifierKey] = ()
+) -> Verification:
     """Return what is wrong with an export in NDJSON; `last_line` is read first, `lines` are all of them, it included.
 
-    Checkpoints that others kept are not looked at: an export holds no tree to compare them with.
+    `earlier_keys` are those of logs that a recovery ended, each under the name of its log. Checkpoints that others kept
+    are not looked at: an export holds no tree to compare them with.
     """
     findings = Findings()
     # (1) what it says of itself, and who signed that
@@ -31,7 +39,8 @@ def verify_export(lines: Iterable[bytes], last_line: bytes, expected: Expectatio
     if statement is None or newest is None:
         return _told(None, None, 0, findings, ())
     # (2), (3) line by line
-    check = _Lines(parse_place(statement.end).log, newest.checkpoint.head, findings)
+    heads = _earlier(statement, newest.checkpoint.origin, earlier_keys, findings)
+    check = _Lines(parse_place(statement.end).log, newest.checkpoint.head, heads, findings)
     for number, line in enumerate(lines, 1):
         check.take(number, line)
     # (4) and all of them
@@ -47,15 +56,32 @@ def personal_note(count: int) -> str:
     )
 
 
+@dataclass(slots=True)
+class _Part:
+    """What the export holds of one log, whose signed tree is `head`.
+
+    `bare` is the first entry that came without a proof, with the number of its line, and `bare_count` how many did.
+    """
+
+    head: TreeHead
+    tree: CompactRange = field(default_factory=CompactRange)
+    count: int = 0
+    bare: tuple[int, ExportedEntry] | None = None
+    bare_count: int = 0
+
+    @property
+    def root(self) -> bytes | None:
+        """The root over all entries, None where the export does not hold all of them."""
+        return self.tree.root() if self.tree.size == self.head.size else None
+
+
 class _Lines:
-    def __init__(self, log: int, head: TreeHead, findings: Findings) -> None:
-        self._log = log
-        self._head = head
+    def __init__(self, newest: int, head: TreeHead, earlier: Mapping[int, TreeHead], findings: Findings) -> None:
+        # The one in use counts under its own number, whatever else is said to have it.
+        self._parts = {log: _Part(each) for log, each in earlier.items()} | {newest: _Part(head)}
+        self._newest = self._parts[newest]
         self._findings = findings
-        self._tree = CompactRange()
         self._last: Place | None = None
-        self._bare: tuple[int, ExportedEntry] | None = None
-        self._bare_count = 0
         self._narrowed = 0
         self._personal = 0
         self._is_over = False
@@ -64,8 +90,9 @@ class _Lines:
 
     @property
     def root(self) -> bytes | None:
-        """The root over all entries, None where the export does not hold all of them."""
-        return self._tree.root() if self._tree.size == self._head.size else None
+        """The root over all entries of the log in use, None where the export lacks some of any log that it shows."""
+        shown = [part for part in self._parts.values() if part.count]
+        return self._newest.root if all(part.root is not None for part in shown) else None
 
     def take(self, number: int, line: bytes) -> None:
         try:
@@ -87,19 +114,11 @@ class _Lines:
         if told != seen:
             why = f"it says {told[0]} entries, {told[1]} to {told[2]}: there are {seen[0]}, {seen[1]} to {seen[2]}"
             self._findings.add(Finding(Step.TREE, "end of the export", why))
-        if (end := parse_place(statement.end)).position != self._head.size:
-            why = f"it says that it is complete up to {end}, and its checkpoint was signed over {self._head.size}"
+        if (end := parse_place(statement.end)).position != (size := self._newest.head.size):
+            why = f"it says that it is complete up to {end}, and its checkpoint was signed over {size}"
             self._findings.add(Finding(Step.TREE, "end of the export", why))
-        # Without a proof only the root over all of them says that they are in the tree.
-        if self._bare is not None and self.root is None:
-            why = (
-                f"it came without a proof ({self._bare_count} did), and position {self._tree.size} is missing: "
-                "nothing joins them to what was signed (a choice of entries is taken out with `--proofs`)"
-            )
-            self._find(Step.TREE, self._bare[0], why, self._bare[1])
-        if self.root is not None and self.root != self._head.root:
-            why = "all entries together have another root than the one that was signed"
-            self._findings.add(Finding(Step.TREE, f"checkpoint of {self._head.size} entries", why))
+        for part in self._parts.values():
+            self._conclude(part)
 
     def notes(self) -> tuple[str, ...]:
         told = []
@@ -111,6 +130,19 @@ class _Lines:
             told.append(personal_note(self._personal))
         return tuple(told)
 
+    def _conclude(self, part: _Part) -> None:
+        root = part.root
+        # Without a proof only the root over all of them says that they are in the tree.
+        if part.bare is not None and root is None:
+            why = (
+                f"it came without a proof ({part.bare_count} did), and position {part.tree.size} is missing: "
+                "nothing joins them to what was signed (a choice of entries is taken out with `--proofs`)"
+            )
+            self._find(Step.TREE, part.bare[0], why, part.bare[1])
+        if root is not None and root != part.head.root:
+            why = "all entries together have another root than the one that was signed"
+            self._findings.add(Finding(Step.TREE, f"checkpoint of {part.head.size} entries", why))
+
     def _take_entry(self, number: int, item: ExportedEntry) -> None:
         if self._last is not None and item.place <= self._last:
             self._find(Step.TREE, number, f"place {item.place} comes behind {self._last}", item)
@@ -118,20 +150,22 @@ class _Lines:
         self.count += 1
         self._narrowed += item.content is None
         self._personal += bool(item.personal)
-        if item.place.log != self._log:
-            why = f"it is of log {item.place.log}, and the checkpoint here is of log {self._log}: "
-            self._find(Step.TREE, number, why + "take them out one by one, by `--after`", item)
+        part = self._parts.get(item.place.log)
+        if part is None:
+            why = f"it is of log {item.place.log}, of which no checkpoint here is signed by a key that was given"
+            self._find(Step.TREE, number, why, item)
             return
+        part.count += 1
         # What stands behind the signed tree is never joined to it: no proof is waited for, and none is found.
-        is_within = item.place.position < self._head.size
-        if is_within and item.place.position == self._tree.size:
-            self._tree.append(item.leaf)
-        if is_within and not item.proof and self._head.size > 1:
-            self._bare = self._bare or (number, item)
-            self._bare_count += 1
+        is_within = item.place.position < part.head.size
+        if is_within and item.place.position == part.tree.size:
+            part.tree.append(item.leaf)
+        if is_within and not item.proof and part.head.size > 1:
+            part.bare = part.bare or (number, item)
+            part.bare_count += 1
             return
         try:
-            verify_inclusion(item.proof, item.leaf, index=item.place.position, head=self._head)
+            verify_inclusion(item.proof, item.leaf, index=item.place.position, head=part.head)
         except ProofError as exc:
             self._find(Step.TREE, number, exc.message, item)
 
@@ -164,6 +198,29 @@ def _checkpoint(statement: Statement, expected: Expectations, findings: Findings
     if newest.fault is not None:
         findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
     return newest
+
+
+def _earlier(statement: Statement, newest: str, keys: Sequence[VerifierKey], findings: Findings) -> dict[int, TreeHead]:
+    """Return the signed trees of the logs before the one of origin `newest`, by number, of those whose keys there are.
+
+    INVARIANT: a log has one tree here. What another line shows as of the log in use is not tried in an older one of it.
+    """
+    heads, seen = dict[int, TreeHead](), {newest}
+    for number, note in enumerate(statement.earlier, 1):
+        try:
+            origin = checkpoint_in(note.encode()).origin
+        except MalformedError:
+            continue  # never signed, or spoilt: what is of it is joined to nothing
+        of_it = tuple(key for key in keys if key.name == origin)
+        if not of_it or origin in seen:
+            continue
+        seen.add(origin)
+        opened = open_checkpoint(KeptCheckpoint(note.encode()), of_it)
+        if opened.fault is not None:
+            place = f"checkpoint of {opened.checkpoint.size} entries of log {number}"
+            findings.add(Finding(Step.SIGNATURE, place, opened.fault))
+        heads[number] = opened.checkpoint.head
+    return heads
 
 
 def _text(place: Place | None) -> str | None:

@@ -164,8 +164,8 @@ def test_last_line_that_says_nothing_is_refused(line):
         read_statement(line)
 
 
-@pytest.mark.parametrize("name", ["at", "after", "first", "last", "count", "end", "checkpoint"])
-@pytest.mark.parametrize("value", [1.5, True, ["x"], {"x": 1}])
+@pytest.mark.parametrize("name", ["at", "after", "first", "last", "count", "end", "checkpoint", "earlier"])
+@pytest.mark.parametrize("value", [1.5, True, [7], {"x": 1}])
 def test_last_line_with_a_field_of_another_kind_is_refused(name, value):
     line = json.dumps({"complete": STATEMENT.as_json() | {name: value}}, separators=(",", ":")).encode()
 

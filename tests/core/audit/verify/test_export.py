@@ -6,9 +6,10 @@ import pytest
 
 from exchange.audit import hash_leaf, inclusion_proof, node_reader, parse_entry, root_of
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.audit.export.ndjson import entry_line, statement_line
+from exchange.audit.export.ndjson import entry_line, read_line, statement_line
+from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify import Expectations, Step, verify_export
-from tests.core.audit.verify.worlds import KEYS, ORIGIN, content, signers, world
+from tests.core.audit.verify.worlds import KEYS, ORIGIN, SIGNERS, START, content, sign, signers, world
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +244,7 @@ def test_entries_of_an_earlier_log_are_not_sound_by_the_checkpoint_of_this_one(l
 
     assert (finding.step, finding.place, finding.position) == (Step.TREE, "line 1", 0)
     assert finding.entry == parse_entry(content(900))["id"]
-    assert finding.why == "it is of log 1, and the checkpoint here is of log 2: take them out one by one, by `--after`"
+    assert finding.why == "it is of log 1, of which no checkpoint here is signed by a key that was given"
 
 
 def test_entry_of_a_log_that_is_not_there_yet_is_named(log):
@@ -252,6 +253,92 @@ def test_entry_of_a_log_that_is_not_there_yet_is_named(log):
 
     assert (Step.TREE, "line 1") in told(verified(lines))
     assert verified(lines).counts[Step.TREE] == 3
+
+
+ENDED = "exchange.test/log/0"
+ENDED_SIGNERS = signers(7, ENDED)
+BOTH_KEYS = (*(each.verifier for each in ENDED_SIGNERS), *KEYS)
+OLD = [content(number) for number in range(900, 903)]
+
+
+def over_both(log, positions=(0, 2), *, by=ENDED_SIGNERS, origin=ENDED, proofs=True):
+    """The lines of entries of the log that a recovery ended, and of one of the log in use, each with its proof."""
+    leaves = [hash_leaf(each) for each in OLD]
+    tree = {each.path: each.content for each in grow_tiles(0, leaves, lambda _: b"")}
+    old = [
+        ExportedEntry(
+            Place(1, each),
+            leaves[each],
+            parse_entry(OLD[each]),
+            OLD[each],
+            proof=inclusion_proof(each, len(OLD), node_reader(len(OLD), tree.__getitem__)) if proofs else (),
+        )
+        for each in positions
+    ]
+    new = exported(log, 3)[0].replace(b'"log":1', b'"log":2')
+    note, ended = log.checkpoints[-1].note.decode(), sign(len(OLD), root_of(leaves), START, by, origin).decode()
+    count = len(old) + 1
+    end = Statement("2026-01-01T00:00:00Z", None, f"1.{positions[0]}", "2.3", count, "2.60", note, (ended,))
+    return [*map(entry_line, old), new, statement_line(end)]
+
+
+def verified_both(lines, keys=BOTH_KEYS):
+    return verify_export(lines, lines[-1], Expectations(KEYS), earlier_keys=keys)
+
+
+def test_entries_of_a_log_that_ended_are_proven_in_its_own_tree(log):
+    verification = verified_both(over_both(log))
+
+    assert verification.is_sound
+    assert (verification.origin, verification.size, verification.entries) == (ORIGIN, 60, 3)
+    assert verification.root is None, "it is a slice: what was left out, it cannot tell"
+
+
+def test_whole_log_that_ended_is_sound_by_its_root(log):
+    assert verified_both(over_both(log, (0, 1, 2), proofs=False)).is_sound
+
+
+def test_entry_that_is_missing_from_a_log_that_ended_is_missed(log):
+    (finding,) = verified_both(over_both(log, (0, 2), proofs=False)).findings
+
+    assert (finding.place, finding.position) == ("line 1", 0)
+    assert "position 1 is missing" in finding.why
+
+
+def test_changed_entry_of_a_log_that_ended_is_named(log):
+    forged = content(902, purpose="other")
+    lines = over_both(log)
+    item = ExportedEntry(Place(1, 2), hash_leaf(forged), parse_entry(forged), forged)
+    leaves = [hash_leaf(each) for each in OLD]
+    tree = {each.path: each.content for each in grow_tiles(0, leaves, lambda _: b"")}
+    lines[1] = entry_line(replace(item, proof=inclusion_proof(2, 3, node_reader(3, tree.__getitem__))))
+
+    assert told(verified_both(lines)) == [(Step.TREE, "line 2")]
+
+
+def test_log_that_ended_is_not_believed_by_keys_of_the_one_in_use(log):
+    assert told(verified_both(over_both(log), KEYS)) == [(Step.TREE, "line 1")]
+
+
+def test_checkpoint_of_a_log_that_ended_is_signed_by_all_its_keys(log):
+    lines = over_both(log, by=ENDED_SIGNERS[:1])
+
+    assert told(verified_both(lines)) == [(Step.SIGNATURE, "checkpoint of 3 entries of log 1")]
+
+
+@pytest.mark.parametrize("spoilt", ["", "no note"])
+def test_log_that_ended_without_a_checkpoint_is_joined_to_nothing(log, spoilt):
+    lines = over_both(log)
+    end = read_line(lines[-1])
+    lines[-1] = statement_line(replace(end, earlier=(spoilt,)))
+
+    assert told(verified_both(lines)) == [(Step.TREE, "line 1")]
+
+
+def test_older_tree_of_the_log_in_use_is_none_of_a_log_that_ended(log):
+    lines = over_both(log, by=SIGNERS, origin=ORIGIN)
+
+    assert told(verified_both(lines)) == [(Step.TREE, "line 1")]
 
 
 def test_findings_are_told_to_the_word(log):
