@@ -8,7 +8,7 @@ Does not: decide anything a room downstairs decides.
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
@@ -79,6 +79,9 @@ _NO_TELEMETRY: TelemetryConfig = {
 """FastAPI's own would export bodies that do not validate and the messages of exceptions, and takes its collector from
 the environment."""
 
+_OF_THE_DATABASE = ("log", "restore")
+"""Checks that tell whether it is the one that was served here, and may be again."""
+
 _log = logging.getLogger("exchange.app")
 
 
@@ -91,6 +94,8 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
             _traced(settings, app) as tracer,
             open_services(settings, observer=app.metrics, tracer=tracer) as services,
         ):
+            # What is older than what was signed here, or another's, stays as it is.
+            await _require_ready(services, of=_OF_THE_DATABASE)
             await put_law_in_force(services)
             await hold_shared_key(services)
             await _require_ready(services)
@@ -341,8 +346,10 @@ def _require_tracing(settings: Settings) -> None:
         )
 
 
-async def _require_ready(services: Services) -> None:
+async def _require_ready(services: Services, *, of: Container[str] | None = None) -> None:
+    """Raise UnavailableError where a check fails; with `of`, only for those of these names."""
     readiness = await check_readiness(services)
-    broken = [f"{check.name}: {check.finding}" for check in readiness.checks if not check.is_working]
+    failed = [check for check in readiness.checks if not check.is_working]
+    broken = [f"{check.name}: {check.finding}" for check in failed if of is None or check.name in of]
     if broken:
         raise UnavailableError(f"the service cannot work: {'; '.join(broken)}")

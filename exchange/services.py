@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from multiprocessing.connection import Connection
 
@@ -191,11 +191,12 @@ async def ended_with_database(store: Store, stopping: asyncio.Event) -> AsyncIte
 
 @asynccontextmanager
 async def open_desk(
-    settings: Settings, stopping: asyncio.Event | None = None, *, key: LogKey | None = None
+    settings: Settings, stopping: asyncio.Event | None = None, *, key: LogKey | None = None, is_heard: bool = True
 ) -> AsyncIterator[Desk]:
     """Open what the sequencer works with, for as long as the context lasts.
 
     `stopping` is set where the database turns out to be another meanwhile. Without `key` the keys of this node sign.
+    Where it is not to be heard, it leaves nothing in the log but what it finds, signed for at its end.
     """
     key = key or load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
@@ -207,7 +208,8 @@ async def open_desk(
         tree = await LogTree.open(url, archive=archive, lineage=store.lineage, password=password)
         own = Recorder(store, clock, system_randomness)
         try:
-            async with ended_with_database(store, stopping or asyncio.Event()), heartbeats(own, is_opening=True):
+            beating = heartbeats(own, is_opening=True) if is_heard else nullcontext()
+            async with ended_with_database(store, stopping or asyncio.Event()), beating:
                 yield Desk(
                     tree=tree,
                     key=key,
@@ -276,7 +278,8 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
 
 async def look_at_log(settings: Settings) -> None:
     """Freeze the log where it contradicts what this host signed; raises ExchangeError where it cannot be looked at."""
-    async with open_desk(settings) as desk:
+    # A start that is refused is tried again every few seconds, for as long as nobody mends what refuses it.
+    async with open_desk(settings, is_heard=False) as desk:
         await Sequencer(desk).look()
 
 

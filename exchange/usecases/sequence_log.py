@@ -27,6 +27,7 @@ from exchange.store.log_reader import edge_of
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.sequencing import Growth, LogMovedError, LogTree, SignedHead, Waiting
 from exchange.usecases.guard_log import LogContradictionError, LogGuard, Witnessed, nothing_witnessed
+from exchange.usecases.whole_entries import whole_entry
 
 BATCH = 2048
 """Entries in one transaction: at 64 KB each they fit in memory, and on SQLite nobody waits long."""
@@ -41,6 +42,8 @@ _TOLD_EVERY = timedelta(minutes=1)
 
 _ID_RANDOMNESS_BYTES = 10
 _ENTRIES_NAMED = 100
+
+_OF_MAKING = frozenset({EventName.SCHEMA_MIGRATED.value, EventName.NODE_HEARTBEAT.value})
 
 _log = logging.getLogger("exchange.sequencer")
 
@@ -101,9 +104,13 @@ class Sequencer:
             return await self._step(stands_by=stands_by)
 
     async def look(self) -> None:
-        """Freeze a log that is not the one that was signed before; place and sign nothing. Raises as `step`."""
+        """Freeze a log that is not the one that was signed before; place and sign nothing. Raises as `step`.
+
+        Nothing is done where nothing was signed here, nor in a database that was only made: whoever named another one
+        by mistake would find a log there, of this node's keys.
+        """
         with self._desk.file.locked():
-            if self._desk.file.read() is None:
+            if not self._desk.file.path.exists() or await self._is_only_made():
                 return
             # A database without a log gets one to be frozen.
             state = await self._state()
@@ -160,6 +167,13 @@ class Sequencer:
                 "run it again"
             )
         return state
+
+    async def _is_only_made(self) -> bool:
+        """Return whether the database has no log, and no entry but that its schema was made."""
+        if await self._tree.reader.state() is not None:
+            return False
+        entries = [whole_entry(row.content) for row in await self._tree.waiting(BATCH)]
+        return all(entry is not None and entry["type"] in _OF_MAKING for entry in entries)
 
     async def _begin(self) -> LogState:
         key, now = self._desk.key, self._desk.clock()

@@ -121,6 +121,12 @@ def test_instance_from_before_the_log_is_told_and_mended(instance: Path) -> None
     exchange("doctor", "--dir", instance)
 
 
+def entries_of(instance: Path) -> list[str]:
+    """Return of which events the entries in the database are."""
+    with closing(sqlite3.connect(instance / "exchange.db")) as database:
+        return [json.loads(content)["type"] for (content,) in database.execute("SELECT content FROM audit_entry")]
+
+
 def test_restored_database_freezes_the_log_until_it_is_recovered(instance: Path) -> None:
     shutil.copy(instance / "exchange.db", instance / "yesterday.db")
     running = start(instance)
@@ -130,13 +136,18 @@ def test_restored_database_freezes_the_log_until_it_is_recovered(instance: Path)
 
     # Not for a moment: in yesterday's database whoever was revoked since is active.
     refused = exchange("serve", "--dir", instance, "--port", 0, "--workers", 2, code=1)
-    assert (refused.stdout, "this host signed" in refused.stderr) == ("", True)
+    assert (refused.stdout, "the service cannot work: log: the database holds 0" in refused.stderr) == ("", True)
     # Nor by a node that signs nothing, and has no record of its own.
     file = InstanceLayout(instance).last_signed_file
     said = file.rename(file.with_suffix(".aside"))
     refused = exchange("serve", "--dir", instance, "--port", 0, "--no-jobs", code=1)
     assert (refused.stdout, "the log is frozen and signs nothing" in refused.stderr) == ("", True)
     said.rename(file)
+    # What begins it anew every few seconds fills no log.
+    before = entries_of(instance)
+    exchange("serve", "--dir", instance, "--port", 0, code=1)
+    assert entries_of(instance) == before
+    assert "log.frozen" in before
     assert "stays frozen" in exchange("audit", "resume", "--dir", instance, code=1).stderr
     old = status(instance)["log"]
     told = json.loads(exchange("audit", "recover", "--dir", instance, "--json").stdout)

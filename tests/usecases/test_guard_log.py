@@ -12,16 +12,17 @@ from unittest.mock import AsyncMock
 import pytest
 
 from exchange import usecases
-from exchange.audit import hash_leaf, parse_entry
+from exchange.audit import EventName, hash_leaf, parse_entry
 from exchange.audit.merkle import TreeHead
 from exchange.custody import checkpoint_signed_by, replace_log_key
 from exchange.kernel import ConflictError, InvalidError, UnavailableError
+from exchange.store import migrate
 from exchange.store.log_rows import CosignatureRow
 from exchange.usecases import Call, sequence_log
 from exchange.usecases.recover_log import next_origin, recover_log, resume_log
 from exchange.usecases.sequence_log import Step
 from tests.support.log import ORIGIN, Log, Snapshot, check_log, opened_log
-from tests.support.store import NOW, fresh_id, open_store, rows_of
+from tests.support.store import NOW, draft, fresh_id, open_store, rows_of
 
 HOST = Call(request_id=fresh_id(), source="host", thumbprint=None, now=NOW)
 
@@ -304,8 +305,27 @@ async def test_file_of_a_log_unknown_to_the_database_freezes(log: Log) -> None:
 async def test_damaged_file_freezes(log: Log, content: bytes) -> None:
     await log.drain()
     log.file.path.write_bytes(content)
+    # Whoever only looks takes it for the same.
+    await (await log.sequencer()).look()
+    state = await log.store.log.state()
 
+    assert (state and state.frozen_why) == f"`{log.file.path}` is damaged: what was signed last is not known"
     assert await log.drain() is Step.FROZEN
+
+
+async def test_look_begins_a_log_to_be_frozen_where_somebody_lived_and_no_other(log: Log, database_url: str) -> None:
+    await log.drain()
+    elsewhere = database_url.replace("exchange.db", "empty.db")
+    await migrate(elsewhere)
+    await moved_to(log, elsewhere)
+    await log.store.append(draft(EventName.SCHEMA_MIGRATED))
+
+    await (await log.sequencer()).look()
+    assert await log.store.log.state() is None
+    await log.store.append(draft(EventName.MEMBER_ADDED))
+    await (await log.sequencer()).look()
+    state = await log.store.log.state()
+    assert (state and state.frozen_why) == "the database holds 0 entries of the log, this host signed 1"
 
 
 async def test_missing_file_beside_a_log_is_told(log: Log) -> None:
@@ -320,7 +340,6 @@ async def test_missing_file_beside_a_log_is_told(log: Log) -> None:
 async def test_empty_database_beside_a_file_freezes(log: Log, database_url: str, tmp_path: Path) -> None:
     await log.append(3)
     await log.drain()
-    from exchange.store import migrate
 
     elsewhere = database_url.replace("exchange.db", "empty.db")
     await migrate(elsewhere)
