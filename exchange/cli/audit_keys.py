@@ -41,6 +41,11 @@ def keys_in_use(keys: Sequence[VerifierKey]) -> tuple[VerifierKey, ...]:
     return tuple(key for key in keys if key.name == keys[-1].name)
 
 
+def ended_origins(keys: Sequence[VerifierKey]) -> tuple[str, ...]:
+    """Return the names of the logs that a recovery ended, the first one first, as far as their keys are here."""
+    return tuple(dict.fromkeys(key.name for key in keys if key.name != keys[-1].name))
+
+
 def origin_of(note: bytes) -> str:
     """Return whose checkpoint this is; the empty text for what is none."""
     try:
@@ -76,22 +81,32 @@ def read_state(path: Path | None) -> tuple[KnownCheckpoint, ...]:
         return ()
     try:
         state = json.loads(read_bytes(path))
-        return (KnownCheckpoint(state["checkpoint"].encode(), f"the last verification, in `{path}`"),)
+        notes = [state["checkpoint"].encode(), *(each.encode() for each in state.get("ended", []))]
+        return tuple(KnownCheckpoint(note, f"the last verification, in `{path}`") for note in notes)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InvalidError(f"`{path}` is no state of an earlier verification: name another file") from exc
 
 
-def write_state(path: Path, verification: Verification, verified_at: str) -> None:
-    """Keep what was verified for the next time; called only where nothing was found."""
+def write_state(path: Path, verified: Sequence[Verification], verified_at: str) -> None:
+    """Keep what was verified for the next time, the log in use last; called only where nothing was found.
+
+    Of logs that a recovery ended what was kept before stays, where they were not looked at this time.
+    """
+    verification = verified[-1]
     if verification.checkpoint is None or verification.root is None:
         return
-    state = {
+    looked_at = [each.checkpoint for each in verified[:-1] if each.checkpoint is not None]
+    names = {each.origin for each in verified}
+    kept = [each.note for each in read_state(path) if origin_of(each.note) not in names]
+    state: dict[str, object] = {
         "origin": verification.origin,
         "size": verification.size,
         "root": verification.root.hex(),
         "verified_at": verified_at,
         "checkpoint": verification.checkpoint.decode(),
     }
+    if ended := [note.decode() for note in (*kept, *looked_at)]:
+        state["ended"] = ended
     try:
         keep_file(path, json.dumps(state, indent=1).encode() + b"\n", mode=_SHARED)
     except OSError as exc:

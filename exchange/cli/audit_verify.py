@@ -22,6 +22,7 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import (
     apart,
+    ended_origins,
     keys_in_use,
     known_checkpoints,
     log_keys_of,
@@ -83,7 +84,8 @@ class _Asked:
 
     def of_newest(self, earlier: Collection[str]) -> "_Asked":
         """Return what of it is about the log in use, where logs of these origins came before."""
-        known = tuple(each for each in self.known if origin_of(each.note) not in earlier)
+        ended = {*earlier, *ended_origins(self.keys)}
+        known = tuple(each for each in self.known if origin_of(each.note) not in ended)
         return replace(self, keys=keys_in_use(self.keys), known=known)
 
     @property
@@ -118,7 +120,7 @@ def verify(
     if path is not None and path.is_file():
         verifications = _verified_export(path, asked)
     else:
-        with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
+        with place_of(path, dir, Door(url, cert, private, ca, profile), ended_origins(keys)) as place:
             verifications = _verified(list(place.logs()), asked)
     if not verifications:
         raise InvalidError("there is no log here yet: nothing was ever signed")
@@ -126,12 +128,17 @@ def verify(
     if not all(each.is_sound for each in verifications):
         raise typer.Exit(1)
     if state is not None:
-        write_state(state, verifications[-1], rfc3339(system_clock()))
+        write_state(state, verifications, rfc3339(system_clock()))
 
 
 def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
     # Each log has keys of its own; nodes and witnesses are asked about the one in use.
     earlier = [_origin(log) for log in logs[:-1]]
+    for each in asked.known:
+        if (origin := origin_of(each.note)) in set(ended_origins(asked.keys)) - set(earlier):
+            output.warn(
+                f"the log `{origin}`, which a recovery ended, is not here: {each.whence} was held against nothing"
+            )
     of_each = [*map(asked.of_earlier, earlier), asked.of_newest(earlier)]
     # The newest first: what is erased from a log that ended, the logs after it tell.
     found: list[Verification] = []
@@ -141,6 +148,8 @@ def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
 
 
 def _origin(log: LogHere) -> str:
+    if log.origin:
+        return log.origin
     try:
         return origin_of(log.source.newest().note)
     except MalformedError:

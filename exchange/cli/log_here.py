@@ -9,10 +9,14 @@ from exchange.crypto import VerifyingKey
 
 @dataclass(frozen=True, slots=True)
 class LogHere:
-    """A log, the keys and checkpoints that its place keeps apart from it, and remarks for the reader."""
+    """A log, the keys and checkpoints that its place keeps apart from it, and remarks for the reader.
+
+    `origin` is the name under which it was asked for, the empty text where it was not.
+    """
 
     source: Source
     keys: tuple[VerifierKey, ...] = ()
     known: tuple[KnownCheckpoint, ...] = ()
     node_keys: tuple[VerifyingKey, ...] = ()
     remarks: tuple[str, ...] = ()
+    origin: str = ""

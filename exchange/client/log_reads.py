@@ -24,26 +24,30 @@ _LOST = "log-damaged"
 
 
 class LogReads:
-    """The log of one exchange, read over its connection."""
+    """The log of one exchange, read over its connection.
+
+    `origin` names a log that a recovery ended; None is the one in use. An exchange of a version that shows none by its
+    name answers with a ProblemError: see `is_unnamed`.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def checkpoint(self) -> bytes:
+    def checkpoint(self, origin: str | None = None) -> bytes:
         """Return the newest checkpoint (auditor)."""
-        return self._bytes("/v1/audit/checkpoint")
+        return self._bytes("/v1/audit/checkpoint", _of(origin))
 
-    def witnessed_checkpoint(self) -> bytes | None:
+    def witnessed_checkpoint(self, origin: str | None = None) -> bytes | None:
         """Return the newest checkpoint that enough witnesses stand behind (auditor), None without one."""
-        return self._unless_absent("/v1/audit/checkpoint", {"witnessed": "true"})
+        return self._unless_absent("/v1/audit/checkpoint", {"witnessed": "true", **_of(origin)})
 
-    def tile(self, path: TilePath) -> bytes | None:
+    def tile(self, path: TilePath, origin: str | None = None) -> bytes | None:
         """Return a tile (auditor), None where there is none; MalformedError for one that the log has lost."""
-        return self._unless_lost(f"/v1/audit/{path}")
+        return self._unless_lost(f"/v1/audit/{path}", origin)
 
-    def bundle(self, path: BundlePath) -> bytes | None:
+    def bundle(self, path: BundlePath, origin: str | None = None) -> bytes | None:
         """Return an entry bundle (the exchange's auditors), None where there is none; MalformedError as `tile`."""
-        return self._unless_lost(f"/v1/audit/{path}")
+        return self._unless_lost(f"/v1/audit/{path}", origin)
 
     def is_shown_entries(self) -> bool:
         """Return whether the exchange takes this client for one of its own, as its auditors are."""
@@ -60,18 +64,18 @@ class LogReads:
             raise AnswerError(f"`{entry_id[:60]}` is no id of an entry", code="invalid")
         return self._bytes(f"/v1/audit/entries/{entry_id}/proof", {} if size is None else {"size": size})
 
-    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+    def consistency(self, old_size: int, new_size: int, origin: str | None = None) -> tuple[bytes, ...]:
         """Return the proof that the tree of `new_size` begins with that of `old_size`."""
-        answer = self._bytes("/v1/audit/consistency", {"from": old_size, "to": new_size})
+        answer = self._bytes("/v1/audit/consistency", {"from": old_size, "to": new_size, **_of(origin)})
         try:
             body = ConsistencyBody.model_validate_json(answer, extra="ignore")
         except ValidationError as exc:
             raise AnswerError("the answer is no consistency proof") from exc
         return body.hashes()
 
-    def _unless_lost(self, path: str) -> bytes | None:
+    def _unless_lost(self, path: str, origin: str | None) -> bytes | None:
         try:
-            return self._unless_absent(path)
+            return self._unless_absent(path, _of(origin))
         except ProblemError as exc:
             if exc.code != _LOST:
                 raise
@@ -91,11 +95,24 @@ class LogReads:
         return answer.content
 
 
-class LogAddress(BareSource):
-    """A log at an address, as a source for the verifier. A member's auditor gets no entries, their hashes only."""
+def is_unnamed(problem: ProblemError) -> bool:
+    """Return whether an exchange says that it shows no log by its name: it is of a version before that."""
+    return any(fault.pointer == "/origin" and fault.code == "unknown-field" for fault in problem.faults)
 
-    def __init__(self, reads: LogReads) -> None:
+
+def _of(origin: str | None) -> dict[str, str]:
+    return {} if origin is None else {"origin": origin}
+
+
+class LogAddress(BareSource):
+    """A log at an address, as a source for the verifier. A member's auditor gets no entries, their hashes only.
+
+    `origin` names one that a recovery ended; None is the one in use.
+    """
+
+    def __init__(self, reads: LogReads, origin: str | None = None) -> None:
         self._reads = reads
+        self._origin = origin
         self._has_entries: bool | None = None
         self._size = 0
 
@@ -110,30 +127,32 @@ class LogAddress(BareSource):
         return self._has_entries
 
     def newest(self) -> KeptCheckpoint:
-        """Return the newest checkpoint. Raises InvalidError where there is none yet."""
+        """Return the newest checkpoint. InvalidError where there is none yet, MalformedError where it was ended."""
         try:
-            note = self._reads.checkpoint()
+            note = self._reads.checkpoint(self._origin)
         except ProblemError as exc:
             if exc.status != HTTPStatus.NOT_FOUND:
                 raise
+            if self._origin is not None:
+                raise MalformedError("the exchange shows no log of this name, whose keys were given") from exc
             raise InvalidError("there is no log there yet: nothing was ever signed; try again in a moment") from exc
         self._size = size_of(note)
         return KeptCheckpoint(note)
 
     def older(self) -> Iterator[KeptCheckpoint]:
         """Return the newest one that witnesses stand behind: the newest of all may be too young. Others one keeps."""
-        witnessed = self._reads.witnessed_checkpoint()
+        witnessed = self._reads.witnessed_checkpoint(self._origin)
         # What was signed after the newest one came here is none of this look at the log.
         if witnessed is not None and size_of(witnessed) <= self._size:
             yield KeptCheckpoint(witnessed)
 
     def tile(self, path: TilePath) -> bytes | None:
         """Return the hashes of a tile."""
-        return self._reads.tile(path)
+        return self._reads.tile(path, self._origin)
 
     def entries(self, path: BundlePath) -> Sequence[bytes | None] | None:
         """Return the entries of a bundle."""
-        content = self._reads.bundle(path)
+        content = self._reads.bundle(path, self._origin)
         return None if content is None else parse_bundle(content, path.width)
 
 

@@ -6,8 +6,8 @@ is no smaller than what was kept. What fails is what the log has lost, changed, 
 
 Kept proofs are not the log: one that is missing among them, or is older than a checkpoint, says nothing of it.
 
-After a recovery there are two logs with keys of their own, and a receipt is proven in its own. The one that ended grows
-no more: only the log in use says how its checkpoints follow from each other.
+After a recovery there are two logs with keys of their own, and a receipt is proven in its own. Each says under its name
+how its checkpoints follow from each other; an exchange of a version before that says it of the log in use alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,6 +31,7 @@ from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX, parse_tlog_proof
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, prove_receipt
 from exchange.audit.verify.checkpoints import open_checkpoint
 from exchange.client.errors import ProblemError
+from exchange.client.log_reads import is_unnamed
 from exchange.client.receipts import KeptReceipt
 from exchange.kernel import MICROSECOND, ExchangeError, MalformedError, parse_rfc3339, to_micros
 
@@ -51,8 +52,8 @@ class ProofDesk(Protocol):
     def proof(self, entry_id: str) -> bytes:
         """Return the `.tlog-proof` of an entry; ProblemError (404, 409) where there is none (yet)."""
 
-    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...] | None:
-        """Return a consistency proof, None where none can be had here."""
+    def consistency(self, old_size: int, new_size: int, origin: str | None = None) -> tuple[bytes, ...] | None:
+        """Return a consistency proof of the log of this name, or of the one in use; None where none can be had here."""
 
 
 class ProofFolder:
@@ -70,7 +71,7 @@ class ProofFolder:
             status, detail = HTTPStatus.NOT_FOUND, "no proof of it is kept here"
             raise ProblemError(status=status, code="not-found", detail=detail) from exc
 
-    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...] | None:  # noqa: ARG002
+    def consistency(self, old_size: int, new_size: int, origin: str | None = None) -> tuple[bytes, ...] | None:  # noqa: ARG002
         """Return None: consistency is asked of the log itself."""
         return None
 
@@ -158,18 +159,14 @@ class ReceiptCheck:
         in_order = sorted(
             (each for each in self._seen.values() if each.origin == origin), key=lambda each: each.head.size
         )
-        is_in_use = origin == self._keys[-1].name
         # (3) The log is no smaller than it was.
-        if in_order[-1].head.size > shown and self._is_cut(in_order[-1], shown, is_in_use=is_in_use):
+        if in_order[-1].head.size > shown and self._is_cut(in_order[-1], shown):
             last = in_order[-1]
             self._owe(None, f"{last.whence} holds a checkpoint of {last.head.size} entries, the log shows fewer: cut")
             in_order = [each for each in in_order if each.head.size <= shown]
         # (2) Each is the beginning of the next.
         for old, new in pairwise(in_order):
-            if is_in_use or old.head.size == new.head.size:
-                self._link(old, new)
-            else:
-                self.unlinked += 1
+            self._link(old, new)
 
     def _signed(self, note: bytes, whence: str) -> _Seen:
         opened = open_checkpoint(KeptCheckpoint(note), self._keys_of(parse_note(note).text))
@@ -212,16 +209,14 @@ class ReceiptCheck:
                 self.waiting += 1
         self._unplaced = []
 
-    def _is_cut(self, kept: _Seen, shown: int, *, is_in_use: bool) -> bool:
+    def _is_cut(self, kept: _Seen, shown: int) -> bool:
         if self._is_offline:
             return False  # what was kept is as old as it is: how large the log is, the log says
         if shown > 0:
             return True
-        if not is_in_use:
-            return False  # no receipt of that log was asked for, and nobody else is shown how large it is
         # Nothing was proven that would show how large the log is: a log that has this size can say so.
         try:
-            self._desk.consistency(kept.head.size, kept.head.size)
+            self._consistency(kept, kept)
         except ProblemError:
             return True
         return False
@@ -229,7 +224,7 @@ class ReceiptCheck:
     def _link(self, old: _Seen, new: _Seen) -> None:
         places = f"{old.whence} ({old.head.size} entries) and {new.whence} ({new.head.size} entries)"
         try:
-            proof = () if old.head.size == new.head.size else self._desk.consistency(old.head.size, new.head.size)
+            proof = () if old.head.size == new.head.size else self._consistency(old, new)
             if proof is None:
                 self.unlinked += 1
                 return
@@ -238,6 +233,16 @@ class ReceiptCheck:
             self._owe(None, f"the log gives no proof that joins the checkpoints from {places}: {exc.detail}")
         except (ProofError, MalformedError) as exc:
             self._owe(None, f"two histories: the checkpoints from {places} do not fit: {exc.message}")
+
+    def _consistency(self, old: _Seen, new: _Seen) -> tuple[bytes, ...] | None:
+        """Ask by the name of the log: the one in use at the exchange may be another than the newest one known here."""
+        sizes = old.head.size, new.head.size
+        try:
+            return self._desk.consistency(*sizes, new.origin)
+        except ProblemError as exc:
+            if not is_unnamed(exc):
+                raise
+        return self._desk.consistency(*sizes) if new.origin == self._keys[-1].name else None
 
     def _owe(self, receipt: KeptReceipt | None, why: str) -> None:
         self.findings.append(ReceiptFinding(receipt, why))

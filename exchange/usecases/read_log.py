@@ -61,19 +61,25 @@ class WhichCheckpoint(Enum):
 
 
 async def read_checkpoint(
-    services: Services, call: Call, which: WhichCheckpoint = WhichCheckpoint.NEWEST
+    services: Services,
+    call: Call,
+    which: WhichCheckpoint = WhichCheckpoint.NEWEST,
+    origin: str | None = None,
 ) -> Recorded[bytes]:
-    """Return a checkpoint as it was signed, with what witnesses said of it, to an auditor."""
+    """Return a checkpoint as it was signed, with what witnesses said of it, to an auditor.
+
+    Here and below `origin` names the log that is meant, as one that a recovery ended; None is the one in use.
+    """
     client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
-    state = await _state(services, call, client, Subject("checkpoint", which.value))
+    state = await _state(services, call, client, Subject("checkpoint", which.value), origin)
     note = await _chosen(services, state, which)
     if note is None:
         return await _absent(services, call, client, Subject("checkpoint", which.value))
     size = parse_checkpoint(note.text).size
-    return await _permitted(services, call, client, Subject("checkpoint", str(size)), note.render())
+    return await _permitted(services, call, client, _of(origin, "checkpoint", str(size)), note.render())
 
 
-async def read_tile(services: Services, call: Call, path_text: str) -> Recorded[bytes]:
+async def read_tile(services: Services, call: Call, path_text: str, origin: str | None = None) -> Recorded[bytes]:
     """Return a tile's hashes to an auditor; absent where the log is not so large."""
     client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
     subject = Subject("tile", "malformed")
@@ -82,13 +88,14 @@ async def read_tile(services: Services, call: Call, path_text: str) -> Recorded[
     except MalformedError:
         return await _absent(services, call, client, subject)
     subject = Subject("tile", str(path))
-    state = await _state(services, call, client, subject)
+    state = await _state(services, call, client, subject, origin)
     if not _has_tile(state, path):
         return await _absent(services, call, client, subject)
+    subject = _of(origin, "tile", str(path))
     return await _permitted(services, call, client, subject, await services.store.log.tile(state.log, path))
 
 
-async def read_bundle(services: Services, call: Call, path_text: str) -> Recorded[bytes]:
+async def read_bundle(services: Services, call: Call, path_text: str, origin: str | None = None) -> Recorded[bytes]:
     """Return an entry bundle to an auditor of the exchange; a member's auditor is refused: it sees its slice."""
     client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
     try:
@@ -101,11 +108,11 @@ async def read_bundle(services: Services, call: Call, path_text: str) -> Recorde
         return await _refused(services, call, client, subject, error)
     if path is None:
         return await _absent(services, call, client, subject)
-    state = await _state(services, call, client, subject)
+    state = await _state(services, call, client, subject, origin)
     if not _has_tile(state, TilePath(0, path.index, path.width)):
         return await _absent(services, call, client, subject)
     content = render_bundle(await services.store.log.bundle(state.log, path))
-    return await _permitted(services, call, client, subject, content)
+    return await _permitted(services, call, client, _of(origin, "entry-bundle", str(path)), content)
 
 
 async def prove_entry(services: Services, call: Call, entry_id: str, size: int | None = None) -> Recorded[bytes]:
@@ -149,15 +156,18 @@ class Growth:
     proof: tuple[bytes, ...]
 
 
-async def prove_growth(services: Services, call: Call, old_size: int, new_size: int) -> Recorded[Growth]:
+async def prove_growth(
+    services: Services, call: Call, old_size: int, new_size: int, *, origin: str | None = None
+) -> Recorded[Growth]:
     """Return the proof that the log of `new_size` entries begins with that of `old_size`, to any client."""
     client = await authenticate(services, call, event=_EVENT)
     subject = Subject("consistency", f"{old_size}-{new_size}")
-    state = await _state(services, call, client, subject)
+    state = await _state(services, call, client, subject, origin)
     if not 0 <= old_size <= new_size <= state.size:
         fault = Fault("/to", "beyond-log", "`from` is at most `to`, and `to` at most the log's size")
         return await _refused(services, call, client, subject, InvalidError("the query has faults", (fault,)))
     proof = await services.store.log.consistency_proof(state.log, old_size, new_size)
+    subject = _of(origin, "consistency", f"{old_size}-{new_size}")
     return await _permitted(services, call, client, subject, Growth(old_size, new_size, proof))
 
 
@@ -216,8 +226,15 @@ async def _cosigned(services: Services, log: int, size: int, note: SignedNote) -
     return cosigned_note(note.render(), rows)
 
 
-async def _state(services: Services, call: Call, client: Client, subject: Subject) -> LogState:
-    state = await services.store.log.state()
+def _of(origin: str | None, kind: str, part: str) -> Subject:
+    """Return what was read: of the log in use, or of the one that is named, which there is."""
+    return Subject(kind, part if origin is None else f"{origin}/{part}")
+
+
+async def _state(services: Services, call: Call, client: Client, subject: Subject, origin: str | None) -> LogState:
+    log = services.store.log
+    named_so = [] if origin is None else [each for each in await log.states() if each.origin == origin]
+    state = await log.state() if origin is None else next(iter(named_so), None)
     # Before the first checkpoint there is nothing that could be shown.
     if state is None or not state.note:
         return await _absent(services, call, client, subject)

@@ -5,11 +5,12 @@ import pytest
 
 from exchange.audit import parse_bundle_path, parse_tile_path, render_bundle
 from exchange.audit.verify import Expectations, Step, verify_log
+from exchange.cli import audit_places
 from exchange.client import ProblemError
 from exchange.client.log_folder import write_log
 from exchange.client.log_reads import LogAddress, LogReads
 from exchange.kernel import MalformedError
-from tests.core.audit.verify.worlds import KEYS, START, content, signers, world
+from tests.core.audit.verify.worlds import KEYS, ORIGIN, START, content, signers, world
 
 WHOAMI = {
     "id": "01980000-0000-7000-8000-000000000001",
@@ -32,11 +33,13 @@ def problem(status, code, detail):
     return httpx2.Response(status, json={"code": code, "detail": detail})
 
 
-def shown_by(log, *, lost=(), is_members=False):
-    """An exchange that shows `log`, and says of the paths in `lost` that it no longer has them."""
+def shown_by(log, *, lost=(), is_members=False, origin=None):
+    """An exchange that shows `log`, under `origin` where it ended, and says of the paths in `lost` that it no longer has them."""
 
     def answer(request):
         path = request.url.path.removeprefix("/v1/audit/")
+        if request.url.params.get("origin") != origin and path != "/v1/whoami":
+            return problem(404, "not-found", "no")
         if path == "/v1/whoami":
             return httpx2.Response(200, json=WHOAMI | {"member": "NOR" if is_members else "EXCHANGE"})
         if path in lost:
@@ -83,6 +86,32 @@ def test_member_is_shown_hashes_and_verifies_these(log, verified):
 
     assert (sound.findings, sound.entries) == ((), 0)
     assert found(changed)[0] == (Step.TREE, "tile/1/000.p/2")
+
+
+def test_log_that_ended_is_verified_under_its_name(log, line):
+    reads = LogReads(line(shown_by(log, origin=ORIGIN)).client._transport)
+
+    sound = verify_log(LogAddress(reads, ORIGIN), Expectations(KEYS))
+    hidden = verify_log(LogAddress(reads, "exchange.test/log/9"), Expectations(KEYS))
+
+    assert (sound.findings, sound.size, sound.entries) == ((), 600, 600)
+    assert found(hidden) == [(Step.SIGNATURE, "newest checkpoint")]
+    assert "shows no log of this name" in hidden.findings[0].why
+
+
+@pytest.mark.parametrize("knows_names", [True, False])
+def test_exchange_is_asked_for_each_log_whose_keys_are_given(log, line, capsys, knows_names):
+    def answer(request):
+        if not knows_names and "origin" in request.url.params:
+            faults = [{"pointer": "/origin", "code": "unknown-field", "message": "no such parameter here"}]
+            return httpx2.Response(422, json={"code": "invalid", "detail": "the query has faults", "errors": faults})
+        return shown_by(log, origin=request.url.params.get("origin"))(request)
+
+    address = audit_places._Address(LogReads(line(answer).client._transport), ("ended",))
+    names = [each.origin for each in address.logs()]
+
+    assert names == (["ended", ""] if knows_names else [""])
+    assert ("is not shown by this exchange" in capsys.readouterr().err) is not knows_names
 
 
 def test_member_that_verifies_leaves_no_refusal_behind(log, line):

@@ -18,8 +18,8 @@ from exchange.audit import (
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint
 from exchange.client import KeptReceipt, ProblemError
 from exchange.client.receipt_check import ProofFolder, ReceiptCheck, proof_file
-from exchange.kernel import rfc3339
-from tests.core.audit.verify.worlds import KEYS, SECOND, START, content, sign, signers, world
+from exchange.kernel import Fault, rfc3339
+from tests.core.audit.verify.worlds import KEYS, ORIGIN, SECOND, START, content, sign, signers, world
 
 NOW = START + 1000 * SECOND
 
@@ -43,7 +43,7 @@ class Desk:
         hashes = inclusion_proof(position, size, node_reader(size, self.log.tile))
         return TlogProof(position, hashes, parse_note(self.log.checkpoints[-1].note)).render()
 
-    def consistency(self, old_size, new_size):
+    def consistency(self, old_size, new_size, origin=None):
         if self.joins is not True:
             return self.joins
         if new_size > len(self.log.contents):
@@ -129,7 +129,17 @@ class Both:
         ids = [parse_entry(each)["id"] for each in self.old.log.contents]
         return (self.old if entry_id in ids else self.new).proof(entry_id)
 
-    def consistency(self, old_size, new_size):
+    def consistency(self, old_size, new_size, origin=None):
+        return (self.old if origin == ORIGIN else self.new).consistency(old_size, new_size)
+
+
+class OfOldVersion(Both):
+    """An exchange that shows no log by its name."""
+
+    def consistency(self, old_size, new_size, origin=None):
+        if origin is not None:
+            faults = (Fault("/origin", "unknown-field", "no such parameter here"),)
+            raise ProblemError(status=422, code="invalid", detail="the query has faults", faults=faults)
         return self.new.consistency(old_size, new_size)
 
 
@@ -141,8 +151,42 @@ def test_receipts_of_a_log_that_ended_are_proven_beside_those_of_the_one_in_use(
         assert check.prove(receipt(each)) is not None
     check.compare(known(log.checkpoints[0].note, "the last check"))
 
-    assert (check.proven, check.unlinked, check.findings) == (3, 1, [])
+    assert (check.proven, check.unlinked, check.findings) == (3, 0, [])
     assert check.newest == new.log.checkpoints[-1].note
+
+
+def test_log_that_ended_and_was_rewritten_since_is_two_histories(recovered, log):
+    old, new, keys = recovered
+    check = ReceiptCheck(Both(old, new), keys, NOW)
+    check.prove(receipt(log.contents[3]))
+
+    check.compare(known(sign(20, bytes(32), START)))
+
+    assert [why.split(":")[0] for why in whys(check)] == ["two histories"]
+
+
+def test_member_that_has_the_keys_of_the_log_that_ended_alone_accuses_nobody(recovered, log):
+    old, new, _ = recovered
+    check = ReceiptCheck(Both(old, new), KEYS, NOW)
+    check.prove(receipt(log.contents[3]))
+
+    check.compare(known(log.checkpoints[0].note, "the last check"))
+
+    assert (check.unlinked, check.findings) == (0, [])
+
+
+def test_exchange_of_before_says_of_the_log_in_use_alone_how_it_grew(recovered, log):
+    old, new, keys = recovered
+    check = ReceiptCheck(OfOldVersion(old, new), keys, NOW)
+    for each in (log.contents[3], new.log.contents[7]):
+        check.prove(receipt(each))
+
+    check.compare(
+        [*known(log.checkpoints[0].note), *known(sign(7, bytes(32), NOW, signers(3, f"{ORIGIN}/2"), f"{ORIGIN}/2"))]
+    )
+
+    assert check.unlinked == 1
+    assert [why.split(":")[0] for why in whys(check)] == ["two histories"]
 
 
 def test_log_that_ended_shorter_than_it_was_is_noticed(recovered, log):
@@ -276,7 +320,7 @@ def test_log_that_grew_between_two_proofs_is_linked(check, log):
 
 
 def test_log_that_refuses_a_consistency_proof_is_named(check, desk, log):
-    def refuse(old_size, new_size):
+    def refuse(old_size, new_size, origin=None):
         raise ProblemError(status=404, code="not-found", detail="no such tree")
 
     check.prove(receipt(log.contents[0]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from exchange.audit import (
 )
 from exchange.audit.tlog_proof import check_inclusion
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError, new_id
-from exchange.store.log_rows import CosignatureRow
+from exchange.store.log_rows import CosignatureRow, LogState
 from exchange.usecases import read_log
 from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
 from tests.core.audit.signers import W1
@@ -269,6 +270,70 @@ async def test_growth_beyond_the_log_is_refused(placed: World, old: int, new: in
 
     assert isinstance(attempt.error, InvalidError)
     assert attempt.entry["decision"] == "refused"
+
+
+# ── a log that a recovery ended ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def ended(placed: World, monkeypatch: pytest.MonkeyPatch) -> tuple[World, LogState]:
+    """The world after another log began, and how the one that ended stands."""
+    state = await placed.services.store.log.state()
+    assert state is not None
+    later = replace(state, log=2, origin=f"{state.origin}/2", size=0)
+
+    async def newest() -> LogState:
+        return later
+
+    async def both() -> list[LogState]:
+        return [state, later]
+
+    monkeypatch.setattr(placed.services.store.log, "state", newest)
+    monkeypatch.setattr(placed.services.store.log, "states", both)
+    return placed, state
+
+
+async def test_log_that_ended_is_shown_to_who_names_it(ended: tuple[World, LogState]) -> None:
+    world, state = ended
+    name, size = state.origin, state.size
+    call = world.call("auditor")
+
+    note = await world.attempt(read_checkpoint(world.services, call, origin=name))
+    tile = await world.attempt(read_tile(world.services, call, f"tile/0/000.p/{size}", name))
+    bundle = await world.attempt(read_bundle(world.services, call, f"tile/entries/000.p/{size}", name))
+    growth = await world.attempt(prove_growth(world.services, call, 3, size, origin=name))
+
+    assert head_in(note.value.value) == state.head
+    assert b"".join(map(hash_leaf, parse_bundle(bundle.value.value, size))) == tile.value.value
+    verify_consistency(growth.value.value.proof, old=await world.services.store.log.root(1, 3), new=state.head)
+    assert [each.entry["object"]["id"] for each in (note, tile, bundle, growth)] == [
+        f"{name}/{size}",
+        f"{name}/tile/0/000.p/{size}",
+        f"{name}/tile/entries/000.p/{size}",
+        f"{name}/3-{size}",
+    ]
+
+
+async def test_without_a_name_it_is_the_log_in_use(ended: tuple[World, LogState]) -> None:
+    world, _ = ended
+
+    attempt = await world.attempt(read_tile(world.services, world.call("auditor"), "tile/0/000.p/1"))
+
+    assert isinstance(attempt.error, NotFoundError)
+
+
+async def test_log_of_no_such_name_is_absent(ended: tuple[World, LogState]) -> None:
+    world, state = ended
+    call = world.call("auditor")
+    for act in (
+        read_checkpoint(world.services, call, origin=f"{state.origin}/3"),
+        read_tile(world.services, call, "tile/0/000.p/1", ""),
+        read_bundle(world.services, call, "tile/entries/000.p/1", "x"),
+        prove_growth(world.services, call, 0, 0, origin="x"),
+    ):
+        attempt = await world.attempt(act)
+        assert isinstance(attempt.error, NotFoundError)
+        assert attempt.entry["decision"] == "refused"
 
 
 async def test_stranger_proves_nothing(placed: World) -> None:

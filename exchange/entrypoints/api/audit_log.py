@@ -20,6 +20,7 @@ from exchange.wire import ConsistencyBody
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"
 _LARGEST_SIZE = 2**63 - 1
+_NAMED = frozenset({"origin"})
 
 _INDEX = Parameter(
     "index",
@@ -38,12 +39,20 @@ _FLAG = {"type": "string", "enum": ["true", "false"], "default": "false"}
 _KEPT = Parameter("kept", "query", "`true`: the newest that is kept for ever, and that witnesses may cosign.", _FLAG)
 _WITNESSED = Parameter("witnessed", "query", "`true`: the newest that has the quorum of witnesses.", _FLAG)
 
+_ORIGIN = Parameter(
+    "origin",
+    "query",
+    "Of the log of this name, as the first line of its checkpoints has it: one that a recovery ended; absent, of the "
+    "one in use.",
+    {"type": "string", "minLength": 1, "maxLength": 256, "example": "exchange.example/log/1"},
+)
+
 CHECKPOINT = Operation(
     method="GET",
     path="/v1/audit/checkpoint",
     action="audit.read-checkpoint",
     summary="The newest checkpoint, signed by the log and its witnesses (auditor).",
-    parameters=(_KEPT, _WITNESSED),
+    parameters=(_KEPT, _WITNESSED, _ORIGIN),
     errors=EVERYWHERE,
     answer_media=_TEXT,
 )
@@ -52,7 +61,7 @@ BUNDLE = Operation(
     path="/v1/audit/tile/entries/{index:path}",
     action="audit.read-bundle",
     summary="A bundle of entries (the exchange's auditors).",
-    parameters=(_INDEX,),
+    parameters=(_INDEX, _ORIGIN),
     errors=EVERYWHERE,
     answer_media=_BYTES,
 )
@@ -61,7 +70,7 @@ TILE = Operation(
     path="/v1/audit/tile/{level}/{index:path}",
     action="audit.read-tile",
     summary="A tile of the tree: hashes, nothing of what they are of (auditor).",
-    parameters=(_LEVEL, _INDEX),
+    parameters=(_LEVEL, _INDEX, _ORIGIN),
     errors=EVERYWHERE,
     answer_media=_BYTES,
 )
@@ -80,29 +89,30 @@ CONSISTENCY = Operation(
     action="audit.prove-consistency",
     summary="The proof that a larger log begins with a smaller one.",
     answer=ConsistencyBody,
-    parameters=(_FROM, _TO),
+    parameters=(_FROM, _TO, _ORIGIN),
     errors=EVERYWHERE,
 )
 
 
 async def checkpoint(visit: Visit) -> Response:
     """Answer `GET /v1/audit/checkpoint`."""
-    query = read_query(visit.request, frozenset({"kept", "witnessed"}))
-    return _as(_TEXT, await read_checkpoint(visit.services, visit.call, _which(query)))
+    query = read_query(visit.request, frozenset({"kept", "witnessed", "origin"}))
+    origin = query.pop("origin", None)
+    return _as(_TEXT, await read_checkpoint(visit.services, visit.call, _which(query), origin))
 
 
 async def bundle(visit: Visit) -> Response:
     """Answer `GET /v1/audit/tile/entries/...`."""
-    read_query(visit.request)
+    origin = read_query(visit.request, _NAMED).get("origin")
     path = f"tile/entries/{visit.path['index']}"
-    return _as(_BYTES, await read_bundle(visit.services, visit.call, path))
+    return _as(_BYTES, await read_bundle(visit.services, visit.call, path, origin))
 
 
 async def tile(visit: Visit) -> Response:
     """Answer `GET /v1/audit/tile/...`."""
-    read_query(visit.request)
+    origin = read_query(visit.request, _NAMED).get("origin")
     path = f"tile/{visit.path['level']}/{visit.path['index']}"
-    return _as(_BYTES, await read_tile(visit.services, visit.call, path))
+    return _as(_BYTES, await read_tile(visit.services, visit.call, path, origin))
 
 
 async def proof(visit: Visit) -> Response:
@@ -114,8 +124,9 @@ async def proof(visit: Visit) -> Response:
 
 async def consistency(visit: Visit) -> Response:
     """Answer `GET /v1/audit/consistency`."""
-    query = read_query(visit.request, frozenset({"from", "to"}))
-    recorded = await prove_growth(visit.services, visit.call, _size(query, "from"), _size(query, "to"))
+    query = read_query(visit.request, frozenset({"from", "to", "origin"}))
+    sizes = _size(query, "from"), _size(query, "to")
+    recorded = await prove_growth(visit.services, visit.call, *sizes, origin=query.get("origin"))
     growth = recorded.value
     return answered(recorded, ConsistencyBody.of(growth.old_size, growth.new_size, growth.proof))
 
