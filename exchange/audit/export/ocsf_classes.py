@@ -53,16 +53,16 @@ def activity_of(event: str) -> Activity:
     """Return what the event called `event` is."""
     noun, _, verb = event.partition(".")
     kind = _CLASSES_OF_EVENTS.get(event) or _CLASSES_OF_NOUNS.get(noun, OcsfClass.API_ACTIVITY)
-    number = _ACTIVITIES[kind].get(verb)
+    number = _ACTIVITIES_OF_EVENTS.get(event, _ACTIVITIES[kind].get(verb))
     if number is not None:
         return Activity(kind, number, _NAMES[kind][number])
     return Activity(kind, OTHER, verb.replace("_", " ").title())
 
 
 _CREATE, _READ, _UPDATE, _DELETE = 1, 2, 3, 4
-_ENROLL, _UNENROLL, _SUSPEND, _RESUME = 6, 7, 12, 13
+_ENROLL, _UNENROLL, _ACTIVATE, _DEACTIVATE, _SUSPEND, _RESUME = 6, 7, 10, 11, 12, 13
 _LOGON, _ASSIGN_PRIVILEGES = 1, 1
-_EXPORT, _ARCHIVE = 3, 4
+_EXPORT, _ARCHIVE, _LOG_START, _LOG_STOP, _LOG_RESTART = 3, 4, 6, 7, 8
 _INSTALL, _START, _STOP, _UPDATED = 1, 3, 4, 8
 
 _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
@@ -124,6 +124,11 @@ _CLASSES_OF_EVENTS: Mapping[str, OcsfClass] = {
     "alert.listed": OcsfClass.API_ACTIVITY,
     "alert.undelivered": OcsfClass.API_ACTIVITY,
     "alert.rules_changed": OcsfClass.ENTITY_MANAGEMENT,
+    # Who stands behind the log is administered; what a witness then says of it is about the log.
+    "witness.added": OcsfClass.ENTITY_MANAGEMENT,
+    "witness.removed": OcsfClass.ENTITY_MANAGEMENT,
+    "witness.quorum_set": OcsfClass.ENTITY_MANAGEMENT,
+    "witness.listed": OcsfClass.ENTITY_MANAGEMENT,
 }
 _OF_OBJECTS: Mapping[str, int] = {
     "added": _CREATE,
@@ -151,7 +156,6 @@ _OF_OBJECTS: Mapping[str, int] = {
     "erasure_read": _READ,
     "approved": _UPDATE,
     "confirmed": _UPDATE,
-    "activated": _UPDATE,
     "refused": _UPDATE,
     "recorded": _UPDATE,
     "removed": _DELETE,
@@ -179,10 +183,28 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "asked": _CREATE,
         "downgrade_asked": _CREATE,
         "certified": _UPDATE,
+        "notified": _READ,
+        # Of what members ask of each other, and grant.
+        "made": _CREATE,
+        "answered": _UPDATE,
+        "settled": _UPDATE,
+        "closed": _UPDATE,
+        "grant_asked": _CREATE,
+        "granted": _UPDATE,
+        "given": _UPDATE,
+        "revoked": _UPDATE,
+        "replayed": _UPDATE,
     },
     OcsfClass.ENTITY_MANAGEMENT: {
         **_OF_OBJECTS,
         "enrolled": _ENROLL,
+        "amended": _UPDATE,
+        "accepted": _UPDATE,
+        "quorum_set": _UPDATE,
+        "asked": _CREATE,
+        "activated": _ACTIVATE,
+        "declared": _ACTIVATE,
+        "ended": _DEACTIVATE,
         "signature_withdrawn": _UPDATE,
         "key_enrolled": _ENROLL,
         "key_retired": _UNENROLL,
@@ -194,9 +216,17 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "suspended": _SUSPEND,
         "resumed": _RESUME,
     },
-    OcsfClass.AUTHENTICATION: {"authenticated": _LOGON},
+    OcsfClass.AUTHENTICATION: {"authenticated": _LOGON, "refused": _LOGON},
     OcsfClass.AUTHORIZE_SESSION: {"described": _ASSIGN_PRIVILEGES},
-    OcsfClass.EVENT_LOG_ACTIVITY: {"exported": _EXPORT, "archived": _ARCHIVE},
+    OcsfClass.EVENT_LOG_ACTIVITY: {
+        "exported": _EXPORT,
+        "archived": _ARCHIVE,
+        "begun": _LOG_START,
+        "adopted": _LOG_START,
+        "frozen": _LOG_STOP,
+        "resumed": _LOG_RESTART,
+        "recovered": _LOG_RESTART,
+    },
     OcsfClass.APPLICATION_LIFECYCLE: {
         "initialised": _INSTALL,
         "backed_up": _UPDATED,
@@ -207,6 +237,11 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
     },
     OcsfClass.DETECTION_FINDING: {"raised": _CREATE},
 }
+_ACTIVITIES_OF_EVENTS: Mapping[str, int] = {
+    # One member asks another; a route that was requested is one that there is not.
+    "onward.requested": _CREATE,
+    "derivation.requested": _CREATE,
+}
 _OF_OBJECTS_NAMES: Mapping[int, str] = {_CREATE: "Create", _READ: "Read", _UPDATE: "Update", _DELETE: "Delete"}
 _NAMES: Mapping[OcsfClass, Mapping[int, str]] = {
     OcsfClass.API_ACTIVITY: _OF_OBJECTS_NAMES,
@@ -214,12 +249,20 @@ _NAMES: Mapping[OcsfClass, Mapping[int, str]] = {
         **_OF_OBJECTS_NAMES,
         _ENROLL: "Enroll",
         _UNENROLL: "Unenroll",
+        _ACTIVATE: "Activate",
+        _DEACTIVATE: "Deactivate",
         _SUSPEND: "Suspend",
         _RESUME: "Resume",
     },
     OcsfClass.AUTHENTICATION: {_LOGON: "Logon"},
     OcsfClass.AUTHORIZE_SESSION: {_ASSIGN_PRIVILEGES: "Assign Privileges"},
-    OcsfClass.EVENT_LOG_ACTIVITY: {_EXPORT: "Export", _ARCHIVE: "Archive"},
+    OcsfClass.EVENT_LOG_ACTIVITY: {
+        _EXPORT: "Export",
+        _ARCHIVE: "Archive",
+        _LOG_START: "Start",
+        _LOG_STOP: "Stop",
+        _LOG_RESTART: "Restart",
+    },
     OcsfClass.APPLICATION_LIFECYCLE: {_INSTALL: "Install", _START: "Start", _STOP: "Stop", _UPDATED: "Update"},
     OcsfClass.DETECTION_FINDING: {_CREATE: "Create"},
 }

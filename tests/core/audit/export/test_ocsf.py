@@ -107,6 +107,18 @@ def test_captions_are_the_published_ones(event):
         ("policy.changed", OcsfClass.ENTITY_MANAGEMENT, 3),
         ("audit.exported", OcsfClass.EVENT_LOG_ACTIVITY, 3),
         ("audit.read", OcsfClass.EVENT_LOG_ACTIVITY, 99),
+        ("connection.refused", OcsfClass.AUTHENTICATION, 1),
+        ("onward.requested", OcsfClass.API_ACTIVITY, 1),
+        ("onward.granted", OcsfClass.API_ACTIVITY, 3),
+        ("agreement.amended", OcsfClass.ENTITY_MANAGEMENT, 3),
+        ("crisis.declared", OcsfClass.ENTITY_MANAGEMENT, 10),
+        ("crisis.ended", OcsfClass.ENTITY_MANAGEMENT, 11),
+        ("report.ended", OcsfClass.API_ACTIVITY, 4),
+        ("witness.added", OcsfClass.ENTITY_MANAGEMENT, 1),
+        ("witness.removed", OcsfClass.ENTITY_MANAGEMENT, 4),
+        ("witness.refused", OcsfClass.EVENT_LOG_ACTIVITY, 99),
+        ("log.frozen", OcsfClass.EVENT_LOG_ACTIVITY, 7),
+        ("log.recovered", OcsfClass.EVENT_LOG_ACTIVITY, 8),
         ("service.started", OcsfClass.APPLICATION_LIFECYCLE, 3),
         ("alert.raised", OcsfClass.DETECTION_FINDING, 1),
         ("alert.listed", OcsfClass.API_ACTIVITY, 2),
@@ -118,6 +130,20 @@ def test_class_and_activity(event, kind, number):
     activity = activity_of(event)
 
     assert (activity.kind, activity.number) == (kind, number)
+
+
+WITHOUT_A_NUMBER = {
+    *("route.requested", "duty.breached", "subscription.tested", "subscription.undelivered"),
+    *("clock.doubted", "clock.believed", "clock.behind", "clock.right", "clock.accepted"),
+    *("node.heartbeat", "entry.voided", "entry.lost", "entry.swept", "row.contradicted", "cosignature.received"),
+    *("witness.refused", "witness.forgot", "audit.read", "audit.searched", "alert.undelivered"),
+}
+"""What happened to the service itself, or came to nothing: OCSF has no activity for it."""
+
+
+def test_what_somebody_did_is_found_by_its_activity():
+    # Who looks in a SIEM for changes of entities must not miss one that stands under `Other`.
+    assert {event.value for event in EventName if activity_of(event.value).number == 99} == WITHOUT_A_NUMBER
 
 
 def test_event_of_a_newer_log_is_exported_under_its_own_name():
