@@ -40,6 +40,7 @@ VALUES: dict[str, list[str]] = {
     "rule": ["mass-pulls"],
     "kept": ["true"],
     "witnessed": ["true"],
+    "origin": ["exchange.example/log/1"],
     "source": ["192.0.2.1"],
     "thumbprint": ["ab" * 32],
     "crisis": ["01980000-0000-7000-8000-00000000000f"],
