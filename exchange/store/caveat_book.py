@@ -17,6 +17,7 @@ from exchange.store.caveat_mending import next_number, numbers_of
 from exchange.store.caveat_rows import CaveatSet, CaveatsInForce
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable
+from exchange.store.shapes import id_in, member_in, number_in, text_in
 from exchange.store.unread import Unread, UnreadRow, read_each
 
 
@@ -139,16 +140,16 @@ def _columns(one: CaveatSet) -> dict[str, Any]:
 
 def _set(row: CaveatSetTable, act_state: str) -> CaveatSet:
     return CaveatSet(
-        id=row.id,
-        member=row.member,
-        number=row.number,
-        guards=row.guards,
-        examples=row.examples,
-        told=tuple((guard, reason) for guard, reason in json.loads(row.told)),
-        digest=row.digest,
-        replaces=row.replaces,
-        act=row.act_id,
-        proposed_by=row.proposed_by,
+        id=id_in(row.id),
+        member=member_in(row.member),
+        number=None if row.number is None else number_in(row.number),
+        guards=text_in(row.guards),
+        examples=text_in(row.examples),
+        told=tuple((text_in(guard), text_in(reason)) for guard, reason in json.loads(row.told)),
+        digest=text_in(row.digest),
+        replaces=None if row.replaces is None else id_in(row.replaces),
+        act=id_in(row.act_id),
+        proposed_by=id_in(row.proposed_by),
         proposed_at=from_micros(row.proposed_at),
         in_force_at=None if row.in_force_at is None else from_micros(row.in_force_at),
         ended_at=None if row.ended_at is None else from_micros(row.ended_at),

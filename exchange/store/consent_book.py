@@ -13,7 +13,8 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.store.consent_states import ConsentState, count_undecided, lapse
 from exchange.store.consent_tables import OnwardTable
-from exchange.store.unread import Unread, UnreadRow, read_each
+from exchange.store.shapes import id_in, member_in
+from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class ConsentBook:
         found = await self._session.scalar(
             select(OnwardTable).where(col(OnwardTable.id) == request_id).with_for_update()
         )
-        return None if found is None else _row(found)
+        return None if found is None else read_alone(found, _row, f"onward {request_id}")
 
     async def of_member(self, member: str, unread: Unread | None = None) -> list[OnwardRow]:
         """Return the requests about a member's own reports, and those that its people made; oldest first.
@@ -137,11 +138,11 @@ def _row(row: OnwardTable) -> OnwardRow:
     asked = json.loads(row.asked)
     until = None if asked["until"] is None else from_micros(asked["until"])
     return OnwardRow(
-        id=row.id,
-        report=row.report_id,
-        originator=row.originator,
-        requester=row.requester,
-        requester_member=row.requester_member,
+        id=id_in(row.id),
+        report=id_in(row.report_id),
+        originator=member_in(row.originator),
+        requester=id_in(row.requester),
+        requester_member=member_in(row.requester_member),
         wish=OnwardWish(
             recipient=asked["recipient"],
             parts=tuple(asked["parts"]),

@@ -17,7 +17,8 @@ from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
 from exchange.store.consent_states import ConsentState, count_undecided, lapse
 from exchange.store.derivation_tables import DerivationTable
-from exchange.store.unread import Unread, UnreadRow, read_each
+from exchange.store.shapes import id_in, member_in, number_in
+from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class DerivationBook:
         found = await self._session.scalar(
             select(DerivationTable).where(col(DerivationTable.id) == request_id).with_for_update()
         )
-        return None if found is None else _row(found)
+        return None if found is None else read_alone(found, _row, f"derivation {request_id}")
 
     async def of_member(self, member: str, unread: Unread | None = None) -> list[DerivationRow]:
         """Return the requests about a member's own reports, and those that its people made; oldest first.
@@ -138,12 +139,12 @@ def _columns(row: DerivationRow) -> dict[str, Any]:
 
 def _row(row: DerivationTable) -> DerivationRow:
     return DerivationRow(
-        id=row.id,
-        report=row.report_id,
-        version=row.version,
-        originator=row.originator,
-        requester=row.requester,
-        requester_member=row.requester_member,
+        id=id_in(row.id),
+        report=id_in(row.report_id),
+        version=number_in(row.version),
+        originator=member_in(row.originator),
+        requester=id_in(row.requester),
+        requester_member=member_in(row.requester_member),
         wish=DerivationWish(_label(row.lowest), from_micros(row.until), row.reason),
         state=ConsentState(row.state),
         asked_at=from_micros(row.asked_at),

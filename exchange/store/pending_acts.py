@@ -9,7 +9,8 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.members import ClientId, PendingAct
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable, PersonalKeyTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.shapes import digest_in, id_in, text_in
+from exchange.store.unread import Unread, UnreadRow, read_alone
 
 
 async def add_pending_act(session: AsyncSession, act: PendingAct) -> None:
@@ -36,7 +37,7 @@ async def pending_act(session: AsyncSession, act_id: str, kind: str | None = Non
     row = await session.scalar(select(PendingActTable).where(*which).with_for_update())
     # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
     ended = await session.scalar(select(PendingActEndTable).where(col(PendingActEndTable.act_id) == act_id))
-    return None if row is None else _act_of(row, ended)
+    return None if row is None else read_alone(row, lambda found: _act_of(found, ended), f"act {act_id}")
 
 
 async def open_acts(session: AsyncSession, now: datetime, unread: Unread) -> list[PendingAct]:
@@ -89,14 +90,14 @@ def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
 
 def _act_of(row: PendingActTable, ended: PendingActEndTable | None) -> PendingAct:
     return PendingAct(
-        id=row.id,
-        kind=row.kind,
-        payload=row.payload,
-        digest=row.digest,
-        requester=ClientId(row.requester),
+        id=id_in(row.id),
+        kind=text_in(row.kind),
+        payload=text_in(row.payload),
+        digest=digest_in(row.digest),
+        requester=ClientId(id_in(row.requester)),
         requested_at=from_micros(row.requested_at),
         expires_at=from_micros(row.expires_at),
-        approver=None if row.approver is None else ClientId(row.approver),
+        approver=None if row.approver is None else ClientId(id_in(row.approver)),
         refuser=None if ended is None else ClientId(ended.client),
         refusal=None if ended is None else ended.reason,
     )

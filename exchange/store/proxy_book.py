@@ -15,7 +15,8 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.store.proxy_tables import ProxyTable
-from exchange.store.unread import Unread, UnreadRow, read_each
+from exchange.store.shapes import id_in, member_in, text_in
+from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
 class ProxyState(Enum):
@@ -84,7 +85,7 @@ class ProxyBook:
     async def one(self, consent_id: str) -> ProxyRow | None:
         """Return one, held to the end of the unit."""
         found = await self._session.scalar(select(ProxyTable).where(col(ProxyTable.id) == consent_id).with_for_update())
-        return None if found is None else _row(found)
+        return None if found is None else read_alone(found, _row, f"proxy {consent_id}")
 
     async def of_member(self, member: str, unread: Unread | None = None) -> list[ProxyRow]:
         """Return those that a member gave and those that it was given, oldest first.
@@ -132,15 +133,15 @@ def _columns(row: ProxyRow) -> dict[str, Any]:
 def _row(row: ProxyTable) -> ProxyRow:
     until = None if row.until is None else from_micros(row.until)
     return ProxyRow(
-        id=row.id,
-        originator=row.originator,
-        wish=ProxyWish(row.proxy, row.agreement, row.scope, until, row.reason),
+        id=id_in(row.id),
+        originator=member_in(row.originator),
+        wish=ProxyWish(member_in(row.proxy), id_in(row.agreement), text_in(row.scope), until, row.reason),
         state=ProxyState(row.state),
         asked_at=from_micros(row.asked_at),
-        asked_by=row.asked_by,
+        asked_by=id_in(row.asked_by),
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=row.decided_by,
+        decided_by=None if row.decided_by is None else id_in(row.decided_by),
         refusal=row.refusal,
         seal=row.seal,
     )

@@ -11,6 +11,7 @@ from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Ro
 from exchange.release import class_from_json
 from exchange.store.dialect import Row
 from exchange.store.rows import ClassRow
+from exchange.store.shapes import id_in, member_in, number_in, text_in
 from exchange.store.tables import ClientTable, MemberTable
 
 
@@ -25,7 +26,7 @@ class MemberColumns(Protocol):
 
 def member_of(row: MemberColumns) -> Member:
     """Return the member in a row."""
-    return Member(MemberCode(row.code), row.version, row.name, Standing(row.standing))
+    return Member(MemberCode(member_in(row.code)), number_in(row.version), text_in(row.name), Standing(row.standing))
 
 
 def member_row(member: Member, now: datetime) -> MemberTable:
@@ -61,11 +62,11 @@ def client_of(row: ClientColumns, member_standing: str) -> Client:
     """Return the client in a row."""
     until = row.cleared_until
     return Client(
-        id=ClientId(row.id),
-        version=row.version,
-        name=row.name,
-        member=MemberCode(row.member),
-        agency=row.agency,
+        id=ClientId(id_in(row.id)),
+        version=number_in(row.version),
+        name=text_in(row.name),
+        member=MemberCode(member_in(row.member)),
+        agency=text_in(row.agency),
         roles=frozenset(Role(name) for name in orjson.loads(row.roles)),
         clearance=Clearance(
             level=row.level,
@@ -73,7 +74,7 @@ def client_of(row: ClientColumns, member_standing: str) -> Client:
             since=from_micros(row.cleared_since),
             until=None if until is None else from_micros(until),
         ),
-        nationality=row.nationality,
+        nationality=text_in(row.nationality),
         purposes=tuple(orjson.loads(row.purposes)),
         standing=Standing(row.standing),
         member_standing=Standing(member_standing),

@@ -225,7 +225,7 @@ class ReportBook:
     async def tombstone(self, report_id: str) -> TombstoneRow | None:
         """Return a report's tombstone; None where its keys were not destroyed, OpeningError where it was altered."""
         row = await self._session.get(TombstoneTable, report_id)
-        return None if row is None else read_alone(row, _tombstone)
+        return None if row is None else read_alone(row, _tombstone, f"report {report_id}: tombstone")
 
     async def asked_to_destroy(self, report_id: str) -> frozenset[str]:
         """Return the clients of which destruction of a report was asked, whatever else their rows say."""
@@ -265,7 +265,7 @@ class ReportBook:
         row = DestructionTable
         which = (col(row.report_id) == report_id, col(row.client_id) == client_id)
         found = await self._session.scalar(select(row).where(*which).with_for_update())
-        return None if found is None else read_alone(found, _destruction)
+        return None if found is None else read_alone(found, _destruction, f"report {report_id}: destruction")
 
     async def ask_destruction(self, rows: Sequence[DestructionRow]) -> None:
         """Keep that these clients are asked; nobody is asked twice about one report: the caller has seen to it."""

@@ -15,6 +15,7 @@ from exchange.release import ClassFacts, class_as_json, class_from_json
 from exchange.reports import RequestState
 from exchange.store.request_tables import RequestAnswerTable, RequestMemberTable, RequestTable
 from exchange.store.rows import Sealed
+from exchange.store.shapes import id_in, member_in
 from exchange.store.unread import Unread, UnreadRow, read_each
 
 
@@ -186,10 +187,10 @@ def _columns(new: NewRequest) -> dict[str, Any]:
 def _row(row: RequestTable, asked: list[str], answers: list[RequestAnswer]) -> RequestRow:
     return RequestRow(
         number=row.number or 0,
-        id=row.id,
-        client=row.client_id,
+        id=id_in(row.id),
+        client=id_in(row.client_id),
         facts=class_from_json(orjson.loads(row.facts)),
-        asked=tuple(asked),
+        asked=tuple(member_in(each) for each in asked),
         key_id=row.key_id,
         key_version=row.key_version,
         header_suite=row.header_suite,
@@ -202,4 +203,6 @@ def _row(row: RequestTable, asked: list[str], answers: list[RequestAnswer]) -> R
 
 
 def _answer(row: RequestAnswerTable) -> RequestAnswer:
-    return RequestAnswer(row.report_id, row.member, row.client_id, from_micros(row.answered_at), row.entry_id)
+    return RequestAnswer(
+        id_in(row.report_id), member_in(row.member), id_in(row.client_id), from_micros(row.answered_at), row.entry_id
+    )

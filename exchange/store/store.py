@@ -85,7 +85,7 @@ from exchange.store.time_book import TimeReader
 from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
-from exchange.store.unread import Unread, UnreadRow, read_each
+from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 from exchange.store.upload_reader import UploadReader
 from exchange.store.walk_book import WalkReader
 from exchange.store.witness_reader import WitnessReader
@@ -545,7 +545,7 @@ class Store:
             return kept[2]
         if len(self._clients) >= _CLIENTS_KEPT:
             self._clients.clear()
-        client = _client(columns)
+        client = read_alone(columns, _client, f"client {client_id}")
         self._clients[client_id] = (version, member_version, client)
         return client
 

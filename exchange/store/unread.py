@@ -17,6 +17,8 @@ UNREADABLE: Final = (ExchangeError, ValueError, TypeError, ArithmeticError, Look
 """What is raised where a row holds what was never written there. Around pure reading only: a store that is away is not
 a row that was altered."""
 
+_NOT_AS_PUT: Final = "a row does not hold what was put there"
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadRow:
@@ -48,12 +50,24 @@ class Unread:
         return rows
 
 
-def read_alone(row: R, read: Callable[[R], T]) -> T:
-    """Return what `read` makes of a row that was asked for by itself; OpeningError where it cannot read it."""
-    try:
-        return read(row)
-    except UNREADABLE as exc:
-        raise OpeningError("a row does not hold what was put there") from exc
+class UnreadRowError(OpeningError):
+    """A row that was altered, where nothing can go on without it.
+
+    `place` names it, for the log alone: kind and id, and behind a colon what of it, where the row is but a part.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__(_NOT_AS_PUT)
+        self.place = place
+
+    def is_of(self, an_id: str) -> bool:
+        """Return whether the row is that of the thing with this id itself, and no part of it."""
+        return self.place.endswith(f" {an_id}")
+
+
+def read_alone(row: R, read: Callable[[R], T], place: str) -> T:
+    """Return what `read` makes of a row that was asked for by itself; UnreadRowError where it cannot read it."""
+    return _read(row, read, lambda _: place)
 
 
 def read_each(
@@ -61,6 +75,15 @@ def read_each(
 ) -> list[T]:
     """Return what `read` makes of each row, in order; with `unread`, without those that it cannot read.
 
-    Raises OpeningError where one cannot be read and there is none.
+    Raises UnreadRowError where one cannot be read and there is none.
     """
-    return [read_alone(row, read) for row in rows] if unread is None else unread.each(rows, read, name)
+    if unread is not None:
+        return unread.each(rows, read, name)
+    return [_read(row, read, lambda row: name(row).place) for row in rows]
+
+
+def _read(row: R, read: Callable[[R], T], place_of: Callable[[R], str]) -> T:
+    try:
+        return read(row)
+    except UNREADABLE as exc:
+        raise UnreadRowError(place_of(row)) from exc

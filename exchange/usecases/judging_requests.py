@@ -35,7 +35,7 @@ from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.judging import ABSENT_ID, check_call, law_in_force
-from exchange.usecases.recording import about, draft, named, record_tampering, refuse
+from exchange.usecases.recording import about, draft, named, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.seeking import judge_linked
 from exchange.usecases.unread import known_agreements
@@ -97,12 +97,12 @@ async def seek_request(
 ) -> SoughtRequest:
     """Return a request that the caller may read; anything else is recorded under `event`, and the one NotFoundError."""
     client, state = await admit_to_requests(services, call, *roles, event=event)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("request", request_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
         row = await unit.requests().one(request_id if is_uuid7(request_id) else ABSENT_ID)
     if row is None:
         detail: dict[str, str | int | list[str]] = {"finding": "absent"}
-        absent = draft(call, client, event, Outcome.REFUSED, subject=named("request", request_id), detail=detail)
-        return await refuse(services, absent, request_not_found())
+        return await refuse(services, replace(attempt, detail=detail), request_not_found())
     match await decide_request(services, call, client, row, state):
         case Permit():
             return SoughtRequest(client, state, row)

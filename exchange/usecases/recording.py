@@ -7,10 +7,19 @@ from typing import Final, NoReturn, Protocol, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.crypto import OpeningError
-from exchange.kernel import LARGEST_INTEGER, ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
+from exchange.kernel import (
+    LARGEST_INTEGER,
+    ExchangeError,
+    InvalidError,
+    NotFoundError,
+    StalePolicyError,
+    UnavailableError,
+    is_uuid7,
+)
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Reason
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Services
 
 _REASONS = frozenset(reason.value for reason in Reason)
@@ -140,7 +149,8 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
 
     Enter it outside the unit of work: what is refused is rolled back, its entry is not. A failure of store, log
     or custody goes on as it is, and so does a policy that moved: the attempt begins again then. What was asked for by
-    itself and is not what was put there is on record as that, and told as unavailable.
+    itself and is not what was put there is on record as that, and told as unavailable; as absent, where its row alone
+    said whose it is.
     """
     try:
         yield
@@ -149,7 +159,13 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
     except OpeningError as exc:
         where = attempt.subject
         place = attempt.event.value if where is None else f"{where.kind} {where.id}"
-        failed = replace(attempt, event=EventName.KEY_OPENED, outcome=Outcome.FAILED, detail={"place": place})
+        unread = exc if isinstance(exc, UnreadRowError) else None
+        failed = replace(attempt, event=EventName.KEY_OPENED, outcome=Outcome.FAILED)
+        failed = replace(failed, detail={"place": place if unread is None else unread.place})
+        # Of an agreement, its parties' rows say whose it is.
+        if unread is not None and where is not None and where.kind != "agreement" and unread.is_of(where.id):
+            # INVARIANT: whose it is nobody can say, and so nobody is told that it is there.
+            await refuse(services, failed, NotFoundError("no such thing, or none that can be read"))
         raise await _tampered(services, failed) from exc
     except ExchangeError as exc:
         if exc.receipt is None:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.attacks.hidden import Api, Hidden, seen
+from tests.attacks.callers import body_of
+from tests.attacks.hidden import OUTSIDERS, Api, Hidden, filled, random_id, seen, segment_of
 from tests.support.placing import place_entries
 from tests.support.world import World
 
@@ -72,20 +73,24 @@ async def test_who_may_see_what_was_damaged_is_told_and_loses_nothing_else(
 
 
 LATEST = 2**63 - 1
-LISTS = {
-    "/v1/onward-requests": (f"UPDATE onward_release SET asked_at = {LATEST}", "GBR reader"),
-    "/v1/derivation-requests": ("UPDATE derivation_consent SET lowest = 'x'", "GBR contributor"),
-    "/v1/proxies": ("UPDATE proxy_consent SET state = 'x'", "GBR releaser"),
-    "/v1/caveats": (f"UPDATE caveat_set SET in_force_at = {LATEST}", "GBR reader"),
-    "/v1/subscriptions": (f"UPDATE subscription SET added_at = {LATEST}", "GBR reader"),
-    "/v1/agreements": ("UPDATE agreement SET terms = '{' WHERE title_of_two", "GBR reader"),
-    "/v1/acts": (f"UPDATE pending_act SET requested_at = {LATEST}", "GBR releaser"),
-}
+LISTS = (
+    ("/v1/onward-requests", f"UPDATE onward_release SET asked_at = {LATEST}", "GBR reader"),
+    ("/v1/onward-requests", "UPDATE onward_release SET report_id = 'x'", "GBR reader"),
+    ("/v1/derivation-requests", "UPDATE derivation_consent SET lowest = 'x'", "GBR contributor"),
+    ("/v1/proxies", "UPDATE proxy_consent SET state = 'x'", "GBR releaser"),
+    ("/v1/caveats", f"UPDATE caveat_set SET in_force_at = {LATEST}", "GBR reader"),
+    ("/v1/caveats", "UPDATE caveat_set SET replaces = 'x'", "GBR reader"),
+    ("/v1/clients", "UPDATE client SET id = 'x' WHERE name = 'GBR contributor'", "GBR reader"),
+    ("/v1/subscriptions", f"UPDATE subscription SET added_at = {LATEST}", "GBR reader"),
+    ("/v1/agreements", "UPDATE agreement SET terms = '{' WHERE title_of_two", "GBR reader"),
+    ("/v1/acts", f"UPDATE pending_act SET requested_at = {LATEST}", "GBR releaser"),
+)
 
 
-@pytest.mark.parametrize("path", LISTS)
-async def test_row_that_cannot_be_read_is_told_of_and_recorded(api: Api, hidden: Hidden, path: str) -> None:
-    alter, reader = LISTS[path]
+@pytest.mark.parametrize(("path", "alter", "reader"), LISTS)
+async def test_row_that_cannot_be_read_is_told_of_and_recorded(
+    api: Api, hidden: Hidden, path: str, alter: str, reader: str
+) -> None:
     before = (await api.as_client(reader).get(path)).json()
     api.world.unguard()
     api.world.sql(alter.replace("title_of_two", f"id = '{hidden.agreement}'"))
@@ -99,6 +104,56 @@ async def test_row_that_cannot_be_read_is_told_of_and_recorded(api: Api, hidden:
     assert told.get("unopened", []) == [{"id": None}] * count
     assert count == 1 or path == "/v1/acts"
     assert "key.opened" in {entry["type"] for entry in await api.world.entries()}
+
+
+ASKED_FOR = {
+    "onward-requests": f"UPDATE onward_release SET asked_at = {LATEST}",
+    "derivation-requests": "UPDATE derivation_consent SET lowest = 'x'",
+    "proxies": "UPDATE proxy_consent SET state = 'x'",
+    "information-requests": "UPDATE information_request SET ended = 'x'",
+    "acts": f"UPDATE pending_act SET requested_at = {LATEST}",
+    "erasures": f"UPDATE pending_act SET requested_at = {LATEST}",
+    "caveats": f"UPDATE caveat_set SET in_force_at = {LATEST}",
+    "subscriptions": f"UPDATE subscription SET added_at = {LATEST}",
+    "consultations": "UPDATE consultation SET kind = 'x'",
+}
+
+
+async def test_thing_that_cannot_be_read_is_there_for_nobody_it_was_hidden_from(api: Api, hidden: Hidden) -> None:
+    api.world.unguard()
+    for alter in ASKED_FOR.values():
+        api.world.sql(alter)
+    told = []
+    for method, path, operation in api.operations():
+        segment = segment_of(path)
+        for name in OUTSIDERS[segment] if segment in ASKED_FOR else ():
+            body, client = body_of(api, operation), api.as_client(name)
+            damaged, absent = [
+                await client.request(method, filled(path, each), **body)
+                for each in (hidden.ids(segment)[0], random_id())
+            ]
+            if damaged.status_code != absent.status_code:
+                told.append(f"{name}: {method} {path}")
+
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/reports", "/v1/reports/{report}", "/v1/whoami", "/v1/agreements?limit=no", "/v1/no-path"]
+)
+async def test_caller_whose_own_row_cannot_be_read_is_told_so_and_it_is_on_record(
+    api: Api, hidden: Hidden, path: str
+) -> None:
+    reader = api.world.clients["GBR reader"].id
+    api.world.sql("UPDATE client SET standing = 'x' WHERE id = $1", reader)
+    answer = await api.as_client("GBR reader").get(path.format(report=hidden.report))
+
+    assert answer.status_code == 503
+    entry = next(each for each in await api.world.entries() if each["id"] == answer.headers["X-Audit-Entry"])
+    assert (entry["type"], entry["decision"]) == ("key.opened", "failed")
+    assert entry["detail"]["place"] == f"client {reader}"
+    # Nobody else is kept from anything.
+    assert (await api.as_client("NOR reader").get("/v1/reports")).status_code == 200
 
 
 async def test_altered_times_of_caveats_take_no_report_from_anybody(api: Api) -> None:

@@ -355,6 +355,7 @@ def test_every_error_of_the_core_has_a_row() -> None:
         "ExchangeError",
         "CryptoError",
         "OpeningError",
+        "UnreadRowError",
         "SignatureError",
         "CanonicalError",
         "UnrecordedChangeError",

@@ -93,7 +93,7 @@ class Door:
             _log.exception("unforeseen error", extra={"request_id": call.request_id, "cause": type(exc).__name__})
             if answer.status is not None:
                 raise  # half an answer is out: only cutting the connection tells the caller
-            await (await failure(services, call, _asked(scope)))(scope, receive, answer)
+            await (await failure(services, call, _asked(scope), exc))(scope, receive, answer)
         except asyncio.CancelledError:
             # (6) the server ends, and has waited for as long as it does
             if answer.status is not None:

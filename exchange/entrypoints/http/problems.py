@@ -37,6 +37,7 @@ from exchange.kernel import (
     UnavailableError,
     faults_told,
 )
+from exchange.store.unread import UnreadRowError
 from exchange.usecases import Call, Services, authenticate, record_rejection, record_tampering
 from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
 
@@ -106,6 +107,8 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
     What a use case raised is recorded already; what was refused before any is recorded here. A stranger hears that
     it is one, whatever else was wrong. Where the log fails the answer is a 503: nothing is answered off the record.
     """
+    if isinstance(error, UnreadRowError):
+        return await failure(services, call, asked, error)
     if error.receipt is None and not isinstance(error, UnavailableError):
         try:
             await authenticate(services, call, event=EventName.ROUTE_REQUESTED)
@@ -114,21 +117,25 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
             )
         except (NotAuthenticatedError, ForbiddenError) as exc:
             error = exc
+        except UnreadRowError as exc:
+            return await failure(services, call, asked, exc)
         except ExchangeError as exc:
             _log.error("rejection not recorded", extra={"request_id": call.request_id, "cause": type(exc).__name__})
             error = UnavailableError("the log cannot be written")
     return problem(error, call.request_id)
 
 
-async def failure(services: Services, call: Call, asked: Asked) -> Response:
+async def failure(services: Services, call: Call, asked: Asked, cause: Exception) -> Response:
     """Return the answer to a request that failed for a reason nobody foresaw, after the log has it if it takes it.
 
-    Where something in the database is no number that has to be one, that was the reason, and somebody wrote it there.
+    Where the caller's own row cannot be read, or something in the database is no number that has to be one, that was
+    the reason, and somebody wrote it there.
     """
     receipt = None
     try:
-        if altered := await services.store.misfits.lately():
-            await record_tampering(services, call, None, altered[0], TypeError())
+        altered = (cause.place,) if isinstance(cause, UnreadRowError) else await services.store.misfits.lately()
+        if altered:
+            await record_tampering(services, call, None, altered[0], cause)
     except UnavailableError as exc:
         return problem(exc, call.request_id)
     except Exception as exc:  # noqa: BLE001  it is told as a failure then
