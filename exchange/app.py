@@ -26,7 +26,7 @@ from exchange.entrypoints.http.board import shared_row
 from exchange.entrypoints.http.edge import load_edges
 from exchange.entrypoints.http.inspection import HostPlaces, Shown
 from exchange.entrypoints.http.limits import RateLimiter, SharedRateLimiter
-from exchange.entrypoints.http.logs import log_to_stderr, outlive_hangup
+from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.rates import OF_MEMBER, Rates
 from exchange.entrypoints.http.routing import answer_routing_fault
@@ -50,6 +50,7 @@ from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoo
 from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
+from exchange.kernel.hangup import outlive_hangup
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, ended_with_database, look_at_log, open_services, webhooks_of
 from exchange.setting_faults import faults_of

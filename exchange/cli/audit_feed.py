@@ -23,6 +23,7 @@ from exchange.client.errors import ConnectionFailedError
 from exchange.client.feeding import Feed, FeedState
 from exchange.client.syslog import Receiver, SyslogSession
 from exchange.kernel import UnavailableError
+from exchange.kernel.hangup import outlive_hangup
 
 T = TypeVar("T")
 Items = AsyncIterator[Sequence[ExportedEntry] | Statement]
@@ -55,6 +56,8 @@ async def feed(
     once: Annotated[bool, typer.Option("--once", help="End when the receiver has all that there is now.")] = False,
 ) -> None:
     """Feed the log to a syslog receiver over TLS until stopped; what breaks is gone on with, at least once each."""
+    if not once:
+        outlive_hangup()
     stopped = threading.Event()
 
     def pause(seconds: float) -> None:

@@ -38,7 +38,8 @@ def sequence(
     """Give entries their places in the log and sign checkpoints, until stopped (`exchange serve` does it too)."""
     import uvloop
 
-    from exchange.entrypoints.http.logs import log_to_stderr, outlive_hangup
+    from exchange.entrypoints.http.logs import log_to_stderr
+    from exchange.kernel.hangup import outlive_hangup
 
     settings = load_settings(folder_of(dir))
     if check:

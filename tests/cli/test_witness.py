@@ -215,6 +215,8 @@ def test_policy_of_witnesses_that_is_gone_or_damaged_is_told(operate, instance):
 def test_client_alone_serves_a_witness_and_exits_0(alone):
     process, port = alone
     log = MadeLog().grow(12)
+    # Whoever rotates its log says so to it.
+    process.send_signal(signal.SIGHUP)
 
     assert [ask(port, log.body(0)), ask(port, log.body(0)), ask(port, log.body(12))] == [200, 409, 200]
     process.send_signal(signal.SIGTERM)

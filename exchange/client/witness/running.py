@@ -22,6 +22,7 @@ from exchange.client.witness.logs import logs_text, read_logs
 from exchange.client.witness.rounds import RoundResult, one_round
 from exchange.client.witness.service import WitnessServer
 from exchange.kernel.files import state_of
+from exchange.kernel.hangup import outlive_hangup
 
 _log = logging.getLogger("exchange.witness")
 
@@ -100,6 +101,7 @@ def open_desk(path: Path, alarm: Alarm) -> Iterator[Desk]:
 
 def serve_witness(path: Path, listening: Listening, alarm: Alarm) -> int:
     """Serve until SIGTERM or SIGINT; prints `ready URL`. Returns 1 where anything was shouted meanwhile, else 0."""
+    outlive_hangup()
     with open_desk(path, alarm) as desk:
         server = WitnessServer((listening.host, listening.port), desk, Shown(listening))
         stopping = threading.Event()

@@ -5,7 +5,6 @@ The message of an exception may quote what was sent, so only its type and place 
 
 import json
 import logging
-import signal
 import sys
 import time
 import traceback
@@ -50,12 +49,3 @@ def log_to_stderr() -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for chatty in (_LOOP, "uvicorn.error", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def outlive_hangup() -> None:
-    """Go on at SIGHUP, which whoever rotates a log sends: there is no file to open anew, and no setting to read.
-
-    What is begun behind this goes on as well. Where stderr is a terminal the signal ends it, as closing that one means.
-    """
-    if not sys.stderr.isatty():
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
