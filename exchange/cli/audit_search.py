@@ -111,7 +111,10 @@ def registry(
     report: Annotated[
         str | None, typer.Argument(metavar="[REPORT]", help="Who was given it, and when.", callback=id_given)
     ] = None,
-    of: Annotated[str | None, typer.Option("--client", metavar="ID", help="What a client was given instead.")] = None,
+    of: Annotated[
+        str | None,
+        typer.Option("--client", metavar="ID", help="What a client was given instead.", callback=id_given),
+    ] = None,
     limit: LimitOption = _DEFAULT_LIMIT,
     as_json: JsonOption = False,
 ) -> None:

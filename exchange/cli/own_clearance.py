@@ -24,7 +24,10 @@ def warn_of_end(caller: WhoamiBody) -> None:
 
 
 def warn_who_sees_nothing(client: ExchangeClient) -> None:
-    """Ask who the caller is, and warn where its clearance has ended; what cannot be asked is not said."""
+    """Ask who the caller is, and warn where its clearance has ended; what cannot be asked is not said.
+
+    For people: a program that looks each minute would leave a second entry in the log each time.
+    """
     with suppress(ExchangeError):
         warn_of_end(client.whoami())
 

@@ -109,7 +109,7 @@ def _law_of(given: Path | None) -> Path:
 async def explain_decision(
     host: Host,
     id: Annotated[str, typer.Argument(metavar="ID", help="The report's id.", callback=id_given)],  # noqa: A002
-    client: Annotated[str, typer.Option("--client", metavar="ID", help="For which client.")],
+    client: Annotated[str, typer.Option("--client", metavar="ID", help="For which client.", callback=id_given)],
     as_json: JsonOption = False,
 ) -> None:
     """Say why a client may (not) read a report: each rule and what it said (operator)."""

@@ -182,12 +182,12 @@ def list_all(
     elif after is None and limit is None:
         listed = client.reports(**filters)
         found = list(listed)
-        if not found and not listed.unopened:
+        if not (found or listed.unopened or as_json):
             warn_who_sees_nothing(client)
         _show_list(found, found, listed.unopened, as_json=as_json)
     else:
         page = client.page(after, limit or _PAGE, **filters)
-        if after is None and not page.items and not page.unopened:
+        if after is None and not (page.items or page.unopened or as_json):
             warn_who_sees_nothing(client)
         _show_list(page.items, page, page.unopened, as_json=as_json)
 

@@ -290,6 +290,7 @@ def test_every_verb_that_prints_takes_json():
     [
         (["act", "confirm", "x", "--digest", "abc"], "/digest: is no digest: copy it whole, 64 digits from 0 to f"),
         (["agreement", "crisis", "end", "x", "abc"], "/crisis: is no id: copy it whole, such as 01a2"),
+        (["audit", "registry", "--client", "abc"], "`abc` is no id: copy it whole"),
     ],
 )
 def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, words, told):

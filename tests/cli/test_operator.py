@@ -190,6 +190,14 @@ def test_unknown_client_is_refused(operate, verb, client):
     assert ("is no id: copy it whole" in refused.err) is (client == "nonsense")
 
 
+def test_decision_about_what_is_no_client_says_what_is_wrong_with_it(operate):
+    refused = operate("policy", "explain", ABSENT, "--client", "nonsense")
+
+    assert refused.code == 1
+    assert refused.err.count("is no id: copy it whole") == 1
+    assert "`nonsense` is no id" in refused.err
+
+
 def other_certificate(path):
     now = datetime.now(UTC)
     pair = issue_client(new_authority("x", now), "second", organisation="NOR/NSM", now=now)

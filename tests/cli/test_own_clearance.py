@@ -57,6 +57,15 @@ def test_empty_list_of_who_is_cleared_no_more_says_so(capsys, until, is_said, gi
     assert (SAID in printed.err) is is_said
 
 
+@pytest.mark.parametrize("given", [{}, {"limit": 3}])
+def test_program_that_lists_nothing_asks_nothing_more(capsys, given):
+    looking = Told(caller(ENDED))
+
+    list_all.__wrapped__(looking, **given, as_json=True)
+
+    assert (looking.asked, capsys.readouterr().err) == (0, "")
+
+
 @pytest.mark.parametrize("verb", [pull, explain, receipt])
 def test_absent_report_of_who_is_cleared_no_more_says_so_and_stays_absent(capsys, verb):
     with pytest.raises(ProblemError) as refused:
