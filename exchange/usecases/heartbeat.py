@@ -29,6 +29,9 @@ _ID_RANDOMNESS_BYTES = 10
 _NO_HEARTBEAT = "no heartbeat"
 _UNREGISTERED = "first reads are not registered yet"
 
+_MOST_CAUSES = 16
+"""Of one trouble: where each names another moment or address, these are enough to begin with."""
+
 _log = logging.getLogger("exchange.log")
 
 
@@ -58,20 +61,26 @@ class Recorder:
 
 
 @dataclass(slots=True)
-class _Troubles:
-    """Tells each trouble once, and its end: what is tried every second would fill the disk in a night without it."""
+class Troubles:
+    """Tells each trouble once, and its end: what is tried every second would fill the disk in a night without it.
 
-    _told: dict[str, str] = field(default_factory=dict)
+    It is told again for another cause, and not for one that comes back: causes may take turns.
+    """
+
+    _told: dict[str, set[str]] = field(default_factory=dict)
 
     def tell(self, what: str, exc: Exception) -> None:
+        """Tell that `what` is the matter; nothing where it was told with this cause, or with many, since it began."""
         cause = exc.message if isinstance(exc, ExchangeError) else type(exc).__name__
-        if self._told.get(what) != cause:
-            self._told[what] = cause
+        told = self._told.setdefault(what, set())
+        if cause not in told and len(told) < _MOST_CAUSES:
+            told.add(cause)
             # Of what nobody foresaw, where it came from.
             trace = None if isinstance(exc, ExchangeError) else exc
             _log.log(logging.ERROR if trace else logging.WARNING, what, extra={"cause": cause}, exc_info=trace)
 
     def end(self, what: str) -> None:
+        """Tell that `what` is over, where it was told."""
         if self._told.pop(what, None) is not None:
             _log.warning("over now: %s", what)
 
@@ -79,7 +88,7 @@ class _Troubles:
 async def record_service(own: Recording, event: EventName) -> Receipt:
     """Record that this process started or stopped, as evidence; what it does after its stop has no place in the log."""
     is_closing = event is EventName.SERVICE_STOPPED
-    await _register(own, _Troubles())
+    await _register(own, Troubles())
     await _settle(own, is_closing=is_closing)
     return await own.store.node.append_evidence(service_draft(own, event), is_closing=is_closing)
 
@@ -93,16 +102,16 @@ async def close_record(own: Recording) -> None:
     if node.is_closed or not (node.unsigned or node.is_opened):
         return
     try:
-        await _register(own, _Troubles())
+        await _register(own, Troubles())
         await _settle(own, is_closing=True)
         await node.append_evidence(service_draft(own, EventName.NODE_HEARTBEAT), is_closing=True)
     except ExchangeError as exc:
         _log.warning("the end of this process is not in the log", extra={"cause": exc.message})
 
 
-async def beat(own: Recording, *, is_due: bool, troubles: _Troubles | None = None) -> Receipt | None:
+async def beat(own: Recording, *, is_due: bool, troubles: Troubles | None = None) -> Receipt | None:
     """Register first reads, settle what is in doubt, sign for what was recorded; for nothing only where it `is_due`."""
-    await _register(own, troubles or _Troubles())
+    await _register(own, troubles or Troubles())
     await _settle(own)
     node = own.store.node
     if not node.unsigned and not is_due:
@@ -145,7 +154,7 @@ def service_draft(
 
 
 async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
-    silent, watch, troubles = 0, ClockWatch(own, service_draft), _Troubles()
+    silent, watch, troubles = 0, ClockWatch(own, service_draft), Troubles()
     while not ending.is_set():
         try:
             async with asyncio.timeout(BEAT_SECONDS):
@@ -158,7 +167,7 @@ async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
             silent = await _beat_or_tell(own, silent, troubles)
 
 
-async def _looked_or_told(what: str, look: Callable[[], Awaitable[object]], troubles: _Troubles) -> None:
+async def _looked_or_told(what: str, look: Callable[[], Awaitable[object]], troubles: Troubles) -> None:
     try:
         await look()
     except ExchangeError as exc:
@@ -167,7 +176,7 @@ async def _looked_or_told(what: str, look: Callable[[], Awaitable[object]], trou
         troubles.end(what)
 
 
-async def _beat_or_tell(own: Recording, silent: int, troubles: _Troubles) -> int:
+async def _beat_or_tell(own: Recording, silent: int, troubles: Troubles) -> int:
     """Return for how many beats nothing was signed."""
     try:
         signed = await beat(own, is_due=silent + 1 >= IDLE_BEATS, troubles=troubles)
@@ -180,7 +189,7 @@ async def _beat_or_tell(own: Recording, silent: int, troubles: _Troubles) -> int
     return silent + 1 if signed is None else 0
 
 
-async def _register(own: Recording, troubles: _Troubles) -> None:
+async def _register(own: Recording, troubles: Troubles) -> None:
     if not isinstance(own, Services):
         return
     try:

@@ -94,7 +94,7 @@ async def test_silent_process_beats_seldom(world: World) -> None:
     signed = []
     silent = 0
     for _ in range(2 * heartbeat.IDLE_BEATS + 1):
-        silent = await heartbeat._beat_or_tell(world.services, silent, heartbeat._Troubles())
+        silent = await heartbeat._beat_or_tell(world.services, silent, heartbeat.Troubles())
         signed.append(silent)
 
     assert signed.count(0) == 3
@@ -102,10 +102,10 @@ async def test_silent_process_beats_seldom(world: World) -> None:
 
 
 async def test_heart_goes_on_when_the_log_is_away(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    troubles = heartbeat._Troubles()
+    troubles = heartbeat.Troubles()
     await record_something(world)
     world.sql("ALTER TABLE audit_entry RENAME TO gone")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, "exchange.log"):
         silent = await heartbeat._beat_or_tell(world.services, 7, troubles)
         silent = await heartbeat._beat_or_tell(world.services, silent, troubles)
     world.sql("ALTER TABLE gone RENAME TO audit_entry")
@@ -117,6 +117,20 @@ async def test_heart_goes_on_when_the_log_is_away(world: World, caplog: pytest.L
     assert await findings(world) == ()
 
 
+def test_trouble_whose_causes_take_turns_is_told_once_for_each(caplog: pytest.LogCaptureFixture) -> None:
+    troubles = heartbeat.Troubles()
+    with caplog.at_level(logging.WARNING, "exchange.log"):
+        for number in range(1000):
+            troubles.tell("no heartbeat", UnavailableError("the disk is full" if number % 2 else "it is locked"))
+            troubles.tell("the clock is not looked at", UnavailableError(f"no answer from port {number}"))
+        troubles.end("no heartbeat")
+        troubles.tell("no heartbeat", UnavailableError("the disk is full"))
+
+    assert caplog.messages.count("no heartbeat") == 3
+    assert caplog.messages.count("over now: no heartbeat") == 1
+    assert caplog.messages.count("the clock is not looked at") == 16
+
+
 async def test_heart_goes_on_after_what_nobody_foresaw(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -125,12 +139,12 @@ async def test_heart_goes_on_after_what_nobody_foresaw(
 
     await record_something(world)
     monkeypatch.setattr(type(world.services.store.node), "settle_doubts", broken)
-    silent = await heartbeat._beat_or_tell(world.services, 3, heartbeat._Troubles())
+    silent = await heartbeat._beat_or_tell(world.services, 3, heartbeat.Troubles())
     monkeypatch.undo()
 
     assert silent == 4
     assert "RuntimeError" in caplog.text
-    assert await heartbeat._beat_or_tell(world.services, silent, heartbeat._Troubles()) == 0
+    assert await heartbeat._beat_or_tell(world.services, silent, heartbeat.Troubles()) == 0
 
 
 async def test_end_of_a_process_is_signed_once_and_only_if_it_recorded_something(world: World) -> None:
