@@ -69,6 +69,29 @@ async def test_own_page_is_answered(http, site: str) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "sent", "status"),
+    [
+        ("https://elsewhere.example", {}, 400),
+        ("null", {}, 400),
+        ("http://{host}", {}, 400),
+        ("https://{host}:1", {}, 400),
+        ("https://{host}", {}, 200),
+        ("HTTPS://{host}", {}, 200),
+        # Who says both says it better by the first: behind a proxy the name that is asked may be another one.
+        ("https://exchange.example", {"Sec-Fetch-Site": "same-origin"}, 200),
+        ("https://{host}", {"Sec-Fetch-Site": "cross-site"}, 400),
+    ],
+)
+async def test_page_of_another_origin_is_400_where_its_browser_tells_no_more(http, origin, sent, status) -> None:
+    reader = http("NOR reader")
+    named = {"Origin": origin.replace("{host}", reader.base_url.netloc.decode())}
+
+    answer = await reader.get("/v1/whoami", headers=named | sent)
+
+    assert answer.status_code == status
+
+
 async def test_body_that_stops_coming_is_408(service, world, monkeypatch) -> None:
     for route in service.router.routes:
         if isinstance(route, OperationRoute):

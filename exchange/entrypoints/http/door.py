@@ -16,6 +16,7 @@ name, on the record, and see by what loads what it may read (Fetch Metadata). No
 import asyncio
 import logging
 import re
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -47,6 +48,8 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-
 """RFC 9110 §7.2, with a name: there is none without where a certificate was checked against it."""
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 """Fetch Metadata: a page of the exchange's own, or a person that typed or kept the address. Programs send none."""
+_SITE, _ORIGIN = b"sec-fetch-site", b"origin"
+_WHO_ASKS = frozenset({_SITE, _ORIGIN})
 _LED_TO = "/docs"
 
 _log = logging.getLogger("exchange.http")
@@ -257,11 +260,23 @@ def _wrong_in_head(scope: Scope) -> MalformedError | None:
     """Return why a request is not looked at further, None where nothing is wrong with whom it asks and who asks it."""
     if not _has_one_host(scope):
         return MalformedError("send `Host` once, with the name or the address that is asked")
-    sites = [value for name, value in scope["headers"] if name == b"sec-fetch-site"]
+    asking = [header for header in scope["headers"] if header[0] in _WHO_ASKS]
     # Where the description of the interface stands, anybody may be led: it is the same for everybody.
-    if any(site not in _OWN_SITES for site in sites) and scope["path"] != _LED_TO:
+    if asking and scope["path"] != _LED_TO and _is_foreign(asking, scope):
         return MalformedError("a page of another site asks for this: open the exchange's own")
     return None
+
+
+def _is_foreign(asking: Sequence[tuple[bytes, bytes]], scope: Scope) -> bool:
+    """Return whether a page of another site asks.
+
+    A browser from before Fetch Metadata says with what it posts, and what a script reads, of which origin the page is
+    (RFC 6454 §7); that its other loads are no program's, nothing tells.
+    """
+    if any(name == _SITE for name, _ in asking):
+        return any(value not in _OWN_SITES for name, value in asking if name == _SITE)
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return any(value.lower() != b"https://" + host.lower() for _, value in asking)
 
 
 def _asked(scope: Scope) -> Asked:
