@@ -461,10 +461,12 @@ async def test_pages_join_and_cursors_are_their_own_clients(owing: World) -> Non
     await DutyWatch(owing.services).round()
     call = owing.call("GBR signatory")
 
-    first = (await usecases.list_breaches(owing.services, call, owing.agreement_id, limit=2)).value
+    made = await owing.attempt(usecases.list_breaches(owing.services, call, owing.agreement_id, limit=2))
+    first = made.value.value
     rest = (await usecases.list_breaches(owing.services, call, owing.agreement_id, cursor=first.next)).value
 
     assert (len(first.rows), len(rest.rows)) == (2, 1)
+    assert (made.entry["type"], made.entry["decision"]) == ("breach.listed", "permitted")
     assert {row.id for row in first.rows}.isdisjoint({row.id for row in rest.rows})
     foreign = await owing.attempt(
         usecases.list_breaches(owing.services, owing.call("NOR signatory"), owing.agreement_id, cursor=first.next)

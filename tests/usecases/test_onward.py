@@ -327,8 +327,10 @@ async def test_nobody_but_the_originators_cleared_releaser_decides(asking: World
         usecases.refuse_onward(asking.services, asking.call(name), request, "no"),
         usecases.revoke_onward(asking.services, asking.call(name), request),
     ):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(NotFoundError) as caught:
             await act
+        # In the words of one that is absent: in others they would tell that something was asked about such a report.
+        assert str(caught.value) == "no such request, or none that you may decide"
 
 
 @pytest.mark.parametrize(

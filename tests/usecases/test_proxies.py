@@ -253,6 +253,8 @@ async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> 
     )
     await confirm(joint, view)
     assert (await seen("GBR contributor"), await seen("DNK releaser")) == ([view.row.id], [])
+    # Who else posts for its member is its releasers' to know, and no contributor's.
+    assert await seen("NOR contributor") == []
     with pytest.raises(NotFoundError):
         await usecases.revoke_proxy(joint.services, joint.call("DNK releaser"), view.row.id)
 
