@@ -67,6 +67,9 @@ async def test_one_releaser_widens_nothing_above_confidential(releasing: World) 
     assert await is_hidden(releasing, report)
     assert await confirmation(releasing, made.act, "GBR releaser") == "second-person-needed"
     assert await confirmation(releasing, made.act, "NOR releaser") == "not-found"
+    with pytest.raises(NotFoundError):
+        # Without having been shown it: of a foreign one nothing is told, that the digest is another one neither.
+        await usecases.confirm_act(releasing.services, releasing.call("NOR releaser"), made.act, "0" * 64)
     assert await is_hidden(releasing, report)
 
     done = await releasing.attempt(confirm(releasing, made.act))
