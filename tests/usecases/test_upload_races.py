@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from exchange import usecases
 from exchange.audit import EventName
-from exchange.kernel import ConflictError, ExchangeError, StalePolicyError, UnavailableError
+from exchange.kernel import ConflictError, ExchangeError, NotFoundError, StalePolicyError, UnavailableError
 from exchange.reports import PostedPart
 from exchange.store.report_book import ReportBook
 from exchange.store.upload_book import UploadBook
@@ -19,6 +20,7 @@ from exchange.usecases import Incoming
 from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.opening import open_part_pieces
 from exchange.usecases.pull_report import LARGEST_INLINE_BYTES, seek_permit
+from tests.support.meanwhile import done_behind
 from tests.support.uploading import UPLOADS, awaited, begun, completed, pulled, sent
 from tests.support.world import World
 
@@ -43,6 +45,29 @@ async def test_policy_that_never_stands_still_leaves_things_as_they_are(
     assert populated.sql("SELECT count(*) FROM upload WHERE ended IS NULL") == [(2,)]
     assert populated.sql(UPLOADS) == [(1,)]
     assert populated.sql("SELECT count(*) FROM report") == [(0,)]
+
+
+async def test_nothing_is_completed_or_amended_by_a_promise_that_was_suspended_meanwhile(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, report = await begun(populated, awaited(b"a")), await populated.post()
+    await sent(populated, upload, b"a")
+    services, agreement, call = populated.services, populated.agreement_id, populated.call("GBR signatory")
+    amended = usecases.amend_report(services, populated.call("GBR contributor"), report, populated.posted())
+
+    # Behind the decision, before what it was about is put in its place.
+    for module, step, act in (
+        ("complete_upload", "postable", completed(populated, upload)),
+        ("report_moves", "resealed", amended),
+    ):
+        suspension = usecases.suspend_agreement(services, call, agreement)
+        done_behind(monkeypatch, import_module(f"exchange.usecases.{module}"), step, lambda it=suspension: it)
+        refused = await populated.attempt(act)
+        assert isinstance(refused.error, ConflictError | NotFoundError), module
+        await usecases.resume_agreement(services, call, agreement)
+
+    assert populated.sql("SELECT id, version FROM report") == [(report, 1)]
+    assert populated.sql("SELECT count(*) FROM upload WHERE ended IS NULL") == [(1,)]
 
 
 async def test_what_ends_at_the_last_moment_takes_nothing_and_becomes_nothing(
