@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from exchange.cli.doctor_log import disk, opened_rooms
+from exchange.cli.doctor_log import disks, opened_rooms
 from exchange.cli.edge_lists import enrolled
 from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
@@ -81,7 +81,7 @@ async def examine(folder: Path) -> list[Finding]:
         told, mend = _run(f"`{settings.authorities_folder}` cannot be read: {shut_out(settings.authorities_folder)}")
         findings.append(Finding("trust bundle", Finding.MEND, told, mend))
     findings.append(_law(settings))
-    findings.append(disk(settings.instance_folder))
+    findings.extend(disks(settings))
     silence = Finding("database", Finding.MEND, SILENT, _mend_of_waiting(settings))
     findings.extend([finding async for finding in patiently(_database(settings), silence)])
     return findings

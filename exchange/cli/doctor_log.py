@@ -1,8 +1,9 @@
-"""What `exchange doctor` looks at once the rooms are open: their health with its mend, the log, the clock, the disk."""
+"""What `exchange doctor` looks at once the rooms are open: their health with its mend, the log, the clock, disks."""
 
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import LogState
+from exchange.store.blobs import folder_of_url
 from exchange.store.faults import SILENT_STORE
 from exchange.store.last_signed import LastSigned, LastSignedFile
 from exchange.store.unread import UNREADABLE
@@ -51,16 +53,37 @@ _LITTLE_BYTES, _NONE_BYTES = 2 * 1024**3, 256 * 1024**2
 _GIB = 1024**3
 
 
-def disk(folder: Path) -> Finding:
-    """Return whether there is room: once there is none, nothing is recorded, and so nothing is served."""
+def disks(settings: Settings) -> Iterator[Finding]:
+    """Yield whether there is room on each disk of this host that the instance fills: one for each file system."""
+    places = (
+        ("disk", settings.instance_folder, "where nothing can be recorded, nothing is served"),
+        ("disk of large parts", folder_of_url(settings.blob_store_url), "without it no large part is taken"),
+        ("disk of the archive", folder_of_url(settings.audit_archive_url), "without it no entry leaves the database"),
+    )
+    seen: set[int] = set()
+    for name, folder, otherwise in places:
+        # What may not be entered is told where it is used.
+        with suppress(PermissionError):
+            there = None if folder is None else _made(folder)
+            if there is not None and (device := there.stat().st_dev) not in seen:
+                seen.add(device)
+                yield _disk(name, there, otherwise)
+
+
+def _made(folder: Path) -> Path | None:
+    """Return a folder, or the nearest one above it: it is made when something is first put there."""
+    return next((each for each in (folder, *folder.parents) if each.is_dir()), None)
+
+
+def _disk(name: str, folder: Path, otherwise: str) -> Finding:
     usage = shutil.disk_usage(folder)
     told = f"{usage.free / _GIB:.1f} GiB free of {usage.total / _GIB:.1f}"
-    mend = f"make room on the disk of {folder}: where nothing can be recorded, nothing is served"
+    mend = f"make room on the disk of {folder}: {otherwise}"
     if usage.free < min(_NONE_BYTES, usage.total * _NONE_SHARE):
-        return Finding("disk", Finding.MEND, told, mend)
+        return Finding(name, Finding.MEND, told, mend)
     if usage.free < min(_LITTLE_BYTES, usage.total * _LITTLE_SHARE):
-        return Finding("disk", Finding.WARNING, told, mend)
-    return Finding("disk", Finding.OK, told)
+        return Finding(name, Finding.WARNING, told, mend)
+    return Finding(name, Finding.OK, told)
 
 
 async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[Finding | None]:

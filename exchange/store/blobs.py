@@ -33,6 +33,12 @@ GIVEN_UP_TIME: Final = timedelta(days=1)
 """A blob that was given up stays for so long: a read or a backup that began a moment before comes to its end."""
 
 
+def folder_of_url(url: str | None) -> Path | None:
+    """Return the folder on this host that blobs at `url` lie in; None where they lie elsewhere, or nowhere."""
+    parts = urlsplit(url or "")
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
 class BlobMissingError(UnavailableError):
     """The place answers, and has no such blob."""
 
@@ -52,7 +58,7 @@ class BlobStore:
     def __init__(self, url: str) -> None:
         self._check(url)
         self.url = url
-        self._folder = _folder_of(url)
+        self._folder = folder_of_url(url)
         self._opened: ObjectStore | None = None
 
     async def read(self, location: str) -> bytes:
@@ -193,11 +199,6 @@ class _Arriving:
                 yield piece
         except Exception as exc:  # noqa: BLE001  raised again by whoever asked for the pieces to be put away
             self.fault = exc
-
-
-def _folder_of(url: str) -> Path | None:
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _sync(folder: Path, location: str) -> None:
