@@ -20,6 +20,10 @@ CLIENT_SAYS: Final = (
 """What an entry about a client says of its row; the older ones say the first five, and the first one as its owner."""
 
 
+ALERT_SAYS: Final = ("rule", "kind", "severity", "member", "owner", "entry")
+"""What the entry of an alert says of its row: by the last three it is found, and to whom it is shown."""
+
+
 NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
 """Stands for what tells of a row that nothing tells of."""
 
@@ -38,6 +42,7 @@ class RowKind(Enum):
     CRISIS = "crisis"
     REQUEST = "request"
     SUBSCRIPTION = "subscription"
+    ALERT = "alert"
     CAVEATS = "caveats"
     """A member's national caveats, by its code; the version is the number of the set in force."""
     ERASED = "personal"
@@ -276,6 +281,15 @@ def _ended(kind: RowKind, place: str | None) -> Callable[[Entry], Iterator[RowTo
     return read
 
 
+def _alert(entry: Entry) -> Iterator[RowTold]:
+    detail = entry.get("detail", {})
+    alert = detail.get("alert")
+    if isinstance(alert, str):
+        whose = {"member": entry.get("member"), "owner": entry.get("owner"), "entry": entry["id"]}
+        says = {name: whose[name] if name in whose else detail.get(name) for name in ALERT_SAYS}
+        yield RowTold(RowName(RowKind.ALERT, alert), entry, says=says)
+
+
 def _erased(entry: Entry) -> Iterator[RowTold]:
     subject, detail = entry.get("object"), entry.get("detail", {})
     period, keys = detail.get("period"), detail.get("keys")
@@ -379,6 +393,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.PERSONAL_ERASED.value: _erased,
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
     EventName.CAVEATS_ACTIVATED.value: _caveats,
+    EventName.ALERT_RAISED.value: _alert,
     EventName.ROW_CONTRADICTED.value: _made_by_jobs,
 }
 

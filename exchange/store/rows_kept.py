@@ -12,12 +12,13 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
 
 from exchange.audit.certificates_told import CertificateKept
-from exchange.audit.rows_told import CLIENT_SAYS, RowKept, RowKind, RowName
+from exchange.audit.rows_told import ALERT_SAYS, CLIENT_SAYS, RowKept, RowKind, RowName
 from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
 from exchange.release import NationalText
 from exchange.reports import ReportStatus
+from exchange.store.alert_tables import AlertTable
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.consent_states import ENDED_VALUES, ConsentState
 from exchange.store.consent_tables import OnwardTable
@@ -49,6 +50,7 @@ _CRISIS, _REQUEST = table(CrisisTable), table(RequestTable)
 _PERSONAL = table(PersonalKeyTable)
 _SUBSCRIPTION = table(SubscriptionTable)
 _CAVEATS = table(CaveatSetTable)
+_ALERT = table(AlertTable)
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
@@ -132,6 +134,8 @@ class RowsKept:
                 return await self._erased(ids)
             case RowKind.CAVEATS:
                 return await self._caveats(ids)
+            case RowKind.ALERT:
+                return await self._alerts(ids)
             case _:
                 column, is_over = _IS_OVER[kind]
                 asked: Any = select(column, is_over)
@@ -178,6 +182,19 @@ class RowsKept:
         rows = await self._rows("erased", (asked, _PERSONAL.c.subject), subjects)
         counts = Counter(f"{subject} {period}" for subject, period, _ in rows)
         return {each: RowKept(counts[each]) for each in ids}
+
+    async def _alerts(self, ids: list[str]) -> dict[str, RowKept]:
+        row = _ALERT.c
+        asked = select(row.id, row.rule, row.kind, row.severity, row.member, row.owner, row.entry_id)
+        rows = await self._rows("alert", (asked, row.id), ids)
+        return {
+            alert: RowKept(
+                0,
+                says={0: dict(zip(ALERT_SAYS, says, strict=True))},
+                unread={} if unread is None else {0: unread},
+            )
+            for alert, *says, unread in rows
+        }
 
     async def _caveats(self, members: list[str]) -> dict[str, RowKept]:
         row = _CAVEATS.c

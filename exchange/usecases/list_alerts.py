@@ -5,11 +5,11 @@ may see; (4) the entry about the look is durable; (5) answer.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from exchange.audit import EventName, Outcome, fit_text, parse_entry
-from exchange.kernel import Fault, InvalidError
+from exchange.audit import Entry, EventName, Outcome, fit_text, parse_entry
+from exchange.kernel import Fault, InvalidError, parse_rfc3339, to_micros
 from exchange.store.alert_rows import AlertRow
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Recorded, Services
@@ -73,12 +73,35 @@ async def _behind(services: Services, gaze: Gaze, rule: str | None, after: int) 
     """Yield alerts that concern the auditor's member, and whether it may see their entries: the slice decides."""
     while True:
         page = await services.store.alerts.page(after=after, limit=_CHUNK, rule=rule, member=gaze.auditor.member)
-        views = await views_of(services, gaze, [parse_entry(content) for _, content in page])
-        for (alert, _), view in zip(page, views, strict=True):
-            yield alert, view is not None
+        entries = [parse_entry(content) for _, content in page]
+        views = await views_of(services, gaze, entries)
+        for (alert, _), entry, view in zip(page, entries, views, strict=True):
+            told = _as_recorded(alert, entry)
+            yield told or alert, told is not None and view is not None
             after = alert.number
         if len(page) < _CHUNK:
             return
+
+
+def _as_recorded(row: AlertRow, entry: Entry) -> AlertRow | None:
+    """Return the alert as its entry has it: the row says where it is, and nothing of what; None for another entry."""
+    detail, subject = entry.get("detail", {}), entry.get("object")
+    if entry["type"] != EventName.ALERT_RAISED.value or detail.get("alert") != row.id or subject is None:
+        return None  # the row was altered: the jobs and the verification tell of it
+    evidence = detail.get("evidence")
+    raised_at = parse_rfc3339(str(detail["raised_at"])) if "raised_at" in detail else parse_rfc3339(entry["ts"])
+    return replace(
+        row,
+        rule=str(detail.get("rule")),
+        kind=str(detail.get("kind")),
+        severity=str(detail.get("severity")),
+        subject_kind=subject["type"],
+        subject_id=subject["id"],
+        member=entry.get("member"),
+        owner=entry.get("owner"),
+        raised_at=to_micros(raised_at),
+        evidence=tuple(evidence) if isinstance(evidence, list) else (),
+    )
 
 
 def _check(query: AlertQuery) -> None:

@@ -185,6 +185,24 @@ def test_consent_taken_back_says_it_of_itself_and_of_the_report() -> None:
     assert unnamed.not_for is None
 
 
+def test_alert_says_what_it_is_and_to_whom_it_is_shown() -> None:
+    given = entry(
+        EventName.ALERT_RAISED, detail={"alert": "a1", "rule": "hours", "kind": "out-of-hours", "severity": "low"}
+    )
+    (told,) = rows_told(given)
+
+    assert told.name == RowName(RowKind.ALERT, "a1")
+    assert told.says == {
+        "rule": "hours",
+        "kind": "out-of-hours",
+        "severity": "low",
+        "member": given.get("member"),
+        "owner": given.get("owner"),
+        "entry": given["id"],
+    }
+    assert rows_told(entry(EventName.ALERT_RAISED, detail={"alert": 7})) == ()
+
+
 @pytest.mark.parametrize(
     ("detail", "expected"),
     [
