@@ -65,11 +65,29 @@ def _faults_of_writers(settings: Settings) -> Iterator[SettingFault]:
 
     Not asked of authorities, whose certificates are enrolled besides, nor of the law, which is held to its digest.
     """
-    for path in (InstanceLayout(settings.instance_folder).settings_file, settings.edge_certificates_file):
-        # One that is missing or shut is told of by who reads it.
-        if path is not None and os.access(path, os.R_OK) and path.stat().st_mode & stat.S_IWOTH:
+    named = (InstanceLayout(settings.instance_folder).settings_file, settings.edge_certificates_file)
+    # One that is missing or shut is told of by who reads it.
+    paths = [path for path in named if path is not None and os.access(path, os.R_OK)]
+    for path in paths:
+        if path.stat().st_mode & stat.S_IWOTH:
             told = f"`{path}` can be written by others on this host, and says whom the service believes"
             yield SettingFault(told, f"look at what stands in it, and run `chmod o-w {path}`")
+    for folder in dict.fromkeys(folder for path in paths for folder in _open_folders(path)):
+        told = f"others on this host may put another file or folder in the place of one in `{folder}`"
+        lies = next(path for path in paths if folder in _open_folders(path))
+        yield SettingFault(
+            told, f"`{lies}` says whom the service believes: look at what lies there, run `chmod o-w {folder}`"
+        )
+
+
+def _open_folders(path: Path) -> list[Path]:
+    """Return the folders on the way to a file in which anybody may exchange what is another's.
+
+    Not those with the sticky bit, as `/tmp` has it: there only who owns a thing, or the folder, moves it.
+    """
+    ways = dict.fromkeys((*path.absolute().parents, *path.resolve().parents))
+    modes = {folder: folder.stat().st_mode for folder in ways}
+    return [folder for folder, mode in modes.items() if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
 
 
 def _is_folder(path: Path) -> bool:

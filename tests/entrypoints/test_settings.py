@@ -219,6 +219,35 @@ def test_file_that_says_whom_to_believe_and_that_anybody_can_write_is_told(folde
     assert faults_of(load_settings(folder)) == ()
 
 
+@pytest.mark.parametrize("name", [".", "tls"])
+def test_folder_in_which_anybody_may_exchange_such_a_file_is_told(folder: Path, name: str) -> None:
+    """Who cannot write the file moves it away, or the folder it lies in, and puts another one there."""
+    edges = folder / "tls" / "edges.pem"
+    edges.parent.mkdir(exist_ok=True)
+    edges.touch(mode=0o600)
+    outside = folder / name
+    outside.chmod(0o757)
+
+    (fault,) = faults_of(load_settings(folder))
+
+    assert f"in the place of one in `{outside}`" in fault.told
+    assert fault.mend.endswith(f"`chmod o-w {outside}`")
+    outside.chmod(0o1777)
+    assert faults_of(load_settings(folder)) == ()
+
+
+def test_folder_of_what_a_link_leads_to_is_looked_at_too(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "edges.pem").touch(mode=0o600)
+    (folder / "tls").mkdir(exist_ok=True)
+    (folder / "tls" / "edges.pem").symlink_to(elsewhere / "edges.pem")
+    elsewhere.chmod(0o777)
+
+    (fault,) = faults_of(load_settings(folder))
+    assert f"`{elsewhere}`" in fault.told
+
+
 @pytest.mark.parametrize("name", ["NOR.crl", "NOR.PEM", "NOR.der"])
 def test_revocation_list_that_nobody_would_read_is_told(folder: Path, name: str) -> None:
     settings = load_settings(folder)
