@@ -190,7 +190,12 @@ def _checked(name: str, key: str, url: str | None) -> KnownWitness:
         if not parsed.type.is_cosignature:
             faults.append(Fault("/key", "invalid-value", "a witness's key is of type 0x04 or 0x06"))
     except MalformedError as exc:
-        faults.append(Fault("/key", "invalid-value", exc.message))
+        # Both of a witness's keys stand in what it prints when it is made.
+        count = len(key.splitlines())
+        why = (
+            f"{count} keys stand there: give one, the last unless your tools are too old for it" if count > 1 else None
+        )
+        faults.append(Fault("/key", "invalid-value", why or exc.message))
         parsed = None
     if faults or parsed is None:
         raise InvalidError("the witness cannot be enrolled so", tuple(faults))

@@ -10,6 +10,7 @@ from exchange.store.log_rows import CosignatureRow
 from exchange.usecases import check_readiness
 from exchange.usecases.quorum import newest_witnessed
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
+from tests.core.audit.signers import W1
 from tests.support.meanwhile import at_once
 from tests.support.witnessed_world import MadeWitness, Watched
 from tests.support.world import World
@@ -227,6 +228,16 @@ async def test_enrolment_that_is_none_is_refused_and_recorded(watched: Watched, 
     assert isinstance(attempt.error, InvalidError)
     assert attempt.entry["decision"] == "refused"
     assert watched.policy.path.read_bytes() == before
+
+
+async def test_both_keys_of_a_witness_at_once_are_named_so(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    both = f"{witness.signer.verifier}\n{W1.verifier}\n"
+
+    attempt = await watched.world.attempt(add_witness(watched.world.services, watched.world.call(None), "two", both))
+
+    assert isinstance(attempt.error, InvalidError)
+    assert attempt.error.faults[0].message.startswith("2 keys stand there: give one")
 
 
 async def test_name_that_is_taken_and_name_that_is_not_there(watched: Watched) -> None:
