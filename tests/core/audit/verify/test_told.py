@@ -335,6 +335,15 @@ def test_entry_that_waits_is_told_with_for_how_long(log):
     assert (verification.counts, verification.notes) == ({Step.PENDING: 2}, (UNASKED,))
 
 
+@pytest.mark.parametrize(("size", "is_owed"), [(1, False), (2, True)])
+def test_entry_that_a_recovery_signs_alone_overtakes_none_that_waited(size, is_owed):
+    log = world(size, size)
+    log.sign(START + 700 * SECOND)
+    log.waiting = [PendingEntry("e-1", to_micros(START))]
+
+    assert (Step.PENDING in log.verify(now=START + 700 * SECOND).counts) is is_owed
+
+
 def test_entries_that_no_sequencer_took_yet_are_told_in_a_note(log):
     now = START + DAY
     waits = [61, 61, 60, 0]
