@@ -98,3 +98,14 @@ def enrol(operate, tmp_path):
         return operate("client", "enrol", name, *words, *missing)
 
     return command
+
+
+@pytest.fixture
+def findings(operate):
+    """Return a function: what the doctor ends with, and its findings by id."""
+
+    def examine():
+        ran = operate("doctor", "--json")
+        return ran.code, {finding["id"]: finding for finding in ran.json}
+
+    return examine

@@ -6,7 +6,6 @@ import sqlite3
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -22,15 +21,6 @@ from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import LogReader
 from tests.entrypoints.certificates import YESTERDAY, listed
 from tests.support.instance_log import own, sequence
-
-
-@pytest.fixture
-def findings(operate):
-    def examine():
-        ran = operate("doctor", "--json")
-        return ran.code, {finding["id"]: finding for finding in ran.json}
-
-    return examine
 
 
 def test_new_instance_is_sound(exchange, tmp_path):
@@ -309,29 +299,6 @@ def test_schema_of_another_version_is_told_with_its_mend(findings, instance):
 
     assert code == 1
     assert (found["schema"]["state"], found["schema"]["mend"]) == ("mend", "exchange migrate")
-
-
-@pytest.mark.parametrize(("free", "state"), [(1 << 40, "ok"), (1 << 30, "warning"), (1 << 20, "mend")])
-def test_disk_that_is_nearly_full_is_told(findings, monkeypatch, free, state):
-    usage = SimpleNamespace(total=1 << 41, free=free)
-    monkeypatch.setattr("exchange.cli.doctor_log.shutil.disk_usage", lambda _folder: usage)
-
-    assert findings()[1]["disk"]["state"] == state
-
-
-def test_disk_of_large_parts_is_looked_at_where_it_is_another(findings, instance, monkeypatch):
-    full, roomy = SimpleNamespace(total=1 << 41, free=0), SimpleNamespace(total=1 << 41, free=1 << 40)
-    monkeypatch.setattr("exchange.cli.doctor_log.shutil.disk_usage", lambda at: full if at == Path("/proc") else roomy)
-
-    monkeypatch.setenv("EXCHANGE_BLOB_STORE_URL", "file:///proc/blobs")
-    monkeypatch.setenv("EXCHANGE_AUDIT_ARCHIVE_URL", "file:///proc/archive")
-    found = findings()[1]
-    assert (found["disk"]["state"], found["disk of large parts"]["state"]) == ("ok", "mend")
-    assert "/proc" in found["disk of large parts"]["mend"]
-    assert "disk of the archive" not in found, "it is the same one"
-
-    monkeypatch.setenv("EXCHANGE_BLOB_STORE_URL", (instance / "blobs").as_uri())
-    assert "disk of large parts" not in findings()[1]
 
 
 def test_place_of_large_parts_is_tried(findings, instance, monkeypatch):
