@@ -117,3 +117,8 @@ async def test_10_terms_are_read_for_nobody_whom_they_do_not_concern(
                 await api.as_client(name).request(method.upper(), filled(path, asked), **body_of(api, operation))
                 costs.append((len(read), len(counted.taken())))
             assert costs[2] == costs[3], (method, path, name)
+
+    # It is this that is counted: whom they concern, the same call reads them for.
+    read.clear()
+    answer = await api.as_client("GBR signatory").get(f"/v1/agreements/{theirs}")
+    assert (answer.status_code, bool(read)) == (200, True)

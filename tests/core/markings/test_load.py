@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exchange.kernel.errors import InvalidError
+from exchange.kernel.errors import Fault, InvalidError
 from exchange.markings import Catalogue, load_catalogue, page
 from tests.core.markings.worlds import BASE, FILES, ROUGH, ROUNDED, SHIPPED
 
@@ -49,6 +49,37 @@ def test_both_readers_of_the_library_find_the_same(name: str) -> None:
         yaml.compose(text, Loader=yaml.SafeLoader)
     )
     assert lines_of(yaml.compose(text, Loader=page._FAST)) == lines_of(yaml.compose(text, Loader=yaml.SafeLoader))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        # The fast one takes what the other does not: a tab parts words as a space does.
+        ("a:\t1", "a: 1"),
+        ("a: 1\t\nb: 2", "a: 1\nb: 2"),
+        # The other way round: what the slow one finds.
+        ("%YAML 1.3\n---\na: 1", "a: 1"),
+        # Neither.
+        ("a:\n\tb: 1", None),
+        ("a: \x01", None),
+        ("a: [b", None),
+    ],
+)
+def test_text_that_one_reader_alone_takes_means_what_it_seems_to(text: str, found: str | None) -> None:
+    faults: list[Fault] = []
+    opened = page.open_page("x.yaml", text, faults)
+
+    assert [fault.code for fault in faults] == ([] if found else ["not-yaml"])
+    node = opened and opened._node
+    assert (node and yaml.serialize(node)) == (found and yaml.serialize(yaml.compose(found, Loader=yaml.SafeLoader)))
+
+
+def test_without_the_fast_reader_what_it_alone_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "_FAST", yaml.SafeLoader)
+    faults: list[Fault] = []
+
+    assert page.open_page("x.yaml", "a:\t1", faults) is None
+    assert [fault.code for fault in faults] == ["not-yaml"]
 
 
 def lines_of(node: Any) -> list[tuple[str, int]]:
