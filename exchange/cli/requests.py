@@ -110,13 +110,7 @@ def _show(found: RequestShownBody, done: str, *, as_json: bool) -> None:
     if as_json:
         output.show_json(found)
         return
-    shown = {
-        name: value
-        for name, value in found.model_dump().items()
-        if name not in {"label", "answers"} and value is not None
-    }
-    lists = {name: output.listed(value) for name, value in shown.items() if isinstance(value, list)}
-    output.show_record({name.replace("_", " "): value for name, value in (shown | lists).items()}, title=done)
+    output.show_body(found, told={"label": None, "answers": None}, title=done)
     if found.answers:
         rows = [
             (each.report, each.originator, each.answered_at, "late" if each.is_late else "in time")

@@ -33,7 +33,7 @@ from exchange.reports import InformationRequest, RequestState, request_from_json
 from exchange.store import PolicyState, RequestAnswer, RequestRow
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Services
-from exchange.usecases.facts import reader_facts, stated_purpose
+from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
 from exchange.usecases.judging import ABSENT_ID, check_call, law_in_force
 from exchange.usecases.recording import about, draft, named, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
@@ -205,7 +205,8 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
         agreement = services.knowledge.agreement(facts.agreement)
         if not goes_to_all_asked(agreement, facts):
             return False
-    if answer.client == sought.client.id:
-        return True
     judged = await judge_linked(services, call, sought.client, answer.report)
+    if answer.client == sought.client.id:
+        # It knows what it gave, without the reader's role too; what was recalled since, or is over, is no answer.
+        return judged is None or row_facts(judged.report, call.now) == _CURRENT
     return judged is not None and isinstance(judged.decision, Permit)

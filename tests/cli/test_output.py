@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from rich.text import Text
 
-from exchange.cli import compliance, output
+from exchange.cli import compliance, output, requests
 from exchange.cli.agreement_group import parties_of
 from exchange.cli.consents import show_consent
-from exchange.wire import ErasureBody, OnwardBody, PartyBody
+from exchange.wire import ErasureBody, OnwardBody, PartyBody, RequestShownBody
 
 ID = "01a20000-0000-7000-8000-000000000001"
 COLUMNS = ("id", "posted", "marking", "subject")
@@ -157,3 +157,16 @@ def test_body_with_a_field_of_keys_is_shown_like_any(capsys: pytest.CaptureFixtu
     output.show_body(ErasureBody.model_validate({**who, **when, "state": "erased", "reason": "left", "keys": 3}))
 
     assert "keys          3" in capsys.readouterr().out
+
+
+def test_times_of_a_request_for_information_are_told_as_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    at = datetime(2026, 1, 1, 10, 0, 0, 7, UTC)
+    label = {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR"]}
+    what = {"kind": "intrep", "topic": "cyber", "regions": ["EUR"], "subject": None, "text": "when?", "label": label}
+    where = {"id": ID, "agreement": ID, "scope": "s", "asker": "GBR", "precedence": "ROUTINE", "marking": "NATO SECRET"}
+    when = {"asked": ["NOR"], "asked_at": at, "deadline": at, "state": "open", "answers": []}
+
+    requests._show(RequestShownBody.model_validate({**where, **what, **when}), "asked", as_json=False)
+
+    shown = capsys.readouterr().out
+    assert (shown.count("2026-01-01 10:00:00Z"), "000007" in shown, "label" in shown) == (2, False, False)
