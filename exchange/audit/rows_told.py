@@ -5,13 +5,16 @@ says was changed in the database, or an older one was put back in its place.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
+from exchange.kernel import LAST_MOMENT, MalformedError, parse_rfc3339
 
 CLIENT_SAYS: Final = (
     *("member", "standing", "roles", "level", "compartments"),
@@ -23,6 +26,7 @@ CLIENT_SAYS: Final = (
 ALERT_SAYS: Final = ("rule", "kind", "severity", "member", "owner", "entry")
 """What the entry of an alert says of its row: by the last three it is found, and to whom it is shown."""
 
+_LEAVING: Final = "leaving "
 
 NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
 """Stands for what tells of a row that nothing tells of."""
@@ -177,27 +181,51 @@ def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
 
 
 class LastWords:
-    """Is told what entries say of agreements, in any order, and says in the end what each suspended party said last.
+    """Is told what entries say of agreements, in any order, and says in the end what holds of their parties still.
 
-    Other parties' acts and amendments make new versions, in which a party keeps its own standing.
+    Other parties' acts and amendments make new versions, in which a party keeps its own standing and its notice; one
+    that has left and that an amended text names again begins anew.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[RowName, str], RowTold] = {}
+        self._notices: dict[tuple[RowName, str], list[datetime]] = {}
+        self._amended: dict[RowName, list[RowTold]] = {}
 
     def take(self, told: RowTold) -> None:
         """Take what one entry says."""
         if told.name.kind is not RowKind.AGREEMENT:
             return
-        for party in told.says:
-            before = self._last.get((told.name, party))
+        if told.event == EventName.AGREEMENT_AMENDED.value:
+            self._amended.setdefault(told.name, []).append(told)
+        for place, value in told.says.items():
+            before = self._last.get((told.name, place))
             if before is None or before.version < told.version:
-                self._last[told.name, party] = told
+                self._last[told.name, place] = told
+            if place.startswith(_LEAVING):
+                self._notices.setdefault((told.name, place.removeprefix(_LEAVING)), []).append(_at(value))
 
     def found(self) -> list[RowTold]:
-        """Return the last words that suspended a party."""
-        suspended = EventName.AGREEMENT_SUSPENDED.value
-        return [replace(told, is_last=True) for told in self._last.values() if told.event == suspended]
+        """Return the last words that suspended a party, or by which it withdrew."""
+        return [
+            replace(told, is_last=True)
+            for (_, place), told in self._last.items()
+            if told.event in _NARROWING and not self._began_anew(told, place.partition(" ")[2])
+        ]
+
+    def _began_anew(self, told: RowTold, member: str) -> bool:
+        """Return whether a party left, by a notice or a text, and acceded again since `told`."""
+        since, is_named = _at(told.by.get("ts")), True
+        notices = [leaves_at for leaves_at in self._notices.get((told.name, member), ()) if leaves_at >= since]
+        for amended in sorted(self._amended.get(told.name, ()), key=lambda each: each.version):
+            if amended.version < told.version:
+                continue
+            has_left = not is_named or any(leaves_at <= _at(amended.by.get("ts")) for leaves_at in notices)
+            parties = amended.by.get("detail", {}).get("parties")
+            is_named = not isinstance(parties, list) or member in parties
+            if has_left and is_named:
+                return True
+        return False
 
 
 def rows_told(entry: Entry) -> tuple[RowTold, ...]:
@@ -265,7 +293,9 @@ def _party(entry: Entry) -> Iterator[RowTold]:
     member = detail.get("on_behalf_of", entry.get("member"))
     state = _PARTY_STATES[entry["type"]]
     leaves_at = detail.get("leaves_at")
-    says = {f"party {member}": state} if leaves_at is None else {f"leaving {member}": leaves_at}
+    # Who gave notice stands as it stood until then; each of its later acts says besides when it leaves.
+    is_notice = entry["type"] == EventName.AGREEMENT_WITHDRAWN.value and leaves_at is not None
+    says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {f"party {member}": state}
     yield _subject(entry, RowKind.AGREEMENT, says=says)
 
 
@@ -350,6 +380,13 @@ def _as_set(value: object) -> object:
     return tuple(sorted(value)) if isinstance(value, list) else value
 
 
+def _at(value: object) -> datetime:
+    """Return the moment that an entry names; what is none never comes."""
+    with suppress(MalformedError):
+        return parse_rfc3339(str(value))
+    return LAST_MOMENT
+
+
 _PARTIES: Final = frozenset({RowKind.CLIENT.value, RowKind.MEMBER.value})
 
 _PARTY_STATES: Final = {
@@ -357,6 +394,8 @@ _PARTY_STATES: Final = {
     EventName.AGREEMENT_RESUMED.value: "signed",
     EventName.AGREEMENT_WITHDRAWN.value: "withdrawn",
 }
+
+_NARROWING: Final = frozenset({EventName.AGREEMENT_SUSPENDED.value, EventName.AGREEMENT_WITHDRAWN.value})
 
 _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.REPORT_POSTED.value: _report,

@@ -30,7 +30,7 @@ from exchange.release import (
     request_scope,
 )
 from exchange.reports import InformationRequest, RequestState, request_from_json, request_state
-from exchange.store import PolicyState, RequestAnswer, RequestRow
+from exchange.store import Parts, PolicyState, RequestAnswer, RequestRow
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
@@ -205,8 +205,9 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
         agreement = services.knowledge.agreement(facts.agreement)
         if not goes_to_all_asked(agreement, facts):
             return False
-    judged = await judge_linked(services, call, sought.client, answer.report)
     if answer.client == sought.client.id:
         # It knows what it gave, without the reader's role too; what was recalled since, or is over, is no answer.
-        return judged is None or row_facts(judged.report, call.now) == _CURRENT
+        given = (await services.store.report_for("", answer.report, parts=Parts.NONE)).report
+        return given is None or row_facts(given, call.now) == _CURRENT
+    judged = await judge_linked(services, call, sought.client, answer.report)
     return judged is not None and isinstance(judged.decision, Permit)

@@ -24,6 +24,7 @@ from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.verified_log import verified
 from tests.support.world import World
+from tests.usecases.test_amending import RAISED, concluded
 from tests.usecases.test_proxies import given
 from tests.usecases.test_report_life import amend, downgrade, pull, recall
 
@@ -381,9 +382,7 @@ async def test_agreement_s_party_that_is_active_again_in_its_row_is_found(living
 
 
 async def test_party_that_another_s_act_came_after_is_found_too(living: World) -> None:
-    for name, act in (("NOR", "suspend"), ("GBR", "suspend"), ("GBR", "resume")):
-        acted = getattr(usecases, f"{act}_agreement")
-        await acted(living.services, living.call(f"{name} signatory"), living.agreement_id)
+    await acts(living, ("NOR", "suspend"), ("GBR", "suspend"), ("GBR", "resume"))
     assert (await found_in(living), await held(living)) == ([], [])
     living.unguard("agreement_party")
     living.sql(
@@ -398,14 +397,32 @@ async def test_party_that_another_s_act_came_after_is_found_too(living: World) -
     assert entry["object"]["id"] == living.agreement_id
 
 
+async def acts(world: World, *acted: tuple[str, str]) -> None:
+    for member, act in acted:
+        await getattr(usecases, f"{act}_agreement")(
+            world.services, world.call(f"{member} signatory"), world.agreement_id
+        )
+
+
 async def test_party_that_leaves_no_more_in_its_row_is_found(living: World) -> None:
-    await usecases.withdraw_agreement(living.services, living.call("DNK signatory"), living.agreement_id)
+    # What it does before it has left is no other word about its notice, nor its notice one about that.
+    await acts(living, ("DNK", "suspend"), ("DNK", "withdraw"), ("DNK", "resume"), ("NOR", "suspend"))
     assert (await found_in(living), await held(living)) == ([], [])
     living.unguard("agreement_party")
-    living.sql("UPDATE agreement_party SET leaves_at = NULL")
+    living.sql("UPDATE agreement_party SET leaves_at = NULL WHERE version = (SELECT max(version) FROM agreement)")
 
-    assert [place for place, _ in await found_in(living)] == [f"agreement {living.agreement_id}"]
+    assert await found_in(living) == [
+        (f"agreement {living.agreement_id}", "`leaving DNK` is another than its last word, `agreement.withdrawn`")
+    ]
     assert len(await held(living)) == 1
+
+
+async def test_party_that_left_and_accedes_again_is_as_its_new_signature_says(living: World) -> None:
+    await acts(living, ("DNK", "suspend"), ("DNK", "withdraw"))
+    living.clock.advance(timedelta(days=90))
+    await concluded(living, RAISED)
+
+    assert (await found_in(living), await held(living)) == ([], [])
 
 
 async def test_consent_and_key_that_were_ended_are_ended_again(living: World) -> None:

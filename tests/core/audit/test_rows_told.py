@@ -344,6 +344,63 @@ def test_last_word_is_of_the_highest_version_whatever_the_order() -> None:
         ]
 
 
+NOTICE = {"leaves_at": "2026-12-01T00:00:00Z"}
+
+
+def last_words(*taken: RowTold) -> list[tuple[dict[str, object], int]]:
+    """Return what is said last, the same in whatever order it is taken."""
+    found = []
+    for order in (taken, reversed(taken)):
+        words = LastWords()
+        for each in order:
+            words.take(each)
+        found.append(sorted((each.version, dict(each.says)) for each in words.found() if each.is_last))
+    assert found[0] == found[1]
+    return [(says, version) for version, says in found[0]]
+
+
+def acted(event: EventName, version: int, at: str = "2026-06-01T00:00:00Z", **detail: object) -> RowTold:
+    return said(event, member="NOR", version=version, ts=at, detail=detail)
+
+
+def amended(version: int, *parties: str, at: str = "2026-06-02T00:00:00Z") -> RowTold:
+    (told,) = rows_told(entry(EventName.AGREEMENT_AMENDED, version=version, ts=at, detail={"parties": list(parties)}))
+    return told
+
+
+def test_who_gave_notice_stands_as_its_last_act_says_and_leaves_all_the_same() -> None:
+    suspended, notice = acted(EventName.AGREEMENT_SUSPENDED, 2), acted(EventName.AGREEMENT_WITHDRAWN, 3, **NOTICE)
+    resumed = acted(EventName.AGREEMENT_RESUMED, 4, **NOTICE)
+    leaving = ({"leaving NOR": NOTICE["leaves_at"]}, 3)
+
+    assert last_words(suspended, notice) == [({"party NOR": "suspended"}, 2), leaving]
+    assert last_words(suspended, notice, resumed) == [leaving]
+    again = acted(EventName.AGREEMENT_SUSPENDED, 5, **NOTICE)
+    assert last_words(suspended, notice, resumed, again) == [leaving, ({"party NOR": "suspended"}, 5)]
+
+
+def test_who_left_and_accedes_again_begins_anew() -> None:
+    suspended, notice = acted(EventName.AGREEMENT_SUSPENDED, 2), acted(EventName.AGREEMENT_WITHDRAWN, 3, **NOTICE)
+    before, after = amended(4, "GBR", "NOR"), amended(4, "GBR", "NOR", at="2026-12-01T00:00:00Z")
+
+    assert len(last_words(suspended, notice, before)) == 2
+    assert last_words(suspended, notice, after) == []
+    # By a text that left it out, and one that names it again.
+    assert last_words(suspended, amended(3, "GBR", "DNK")) == [({"party NOR": "suspended"}, 2)]
+    assert last_words(suspended, amended(3, "GBR", "DNK"), amended(4, "GBR", "NOR")) == []
+    # What was before it acted again frees it of nothing that it did since.
+    later = acted(EventName.AGREEMENT_SUSPENDED, 5, at="2026-12-02T00:00:00Z")
+    assert last_words(notice, after, later, amended(6, "GBR", "NOR", at="2026-12-03T00:00:00Z")) == [
+        ({"party NOR": "suspended"}, 5)
+    ]
+
+
+def test_notice_that_names_no_moment_never_comes() -> None:
+    notice = acted(EventName.AGREEMENT_WITHDRAWN, 3, leaves_at="soon")
+
+    assert last_words(notice, amended(4, "GBR", "NOR", at="2026-12-01T00:00:00Z")) == [({"leaving NOR": "soon"}, 3)]
+
+
 def test_last_words_are_of_agreements_alone() -> None:
     words = LastWords()
     words.take(told(CLIENT, version=3, says={"party GBR": "suspended"}))
