@@ -11,7 +11,7 @@ from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, checkpoint_in, parse_checkpoint
 from exchange.audit.columns import EntryColumns, facet_of, pair_of
 from exchange.audit.criteria import CRISIS_POLICY, Criteria, matches
-from exchange.audit.deeds import Deed, DeedKind, read_deed, sign_deed
+from exchange.audit.deeds import Deed, DeedKind, deed_digest, read_deed, says_as, sign_deed
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
@@ -149,6 +149,7 @@ __all__ = [
     "checkpoint_in",
     "columns_of",
     "consistency_proof",
+    "deed_digest",
     "facet_of",
     "fit_text",
     "grow_tiles",
@@ -182,6 +183,7 @@ __all__ = [
     "reports_named",
     "root_from_nodes",
     "root_of",
+    "says_as",
     "seal_entry",
     "sign_deed",
     "sign_evidence",

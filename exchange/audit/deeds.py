@@ -5,6 +5,7 @@ Promises: a deed that verifies says exactly what was signed, and as what kind.
 Does not: say that the signed content is still true; the log and the store know that.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Final
 
 from exchange.audit.note import SignedNote, parse_note
 from exchange.audit.note_keys import NoteSigner, VerifierKey, verify_note
-from exchange.kernel import Canonical, MalformedError, canonical_bytes
+from exchange.kernel import Canonical, ExchangeError, MalformedError, canonical_bytes
 
 _FORMAT: Final = "/v1"
 _PREFIX: Final = "exchange."
@@ -45,6 +46,22 @@ class Deed:
 def sign_deed(deed: Deed, signer: NoteSigner, at_seconds: int) -> bytes:
     """Return `deed` signed, as a note; raises MalformedError where its text cannot stand in one."""
     return SignedNote(deed.text, (signer.sign(deed.text, at_seconds),)).render()
+
+
+def deed_digest(note: bytes) -> str:
+    """Return by what an entry names a deed: SHA-256 of the note, in hex."""
+    return hashlib.sha256(note).hexdigest()
+
+
+def says_as(note: bytes, kind: DeedKind, content: Mapping[str, Canonical]) -> bool:
+    """Return whether a note is a deed of `kind` that says each of these; who signed it is not looked at."""
+    try:
+        heading, _, line = parse_note(note).text.partition("\n")
+        said = json.loads(line)
+    except (ExchangeError, ValueError):
+        return False
+    is_kind = heading == f"{_PREFIX}{kind.value}{_FORMAT}"
+    return is_kind and isinstance(said, dict) and all(name in said and said[name] == content[name] for name in content)
 
 
 def read_deed(note: bytes, keys: Iterable[VerifierKey]) -> Deed:

@@ -351,6 +351,16 @@ def _made_by_jobs(entry: Entry) -> Iterator[RowTold]:
     yield RowTold(RowName(RowKind(subject["type"]), subject["id"]), entry, version, says={"standing": standing})
 
 
+def _granted(kind: RowKind) -> Callable[[Entry], Iterator[RowTold]]:
+    def read(entry: Entry) -> Iterator[RowTold]:
+        request, deed = (entry.get("detail", {}).get(name) for name in ("request", "deed"))
+        # Older entries do not name what was signed.
+        if isinstance(request, str) and isinstance(deed, str):
+            yield RowTold(RowName(kind, request), entry, says={"deed": deed})
+
+    return read
+
+
 def _onward_revoked(entry: Entry) -> Iterator[RowTold]:
     yield from _ended(RowKind.ONWARD, "request")(entry)
     recipient = entry.get("detail", {}).get("recipient")
@@ -420,9 +430,11 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.SIGNATORY_KEY_RETIRED.value: _ended(RowKind.SIGNATORY_KEY, "key"),
     EventName.PROXY_REFUSED.value: _ended(RowKind.PROXY, "consent"),
     EventName.PROXY_REVOKED.value: _ended(RowKind.PROXY, "consent"),
+    EventName.ONWARD_GRANTED.value: _granted(RowKind.ONWARD),
     EventName.ONWARD_REFUSED.value: _ended(RowKind.ONWARD, "request"),
     EventName.ONWARD_WITHDRAWN.value: _ended(RowKind.ONWARD, "request"),
     EventName.ONWARD_REVOKED.value: _onward_revoked,
+    EventName.DERIVATION_GRANTED.value: _granted(RowKind.DERIVATION),
     EventName.DERIVATION_REFUSED.value: _ended(RowKind.DERIVATION, "request"),
     EventName.DERIVATION_WITHDRAWN.value: _ended(RowKind.DERIVATION, "request"),
     EventName.DERIVATION_REVOKED.value: _ended(RowKind.DERIVATION, "request"),

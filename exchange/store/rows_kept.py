@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
 
 from exchange.audit.certificates_told import CertificateKept
+from exchange.audit.deeds import DeedKind, deed_digest, says_as
 from exchange.audit.rows_told import ALERT_SAYS, CLIENT_SAYS, RowKept, RowKind, RowName
 from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
@@ -69,6 +70,12 @@ _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]
 }
 """What has one row for good, and ends once: its id, and whether it has."""
 
+
+_CONSENTS: Final = {
+    RowKind.ONWARD: (_ONWARD, DeedKind.ONWARD_GRANT),
+    RowKind.DERIVATION: (_DERIVATION, DeedKind.DERIVATION_GRANT),
+}
+"""Where the signed grant stands on its row, and as what kind of deed."""
 
 _Kinds = Sequence[tuple[str, type | None]]
 """The columns of a statement, and of which kind what stands in each has to be; None where the database computes it."""
@@ -136,11 +143,22 @@ class RowsKept:
                 return await self._caveats(ids)
             case RowKind.ALERT:
                 return await self._alerts(ids)
+            case RowKind.ONWARD | RowKind.DERIVATION:
+                return await self._consents(kind, ids)
             case _:
                 column, is_over = _IS_OVER[kind]
                 asked: Any = select(column, is_over)
                 rows = await self._rows(kind.value, (asked, column), ids)
                 return {row[0]: RowKept(0, is_over=bool(row[1])) for row in rows}
+
+    async def _consents(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
+        column, is_over = _IS_OVER[kind]
+        rows, deed = _CONSENTS[kind]
+        asked = (select(column, is_over, rows.c.note, rows.c.conditions), column)
+        return {
+            row_id: RowKept(0, bool(has_ended), {0: {"deed": _deed(deed, note, conditions)}})
+            for row_id, has_ended, note, conditions, _ in await self._rows(kind.value, asked, ids)
+        }
 
     async def _reports(self, ids: list[str]) -> dict[str, RowKept]:
         rows = await self._rows("report", _reports(), ids)
@@ -241,6 +259,13 @@ def _first_unread(row: Row, kinds: _Kinds) -> str | None:
 
 def _named(kind: RowKind, stored: object) -> RowName:
     return RowName(kind, as_text(stored))
+
+
+def _deed(kind: DeedKind, note: object, conditions: object) -> str | None:
+    """Return by what an entry names what was signed; None where nothing was, or on other conditions than the row's."""
+    if not isinstance(note, bytes) or not isinstance(conditions, str | None):
+        return None
+    return deed_digest(note) if says_as(note, kind, {"conditions": conditions}) else None
 
 
 def _reports() -> tuple[Select[Any], ColumnElement[Any]]:

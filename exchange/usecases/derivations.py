@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
+from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, deed_digest, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
@@ -222,6 +222,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     await unit.derivations().put(granted)
     # (4) on the record
     detail: Detail = {"request": row.id, **consent_detail(services, row.wish, row.requester_member), "by": people}
+    detail["deed"] = deed_digest(note)
     receipt = await unit.record(own.entry(call, EventName.DERIVATION_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 

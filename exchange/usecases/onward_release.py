@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from exchange.agreements import OnwardRelease
-from exchange.audit import Deed, DeedKind, EventName, Outcome, Receipt, fit_text
+from exchange.audit import Deed, DeedKind, EventName, Outcome, Receipt, deed_digest, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
@@ -270,7 +270,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     # (4) in its class
     await _reclass(services, unit, call, own, header, given=consent_of(header, row.wish))
     # (5) on the record
-    detail = {**_detail(row), **told, **PAST_KEPT}
+    detail = {**_detail(row), **told, **PAST_KEPT, "deed": deed_digest(note)}
     receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 

@@ -88,7 +88,7 @@ async def pull_report(
     if is_small and (header_json.count(_PART_MARK) != len(parts) or not _are_told(header_json, parts)):
         others = OpeningError("parts of the report are missing, or not those that its header tells of")
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", others)
-    terms = await terms_of_release(services, call, judged, permit)
+    terms = await terms_of_release(services, call, granted.client, judged, permit)
     if terms is None:
         return await _refuse_moved(services, call, granted)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.

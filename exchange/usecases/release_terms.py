@@ -7,14 +7,18 @@ the reader is not given is not told: it would tell of them.
 from dataclasses import dataclass
 from datetime import datetime
 
+from exchange.audit import DeedKind, says_as
+from exchange.crypto import OpeningError
 from exchange.kernel import to_micros
 from exchange.markings import Label
+from exchange.members import Client
 from exchange.release import Consent, Permit, live_consents
 from exchange.reports import Header
 from exchange.store import OnwardWish
 from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source, header_of
 from exchange.usecases.judging import Judged
+from exchange.usecases.recording import record_tampering
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,12 @@ class ReleaseTerms:
 
 
 async def terms_of_release(
-    services: Services, call: Call, judged: Judged, permit: Permit
+    services: Services, call: Call, client: Client, judged: Judged, permit: Permit
 ) -> tuple[ReleaseTerms, ...] | None:
     """Return the terms of every consent that bears on what `permit` gives its reader; most reports have none.
 
-    None where one of them has ended since the decision: what it binds its reader to cannot be told any more.
+    None where one of them has ended since the decision: what it binds its reader to cannot be told any more. Raises
+    TamperedError, recorded, where a row names other conditions than were signed.
     """
     live = live_consents(judged.facts, judged.reader)
     if not live:
@@ -44,6 +49,10 @@ async def terms_of_release(
     found = [(row, consent) for row in rows if (consent := consent_of(header, row.wish)) in bearing]
     if len({consent for _, consent in found}) < len(set(bearing)):
         return None
+    for row, _ in found:
+        if not says_as(row.note or b"", DeedKind.ONWARD_GRANT, {"conditions": row.conditions}):
+            altered = OpeningError("a consent is not what was granted")
+            await record_tampering(services, call, client, f"onward {row.id}", altered)
     return tuple(ReleaseTerms(row.wish.purposes, row.wish.until, row.conditions) for row, _ in found)
 
 

@@ -50,7 +50,7 @@ async def require_not_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> 
 
 async def waiting_about(unit: UnitOfWork, kind: ActKind, name: str) -> frozenset[str]:
     """Return what the acts that wait for their second person are about: of each one what it says of `name`."""
-    return frozenset(each[name] for each in await _waiting(unit, kind))
+    return frozenset(each[name] for each in await _waiting(unit, kind) if name in each)
 
 
 async def end_waiting(unit: UnitOfWork, client: Client, kind: ActKind, reason: str, **asked: str) -> list[str]:

@@ -106,6 +106,15 @@ async def test_row_that_cannot_be_read_is_told_of_and_recorded(
     assert "key.opened" in {entry["type"] for entry in await api.world.entries()}
 
 
+async def test_act_that_was_made_one_of_another_kind_takes_nothing_from_a_list(api: Api) -> None:
+    releaser = api.as_client("GBR releaser")
+    before = (await releaser.get("/v1/proxies")).json()
+    api.world.unguard()
+    api.world.sql("UPDATE pending_act SET kind = 'proxy-posting'")
+
+    assert (await releaser.get("/v1/proxies")).json() == before
+
+
 ASKED_FOR = {
     "onward-requests": f"UPDATE onward_release SET asked_at = {LATEST}",
     "derivation-requests": "UPDATE derivation_consent SET lowest = 'x'",

@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from exchange import usecases
-from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
+from exchange.audit import DeedKind, SignatureType, VerifierKey, deed_digest, read_deed
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
@@ -221,7 +221,9 @@ async def test_above_confidential_two_releasers_consent(deriving: World) -> None
     made = await deriving.attempt(confirm(deriving, waiting))
     entry = next(entry for entry in made.entries if entry["type"] == "derivation.granted")
     by = [deriving.clients[name].id for name in ("GBR releaser", "GBR second releaser")]
-    assert entry["detail"] == {name: value for name, value in told.items() if name != "report"} | {"by": by}
+    ((note,),) = deriving.sql("SELECT note FROM derivation_consent")
+    said = {name: value for name, value in told.items() if name != "report"}
+    assert entry["detail"] == said | {"by": by, "deed": deed_digest(note)}
     assert (entry["owner"], entry["object"]["id"]) == ("GBR", source)
 
     assert await derive(deriving, source)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.audit import DeedKind, EventName, Outcome, SignatureType, VerifierKey, read_deed
+from exchange.audit import DeedKind, EventName, Outcome, SignatureType, VerifierKey, deed_digest, read_deed
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Role
@@ -18,6 +18,7 @@ from exchange.usecases import onward_release
 from exchange.usecases.onward_release import _reclass
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.originating import own_report
+from exchange.usecases.recording import TamperedError
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, listed_requests, read, wish, with_releasers
 from tests.support.store import NODE_KEY
@@ -306,6 +307,7 @@ async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> No
         "recipient": "ESP",
         "by": [asking.clients["GBR releaser"].id],
         "past": "kept",
+        "deed": deed_digest(made.value.value.row.note or b""),
     }
 
 
@@ -371,6 +373,16 @@ async def test_reader_by_consent_is_told_its_conditions_and_nobody_else_is(askin
     assert (await read(asking, report, "NOR reader")).released_under == ()
     asking.clock.advance(timedelta(days=2))
     assert await is_hidden(asking, report)
+
+
+async def test_conditions_that_were_altered_are_told_to_nobody_and_neither_is_the_report(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    await grant(asking, await ask(asking, report))
+    asking.sql("UPDATE onward_release SET conditions = NULL")
+    attempt = await asking.attempt(read(asking, report))
+
+    assert isinstance(attempt.error, TamperedError)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("key.opened", "failed")
 
 
 async def test_conditions_of_parts_that_a_reader_does_not_get_are_not_told(asking: World) -> None:

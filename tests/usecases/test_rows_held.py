@@ -17,9 +17,11 @@ from exchange.usecases import hold_rows
 from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.deriving import ask as derive_asked
+from tests.support.deriving import grant as derive_granted
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import looked_at_before
 from tests.support.onward import ask as onward_asked
+from tests.support.onward import grant as onward_granted
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.verified_log import verified
@@ -440,6 +442,32 @@ async def test_consent_and_key_that_were_ended_are_ended_again(living: World) ->
     }
     assert await held(living) == []
     assert living.sql("SELECT state FROM proxy_consent") == [("revoked",)]
+
+
+@pytest.mark.parametrize("kind", ["onward", "derivation"])
+async def test_grant_that_was_written_anew_on_other_conditions_is_ended(living: World, kind: str) -> None:
+    label = Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR"), handling=("ORCON",))
+    report = await living.post(label=label)
+    if kind == "onward":
+        request = await onward_asked(living, report)
+        await onward_granted(living, request)
+        assert (await pull(living, report, "ESP reader")).released_under
+    else:
+        await living.enrol("NOR analyst", "NOR", "contributor", "reader")
+        request = await derive_asked(living, report)
+        await derive_granted(living, request)
+    table, quiet = {"onward": "onward_release", "derivation": "derivation_consent"}[kind], await held(living)
+    ((note,),) = living.sql(f"SELECT note FROM {table}")
+    said = b'"not to be quoted"' if kind == "onward" else b'"not the vessel"'
+    assert said in note
+    living.sql(f"UPDATE {table} SET conditions = 'as you like', note = $1", note.replace(said, b'"as you like"'))
+    told = await held(living)
+
+    assert quiet == []
+    assert [(each["object"]["id"], each["detail"]["done"]) for each in told] == [(request, "ended again")]
+    assert await held(living) == []
+    assert [place for place, _ in await found_in(living)] == [f"{kind} {request}"]
+    assert living.sql(f"SELECT state FROM {table}") == [("revoked",)]
 
 
 async def test_request_that_was_refused_or_taken_back_is_ended_again_as_it_was(living: World) -> None:

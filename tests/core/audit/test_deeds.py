@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from exchange.audit import (
@@ -7,7 +9,9 @@ from exchange.audit import (
     NoteSigner,
     SignatureType,
     SignedNote,
+    deed_digest,
     read_deed,
+    says_as,
     sign_deed,
 )
 from exchange.crypto import SignatureScheme, SigningKey
@@ -65,3 +69,18 @@ def test_signed_text_that_is_no_deed_is_malformed(text, why):
 def test_deed_holds_no_number_that_two_readers_could_read_apart():
     with pytest.raises(CanonicalError):
         read_deed(signed('exchange.tombstone/v1\n{"copies":1.5}\n'), [SIGNER.verifier])
+
+
+def test_what_a_deed_says_is_read_without_its_signature_and_only_whole():
+    note = sign_deed(DEED, SIGNER, 0)
+
+    assert says_as(note, DeedKind.TOMBSTONE, {"report": "r", "copies": 2})
+    assert not says_as(note, DeedKind.CONSENT, {"report": "r"})
+    assert not says_as(note, DeedKind.TOMBSTONE, {"report": "q"})
+    assert not says_as(note, DeedKind.TOMBSTONE, {"conditions": None})
+    for other in (b"", signed("exchange.tombstone/v1\n{\n"), signed("exchange.tombstone/v1\n[1]\n")):
+        assert not says_as(other, DeedKind.TOMBSTONE, {})
+
+
+def test_an_entry_names_a_deed_by_the_digest_of_the_note():
+    assert deed_digest(b"note") == hashlib.sha256(b"note").hexdigest()

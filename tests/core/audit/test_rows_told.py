@@ -176,6 +176,17 @@ def test_what_ended_is_what_the_entry_is_about(event: EventName, kind: RowKind) 
     assert said(event, version=None).version == 0
 
 
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [(EventName.ONWARD_GRANTED, RowKind.ONWARD), (EventName.DERIVATION_GRANTED, RowKind.DERIVATION)],
+)
+def test_grant_says_what_was_signed_where_its_entry_does(event: EventName, kind: RowKind) -> None:
+    granted = said(event, detail={"request": "q1", "deed": "d1"})
+
+    assert (granted.name, granted.is_over, granted.says) == (RowName(kind, "q1"), False, {"deed": "d1"})
+    assert rows_told(entry(event, detail={"request": "q1"})) == ()
+
+
 def test_consent_taken_back_says_it_of_itself_and_of_the_report() -> None:
     consent, report = rows_told(entry(EventName.ONWARD_REVOKED, detail={"request": "q1", "recipient": "DNK"}))
 
