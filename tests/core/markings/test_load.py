@@ -74,6 +74,21 @@ def test_text_that_one_reader_alone_takes_means_what_it_seems_to(text: str, foun
     assert (node and yaml.serialize(node)) == (found and yaml.serialize(yaml.compose(found, Loader=yaml.SafeLoader)))
 
 
+@pytest.mark.parametrize("opening", ["[", "{", "- ", "-\t", "? "])
+def test_what_is_nested_without_end_is_a_fault_and_ends_no_process(opening: str) -> None:
+    faults: list[Fault] = []
+
+    assert page.open_page("x.yaml", opening * 100_000, faults) is None
+    assert [fault.code for fault in faults] == ["not-yaml"]
+
+
+def test_long_file_that_is_not_deep_is_read() -> None:
+    faults: list[Fault] = []
+
+    assert page.open_page("x.yaml", "- x\n" * 10_001, faults) is not None
+    assert faults == []
+
+
 def test_without_the_fast_reader_what_it_alone_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "_FAST", yaml.SafeLoader)
     faults: list[Fault] = []
