@@ -25,6 +25,7 @@ class Kind(Enum):
 
     MASS_PULLS = "mass-pulls"
     REFUSAL_BURST = "refusal-burst"
+    AFTER_REVOCATION = "after-revocation"
     OUT_OF_HOURS = "out-of-hours"
     TWO_ADDRESSES = "two-addresses"
     FIRST_CERTIFICATE = "first-certificate"
@@ -52,6 +53,7 @@ class _Day(Enum):
 _FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.MASS_PULLS: ("minimum", "deviations", "baseline_days"),
     Kind.REFUSAL_BURST: ("count", "window"),
+    Kind.AFTER_REVOCATION: (),
     Kind.OUT_OF_HOURS: ("level",),
     Kind.TWO_ADDRESSES: ("window",),
     Kind.FIRST_CERTIFICATE: ("level",),
@@ -159,6 +161,7 @@ class _RulesReader:
                 number("baseline_days", _MOST_BASELINE_DAYS),
             ),
             Kind.REFUSAL_BURST: lambda: alerts.RefusalBurst(number("count", _MOST_REFUSALS), span("window")),
+            Kind.AFTER_REVOCATION: alerts.AfterRevocation,
             Kind.OUT_OF_HOURS: lambda: alerts.OutOfHours(levels(), hours),
             Kind.TWO_ADDRESSES: lambda: alerts.TwoAddresses(span("window")),
             Kind.FIRST_CERTIFICATE: lambda: alerts.FirstCertificate(levels()),

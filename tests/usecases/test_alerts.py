@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
+from exchange import usecases
 from exchange.audit import Actor, EventName, Outcome, parse_entry
 from exchange.kernel import ForbiddenError, InvalidError, MalformedError, UnavailableError
 from exchange.markings import Label
+from exchange.members import Standing
 from exchange.release.alert_rules import load_alert_rules
 from exchange.store.alerting import AlertBook
 from exchange.usecases import ClearanceChange, change_clearance, watch_alerts
@@ -522,6 +524,26 @@ async def test_reading_what_a_crisis_of_two_others_opened_is_told_to_the_readers
     assert [alert.subject_id for alert in seen if alert.rule == "obtained"] == [populated.clients["DNK reader"].id]
     for name in ("GBR auditor", "NOR auditor"):
         assert "obtained" not in {alert.rule for alert in (await alerted.seen_by(name)).items}
+    await alerted.close()
+
+
+REVOKED = """
+hours: {default: {zone: UTC, days: [], from: "06:00", until: "20:00"}, members: {}}
+rules: [{name: revoked, kind: after-revocation, severity: medium, cooldown: P1D}]
+"""
+
+
+async def test_client_that_was_revoked_and_tries_again_is_told_once(populated: World) -> None:
+    alerted = await AlertedWorld.open(populated, REVOKED)
+    report, client = await populated.post(), populated.clients["NOR reader"]
+    await alerted.pull("NOR reader", report)
+    await usecases.change_standing(populated.services, populated.call(None), client.id, Standing.REVOKED)
+    for _ in range(2):
+        await alerted.pull("NOR reader", report)
+    await alerted.settle()
+
+    (alert,) = await alerted.alerts()
+    assert (alert.rule, alert.subject_id, alert.member) == ("revoked", client.id, "NOR")
     await alerted.close()
 
 

@@ -10,6 +10,7 @@ from exchange.audit.alerts.memory import MOST_SEEN, Key
 from exchange.audit.alerts.model import Alert, Evaluation
 from exchange.audit.alerts.observing import Sight, observe
 from exchange.audit.alerts.rules import (
+    AfterRevocation,
     AlertRules,
     Condition,
     FirstAddress,
@@ -33,6 +34,7 @@ from exchange.audit.alerts.rules import (
 __all__ = [
     "MOST_EVIDENCE",
     "MOST_SEEN",
+    "AfterRevocation",
     "Alert",
     "AlertRules",
     "Condition",

@@ -14,6 +14,7 @@ from typing import Final
 from exchange.audit.alerts.memory import MOST_SEEN, Key, Mark, Memory
 from exchange.audit.alerts.model import Alert, Evaluation, alert_id
 from exchange.audit.alerts.rules import (
+    AfterRevocation,
     AlertRules,
     Condition,
     FirstAddress,
@@ -39,6 +40,8 @@ MOST_EVIDENCE: Final = 20
 
 _PERMITTED: Final = Outcome.PERMITTED.value
 _REFUSED: Final = Outcome.REFUSED.value
+_REVOKED: Final = "client-suspended"
+"""The reason with which whoever was revoked or suspended is refused, whatever it asks for."""
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
 _DAY_MICROS: Final = 86_400_000_000
 _MOST_ADDRESSES: Final = 16
@@ -116,7 +119,7 @@ def _listens(condition: Condition, event: str) -> bool:
             return event in condition.events or event in _READS
         case NodeSilent():
             return event in EVIDENCE_EVENTS
-        case RefusalBurst() | TwoAddresses():
+        case RefusalBurst() | AfterRevocation() | TwoAddresses():
             return True
         case _:
             return False
@@ -137,6 +140,8 @@ def _counted(condition: Condition, entry: Entry) -> str | None:
             return _reader(entry) if "object" in entry else None
         case RefusalBurst():
             return _refused(entry)
+        case AfterRevocation():
+            return _client(entry) if _REVOKED in entry.get("reasons", ()) else None
         case OutOfHours():
             return _reader(entry) if _is_out_of_hours(condition, entry) else None
         case TwoAddresses():

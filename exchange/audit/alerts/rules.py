@@ -82,6 +82,11 @@ class RefusalBurst:
 
 
 @dataclass(frozen=True, slots=True)
+class AfterRevocation:
+    """A client that was revoked or suspended, or whose member was, comes all the same: its key is in other hands."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutOfHours:
     """A client reads at one of `levels` (policy and level name) outside its member's hours."""
 
@@ -158,6 +163,7 @@ class WitnessBehind:
 Condition = (
     MassPulls
     | RefusalBurst
+    | AfterRevocation
     | OutOfHours
     | TwoAddresses
     | FirstCertificate

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exchange.audit.alerts import (
+    AfterRevocation,
     FirstAddress,
     FirstCertificate,
     LogBehind,
@@ -67,6 +68,7 @@ def test_the_repositorys_rules_load():
     assert rules["mass-pulls"].cooldown == timedelta(days=1)
     assert rules["refusal-burst"].condition == RefusalBurst(20, timedelta(minutes=5))
     assert rules["two-addresses"].condition == TwoAddresses(timedelta(minutes=2))
+    assert rules["after-revocation"].condition == AfterRevocation()
     high = rules["out-of-hours"].condition
     assert isinstance(high, OutOfHours)
     assert rules["first-certificate"].condition == FirstCertificate(high.levels)

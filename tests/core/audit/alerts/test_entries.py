@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from exchange.audit import Subject
 from exchange.audit.alerts import (
     MOST_EVIDENCE,
+    AfterRevocation,
     FirstAddress,
     FirstCertificate,
     Key,
@@ -50,6 +51,17 @@ def pulls(count, *, at=NOW, first=0, **fields):
 def refusals(*minutes, **fields):
     given_fields = {"decision": "refused", **fields}
     return [entry(number, at=NOW + minute * MINUTE, **given_fields) for number, minute in enumerate(minutes)]
+
+
+def test_client_that_comes_after_it_was_revoked_is_told_whatever_it_asks_for():
+    refused = {"decision": "refused", "reasons": ["client-suspended"]}
+    came = [entry(1, type="report.listed", **refused), entry(2, **refused)]
+    others = [entry(3, decision="refused", reasons=["role-missing"]), entry(4, actor=STRANGER, **refused), entry(5)]
+
+    (alert,), _ = run(rules(AfterRevocation()), [*others, *came])
+
+    assert (alert.subject, alert.evidence) == (Subject("client", "client-1"), (entry_id(1),))
+    assert (alert.label, alert.owner) == (None, None)
 
 
 def test_pulls_below_the_minimum_are_silent_and_at_it_alarm_once():
