@@ -165,9 +165,20 @@ async def test_same_key_with_another_request_is_refused(store: Store) -> None:
 
 
 async def test_key_of_another_client_is_another_key(store: Store) -> None:
-    await post(store, new_report(), key())
+    first, version = await post(store, new_report(), key()), await policy_version(store)
+    # At once: what is looked up for all posts of a batch is each one's own all the same.
+    whose = ["client", "other"] * 4
+    posts = [
+        store.post_report(new_report(), POSTED, policy_version=version, idempotency=key(client_id=each))
+        for each in whose
+    ]
+    answers = await asyncio.gather(*posts)
+    ids = {
+        name: {answer.report_id for answer, each in zip(answers, whose, strict=True) if each == name} for name in whose
+    }
 
-    assert isinstance(await post(store, new_report(), key(client_id="other")), PostedRow)
+    assert ids["client"] == {first.report_id}
+    assert len(ids["other"] - ids["client"]) == len(ids["other"]) == 1
 
 
 @pytest.mark.parametrize(("hours", "is_replayed"), [(23, True), (24, False), (48, False)])
