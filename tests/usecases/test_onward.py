@@ -213,6 +213,21 @@ async def test_parts_alone_go_on_as_a_tear_line(asking: World) -> None:
     assert b'"subject":null' in pulled.header_json
 
 
+async def test_who_is_given_one_part_under_the_reports_own_label_learns_of_no_other(asking: World) -> None:
+    parts = (
+        PostedPart(None, "text/plain", "a.txt", b"the source"),
+        PostedPart(LOWER, "text/plain", "b.txt", b"the finding"),
+    )
+    report = await asking.post(label=LOW, parts=parts)
+    await grant(asking, await ask(asking, report, parts=(1,)))
+    pulled, (item,) = await read(asking, report), await listed(asking, "ESP reader")
+
+    assert pulled.parts == ((1, b"the source"),)
+    for header in (json.loads(pulled.header_json), json.loads(item)):
+        assert header["subject"] is not None
+        assert [part["name"] for part in header["parts"]] == ["a.txt"]
+
+
 async def test_above_confidential_two_releasers_consent(asking: World) -> None:
     report = await asking.post()
     request = await ask(asking, report)
