@@ -18,6 +18,7 @@ from exchange.store import Store
 from exchange.usecases.context import Services
 from exchange.usecases.keep_time import ClockWatch
 from exchange.usecases.registering import register_reads
+from exchange.usecases.troubles import Causes
 
 BEAT_SECONDS = 1.0
 """How long an entry stands before its node has signed for it, unless its own end is in doubt."""
@@ -28,9 +29,6 @@ IDLE_BEATS = 60
 _ID_RANDOMNESS_BYTES = 10
 _NO_HEARTBEAT = "no heartbeat"
 _UNREGISTERED = "first reads are not registered yet"
-
-_MOST_CAUSES = 16
-"""Of one trouble: where each names another moment or address, these are enough to begin with."""
 
 _log = logging.getLogger("exchange.log")
 
@@ -62,19 +60,14 @@ class Recorder:
 
 @dataclass(slots=True)
 class Troubles:
-    """Tells each trouble once, and its end: what is tried every second would fill the disk in a night without it.
+    """Tells each trouble once for each of its causes, and its end."""
 
-    It is told again for another cause, and not for one that comes back: causes may take turns.
-    """
-
-    _told: dict[str, set[str]] = field(default_factory=dict)
+    _told: dict[str, Causes] = field(default_factory=dict)
 
     def tell(self, what: str, exc: Exception) -> None:
-        """Tell that `what` is the matter; nothing where it was told with this cause, or with many, since it began."""
+        """Tell that `what` is the matter, and why."""
         cause = exc.message if isinstance(exc, ExchangeError) else type(exc).__name__
-        told = self._told.setdefault(what, set())
-        if cause not in told and len(told) < _MOST_CAUSES:
-            told.add(cause)
+        if self._told.setdefault(what, Causes()).take(cause):
             # Of what nobody foresaw, where it came from.
             trace = None if isinstance(exc, ExchangeError) else exc
             _log.log(logging.ERROR if trace else logging.WARNING, what, extra={"cause": cause}, exc_info=trace)

@@ -14,8 +14,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "_REST_SECONDS", 0.0)
 
 
-async def test_failure_is_said_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    stopping, outcomes = asyncio.Event(), iter(["away", "away", 2048, 512, 0, "away"])
+async def test_failure_is_said_once_for_each_cause_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    stopping, outcomes = asyncio.Event(), iter(["away", "full", "away", "full", 2048, 512, 0, "away"])
 
     async def step() -> int:
         outcome = next(outcomes, None)
@@ -29,7 +29,8 @@ async def test_failure_is_said_once_and_tried_again(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.ERROR, logger="exchange.archive"):
         await archiving.archive_in_rounds(step, stopping, interval_seconds=0.0)
 
-    assert [record.message for record in caplog.records] == ["nothing can be archived: away"] * 2
+    told = [f"nothing can be archived: {why}" for why in ("away", "full", "away")]
+    assert [record.message for record in caplog.records] == told
 
 
 async def test_between_rounds_it_waits_and_hears_the_end() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from exchange.entrypoints.jobs.sequencer import wait_for
 from exchange.kernel import ExchangeError
 from exchange.usecases.deliver_alerts import AlertDelivery
+from exchange.usecases.troubles import Causes
 from exchange.usecases.watch_alerts import AlertWatch
 
 INTERVAL_SECONDS: Final = 1.0
@@ -41,14 +42,13 @@ async def run_alerts(watch: AlertWatch, delivery: AlertDelivery, stopping: async
 
 async def _repeat(work: Callable[[], Awaitable[float]], stopping: asyncio.Event, trouble: str) -> None:
     """Do `work` again after as many seconds as it says; a failure is said once, and retried."""
-    told: str | None = None
+    told = Causes()
     while not stopping.is_set():
         try:
             seconds = await work()
-            told = None
+            told.end()
         except ExchangeError as exc:
             seconds = INTERVAL_SECONDS
-            if told != exc.message:
-                told = exc.message
+            if told.take(exc.message):
                 _log.error("%s: %s", trouble, exc.message)
         await wait_for(stopping, seconds)

@@ -7,6 +7,7 @@ from typing import Final
 
 from exchange.entrypoints.jobs.sequencer import wait_for
 from exchange.kernel import ExchangeError
+from exchange.usecases.troubles import Causes
 
 _log = logging.getLogger("exchange.archive")
 
@@ -21,14 +22,13 @@ async def archive_in_rounds(
     step: Callable[[], Awaitable[int]], stopping: asyncio.Event, *, interval_seconds: float = INTERVAL_SECONDS
 ) -> None:
     """Step until nothing is old enough, and again after a while; a failure is said once, and tried again."""
-    told: str | None = None
+    told = Causes()
     while not stopping.is_set():
         moved = 0
         try:
             moved = await step()
-            told = None
+            told.end()
         except ExchangeError as exc:
-            if told != exc.message:
-                told = exc.message
+            if told.take(exc.message):
                 _log.error("nothing can be archived: %s", exc.message)
         await wait_for(stopping, _REST_SECONDS if moved else interval_seconds)

@@ -7,6 +7,7 @@ from typing import Final
 from exchange.entrypoints.jobs.sequencer import wait_for
 from exchange.kernel import ExchangeError
 from exchange.usecases.notify_subscribers import Notifier
+from exchange.usecases.troubles import Causes
 
 INTERVAL_SECONDS: Final = 0.5
 """Without subscriptions a round is one small read."""
@@ -16,16 +17,15 @@ _log = logging.getLogger("exchange.webhooks")
 
 async def notify_in_rounds(notifier: Notifier, stopping: asyncio.Event) -> None:
     """Tell subscribers until `stopping` is set; a failure is said once, and retried."""
-    told: str | None = None
+    told = Causes()
     try:
         while not stopping.is_set():
             count = 0
             try:
                 count = await notifier.round()
-                told = None
+                told.end()
             except ExchangeError as exc:
-                if told != exc.message:
-                    told = exc.message
+                if told.take(exc.message):
                     _log.error("subscribers cannot be told: %s", exc.message)
             if not count:
                 await wait_for(stopping, INTERVAL_SECONDS)

@@ -15,6 +15,7 @@ from exchange.kernel import ExchangeError, UnsafeSettingError
 from exchange.store.sequencing import LogMovedError
 from exchange.usecases.sequence_log import Sequencer, Step
 from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.troubles import Causes
 
 INTERVAL_SECONDS = 0.2
 """What an entry waits for its checkpoint at most, beside the step itself: a second is promised."""
@@ -51,8 +52,7 @@ class SequencerLoop:
         self._job = job
         self._interval_seconds = interval_seconds
         self._unrested = 0
-        self._trouble: str | None = None
-        self._trouble_aside: str | None = None
+        self._trouble, self._index_trouble, self._sweep_trouble = Causes(), Causes(), Causes()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Step until told to stop, then place what is left."""
@@ -76,11 +76,11 @@ class SequencerLoop:
             return 0.0
         # Behind the checkpoint: whoever waits for that has it.
         is_at_rest = step is Step.IDLE
-        has_more = await self._quietly(lambda: self._job.index.chunk(is_at_rest=is_at_rest))
+        has_more = await self._quietly(lambda: self._job.index.chunk(is_at_rest=is_at_rest), self._index_trouble)
         self._unrested = 0 if is_at_rest else self._unrested + 1
         if self._unrested >= _UNRESTED or (is_at_rest and not has_more):
             self._unrested = 0
-            has_more = await self._quietly(self._job.sweep.chunk)
+            has_more = await self._quietly(self._job.sweep.chunk, self._sweep_trouble)
         return self._interval_seconds / 10 if is_at_rest and has_more else self._interval_seconds
 
     async def _stepped(self, *, stands_by: bool = False) -> Step | None:
@@ -91,19 +91,19 @@ class SequencerLoop:
         except ExchangeError as exc:
             self._tell(exc)
             return None
-        if self._trouble is not None and step is not Step.FROZEN:
+        if step is not Step.FROZEN and self._trouble.end():
             _log.warning("the sequencer works again")
-            self._trouble = None
         return step
 
-    async def _quietly(self, work: Callable[[], Awaitable[bool]]) -> bool:
+    async def _quietly(self, work: Callable[[], Awaitable[bool]], trouble: Causes) -> bool:
         try:
-            return await work()
+            has_more = await work()
         except ExchangeError as exc:
-            if self._trouble_aside != exc.message:
-                self._trouble_aside = exc.message
+            if trouble.take(exc.message):
                 _log.error("the sequencer cannot tidy up: %s", exc.message)
             return False
+        trouble.end()
+        return has_more
 
     async def _finish(self) -> None:
         deadline = time.monotonic() + _LAST_STEPS_SECONDS
@@ -119,8 +119,7 @@ class SequencerLoop:
             self._tell(exc)
 
     def _tell(self, exc: ExchangeError) -> None:
-        if self._trouble != exc.message:
-            self._trouble = exc.message
+        if self._trouble.take(exc.message):
             _log.error("the sequencer cannot work: %s", exc.message)
 
 

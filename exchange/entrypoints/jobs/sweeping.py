@@ -7,6 +7,7 @@ from typing import Final
 
 from exchange.entrypoints.jobs.sequencer import wait_for
 from exchange.kernel import ExchangeError
+from exchange.usecases.troubles import Causes
 
 INTERVAL_SECONDS: Final = 60.0
 """Days and years are what it counts; a recall that somebody raced is followed up within a minute."""
@@ -31,18 +32,16 @@ async def sweep_in_rounds(
 
     Nobody foresaw it where it is none of ours: it ends this round, and none of those beside it.
     """
-    told: str | None = None
+    told = Causes()
     while not stopping.is_set():
         has_more = False
         try:
             has_more = await round_()
-            told = None
+            told.end()
         except ExchangeError as exc:
-            if told != exc.message:
-                told = exc.message
+            if told.take(exc.message):
                 _log.error("%s: %s", trouble, exc.message)
         except Exception as exc:  # noqa: BLE001  told, and tried again
-            if told != repr(exc):
-                told = repr(exc)
+            if told.take(repr(exc)):
                 _log.exception("%s", trouble)
         await wait_for(stopping, _REST_SECONDS if has_more else interval_seconds)

@@ -7,6 +7,7 @@ from typing import Final
 
 from exchange.entrypoints.jobs.sequencer import wait_for
 from exchange.kernel import ExchangeError
+from exchange.usecases.troubles import Causes
 
 _log = logging.getLogger("exchange.witnesses")
 
@@ -25,14 +26,13 @@ async def ask_in_rounds(
 
     Without witnesses nothing is opened at all.
     """
-    told: str | None = None
+    told = Causes()
     while not stopping.is_set():
         try:
             if is_wanted():
                 await rounds(stopping)
-            told = None
+            told.end()
         except ExchangeError as exc:
-            if told != exc.message:
-                told = exc.message
+            if told.take(exc.message):
                 _log.error("witnesses cannot be asked: %s", exc.message)
         await wait_for(stopping, interval_seconds)
