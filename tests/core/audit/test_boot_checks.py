@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.audit import EventName, Outcome, parse_entry, sign_evidence
+from exchange.audit import EventName, Outcome, open_boot, parse_entry, sign_evidence
 from exchange.audit.boot_checks import BootChecks, BootFault
 from tests.core.audit.boots import NODE_KEY, START, Boot, checked, key
 
@@ -244,6 +244,19 @@ def test_evidence_of_a_boot_that_was_never_opened_is_named():
 
     assert (finding.fault, finding.number) == (BootFault.FORGED, 2)
     assert "no key" in finding.why
+
+
+def test_boot_that_is_opened_again_with_another_key_is_named():
+    boot = Boot()
+    boot.write(2)
+    boot.sign()
+    # Its process was killed, and its key is gone with it: whoever has the node's own certifies another one, and goes on.
+    boot.key, boot.opening = open_boot(NODE_KEY, bytes(range(32)), node=boot.node, boot=boot.id)
+    boot.is_opened = False
+    boot.write()
+    boot.sign()
+
+    assert found(*boot.written) == (BootFault.FORGED, 5)
 
 
 def test_missing_number_among_entries_that_nobody_signed_for_is_named():
