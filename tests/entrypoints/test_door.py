@@ -472,8 +472,25 @@ async def test_websockets_are_refused(service) -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
+async def test_for_a_head_no_octet_of_the_content_leaves(service, world) -> None:
+    # By hand: clients, and servers, leave out the content of such an answer, whatever they are given.
+    path = f"/v1/reports/{await world.post(content=b'canary')}"
+    sent = await converse(service, "NOR reader", body=[], method="HEAD", path=path)
+
+    assert sent[0]["status"] == 200
+    assert b"".join(message["body"] for message in sent[1:]) == b""
+
+
 async def converse(
-    service, name: str, *, headers=(), body, hosts=(b"exchange.test",), http_version: str = "1.1"
+    service,
+    name: str,
+    *,
+    headers=(),
+    body,
+    hosts=(b"exchange.test",),
+    http_version: str = "1.1",
+    method: str = "POST",
+    path: str = "/v1/members",
 ) -> list[dict]:
     """Post to /v1/members by hand: `body` are the chunks, then the sender is gone; None: nothing ever comes."""
     from tests.entrypoints.conftest import AsClient
@@ -496,9 +513,9 @@ async def converse(
 
     scope = {
         "type": "http",
-        "method": "POST",
-        "path": "/v1/members",
-        "raw_path": b"/v1/members",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "headers": [*((b"host", host) for host in hosts), (b"content-type", b"application/json"), *headers],
         "client": ("192.0.2.7", 1),
