@@ -1,6 +1,5 @@
 """Every use case x strangers, clients whose time is over, and the host: refused, and on the record as they are known."""
 
-import itertools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.usecases.test_roles import ABSENT, QUEUES, ROWS, USE_CASES, Act, toke
 REFUSED_IN_ONE_WORLD = pytest.mark.asyncio(loop_scope="module")
 """What is refused changes nothing but the log: hundreds of such acts need no world each."""
 
-NUMBERS = itertools.count()
+ENDED = (Standing.SUSPENDED, Standing.REVOKED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
@@ -47,17 +46,34 @@ async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
     assert "member" not in made.entry
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ended(refusing: tuple[World, str]) -> dict[Role, tuple[str, ...]]:
+    """The clients that had each role, were let in, and are suspended and revoked since: nothing was asked after that."""
+    world, _ = refusing
+    named = {role: tuple(f"{standing.value} {role.value}" for standing in ENDED) for role in Role}
+    for role, (suspended, revoked) in named.items():
+        for leaver in (suspended, revoked):
+            await world.enrol(leaver, "GBR", role.value)
+            await usecases.describe_caller(world.services, world.call(leaver))
+    for suspended, revoked in named.values():
+        for leaver, standings in ((suspended, ENDED[:1]), (revoked, ENDED)):
+            for standing in standings:
+                an_id = world.clients[leaver].id
+                await usecases.change_standing(world.services, world.call(None), an_id, standing)
+    return named
+
+
 @ROWS
 @REFUSED_IN_ONE_WORLD
 async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
-    refusing: tuple[World, str], act: Act, allowed: frozenset[Role], event: str
+    refusing: tuple[World, str],
+    ended: dict[Role, tuple[str, ...]],
+    act: Act,
+    allowed: frozenset[Role],
+    event: str,
 ) -> None:
     populated, _ = refusing
-    leaver = f"leaver {next(NUMBERS)}"
-    await populated.enrol(leaver, "GBR", min(allowed, key=lambda each: each.value).value)
-    await usecases.describe_caller(populated.services, populated.call(leaver))
-    for standing in (Standing.SUSPENDED, Standing.REVOKED):
-        await usecases.change_standing(populated.services, populated.call(None), populated.clients[leaver].id, standing)
+    for leaver in ended[min(allowed, key=lambda each: each.value)]:
         made = await populated.attempt(act(populated, populated.call(leaver), ABSENT))
 
         assert isinstance(made.error, ForbiddenError)
