@@ -206,8 +206,10 @@ class World:
 
     async def entries(self) -> list[Entry]:
         """Return every audit entry so far as parsed JSON; those of one node in the order in which it sealed them."""
-        entries: list[Entry] = [{**_parsed(content)} for content in await self.services.store.entries(limit=10_000)]
-        return sorted(entries, key=lambda entry: (entry["ts"], entry["boot"], entry["node_seq"]))
+        return _in_order(await self._contents())
+
+    async def _contents(self) -> list[bytes]:
+        return await self.services.store.entries(limit=10_000)
 
     def sequence(self) -> int:
         """Give every entry so far its place in the log: before that, nobody finds it."""
@@ -215,13 +217,13 @@ class World:
 
     async def attempt(self, act: Awaitable[T]) -> Attempt[T]:
         """Await `act` and return what came of it; errors that are not the exchange's own go on."""
-        known = {entry["id"] for entry in await self.entries()}
+        known = set(await self._contents())
         answer, error = None, None
         try:
             answer = await act
         except ExchangeError as exc:
             error = exc
-        return Attempt(answer, error, [entry for entry in await self.entries() if entry["id"] not in known])
+        return Attempt(answer, error, _in_order(content for content in await self._contents() if content not in known))
 
     @asynccontextmanager
     async def another_node(self, **options: Any) -> AsyncIterator[Services]:
@@ -267,6 +269,11 @@ class World:
             return {table: [tuple(row) for row in rows] for table, rows in zip(tables, found, strict=True)}
         with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection:
             return {table: connection.execute(each).fetchall() for table, each in zip(tables, selected, strict=True)}
+
+
+def _in_order(contents: Iterable[bytes]) -> list[Entry]:
+    entries: list[Entry] = [{**_parsed(content)} for content in contents]
+    return sorted(entries, key=lambda entry: (entry["ts"], entry["boot"], entry["node_seq"]))
 
 
 @lru_cache(maxsize=10_000)
