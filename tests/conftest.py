@@ -12,7 +12,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from exchange.store import postgres
-from tests.support.postgres import Line, PostgresServer, end_run, memory, private_cluster, run_folder, server_of_run
+from tests.support.postgres import (
+    PostgresServer,
+    end_run,
+    line_of_run,
+    memory,
+    private_cluster,
+    run_folder,
+    server_of_run,
+)
 
 pytest_plugins: list[str] = [
     "tests.support.compiled",
@@ -112,9 +120,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """The PostgreSQL of this run: TEST_DATABASE_URL, the system's, or the wheel's; never skipped."""
     server = server_of_run(pytestconfig.stash[FOLDER], pytestconfig.stash[OWNER])
-    line = Line(server.admin_url)
-    yield replace(server, line=line)
-    line.close()
+    with line_of_run(server.admin_url) as line:
+        yield replace(server, line=line)
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop a database that `create_database` made, whoever is still connected."""
+        self._leave(database_of(url))
         self._execute(f'DROP DATABASE IF EXISTS "{database_of(url)}" WITH (FORCE)')
 
     def template(self, name: str, build: Callable[[str], None]) -> str:
@@ -73,6 +74,7 @@ class PostgresServer:
                 execute(self.admin_url, f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
                 self._create(database, None)
                 build(self.url(database))
+                self._leave(database)
                 done.touch()
         return database
 
@@ -87,7 +89,13 @@ class PostgresServer:
             execute(self.admin_url, f'DROP DATABASE IF EXISTS "{row["datname"]}" WITH (FORCE)')
 
     def _create(self, name: str, template: str | None) -> None:
+        if template is not None:
+            self._leave(template)
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}" {self.strategy}')
+
+    def _leave(self, database: str) -> None:
+        if self.line is not None:
+            self.line.leave(database)
 
     def _execute(self, statement: str) -> None:
         if self.line is None:
@@ -104,21 +112,43 @@ class Line:
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres-line", daemon=True)
         self._thread.start()
         self._connection: asyncpg.Connection = self._run(asyncpg.connect(url))
+        self._server = beside(url, "")
+        self._kept: dict[str, asyncpg.Connection] = {}
 
     def execute(self, statement: str) -> None:
         """Run one statement to its end."""
         self._run(self._connection.execute(statement))
 
-    def fetch(self, query: str, *arguments: object) -> list[Any]:
-        """Read the rows of one statement."""
-        return list(self._run(self._connection.fetch(query, *arguments)))
+    def leads_to(self, url: str) -> bool:
+        """Say whether `url` is, for the same user, of a database of this server."""
+        return beside(url, "") == self._server
+
+    def fetch_each(self, url: str, asked: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+        """Read the rows of each query in a database of this server.
+
+        The connection is kept until the database is dropped or copied: to make one takes longer than what it is asked.
+        """
+        rows: list[list[Any]] = self._run(self._fetch_each(url, asked))
+        return rows
+
+    def leave(self, database: str) -> None:
+        """Keep no connection to a database any more."""
+        for url in [url for url in self._kept if database_of(url) == database]:
+            self._run(self._kept.pop(url).close())
 
     def close(self) -> None:
-        """Close the connection and end the thread."""
-        self._run(self._connection.close())
+        """Close the connections and end the thread."""
+        for connection in (self._connection, *self._kept.values()):
+            self._run(connection.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _fetch_each(self, url: str, asked: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+        if url not in self._kept or self._kept[url].is_closed():
+            # Tests change tables between two statements: nothing is remembered of them.
+            self._kept[url] = await asyncpg.connect(url, statement_cache_size=0)
+        return [list(await self._kept[url].fetch(*each)) for each in asked]
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -205,6 +235,27 @@ def over_tcp(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}127.0.0.1:{ports[0]}", query="")) if ports else url
 
 
+_lines: list[Line] = []
+
+
+@contextmanager
+def line_of_run(url: str) -> Iterator[Line]:
+    """Keep a line to the server of this run, for `rows_of_each` too."""
+    line = Line(url)
+    _lines.append(line)
+    yield line
+    _lines.remove(line)
+    line.close()
+
+
+def rows_of_each(url: str, *asked: tuple[Any, ...]) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of each query, on the line of this run where it leads to that server."""
+    plain = url.replace("+asyncpg", "")
+    line = next((line for line in _lines if line.leads_to(plain)), None)
+    found = _fetch(plain, *asked) if line is None else line.fetch_each(plain, asked)
+    return [[tuple(row) for row in rows] for rows in found]
+
+
 def execute(url: str, statement: str) -> None:
     """Run one statement on a connection of its own."""
 
@@ -221,11 +272,6 @@ def execute(url: str, statement: str) -> None:
 def fetch(url: str, query: str, *arguments: object) -> list[Any]:
     """Read rows on a connection of its own."""
     return _fetch(url, (query, *arguments))[0]
-
-
-def fetch_each(url: str, queries: Sequence[str]) -> list[list[Any]]:
-    """Read the rows of each query, all on one connection."""
-    return _fetch(url, *((query,) for query in queries))
 
 
 def _fetch(url: str, *asked: tuple[Any, ...]) -> list[list[Any]]:

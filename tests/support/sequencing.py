@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
-from tests.support.postgres import Line
+from tests.support.postgres import rows_of_each
 
 _WAITING = "SELECT o.id, e.content FROM audit_outbox o JOIN audit_entry e ON e.id = o.entry_id ORDER BY o.id"
 _LAST = "SELECT coalesce(max(position), -1) FROM audit_search"
@@ -42,8 +42,7 @@ def run_sql(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...
 def _connected(url: str) -> Iterator[Run]:
     """Run statements on one connection; to make one takes longer than they do."""
     if url.startswith("postgresql"):
-        with closing(Line(url.replace("+asyncpg", ""))) as line:
-            yield lambda statement, *arguments: [tuple(row) for row in line.fetch(statement, *arguments)]
+        yield lambda statement, *arguments: rows_of_each(url, (statement, *arguments))[0]
         return
     with closing(sqlite3.connect(url.partition("///")[2], timeout=60)) as connection, connection:
         yield lambda statement, *arguments: connection.execute(statement.replace("$", "?"), arguments).fetchall()

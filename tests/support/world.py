@@ -28,7 +28,7 @@ from exchange.settings import read_policies
 from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, personal_custody
 from exchange.usecases.knowledge import Knowledge
-from tests.support.postgres import fetch, fetch_each
+from tests.support.postgres import rows_of_each
 from tests.support.sequencing import sequence
 from tests.support.store import NODE_KEY, PATIENCE
 from tests.support.treaty import enrol_key, sign_by_call
@@ -249,7 +249,7 @@ class World:
     def sql(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Run SQL behind the exchange's back; parameters are written `$1`, `$2` ..."""
         if self.url.startswith("postgresql"):
-            return [tuple(row) for row in fetch(self.url.replace("+asyncpg", ""), statement, *arguments)]
+            return rows_of_each(self.url, (statement, *arguments))[0]
         with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection, connection:
             return connection.execute(statement.replace("$", "?"), arguments).fetchall()
 
@@ -265,8 +265,8 @@ class World:
         """Return all that is in these tables, in no order, read on one connection."""
         selected = [f"SELECT * FROM {table}" for table in tables]
         if self.url.startswith("postgresql"):
-            found = fetch_each(self.url.replace("+asyncpg", ""), selected)
-            return {table: [tuple(row) for row in rows] for table, rows in zip(tables, found, strict=True)}
+            found = rows_of_each(self.url, *((each,) for each in selected))
+            return dict(zip(tables, found, strict=True))
         with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection:
             return {table: connection.execute(each).fetchall() for table, each in zip(tables, selected, strict=True)}
 
