@@ -5,8 +5,9 @@ that the caller is cleared for. It says nothing of any client: see `exchange.rel
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
@@ -46,7 +47,7 @@ _LABELS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class ChangedRelease:
-    """What would change for readers of `member` about `reports` current reports that no rule can tell apart."""
+    """What would change for readers of `member` about so many current `reports` that are alike in the rest."""
 
     member: str
     change: Change
@@ -142,9 +143,11 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
         for class_id in progress.permitted
         if counts.get(class_id)
     }
-    return tuple(
-        sorted((_told(services, own[each.class_id], each, counts[each.class_id]) for each in changed), key=_order)
-    )
+    # Classes that differ in what is not told, as by parts or a crisis, are one line.
+    lines = Counter[ChangedRelease]()
+    for each in changed:
+        lines[_told(services, own[each.class_id], each)] += counts[each.class_id]
+    return tuple(sorted((replace(line, reports=reports) for line, reports in lines.items()), key=_order))
 
 
 def _end_with(services: Services, slices: Slices, classes: Collection[ClassFacts], call: Call) -> None:
@@ -156,11 +159,11 @@ def _end_with(services: Services, slices: Slices, classes: Collection[ClassFacts
             slices.tally.end_by(turn, call.now)
 
 
-def _told(services: Services, facts: ClassFacts, change: ClassChange, reports: int) -> ChangedRelease:
+def _told(services: Services, facts: ClassFacts, change: ClassChange) -> ChangedRelease:
     return ChangedRelease(
         member=change.member,
         change=change.change,
-        reports=reports,
+        reports=0,
         agreement=facts.agreement,
         scope=facts.scope,
         topic=facts.topic,

@@ -9,7 +9,9 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from exchange.markings import Label
 from exchange.release import Change, NationalText, Reason, View, load_law
+from exchange.reports import PostedPart
 from exchange.settings import read_policies
 from exchange.usecases.national_caveats import MOST_WAITING
 from tests.support.lived import MakeLived
@@ -335,7 +337,9 @@ async def test_history_knows_which_caveats_held_when(ruling: World) -> None:
 
 
 async def test_preview_names_what_would_stop_and_keeps_nothing(ruling: World) -> None:
-    await ruling.post(), await ruling.post(), await ruling.post("NOR contributor")
+    lower = PostedPart(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")), "text/plain", "x.txt", b"x")
+    # Of another class, and told as the same.
+    await ruling.post(), await ruling.post(parts=(lower,)), await ruling.post("NOR contributor")
     told = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("NOR"))).value
 
     assert told.guards == (("gbr.not-to-nor", "because"),)
