@@ -68,9 +68,8 @@ def in_rows(names: Sequence[str]) -> CompoundSelect[Any]:
 
 def in_arrays(sql: Sql) -> Select[Any]:
     """Return one row: the standing, and an array for each column of the reports; NULL where there are none."""
-    numbers = sql.numbers("numbers")
     # INVARIANT: all arrays are in one order, that in which the rows come: none has an order of its own.
     columns = [func.array_agg(column).label(column.name) for column in report_columns()]
-    listed = select(*columns).select_from(numbers.join(REPORT, REPORT.c.seq == numbers.c.value))
-    found = listed.where(is_shown(REPORT.c)).subquery("found")
+    # One walk that the index makes for all numbers: joined with them it begins one for each, a tenth more in all.
+    found = select(*columns).where(sql.is_one_of(REPORT.c.seq, "numbers"), is_shown(REPORT.c)).subquery("found")
     return select(*standing(), *found.c).select_from(whose().join(found, true()))
