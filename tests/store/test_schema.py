@@ -51,6 +51,15 @@ def test_whatever_has_an_id_is_found_by_it_along_an_index() -> None:
     assert [each.name for each in by_id if (each.name, "id") not in begins] == []
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_nothing_that_hardly_gives_way_is_compressed(store: Store) -> None:
+    as_it_is = "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attstorage = 'e' AND attnum > 0"
+
+    kept = {tuple(row) for row in await rows_of(store, as_it_is)}
+    ciphertexts = {("report", "sealed_header"), ("report_part", "ciphertext")}
+    assert kept >= {*ciphertexts, ("log_tile", "hashes"), ("audit_entry", "content")}
+
+
 async def test_migrating_again_changes_nothing(store: Store, store_url: str) -> None:
     before = await rows_of(store, "SELECT * FROM policy_state")
 
