@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.audit import Deed, DeedKind, EventName, Outcome
-from exchange.kernel import ConflictError, UnavailableError, rfc3339
+from exchange.kernel import ConflictError, ExchangeError, rfc3339
 from exchange.markings import render_marking
 from exchange.members import Role
 from exchange.reports import ReportAct, ReportStatus, require_act
@@ -62,7 +62,8 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
     # (4) in a transaction of its own: what it finds must not be able to keep a report from being recalled
     try:
         asked = await ask_destruction(services, own.entry(call, _RECALL, Outcome.PERMITTED), own.report.id)
-    except UnavailableError:
+    except ExchangeError:
+        # It is recalled, and told as recalled, though the log be away now, or what its releaser may do be changed.
         asked = ()  # the sweep of recalled reports asks again
     return Recorded(Recall(stone, asked), receipt)
 

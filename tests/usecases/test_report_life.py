@@ -20,8 +20,10 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.usecases import Certificate, ClearanceChange
+from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
+from tests.support.meanwhile import done_behind
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
@@ -169,6 +171,23 @@ async def test_refused_reads_and_other_reports_ask_nobody(living: World) -> None
         await pull(living, report, "DNK reader")
 
     assert (await recall(living, report)).asked == ()
+
+
+async def test_recall_is_told_as_done_though_its_releaser_is_changed_before_readers_are_asked(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await living.post()
+    await pull(living, report)
+    releaser, other = living.clients["GBR releaser"].id, usecases.ClearanceChange("TOP SECRET")
+    changing = usecases.change_clearance(living.services, living.call(None), releaser, other)
+    done_behind(monkeypatch, importlib.import_module("exchange.usecases.destructions"), "given_to", lambda: changing)
+
+    recalled = await recall(living, report)
+
+    assert recalled.asked == ()
+    await sweep_reports(living.services, living.clock.now)
+    (asked,) = (await usecases.list_destructions(living.services, living.call("NOR reader"))).value
+    assert asked.row.report == report
 
 
 @pytest.mark.parametrize("name", ["GBR contributor", "GBR reader", "operator", "auditor", "GBR signatory"])
