@@ -527,22 +527,17 @@ async def test_reading_what_a_crisis_of_two_others_opened_is_told_to_the_readers
     await alerted.close()
 
 
-REVOKED = """
-hours: {default: {zone: UTC, days: [], from: "06:00", until: "20:00"}, members: {}}
-rules: [{name: revoked, kind: after-revocation, severity: medium, cooldown: P1D}]
-"""
-
-
 async def test_client_that_was_revoked_and_tries_again_is_told_once(populated: World) -> None:
-    alerted = await AlertedWorld.open(populated, REVOKED)
+    rule = "rules: [{name: revoked, kind: after-revocation, severity: medium, cooldown: P1D}]"
+    alerted = await AlertedWorld.open(populated, OBTAINED.partition("rules:")[0] + rule)
     report, client = await populated.post(), populated.clients["NOR reader"]
     await alerted.pull("NOR reader", report)
     await usecases.change_standing(populated.services, populated.call(None), client.id, Standing.REVOKED)
     for _ in range(2):
         await alerted.pull("NOR reader", report)
     await alerted.settle()
-
     (alert,) = await alerted.alerts()
+
     assert (alert.rule, alert.subject_id, alert.member) == ("revoked", client.id, "NOR")
     await alerted.close()
 
