@@ -298,17 +298,20 @@ async def test_confirmation_is_used_once_and_in_its_time(treaty: World) -> None:
 
 
 async def test_suspended_party_or_revoked_person_opens_nothing(treaty: World) -> None:
-    act, services = await asked(treaty), treaty.services
-    await usecases.suspend_agreement(services, treaty.call("NOR signatory"), treaty.agreement_id)
-    with pytest.raises(ConflictError) as suspended:
-        await confirms(treaty, act)
-    await usecases.resume_agreement(services, treaty.call("NOR signatory"), treaty.agreement_id)
+    act, services, suspended = await asked(treaty), treaty.services, []
+    # Whose person confirms, and whose asked: both share under the agreement still.
+    for name in ("NOR signatory", "GBR signatory"):
+        await usecases.suspend_agreement(services, treaty.call(name), treaty.agreement_id)
+        with pytest.raises(ConflictError) as refused:
+            await confirms(treaty, act)
+        suspended.append(refused.value.code)
+        await usecases.resume_agreement(services, treaty.call(name), treaty.agreement_id)
     revoked = treaty.clients["GBR signatory"].id
     await usecases.change_standing(services, treaty.call("operator"), revoked, Standing.REVOKED)
     with pytest.raises(ConflictError) as gone:
         await confirms(treaty, act)
 
-    assert (suspended.value.code, gone.value.code) == ("agreement-not-in-force", "requester-gone")
+    assert (suspended, gone.value.code) == (["agreement-not-in-force"] * 2, "requester-gone")
     assert await uses(treaty) == ()
 
 
