@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from exchange.app import open_services
+from exchange.app import _require_safe, open_services
 from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read_certificate
+from exchange.kernel import UnsafeSettingError
 from exchange.members import Standing
 from exchange.settings import InstanceLayout, load_settings
 from exchange.usecases import Call, Enrolment, add_member, change_standing, enrol_client
@@ -301,6 +302,20 @@ def test_secret_that_others_can_read_refuses_the_start(instance: Path, name: str
     assert refused.stdout == ""
     assert "chmod 600" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_secret_of_a_webhook_that_others_can_read_refuses_the_start(
+    instance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "soc.hook"
+    secret.write_text("whsec_c2VjcmV0")
+    secret.chmod(0o644)
+    hook = {"name": "soc", "url": "https://soc.example/alerts", "secret_file": str(secret)}
+    monkeypatch.setenv("EXCHANGE_ALERT_WEBHOOKS", json.dumps([hook]))
+
+    # Alerts are sent by a process of its own, which goes on without: only here is the start refused.
+    with pytest.raises(UnsafeSettingError, match=r"soc\.hook.*chmod 600"):
+        _require_safe(load_settings(instance))
 
 
 def test_secret_that_is_not_there_refuses_the_start(instance: Path) -> None:
