@@ -295,7 +295,9 @@ async def test_nobody_consents_by_a_consent_of_its_source_that_is_taken_back_mea
     assert world.sql("SELECT state FROM derivation_consent WHERE id = $1", onward) == [("asked",)]
 
 
-@pytest.mark.parametrize(("how", "code"), [("suspended", "not-found"), ("recalled", "recalled")])
+@pytest.mark.parametrize(
+    ("how", "code"), [("suspended", "not-found"), ("recalled", "recalled"), ("closed", "request-ended")]
+)
 async def test_what_ends_while_an_answer_is_looked_at_answers_nothing(
     make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, how: str, code: str
 ) -> None:
@@ -308,6 +310,8 @@ async def test_what_ends_while_an_answer_is_looked_at_answers_nothing(
     async def ended() -> None:
         if how == "suspended":
             await usecases.suspend_agreement(services, world.call("NOR signatory"), world.agreement_id)
+        elif how == "closed":
+            await usecases.close_request(services, world.call("GBR reader"), request)
         else:
             await usecases.recall_report(services, world.call("NOR releaser"), report, "it was wrong")
 
