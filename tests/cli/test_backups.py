@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 
 from exchange.cli import key_escrow, sealed_io
+from exchange.cli.backups import _put_beside
 from exchange.cli.instance import open_host
 from exchange.crypto import read_certificate
 from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.custody import create_log_key, create_root_file, load_log_key, replace_log_key
-from exchange.kernel import UnavailableError
+from exchange.kernel import InvalidError, UnavailableError
 from exchange.settings import InstanceLayout
 from exchange.usecases import describe_caller
+from exchange.usecases.backups import Contents
 from exchange.usecases.signed_backup import signed_lines
 from tests.support.prepared import run_prepared
 
@@ -384,6 +386,15 @@ def test_escrow_says_which_key_it_has_not(exchange, instance, keeper):
 
     assert told.code == 0
     assert "log.key` is missing here, and so not in the escrow: keep the one from before" in told.err
+
+
+@pytest.mark.parametrize("name", ["../beside", "secrets/../../beside"])
+def test_33_no_file_of_a_backup_lands_outside_of_the_instance(tmp_path, name):
+    contents = Contents("2026-06-01T12:00:00Z", "node-1", "0001", {name: b"not theirs to write"})
+
+    with pytest.raises(InvalidError, match="outside the instance"):
+        _put_beside(InstanceLayout(tmp_path / "instance"), contents)
+    assert not (tmp_path / "beside").exists()
 
 
 def test_identity_that_others_can_read_is_refused(exchange, instance, keeper):
