@@ -23,7 +23,8 @@ async def test_operator_that_asks_for_a_report_is_recorded_with_its_id(populated
     report = await populated.post()
     made = await populated.attempt(usecases.pull_report(populated.services, populated.call("operator"), report))
 
-    assert made.entry["object"] == {"type": "report", "id": report}
+    # Its originator sees who tried.
+    assert (made.entry["object"], made.entry["owner"]) == ({"type": "report", "id": report}, "GBR")
 
 
 async def test_certificate_that_was_removed_is_a_stranger_at_once(populated: World) -> None:
