@@ -137,6 +137,11 @@ async def test_both_releasers_are_cleared_for_what_they_lower(releasing: World) 
     act = (await ask(releasing, report, RESTRICTED)).act or ""
     first = releasing.clients["GBR releaser"].id
     assert await confirmation(releasing, act, "GBR low releaser") == "not-found"
+    # Nor is it shown what is asked about such a report.
+    with pytest.raises(NotFoundError):
+        await usecases.show_pending_act(releasing.services, releasing.call("GBR low releaser"), act)
+    listed = await usecases.list_pending_acts(releasing.services, releasing.call("GBR low releaser"))
+    assert listed.value == ()
     lowered = usecases.ClearanceChange("RESTRICTED")
     await usecases.change_clearance(releasing.services, releasing.call(None), first, lowered)
 
