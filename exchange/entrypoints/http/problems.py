@@ -133,9 +133,12 @@ async def failure(services: Services, call: Call, asked: Asked, cause: Exception
     """
     receipt = None
     try:
-        altered = (cause.place,) if isinstance(cause, UnreadRowError) else await services.store.misfits.lately()
-        if altered:
-            await record_tampering(services, call, None, altered[0], cause)
+        places = await services.store.misfits.lately()
+        if isinstance(cause, UnreadRowError):
+            # Where it is a number that is none, the column is named too.
+            places = (*(each for each in places if each.startswith(cause.place)), cause.place)
+        if places:
+            await record_tampering(services, call, None, places[0], cause)
     except UnavailableError as exc:
         return problem(exc, call.request_id)
     except Exception as exc:  # noqa: BLE001  it is told as a failure then
