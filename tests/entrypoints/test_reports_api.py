@@ -427,13 +427,16 @@ async def test_purpose_the_scope_does_not_allow_shows_nothing(world, http) -> No
     assert not answer.json().get("items")
 
 
-@pytest.mark.parametrize(("table", "column"), [("client", "cleared_since"), ("policy_state", "class_version")])
+@pytest.mark.parametrize(
+    ("table", "column", "which"),
+    [("client", "cleared_since", "WHERE name = 'NOR reader'"), ("policy_state", "class_version", "")],
+)
 async def test_text_where_a_number_belongs_is_told_as_what_it_is(
-    world, http, entry_of, table: str, column: str
+    world, http, entry_of, table: str, column: str, which: str
 ) -> None:
     await world.post()
     with closing(sqlite3.connect(world.folder / "exchange.db")) as database, database:
-        database.execute(f"UPDATE {table} SET {column} = 'x'")
+        database.execute(f"UPDATE {table} SET {column} = 'x' {which}")
 
     answer = await http("NOR reader").get("/v1/reports")
 
