@@ -196,7 +196,9 @@ class LastWords:
         """Take what one entry says."""
         if told.name.kind is not RowKind.AGREEMENT:
             return
-        if told.event == EventName.AGREEMENT_AMENDED.value:
+        # One of the service names those that a text names no more, beside the entry for whom it binds.
+        is_of_leavers = told.by.get("actor", {}).get("kind") == "service"
+        if told.event == EventName.AGREEMENT_AMENDED.value and not is_of_leavers:
             self._amended.setdefault(told.name, []).append(told)
         for place, value in told.says.items():
             before = self._last.get((told.name, place))

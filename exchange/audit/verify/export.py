@@ -4,7 +4,7 @@ Steps: (1) the export ends in a statement that it is complete, whose checkpoint 
 (2) every line is an entry of its leaf hash, in the order of the log, spelt as an export writes it; (3) every leaf is in
 the tree: by its proof or, where the export holds all entries of the log, because together they have the signed root;
 (4) there are as many lines as the statement says, and it reaches as far as what was signed. Nobody signs that
-that statement: what was left out of a slice, a slice cannot show.
+statement: what was left out of a slice, a slice cannot show.
 
 After a recovery there are several logs: the statement holds a checkpoint of each, and an entry is tried in its own.
 """

@@ -399,6 +399,10 @@ def test_who_left_and_accedes_again_begins_anew() -> None:
     # By a text that left it out, and one that names it again.
     assert last_words(suspended, amended(3, "GBR", "DNK")) == [({"party NOR": "suspended"}, 2)]
     assert last_words(suspended, amended(3, "GBR", "DNK"), amended(4, "GBR", "NOR")) == []
+    # Beside a text stands an entry of the service for those whom it names no more.
+    leavers = entry(EventName.AGREEMENT_AMENDED, version=3, detail={"parties": ["DNK"]}, actor={"kind": "service"})
+    stays = (suspended, amended(3, "GBR", "NOR"), *rows_told(leavers), amended(4, "GBR", "NOR"))
+    assert last_words(*stays) == [({"party NOR": "suspended"}, 2)]
     # What was before it acted again frees it of nothing that it did since.
     later = acted(EventName.AGREEMENT_SUSPENDED, 5, at="2026-12-02T00:00:00Z")
     assert last_words(notice, after, later, amended(6, "GBR", "NOR", at="2026-12-03T00:00:00Z")) == [
