@@ -35,7 +35,7 @@ from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
 from exchange.usecases.judging import ABSENT_ID, check_call, law_in_force
-from exchange.usecases.recording import about, draft, named, on_record, record_tampering, refuse
+from exchange.usecases.recording import about, draft, named, note_tampering, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.seeking import judge_linked
 from exchange.usecases.unread import known_agreements
@@ -208,6 +208,10 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
     if answer.client == sought.client.id:
         # It knows what it gave, without the reader's role too; what was recalled since, or is over, is no answer.
         given = (await services.store.report_for("", answer.report, parts=Parts.NONE)).report
-        return given is None or row_facts(given, call.now) == _CURRENT
+        try:
+            return given is None or row_facts(given, call.now) == _CURRENT
+        except OpeningError:
+            await note_tampering(services, call, sought.client, f"report {answer.report}")
+            return False
     judged = await judge_linked(services, call, sought.client, answer.report)
     return judged is not None and isinstance(judged.decision, Permit)

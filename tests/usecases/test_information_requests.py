@@ -249,6 +249,18 @@ async def test_recalled_answer_is_none(populated: World) -> None:
         assert (known(seen), seen.state) == ([], RequestState.OPEN)
 
 
+async def test_answer_that_was_altered_takes_no_list_from_who_gave_it(populated: World) -> None:
+    request = await ask(populated)
+    report = await populated.post("NOR contributor", label=TO_GBR)
+    await answer(populated, request, report)
+    populated.sql("UPDATE report SET status = 'x'")
+    attempt = await populated.attempt(listed(populated, "NOR contributor"))
+
+    assert attempt.value == [request]
+    assert known(await show(populated, request, "NOR contributor")) == []
+    assert f"report {report}" in [each["detail"]["place"] for each in attempt.entries if each["type"] == "key.opened"]
+
+
 @pytest.mark.parametrize(
     "parts",
     [
