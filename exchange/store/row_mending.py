@@ -79,6 +79,13 @@ class RowMending:
         done = update(rows).where(key == name.id, goes_on).values(values).returning(key)
         return (await self._session.execute(done)).first() is not None
 
+    async def end_grant(self, name: RowName) -> bool:
+        """End a consent that is granted; return whether it was: what has ended stays as it ended."""
+        rows, key = _STATES[name.kind]
+        self._note_law()
+        granted = update(rows).where(key == name.id, col(rows.state) == ConsentState.GRANTED.value)
+        return (await self._session.execute(granted.values(state=_REVOKED).returning(key))).first() is not None
+
     async def withhold(self, report_id: str) -> bool:
         """Show a report to nobody; its keys stay, for whoever looks at what was done. Return whether it was shown."""
         row, withheld = ReportTable, ReportStatus.EXPIRED.value

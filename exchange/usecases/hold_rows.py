@@ -52,6 +52,9 @@ _CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.
 _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 """Of whom every version is in the log."""
 
+_GRANTED: Final = frozenset({RowKind.ONWARD, RowKind.DERIVATION})
+"""Of which an entry names the deed that was signed."""
+
 _STILL_WITHHELD: Final = "it is withheld from everybody already"
 _AS_IT_WAS: Final = frozenset({NOTHING_DONE, _STILL_WITHHELD})
 """What is done where a row stays as it is."""
@@ -234,6 +237,9 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) ->
         return await _mended_report(unit, told)
     if told.name.kind in _PARTIES:
         return await _mended_party(unit, told, put)
+    if told.name.kind in _GRANTED and not told.is_over:
+        # Another deed than the one that was signed: nobody reads on what nobody granted.
+        return "the consent is ended" if await unit.mending().end_grant(told.name) else NOTHING_DONE
     return "ended again" if await unit.mending().end(told.name, told.event) else NOTHING_DONE
 
 

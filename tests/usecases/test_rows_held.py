@@ -464,10 +464,21 @@ async def test_grant_that_was_written_anew_on_other_conditions_is_ended(living: 
     told = await held(living)
 
     assert quiet == []
-    assert [(each["object"]["id"], each["detail"]["done"]) for each in told] == [(request, "ended again")]
+    assert [(each["object"]["id"], each["detail"]["done"]) for each in told] == [(request, "the consent is ended")]
     assert await held(living) == []
     assert [place for place, _ in await found_in(living)] == [f"{kind} {request}"]
     assert living.sql(f"SELECT state FROM {table}") == [("revoked",)]
+
+
+async def test_grant_that_has_ended_stays_as_it_ended_whatever_its_row_says(living: World) -> None:
+    label = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"), handling=("ORCON",))
+    report = await living.post(label=label)
+    await onward_granted(living, await onward_asked(living, report))
+    await recall(living, report)
+    living.sql("UPDATE onward_release SET conditions = 'as you like'")
+
+    assert [each["detail"]["done"] for each in await held(living)] == ["nothing"]
+    assert living.sql("SELECT state FROM onward_release") == [("lapsed",)]
 
 
 async def test_request_that_was_refused_or_taken_back_is_ended_again_as_it_was(living: World) -> None:
