@@ -17,7 +17,7 @@ from exchange.kernel import (
     is_uuid7,
 )
 from exchange.markings import Label
-from exchange.members import Client
+from exchange.members import EXCHANGE_MEMBER, Client
 from exchange.release import Reason
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Services
@@ -162,8 +162,7 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
         unread = exc if isinstance(exc, UnreadRowError) else None
         failed = replace(attempt, event=EventName.KEY_OPENED, outcome=Outcome.FAILED)
         failed = replace(failed, detail={"place": place if unread is None else unread.place})
-        # Of an agreement, its parties' rows say whose it is.
-        if unread is not None and where is not None and where.kind != "agreement" and unread.is_of(where.id):
+        if unread is not None and where is not None and unread.is_of(where.id) and not _may_know(attempt.actor, where):
             # INVARIANT: whose it is nobody can say, and so nobody is told that it is there.
             await refuse(services, failed, NotFoundError("no such thing, or none that can be read"))
         raise await _tampered(services, failed) from exc
@@ -188,6 +187,13 @@ async def _tampered(services: Services, failed: EntryDraft) -> TamperedError:
     error = TamperedError(NOT_AS_PUT)
     error.receipt = await services.store.append(failed)
     return error
+
+
+def _may_know(actor: Actor, thing: Subject) -> bool:
+    """Return whether a row that cannot be read is told as that to who asked for it."""
+    # Of an agreement, its parties' rows say whose it is; clients are the exchange's own operators' to see, all of them.
+    is_exchange = actor.kind == "host" or actor.member == EXCHANGE_MEMBER
+    return thing.kind == "agreement" or (thing.kind == "client" and is_exchange)
 
 
 async def note_tampering(services: Services, call: Call, client: Client | None, place: str) -> Receipt:

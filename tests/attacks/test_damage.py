@@ -106,6 +106,14 @@ async def test_row_that_cannot_be_read_is_told_of_and_recorded(
     assert "key.opened" in {entry["type"] for entry in await api.world.entries()}
 
 
+async def test_client_that_cannot_be_read_is_told_as_that_to_who_sees_all_of_them(api: Api, hidden: Hidden) -> None:
+    api.world.sql("UPDATE client SET standing = 'x' WHERE id = $1", hidden.client)
+    path = f"/v1/clients/{hidden.client}"
+
+    assert (await api.as_client("operator").get(path)).status_code == 503
+    assert (await api.as_client("NOR operator").get(path)).status_code == 404
+
+
 async def test_act_that_was_made_one_of_another_kind_takes_nothing_from_a_list(api: Api) -> None:
     releaser = api.as_client("GBR releaser")
     before = (await releaser.get("/v1/proxies")).json()
