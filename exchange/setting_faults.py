@@ -83,11 +83,13 @@ def _faults_of_writers(settings: Settings) -> Iterator[SettingFault]:
 def _open_folders(path: Path) -> list[Path]:
     """Return the folders on the way to a file in which anybody may exchange what is another's.
 
-    Not those with the sticky bit, as `/tmp` has it: there only who owns a thing, or the folder, moves it.
+    Not those with the sticky bit, as `/tmp` has it: there only who owns a thing, or the folder, moves it. Nor those of
+    a place that is only read here, as where a cluster lays a container's settings.
     """
     ways = dict.fromkeys((*path.absolute().parents, *path.resolve().parents))
     modes = {folder: folder.stat().st_mode for folder in ways}
-    return [folder for folder, mode in modes.items() if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
+    is_open = [folder for folder, mode in modes.items() if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
+    return [folder for folder in is_open if not os.statvfs(folder).f_flag & os.ST_RDONLY]
 
 
 def _is_folder(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import os
 from base64 import b64encode
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -246,6 +247,15 @@ def test_folder_of_what_a_link_leads_to_is_looked_at_too(folder: Path, tmp_path:
 
     (fault,) = faults_of(load_settings(folder))
     assert f"`{elsewhere}`" in fault.told
+
+
+def test_open_folder_that_nobody_here_can_write_to_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a cluster mounts settings: open to all, and only read."""
+    folder.chmod(0o777)
+    assert len(faults_of(load_settings(folder))) == 1
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+
+    assert faults_of(load_settings(folder)) == ()
 
 
 @pytest.mark.parametrize("name", ["NOR.crl", "NOR.PEM", "NOR.der"])
