@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-_MOST_CAUSES: Final = 16
-"""Of one trouble: where each names another moment or address, these are enough to begin with."""
+_MOST_CAUSES: Final = 200
+"""Of one trouble: where each names another moment or address, these are enough; a graver one is hardly behind them."""
 
 
 @dataclass(slots=True)
