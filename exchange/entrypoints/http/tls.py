@@ -20,7 +20,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from exchange.crypto import issuer_of_der, public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
-from exchange.entrypoints.http.joined import JoinedWriter
 from exchange.entrypoints.http.strangers import Strangers, Wrong
 from exchange.entrypoints.http.trust import Trust
 from exchange.entrypoints.http.unread import NO_HTTP, NO_UPGRADE, unread_answer
@@ -80,7 +79,6 @@ class CertificateProtocol(HttpToolsProtocol):
     strangers: Strangers | None = None
     clock: Clock = staticmethod(system_clock)
 
-    _joined: JoinedWriter | None = None
     _extensions: dict[str, Any] | None = None
     _entered_as: str | None = None
     _shown: bytes = b""
@@ -246,9 +244,6 @@ class CertificateProtocol(HttpToolsProtocol):
             self._unread = NO_UPGRADE
             raise AnotherProtocolError
         super().on_headers_complete()
-        if self._joined is None:
-            self._joined = JoinedWriter(self.transport, self.loop)
-        self.cycle.transport = self._joined  # type: ignore[assignment]  # all of a transport that a cycle asks for
         self._has_head = True
         if wants_another:
             # Answered as if nobody had asked for it (RFC 9110 §7.8), and nothing behind it.
@@ -263,12 +258,6 @@ class CertificateProtocol(HttpToolsProtocol):
             return
         super().on_body(body)
 
-    def on_response_complete(self) -> None:
-        # INVARIANT: what answers the next request, or refuses what is none, comes behind the whole of this answer.
-        if self._joined is not None:
-            self._joined.end()
-        super().on_response_complete()
-
     def on_message_complete(self) -> None:
         self._has_moved = True
         self._is_arriving = False
@@ -282,8 +271,6 @@ class CertificateProtocol(HttpToolsProtocol):
         if self.strangers is not None and len(self.pipeline) < _MOST_WAITING:
             self.strangers.count(self.client[0] if self.client else "", Wrong.NO_HTTP)
         is_amid_body = self._is_arriving and self._has_head
-        if self._joined is not None:
-            self._joined.flush()
         if self.cycle is None or self.cycle.response_complete or is_amid_body:
             self.transport.write(unread_answer(self._unread))
             self.transport.close()
