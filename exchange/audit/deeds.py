@@ -56,12 +56,10 @@ def deed_digest(note: bytes) -> str:
 def says_as(note: bytes, kind: DeedKind, content: Mapping[str, Canonical]) -> bool:
     """Return whether a note is a deed of `kind` that says each of these; who signed it is not looked at."""
     try:
-        heading, _, line = parse_note(note).text.partition("\n")
-        said = json.loads(line)
-    except (ExchangeError, ValueError):
+        deed = _deed_in(parse_note(note).text)
+    except ExchangeError:
         return False
-    is_kind = heading == f"{_PREFIX}{kind.value}{_FORMAT}"
-    return is_kind and isinstance(said, dict) and all(name in said and said[name] == content[name] for name in content)
+    return deed.kind is kind and content.items() <= dict(deed.content).items()
 
 
 def read_deed(note: bytes, keys: Iterable[VerifierKey]) -> Deed:
@@ -72,16 +70,21 @@ def read_deed(note: bytes, keys: Iterable[VerifierKey]) -> Deed:
     parsed = parse_note(note)
     # (1) believed only once verified
     verify_note(parsed, list(keys))
+    return _deed_in(parsed.text)
+
+
+def _deed_in(text: str) -> Deed:
+    """Return the deed that is spelt so; MalformedError for what is none."""
     # (2) one kind, one content
-    heading, _, line = parsed.text.partition("\n")
+    heading, _, line = text.partition("\n")
     kind = next((kind for kind in DeedKind if heading == f"{_PREFIX}{kind.value}{_FORMAT}"), None)
     if kind is None:
         raise MalformedError(f"`{heading[:80]}` is no kind of deed that this version reads")
     try:
         content = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise MalformedError("the deed's content is not JSON") from exc
     # (3) in its one spelling: two readers never see two contents
-    if not isinstance(content, dict) or Deed(kind, content).text != parsed.text:
+    if not isinstance(content, dict) or Deed(kind, content).text != text:
         raise MalformedError("the deed's content is not canonical")
     return Deed(kind, content)

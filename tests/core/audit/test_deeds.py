@@ -78,7 +78,9 @@ def test_what_a_deed_says_is_read_without_its_signature_and_only_whole():
     assert not says_as(note, DeedKind.CONSENT, {"report": "r"})
     assert not says_as(note, DeedKind.TOMBSTONE, {"report": "q"})
     assert not says_as(note, DeedKind.TOMBSTONE, {"conditions": None})
-    for other in (b"", signed("exchange.tombstone/v1\n{\n"), signed("exchange.tombstone/v1\n[1]\n")):
+    for line in ("{", "[1]", "[" * 5_000, '{"report": "r"}'):
+        assert not says_as(signed(f"exchange.tombstone/v1\n{line}\n"), DeedKind.TOMBSTONE, {})
+    for other in (b"", signed("exchange.other/v1\n{}\n")):
         assert not says_as(other, DeedKind.TOMBSTONE, {})
 
 
