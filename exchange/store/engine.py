@@ -115,6 +115,12 @@ def new_engine(  # noqa: PLR0913  what a connection may be told
     return engine
 
 
+async def dispose(engine: AsyncEngine) -> None:
+    """Close its connections for good: those in use once they are given back, where the library would keep them."""
+    event.listen(engine.sync_engine, "checkin", _close_at_last)
+    await engine.dispose()
+
+
 async def read_rows(engine: AsyncEngine, chosen: Executable) -> list[tuple[Any, ...]]:
     """Return what a statement reads, on a connection of its own; UnavailableError where the database is away."""
     with driver_errors():
@@ -170,6 +176,11 @@ def _require_end(connection: object | None, record: ConnectionPoolEntry) -> None
     # INVARIANT: nobody holds the lock between two transactions. A COMMIT that is refused leaves its transaction open.
     driver: Any = record.driver_connection
     if connection is not None and driver.in_transaction:
+        record.invalidate()
+
+
+def _close_at_last(connection: object | None, record: ConnectionPoolEntry) -> None:
+    if connection is not None:
         record.invalidate()
 
 

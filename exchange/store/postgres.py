@@ -98,6 +98,7 @@ class PostgresDatabase:
         """Finish what is queued and close the connections."""
         await self._entries.close()
         await self._posts.close()
+        await self._shared.close()
         await self._readers.close()
 
 
@@ -108,6 +109,7 @@ class _Readers:
         self._connect = connect
         self._idle: list[asyncpg.Connection] = []
         self._free = asyncio.Semaphore(READ_CONNECTIONS)
+        self._is_closed = False
         self.asking = 0
         """Reads on their way, those that wait for a connection included."""
 
@@ -124,9 +126,9 @@ class _Readers:
             self.asking -= 1
 
     async def close(self) -> None:
-        for connection in self._idle:
-            await _close(connection)
-        self._idle.clear()
+        self._is_closed = True
+        while self._idle:
+            await _close(self._idle.pop())
 
     async def _fetch_on_any(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
         while self._idle:
@@ -144,7 +146,10 @@ class _Readers:
             # Also on cancellation: a connection with an answer still on its way is not given to another request.
             connection.terminate()
             raise
-        self._idle.append(connection)
+        if self._is_closed:  # while it read: nobody would close it later
+            await _close(connection)
+        else:
+            self._idle.append(connection)
         return rows
 
 

@@ -65,6 +65,11 @@ class SharedReads:
             task.add_done_callback(self._tasks.discard)
         return await future
 
+    async def close(self) -> None:
+        """Finish the runs that are on their way, also those that nobody waits for any more."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def _run(self, line: _Line) -> None:
         try:
             while line.askers:

@@ -22,7 +22,7 @@ from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, as_bytes, named, sql_for
 from exchange.store.duty_reader import DutyReader
-from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.engine import checked_url, dispose, is_sqlite, new_engine
 from exchange.store.fair_turns import FairTurns
 from exchange.store.history import (
     History,
@@ -261,7 +261,7 @@ class Store:
     async def close(self) -> None:
         """Finish the writes that wait and close every connection."""
         await self._database.close()
-        await self._engine.dispose()
+        await dispose(self._engine)
 
     async def ping(self) -> None:
         """Read, and commit a write that changes nothing; UnavailableError where either fails."""
