@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from itertools import islice
 from typing import Annotated
 
 import typer
@@ -76,7 +75,7 @@ def search(
     if follow:
         follow_entries(client, filters, _row, as_json=as_json)
         return
-    found = list(islice(client.audit_entries(**filters, order="oldest" if oldest else None), limit))
+    found = list(client.audit_entries(most=limit, **filters, order="oldest" if oldest else None))
     if as_json:
         output.show_json(found)
         return
@@ -121,8 +120,8 @@ def registry(
     """Show who received what, when: of a report (its originator's auditor) or of a client (its own member's)."""
     if (report is None) == (of is None):
         raise InvalidError("of what? name a report, or a client with `--client`: one of the two")
-    walk = client.report_registry(report) if report is not None else client.client_registry(str(of))
-    lines = list(islice(walk, limit))
+    walk, whose = (client.client_registry, str(of)) if report is None else (client.report_registry, report)
+    lines = list(walk(whose, most=limit))
     if as_json:
         output.show_json(lines)
         return

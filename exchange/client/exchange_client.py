@@ -14,7 +14,7 @@ from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.derivations import Derivations
 from exchange.client.exports import read_export, through_breaks
-from exchange.client.listing import ListedReports
+from exchange.client.listing import PAGE, ListedReports, walked
 from exchange.client.log_reads import LogReads
 from exchange.client.national_caveats import NationalCaveats
 from exchange.client.onward import OnwardReleases
@@ -82,7 +82,6 @@ from exchange.wire import (
 Answer = TypeVar("Answer", bound=WireModel)
 
 _ID_RANDOMNESS_BYTES = 10
-_PAGE = 100
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -341,7 +340,7 @@ class ExchangeClient:
         chunks = iter([held]) if held is not None else self._streamed(report_id, part.number, purpose)
         yield from checked_content(part, chunks)
 
-    def page(self, after: str | None = None, limit: int = _PAGE, /, **filters: str | None) -> ReportListBody:
+    def page(self, after: str | None = None, limit: int = PAGE, /, **filters: str | None) -> ReportListBody:
         """Return one page of headers, oldest first after the cursor `after`, and the cursor to go on from.
 
         `filters` are `agreement`, `topic`, `kind`, `precedence` and `since` (RFC 3339).
@@ -353,7 +352,7 @@ class ExchangeClient:
 
         What the exchange cannot open is not among them: `unopened` of what is returned says so at the end.
         """
-        return ListedReports(lambda after: self.page(after, **filters), _PAGE)
+        return ListedReports(lambda after: self.page(after, **filters), PAGE)
 
     def watch_reports(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[StreamEvent]:
         """Yield the headers that become visible to this client (reader), for ever; a broken stream is resumed.
@@ -418,31 +417,28 @@ class ExchangeClient:
 
         yield from read(after) if asked.get("proofs") == "true" else through_breaks(read, after, self._transport.pause)
 
-    def audit_page(self, after: str | None = None, limit: int = _PAGE, /, **filters: str | None) -> EntryListBody:
+    def audit_page(self, after: str | None = None, limit: int = PAGE, /, **filters: str | None) -> EntryListBody:
         """Return one page of the log as this auditor may see it; `filters` are those of `GET /v1/audit/entries`."""
         return self._get(EntryListBody, "/v1/audit/entries", _given({**filters, "after": after, "limit": limit}))
 
-    def audit_entries(self, **filters: str | None) -> Iterator[ShownEntryBody]:
-        """Yield every entry of the log that this auditor may see and that meets `filters`, newest first."""
-        after: str | None = None
-        while True:
-            page = self.audit_page(after, **filters)
-            yield from page.items
-            after = page.next
-            if after is None or not page.items:
-                return
+    def audit_entries(self, *, most: int | None = None, **filters: str | None) -> Iterator[ShownEntryBody]:
+        """Yield the entries of the log that this auditor may see and that meet `filters`, newest first.
+
+        No more than `most`, where it is given, are asked for: the log has it that each that is answered was shown.
+        """
+        yield from walked(lambda after, limit: self.audit_page(after, limit, **filters), most)
 
     def audit_entry(self, entry_id: str) -> ShownEntryBody:
         """Return one entry of the log (auditor)."""
         return self._get(ShownEntryBody, path_of("/v1/audit/entries", entry_id))
 
-    def report_registry(self, report_id: str) -> Iterator[RegistryLineBody]:
-        """Yield who was given what of a report, oldest first (its originator's auditor)."""
-        return self._registry(ReportRegistryBody, path_of("/v1/audit/reports", report_id, "registry"))
+    def report_registry(self, report_id: str, *, most: int | None = None) -> Iterator[RegistryLineBody]:
+        """Yield who was given what of a report, oldest first (its originator's auditor); `most` as `audit_entries`."""
+        return self._registry(ReportRegistryBody, path_of("/v1/audit/reports", report_id, "registry"), most)
 
-    def client_registry(self, client_id: str) -> Iterator[RegistryLineBody]:
-        """Yield what a client was given, oldest first (its own member's auditor)."""
-        return self._registry(ClientRegistryBody, path_of("/v1/audit/clients", client_id, "registry"))
+    def client_registry(self, client_id: str, *, most: int | None = None) -> Iterator[RegistryLineBody]:
+        """Yield what a client was given, oldest first (its own member's auditor); `most` as `audit_entries`."""
+        return self._registry(ClientRegistryBody, path_of("/v1/audit/clients", client_id, "registry"), most)
 
     def explanation_for(self, report_id: str, client_id: str) -> ExplanationBody:
         """Return why a client may (not) see a report (its originator's auditor, the exchange's)."""
@@ -499,15 +495,12 @@ class ExchangeClient:
         return parsed(model, answer.content)
 
     def _registry(
-        self, model: type[ReportRegistryBody] | type[ClientRegistryBody], path: str
+        self, model: type[ReportRegistryBody] | type[ClientRegistryBody], path: str, most: int | None
     ) -> Iterator[RegistryLineBody]:
-        after: str | None = None
-        while True:
-            page = self._get(model, path, _given({"after": after}))
-            yield from page.items
-            after = page.next
-            if not page.items:
-                return
+        def page(after: str | None, limit: int) -> ReportRegistryBody | ClientRegistryBody:
+            return self._get(model, path, _given({"after": after, "limit": limit}))
+
+        yield from walked(page, most)
 
     def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
         return post(self._transport, model, path, said)

@@ -1,8 +1,43 @@
-"""A list of reports, page by page, and what of it the exchange could not open."""
+"""Lists, page by page: what of one of reports the exchange could not open, and no more of the log than is wanted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from exchange.wire import HeaderBody, ReportListBody, UnopenedBody
+
+PAGE = 100
+"""So many a page where nobody says, as the exchange answers too."""
+
+Item = TypeVar("Item")
+Shown_co = TypeVar("Shown_co", covariant=True)
+
+
+class Page(Protocol[Shown_co]):
+    """A page, and the cursor behind it; None where nothing follows."""
+
+    @property
+    def items(self) -> Sequence[Shown_co]:
+        """Return what it shows."""
+
+    @property
+    def next(self) -> str | None:
+        """Return the cursor."""
+
+
+def walked(page: Callable[[str | None, int], Page[Item]], most: int | None) -> Iterator[Item]:
+    """Yield what the pages hold, `most` at most; `page` is given a cursor and how many to ask for.
+
+    No page is asked for more than is still wanted: what it answers is on the record as shown.
+    """
+    after: str | None = None
+    wanted = most
+    while wanted is None or wanted > 0:
+        found = page(after, PAGE if wanted is None else min(wanted, PAGE))
+        yield from found.items
+        after = found.next
+        if after is None or not found.items:
+            return
+        wanted = None if wanted is None else wanted - len(found.items)
 
 
 class ListedReports:

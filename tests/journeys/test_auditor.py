@@ -65,6 +65,22 @@ def test_search_shows_a_table_and_json(audited):
     assert [entry["entry"]["type"] for entry in told.json] == ["report.posted", "report.distributed"]
 
 
+def test_record_of_a_look_has_what_was_shown_and_no_more(audited):
+    house, report, _ = audited
+    searched = house.as_("gbr-auditor", "audit", "search", "--report", report, "--outcome", "permitted", "--limit", "3")
+    registry = house.as_("gbr-auditor", "audit", "registry", report, "--limit", "1")
+    assert (searched.code, registry.code) == (0, 0)
+
+    def newest(ran: Ran) -> dict[str, int | None]:
+        # Newest first: what the other tests looked for is behind.
+        return {each["entry"]["type"]: each["entry"].get("result_count") for each in reversed(ran.json)}
+
+    until(
+        lambda: house.as_("auditor", "audit", "search", "--client", house.clients["gbr-auditor"], "--json"),
+        lambda ran: {"audit.searched": 3, "audit.read": 1}.items() <= newest(ran).items(),
+    )
+
+
 def test_member_sees_its_own_slice_alone(audited):
     house, report, entries = audited
     # Its own auditors' looks are in it too.
