@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from exchange.crypto.errors import CryptoError, OpeningError
-from exchange.kernel import Canonical, canonical_bytes
+from exchange.kernel import Canonical, CanonicalError, canonical_bytes
 
 CONTEXT_BYTES: Final = 32
 
@@ -13,10 +13,14 @@ CONTEXT_BYTES: Final = 32
 def part_context(label_json: Mapping[str, str | list[str]], report_id: str, part_number: int, version: int) -> bytes:
     """Return the 32-byte context of a part's body and of its data key.
 
-    `label_json` is the part's effective label in the JSON form of the contract.
+    `label_json` is the part's effective label in the JSON form of the contract. Raises OpeningError for a number that
+    no part can have: SQLite keeps anything in its place, if somebody puts it there.
     """
     place: Canonical = {"is": "part", "label": label_json, "part": part_number, "report": report_id, "version": version}
-    return hashlib.sha256(canonical_bytes(place)).digest()
+    try:
+        return hashlib.sha256(canonical_bytes(place)).digest()
+    except CanonicalError as exc:
+        raise OpeningError("the place of a part is none that one was ever sealed for") from exc
 
 
 def header_context(report_id: str, version: int, class_digest: str) -> bytes:

@@ -105,6 +105,12 @@ def test_header_of_a_version_that_is_no_number_opens_nowhere():
             header_context(REPORT, version, DIGEST)
 
 
+def test_part_of_a_number_that_none_can_have_opens_nowhere():
+    for number in (2**53, 2.5, b"\x03"):
+        with pytest.raises(OpeningError, match=r"^the place of a part is none that one was ever sealed for$"):
+            part_context(LABEL, REPORT, number, 2)
+
+
 def test_context_of_what_is_sealed_beside_a_report_stays_what_it_is():
     # What was sealed under it must open for ever.
     key = hashlib.sha256(b"key").hexdigest()
