@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -20,23 +21,68 @@ from exchange.store.archiving import LogArchiving
 from exchange.store.log_desk import LogDesk
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.sweep_log import Index
-from tests.support.log import Log
-from tests.support.store import NOW, open_store, rows_of
+from tests.support.log import Log, opened_log
+from tests.support.postgres import PostgresServer
+from tests.support.store import NOW, migrate_template, open_store, rows_of, run_apart
 
 DAYS = timedelta(days=30)
 LATER = NOW + timedelta(days=31)
 
+_TIME = "time"
+"""The file in a log's folder that says which time it was when it had grown."""
+
+
+@pytest.fixture(scope="session")
+def old_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    """The folder of an old log that nobody has open, its database on SQLite beside its keys."""
+    folder = tmp_path_factory.mktemp("old")
+    file = shutil.copy(migrated_file, folder / "exchange.db")
+    run_apart(lambda: asyncio.run(_grow_old(f"sqlite+aiosqlite:///{file}", folder / "log")))
+    return folder
+
 
 @pytest.fixture
-async def old(log: Log) -> Log:
-    """A log of two whole bundles and eight entries, all of it searchable."""
-    sequencer = await log.sequencer()
-    await log.append(519)
-    await log.drain(sequencer)
-    index = Index(log.trees[0])
-    while await index.chunk():
-        continue
-    return log
+async def old(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Log]:
+    """A log of two whole bundles and eight entries, all of it searchable: a copy, which takes a fifth of the time."""
+    server: PostgresServer | None = None
+    if backend == "sqlite":
+        made: Path = request.getfixturevalue("old_file")
+        url, kept = f"sqlite+aiosqlite:///{shutil.copy(made / 'exchange.db', tmp_path / 'exchange.db')}", made / "log"
+    else:
+        server = request.getfixturevalue("postgres_server")
+        url, kept = server.create_database(_postgres_template(server, tmp_path)), _kept_by(server)
+    folder = Path(shutil.copytree(kept, tmp_path / "log"))
+    async with opened_log(url, folder) as log:
+        log.clock.now = datetime.fromisoformat((folder / _TIME).read_text())
+        yield log
+    if server is not None:
+        server.drop_database(url)
+
+
+def _postgres_template(server: PostgresServer, folder: Path) -> str:
+    """Return the name of a database that holds an old log, whose keys are then kept beside the server."""
+
+    def build(url: str) -> None:
+        migrate_template(url)
+        run_apart(lambda: asyncio.run(_grow_old(url, folder / "grown")))
+        shutil.copytree(folder / "grown", _kept_by(server))
+
+    return server.template("old_log", build)
+
+
+def _kept_by(server: PostgresServer) -> Path:
+    return server.folder / f"{server.run}_old_log"
+
+
+async def _grow_old(url: str, folder: Path) -> None:
+    async with opened_log(url, folder) as log:
+        sequencer = await log.sequencer()
+        await log.append(519)
+        await log.drain(sequencer)
+        index = Index(log.trees[0])
+        while await index.chunk():
+            continue
+        await asyncio.to_thread((folder / _TIME).write_text, log.clock.now.isoformat())
 
 
 def archive_at(at: Path | str) -> BundleArchive:

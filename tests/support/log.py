@@ -14,7 +14,7 @@ import pytest
 
 from exchange.audit import hash_leaf, parse_entry, root_of
 from exchange.audit.proofs import verify_consistency
-from exchange.custody import LogKey, checkpoint_signed_by, create_log_key
+from exchange.custody import LogKey, checkpoint_signed_by, create_log_key, load_log_key
 from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
@@ -123,8 +123,10 @@ async def _check_kept(log: Log, leaves: list[bytes]) -> None:
 
 @asynccontextmanager
 async def opened_log(url: str, folder: Path) -> AsyncIterator[Log]:
+    """Open a log whose keys are in `folder`, or are made there."""
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240
-    key = create_log_key(folder / "log.key", ORIGIN, os.urandom)
+    file = folder / "log.key"
+    key = load_log_key(file) if file.exists() else create_log_key(file, ORIGIN, os.urandom)
     log = Log(url, folder, await open_store(url), key)
     try:
         yield log

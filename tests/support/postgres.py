@@ -197,10 +197,7 @@ def end_run(folder: Path) -> None:
         server_of_run(folder, os.getpid()).drop_everything()
     if (folder / READY).exists():
         _stop_keeper(folder)
-    for path in folder.glob("*") if folder.exists() else ():
-        path.unlink()
-    if folder.exists():
-        folder.rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

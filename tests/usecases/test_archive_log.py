@@ -128,7 +128,7 @@ async def test_legal_hold_moves_nothing(old: Log, folder: Path) -> None:
 
 
 async def test_frozen_log_keeps_everything(old: Log, folder: Path) -> None:
-    await old.trees[0].freeze(1, at=1, why="it contradicts itself")
+    await (await old.desk()).tree.freeze(1, at=1, why="it contradicts itself")
 
     assert await archive_all(old, folder) == 0
 
