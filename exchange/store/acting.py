@@ -20,7 +20,8 @@ from exchange.audit import Actor, EntryDraft, Outcome
 from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
 from exchange.members import Client, Member, why_inactive
 from exchange.release import Reason
-from exchange.store.tables import CertificateTable, ClientTable, MemberTable, PolicyStateTable
+from exchange.store.standing import hold_state
+from exchange.store.tables import CertificateTable, ClientTable, MemberTable
 
 CurrentClient = Callable[[str], Awaitable[Client | None]]
 """The id of a client -> its current version."""
@@ -31,7 +32,7 @@ Check = Callable[[], Awaitable[None]]
 
 async def hold_policy(session: AsyncSession) -> None:
     """Hold the policy state to the end of the unit, before any client or member is held."""
-    await session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
+    await hold_state(session, "policy_version")
 
 
 async def hold_client(session: AsyncSession, client_id: str) -> bool:

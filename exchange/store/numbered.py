@@ -14,7 +14,7 @@ from exchange.store.class_index import Reads
 from exchange.store.dialect import Parameters, Row, Sql, Statement, Value
 from exchange.store.page_statements import is_shown
 from exchange.store.rows import ReportRow
-from exchange.store.standing import REPORT, REPORT_WIDTH, STANDING_WIDTH, report_columns, standing, whose
+from exchange.store.standing import REPORT, REPORT_WIDTH, STANDING_WIDTH, report_columns, standing, the_one, whose
 
 _FEWEST_PLACES = 16
 """Placeholders of the shortest statement for SQLite; the next ones have twice as many each."""
@@ -40,12 +40,12 @@ class NumberedReports:
         # A place that is left over holds NULL, which is no report's number.
         values: list[Value] = [*numbers, *[None] * (places - len(numbers))]
         found = await self._database.fetch(statement, {**parameters, **dict(zip(names, values, strict=True))})
-        (head,) = (row for row in found if row[-1] is None)
+        head = the_one(row for row in found if row[-1] is None)
         return head[:STANDING_WIDTH], sorted(ReportRow._make(row) for row in found if row[-1] is not None)
 
     async def _in_arrays(self, parameters: Parameters, numbers: Sequence[int]) -> tuple[Row, list[ReportRow]]:
         statement, _ = _made(self._sql, 0)
-        (row,) = await self._database.fetch(statement, {**parameters, "numbers": list(numbers)})
+        row = the_one(await self._database.fetch(statement, {**parameters, "numbers": list(numbers)}))
         columns = row[STANDING_WIDTH:]
         reports = [] if columns[0] is None else sorted(map(ReportRow._make, zip(*columns, strict=True)))
         return row[:STANDING_WIDTH], reports

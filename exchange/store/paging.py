@@ -17,7 +17,7 @@ from exchange.store.dialect import Parameters, Row, Sql, Statement
 from exchange.store.numbered import NumberedReports
 from exchange.store.page_statements import PageStatements
 from exchange.store.rows import ReportRow
-from exchange.store.standing import STANDING_WIDTH
+from exchange.store.standing import STANDING_WIDTH, the_one
 
 _MANY_CLASSES = 64
 """From here on a window is tried first: it costs about as much as asking this many classes one by one."""
@@ -82,7 +82,7 @@ class PageReader:
         database, statements = self._database, self._statements
         # (1) behind the position, and not before the moment asked for
         if asked.since is not None:
-            ((first,),) = await database.fetch(statements.first_since, {"since": asked.since_micros})
+            (first,) = the_one(await database.fetch(statements.first_since, {"since": asked.since_micros}))
             asked = replace(asked, after=max(asked.after, first - 1))
         index = self._index
         for _ in range(_TRIES):
@@ -98,7 +98,7 @@ class PageReader:
 
     async def _knows(self, class_ids: Sequence[int]) -> bool:
         if self._index.known_to == 0:
-            ((last_seq,),) = await self._database.fetch(self._statements.last_number, {})
+            (last_seq,) = the_one(await self._database.fetch(self._statements.last_number, {}))
             return await self._index.holds(class_ids, last_seq)
         return await self._index.holds(class_ids, self._index.known_to)
 
@@ -168,7 +168,7 @@ async def _finished(database: Reads, statements: PageStatements, asked: Asked, p
         wanted = asked.limit - len(progress.rows)
         found = await database.fetch(_statement(statements, asked, progress), _parameters(asked, progress, wanted))
         # (3) true as of one moment
-        head = next(row for row in found if row[_REPORT] is None)
+        head = the_one(row for row in found if row[_REPORT] is None)
         if not _is_same_moment(progress, head[:STANDING_WIDTH]):
             return False
         complete_to = head[STANDING_WIDTH]

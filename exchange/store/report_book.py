@@ -40,6 +40,7 @@ from exchange.store.life_tables import (
 from exchange.store.places import Place, place_of, places
 from exchange.store.rows import NewPart, NewReport, Sealed, stored_status
 from exchange.store.shapes import bytes_in, id_in, member_in, number_in, text_in
+from exchange.store.standing import hold_state
 from exchange.store.tables import (
     PartTable,
     PolicyStateTable,
@@ -64,7 +65,7 @@ class ReportBook:
 
         Raises StalePolicyError where `policy_version` is in force no longer.
         """
-        found = await self._session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
+        (found,) = await hold_state(self._session, "policy_version")
         if policy_version is not None and found != policy_version:
             raise StalePolicyError("the policy has changed since the decision: decide again")
 
@@ -322,8 +323,7 @@ class ReportBook:
     async def next_place(self, now: datetime) -> tuple[int, int]:
         """Return the next sequence number and its time, which never falls while the number grows."""
         state = PolicyStateTable
-        asked = select(col(state.report_seq), col(state.recorded_at)).with_for_update()
-        seq, recorded_at = (await self._session.execute(asked)).one()
+        seq, recorded_at = await hold_state(self._session, "report_seq", "recorded_at")
         place = (seq + 1, max(recorded_at, to_micros(now)))
         await self._session.execute(update(state).values(report_seq=place[0], recorded_at=place[1]))
         return place
@@ -334,7 +334,7 @@ class ReportBook:
         if known is not None:
             return int(known)
         state = PolicyStateTable
-        version: Any = await self._session.scalar(select(col(state.class_version)).with_for_update())
+        (version,) = await hold_state(self._session, "class_version")
         await self._session.execute(update(state).values(class_version=version + 1))
         facts = orjson.dumps(class_as_json(report.facts)).decode()
         await self._session.execute(insert(row), {"id": version + 1, "digest": report.digest, "facts": facts})

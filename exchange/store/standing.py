@@ -1,11 +1,21 @@
-"""What every hot answer begins with: the policy state, and whose certificate this is."""
+"""What every hot answer begins with: the policy state, and whose certificate this is.
 
-from typing import Any
+Nothing is decided without the one row of the policy state, and nothing changed: whoever reads or holds it does so by
+`the_one` or `hold_state`, which say what is missing and what to do.
+"""
 
-from sqlalchemy import ColumnElement, and_, bindparam, true
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, and_, bindparam, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import FromClause
 
+from exchange.kernel import UnavailableError
+from exchange.store.faults import SILENT_STORE
 from exchange.store.tables import table
+
+Standing = TypeVar("Standing")
 
 STATE = table("policy_state")
 MEMBER = table("member")
@@ -30,6 +40,25 @@ _REPORT_COLUMNS = (
 )
 
 REPORT_WIDTH = len(_REPORT_COLUMNS)
+
+
+def the_one(rows: Iterable[Standing]) -> Standing:
+    """Return the one row that the policy state makes; UnavailableError where it is gone, or there is another beside it.
+
+    Nothing else holds what is in force and in which order reports came: no row is ever made in its place.
+    """
+    found = list(rows)
+    if len(found) == 1:
+        return found[0]
+    lost = "holds no policy state" if not found else "holds more than one policy state"
+    mend = "find out who altered `policy_state`, and `exchange restore` a backup into an empty database"
+    raise UnavailableError(f"{SILENT_STORE}: the database {lost}: {mend}", told=f"{SILENT_STORE}: it {lost}")
+
+
+async def hold_state(session: AsyncSession, *columns: str) -> tuple[Any, ...]:
+    """Return these columns of the policy state, held to the end of the unit; raises as `the_one`."""
+    asked = select(*(STATE.c[name] for name in columns)).with_for_update()
+    return tuple(the_one((await session.execute(asked)).all()))
 
 
 def standing() -> list[ColumnElement[Any]]:

@@ -78,7 +78,7 @@ from exchange.store.search_statements import SearchStatements
 from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.shared_keys import SharedKeyReader
 from exchange.store.sqlite import SqliteDatabase
-from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
+from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH, the_one
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.subscriptions import Subscriptions
 from exchange.store.time_book import TimeReader
@@ -274,7 +274,7 @@ class Store:
 
     async def caller(self, thumbprint: str) -> CallerRow:
         """Return who uses the certificate, and the policy state."""
-        (row,) = await self._database.fetch(self._hot.caller, {"thumbprint": thumbprint})
+        row = the_one(await self._database.fetch(self._hot.caller, {"thumbprint": thumbprint}))
         client = None if row[4] is None else self._kept_client(row, row[STANDING_WIDTH:])
         return CallerRow(self._state(row), client)
 
@@ -286,7 +286,9 @@ class Store:
         else:
             statement = self._statement_for(parts)
         rows = await self._database.fetch(statement, parameters)
-        first, end = rows[0], STANDING_WIDTH + REPORT_WIDTH
+        end = STANDING_WIDTH + REPORT_WIDTH
+        # A row for each part, and one of each.
+        first = the_one(row for row in rows if row[end : end + 1] == rows[0][end : end + 1])
         client = await self._client(first)
         if first[STANDING_WIDTH] is None:
             return PullRow(self._state(first), client, None, ())

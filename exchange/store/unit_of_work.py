@@ -49,6 +49,7 @@ from exchange.store.row_mending import RowMending
 from exchange.store.sealing import Sealer
 from exchange.store.shared_keys import SharedKeyBook
 from exchange.store.signatory_keys import SignatoryKeys
+from exchange.store.standing import hold_state
 from exchange.store.stream_book import StreamBook
 from exchange.store.subscriptions import SubscriptionBook
 from exchange.store.tables import (
@@ -254,7 +255,8 @@ class UnitOfWork:
 
     async def policy_digest(self) -> str:
         """Return the digest of the policy files in force."""
-        return str(await self._session.scalar(select(col(PolicyStateTable.policy_digest))))
+        (digest,) = await hold_state(self._session, "policy_digest")
+        return str(digest)
 
     async def put_policy_digest(self, digest: str) -> None:
         """Put other policy files in force."""

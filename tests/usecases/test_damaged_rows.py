@@ -9,6 +9,7 @@ import pytest
 from exchange import usecases
 from exchange.agreements import MatterKind
 from exchange.audit import EventName
+from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.usecases import ListQuery, NewMatter, Recorded, Services
 from exchange.usecases.auditing import admit_auditor
@@ -21,6 +22,8 @@ from tests.support.world import AGREEMENT, World
 OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[GBR, NOR]", "[GBR, ESP]")
 LATEST = 2**63 - 1
 """No moment, and what a column takes on both databases."""
+_STATE = "policy_version, class_version, report_seq, recorded_at, policy_digest"
+ANOTHER_STATE = f"INSERT INTO policy_state (id, {_STATE}) SELECT id + 1, {_STATE} FROM policy_state"
 
 
 async def agreed(world: World) -> dict[str, str]:
@@ -148,3 +151,30 @@ async def test_row_that_cannot_be_read_takes_no_other_from_its_list(make_lived: 
     assert len(items) == left
     assert answer.unopened == 1
     assert len(failed(made.entries)) == 1
+
+
+@pytest.mark.parametrize("alter", ["DELETE FROM policy_state", ANOTHER_STATE])
+async def test_without_its_one_policy_state_nothing_is_decided_and_whoever_runs_it_is_told_why(
+    populated: World, alter: str
+) -> None:
+    report, node, reader = await populated.post(), populated.services, populated.call("NOR reader")
+    listed = (await usecases.list_reports(node, reader, ListQuery())).value
+    populated.sql(alter)
+    deciding: dict[str, Awaitable[object]] = {
+        "caller": usecases.describe_caller(node, reader),
+        "pull": usecases.pull_report(node, reader, report),
+        "list": usecases.list_reports(node, reader, ListQuery()),
+        "list of a precedence": usecases.list_reports(node, reader, ListQuery(precedence="ROUTINE")),
+        "list since": usecases.list_reports(node, reader, ListQuery(since=populated.clock.now)),
+        "list behind": usecases.list_reports(node, reader, ListQuery(cursor=listed.next)),
+        "post": usecases.post_report(node, populated.call("GBR contributor"), populated.posted()),
+        "stream": node.store.pulse.beat(),
+        "suspend": usecases.suspend_member(node, populated.call(None), "ESP"),
+        "law": usecases.put_law_in_force(node),
+    }
+    said = {name: (await populated.attempt(act)).error for name, act in deciding.items()}
+    readiness = await usecases.check_readiness(node)
+
+    assert {name for name, error in said.items() if not isinstance(error, UnavailableError)} == set()
+    assert {"exchange restore" in error.message and "policy state" in error.told for error in said.values()} == {True}
+    assert ["exchange restore" in check.finding for check in readiness.checks if not check.is_working] == [True]
