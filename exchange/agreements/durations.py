@@ -18,26 +18,20 @@ _MONTHS = 12
 """What lies beyond the calendar is taken for its end."""
 
 
-def moved_by(moment: datetime, duration: str, *, back: bool = False) -> datetime:
+def moved_by(moment: datetime, duration: str, *, back: bool = False, times: int = 1) -> datetime:
     """Return `moment` moved on by `duration`, or back: years and months by the calendar, then the rest, or the reverse.
 
     Whatever lies before a moment moved back lies, moved on again, before that moment. The 31st becomes the last day of
-    a shorter month. Beyond the calendar lies LAST_MOMENT, or the first. ValueError for what is no duration; terms hold
-    only those that are.
+    a shorter month; what recurs is moved `times` from where it began, and is on the 31st again in a longer one. Beyond
+    the calendar lies LAST_MOMENT, or the first. ValueError for what is no duration; terms hold only those that are.
     """
     amount = _amount(duration)
-    months = amount["years"] * _MONTHS + amount["months"]
-    rest = timedelta(**{name: amount[name] for name in ("weeks", "days", "hours", "minutes", "seconds")})
+    months = (amount["years"] * _MONTHS + amount["months"]) * times
     try:
+        rest = times * timedelta(**{name: amount[name] for name in ("weeks", "days", "hours", "minutes", "seconds")})
         return _by_months(moment - rest, -months) if back else _by_months(moment, months) + rest
     except (ValueError, OverflowError):
         return datetime.min.replace(tzinfo=UTC) if back else LAST_MOMENT
-
-
-def is_of_one_length(duration: str) -> bool:
-    """Return whether `duration` is as long from whatever moment: years and months of the calendar are not."""
-    amount = _amount(duration)
-    return not (amount["years"] or amount["months"])
 
 
 def _by_months(moment: datetime, months: int) -> datetime:

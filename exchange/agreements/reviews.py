@@ -1,9 +1,10 @@
 """When an agreement is to be reviewed: on days that its own text names."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from bisect import bisect_right
+from datetime import UTC, date, datetime, time
 from typing import Final
 
-from exchange.agreements.durations import is_of_one_length, moved_by
+from exchange.agreements.durations import moved_by
 from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import Agreement, AgreementState
 from exchange.kernel import LAST_MOMENT
@@ -33,25 +34,15 @@ def _around(agreement: Agreement, now: datetime) -> tuple[date | None, date | No
     validity = agreement.terms.validity
     if validity.review_every is None:
         return None, None
-    before, moment = None, datetime.combine(validity.first_day, time.min, UTC)
-    skipped = _skipped(moment, validity.review_every, now)
-    if skipped:
-        moment += skipped
-        before = moment.date()
-    while True:
-        # From the day before, not from the first: both ways agree but for the ends of short months.
-        after = moved_by(moment, validity.review_every)
-        if (after - moment).days < _SHORTEST_DAYS or after >= LAST_MOMENT:
-            return before, None
-        if after > now:
-            return before, after.date()
-        before, moment = after.date(), after
+    first, every = datetime.combine(validity.first_day, time.min, UTC), validity.review_every
 
+    def due(number: int) -> datetime:
+        # Each from the first day: from the one before, what is due on the 31st would stay on the 28th after a February.
+        return moved_by(first, every, times=number)
 
-def _skipped(moment: datetime, every: str, now: datetime) -> timedelta:
-    """Return what whole steps of `every` are over by `now`, where each is as long as the others."""
-    # Who lets a text begin in the year 1 must not have every day since then counted, at each look.
-    if not is_of_one_length(every):
-        return timedelta(0)
-    length = moved_by(moment, every) - moment
-    return timedelta(0) if length < timedelta(_SHORTEST_DAYS) or now < moment else (now - moment) // length * length
+    if (due(1) - first).days < _SHORTEST_DAYS:
+        return None, None
+    # How many have come; not more than there are days. Whose text begins in the year 1 has not all of them looked at.
+    come = bisect_right(range(1, max(0, (now - first).days) + 1), now, key=due)
+    last, coming = due(come), due(come + 1)
+    return last.date() if come else None, coming.date() if coming < LAST_MOMENT else None

@@ -43,10 +43,12 @@ def test_first_review_is_one_rhythm_after_the_first_day_however_early_one_asks(e
     ("every", "first_day", "last", "coming"),
     [
         ("P1M", date(2026, 1, 1), date(2026, 6, 1), date(2026, 7, 1)),
-        # The ends of short months stay with it.
-        ("P1M", date(2026, 1, 31), date(2026, 5, 28), date(2026, 6, 28)),
+        # On the last day of a short month, and on its own again after it.
+        ("P1M", date(2026, 1, 31), date(2026, 5, 31), date(2026, 6, 30)),
+        ("P3M", date(2025, 11, 30), date(2026, 5, 30), date(2026, 8, 30)),
         ("P2M3D", date(2026, 1, 1), date(2026, 5, 7), date(2026, 7, 10)),
         ("P1Y", date(2024, 2, 29), date(2026, 2, 28), date(2027, 2, 28)),
+        ("P2Y", date(2020, 2, 29), date(2026, 2, 28), date(2028, 2, 29)),
     ],
 )
 def test_months_and_years_are_those_of_the_calendar(every, first_day, last, coming):
@@ -105,18 +107,17 @@ def test_text_that_begins_long_ago_costs_no_look_at_every_day_since(monkeypatch,
     made = replace(made, terms=replace(made.terms, validity=replace(made.terms.validity, first_day=date.min)))
     now, steps = datetime(2027, 6, 1, 12, tzinfo=UTC), []
 
-    def counted(moment, duration):
-        steps.append(moment)
-        return moved_by(moment, duration)
+    def counted(moment, duration, *, times):
+        steps.append(times)
+        return moved_by(moment, duration, times=times)
 
     monkeypatch.setattr("exchange.agreements.reviews.moved_by", counted)
     last, coming = last_review_due(made, now), next_review(made, now)
 
-    assert len(steps) < 100_000
+    assert len(steps) < 100
     assert last <= now.date() <= coming
     if every not in {"P1M", "P1Y1D"}:
         length = moved_by(now, every) - now
         first = datetime.min.replace(tzinfo=UTC)
         assert last == (first + (now - first) // length * length).date()
         assert coming == (first + ((now - first) // length + 1) * length).date()
-        assert len(steps) < 10
