@@ -145,6 +145,29 @@ async def test_of_two_operators_that_revoke_each_other_one_is_heard(
     assert late.error.code == "client-suspended"
 
 
+@pytest.mark.parametrize(
+    ("how", "step", "code"),
+    [
+        ("revoked", "_supersede", "client-suspended"),
+        ("member suspended", "_supersede", "client-suspended"),
+        ("certificate removed", "certificates", "not-authenticated"),
+    ],
+)
+async def test_nobody_acts_whose_right_is_being_taken_away(
+    draft_of_three: World, monkeypatch: pytest.MonkeyPatch, how: str, step: str, code: str
+) -> None:
+    world, services = draft_of_three, draft_of_three.services
+    asked = await usecases.open_consultation(services, world.call(WHO), world.agreement_id, QUESTION)
+    # Nothing that is counted: what is counted holds who acts besides.
+    answering = usecases.answer_consultation(services, world.call("NOR signatory"), asked.value.id, "we agree")
+    taking = world.attempt(taken_away(world, how, "NOR signatory"))
+    taken, late = await at_once(monkeypatch, UnitOfWork, step, taking, world.attempt(answering))
+
+    assert taken.error is None
+    assert late.error is not None
+    assert late.error.code == code
+
+
 @pytest.mark.parametrize("how", ["revoked", "member suspended", "certificate removed"])
 async def test_who_ends_its_own_right_does_so_while_it_has_it(populated: World, how: str) -> None:
     await populated.enrol("NOR operator", "NOR", "operator")
