@@ -417,7 +417,7 @@ def read_secret(path: Path) -> bytes:
     Raises UnsafeSettingError where it is missing, not a plain file, or readable by others than its owner;
     below `/run/secrets` the mount is what protects it, so its mode is not asked.
     """
-    is_mounted = path.is_relative_to(_SECRET_MOUNT)
+    is_mounted = _is_below_mount(path)
     try:
         found, content = _opened(path, follow=is_mounted)
     except FileNotFoundError as exc:
@@ -511,6 +511,11 @@ def _opened(path: Path, *, follow: bool) -> tuple[os.stat_result, bytes | None]:
             return found, file.read()
     finally:
         os.close(handle)
+
+
+def _is_below_mount(path: Path) -> bool:
+    # To where it really leads: no `..` and no link makes a mounted secret of a file that lies elsewhere.
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(_SECRET_MOUNT))
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:

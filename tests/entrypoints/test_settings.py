@@ -352,6 +352,30 @@ def test_missing_secret_and_link_and_folder_are_refused(folder: Path) -> None:
             read_secret(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_mounted"),
+    [("key", True), ("link", True), ("../beside/key", False), ("linked/key", False), ("led_out", False)],
+)
+def test_only_what_truly_lies_below_the_mount_may_be_read_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, is_mounted: bool
+) -> None:
+    mount, beside = tmp_path / "secrets", tmp_path / "beside"
+    for place in (mount, beside):
+        place.mkdir()
+        (place / "key").write_bytes(b"secret")
+        (place / "key").chmod(0o444)
+    (mount / "link").symlink_to("key")
+    (mount / "linked").symlink_to(beside)
+    (mount / "led_out").symlink_to(beside / "key")
+    monkeypatch.setattr("exchange.settings._SECRET_MOUNT", mount)
+
+    if is_mounted:
+        assert read_secret(mount / name) == b"secret"
+        return
+    with pytest.raises(UnsafeSettingError):
+        read_secret(mount / name)
+
+
 @pytest.mark.timeout(20)
 def test_pipe_in_the_place_of_a_secret_is_refused_and_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe", 0o600)
