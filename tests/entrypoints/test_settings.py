@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from exchange.crypto import WebhookKey
+from exchange.crypto import SignatureScheme, SigningKey, WebhookKey
 from exchange.kernel import UnsafeSettingError
 from exchange.services import WebhookSecrets, webhooks_of
 from exchange.setting_faults import faults_of
@@ -314,6 +314,18 @@ def test_password_comes_from_its_file(folder: Path) -> None:
     assert load_settings(folder).database_url_with_password() == "postgresql+asyncpg://u:p%40ss%2Fword@db/x"
 
 
+@pytest.mark.parametrize(("content", "told"), [(b" \n", "is empty"), (b"\xff", "is no text")])
+def test_password_that_is_none_is_refused(folder: Path, content: bytes, told: str) -> None:
+    (folder / "password").write_bytes(content)
+    (folder / "password").chmod(0o600)
+    (folder / "exchange.toml").write_text(
+        'database_url = "postgresql+asyncpg://u@db/x"\ndatabase_password_file = "password"\n'
+    )
+
+    with pytest.raises(UnsafeSettingError, match=told):
+        load_settings(folder).database_url_with_password()
+
+
 @pytest.mark.parametrize("url", ["postgresql+asyncpg://u:secret@db/x", "no address"])
 def test_address_with_a_password_or_none_at_all_is_refused(folder: Path, url: str) -> None:
     (folder / "exchange.toml").write_text(f'database_url = "{url}"\n')
@@ -333,12 +345,23 @@ def test_secret_that_others_can_read_is_refused_with_the_mend(folder: Path, mode
         load_settings(folder).cursor_key()
 
 
-@pytest.mark.parametrize("content", [b"", b"short", bytes(32), b"a" * 32, b"ab" * 16])
+@pytest.mark.parametrize(
+    "content", [b"", b"short", bytes(range(31)), bytes(range(33)), bytes(32), b"a" * 32, b"ab" * 16]
+)
 def test_key_that_is_none_is_refused(folder: Path, content: bytes) -> None:
     InstanceLayout(folder).cursor_key_file.write_bytes(content)
 
     with pytest.raises(UnsafeSettingError):
         load_settings(folder).cursor_key()
+
+
+def test_node_key_of_another_scheme_is_refused(folder: Path) -> None:
+    path = InstanceLayout(folder).node_key_file
+    path.write_bytes(SigningKey.from_seed(SignatureScheme.ML_DSA_44, bytes(range(32))).to_pem())
+    path.chmod(0o600)
+
+    with pytest.raises(UnsafeSettingError, match="is no Ed25519 key"):
+        load_settings(folder).node_key()
 
 
 def test_missing_secret_and_link_and_folder_are_refused(folder: Path) -> None:
@@ -350,6 +373,16 @@ def test_missing_secret_and_link_and_folder_are_refused(folder: Path) -> None:
     for path in (link, folder):
         with pytest.raises(UnsafeSettingError, match=r"secret .* is not a plain file"):
             read_secret(path)
+
+
+def test_link_that_takes_the_place_of_a_secret_while_it_is_looked_at_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "link").symlink_to(InstanceLayout(folder).cursor_key_file)
+    monkeypatch.setattr(Path, "is_symlink", lambda _: False)
+
+    with pytest.raises(UnsafeSettingError, match="cannot be read"):
+        read_secret(folder / "link")
 
 
 @pytest.mark.parametrize(
