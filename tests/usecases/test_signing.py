@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -75,6 +76,15 @@ async def test_signature_that_is_not_this_one_is_none(populated: World) -> None:
         assert codes(await attempted(populated, agreement, wrong)) == {"bad-signature"}
     assert (await attempted(populated, agreement, good)).error is None
     assert codes(await attempted(populated, agreement, good)) == {"conflict"}
+
+
+async def test_key_signs_nothing_at_a_time_before_it_was_enrolled(populated: World) -> None:
+    agreement = await proposed(populated)
+    client, key = populated.clients["NOR signatory"], signing_key(thumbprint_of("NOR signatory"))
+    # At a node whose clock is behind that of the one that enrolled it.
+    populated.clock.now -= timedelta(microseconds=1)
+
+    assert codes(await attempted(populated, agreement, signed(agreement, client, key))) == {"conflict"}
 
 
 async def test_retired_key_signs_nothing_more_and_what_it_signed_stands(populated: World) -> None:
