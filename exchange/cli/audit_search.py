@@ -1,8 +1,8 @@
 """`exchange audit search | show | registry | readers`: an auditor finds its way through the log, in its own slice."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import JsonValue
@@ -18,6 +18,7 @@ from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, Registry
 
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
 _DEFAULT_LIMIT = 100
+Found = TypeVar("Found")
 
 
 @audits.command("search")
@@ -73,9 +74,13 @@ def search(
         "crisis": crisis,
     }
     if follow:
+        if until is not None or oldest or limit != _DEFAULT_LIMIT:
+            raise InvalidError(
+                "all that comes, or what there is? give `--follow`, or `--until`, `--oldest` and `--limit`"
+            )
         follow_entries(client, filters, _row, as_json=as_json)
         return
-    found = list(client.audit_entries(most=limit, **filters, order="oldest" if oldest else None))
+    found = _at_most(limit, client.audit_entries(most=limit, **filters, order="oldest" if oldest else None))
     if as_json:
         output.show_json(found)
         return
@@ -121,7 +126,7 @@ def registry(
     if (report is None) == (of is None):
         raise InvalidError("of what? name a report, or a client with `--client`: one of the two")
     walk, whose = (client.client_registry, str(of)) if report is None else (client.report_registry, report)
-    lines = list(walk(whose, most=limit))
+    lines = _at_most(limit, walk(whose, most=limit))
     if as_json:
         output.show_json(lines)
         return
@@ -157,6 +162,17 @@ def _show_readers(found: ReadersBody) -> None:
     output.show_table(columns, did, title="did read")
     if found.laws != [found.law]:
         output.warn("other policy files were in force then: the rules asked are those of today")
+
+
+def _at_most(limit: int, found: Iterator[Found]) -> list[Found]:
+    """Return what was found, `limit` at most; who asked takes these for all, unless it is said that there may be more.
+
+    Nothing is asked for to make sure: what is answered and not shown would be on the record as shown.
+    """
+    shown = list(found)
+    if len(shown) == limit:
+        output.warn(f"{limit} are shown, and there may be more: give a greater `--limit`, or narrow what is asked")
+    return shown
 
 
 def _row(found: ShownEntryBody) -> tuple[object, ...]:

@@ -291,6 +291,8 @@ def test_every_verb_that_prints_takes_json():
         (["act", "confirm", "x", "--digest", "abc"], "/digest: is no digest: copy it whole, 64 digits from 0 to f"),
         (["agreement", "crisis", "end", "x", "abc"], "/crisis: is no id: copy it whole, such as 01a2"),
         (["audit", "registry", "--client", "abc"], "`abc` is no id: copy it whole"),
+        (["audit", "search", "--follow", "--until", "2026-01-01"], "give `--follow`, or `--until`"),
+        (["audit", "search", "--follow", "--limit", "5"], "give `--follow`, or `--until`"),
     ],
 )
 def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, words, told):

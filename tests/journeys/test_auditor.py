@@ -63,6 +63,9 @@ def test_search_shows_a_table_and_json(audited):
     assert "not-releasable" in shown.out
     assert entries["DNK"]["id"] in shown.out
     assert [entry["entry"]["type"] for entry in told.json] == ["report.posted", "report.distributed"]
+    # Who asks who read it takes what is shown for all there is.
+    assert "2 are shown, and there may be more" in told.err
+    assert "there may be more" not in shown.err
 
 
 def test_record_of_a_look_has_what_was_shown_and_no_more(audited):
@@ -176,6 +179,10 @@ def test_registry_of_a_report_and_of_a_client(audited):
     ]
     assert entries["NOR"]["id"] in client.out
     assert "report.read" in house.as_("gbr-auditor", "audit", "registry", report).out
+    assert (
+        "1 are shown, and there may be more"
+        in house.as_("gbr-auditor", "audit", "registry", report, "--limit", "1").err
+    )
     assert house.as_("nor-auditor", "audit", "registry", report).code == 1
     assert house.as_("nor-auditor", "audit", "registry").code == 1
 
