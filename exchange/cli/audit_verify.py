@@ -65,6 +65,7 @@ PendingOption = Annotated[
 
 
 _WHOSE = "whose log is it? give its public keys with `--key`: those in the log itself prove nothing"
+_LINES_OF_EXPORT = (b'{"log":', b'{"complete":')
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ def verify(
     known = (*read_state(state), *known_checkpoints(checkpoint or []))
     witnessing = read_policy(policy)
     keys = log_keys_of(public) or (() if witnessing is None else tuple(log.key for log in witnessing.logs))
+    if path is not None and private is not None and not keys:
+        raise InvalidError(f"`{private}` holds no key of a log: give `--key` its public keys, `log/verifier-keys`")
     node_keys = tuple(each.key for each in log_keys_of(node_key or []))
     asked = _Asked(keys, known, witnessing, node_keys, Limits(pending_seconds=pending))
     if path is not None and path.is_file():
@@ -176,10 +179,13 @@ def _verified_slice(path: Path, asked: _Asked) -> Verification:
     if not asked.keys:
         raise InvalidError(_WHOSE)
     # Read twice: its last line says what the others lead to.
-    last = b""
+    first = last = b""
     with path.open("rb") as file:
-        for line in export_lines(file):
-            last = line
+        for last in export_lines(file):
+            first = first or last
+    if not first.startswith(_LINES_OF_EXPORT):
+        # CSV, CEF and OCSF are for people and other programs: nothing in them leads to what was signed.
+        raise InvalidError(f"`{path}` is no export in NDJSON: that alone can be verified (`--format ndjson`)")
     with path.open("rb") as file:
         expected = Expectations(keys_in_use(asked.keys))
         return verify_export(export_lines(file), last, expected, earlier_keys=asked.keys)

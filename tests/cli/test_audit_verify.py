@@ -243,6 +243,25 @@ def test_slice_with_a_line_without_an_end_is_not_read_into_memory(exchange, expo
     assert "longer than any that an exchange writes" in ran.err
 
 
+@pytest.mark.parametrize("text", ["", '"log","position","id"\n"1","0","x"\n', '{"class_uid":3005}\n'])
+def test_file_that_is_no_export_in_ndjson_is_called_that(exchange, keys, tmp_path, text):
+    (tmp_path / "log.csv").write_text(text)
+
+    ran = exchange("audit", "verify", tmp_path / "log.csv", "--key", keys)
+
+    assert ran.code == 1
+    assert "log.csv` is no export in NDJSON" in ran.err
+
+
+def test_certificate_is_no_key_of_a_log(exchange, folder, tmp_path):
+    (tmp_path / "client.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+
+    ran = exchange("audit", "verify", folder, "--key", tmp_path / "client.pem")
+
+    assert ran.code == 1
+    assert "client.pem` holds no key of a log" in ran.err
+
+
 def test_export_that_lost_an_entry_ends_with_1(exchange, exported, keys):
     ran = exchange("audit", "verify", exported(*(each for each in range(600) if each != 41)), "--key", keys)
 
