@@ -27,11 +27,13 @@ from exchange.audit import (
 )
 from exchange.audit.slice import owns
 from exchange.crypto import SearchTokens
+from exchange.release import Reason
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LOW, HIGH = "CONFIDENTIAL", "TOP SECRET"
 TOKENS = SearchTokens(bytes(32))
 GUARD = Guard(TOKENS, None)
+PERSONAL = {"pii": {"kid": "key-1", "ciphertext": "AAAA"}}
 
 
 def entry(**fields: Any) -> Any:
@@ -140,10 +142,11 @@ def test_whole_is_all_of_it() -> None:
 
 def test_of_others_everything_but_where_they_came_from_and_what_they_hold() -> None:
     made = judged("GBR", "NOR", Outcome.REFUSED, LOW, detail={"part": 1}, size_bytes=7, result_ids=("other report",))
+    made |= PERSONAL
     seen = view_of(made, auditor())
 
     assert seen is not None
-    withheld = {"source", "request_id", "clearance", "node", "boot", "node_seq", "result_ids", "result_count"}
+    withheld = {"source", "request_id", "clearance", "node", "boot", "node_seq", "result_ids", "result_count", "pii"}
     assert made.keys() - seen.fields.keys() == withheld
     assert seen.fields["actor"] == {"kind": "client", "id": "GBR client"}
     assert {name: value for name, value in made.items() if name not in {*withheld, "actor"}}.items() <= (
@@ -154,7 +157,8 @@ def test_of_others_everything_but_where_they_came_from_and_what_they_hold() -> N
 @pytest.mark.parametrize("level", [LOW, HIGH])
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
 def test_refusal_of_the_invisible_is_that_of_the_absent(level: str, outcome: Outcome) -> None:
-    invisible = judged("NOR", "GBR", outcome, level, detail={"part": 1, "finding": "withheld"})
+    given: dict[str, Any] = {"size_bytes": 7, "result_ids": ("other report",)}
+    invisible = judged("NOR", "GBR", outcome, level, detail={"part": 1, "finding": "withheld"}, **given) | PERSONAL
     absent = entry(outcome=outcome, subject=Subject("report", "report-1"), detail={"finding": "absent"})
     seen = view_of(invisible, auditor())
 
@@ -168,12 +172,14 @@ def test_refusal_of_the_invisible_is_that_of_the_absent(level: str, outcome: Out
 
 
 def test_refusal_shows_what_was_answered() -> None:
-    made = entry(outcome=Outcome.REFUSED, detail={"codes": ["outside-scope-topic"], "place": "report x"}, agreement="a")
+    judged_by = {"place": "report x", "told": "b", "parties": ["GBR"], "text": "c", "reason": "d", "level": HIGH}
+    detail = {"codes": ["outside-scope-topic"], **judged_by}
+    made = entry(outcome=Outcome.REFUSED, detail=detail, agreement="a")
     seen = view_of(made, auditor())
 
     assert seen is not None
     assert seen.fields["detail"] == {"codes": ["outside-scope-topic"]}
-    assert "agreement" not in seen.fields
+    assert made.keys() - seen.fields.keys() == {"agreement"}
 
 
 def test_refused_flood_is_shown_with_how_many_requests_it_was() -> None:
@@ -182,6 +188,13 @@ def test_refused_flood_is_shown_with_how_many_requests_it_was() -> None:
 
     assert seen is not None
     assert seen.fields["detail"] == detail
+
+
+def test_only_reasons_that_lie_in_the_caller_are_shown() -> None:
+    views = {each.value: view_of(entry(outcome=Outcome.REFUSED, reasons=(each.value,)), auditor()) for each in Reason}
+
+    shown = {reason for reason, view in views.items() if view is not None and "reasons" in view.fields}
+    assert shown == {"not-authenticated", "role-missing", "client-suspended", "weak-assurance"}
 
 
 @pytest.mark.parametrize("reason", sorted(TOLD_REASONS))
