@@ -105,6 +105,15 @@ def test_client_is_said_with_what_the_entry_holds_of_it_lists_as_sets() -> None:
     assert told.says == {"standing": "active", "roles": ("contributor", "reader")}
 
 
+def test_client_is_said_with_all_that_decides_what_it_may_read() -> None:
+    words = ("member", "standing", "level", "agency", "nationality", "until")
+    lists = ("roles", "compartments", "purposes")
+    detail = {**dict.fromkeys(words, "w"), **{name: ["y", "x"] for name in lists}}
+
+    told = said(EventName.CLIENT_ENROLLED, detail=detail)
+    assert told.says == {**dict.fromkeys(words, "w"), **dict.fromkeys(lists, ("x", "y"))}
+
+
 def test_member_is_said_with_its_standing() -> None:
     told = said(EventName.MEMBER_SUSPENDED, detail={"standing": "suspended", "level": "x"})
 
@@ -198,7 +207,10 @@ def test_consent_taken_back_says_it_of_itself_and_of_the_report() -> None:
 
 def test_alert_says_what_it_is_and_to_whom_it_is_shown() -> None:
     given = entry(
-        EventName.ALERT_RAISED, detail={"alert": "a1", "rule": "hours", "kind": "out-of-hours", "severity": "low"}
+        EventName.ALERT_RAISED,
+        member="NOR",
+        owner="GBR",
+        detail={"alert": "a1", "rule": "hours", "kind": "out-of-hours", "severity": "low"},
     )
     (told,) = rows_told(given)
 
@@ -207,8 +219,8 @@ def test_alert_says_what_it_is_and_to_whom_it_is_shown() -> None:
         "rule": "hours",
         "kind": "out-of-hours",
         "severity": "low",
-        "member": given.get("member"),
-        "owner": given.get("owner"),
+        "member": "NOR",
+        "owner": "GBR",
         "entry": given["id"],
     }
     assert rows_told(entry(EventName.ALERT_RAISED, detail={"alert": 7})) == ()
@@ -398,6 +410,7 @@ def test_who_left_and_accedes_again_begins_anew() -> None:
     assert last_words(suspended, notice, after) == []
     # By a text that left it out, and one that names it again.
     assert last_words(suspended, amended(3, "GBR", "DNK")) == [({"party NOR": "suspended"}, 2)]
+    assert last_words(suspended, amended(3, "GBR", "DNK"), amended(4, "GBR")) == [({"party NOR": "suspended"}, 2)]
     assert last_words(suspended, amended(3, "GBR", "DNK"), amended(4, "GBR", "NOR")) == []
     # Beside a text stands an entry of the service for those whom it names no more.
     leavers = entry(EventName.AGREEMENT_AMENDED, version=3, detail={"parties": ["DNK"]}, actor={"kind": "service"})
@@ -414,6 +427,16 @@ def test_notice_that_names_no_moment_never_comes() -> None:
     notice = acted(EventName.AGREEMENT_WITHDRAWN, 3, leaves_at="soon")
 
     assert last_words(notice, amended(4, "GBR", "NOR", at="2026-12-01T00:00:00Z")) == [({"leaving NOR": "soon"}, 3)]
+
+
+def test_text_from_before_a_party_acceded_begins_nothing_anew() -> None:
+    suspended = acted(EventName.AGREEMENT_SUSPENDED, 5)
+    says = [({"party NOR": "suspended"}, 5)]
+
+    assert last_words(amended(2, "GBR"), amended(3, "GBR", "NOR"), suspended) == says
+    # Older entries of amendments do not name the parties.
+    (unnamed,) = rows_told(entry(EventName.AGREEMENT_AMENDED, version=6, ts="2026-06-02T00:00:00Z"))
+    assert last_words(suspended, unnamed) == says
 
 
 def test_last_words_are_of_agreements_alone() -> None:
@@ -435,6 +458,7 @@ def test_key_of_a_signatory_is_whose_and_what_its_enrolment_says() -> None:
     assert told.says == {"client": "x1", "member": "NOR", "ed25519": "AA==", "ml_dsa_65": "BBCC"}
     assert said(EventName.SIGNATORY_KEY_ENROLLED, detail={"key": "k1"}).says == {"client": "x1"}
     assert rows_told(entry(EventName.SIGNATORY_KEY_ENROLLED, detail={"key": 7})) == ()
+    assert rows_told(entry(EventName.SIGNATORY_KEY_ENROLLED, detail=detail) | {"object": None}) == ()
 
 
 def test_caveats_are_their_members_by_the_number_of_the_set_in_force() -> None:
