@@ -23,7 +23,10 @@ def client(number, member, **changes):
 
 
 def outlook(readers, cls=SWEPT, clause=SCOPE, law=None):
-    return {found.member: found for found in simulated(cls, clause, readers, law or rules_only_law()).members}
+    members = simulated(cls, clause, readers, law or rules_only_law()).members
+    told = {found.member: found for found in members}
+    assert len(told) == len(members), "each is told of once"
+    return told
 
 
 def test_clients_are_counted_by_agency_whole_and_tear_line():
