@@ -73,6 +73,14 @@ def test_every_event_is_valid(event, outcome):
         assert told["metadata"]["event_code"] == event.value
 
 
+def test_every_event_but_the_service_s_own_says_who_acted():
+    of_service = {OcsfClass.APPLICATION_LIFECYCLE, OcsfClass.DETECTION_FINDING}
+    lines = {event: json.loads(ocsf.entry_line(at_place(FULL, event=event))) for event in EventName}
+
+    nameless = {event for event, line in lines.items() if "actor" not in line}
+    assert nameless == {event for event in EventName if activity_of(event.value).kind in of_service}
+
+
 @pytest.mark.parametrize("event", EventName)
 def test_every_event_has_its_place(event):
     assert is_known(event.value)
