@@ -194,7 +194,8 @@ class InstancePlace:
         """
         file = LastSignedFile(self._settings.last_signed_file).read()
         beginnings = self._wait(beginnings_of(self._desk))
-        signed = [state for state in self._wait(self._desk.reader.states()) if state.note]
+        states = self._wait(self._desk.reader.states())
+        signed = [state for state in states if state.note]
         # By what was signed: the name beside it is the database's owner's.
         origins = [origin_of(state.note) for state in signed]
         if file is not None and file.confirmed.head.size and file.origin not in origins:
@@ -206,7 +207,9 @@ class InstancePlace:
                 known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
             # A boot may reach over two logs of one database: neither has all of its numbers.
             node_keys = self._node_keys() if len(signed) == 1 else ()
-            remarks = () if state.frozen_why is None else (f"this log is frozen: {state.frozen_why}",)
+            # Where the next log has begun, a log stands still for good: nothing is to be done about it.
+            is_frozen = state.frozen_why is not None and state.log == states[-1].log
+            remarks = (f"this log is frozen: {state.frozen_why}",) if is_frozen else ()
             beginning, is_only = beginnings.get(state.log, NOTHING_YET), len(signed) == 1
             log = InstanceLog(self._desk, state, beginning, self._wait, is_only=is_only)
             yield LogHere(log, _keys_of(state), known, node_keys, remarks)

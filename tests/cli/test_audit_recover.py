@@ -29,6 +29,7 @@ def frozen(instance, tmp_path):
 def test_refused_recovery_leaves_the_keys_of_the_log_that_may_go_on(frozen, instance, operate, tmp_path):
     before = load_log_key(frozen.log_key_file).verifier_keys
     (tmp_path / "note").write_bytes(b"no checkpoint")
+    assert "this log is frozen: the database holds" in operate("audit", "verify").err
 
     refused = operate("audit", "recover", "--witnessed", tmp_path / "note")
     shutil.copy(tmp_path / "right.db", instance / "exchange.db")

@@ -89,6 +89,7 @@ def test_each_log_is_held_against_its_own_keys(recovered, operate, keys):
     assert both.code == 0
     assert [each["sound"] for each in both.json] == [True, True]
     assert both.err.count("the keys come from the instance itself") == 0
+    assert "frozen" not in both.err, "the next log has begun: nothing is to be done about the first any more"
     assert operate("audit", "verify", "--key", keys).code == 1, "the log in use has other keys than those of the first"
 
 
