@@ -6,6 +6,7 @@ Steps: (1) the caller is an auditor; (2) what it asks for can be asked; (3) what
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 
 from exchange.audit import Criteria, EventName, Outcome, fit_text, parse_entry
 from exchange.crypto import OpeningError, open_token, seal_token
@@ -29,6 +30,9 @@ _NONCE_BYTES = 12
 _NUMBER_BYTES = 8
 _LONGEST_FILTER = 128
 """As long as the words of the vocabulary may be; nothing that an entry is found by is longer."""
+
+_AHEAD = timedelta(days=1)
+"""A program that asks for what is new may have a clock that is ahead; a year that was misspelt is further on."""
 
 BEGINNING = Place(0, -1)
 """Before every entry."""
@@ -68,6 +72,7 @@ async def search_entries(services: Services, call: Call, query: EntryQuery) -> R
     # (2) can it be asked
     async with on_record(services, draft(call, gaze.client, event, Outcome.REFUSED)):
         check_criteria(services, query.criteria)
+        _check_has_come(query, call)
         place = None if query.cursor is None else open_place(services, gaze.client, query.cursor)
     # (3) one more than asked for: whether anything follows is known, not guessed
     sought = await within_slice(services, gaze, query.criteria, place=place, newest_first=query.newest_first)
@@ -103,6 +108,14 @@ def check_criteria(services: Services, criteria: Criteria) -> None:
     faults = [*_unfit(criteria), *_unknown(services, criteria)] or [*_misspelt(criteria), *_reversed(criteria)]
     if faults:
         raise InvalidError("the log cannot be searched so", tuple(faults))
+
+
+def _check_has_come(query: EntryQuery, call: Call) -> None:
+    # Oldest first it may be waited for: `next` goes on behind whatever comes.
+    since = query.criteria.since
+    if query.newest_first and since is not None and since > call.now + _AHEAD:
+        fault = Fault("/since", "invalid-value", "that time has not come: nothing is recorded from it on")
+        raise InvalidError("the log cannot be searched so", (fault,))
 
 
 def seal_place(services: Services, client: Client, place: Place) -> str:

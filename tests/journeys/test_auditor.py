@@ -222,7 +222,9 @@ def test_who_is_no_auditor_is_refused(audited):
         assert "role" in ran.err
 
 
-@pytest.mark.parametrize("words", [("--since", "yesterday"), ("--event", "x"), ("--level", "secret")])
+@pytest.mark.parametrize(
+    "words", [("--since", "yesterday"), ("--since", "9999-12-31"), ("--event", "x"), ("--level", "secret")]
+)
 def test_wrong_filter_is_told(audited, words):
     house, _, _ = audited
     ran = house.as_("auditor", "audit", "search", *words)
