@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 import tempfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -267,7 +267,20 @@ def changed(lines: list[bytes]) -> list[bytes]:
     return [line.replace(b"GBR", b"NOR") for line in lines]
 
 
-def test_backup_that_anybody_can_have_made_is_refused_or_restored_knowingly(exchange, instance, keeper):
+def another_when_read_again():
+    """Give the lines of a file as they are once, and other ones to whoever reads it after that."""
+    readings = []
+
+    @contextmanager
+    def lines_of(file, identity):
+        readings.append(file)
+        with sealed_io.sealed_lines(file, identity) as lines:
+            yield lines if len(readings) == 1 else (line.replace(b'"active"', b'"suspended"') for line in lines)
+
+    return lines_of
+
+
+def test_backup_that_anybody_can_have_made_is_refused_or_restored_knowingly(exchange, instance, keeper, monkeypatch):
     backup, keys = put_aside(exchange, instance, keeper)
     place, identity = keeper / "new", ("--identity", keeper / "identity")
     assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
@@ -291,7 +304,13 @@ def test_backup_that_anybody_can_have_made_is_refused_or_restored_knowingly(exch
         assert (refused.code, told in refused.err) == (1, True), refused.err
         assert {path for path in place.rglob("*") if path.is_file()} == before
 
+    backup.unlink()
     backup.write_bytes(own)
+    # What is put there is what was verified, and not what somebody put in its place since.
+    with monkeypatch.context() as swapped:
+        swapped.setattr("exchange.cli.backups.sealed_lines", another_when_read_again())
+        refused = exchange("restore", backup, *identity, "--dir", place)
+    assert (refused.code, "was changed while it was restored" in refused.err) == (1, True), refused.err
     forged(backup, keeper, unsigned)
     taken = exchange("restore", backup, *identity, "--dir", place, "--unverified", "--json")
     assert (taken.code, taken.json["signed_by"]) == (0, None), taken.err
