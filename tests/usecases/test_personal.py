@@ -20,8 +20,11 @@ from exchange.audit import (
 )
 from exchange.custody import CustodyUnavailableError
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError
+from exchange.markings import Label
 from exchange.members import Standing
+from exchange.reports import Downgrade
 from exchange.usecases import Enrolment, ListQuery, Services, WantedErasure, personal_as_json, search_tokens
+from tests.support.onward import with_releasers
 from tests.support.world import Entry, World, certificate_of, thumbprint_of
 
 PERIOD = "2026-06"
@@ -413,6 +416,21 @@ async def test_foreign_request_is_answered_like_an_absent_one(populated: World) 
             made = await populated.attempt(attempt(populated.services, populated.call("NOR auditor"), act_id))
             assert isinstance(made.error, NotFoundError)
             assert refused(made, "not-found")
+
+
+async def test_act_of_another_kind_is_no_erasure(populated: World) -> None:
+    await with_releasers(populated)
+    lower = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+    report, releaser = await populated.post(), populated.call("GBR releaser")
+    asked = (await usecases.downgrade_report(populated.services, releaser, report, lower)).value.act
+    absent = "01980000-0000-7000-8000-00000000000f"
+    for attempt in (usecases.approve_erasure, usecases.show_erasure):
+        tries = [
+            await populated.attempt(attempt(populated.services, populated.call("auditor"), each))
+            for each in (asked, absent)
+        ]
+        assert [(type(made.error), str(made.error)) for made in tries] == [(NotFoundError, str(tries[1].error))] * 2
+        assert all(refused(made, "not-found") for made in tries)
 
 
 async def test_who_may_approve_sees_what_it_would_approve(populated: World) -> None:
