@@ -63,6 +63,9 @@ class RowName(NamedTuple):
         return f"{self.kind.value} {self.id}"
 
 
+ALTERED_CLASS: Final = "facts of the release class"
+
+
 @dataclass(frozen=True, slots=True)
 class RowTold:
     """What one entry, `by`, says of one row.
@@ -92,7 +95,8 @@ class RowKept:
     """What the database holds under a name: the current version (-1 for none), and what stands in each.
 
     `lets` are the members that it is released to beyond its clause without a consent that stands. `unread` is, by
-    version, a column that holds nothing of its kind: what somebody wrote there cannot be read.
+    version, a column that holds nothing of its kind: what somebody wrote there cannot be read. Of a report whose
+    release class was altered that is `ALTERED_CLASS`, and nothing that it `says` is known.
     """
 
     version: int
@@ -100,6 +104,11 @@ class RowKept:
     says: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
     lets: frozenset[str] = frozenset()
     unread: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def is_of_altered_class(self) -> bool:
+        """Return whether the class that a report stands in is what cannot be read, and not the report."""
+        return ALTERED_CLASS in self.unread.values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +169,9 @@ def _unread(told: RowTold, kept: RowKept) -> Contradiction | None:
 
 def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
     """Return in what a version of a row, or the current one, says something else."""
-    # Of a report the version of now alone is there.
-    if not told.says or (told.name.kind is RowKind.REPORT and kept.version != told.version):
+    # Of a report the version of now alone is there, and what an altered class says is not the report's.
+    is_report = told.name.kind is RowKind.REPORT
+    if not told.says or (is_report and (kept.version != told.version or kept.is_of_altered_class)):
         return None
     if told.is_last:
         now = kept.says.get(kept.version, {})

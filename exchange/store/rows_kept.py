@@ -13,11 +13,11 @@ from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Select, and_
 
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.deeds import DeedKind, deed_digest, says_as
-from exchange.audit.rows_told import ALERT_SAYS, CLIENT_SAYS, RowKept, RowKind, RowName
+from exchange.audit.rows_told import ALERT_SAYS, ALTERED_CLASS, CLIENT_SAYS, RowKept, RowKind, RowName
 from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
-from exchange.release import NationalText
+from exchange.release import NationalText, class_digest, class_from_json
 from exchange.reports import ReportStatus
 from exchange.store.alert_tables import AlertTable
 from exchange.store.caveat_tables import CaveatSetTable
@@ -33,6 +33,7 @@ from exchange.store.request_tables import RequestTable
 from exchange.store.subscription_tables import SubscriptionTable
 from exchange.store.tables import table
 from exchange.store.treaty_tables import SignatoryKeyTable
+from exchange.store.unread import UNREADABLE
 
 _AT_ONCE: Final = 500
 """Ids in one statement."""
@@ -167,16 +168,18 @@ class RowsKept:
         if released:
             for report, asked, _ in await self._rows("granted", _granted(), released):
                 granted.setdefault(report, set()).add(str(_json(asked).get("recipient")))
-        return {
-            report: RowKept(
+        altered = {each for each in {row[3:5] for row in rows} if _is_altered(*each)}
+        found: dict[str, RowKept] = {}
+        for report, version, is_over, facts, digest, unread in rows:
+            of_class = ALTERED_CLASS if (facts, digest) in altered else None
+            found[report] = RowKept(
                 _NO_VERSION if facts is None else _number(version),
                 bool(is_over),
-                {_number(version): _said_of(facts)},
-                _recipients(facts) - granted.get(report, set()),
-                {} if unread is None else {_number(version): unread},
+                {} if of_class else {_number(version): _said_of(facts)},
+                frozenset() if of_class else _recipients(facts) - granted.get(report, set()),
+                {_number(version): column for column in (of_class or unread,) if column is not None},
             )
-            for report, version, is_over, facts, unread in rows
-        }
+        return found
 
     async def _keys(self, ids: list[str]) -> dict[str, RowKept]:
         row = _KEY.c
@@ -277,7 +280,7 @@ def _reports() -> tuple[Select[Any], ColumnElement[Any]]:
     )
     is_over = and_(_is_one_of(row.status, _DESTROYED), ~has_key)
     joined = _REPORT.outerjoin(_CLASS, _CLASS.c.id == row.class_id)
-    return select(row.id, row.version, is_over, _CLASS.c.facts).select_from(joined), row.id
+    return select(row.id, row.version, is_over, _CLASS.c.facts, _CLASS.c.digest).select_from(joined), row.id
 
 
 def _granted() -> tuple[Select[Any], ColumnElement[Any]]:
@@ -351,6 +354,16 @@ def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
         row_id: RowKept(version, says=says[row_id], unread=cannot.get(row_id, {}))
         for row_id, version in current.items()
     }
+
+
+def _is_altered(facts: object, digest: object) -> bool:
+    """Return whether the facts of a class are not those that its digest names; a class that is gone has none."""
+    if facts is None:
+        return False
+    try:
+        return class_digest(class_from_json(json.loads(str(facts)))) != digest
+    except (*UNREADABLE, *_NO_JSON):
+        return True
 
 
 def _said_of(facts: object) -> dict[str, object]:

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import CryptoError, OpeningError, header_context
@@ -27,6 +28,9 @@ _LOOKED_AT = 5
 
 _MOST_EDITIONS = 64
 """Texts of an agreement that a report may have been posted under, tried one by one."""
+
+_TOLD_AGAIN = timedelta(days=1)
+"""While a row stays as it is, the jobs tell of it so often."""
 
 _log = logging.getLogger("exchange.reports")
 
@@ -69,6 +73,15 @@ async def class_of(services: Services, class_id: int) -> ClassRow:
             raise
     knowledge.take([row], (), knowledge.class_version)
     return row
+
+
+async def tell_altered_class(services: Services, class_id: object) -> None:
+    """Put on record that the row of a class was altered, which was read whole before; not again within a day."""
+    stored = await services.store.stored_class(class_id) if isinstance(class_id, int) else None
+    told_at = None if stored is None else services.knowledge.told_altered.get(stored.id)
+    if stored is None or (told_at is not None and abs(services.clock() - told_at) < _TOLD_AGAIN):
+        return
+    await _record(services, stored, services.knowledge.known_classes.get(stored.id))
 
 
 async def _told_by_itself_or_seals(services: Services, stored: StoredClass) -> ClassRow | None:
@@ -138,4 +151,5 @@ async def _record(services: Services, stored: StoredClass, row: ClassRow | None)
         facts = row.facts
         failed = replace(failed, owner=facts.originator, label=facts.label.as_json(), agreement=facts.agreement)
     await services.store.append(failed)
+    services.knowledge.told_altered[stored.id] = services.clock()
     _log.critical("release class %d was altered: %s", stored.id, done)

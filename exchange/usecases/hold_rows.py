@@ -35,6 +35,7 @@ from exchange.store import UnitOfWork
 from exchange.store.caveat_mending import CaveatsTold
 from exchange.store.log_rows import LogState
 from exchange.store.unread import UNREADABLE
+from exchange.usecases.altered_classes import tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
@@ -99,8 +100,19 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
 async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[Contradiction]:
     """Return which rows are not what entries say that they are now."""
     kept = await services.store.rows_kept.of({each.name for each in told})
-    found = [contradiction(each, kept.get(each.name)) for each in told]
-    return [each for each in found if each is not None and each.is_current]
+    found: list[Contradiction] = []
+    for each in told:
+        row = kept.get(each.name)
+        fault = contradiction(each, row)
+        if fault is None or not fault.is_current:
+            continue
+        if row is not None and row.is_of_altered_class and fault.is_unread:
+            # The class is told by itself, and of a report that stands in it nothing is withheld for that.
+            report = await services.store.report_record(each.name.id)
+            await tell_altered_class(services, None if report is None else report.class_id)
+            continue
+        found.append(fault)
+    return found
 
 
 async def _placed_until(services: Services) -> int | None:

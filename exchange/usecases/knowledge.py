@@ -94,6 +94,8 @@ class Knowledge:
     """Up to which version every class is known, or known to be none that can be read."""
     unknown_classes: frozenset[int] = frozenset()
     """Classes whose rows were altered and of which nothing sealed speaks; another object where they have changed."""
+    told_altered: dict[int, datetime] = field(default_factory=dict)
+    """Classes of which this process has put on record that their rows were altered, and when it last did."""
     _protections: set[Label] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1

@@ -71,7 +71,7 @@ async def known_class(services: Services, report: ReportRow) -> ClassRow:
         word = await word_until_now(services, report.id)
         fitting = [] if word is None else await _fitting(services, word)
         # (2) as it is sealed
-        found = await _sealed_for(services, report, fitting)
+        found = await sealed_for(services, report, fitting)
         if found is not None:
             return found
         # (3) as far as the log says
@@ -89,7 +89,7 @@ async def _fitting(services: Services, word: LogWord) -> list[ClassRow]:
     return sorted((each for each in classes.values() if word.fits(each.facts)), key=lambda each: each.id)
 
 
-async def _sealed_for(services: Services, report: ReportRow, classes: Iterable[ClassRow]) -> ClassRow | None:
+async def sealed_for(services: Services, report: ReportRow, classes: Iterable[ClassRow]) -> ClassRow | None:
     """Return the class that the header of a report is sealed for; None where it opens for none of these."""
     for each in classes if report.sealed_header else ():
         try:

@@ -27,9 +27,10 @@ from exchange.store import Sought
 from exchange.store.searching import Found
 from exchange.store.unread import UNREADABLE
 from exchange.store.walk_book import ReportSeen, Walked
+from exchange.usecases.altered_classes import tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.former_classes import Classes, classes_now, other_before
-from exchange.usecases.sealed_headers import require_end_as_sealed
+from exchange.usecases.sealed_headers import require_end_as_sealed, sealed_for
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
 from exchange.usecases.told_entries import entries_at, is_too_much_waiting, told_of, waiting_of
 from exchange.usecases.whole_entries import whole_entry
@@ -137,17 +138,25 @@ async def _contradicted(services: Services, told: Sequence[RowTold]) -> list[Con
     classes = await classes_now(services)
     found: dict[RowName, Contradiction] = {}
     for each in told:
-        fault = contradiction(each, kept.get(each.name))
+        row = kept.get(each.name)
+        fault = contradiction(each, row)
+        is_altered = row is not None and row.is_of_altered_class
+        if is_altered and each.name.id in seen:
+            # A class that was altered is told by itself: what stands in it is accused of nothing that is the class's.
+            await tell_altered_class(services, seen[each.name.id].row.class_id)
+            fault = None if fault is None or fault.is_unread else fault
         if fault is None and each.name.id in seen:
-            why = await _fault(services, classes, each, seen[each.name.id])
+            why = await _fault(services, classes, each, seen[each.name.id], is_altered=is_altered)
             fault = None if why is None else Contradiction(each, why)
         if fault is not None:
             found.setdefault(each.name, fault)
     return list(found.values())
 
 
-async def _fault(services: Services, classes: Classes, told: RowTold, seen: ReportSeen) -> str | None:
-    """Return in what a report's row is not what it came to."""
+async def _fault(
+    services: Services, classes: Classes, told: RowTold, seen: ReportSeen, *, is_altered: bool
+) -> str | None:
+    """Return in what a report's row is not what it came to; `is_altered` where its class is not, as its row stands."""
     # (3) as the log says that it came to be
     status = seen.row.status_name
     if status not in _STATUSES:
@@ -162,16 +171,30 @@ async def _fault(services: Services, classes: Classes, told: RowTold, seen: Repo
     if status not in _ENDING and not seen.sealed_bytes:
         return "nothing is sealed in it, and its row says that it goes on"
     # (4) as it is sealed, where lists look, and before in the classes that entries tell of
-    other = await _other_than_sealed(services, seen) if seen.sealed_bytes else None
+    other = None
+    if seen.sealed_bytes and is_altered and classes.is_lost(seen.row.class_id):
+        other = await _moved_into_lost(services, classes, told, seen)
+    elif seen.sealed_bytes:
+        whole = classes.known.get(seen.row.class_id) if is_altered else None
+        other = await _other_than_sealed(services, seen, seen.digest if whole is None else whole.digest)
     other = other or (None if status in _ENDING else _not_in_order(seen))
     return other or await other_before(services, classes, told.by, seen)
 
 
-async def _other_than_sealed(services: Services, seen: ReportSeen) -> str | None:
+async def _moved_into_lost(services: Services, classes: Classes, told: RowTold, seen: ReportSeen) -> str | None:
+    """Return that a report was moved into a class of which nothing is known; None where it may have been in it."""
+    owner, under = told.by.get("owner"), told.by.get("agreement")
+    others = (
+        each for each in classes.known.values() if (each.facts.originator, each.facts.agreement) == (owner, under)
+    )
+    return None if await sealed_for(services, seen.row, others) is None else "it stands in another class than its own"
+
+
+async def _other_than_sealed(services: Services, seen: ReportSeen, digest: str | None) -> str | None:
     """Return what lists and counts read from a row and is not what its originator sealed."""
     row = seen.row
     try:
-        context = header_context(row.id, row.version, seen.digest or "")
+        context = header_context(row.id, row.version, digest or "")
         (header_json,) = await services.custodian.open_headers([(row, context)])
         header = header_from_json(json.loads(header_json))
     except KeyMissingError:

@@ -11,6 +11,7 @@ from exchange import usecases
 from exchange.kernel import to_micros
 from exchange.store.report_book import ReportBook
 from exchange.usecases import report_moves, told_entries, walk_reports
+from exchange.usecases.hold_rows import RowWatch
 from exchange.usecases.walk_reports import ReportWalk, told_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
@@ -261,6 +262,39 @@ async def test_class_that_nothing_tells_of_any_more_accuses_no_report_that_was_i
         made = await world.attempt(ReportWalk(node).round())
 
     assert [(entry["type"], entry["detail"]["place"]) for entry in made.entries] == [("key.opened", "release class")]
+
+
+@pytest.mark.parametrize("alter", ["facts = '{}'", "digest = '0'", "facts = '{}', digest = '0'"])
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_class_that_was_altered_is_told_itself_and_not_what_stands_in_it(
+    walked: tuple[World, list[str]], alter: str, *, is_known: bool
+) -> None:
+    world, reports = walked
+    world.clock.advance(timedelta(hours=2))
+    async with world.another_node() as node:
+        if is_known:
+            await ReportWalk(node).round()
+            world.clock.advance(timedelta(hours=2))
+        world.sql(
+            f"UPDATE release_class SET {alter} WHERE id = (SELECT class_id FROM report WHERE id = $1)", reports[5]
+        )
+        made = [await world.attempt(job(node).round()) for job in (ReportWalk, RowWatch)]
+
+    # An amended report of that class is withheld from nobody, either.
+    entries = [entry for each in made for entry in each.entries]
+    assert [(entry["type"], entry["detail"]["place"]) for entry in entries] == [("key.opened", "release class")]
+    assert world.sql("SELECT count(*) FROM report WHERE status = 'expired'") == [(0,)]
+
+
+async def test_report_moved_into_a_class_that_says_nothing_is_told(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    world.sql("INSERT INTO release_class (id, digest, facts) VALUES (99, '0', '{}')")
+    world.sql("UPDATE policy_state SET class_version = 99")
+    world.sql("UPDATE report SET class_id = 99 WHERE id = $1", reports[5])
+
+    assert [(each["object"]["id"], each["detail"]["why"]) for each in await told(world)] == [
+        (reports[5], "it stands in another class than its own")
+    ]
 
 
 async def test_walk_accuses_nobody_while_more_waits_than_is_read(

@@ -6,6 +6,7 @@ import pytest
 
 from exchange.audit import EventName
 from exchange.audit.rows_told import (
+    ALTERED_CLASS,
     TELLING_EVENTS,
     LastWords,
     RowKept,
@@ -352,6 +353,15 @@ def test_what_cannot_be_read_is_told_where_all_that_an_entry_says_stands_there()
     assert why(what, kept) == "`name` in version 3 cannot be read"
     found = [contradiction(what, RowKept(now, says=kept.says, unread=unread)) for now in (3, 4)]
     assert [(each.is_current, each.is_unread) for each in found if each] == [(True, True), (False, True)]
+
+
+def test_report_in_a_class_that_was_altered_is_accused_of_nothing_that_the_class_says() -> None:
+    what = told(REPORT, version=3, says={"level": "S"})
+    kept = RowKept(3, unread={3: ALTERED_CLASS})
+
+    assert (kept.is_of_altered_class, RowKept(3, unread={3: "name"}).is_of_altered_class) == (True, False)
+    assert why(what, kept) == "`facts of the release class` in version 3 cannot be read"
+    assert why(what, RowKept(2, unread={2: ALTERED_CLASS})) == why(what, RowKept(2))
 
 
 def test_last_word_is_of_the_highest_version_whatever_the_order() -> None:
