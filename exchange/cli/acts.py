@@ -1,15 +1,20 @@
 """`exchange act`: what waits for a second person, seen and confirmed or refused."""
 
+import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from exchange.cli import output
 from exchange.cli.given import id_given
+from exchange.cli.posting import law_catalogue
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.wire import PendingActBody
+from exchange.kernel import ExchangeError
+from exchange.markings import render_marking
+from exchange.wire import LabelBody, PendingActBody
 
 acts = typer.Typer(help="Acts that wait for a second person: see, confirm, refuse.", no_args_is_help=True)
 app.add_typer(acts, name="act")
@@ -69,4 +74,16 @@ def _show(body: PendingActBody, done: str | None, *, as_json: bool) -> None:
     if as_json:
         output.show_json(body)
         return
-    output.show_body(body, title=done, told={"asked": None, **body.asked})
+    output.show_body(body, title=done, told={"asked": None, **body.asked, **_in_words(body.asked)})
+
+
+def _in_words(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return as marking text what stands as labels in JSON: what is confirmed is read by a person."""
+    if "labels" not in asked:
+        return {}
+    try:
+        labels = [LabelBody.model_validate(each).to_label() for each in json.loads(asked["labels"])]
+        catalogue = law_catalogue()
+        return {"labels": "; ".join(render_marking(each, catalogue) for each in labels)}
+    except (ExchangeError, ValueError, TypeError):
+        return {}  # in words of another exchange's own: as they stand

@@ -24,6 +24,7 @@ def test_report_is_amended_superseded_and_downgraded(living):
     marking = LOW.replace("ORCON/", "")
     waiting = living.as_("gbr-releaser", "report", "downgrade", report, "--marking", marking, "--json")
     act = living.as_("gbr-second", "act", "show", waiting.json["act"], "--json").json
+    told = living.as_("gbr-second", "act", "show", waiting.json["act"])
     lowered = living.as_("gbr-second", "act", "confirm", act["id"], "--digest", act["digest"], "--json")
     seen = living.as_("nor", "report", "pull", report, "--json")
     newer = living.as_("gbr", "report", "supersede", report, WARNING, "--json")
@@ -31,6 +32,7 @@ def test_report_is_amended_superseded_and_downgraded(living):
     assert (amended.code, amended.json["version"]) == (0, 2)
     assert (waiting.code, waiting.json["state"], waiting.json["version"]) == (0, "awaiting-second-person", 2)
     assert (act["kind"], act["asked"]["to"], lowered.json["state"]) == ("downgrade", marking, "done")
+    assert f"labels {marking}; {marking}" in " ".join(told.out.split())
     assert (seen.json["subject"], seen.json["marking"]) == ("again", "NATO RESTRICTED//REL TO GBR, NOR")
     assert newer.json["supersedes"] == report
     assert living.as_("nor", "report", "pull", report, "--json").json["status"] == "superseded"
