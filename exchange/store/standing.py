@@ -51,7 +51,7 @@ def the_one(rows: Iterable[Standing]) -> Standing:
     if len(found) == 1:
         return found[0]
     lost = "holds no policy state" if not found else "holds more than one policy state"
-    mend = "find out who altered `policy_state`, and `exchange restore` a backup into an empty database"
+    mend = "put a backup back with `exchange restore`, into an empty database, and find out who altered `policy_state`"
     raise UnavailableError(f"{SILENT_STORE}: the database {lost}: {mend}", told=f"{SILENT_STORE}: it {lost}")
 
 

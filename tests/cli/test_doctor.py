@@ -269,6 +269,9 @@ def test_no_law_in_a_new_database_is_not_another_one(findings, instance):
     own(instance, "UPDATE policy_state SET policy_digest = ''")
 
     assert findings()[1]["policy"]["mend"].startswith("`exchange serve`")
+    # What is in force is gone with its row: to look at the database's address mends nothing.
+    own(instance, "DELETE FROM policy_state")
+    assert findings()[1]["policy"]["mend"].startswith("put a backup back with `exchange restore`")
 
 
 def test_broken_law_must_be_mended(findings, monkeypatch, tmp_path):
