@@ -180,7 +180,8 @@ def _period(on: str | None) -> tuple[datetime, datetime | None]:
         try:
             return parse_rfc3339(on), None
         except MalformedError as exc:
-            raise query_fault("on", exc.message) from exc
+            why = f"`{on[:40]}` is neither a day nor a moment: write 2026-01-31 or 2026-01-31T12:00:00Z"
+            raise query_fault("on", why) from exc
     # The calendar's last day has no end in it; like every other day to come it is refused for that.
     return day, None if day.date() == date.max else day + timedelta(days=1)
 
