@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from exchange.audit import TreeHead, parse_note
+from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.witness import render_submission
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, UnavailableError
 from exchange.store import Store
@@ -14,9 +15,11 @@ from exchange.usecases import check_readiness, describe_caller
 from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.watch_witnesses import BACKOFF_SECONDS
-from tests.support.witnessed_world import MadeWitness, Watched
+from exchange.usecases.witnessed_log import witnessed_outside
+from tests.support.witnessed_world import ORIGIN, MadeWitness, Watched
 
 FORGED = b"\x07" * 32
+FORMER = "exchange.example/log/6"
 
 
 @pytest.mark.parametrize("key", [0, 1], ids=["ed25519", "ml-dsa-44"])
@@ -382,12 +385,18 @@ async def test_member_that_brings_what_we_signed_and_do_not_have_freezes_the_log
 
 
 async def test_newest_witnessed_tree_outlives_the_database(watched: Watched) -> None:
-    await watched.enrol("nor")
+    file, witness = watched.opened.witnessed, await watched.enrol("nor")
+    # Of the log before this one, which was longer.
+    file.keep_newest(replace(watched.opened.key, origin=FORMER).sign(TreeHead(1_000_000, FORGED), 1))
+    older = await watched.world.services.store.log.kept_checkpoint(1)
     await watched.ask("nor")
     kept = await watched.opened.grow()
     await watched.ask("nor")
+    # What comes late takes nothing back.
+    await watched.bring(witness.cosigned(older.note))
 
-    note = watched.opened.witnessed.newest()
-
+    note, asks = file.newest(), witnessed_outside(file)
     assert note is not None
     assert parse_note(note).text == parse_note(kept.note).text
+    assert await asks(ORIGIN) == parse_checkpoint(parse_note(kept.note).text).head
+    assert await asks(FORMER) is None
