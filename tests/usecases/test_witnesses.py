@@ -13,7 +13,7 @@ from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum,
 from tests.core.audit.signers import W1
 from tests.support.meanwhile import at_once
 from tests.support.witnessed_world import MadeWitness, Watched
-from tests.support.world import World
+from tests.support.world import Attempt, World
 
 FORGED = b"\x07" * 32
 
@@ -213,21 +213,26 @@ async def test_rules_of_their_own_are_left_alone(watched: Watched) -> None:
         ("nor2", None, "https://"),
         ("nor2", None, "file:///etc/passwd"),
         ("nor2", None, "http://[::bad"),
-        ("nor2", None, None),
+        ("nor2", "nor", None),
     ],
 )
 async def test_enrolment_that_is_none_is_refused_and_recorded(watched: Watched, name, key, url) -> None:
     witness = await watched.enrol("nor")
-    keys = {None: str(witness.signer.verifier), "log": watched.opened.key.verifier_keys.splitlines()[0]}
+    log_key = watched.opened.key.verifier_keys.splitlines()[0]
+    keys = {None: str(W1.verifier), "nor": str(witness.signer.verifier), "log": log_key}
     before = watched.policy.path.read_bytes()
 
-    attempt = await watched.world.attempt(
-        add_witness(watched.world.services, watched.world.call(None), name, keys.get(key, key), url)
-    )
+    async def enrolled(name: str, key: str, url: str | None) -> Attempt:
+        return await watched.world.attempt(
+            add_witness(watched.world.services, watched.world.call(None), name, key, url)
+        )
 
+    attempt = await enrolled(name, keys.get(key, key), url)
     assert isinstance(attempt.error, InvalidError)
     assert attempt.entry["decision"] == "refused"
     assert watched.policy.path.read_bytes() == before
+    # Nothing else was wrong with it.
+    assert (await enrolled("nor2", keys[None], "https://witness.example")).error is None
 
 
 async def test_both_keys_of_a_witness_at_once_are_named_so(watched: Watched) -> None:
