@@ -77,6 +77,14 @@ async def test_16_who_has_left_sees_proposes_and_hears_of_no_later_text(both: Wo
     assert during.amendment.text in texts
     assert after.amendment.text not in texts
 
+    # Nor, by what cannot be read, that there is one.
+    both.sql("UPDATE agreement_amendment SET terms = '{'")
+    unread = {
+        member: await usecases.list_amendments(both.services, both.call(f"{member} signatory"), both.agreement_id)
+        for member in ("DNK", "GBR")
+    }
+    assert {member: each.unopened for member, each in unread.items()} == {"DNK": 0, "GBR": 2}
+
 
 async def test_16_who_has_left_hears_nothing_that_is_said_to_all_parties(both: World) -> None:
     await usecases.withdraw_agreement(both.services, both.call("DNK signatory"), both.agreement_id)
