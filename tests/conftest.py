@@ -64,6 +64,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # Cores are shared: what is slow is no fault, and no test here waits for a database that is silent.
 postgres._CONNECT_SECONDS = postgres._ANSWER_SECONDS = 60.0
 
+HANGUP = signal.getsignal(signal.SIGHUP)
+
 FOLDER = pytest.StashKey[Path]()
 OWNER = pytest.StashKey[int]()
 
@@ -92,6 +94,11 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes seconds a test: at the end both workers share what takes milliseconds, and end together."""
     items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+
+
+def pytest_runtest_teardown() -> None:
+    """Answer a hangup as at first: a verb that serves goes on at one, and leaves it so to all that is begun behind it."""
+    signal.signal(signal.SIGHUP, HANGUP)
 
 
 class TellWorkers:
