@@ -314,6 +314,21 @@ def test_password_comes_from_its_file(folder: Path) -> None:
     assert load_settings(folder).database_url_with_password() == "postgresql+asyncpg://u:p%40ss%2Fword@db/x"
 
 
+def test_sequencer_logs_in_as_itself_and_the_service_does_not(folder: Path) -> None:
+    for name in ("service", "sequencer"):
+        (folder / name).write_text(f"{name}-word\n")
+        (folder / name).chmod(0o600)
+    (folder / "exchange.toml").write_text(
+        'database_url = "postgresql+asyncpg://service@db/x"\ndatabase_password_file = "service"\n'
+        'sequencer_database_url = "postgresql+asyncpg://sequencer@db/x"\n'
+        'sequencer_database_password_file = "sequencer"\n'
+    )
+    found = load_settings(folder)
+
+    assert found.sequencer_url_with_password() == "postgresql+asyncpg://sequencer:sequencer-word@db/x"
+    assert found.database_url_with_password() == "postgresql+asyncpg://service:service-word@db/x"
+
+
 @pytest.mark.parametrize(("content", "told"), [(b" \n", "is empty"), (b"\xff", "is no text")])
 def test_password_that_is_none_is_refused(folder: Path, content: bytes, told: str) -> None:
     (folder / "password").write_bytes(content)
