@@ -116,7 +116,8 @@ class Contradiction:
     """A row that is not what the log says. `is_current`: what is decided on is wrong, and not only what was before.
 
     `certificate` is the thumbprint of one in use that is not the client's; it stands in nothing that is told of it.
-    `is_unread` where all that the log tells of stands there, and something else cannot be read.
+    `is_unread` where all that the log tells of stands there, and something else cannot be read; `is_of_altered_class`
+    where that is the release class which a report stands in.
     """
 
     told: RowTold
@@ -124,6 +125,7 @@ class Contradiction:
     is_current: bool = True
     certificate: str | None = None
     is_unread: bool = False
+    is_of_altered_class: bool = False
 
 
 def is_settled(recorded_at: object, before: int, now: int | None) -> bool:
@@ -164,7 +166,8 @@ def _unread(told: RowTold, kept: RowKept) -> Contradiction | None:
     if column is None:
         return None
     why = f"`{column}` in version {told.version} cannot be read"
-    return Contradiction(told, why, kept.version == told.version, is_unread=True)
+    is_current = kept.version == told.version
+    return Contradiction(told, why, is_current, is_unread=True, is_of_altered_class=column == ALTERED_CLASS)
 
 
 def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:

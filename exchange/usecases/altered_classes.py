@@ -76,12 +76,32 @@ async def class_of(services: Services, class_id: int) -> ClassRow:
 
 
 async def tell_altered_class(services: Services, class_id: object) -> None:
-    """Put on record that the row of a class was altered, which was read whole before; not again within a day."""
-    stored = await services.store.stored_class(class_id) if isinstance(class_id, int) else None
-    told_at = None if stored is None else services.knowledge.told_altered.get(stored.id)
-    if stored is None or (told_at is not None and abs(services.clock() - told_at) < _TOLD_AGAIN):
+    """Put on record that the row of a class is altered, where it is; this process does so once a day.
+
+    It is read anew: who found a report in an altered class may have read another class of it than this one.
+    """
+    if not isinstance(class_id, int) or _was_told(services, class_id):
         return
-    await _record(services, stored, services.knowledge.known_classes.get(stored.id))
+    stored = await services.store.stored_class(class_id)
+    if stored is None or _is_whole(stored):
+        return
+    try:
+        row = await class_of(services, class_id)
+    except OpeningError:
+        row = None
+    # Who asked of it for the first time just now has told it as well.
+    if not _was_told(services, class_id):
+        await _record(services, stored, row)
+
+
+def _was_told(services: Services, class_id: int) -> bool:
+    told_at = services.knowledge.told_altered.get(class_id)
+    return told_at is not None and abs(services.clock() - told_at) < _TOLD_AGAIN
+
+
+def _is_whole(stored: StoredClass) -> bool:
+    facts = _facts_of(stored)
+    return facts is not None and class_digest(facts) == stored.digest
 
 
 async def _told_by_itself_or_seals(services: Services, stored: StoredClass) -> ClassRow | None:
@@ -89,7 +109,9 @@ async def _told_by_itself_or_seals(services: Services, stored: StoredClass) -> C
     if facts is not None and class_digest(facts) == stored.digest:
         return ClassRow(stored.id, stored.id, stored.digest, facts)
     row = await _told_by_seals(services, stored, facts)
-    if row is not None or stored.id not in services.knowledge.unknown_classes:
+    was_unknown = stored.id in services.knowledge.unknown_classes
+    is_news = row is not None if was_unknown else not _was_told(services, stored.id)
+    if is_news:
         await _record(services, stored, row)
     return row
 

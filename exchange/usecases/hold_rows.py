@@ -100,19 +100,8 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
 async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[Contradiction]:
     """Return which rows are not what entries say that they are now."""
     kept = await services.store.rows_kept.of({each.name for each in told})
-    found: list[Contradiction] = []
-    for each in told:
-        row = kept.get(each.name)
-        fault = contradiction(each, row)
-        if fault is None or not fault.is_current:
-            continue
-        if row is not None and row.is_of_altered_class and fault.is_unread:
-            # The class is told by itself, and of a report that stands in it nothing is withheld for that.
-            report = await services.store.report_record(each.name.id)
-            await tell_altered_class(services, None if report is None else report.class_id)
-            continue
-        found.append(fault)
-    return found
+    found = [contradiction(each, kept.get(each.name)) for each in told]
+    return [each for each in found if each is not None and each.is_current]
 
 
 async def _placed_until(services: Services) -> int | None:
@@ -166,6 +155,12 @@ class RowWatch:
     async def _answer(self, found: Contradiction) -> None:
         if found.certificate is not None:
             await self._withheld(found, found.certificate)
+            return
+        if found.is_of_altered_class:
+            # Told by itself: of a report that stands in it nothing is withheld, and nothing said.
+            report = found.told.name.id
+            classes = await self._services.store.classes_of([report])
+            await tell_altered_class(self._services, classes.get(report))
             return
         now = self._services.clock()
         is_told = await self._telling.is_told(found.told, now)

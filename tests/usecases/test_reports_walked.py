@@ -11,7 +11,8 @@ from exchange import usecases
 from exchange.kernel import to_micros
 from exchange.store.report_book import ReportBook
 from exchange.usecases import report_moves, told_entries, walk_reports
-from exchange.usecases.hold_rows import RowWatch
+from exchange.usecases.altered_classes import tell_altered_class
+from exchange.usecases.hold_rows import RowWatch, contradicted_rows
 from exchange.usecases.walk_reports import ReportWalk, told_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
@@ -266,8 +267,9 @@ async def test_class_that_nothing_tells_of_any_more_accuses_no_report_that_was_i
 
 @pytest.mark.parametrize("alter", ["facts = '{}'", "digest = '0'", "facts = '{}', digest = '0'"])
 @pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("jobs", [(ReportWalk, RowWatch), (RowWatch, ReportWalk)])
 async def test_class_that_was_altered_is_told_itself_and_not_what_stands_in_it(
-    walked: tuple[World, list[str]], alter: str, *, is_known: bool
+    walked: tuple[World, list[str]], alter: str, jobs: tuple[Any, ...], *, is_known: bool
 ) -> None:
     world, reports = walked
     world.clock.advance(timedelta(hours=2))
@@ -278,12 +280,50 @@ async def test_class_that_was_altered_is_told_itself_and_not_what_stands_in_it(
         world.sql(
             f"UPDATE release_class SET {alter} WHERE id = (SELECT class_id FROM report WHERE id = $1)", reports[5]
         )
-        made = [await world.attempt(job(node).round()) for job in (ReportWalk, RowWatch)]
+        made = [await world.attempt(job(node).round()) for job in jobs]
 
     # An amended report of that class is withheld from nobody, either.
     entries = [entry for each in made for entry in each.entries]
     assert [(entry["type"], entry["detail"]["place"]) for entry in entries] == [("key.opened", "release class")]
+    # Where anything tells what it was, its originator's auditor finds the entry.
+    is_told = is_known or alter != "facts = '{}', digest = '0'"
+    assert [entry.get("owner") for entry in entries] == ["GBR" if is_told else None]
     assert world.sql("SELECT count(*) FROM report WHERE status = 'expired'") == [(0,)]
+
+
+async def test_report_that_cannot_be_read_in_a_class_that_was_altered_stops_no_round(
+    walked: tuple[World, list[str]],
+) -> None:
+    world, reports = walked
+    world.sql(
+        "UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", reports[5]
+    )
+    world.sql(f"UPDATE report SET valid_until = {2**63 - 1}, posted_at = {2**63 - 1}")
+    async with world.another_node() as node:
+        made = await world.attempt(RowWatch(node).round())
+
+    assert (made.error, [entry["type"] for entry in made.entries]) == (None, ["key.opened"])
+
+
+async def test_who_only_looks_finds_the_class_and_puts_nothing_on_record(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    world.sql(
+        "UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", reports[5]
+    )
+    before = await world.entries()
+    found = [each for page in [page async for page in contradicted_rows(world.services)] for each in page]
+
+    assert found
+    assert all("`facts of the release class`" in each.why for each in found)
+    assert await world.entries() == before
+
+
+async def test_class_that_is_whole_is_not_told(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    ((class_id,),) = world.sql("SELECT class_id FROM report WHERE id = $1", reports[5])
+    made = await world.attempt(tell_altered_class(world.services, class_id))
+
+    assert (made.error, made.entries) == (None, [])
 
 
 async def test_report_moved_into_a_class_that_says_nothing_is_told(walked: tuple[World, list[str]]) -> None:

@@ -361,6 +361,8 @@ def test_report_in_a_class_that_was_altered_is_accused_of_nothing_that_the_class
 
     assert (kept.is_of_altered_class, RowKept(3, unread={3: "name"}).is_of_altered_class) == (True, False)
     assert why(what, kept) == "`facts of the release class` in version 3 cannot be read"
+    found = [contradiction(what, each) for each in (kept, RowKept(3, says={3: {"level": "S"}}, unread={3: "subject"}))]
+    assert [each and (each.is_unread, each.is_of_altered_class) for each in found] == [(True, True), (True, False)]
     assert why(what, RowKept(2, unread={2: ALTERED_CLASS})) == why(what, RowKept(2))
 
 
