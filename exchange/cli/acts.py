@@ -85,5 +85,5 @@ def _in_words(asked: Mapping[str, str]) -> dict[str, str]:
         labels = [LabelBody.model_validate(each).to_label() for each in json.loads(asked["labels"])]
         catalogue = law_catalogue()
         return {"labels": "; ".join(render_marking(each, catalogue) for each in labels)}
-    except (ExchangeError, ValueError, TypeError):
+    except (ExchangeError, OSError, ValueError, TypeError):
         return {}  # in words of another exchange's own: as they stand
