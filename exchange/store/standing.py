@@ -15,7 +15,7 @@ from exchange.kernel import UnavailableError
 from exchange.store.faults import SILENT_STORE
 from exchange.store.tables import table
 
-Standing = TypeVar("Standing")
+Found = TypeVar("Found")
 
 STATE = table("policy_state")
 MEMBER = table("member")
@@ -42,7 +42,7 @@ _REPORT_COLUMNS = (
 REPORT_WIDTH = len(_REPORT_COLUMNS)
 
 
-def the_one(rows: Iterable[Standing]) -> Standing:
+def the_one(rows: Iterable[Found]) -> Found:
     """Return the one row that the policy state makes; UnavailableError where it is gone, or there is another beside it.
 
     Nothing else holds what is in force and in which order reports came: no row is ever made in its place.

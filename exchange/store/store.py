@@ -288,7 +288,8 @@ class Store:
         rows = await self._database.fetch(statement, parameters)
         end = STANDING_WIDTH + REPORT_WIDTH
         # A row for each part, and one of each.
-        first = the_one(row for row in rows if row[end : end + 1] == rows[0][end : end + 1])
+        part = rows[0][end : end + 1] if rows else None
+        first = the_one(row for row in rows if row[end : end + 1] == part)
         client = await self._client(first)
         if first[STANDING_WIDTH] is None:
             return PullRow(self._state(first), client, None, ())

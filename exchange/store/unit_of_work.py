@@ -428,8 +428,8 @@ class UnitOfWork:
 
     async def begin_lineage(self) -> None:
         """Have whoever knows the database of before begin anew: processes, and who goes on at a place in a list."""
-        at = await self._session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
-        begun = next_lineage(at or 0, self._now)
+        (at,) = await hold_state(self._session, "policy_version")
+        begun = next_lineage(at, self._now)
         await self._session.execute(update(PolicyStateTable).values(policy_version=begun))
         self._has_written = True
 
