@@ -52,11 +52,13 @@ async def old(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> A
         server = request.getfixturevalue("postgres_server")
         url, kept = server.create_database(_postgres_template(server, tmp_path)), _kept_by(server)
     folder = Path(shutil.copytree(kept, tmp_path / "log"))
-    async with opened_log(url, folder) as log:
-        log.clock.now = datetime.fromisoformat((folder / _TIME).read_text())
-        yield log
-    if server is not None:
-        server.drop_database(url)
+    try:
+        async with opened_log(url, folder) as log:
+            log.clock.now = datetime.fromisoformat((folder / _TIME).read_text())
+            yield log
+    finally:
+        if server is not None:
+            server.drop_database(url)
 
 
 def _postgres_template(server: PostgresServer, folder: Path) -> str:
