@@ -153,6 +153,11 @@ async def test_row_that_cannot_be_read_takes_no_other_from_its_list(make_lived: 
     assert len(failed(made.entries)) == 1
 
 
+async def begin_lineage(node: Services) -> None:
+    async with node.store.unit_of_work() as unit:
+        await unit.begin_lineage()
+
+
 @pytest.mark.parametrize("alter", ["DELETE FROM policy_state", ANOTHER_STATE])
 async def test_without_its_one_policy_state_nothing_is_decided_and_whoever_runs_it_is_told_why(
     populated: World, alter: str
@@ -171,6 +176,7 @@ async def test_without_its_one_policy_state_nothing_is_decided_and_whoever_runs_
         "stream": node.store.pulse.beat(),
         "suspend": usecases.suspend_member(node, populated.call(None), "ESP"),
         "law": usecases.put_law_in_force(node),
+        "lineage": begin_lineage(node),
     }
     said = {name: (await populated.attempt(act)).error for name, act in deciding.items()}
     readiness = await usecases.check_readiness(node)
