@@ -83,7 +83,7 @@ async def tell_altered_class(services: Services, class_id: object) -> None:
     if not isinstance(class_id, int) or _was_told(services, class_id):
         return
     stored = await services.store.stored_class(class_id)
-    if stored is None or _is_whole(stored):
+    if stored is None or _whole(stored) is not None:
         return
     try:
         row = await class_of(services, class_id)
@@ -99,16 +99,19 @@ def _was_told(services: Services, class_id: int) -> bool:
     return told_at is not None and abs(services.clock() - told_at) < _TOLD_AGAIN
 
 
-def _is_whole(stored: StoredClass) -> bool:
+def _whole(stored: StoredClass) -> ClassRow | None:
+    """Return the class of a row whose facts are those that its digest names; None for another."""
     facts = _facts_of(stored)
-    return facts is not None and class_digest(facts) == stored.digest
+    if facts is None or class_digest(facts) != stored.digest:
+        return None
+    return ClassRow(stored.id, stored.id, stored.digest, facts)
 
 
 async def _told_by_itself_or_seals(services: Services, stored: StoredClass) -> ClassRow | None:
-    facts = _facts_of(stored)
-    if facts is not None and class_digest(facts) == stored.digest:
-        return ClassRow(stored.id, stored.id, stored.digest, facts)
-    row = await _told_by_seals(services, stored, facts)
+    row = _whole(stored)
+    if row is not None:
+        return row
+    row = await _told_by_seals(services, stored, _facts_of(stored))
     was_unknown = stored.id in services.knowledge.unknown_classes
     is_news = row is not None if was_unknown else not _was_told(services, stored.id)
     if is_news:
