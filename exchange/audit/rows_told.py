@@ -64,6 +64,7 @@ class RowName(NamedTuple):
 
 
 ALTERED_CLASS: Final = "facts of the release class"
+"""Stands for the column that cannot be read where a report's release class is not what its digest names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What every hot answer begins with: the policy state, and whose certificate this is.
 
-Nothing is decided without the one row of the policy state, and nothing changed: whoever reads or holds it does so by
-`the_one` or `hold_state`, which say what is missing and what to do.
+Nothing is decided without the one row of the policy state, and nothing changed: whoever decides by it or holds it does
+so by `the_one` or `hold_state`, which say what is missing and what to do. A backup, and the jobs' walk over reports,
+read it by statements of their own.
 """
 
 from collections.abc import Iterable
