@@ -33,16 +33,13 @@ from sqlalchemy.exc import ArgumentError
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.kernel import MalformedError, UnsafeSettingError
 from exchange.kernel.addresses import Network, networks_of, outgoing_problem
-from exchange.kernel.files import shut_out
+from exchange.kernel.files import is_mounted_secret, shut_out
 
 CURSOR_KEY_BYTES = 32
 """AES-256; `crypto.seal_token` takes nothing else."""
 
 _TRACES_PATH = "/v1/traces"
 """Where a collector takes spans (OTLP/HTTP) unless the address says otherwise."""
-
-_SECRET_MOUNT = Path("/run/secrets")
-"""Where Docker and systemd mount secrets: read-only and 0444 by design, on a file system that only the service sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,7 +414,7 @@ def read_secret(path: Path) -> bytes:
     Raises UnsafeSettingError where it is missing, not a plain file, or readable by others than its owner;
     below `/run/secrets` the mount is what protects it, so its mode is not asked.
     """
-    is_mounted = _is_below_mount(path)
+    is_mounted = is_mounted_secret(path)
     try:
         found, content = _opened(path, follow=is_mounted)
     except FileNotFoundError as exc:
@@ -511,11 +508,6 @@ def _opened(path: Path, *, follow: bool) -> tuple[os.stat_result, bytes | None]:
             return found, file.read()
     finally:
         os.close(handle)
-
-
-def _is_below_mount(path: Path) -> bool:
-    # To where it really leads: no `..` and no link makes a mounted secret of a file that lies elsewhere.
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(_SECRET_MOUNT))
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:

@@ -6,14 +6,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from exchange.custody.custodian import CustodyUnavailableError
 from exchange.kernel import ConflictError, UnsafeSettingError
-from exchange.kernel.files import shut_out, sync_folder
+from exchange.kernel.files import is_mounted_secret, shut_out, sync_folder
 
-# Where Docker mounts secrets: root's, readable by all inside the container, and on no disk.
-SECRET_MOUNT: Final = Path("/run/secrets")
+# What Docker gives to what it mounts.
 _SECRET_MODES = frozenset({0o400, 0o440, 0o444})
 
 # A root file of a hundred versions has 15 kB.
@@ -33,7 +31,7 @@ def read_guarded(path: Path) -> bytes:
     except OSError as exc:
         raise UnsafeSettingError(_cannot_open(path, exc)) from exc
     try:
-        fault = guard_fault(path, os.fstat(descriptor), user=os.geteuid(), is_secret_mount=_is_below_mount(path))
+        fault = guard_fault(path, os.fstat(descriptor), user=os.geteuid(), is_secret_mount=is_mounted_secret(path))
         if fault is not None:
             raise UnsafeSettingError(fault)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -126,11 +124,6 @@ def replacement_of(path: Path) -> Iterator[Replacement]:
 def replacement_path(path: Path) -> Path:
     """Return the name under which the replacement of `path` is written."""
     return path.with_name(f".{path.name}.new")
-
-
-def _is_below_mount(path: Path) -> bool:
-    # Resolved, so that no `..` and no linked folder leads out.
-    return path.parent.resolve().is_relative_to(SECRET_MOUNT)
 
 
 def _cannot_open(path: Path, exc: OSError) -> str:

@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 OWNER_ALONE = 0o600
+
+SECRET_MOUNT: Final = Path("/run/secrets")
+"""Where Docker mounts secrets: root's, readable by all inside the container, and on no disk."""
 
 
 def keep_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
@@ -42,6 +46,11 @@ def state_of(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+
+
+def is_mounted_secret(path: Path) -> bool:
+    """Say whether a file truly lies below the mount: no `..` and no link makes one of a file that lies elsewhere."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(SECRET_MOUNT))
 
 
 def shut_out(path: Path) -> str:

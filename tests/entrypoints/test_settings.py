@@ -415,7 +415,7 @@ def test_only_what_truly_lies_below_the_mount_may_be_read_by_others(
     (mount / "link").symlink_to("key")
     (mount / "linked").symlink_to(beside)
     (mount / "led_out").symlink_to(beside / "key")
-    monkeypatch.setattr("exchange.settings._SECRET_MOUNT", mount)
+    monkeypatch.setattr("exchange.kernel.files.SECRET_MOUNT", mount)
 
     if is_mounted:
         assert read_secret(mount / name) == b"secret"

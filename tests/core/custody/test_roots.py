@@ -313,7 +313,7 @@ def test_only_what_truly_lies_below_the_mount_is_a_mounted_secret(tmp_path, monk
     (mount / "deeper").mkdir(parents=True)
     beside.mkdir()
     (mount / "linked").symlink_to(beside)
-    monkeypatch.setattr(guarded, "SECRET_MOUNT", mount)
+    monkeypatch.setattr("exchange.kernel.files.SECRET_MOUNT", mount)
     path = written(mount / folder / "roots.json", rendered(row(1, KEYS[0])))
     path.chmod(0o444)
     fstat = os.fstat
@@ -324,10 +324,6 @@ def test_only_what_truly_lies_below_the_mount_is_a_mounted_secret(tmp_path, monk
         return
     with pytest.raises(UnsafeSettingError):
         load_roots(path)
-
-
-def test_mount_is_dockers():
-    assert Path("/run/secrets") == guarded.SECRET_MOUNT
 
 
 def test_readable_by_others_refuses_with_the_way_to_mend_it(path):

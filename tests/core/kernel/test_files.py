@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.kernel.files import keep_file, shut_out, state_of
+from exchange.kernel.files import SECRET_MOUNT, is_mounted_secret, keep_file, shut_out, state_of
 
 
 @pytest.fixture
@@ -118,3 +118,36 @@ def test_state_is_another_once_a_file_is_exchanged_written_to_or_given_to_others
     assert states[0] == ()
     assert len(set(states)) == len(states)
     assert state_of(behind) == state_of(file) == states[-1]
+
+
+def test_mount_of_secrets_is_dockers():
+    assert Path("/run/secrets") == SECRET_MOUNT
+
+
+@pytest.mark.parametrize(
+    ("name", "is_mounted"),
+    [
+        ("key", True),
+        ("deeper/key", True),
+        ("link", True),
+        ("../secrets/key", True),
+        ("../secrets-not/key", False),
+        ("linked/key", False),
+        ("led_out", False),
+    ],
+)
+@pytest.mark.parametrize("is_mount_linked", [False, True])
+def test_only_what_truly_lies_below_the_mount_is_a_mounted_secret(
+    tmp_path, monkeypatch, name, is_mounted, is_mount_linked
+):
+    mount, beside = tmp_path / "secrets", tmp_path / "secrets-not"
+    for folder in (mount / "deeper", mount, beside):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "key").touch()
+    (mount / "link").symlink_to("key")
+    (mount / "linked").symlink_to(beside)
+    (mount / "led_out").symlink_to(beside / "key")
+    (tmp_path / "run").symlink_to(mount)
+    monkeypatch.setattr("exchange.kernel.files.SECRET_MOUNT", tmp_path / "run" if is_mount_linked else mount)
+
+    assert is_mounted_secret(mount / name) is is_mounted
