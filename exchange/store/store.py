@@ -489,7 +489,7 @@ class Store:
     async def set_policy_digest(self, digest: str, draft: EntryDraft) -> Receipt | None:
         """Put the policy files with this digest in force; return the entry's receipt, None where they were already."""
         async with self.unit_of_work() as unit:
-            if await unit.policy_digest() == digest:
+            if await unit.hold_policy_digest() == digest:
                 return None
             await unit.put_policy_digest(digest)
             return await unit.record(draft)

@@ -253,8 +253,8 @@ class UnitOfWork:
         """Return the amendments that were proposed, to be read and written here."""
         return Amendments(self._session, self._now, self._note_law)
 
-    async def policy_digest(self) -> str:
-        """Return the digest of the policy files in force."""
+    async def hold_policy_digest(self) -> str:
+        """Return the digest of the policy files in force, held to the end of the unit."""
         (digest,) = await hold_state(self._session, "policy_digest")
         return str(digest)
 

@@ -162,7 +162,7 @@ async def used(store: Store) -> None:
 
     async def administer() -> None:
         async with store.unit_of_work() as unit:
-            await unit.policy_digest()
+            await unit.hold_policy_digest()
 
     for use in (store.ping, append, administer):
         try:
