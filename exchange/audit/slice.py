@@ -71,8 +71,8 @@ _OF_REFUSAL = frozenset(
     )
 )
 _OBJECT_OF_REFUSAL = frozenset({"type", "id"})
-# What the refused client was answered, and how often alike.
-_DETAIL_OF_REFUSAL = frozenset({"codes", "method", "route", "code", "count"})
+# What the refused client was answered, and how often alike; `inactive`, whose standing it was, lies in the caller.
+_DETAIL_OF_REFUSAL = frozenset({"codes", "method", "route", "code", "count", "inactive"})
 
 _LISTS_OF_REPORTS = frozenset(
     event.value for event in (EventName.REPORT_LISTED, EventName.NOTICE_LISTED, EventName.DESTRUCTION_LISTED)

@@ -51,7 +51,9 @@ from exchange.members.second_person import (
 )
 from exchange.members.standing import (
     STANDING_MOVES,
+    InactiveError,
     StandingMove,
+    inactive_error,
     resumed,
     revoked,
     still_suspended,
@@ -83,6 +85,7 @@ __all__ = [
     "ClearanceWords",
     "Client",
     "ClientId",
+    "InactiveError",
     "Member",
     "MemberCode",
     "PendingAct",
@@ -98,6 +101,7 @@ __all__ = [
     "check_roles",
     "grant_clearance",
     "identity_key",
+    "inactive_error",
     "is_member_code",
     "may_see_act",
     "name_problem",

@@ -6,7 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TypeVar
 
-from exchange.kernel.errors import ConflictError
+from exchange.kernel.errors import ConflictError, ForbiddenError
 from exchange.members.model import Clearance, Client, Member, Standing
 
 Holder = TypeVar("Holder", Client, Member)
@@ -29,6 +29,35 @@ STANDING_MOVES: Mapping[tuple[Standing, StandingMove], Standing] = MappingProxyT
         (Standing.SUSPENDED, StandingMove.REVOKE): Standing.REVOKED,
     }
 )
+
+
+class InactiveHolder(Enum):
+    """Whose standing keeps a client from acting, as entries say it in `inactive`."""
+
+    CLIENT = "client"
+    MEMBER = "member"
+
+
+class InactiveError(ForbiddenError):
+    """Who acts is not active; `holder` says by whose standing. The caller is answered one code for both."""
+
+    code = "client-suspended"
+
+    def __init__(self, message: str, *, holder: InactiveHolder) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+def inactive_error(client: Client | None) -> InactiveError:
+    """Return why `client`, which is not active, may not act; None is one whose row is gone.
+
+    INVARIANT: a client that is revoked or suspended itself is told of as that, whatever befell its member: who comes
+    with its key must not pass for one of many.
+    """
+    if client is None:
+        return InactiveError("this client is suspended or revoked", holder=InactiveHolder.CLIENT)
+    is_own = client.standing is not Standing.ACTIVE
+    return InactiveError(why_inactive(client), holder=InactiveHolder.CLIENT if is_own else InactiveHolder.MEMBER)
 
 
 def why_inactive(client: Client) -> str:

@@ -17,9 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.audit import Actor, EntryDraft, Outcome
-from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
-from exchange.members import Client, Member, why_inactive
-from exchange.release import Reason
+from exchange.kernel import ConflictError, NotAuthenticatedError
+from exchange.members import Client, Member, inactive_error
 from exchange.store.standing import hold_state
 from exchange.store.tables import CertificateTable, ClientTable, MemberTable
 
@@ -122,10 +121,8 @@ class Acting:
         return before if member is None else replace(before, member_standing=member.standing)
 
     async def _require_actor(self, client: Client | None, actor: Actor) -> None:
-        if client is None:
-            raise ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
-        if not client.is_active:
-            raise ForbiddenError(why_inactive(client), code=Reason.CLIENT_SUSPENDED.value)
+        if client is None or not client.is_active:
+            raise inactive_error(client)
         if actor.thumbprint not in self._parted and not await self._uses(client, actor.thumbprint):
             raise NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
         if client.version != actor.version:

@@ -9,11 +9,11 @@ from typing import NoReturn
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError, is_uuid7
-from exchange.members import EXCHANGE_MEMBER, Client, Role, why_inactive
+from exchange.members import EXCHANGE_MEMBER, Client, Role, inactive_error
 from exchange.release import Reason
 from exchange.store import CallerRow
 from exchange.usecases.context import Call, Services
-from exchange.usecases.recording import draft, refuse
+from exchange.usecases.recording import draft, inactive_detail, refuse
 from exchange.usecases.sealed_headers import owner_of
 
 
@@ -99,7 +99,7 @@ def required_thumbprint(call: Call) -> str:
 
 def _objection(client: Client, roles: tuple[Role, ...]) -> ExchangeError | None:
     if not client.is_active:
-        return ForbiddenError(why_inactive(client), code=Reason.CLIENT_SUSPENDED.value)
+        return inactive_error(client)
     if roles and client.roles.isdisjoint(roles):
         names = " or ".join(sorted(f"`{role.value}`" for role in roles))
         return ForbiddenError(f"this client lacks the role {names}", code=Reason.ROLE_MISSING.value)
@@ -116,7 +116,9 @@ async def _turn_away(  # noqa: PLR0913  what the entry of a refusal says
     subject: Subject | None = None,
 ) -> NoReturn:
     # The codes of these errors are the contract's reason codes.
-    refusal = draft(call, client, event, Outcome.REFUSED, reasons=(error.code,), subject=subject)
+    refusal = draft(
+        call, client, event, Outcome.REFUSED, reasons=(error.code,), subject=subject, detail=inactive_detail(error)
+    )
     await refuse(services, replace(refusal, owner=await _originator(services, subject)), error)
 
 

@@ -17,7 +17,7 @@ from exchange.kernel import (
     is_uuid7,
 )
 from exchange.markings import Label
-from exchange.members import EXCHANGE_MEMBER, Client
+from exchange.members import EXCHANGE_MEMBER, Client, InactiveError
 from exchange.release import Reason
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Services
@@ -170,7 +170,8 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
         if exc.receipt is None:
             codes = codes_of(exc)
             reasons = tuple(code for code in codes if code in _REASONS)
-            refusal = replace(attempt, outcome=Outcome.REFUSED, reasons=reasons, detail={"codes": list(codes)})
+            detail = {"codes": list(codes), **inactive_detail(exc)}
+            refusal = replace(attempt, outcome=Outcome.REFUSED, reasons=reasons, detail=detail)
             exc.receipt = await services.store.append(refusal)
         raise
 
@@ -201,6 +202,11 @@ async def note_tampering(services: Services, call: Call, client: Client | None, 
     return await services.store.append(
         draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
     )
+
+
+def inactive_detail(error: ExchangeError) -> dict[str, str | int | list[str]]:
+    """Return what an entry says of a caller that is not active: whether the client is not, or its member."""
+    return {"inactive": error.holder.value} if isinstance(error, InactiveError) else {}
 
 
 def codes_of(error: ExchangeError) -> tuple[str, ...]:

@@ -166,6 +166,8 @@ async def test_nobody_acts_whose_right_is_being_taken_away(
     assert taken.error is None
     assert late.error is not None
     assert late.error.code == code
+    whose = {"revoked": "client", "member suspended": "member"}.get(how)
+    assert late.entries[-1]["detail"].get("inactive") == whose
 
 
 @pytest.mark.parametrize("how", ["revoked", "member suspended", "certificate removed"])

@@ -527,18 +527,19 @@ async def test_reading_what_a_crisis_of_two_others_opened_is_told_to_the_readers
     await alerted.close()
 
 
-async def test_client_that_was_revoked_and_tries_again_is_told_once(populated: World) -> None:
+async def test_revoked_client_that_tries_again_is_told_once_and_so_is_a_suspended_member(populated: World) -> None:
     rule = "rules: [{name: revoked, kind: after-revocation, severity: medium, cooldown: P1D}]"
     alerted = await AlertedWorld.open(populated, OBTAINED.partition("rules:")[0] + rule)
     report, client = await populated.post(), populated.clients["NOR reader"]
     await alerted.pull("NOR reader", report)
     await usecases.change_standing(populated.services, populated.call(None), client.id, Standing.REVOKED)
-    for _ in range(2):
-        await alerted.pull("NOR reader", report)
+    await usecases.suspend_member(populated.services, populated.call(None), "NOR")
+    for name in ("NOR contributor", "NOR reader", "NOR signatory", "NOR reader"):
+        await alerted.pull(name, report)
     await alerted.settle()
-    (alert,) = await alerted.alerts()
 
-    assert (alert.rule, alert.subject_id, alert.member) == ("revoked", client.id, "NOR")
+    told = [(alert.subject_kind, alert.subject_id, alert.member) for alert in await alerted.alerts()]
+    assert told == [("member", "NOR", "NOR"), ("client", client.id, "NOR")]
     await alerted.close()
 
 

@@ -104,7 +104,7 @@ async def test_suspended_member_has_no_active_client_from_the_next_call_on(popul
     assert suspended.entry["detail"] == {"standing": "suspended"}
     assert isinstance(refused.error, ForbiddenError)
     assert refused.error.code == "client-suspended"
-    assert refused.entry["reasons"] == ["client-suspended"]
+    assert (refused.entry["reasons"], refused.entry["detail"]) == (["client-suspended"], {"inactive": "member"})
 
 
 async def test_resumed_member_acts_again(populated: World) -> None:

@@ -42,6 +42,8 @@ _PERMITTED: Final = Outcome.PERMITTED.value
 _REFUSED: Final = Outcome.REFUSED.value
 _REVOKED: Final = "client-suspended"
 """The reason with which whoever was revoked or suspended is refused, whatever it asks for."""
+_MEMBER: Final = "member"
+"""What such an entry says in `inactive` where it was not the client itself."""
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
 _DAY_MICROS: Final = 86_400_000_000
 _MOST_ADDRESSES: Final = 16
@@ -141,7 +143,7 @@ def _counted(condition: Condition, entry: Entry) -> str | None:
         case RefusalBurst():
             return _refused(entry)
         case AfterRevocation():
-            return _client(entry) if _REVOKED in entry.get("reasons", ()) else None
+            return _inactive(entry) if _REVOKED in entry.get("reasons", ()) else None
         case OutOfHours():
             return _reader(entry) if _is_out_of_hours(condition, entry) else None
         case TwoAddresses():
@@ -233,22 +235,25 @@ def _alert(rule: Rule, found: Counted, subject: str, evidence: Sequence[Mark]) -
     is_permitted = entry["decision"] == _PERMITTED
     # What is about one permitted entry may be known by whoever may know that entry; all else by the client's member.
     has_owner = is_permitted and isinstance(rule.condition, OutOfHours | Occurrence)
+    about = _subject(rule.condition, entry, subject)
     return Alert(
         id=alert_id(rule, subject, entry["id"], at),
         rule=rule.name,
         kind=rule.kind,
         severity=rule.severity,
         at=at,
-        subject=_subject(rule.condition, entry, subject),
+        subject=about,
         evidence=tuple(mark.entry for mark in evidence[-MOST_EVIDENCE:]),
         member=entry.get("member"),
-        agency=entry.get("agency"),
+        agency=None if about.kind == "member" else entry.get("agency"),
         owner=entry.get("owner") if has_owner else None,
         label=entry.get("label") if is_permitted else None,
     )
 
 
 def _subject(condition: Condition, entry: Entry, subject: str) -> Subject:
+    if isinstance(condition, AfterRevocation) and subject != _client(entry):
+        return Subject("member", subject)
     if not isinstance(condition, Occurrence):
         # What is remembered of a member is told of the client that made the rule speak.
         return Subject("client", subject if not isinstance(condition, ReadAfterChange) else entry["actor"]["id"])
@@ -268,6 +273,17 @@ def _refused(entry: Entry) -> str | None:
     if entry["decision"] != _REFUSED:
         return None
     return STRANGER if entry["actor"]["kind"] == "unknown" else _client(entry)
+
+
+def _inactive(entry: Entry) -> str | None:
+    """Return who is not active: the client, or its member where the entry says that it is the member's standing.
+
+    INVARIANT: a client that is revoked or suspended itself is a subject of its own: what is told of its member, whose
+    clients go on asking, never silences what is told of a key in other hands. Entries from before do not say it.
+    """
+    client = _client(entry)
+    is_members = client is not None and entry.get("detail", {}).get("inactive") == _MEMBER
+    return entry.get("member", client) if is_members else client
 
 
 def _seekers(condition: ReadAfterChange, entry: Entry) -> tuple[str, ...]:

@@ -83,7 +83,10 @@ class RefusalBurst:
 
 @dataclass(frozen=True, slots=True)
 class AfterRevocation:
-    """A client that was revoked or suspended, or whose member was, comes all the same: its key is in other hands."""
+    """A client that was revoked or suspended comes all the same: its key is in other hands.
+
+    Of a suspended member, whose clients may not have heard of it, it speaks as of one.
+    """
 
 
 @dataclass(frozen=True, slots=True)

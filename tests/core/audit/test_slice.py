@@ -183,7 +183,7 @@ def test_refusal_shows_what_was_answered() -> None:
 
 
 def test_refused_flood_is_shown_with_how_many_requests_it_was() -> None:
-    detail = {"method": "GET", "route": "unmatched", "code": "rate-limited", "count": 4}
+    detail = {"method": "GET", "route": "unmatched", "code": "rate-limited", "count": 4, "inactive": "member"}
     seen = view_of(entry(outcome=Outcome.REFUSED, detail=detail), auditor())
 
     assert seen is not None

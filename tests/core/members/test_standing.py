@@ -17,6 +17,7 @@ from exchange.members import (
     Role,
     Standing,
     StandingMove,
+    inactive_error,
     resumed,
     revoked,
     still_suspended,
@@ -137,7 +138,12 @@ def test_client_is_active_only_with_its_member(client, member, expected):
     ],
 )
 def test_who_may_not_act_is_told_why_and_whom_to_ask(client, member, told):
-    assert why_inactive(replace(CLIENT, standing=client, member_standing=member)) == told
+    holder = replace(CLIENT, standing=client, member_standing=member)
+    error = inactive_error(holder)
+
+    assert why_inactive(holder) == error.message == told
+    assert error.holder.value == ("member" if client is Standing.ACTIVE else "client")
+    assert (error.code, inactive_error(None).holder.value) == ("client-suspended", "client")
 
 
 @pytest.mark.parametrize(

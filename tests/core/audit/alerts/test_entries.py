@@ -64,6 +64,22 @@ def test_client_that_comes_after_it_was_revoked_is_told_whatever_it_asks_for():
     assert (alert.label, alert.owner) == (None, None)
 
 
+def test_suspended_member_is_told_once_and_hides_no_client_that_is_revoked_itself():
+    def came(number, client, holder):
+        fields = {"decision": "refused", "reasons": ["client-suspended"], "detail": {"inactive": holder}}
+        return entry(number, actor={"kind": "client", "id": client}, **fields)
+
+    entries = [came(1, "a", "member"), came(2, "b", "member"), came(3, "a", "client"), came(4, "c", "client")]
+    alerts, _ = run(rules(AfterRevocation()), [*entries, came(5, "d", "member"), came(6, "a", "client")])
+
+    told = [(alert.subject, alert.evidence, alert.member, alert.agency) for alert in alerts]
+    assert told == [
+        (Subject("member", "NOR"), (entry_id(1),), "NOR", None),
+        (Subject("client", "a"), (entry_id(3),), "NOR", "NIS"),
+        (Subject("client", "c"), (entry_id(4),), "NOR", "NIS"),
+    ]
+
+
 def test_pulls_below_the_minimum_are_silent_and_at_it_alarm_once():
     assert run(rules(PULLS), pulls(4))[0] == []
     (alert,), _ = run(rules(PULLS), pulls(9))
