@@ -21,7 +21,7 @@ from exchange.agreements.model import (
 )
 from exchange.agreements.reading import Reading, quoted
 from exchange.agreements.vocabulary import Vocabulary, covers
-from exchange.kernel import pointer_token
+from exchange.kernel import MalformedError, parse_day, pointer_token
 from exchange.members import MemberCode
 from exchange.members.text import text_problem
 
@@ -43,7 +43,6 @@ _LONGEST_CRISIS_HOURS = 720
 _LONGEST_NAME = 255
 # More than an agreement has parties. A text may choose wrongly thousands of times, among hundreds of names.
 _MOST_TOLD = 30
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FIELDS = ("title", "parties", "policy", "validity", "scopes", "termination")
 _SCOPE_FIELDS = (
     *("name", "topics", "regions", "kinds", "purposes", "ceiling"),
@@ -345,12 +344,9 @@ def _told(names: Collection[str]) -> str:
 
 
 def _parsed_day(text: str) -> date | None:
-    # The pattern first: `fromisoformat` takes week dates and dates without hyphens too.
-    if _DATE.fullmatch(text) is None:
-        return None
     try:
-        return date.fromisoformat(text)
-    except ValueError:
+        return parse_day(text)
+    except MalformedError:
         return None
 
 

@@ -1,16 +1,18 @@
 """What is given on a command line, as what it means: times, and the fields of what a verb asks for."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
-from typing import TypeVar
+from datetime import UTC, date, datetime
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from exchange.cli import output
-from exchange.kernel import InvalidError, is_uuid7, rfc3339
+from exchange.kernel import InvalidError, MalformedError, first_moment, is_uuid7, parse_day, rfc3339
 from exchange.wire import WireModel, faults_of
 
 ModelT = TypeVar("ModelT", bound=WireModel)
+
+_DAY_LENGTH: Final = len("2030-12-31")
 
 
 def day_or_moment(text: str | None) -> datetime | None:
@@ -18,12 +20,14 @@ def day_or_moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
-    except ValueError:
+        return first_moment(parse_day(text))
+    except MalformedError:
         pass
     try:
+        # Seconds may be left out, and a space stand for the `T`; but the day is written as everywhere.
+        parse_day(text[:_DAY_LENGTH])
         moment = datetime.fromisoformat(text)
-    except ValueError as exc:
+    except (MalformedError, ValueError) as exc:
         raise InvalidError(f"`{text[:40]}` is no date: write 2030-12-31 or 2030-12-31T12:00:00Z") from exc
     if moment.tzinfo is None:
         raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")

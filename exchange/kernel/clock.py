@@ -12,6 +12,8 @@ Clock = Callable[[], datetime]
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+# RFC 3339 §5.6 full-date; `date.fromisoformat` also takes week dates and dates without hyphens.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # What `rfc3339` writes: microseconds only where they are not zero.
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.(?!000000)[0-9]{6})?Z")
 
@@ -45,6 +47,16 @@ def first_moment(day: date) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with `Z`, microseconds only where they are not zero."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_day(text: str) -> date:
+    """Return the day that `text` names, written YYYY-MM-DD; MalformedError for every other form, and for no day."""
+    if _DAY.fullmatch(text) is None:
+        raise MalformedError(f"`{text[:40]}` is not a day: write one such as 2026-01-31")
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise MalformedError(f"`{text}` is no day of the calendar: {exc}") from exc
 
 
 def parse_rfc3339(text: str) -> datetime:

@@ -15,6 +15,7 @@ from exchange.kernel import (
     MalformedError,
     TooLargeError,
     faults_told,
+    parse_day,
     parse_rfc3339,
     pointer_token,
     rfc3339,
@@ -118,7 +119,23 @@ Instant = Annotated[
 ]
 """RFC 3339 with an offset in, UTC with `Z` out."""
 
-Day = Annotated[date, WithJsonSchema({"type": "string", "format": "date", "examples": ["2030-12-31"]})]
+
+def _day(value: object) -> object:
+    # pydantic takes the digits of a number for seconds since 1970 where they come to a whole day.
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_day(value)
+    except MalformedError as exc:
+        raise ValueError(exc.message) from exc
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2030-12-31"]}),
+]
+"""Written YYYY-MM-DD, and in no other form."""
 
 
 def parse_body(model: type[ModelT], body: bytes) -> ModelT:

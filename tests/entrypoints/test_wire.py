@@ -68,7 +68,8 @@ REPORT_HEAD = {name: value for name, value in REPORT.items() if name != "parts"}
         ({"scope": ""}, "/scope: is empty"),
         ({"valid_until": 1893456000}, "/valid_until: is not a time: use RFC 3339, such as 2026-01-31T12:00:00Z"),
         ({"declassify_on": 7}, "/declassify_on: is not a day: write one such as 2026-01-31"),
-        ({"declassify_on": "soon"}, "/declassify_on: is not a day: write one such as 2026-01-31"),
+        ({"declassify_on": "soon"}, "/declassify_on: `soon` is not a day: write one such as 2026-01-31"),
+        ({"declassify_on": "2082758400"}, "/declassify_on: `2082758400` is not a day: write one such as 2026-01-31"),
         ({"precedence": "SOON"}, "/precedence: is not known here: use 'ROUTINE', 'PRIORITY', 'IMMEDIATE' or 'FLASH'"),
     ],
 )

@@ -1,7 +1,7 @@
 """Registries for auditors: who received what, and who could have read a report on a day."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, EVERYWHERE, LIMIT, PAGED, REPORT_ID, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault, read_query
-from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.kernel import Fault, InvalidError, MalformedError, first_moment, parse_day, parse_rfc3339
 from exchange.release import View
 from exchange.usecases import CouldRead, FoundEntry, Leaf, ReadersOn, client_registry, readers_on, report_registry
 from exchange.wire import (
@@ -175,8 +175,8 @@ def _period(on: str | None) -> tuple[datetime, datetime | None]:
     if on is None:
         raise InvalidError("the query has faults", (Fault("/on", "missing-field", "give a date, such as 2026-06-01"),))
     try:
-        day = datetime.combine(date.fromisoformat(on), time(), UTC)
-    except ValueError:
+        day = first_moment(parse_day(on))
+    except MalformedError:
         try:
             return parse_rfc3339(on), None
         except MalformedError as exc:

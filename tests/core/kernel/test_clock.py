@@ -10,6 +10,7 @@ from exchange.kernel import (
     first_moment,
     from_micros,
     is_canonical_rfc3339,
+    parse_day,
     parse_rfc3339,
     rfc3339,
     system_clock,
@@ -203,3 +204,23 @@ def test_moment_has_one_canonical_form(text):
 
 def test_day_begins_at_midnight_utc():
     assert first_moment(date(2026, 6, 1)) == datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def test_day_is_written_in_one_form():
+    assert parse_day("2026-11-28") == date(2026, 11, 28)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *(
+            (each, "is not a day: write one such as")
+            for each in ("", "2026-W48-6", "20261128", "2026-11-28\n", "2026-1-2")
+        ),
+        *((each, "is not a day: write one such as") for each in ("٢٠٢٦-11-28", "2026-11-28T12:00:00Z", "1795824000")),
+        ("2026-11-31", "is no day of the calendar"),
+    ],
+)
+def test_day_in_another_form_is_none(text, told):
+    with pytest.raises(MalformedError, match=told):
+        parse_day(text)
