@@ -7,6 +7,7 @@ import typer
 from exchange.cli import output
 from exchange.cli.given import id_given
 from exchange.cli.program import app
+from exchange.kernel import parse_day, system_clock
 from exchange.wire import AgreementBody, CrisisClauseBody, ObligationBody, PartyBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
@@ -30,6 +31,12 @@ def review_of(body: AgreementBody) -> str:
     due = None if body.review_due is None else f"due since {body.review_due}"
     coming = None if body.next_review is None else f"next on {body.next_review}"
     return ", ".join(told for told in (due, coming) if told is not None) or "none"
+
+
+def warn_of_past(last_day: str, *, then: str) -> None:
+    """Warn where the last day (UTC) of a text that is laid before its parties has passed; `then` says what follows."""
+    if parse_day(last_day) < system_clock().date():
+        output.warn(f"the last day of this text, {last_day}, has passed: {then}")
 
 
 def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> None:

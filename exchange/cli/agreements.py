@@ -14,7 +14,15 @@ import typer
 from exchange.agreements.durations import moved_by
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.cli import output
-from exchange.cli.agreement_group import IdArgument, agreement_json, agreements, parties_of, review_of, show_agreement
+from exchange.cli.agreement_group import (
+    IdArgument,
+    agreement_json,
+    agreements,
+    parties_of,
+    review_of,
+    show_agreement,
+    warn_of_past,
+)
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
@@ -49,6 +57,7 @@ async def propose(
     else:
         body = _over_https(ExchangeClient.propose_agreement, where, read_yaml(read_text(file)))
     show_agreement(body, "proposed", as_json=as_json)
+    warn_of_past(body.validity.last_day, then="the agreement has expired, and nobody can sign it")
 
 
 @agreements.command("simulate")

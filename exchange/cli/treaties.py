@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from exchange.agreements import TextFinding, verify_texts
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.cli import output
-from exchange.cli.agreement_group import IdArgument, agreement_fields, agreements, show_agreement
+from exchange.cli.agreement_group import IdArgument, agreement_fields, agreements, show_agreement, warn_of_past
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text, write_new
 from exchange.cli.program import FAILED
@@ -103,7 +103,9 @@ def amend(
     document = read_yaml(read_text(file))
     if document.faults:
         raise InvalidError("the agreement file has faults", tuple(document.faults))
-    _show_amendments(id, [client.amend_agreement(id, json.dumps(document.value).encode())], as_json=as_json)
+    made = client.amend_agreement(id, json.dumps(document.value).encode())
+    _show_amendments(id, [made], as_json=as_json)
+    warn_of_past(made.terms["validity"]["until"], then="with the last signature under it the agreement has expired")
 
 
 @agreements.command("amendments")

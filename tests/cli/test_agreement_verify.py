@@ -1,10 +1,12 @@
 """`exchange agreement verify` on a file that somebody brings: what it proves, and what only a key of one's own does."""
 
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 
 from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, sign_text
+from exchange.cli.treaties import amend
 from exchange.crypto import ObjectSigningKey
 from exchange.wire import AgreementEvidenceBody, SignatoryKeyOffer
 from tests.core.agreements.worlds import example_json
@@ -59,3 +61,14 @@ def test_file_that_says_more_is_named_with_its_place(exchange, invented):
 
     assert ran.code == 1
     assert "`/texts/0/summary` is nothing that an export has there" in ran.err
+
+
+@pytest.mark.parametrize(("last_day", "is_told"), [("2020-12-31", True), ("2999-12-31", False)])
+def test_who_amends_to_a_day_that_has_passed_is_told_what_follows(capsys, tmp_path, last_day, is_told):
+    (tmp_path / "second.yaml").write_text("title: x\n")
+    client, made = Mock(), Mock(terms={"validity": {"until": last_day}}, number=1, parties=[], changes=[])
+    client.amend_agreement.return_value = made
+    amend.__wrapped__(client, AGREEMENT, tmp_path / "second.yaml")
+
+    told = "the last day of this text, 2020-12-31, has passed: with the last signature under it"
+    assert (told in capsys.readouterr().err) == is_told

@@ -1,6 +1,7 @@
 """What the operator does at the host: members, clients, certificates, authorities, the state of things."""
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -308,6 +309,20 @@ def test_agreement_is_shown_with_what_is_owed_and_what_a_crisis_opens(operate, t
         "cyber-threats up to TOP SECRET, for PT72H at most: by two of ada (GBR), kari (NOR)"
     )
     assert told["on leaving"] == "notice P90D, shared reports are recalled"
+    assert "has passed" not in ran.err
+
+
+def test_agreement_that_has_ended_before_it_is_proposed_is_taken_with_a_warning(operate, tmp_path):
+    assert operate("member", "add", "DNK", "--name", "Denmark").code == 0
+    text = Path("policies/agreements/north-sea-cyber.yaml").read_text(encoding="utf-8")
+    past = "from: 2020-01-01, until: 2020-12-31"
+    (tmp_path / "past.yaml").write_text(re.sub("from: [0-9-]+, until: [0-9-]+", past, text))
+    ran = operate("agreement", "propose", tmp_path / "past.yaml", "--json")
+
+    assert (ran.code, ran.json["state"]) == (0, "expired")
+    assert (
+        "the last day of this text, 2020-12-31, has passed: the agreement has expired, and nobody can sign" in ran.err
+    )
 
 
 def test_draft_is_simulated_without_a_table_of_nobody(operate):
