@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from exchange.cli import output
 from exchange.cli.audit_following import follow_entries
 from exchange.cli.audit_group import audits
-from exchange.cli.given import id_given, moment_text
+from exchange.cli.given import id_given, moment_text, tell_of_wait
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
@@ -78,9 +78,12 @@ def search(
             raise InvalidError(
                 "all that comes, or what there is? give `--follow`, or `--until`, `--oldest` and `--limit`"
             )
+        tell_of_wait(since)
         follow_entries(client, filters, _row, as_json=as_json)
         return
     found = _at_most(limit, client.audit_entries(most=limit, **filters, order="oldest" if oldest else None))
+    if actor is not None and not found:
+        _tell_whose_id(client, actor)
     if as_json:
         output.show_json(found)
         return
@@ -162,6 +165,19 @@ def _show_readers(found: ReadersBody) -> None:
     output.show_table(columns, did, title="did read")
     if found.laws != [found.law]:
         output.warn("other policy files were in force then: the rules asked are those of today")
+
+
+def _tell_whose_id(client: ExchangeClient, named: str) -> None:
+    """Say what else the id is of by which no client was found, as far as the log tells who asks.
+
+    Of the log alone, as everything that is searched for: a client of whom no entry may be seen is told of as none is.
+    """
+    about = next(iter(client.audit_entries(most=1, subject=named)), None)
+    kind = None if about is None else _within(about.entry, "object", "type")
+    if kind is None:
+        output.warn(f"no entry that you may see is by `{named}`, or about it: `client list` has the ids of clients")
+    elif kind != "client":
+        output.warn(f"`{named}` is the id of another thing ({kind}): `--subject` finds what was done to it")
 
 
 def _at_most(limit: int, found: Iterator[Found]) -> list[Found]:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from exchange.cli import output
-from exchange.kernel import InvalidError, MalformedError, first_moment, is_uuid7, parse_day, rfc3339
+from exchange.kernel import InvalidError, MalformedError, first_moment, is_uuid7, parse_day, rfc3339, system_clock
 from exchange.wire import WireModel, faults_of
 
 ModelT = TypeVar("ModelT", bound=WireModel)
@@ -44,6 +44,13 @@ def day_given(text: str | None) -> date | None:
     """Return the day that `text` names, or in which the moment lies that it names, UTC."""
     moment = day_or_moment(text)
     return None if moment is None else moment.date()
+
+
+def tell_of_wait(since: str | None) -> None:
+    """Say on stderr that nothing is to be followed yet where `since` is a time that has not come."""
+    moment = day_or_moment(since)
+    if moment is not None and moment > system_clock():
+        output.note(f"nothing is of {rfc3339(moment)} or later yet: what comes from then on will be printed")
 
 
 def id_given(text: str | None) -> str | None:

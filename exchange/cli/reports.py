@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
-from exchange.cli.given import day_given, day_or_moment, id_given, moment_text
+from exchange.cli.given import day_given, day_or_moment, id_given, moment_text, tell_of_wait
 from exchange.cli.own_clearance import absent_told_with_own_end, warn_who_sees_nothing
 from exchange.cli.posting import (
     LARGEST_WHOLE_BYTES,
@@ -176,6 +176,7 @@ def list_all(
     if follow:
         if limit is not None:
             raise InvalidError("all that comes, or a page of it? give one of `--follow` and `--limit`")
+        tell_of_wait(since)
         # Ctrl-C is how one stops following: that is done, not failed.
         with suppress(KeyboardInterrupt):
             _follow(client, after, filters, as_json=as_json)

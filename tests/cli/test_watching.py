@@ -6,6 +6,8 @@ from unittest.mock import Mock
 import pytest
 import typer
 
+from exchange.cli import audit_search
+from exchange.cli import reports as report_verbs
 from exchange.cli.reports import _show_event, list_all
 from exchange.client import ExchangeClient, ListedReports, ToldEvent, UnopenedEvent
 from exchange.kernel import ExchangeError, InvalidError
@@ -73,3 +75,16 @@ def test_page_of_a_list_says_to_a_program_where_to_go_on(monkeypatch, capsys, gi
 def test_all_that_comes_is_no_page():
     with pytest.raises(InvalidError, match="give one of"):
         list_all.__wrapped__(ExchangeClient.__new__(ExchangeClient), limit=2, follow=True)
+
+
+@pytest.mark.parametrize(("since", "is_told"), [("2999-01-01", True), ("2020-01-01", False), (None, False)])
+def test_who_follows_from_a_time_that_has_not_come_is_told_so(monkeypatch, capsys, since, is_told):
+    monkeypatch.setattr(report_verbs, "_follow", Mock())
+    monkeypatch.setattr(audit_search, "follow_entries", Mock())
+    client = ExchangeClient.__new__(ExchangeClient)
+    list_all.__wrapped__(client, since=since, follow=True)
+    audit_search.search.__wrapped__(client, since=since, follow=True)
+
+    told = capsys.readouterr().err
+    assert told.count("nothing is of 2999-01-01T00:00:00Z or later yet") == (2 if is_told else 0)
+    assert is_told or not told

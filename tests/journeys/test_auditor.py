@@ -246,6 +246,11 @@ def test_search_by_time_and_everything_else(audited):
 
     assert len(found) == 1
     assert house.as_("auditor", "audit", "search", *filters, "--since", before, "--until", day, "--json").json == []
+    by_report = house.as_("auditor", "audit", "search", "--client", report, "--json")
+    assert (by_report.json, by_report.code) == ([], 0)
+    assert f"`{report}` is the id of another thing (report): `--subject` finds what was done to it" in by_report.err
+    by_none = house.as_("gbr-auditor", "audit", "search", "--client", f"{report[:-4]}0000", "--json")
+    assert "no entry that you may see is by `" in by_none.err
     # Whoever means a day by that would take the answer for one about it.
     nothing = house.as_("auditor", "audit", "search", *filters, "--since", day, "--until", day, "--json")
     assert [fault["pointer"] for fault in nothing.json["error"]["errors"]] == ["/until"]
