@@ -90,7 +90,7 @@ async def recover(
 
     note, log = None if witnessed is None else read_bytes(witnessed), host.services.store.log
     if (begun := await _begun_already(host.settings, log, is_prepared_alone=new_keys is not None)) is not None:
-        _tell_begun(*begun, is_lost=new_keys is None, as_json=as_json)
+        await _tell_begun(host, *begun, as_json=as_json)
         return
     call = host.call()
     key = None
@@ -112,8 +112,7 @@ async def recover(
             key = next_log_key(host.settings, origin)
         recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
     take_log_key(host.settings, origin)
-    is_lost = recovered.is_older or new_keys is None
-    _tell_begun(recovered.origin, recovered.old.origin, is_lost=is_lost, as_json=as_json)
+    await _tell_begun(host, recovered.origin, recovered.old.origin, as_json=as_json)
 
 
 def _outlook(old: "LogState", origin: str, new_keys: str | None) -> dict[str, object]:
@@ -138,14 +137,15 @@ async def _begun_already(settings: Settings, log: "LogReader", *, is_prepared_al
     return new.origin, old.origin
 
 
-def _tell_begun(origin: str, old: str, *, is_lost: bool, as_json: bool) -> None:
+async def _tell_begun(host: Host, origin: str, old: str, *, as_json: bool) -> None:
     if as_json:
         output.show_json({"id": origin, "old": old})
         return
     output.show_line(
         f"the log {origin} begins; nodes beside this one need its key file, witnesses and auditors `log/verifier-keys`"
     )
-    if is_lost:
+    # After a restore each of it may be confirmed already, and of keys that were given up nothing came back.
+    if await host.services.store.open_restore_claims():
         output.show_line(_ALIVE_AGAIN)
 
 

@@ -103,6 +103,20 @@ def test_log_that_nothing_outside_its_database_is_held_against_may_be_of_before(
     assert [claim["kind"] for claim in operate("restored", "list", "--json").json] == ["unknown-acts"]
 
 
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_recovery_after_a_restore_asks_for_what_is_not_confirmed_alone(instance, operate, is_confirmed):
+    sequence(instance, 3)
+    with closing(sqlite3.connect(instance / "exchange.db", isolation_level=None)) as database:
+        database.execute("UPDATE log_state SET frozen_at = 1, frozen_why = 'restored from the backup of 2026-11-27'")
+        claim = "INSERT INTO restore_claim (id, kind, subject, told, confirmed_at) VALUES ('a', 'client', 's', 't', ?)"
+        database.execute(claim, (1 if is_confirmed else None,))
+
+    ran = operate("audit", "recover")
+
+    assert (ran.code, "begins; nodes beside this one" in ran.out) == (0, True)
+    assert ("confirm it (`exchange restored list`)" in ran.out) is not is_confirmed
+
+
 def test_keys_that_wait_for_a_log_that_began_are_not_given_up(instance, operate, monkeypatch):
     sequence(instance, 3)
     layout = InstanceLayout(instance)
