@@ -219,6 +219,87 @@ def test_full_disk_means_no_cosignature(witness: Witness, log: MadeLog, monkeypa
     assert witness.desk.add_checkpoint(log.body(12)).status == HTTPStatus.OK
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """What has been made durable so far: each path by the name it had then, and how much was in it."""
+    done: list[tuple[Path, int]] = []
+
+    def sync(descriptor: int) -> None:
+        done.append((Path(f"/proc/self/fd/{descriptor}").readlink(), os.fstat(descriptor).st_size))
+
+    monkeypatch.setattr("exchange.client.witness.folder.os.fsync", sync)
+    return done
+
+
+def test_what_is_kept_is_on_the_disk_whole_and_by_its_name_before_it_is_cosigned(
+    path: Path, log: MadeLog, synced: list[tuple[Path, int]]
+) -> None:
+    witness = Witness(path)
+    witness.desk.add_checkpoint(log.body(0))
+    witness.close()
+
+    held = path / "logs.d" / origin_hash(log.origin) / "checkpoint"
+    file, *folders = synced
+    assert file == (held.with_suffix(".new"), held.stat().st_size)
+    assert [each for each, _ in folders] == [held.parent, held.parent.parent, path]
+
+
+def test_evidence_is_on_the_disk_whole_and_by_its_name(
+    witness: Witness, log: MadeLog, synced: list[tuple[Path, int]]
+) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+    synced.clear()
+    witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
+
+    (evidence,) = witness.evidence()
+    *files, (unfinished, _), (above, _), (top, _) = synced
+    assert {(each.name, size) for each, size in files} == {
+        (each.name, each.stat().st_size) for each in evidence.iterdir()
+    }
+    assert {each.parent for each, _ in files} == {unfinished}
+    assert (above, top) == (evidence.parent, witness.folder.path)
+
+
+def test_log_that_contradicts_itself_without_end_fills_no_disk(
+    witness: Witness, log: MadeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.client.witness.folder._MOST_EVIDENCE", 2)
+    witness.desk.add_checkpoint(log.body(0))
+    for number in range(3):
+        witness.desk.add_checkpoint(log.cut(5).grow(7, f"forged {number}").body(12))
+
+    assert len(witness.evidence()) == 2
+
+
+def test_folder_that_is_held_no_more_is_not_written(witness: Witness, log: MadeLog) -> None:
+    witness.close()
+
+    with pytest.raises(WitnessError, match="not held"):
+        witness.folder.keep(log.origin, b"note")
+
+
+def test_folder_and_key_are_their_owners_alone(path: Path) -> None:
+    assert [each.stat().st_mode & 0o777 for each in (path, path / "witness.key")] == [0o700, 0o600]
+
+
+def test_memory_that_cannot_be_read_is_not_taken_for_none(path: Path, log: MadeLog) -> None:
+    held = path / "logs.d" / origin_hash(log.origin) / "checkpoint"
+    held.mkdir(parents=True)
+
+    with pytest.raises(WitnessError, match="cannot be read: is a directory"):
+        Witness(path)
+
+
+def test_what_a_crash_left_unfinished_is_no_part_of_what_is_kept(witness: Witness, log: MadeLog) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+    unfinished = witness.folder.path / "logs.d" / origin_hash(log.origin) / "checkpoint.new"
+    unfinished.write_bytes(b"x" * 100_000)
+
+    witness.folder.keep(log.origin, b"note")
+
+    assert witness.folder.held(log.origin) == b"note"
+
+
 def test_changed_memory_is_not_believed(path: Path, log: MadeLog) -> None:
     witness = Witness(path)
     witness.desk.add_checkpoint(log.body(0))

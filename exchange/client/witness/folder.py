@@ -85,7 +85,7 @@ class WitnessFolder:
             unfinished = file.with_suffix(".new")
             _write(unfinished, note)
             unfinished.replace(file)
-            sync_folder(file.parent)
+            self._sync_names(file)
         except OSError as exc:
             raise WitnessError(f"`{file}` cannot be written: {_reason(exc)}") from exc
 
@@ -104,7 +104,7 @@ class WitnessFolder:
                 _write(unfinished / file, content)
             sync_folder(unfinished)
             unfinished.replace(folder)
-            sync_folder(folder.parent)
+            self._sync_names(folder)
         except OSError as exc:
             raise WitnessError(f"evidence cannot be written to `{folder}`: {_reason(exc)}") from exc
         return folder, True
@@ -116,6 +116,11 @@ class WitnessFolder:
             sync_folder(evidence)
         except OSError as exc:
             raise WitnessError(f"`{evidence}` cannot be written: {_reason(exc)}") from exc
+
+    def _sync_names(self, path: Path) -> None:
+        """Make the name of `path` durable, and those of the folders that it lies in here: they may be new."""
+        for each in path.parents[: len(path.relative_to(self.path).parts)]:
+            sync_folder(each)
 
     def _held_file(self, origin: str) -> Path:
         return self.path / "logs.d" / origin_hash(origin) / "checkpoint"
