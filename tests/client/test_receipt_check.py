@@ -18,7 +18,7 @@ from exchange.audit import (
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint
 from exchange.client import KeptReceipt, ProblemError
 from exchange.client.receipt_check import ProofFolder, ReceiptCheck, proof_file
-from exchange.kernel import Fault, rfc3339
+from exchange.kernel import Fault, MalformedError, rfc3339
 from tests.core.audit.verify.worlds import KEYS, ORIGIN, SECOND, START, content, sign, signers, world
 
 NOW = START + 1000 * SECOND
@@ -234,6 +234,9 @@ def test_receipt_that_others_overtook_is_owed(check, desk, log):
     desk.refused[old.entry] = 409
 
     check.prove(old)
+    desk.log = world(20)
+    check.prove(receipt(log.contents[1]))
+    desk.log = log
     check.prove(receipt(log.contents[1]))
     check.compare([])
 
@@ -287,6 +290,17 @@ def test_log_that_is_smaller_than_what_was_kept_was_cut(check, desk, log):
     assert whys(check) == ["the last check holds a checkpoint of 60 entries, the log shows fewer: cut"]
 
 
+def test_log_that_shows_less_than_was_kept_was_cut_though_it_can_prove_the_rest(check, desk, log):
+    """It hides its tail behind an old checkpoint."""
+    kept, whole = log.checkpoints[-1].note, Desk(log)
+    desk.log, desk.consistency = world(1), whole.consistency
+    check.prove(receipt(log.contents[0]))
+
+    check.compare(known(kept))
+
+    assert whys(check) == ["another member holds a checkpoint of 60 entries, the log shows fewer: cut"]
+
+
 def test_two_histories_of_one_size_shown_to_two_members_are_noticed(check, log):
     other = world(60, 20)
     other.rebuild([*other.contents[:59], content(59, purpose="other")])
@@ -319,12 +333,34 @@ def test_log_that_grew_between_two_proofs_is_linked(check, log):
     assert check.newest == log.checkpoints[-1].note
 
 
-def test_log_that_refuses_a_consistency_proof_is_named(check, desk, log):
-    def refuse(old_size, new_size, origin=None):
-        raise ProblemError(status=404, code="not-found", detail="no such tree")
+NO_TREE = ProblemError(status=404, code="not-found", detail="no such tree")
 
+
+def refuse(why):
+    def refused(old_size, new_size, origin=None):
+        raise why
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [(NO_TREE, "the log gives no proof that joins"), (MalformedError("proof is no list"), "two histories")],
+)
+def test_log_that_gives_no_consistency_proof_is_named(check, desk, log, why, told):
     check.prove(receipt(log.contents[0]))
-    desk.consistency = refuse
+    desk.consistency = refuse(why)
+
+    check.compare(known(log.checkpoints[0].note))
+
+    assert whys(check)[0].startswith(told)
+
+
+def test_log_that_ended_and_gives_no_consistency_proof_is_named(recovered, log):
+    old, new, keys = recovered
+    check = ReceiptCheck(Both(old, new), keys, NOW)
+    check.prove(receipt(log.contents[3]))
+    old.consistency = refuse(NO_TREE)
 
     check.compare(known(log.checkpoints[0].note))
 
