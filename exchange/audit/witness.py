@@ -164,12 +164,12 @@ def judge(
         told = f"size {held.size} was cosigned last, not {submission.old_size}"
         return refuse(Objection.OTHER_OLD_SIZE, told, finding)
     # (5) A tree of the same size is the same tree; a proof between the two would be (8) one that does not verify.
+    # (6) That an empty tree has the one root is (5), or (8), of the one that is held where nothing is.
     if head.size == held.size and head.root != held.root and not submission.proof:
         return refuse(Objection.OTHER_ROOT, f"another root was cosigned for size {held.size}", finding)
-    # (6) An empty tree has the one root; (7) from it no proof is needed, nor may one be given; (8) a larger one is
-    # proven to have grown from it.
+    # (7) From the empty tree no proof is needed, nor may one be given; (8) a larger one is proven to have grown from
+    # what is held.
     try:
-        verify_consistency((), old=NOTHING_HELD, new=head)
         verify_consistency(submission.proof, old=held, new=head)
     except ProofError as exc:
         return refuse(Objection.INCONSISTENT, exc.message, finding or Finding.UNPROVEN)

@@ -15,7 +15,7 @@ from exchange.audit.export.visible import escape, plain, visible
 from exchange.kernel import MalformedError
 
 _FORMULA = re.compile('(^|[;,|"])( *)([=+\\-@%|\uff1d\uff0b\uff0d\uff20])')
-_CELL = re.compile(r'"((?:[^"]|"")*)"(,|$)')
+_CELL = re.compile(r'"((?:[^"]|"")*)"(?:,|$)')
 _NAMES = names()
 
 
@@ -50,8 +50,6 @@ def read_row(line: bytes) -> list[str]:
     while found := _CELL.match(text, at):
         cells.append(plain(found[1].replace('""', '"')))
         at = found.end()
-        if not found[2]:
-            break
     return cells if at == len(text) and text.endswith('"') else []
 
 

@@ -168,6 +168,7 @@ def test_made_up_word_that_no_line_has_room_for_is_cut(name):
 
     assert len(short.encode()) <= 8192 - 600
     assert (told["cn3"], told["cn1"]) == (str(exported.place.log), str(exported.place.position))
+    assert told["outcome"] == "refused"
     assert told["externalId" if name == "id" else "act"] == "\u202e" * 64
     assert set(told["exchangeOmitted"].split(" ")) == cells_of(exported).keys() - cef._NEVER_OMITTED
 

@@ -170,6 +170,14 @@ def test_cef_message_is_a_head_and_the_line():
     assert text.partition(" - ")[2].encode() + b"\n" == cef.entry_line(exported)
 
 
+def test_cef_message_uses_its_room_and_no_more():
+    length = bisect_left(
+        range(8_192), 1, key=lambda each: b" exchangeOmitted=" in syslog.cef_message(noted("x" * each))
+    )
+
+    assert len(syslog.cef_message(noted("x" * (length - 1)))) == syslog.LARGEST_MESSAGE_BYTES
+
+
 @pytest.mark.parametrize("exported", [with_text("\u202e" * 500), at_place(FULL, result_ids=("i" * 500,) * 60)])
 def test_cef_message_fits_and_names_what_was_left_out(exported):
     message = syslog.cef_message(exported)
