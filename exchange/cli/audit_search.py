@@ -193,14 +193,13 @@ def _at_most(limit: int, found: Iterator[Found]) -> list[Found]:
 
 def _row(found: ShownEntryBody) -> tuple[object, ...]:
     entry = found.entry
-    reasons = entry.get("reasons")
     return (
         str(entry.get("ts", ""))[:19].replace("T", " "),
         _who(entry),
         entry.get("type"),
         _object(entry),
         entry.get("decision"),
-        ", ".join(map(str, reasons)) if isinstance(reasons, list) else "",
+        _why(entry),
         _within(entry, "label", "classification"),
         found.id,
     )
@@ -217,6 +216,15 @@ def _who(entry: Mapping[str, JsonValue]) -> str:
     if known is None:
         return str(_within(entry, "actor", "kind") or "")
     return f"{entry.get('member')}/{entry.get('agency')} {known}"
+
+
+def _why(entry: Mapping[str, JsonValue]) -> str:
+    # The reasons are those of the contract; of what was faulty, or found no place, the codes of its answer tell.
+    told = [entry.get("reasons")]
+    if entry.get("decision") != "permitted":
+        told += [_within(entry, "detail", name) for name in ("codes", "code")]
+    words = [word for each in told for word in (each if isinstance(each, list) else [each]) if word is not None]
+    return ", ".join(dict.fromkeys(map(str, words)))
 
 
 def _object(entry: Mapping[str, JsonValue]) -> str:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
+from pydantic import JsonValue
 from rich.text import Text
 
-from exchange.cli import compliance, output, requests
+from exchange.cli import audit_search, compliance, output, requests
 from exchange.cli.agreement_group import parties_of
 from exchange.cli.consents import show_consent
-from exchange.wire import ErasureBody, OnwardBody, PartyBody, RequestShownBody
+from exchange.wire import ErasureBody, OnwardBody, PartyBody, RequestShownBody, ShownEntryBody
 
 ID = "01a20000-0000-7000-8000-000000000001"
 COLUMNS = ("id", "posted", "marking", "subject")
@@ -170,3 +171,23 @@ def test_times_of_a_request_for_information_are_told_as_everywhere(capsys: pytes
 
     shown = capsys.readouterr().out
     assert (shown.count("2026-01-01 10:00:00Z"), "000007" in shown, "label" in shown) == (2, False, False)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"decision": "refused", "reasons": ["not-releasable"]}, "not-releasable"),
+        ({"decision": "refused", "detail": {"codes": ["bad-text", "bad-name"]}}, "bad-text, bad-name"),
+        ({"decision": "refused", "detail": {"code": "too-large", "route": "/v1/reports"}}, "too-large"),
+        (
+            {"decision": "refused", "reasons": ["above-ceiling"], "detail": {"codes": ["above-ceiling", "bad-text"]}},
+            "above-ceiling, bad-text",
+        ),
+        ({"decision": "permitted", "detail": {"codes": ["parts-missing"]}}, ""),
+        ({"decision": "refused"}, ""),
+    ],
+)
+def test_auditor_is_told_why_whatever_was_refused(told: dict[str, JsonValue], why: str) -> None:
+    shown = ShownEntryBody.model_validate({"id": ID, "leaf": "", "extent": "whole", "entry": told})
+
+    assert audit_search._row(shown)[5] == why
