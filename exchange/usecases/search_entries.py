@@ -4,7 +4,7 @@ Steps: (1) the caller is an auditor; (2) what it asks for can be asked; (3) what
 (4) the entry about the search, with its filters and every id shown, is durable; (5) answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
@@ -164,10 +164,21 @@ def _unknown(services: Services, criteria: Criteria) -> list[Fault]:
         ("reason", criteria.reason, {reason.value for reason in Reason}),
     )
     return [
-        Fault(f"/{name}", f"unknown-{name}", f"{meant(given, words)}use one of {', '.join(sorted(words))}")
+        Fault(f"/{name}", f"unknown-{name}", f"{meant(given, words)}{_usable(given, words)}")
         for name, given, words in known
         if given is not None and given not in words
     ]
+
+
+def _usable(given: str, words: Collection[str]) -> str:
+    # More than a hundred events stand on no screen: those of the thing that was named, or the things that there are.
+    things = {thing for thing, dot, _ in (word.partition(".") for word in words) if dot}
+    named = given.partition(".")[0]
+    if named in things:
+        return f"use one of {', '.join(sorted(word for word in words if word.startswith(f'{named}.')))}"
+    if things:
+        return f"begin with one of {', '.join(sorted(things))}: `{min(things)}` alone lists those of it"
+    return f"use one of {', '.join(sorted(words))}"
 
 
 def _misspelt(criteria: Criteria) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
 from exchange.usecases.entry_labels import label_of
+from exchange.usecases.search_entries import check_criteria
 from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 
@@ -429,6 +431,25 @@ async def test_filter_that_can_find_nothing_is_a_fault(audited: Audited, asked: 
     assert isinstance(made.error, InvalidError)
     assert [fault.code for fault in made.error.faults] == [code]
     assert made.entry["detail"] == {"codes": [code]}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("report.pulled", "meant? use one of report.amended, "),
+        ("report", "use one of report.amended, "),
+        ("reading", "begin with one of act, agreement, "),
+    ],
+)
+def test_who_misspells_an_event_is_told_on_one_screen_what_there_is(given: str, told: str) -> None:
+    services: Any = SimpleNamespace(law=SimpleNamespace(catalogue=SimpleNamespace(protection={})))
+
+    with pytest.raises(InvalidError) as refused:
+        check_criteria(services, Criteria(event=given))
+    (fault,) = refused.value.faults
+
+    # An answer is cut behind 500 characters of a fault.
+    assert (told in fault.message, len(fault.message) <= 500) == (True, True)
 
 
 @pytest.mark.parametrize(
