@@ -85,7 +85,8 @@ _MENDS = {
     "unable to open database file": "the database file cannot be opened: see that it is there, and whose, and its disk",
     "database or disk is full": "database or disk is full: make room on the disk",
     "a text in a row is no UTF-8": "a text in a row is no UTF-8: find out who wrote it, `exchange doctor` tells which",
-    "file is not a database": "file is not a database: see what `exchange doctor` says",
+    "file is not a database": "file is not a database: look at the disk, put the file aside, and "
+    "`exchange restore` a backup",
     "database disk image is malformed": "database disk image is malformed: look at the disk, put the file aside, and "
     "`exchange restore` a backup",
     "disk I/O error": "disk I/O error: look at the disk of the database, and what the system says of it",

@@ -324,7 +324,7 @@ async def test_operator_is_told_what_to_look_at_and_callers_are_not(
     for url, kind, mend in (
         (away, "ConnectionRefusedError", "nothing listens at the database's address: see that it runs there"),
         (nameless, "InvalidCatalogNameError", "the server has no database of that name: see `database_url`"),
-        (sqlite_file.url, "file is not a database", "file is not a database: see what `exchange doctor` says"),
+        (sqlite_file.url, "file is not a database", "file is not a database: look at the disk, put the file aside"),
     ):
         with pytest.raises(UnavailableError) as refused:
             await open_store(url)
