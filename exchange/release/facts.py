@@ -29,6 +29,7 @@ class ReaderFacts:
     """The reading client at this moment.
 
     `level` and `compartments` are its clearance's; `clearance_current` was computed with the request's one `now`.
+    `agency` names its member too (`NOR/NIS`): another member may have one that is called the same.
     """
 
     client: str
@@ -55,7 +56,7 @@ def cleared_reader(
         client="",
         version=0,
         member=member,
-        agency=member,
+        agency=f"{member}/",
         nationality=member,
         roles=frozenset({Role.READER}),
         is_active=True,

@@ -18,6 +18,7 @@ MAX_GUARD_FILE_BYTES = 65_536
 _OWN_FILE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _GUARD_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}[a-z0-9]")
 _RESERVED_ID = "permit-all"
+_AGENCY_OF_CLIENT = {".": {"left": {"Var": "principal"}, "attr": "agency"}}
 _MAX_REASON_CHARACTERS = 200
 
 
@@ -119,6 +120,9 @@ def _policy_faults(policy: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if _names_a_report(policy):
         # A decision is made for a class of reports: single ones have no identity in it.
         yield "names-a-report", "a guard cannot name one report: say which attributes it is about"
+    for text in sorted(set(_bare_agencies(policy))):
+        # It would forbid nothing, and nobody would see it.
+        yield "bare-agency", f"`{text}` is no agency of anybody: write it with its member, as `NOR/NIS`"
 
 
 def _names_a_report(value: object) -> bool:
@@ -126,3 +130,36 @@ def _names_a_report(value: object) -> bool:
         is_report = value.get("type") == "Report" and "id" in value
         return is_report or any(_names_a_report(item) for item in value.values())
     return isinstance(value, list) and any(_names_a_report(item) for item in value)
+
+
+def _bare_agencies(policy: Mapping[str, object]) -> Iterator[str]:
+    """Yield each text that a client's agency is held against and that cannot be one, or the pattern of one."""
+    for record in records(policy):
+        sides = [record.get("left"), record.get("right")]
+        if _AGENCY_OF_CLIENT not in sides:
+            continue
+        texts = (each["Value"] for each in records(sides) if isinstance(each.get("Value"), str))
+        yield from (str(text) for text in texts if "/" not in str(text))
+        pattern = pattern_text(record)
+        if pattern is not None and "/" not in pattern and not pattern.startswith("*"):
+            yield pattern
+
+
+def pattern_text(record: Mapping[str, object]) -> str | None:
+    """Return the pattern of a `like`, or None where the record is none."""
+    pattern = record.get("pattern")
+    if not isinstance(pattern, list):
+        return None
+    return "".join(sign["Literal"] if isinstance(sign, dict) else "*" for sign in pattern)
+
+
+def records(tree: object) -> Iterator[Mapping[str, object]]:
+    """Yield every object of the JSON of a policy, however deep it lies."""
+    waiting = [tree]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            yield each
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each

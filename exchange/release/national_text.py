@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from exchange.kernel import Fault, InvalidError
-from exchange.release.guard_files import MAX_GUARD_FILE_BYTES, Guard, read_guards
+from exchange.release.guard_files import MAX_GUARD_FILE_BYTES, Guard, read_guards, records
 
 MAX_NATIONAL_BYTES = MAX_GUARD_FILE_BYTES
 """For the guards, and as much again for their examples."""
@@ -125,7 +125,7 @@ def _guard_faults(member: str, guard: Guard) -> Iterator[Fault]:
     if not guard.id.startswith(prefix):
         yield _fault("bad-id", f"`{guard.id}`: ids of your guards begin with `{prefix}`")
     tree = json.loads(guard.policy_json)
-    if any(each.get("attr") == "originator" for each in _records(tree)):
+    if any(each.get("attr") == "originator" for each in records(tree)):
         yield _fault(
             "names-an-originator", f"`{guard.id}`: it is asked about your reports alone; leave `originator` out"
         )
@@ -134,7 +134,7 @@ def _guard_faults(member: str, guard: Guard) -> Iterator[Fault]:
         yield _fault("too-large", f"`{guard.id}`: a text of more than {MAX_LITERAL_CHARACTERS} characters")
     if not all(text.isprintable() and unicodedata.is_normalized("NFC", text) for text in texts):
         yield _fault("not-plain", f"`{guard.id}`: a text holds characters that do not show")
-    if any(_wildcards(each) > MAX_WILDCARDS for each in _records(tree)):
+    if any(_wildcards(each) > MAX_WILDCARDS for each in records(tree)):
         yield _fault("too-large", f"`{guard.id}`: more than {MAX_WILDCARDS} `*` in one pattern")
 
 
@@ -143,19 +143,8 @@ def _wildcards(record: Mapping[str, object]) -> int:
     return pattern.count("Wildcard") if isinstance(pattern, list) else 0
 
 
-def _records(tree: object) -> Iterator[Mapping[str, object]]:
-    waiting = [tree]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            yield each
-            waiting += each.values()
-        elif isinstance(each, list):
-            waiting += each
-
-
 def _texts(tree: object) -> Iterator[str]:
-    for record in _records(tree):
+    for record in records(tree):
         for value in record.values():
             for each in value if isinstance(value, list) else [value]:
                 if isinstance(each, str):

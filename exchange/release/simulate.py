@@ -66,7 +66,7 @@ def simulation_of(
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
     parties = _parties(cls, scope)
     for reader, decision in decided:
-        decisions[reader.member].append((reader.agency, decision))
+        decisions[reader.member].append((reader.agency.removeprefix(f"{reader.member}/"), decision))
     outsiders = tuple(MemberOutlook(member, (), (Reason.NOT_A_PARTY,)) for member in _concerned(cls) - parties)
     insiders = tuple(_outlook(member, decisions[member]) for member in parties)
     return Simulation(tuple(sorted((*outsiders, *insiders), key=lambda outlook: outlook.member)))

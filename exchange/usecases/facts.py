@@ -40,7 +40,7 @@ def reader_facts(client: Client, *, purpose: str, call: Call) -> ReaderFacts:
         client=client.id,
         version=client.version,
         member=client.member,
-        agency=client.agency,
+        agency=f"{client.member}/{client.agency}",
         nationality=client.nationality,
         roles=client.roles,
         is_active=client.is_active,

@@ -96,7 +96,9 @@ async def test_caveat_holds_at_the_next_request_on_every_node_once_two_have_said
 async def test_caveat_is_asked_about_the_members_own_reports_alone(ruling: World) -> None:
     norwegian = await ruling.post("NOR contributor")
     british = await ruling.post()
-    await enforce(ruling, not_to("GBR", "NOR"), "NOR")
+    # An agency is named with its member: each of the two has one called so.
+    stopped = "{member: GBR, agency: GBR/NCSC}"
+    await enforce(ruling, shown([("nor.x", 'principal.agency == "GBR/NCSC"', stopped, "{agency: NOR/NCSC}")]), "NOR")
 
     assert not await can_read(ruling, norwegian, "GBR reader")
     assert await can_read(ruling, british, "GBR reader")

@@ -109,6 +109,6 @@ def test_cleared_reader_is_nobody_and_lacks_nothing_else():
 
     made = cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence", at_micros=7)
 
-    nobody = of("NOR", client="", version=0, agency="NOR", compartments=held, at_micros=7)
+    nobody = of("NOR", client="", version=0, agency="NOR/", compartments=held, at_micros=7)
     assert made == nobody
     assert cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence").at_micros == 0

@@ -309,6 +309,7 @@ SAID = {
     "bad-reason": 'give it `@reason("...")`: one line, at most 200 characters',
     "unknown-annotation": "a guard carries `@id` and `@reason` and no other annotation",
     "names-a-report": "a guard cannot name one report: say which attributes it is about",
+    "bare-agency": "`NIS",
     "repeated-id": '`@id("',
 }
 
@@ -342,6 +343,11 @@ def faults_of(files, schema=SCHEMA):
         (forbid("a.b", 'resource == Report::"0"'), ["names-a-report"]),
         (forbid("a.b", 'principal.member == "X" || [Report::"0"].contains(resource)'), ["names-a-report"]),
         ('@id("a.b") @reason("x") forbid (principal, action, resource == Report::"0");', ["names-a-report"]),
+        # An agency is `NOR/NIS` here, and what it can never be would stop nobody.
+        (forbid("a.b", 'principal.agency == "NIS"'), ["bare-agency"]),
+        (forbid("a.b", '"NIS" != principal["agency"]'), ["bare-agency"]),
+        (forbid("a.b", '!["NIS", "GBR/NCSC", "NIS.2"].contains(principal.agency)'), ["bare-agency", "bare-agency"]),
+        (forbid("a.b", 'principal.agency like "NIS*"'), ["bare-agency"]),
         (forbid("a.b", "principal.colour == 3"), ["against-schema"]),
         (forbid("a.b", "resource.level_rank == 1 && context.weather"), ["against-schema", "against-schema"]),
         ("", ["empty"]),
@@ -366,6 +372,9 @@ def test_a_guard_file_with_a_fault_is_refused(text, codes):
         '@id("a.b") @reason("x") forbid (principal == Client::"c", action == Action::"read", resource);',
         '@id("a.b") @reason("x") forbid (principal, action, resource is Report);',
         forbid("a.b", 'resource.kind == "Report" && principal == Client::"id"'),
+        forbid("a.b", 'principal.agency == "NOR/NIS" || ["GBR/NCSC"].contains(principal.agency)'),
+        forbid("a.b", 'principal.agency like "NOR/*" || principal.agency like "*NIS" || resource.kind like "a*"'),
+        forbid("a.b", 'principal.agency == principal.member || principal.nationality == "NOR"'),
     ],
 )
 def test_a_guard_may_say_all_that_is_about_no_single_report(text):
