@@ -12,18 +12,20 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from exchange.markings import Catalogue
-from exchange.members import is_member_code
+from exchange.members import WATCHING_ROLES, Role, is_member_code
 from exchange.release.cache import DecisionCache
 from exchange.release.decision import Permit, View
 from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, ScopeFacts, cleared_reader
-from exchange.release.guard_files import Guard
+from exchange.release.guard_files import Guard, pattern_text, records
 from exchange.release.law import Law
 from exchange.release.readable import readable_classes
 
 _MOST_WORDS = 8
-"""Nationalities, and agencies, that are tried of those that the caveats name."""
+"""Nationalities, agencies, patterns of agencies and compartments that are tried of those that the caveats name."""
 
 _AGENCY = re.compile(r"[A-Z][A-Z0-9]{1,15}/.{1,64}")
+
+_BESIDE_READER = tuple(role for role in Role if role is not Role.READER and role not in WATCHING_ROLES)
 
 
 class Change(Enum):
@@ -40,31 +42,40 @@ class Spoken:
 
     levels: bool
     assurance: bool
+    roles: bool
     nationalities: tuple[str, ...]
     agencies: tuple[str, ...]
+    """As `NOR/NIS`; as `/NIS` where it is one of any member, of which a pattern says no more."""
+    compartments: frozenset[str] | None
+    """All words of the guards, whichever of them are compartments; None where they do not ask for those."""
 
     @classmethod
     def of(cls, guards: Iterable[Guard]) -> "Spoken":
         """Return what these guards speak of."""
-        attributes, literals = set(), set()
-        waiting: list[object] = [json.loads(guard.policy_json) for guard in guards]
-        while waiting:
-            each = waiting.pop()
-            if isinstance(each, dict):
-                attributes.add(str(each.get("attr")))
-                waiting += each.values()
-            elif isinstance(each, list):
-                waiting += each
-            elif isinstance(each, str):
-                literals.add(each)
+        attributes, literals, patterns = _words_of(guards)
         codes = sorted(word for word in literals if is_member_code(word)) if "nationality" in attributes else []
-        agencies = sorted(word for word in literals if _AGENCY.fullmatch(word)) if "agency" in attributes else []
+        agencies = sorted(word for word in literals if _AGENCY.fullmatch(word))[:_MOST_WORDS]
+        agencies += sorted(patterns)[:_MOST_WORDS]
         return cls(
             levels=not attributes.isdisjoint({"level", "level_rank"}),
             assurance="assurance" in attributes,
+            roles="roles" in attributes,
             nationalities=tuple(codes[:_MOST_WORDS]),
-            agencies=tuple(agencies[:_MOST_WORDS]),
+            agencies=tuple(agencies) if "agency" in attributes else (),
+            compartments=frozenset(literals) if "compartments" in attributes else None,
         )
+
+
+def _words_of(guards: Iterable[Guard]) -> tuple[set[str], set[str], set[str]]:
+    """Return the attributes that are asked for, the texts, and an agency that each pattern would take."""
+    attributes, literals, patterns = set(), set(), set()
+    for record in records([json.loads(guard.policy_json) for guard in guards]):
+        attributes.add(str(record.get("attr")))
+        literals |= {value for value in record.values() if isinstance(value, str)}
+        if (pattern := pattern_text(record)) is not None:
+            text = pattern.replace("*", "")
+            patterns.add(text if "/" in text else f"/{text}")
+    return attributes, literals, patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +131,30 @@ def _members(classes: Iterable[ClassFacts], scopes: Iterable[ScopeFacts]) -> lis
 def _readers(
     member: str, purposes: Sequence[str], compartments: frozenset[str], spoken: Spoken, catalogue: Catalogue
 ) -> Iterator[ReaderFacts]:
-    levels = [level.name for level in catalogue.base.levels]
-    usual = cleared_reader(member, level=levels[-1], compartments=compartments, purpose="")
-    variants = [usual]
-    variants += [replace(usual, level=level) for level in levels[:-1] if spoken.levels]
-    variants += [replace(usual, nationality=code) for code in spoken.nationalities if code != member]
-    variants += [replace(usual, agency=agency) for agency in spoken.agencies if agency.startswith(f"{member}/")]
-    if spoken.assurance:
-        variants.append(replace(usual, assurance=Assurance.TOKEN))
+    usual = cleared_reader(member, level=catalogue.base.levels[-1].name, compartments=compartments, purpose="")
+    variants = [*_variants(usual, spoken, catalogue)]
     for purpose in purposes:
         yield from (replace(variant, purpose=purpose) for variant in variants)
+
+
+def _variants(usual: ReaderFacts, spoken: Spoken, catalogue: Catalogue) -> Iterator[ReaderFacts]:
+    """Yield `usual`, and what differs from it in one thing of which the guards speak."""
+    yield usual
+    if spoken.levels:
+        yield from (replace(usual, level=level.name) for level in catalogue.base.levels[:-1])
+    yield from (replace(usual, nationality=code) for code in spoken.nationalities if code != usual.member)
+    agencies = (f"{usual.member}{word}" if word.startswith("/") else word for word in spoken.agencies)
+    yield from (replace(usual, agency=agency) for agency in agencies if agency.startswith(usual.agency))
+    if spoken.assurance:
+        yield replace(usual, assurance=Assurance.TOKEN)
+    if spoken.roles:
+        yield from (replace(usual, roles=usual.roles | {role}) for role in _BESIDE_READER)
+        yield replace(usual, roles=usual.roles.union(_BESIDE_READER))
+    if spoken.compartments is not None:
+        yield replace(usual, compartments=frozenset())
+        known = usual.compartments.union(*(policy.compartments for policy in catalogue.policies.values()))
+        named = sorted(spoken.compartments & known)[:_MOST_WORDS]
+        yield from (replace(usual, compartments=usual.compartments ^ {name}) for name in named)
 
 
 def _readable(

@@ -49,6 +49,18 @@ STOPPED, NARROWED, OPENED = Change.STOPPED, Change.NARROWED, Change.OPENED
         ('principal.member == "NOR" && principal.level != "TOP SECRET"', {("NOR", NARROWED)}),
         ('resource.kind == "other"', set()),
         ('action == Action::"onward"', set()),
+        # Some of a member's clients hold a role beside that of reader, or what no scope asks for, and some do not.
+        ('principal.roles.contains("releaser")', {("GBR", NARROWED), ("NOR", NARROWED)}),
+        ('!principal.roles.contains("contributor")', {("GBR", NARROWED), ("NOR", NARROWED)}),
+        ('!(principal.roles.containsAll(["contributor", "releaser"]))', {("GBR", NARROWED), ("NOR", NARROWED)}),
+        ('principal.compartments.contains("ATOMAL")', {("GBR", NARROWED), ("NOR", NARROWED)}),
+        ('principal.compartments.contains("EXERCISE-AURORA")', {("GBR", STOPPED), ("NOR", STOPPED)}),
+        # An agency's clients are told as `NOR/NIS`, and by a pattern as well.
+        ('principal.agency like "NOR/*"', {("NOR", STOPPED)}),
+        ('principal.agency like "NOR/N*"', {("NOR", NARROWED)}),
+        ('!(principal.agency like "NOR/N*")', {("GBR", STOPPED), ("NOR", NARROWED)}),
+        ('principal.agency like "*/NIS"', {("GBR", NARROWED), ("NOR", NARROWED)}),
+        ('principal.agency like "*NIS*"', {("GBR", NARROWED), ("NOR", NARROWED)}),
         # A single client is nobody's to be asked about.
         ('principal == Client::"client-1"', set()),
     ],
@@ -85,6 +97,22 @@ def test_losing_the_header_alone_or_a_part_alone_is_less():
     assert changes([], ["!resource.compartments.isEmpty()"], header, narrow) == narrowed
     assert changes([], ["resource.compartments.isEmpty()"], parts, narrow) == narrowed
     assert changes(["!resource.compartments.isEmpty()"], [], header, narrow) == {("GBR", OPENED), ("NOR", OPENED)}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'principal.compartments.contains("EXERCISE-AURORA")',
+        '!principal.compartments.contains("EXERCISE-AURORA")',
+        "!principal.compartments.isEmpty()",
+        "principal.compartments.isEmpty()",
+        '!principal.compartments.contains("ATOMAL")',
+    ],
+)
+def test_nothing_is_stopped_for_whom_holds_other_compartments(condition):
+    low = replace(CLASS, label=LOWER, part_labels=(LOWER,))
+
+    assert changes([], [condition], low) == {("GBR", NARROWED), ("NOR", NARROWED)}
 
 
 def test_weak_assurance_is_asked_where_the_caveat_speaks_of_it():
