@@ -109,7 +109,8 @@ def explain(  # noqa: PLR0913, PLR0917  what `decide` reads, and who asks
             outcomes = tuple(_outcomes(case, judged_labels(cls), law))
             if reader.member == cls.originator:
                 return Explanation(decision, outcomes)
-            return Explanation(None, tuple(_impersonal(outcome) for outcome in outcomes))
+            # How many answers one rule gave is a part of what they were.
+            return Explanation(None, tuple(dict.fromkeys(_impersonal(outcome) for outcome in outcomes)))
         case other:
             assert_never(other)
 
@@ -145,9 +146,9 @@ def _outcomes(case: Case, labels: tuple[Label, ...], law: Law) -> Iterator[RuleO
         # A reason is a sentence of its own; here it stands inside of one.
         reasons = {guard: law.guards.guards[guard].reason.removesuffix(".") for guard in verdict.forbade}
         guards = "; ".join(f"{guard}: {reason}" for guard, reason in reasons.items())
-        first = next(iter(in_order(guard_reasons(verdict))), None)
-        outcome = _outcome(GUARDS_RULE_NUMBER, GUARDS_NAME, first, {**words, "guards": guards})
-        yield replace(outcome, label=label)
+        for reason in in_order(guard_reasons(verdict)) or (None,):
+            outcome = _outcome(GUARDS_RULE_NUMBER, GUARDS_NAME, reason, {"guards": guards})
+            yield replace(outcome, label=label)
 
 
 def _why_party(case: Case, number: int) -> str | None:

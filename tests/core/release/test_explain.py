@@ -153,6 +153,37 @@ def test_the_originator_sees_everything_about_its_own_client():
     assert refused(explanation) == [(18, Reason.ABOVE_CLEARANCE)]
 
 
+def test_client_of_another_member_is_hidden_whatever_its_nationality():
+    # A national of the originator that works for NOR is NOR's to answer for.
+    british = explained(Viewer.ORIGINATOR, who=reader(nationality="GBR", level="RESTRICTED"))
+
+    assert british == explained(Viewer.ORIGINATOR)
+    assert (british.decision, refused(british)) == (None, [])
+
+
+def test_guards_are_told_for_each_label():
+    law = law_with(
+        exchange='@id("x.y") @reason("x") forbid (principal, action, resource) when {resource.level_rank < 2};'
+    )
+    told = [rule for rule in explained(Viewer.EXCHANGE, cls=SWEPT, law=law).rules if rule.number == 24]
+
+    assert [(rule.label, rule.outcome) for rule in told] == [(LABEL, Outcome.PASSED), (LOWER, Outcome.REFUSED)]
+
+
+def test_guard_that_fails_beside_one_that_forbids_is_told_too_and_to_nobody_else():
+    law = law_with(
+        exchange='@id("x.y") @reason("x") forbid (principal, action, resource);'
+        '@id("x.z") @reason("x") forbid (principal, action, resource)'
+        " when { resource.level_rank + 9223372036854775807 > 0 };"
+    )
+    told = explained(Viewer.EXCHANGE, law=law)
+
+    assert isinstance(told.decision, Refusal)
+    assert told.reasons == told.decision.reasons == (Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED)
+    assert [rule.sentence for rule in told.rules if rule.number == 24] == ["Forbidden by x.y: x.", FAILED_SENTENCE]
+    assert explained(Viewer.ORIGINATOR, law=law) == explained(Viewer.ORIGINATOR)
+
+
 def test_guards_that_forbid_are_told_with_their_reasons():
     law = law_with(
         exchange='@id("x.y") @reason("It is Tuesday.") forbid (principal, action, resource);',
