@@ -102,7 +102,7 @@ def _read_policies(
 
 
 def _annotations(policy: Mapping[str, object]) -> dict[str, str]:
-    notes = policy.get("annotations", {})
+    notes = policy.get("annotations")
     return {str(key): str(value or "") for key, value in notes.items()} if isinstance(notes, dict) else {}
 
 

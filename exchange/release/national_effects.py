@@ -166,13 +166,11 @@ def _readable(
     return readable_classes(reader, classes, scope_of, policy_version=0, law=law, cache=DecisionCache())
 
 
-def _changes(pairs: Iterable[tuple[Permit | None, Permit | None]]) -> Iterator[Change]:
-    """Yield what changes, given what each variant of a reader has before and after."""
-    pairs = list(pairs)
-    lost = any(_has_more(was, will) for was, will in pairs)
-    if lost and all(will is None for _, will in pairs):
+def _changes(pairs: Sequence[tuple[Permit | None, Permit | None]]) -> Iterator[Change]:
+    """Yield what changes, given what each variant of a reader that has something has before and after."""
+    if all(will is None for _, will in pairs):
         yield Change.STOPPED
-    elif lost:
+    elif any(_has_more(was, will) for was, will in pairs):
         yield Change.NARROWED
     if any(_has_more(will, was) for was, will in pairs):
         yield Change.OPENED

@@ -94,10 +94,10 @@ def test_who_tries_something_out_tries_it_without_what_others_have_as_files():
 
 
 def test_forbidding_guards_are_read_sorted_by_id():
-    text = guard("gbr.b", 'context.purpose == "judicial"') + "// why\n" + guard("gbr.a", reason="TRÈS SECRET")
+    text = guard("gbr.b", 'context.purpose == "judicial"') + "// why\n" + guard("gbr.a", reason="très SECRET")
 
     assert [(each.id, each.reason, each.member) for each in read_national("GBR", text, SCHEMA)] == [
-        ("gbr.a", "TRÈS SECRET", "GBR"),
+        ("gbr.a", "très SECRET", "GBR"),
         ("gbr.b", "because", "GBR"),
     ]
 
@@ -247,6 +247,7 @@ def numbered(*guards):
         (guard("gbr.x") + of_words(1_000), guard("gbr.x") + of_words(1_001), "too-deep"),
         (numbered(*[of_words(1_000)] * 8), numbered(*[of_words(1_000)] * 7, of_words(500), of_words(501)), "too-large"),
         (bounded(40), bounded(41), "too-deep"),
+        (bounded(40).replace("==", "!="), bounded(41), "too-deep"),
         (guard("gbr.y") + bounded(40), guard("gbr.y") + bounded(41), "too-deep"),
         (numbered(*[bounded(40)] * 20), numbered(*[bounded(40)] * 20, bounded(1)), "too-large"),
         (guard("gbr.x", "(" * 15 + "true" + ")" * 15), guard("gbr.x", "(" * 16 + "true" + ")" * 16), "too-deep"),
@@ -517,9 +518,10 @@ def test_no_guard_at_all_is_not_read_as_nothing_forbidden(guards):
     assert ask(law) == Refusal((Reason.RULE_FAILED,))
 
 
-def test_a_guard_the_engine_does_not_take_refuses():
+@pytest.mark.parametrize("depth", [200, 100_000])
+def test_a_guard_the_engine_does_not_take_refuses(depth):
     made = read_national("GBR", guard("gbr.x"), SCHEMA)
-    deep = '{"!": {"arg": ' * 200 + '{"Value": true}' + "}}" * 200
+    deep = '{"!": {"arg": ' * depth + '{"Value": true}' + "}}" * depth
     broken = replace(made[0], policy_json=re.sub(r'\{"Value": true\}', lambda _: deep, made[0].policy_json))
 
     refusing = real_law().guards.prepared("GBR", [broken])

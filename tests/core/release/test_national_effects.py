@@ -53,6 +53,10 @@ STOPPED, NARROWED, OPENED = Change.STOPPED, Change.NARROWED, Change.OPENED
         ('principal.roles.contains("releaser")', {("GBR", NARROWED), ("NOR", NARROWED)}),
         ('!principal.roles.contains("contributor")', {("GBR", NARROWED), ("NOR", NARROWED)}),
         ('!(principal.roles.containsAll(["contributor", "releaser"]))', {("GBR", NARROWED), ("NOR", NARROWED)}),
+        (
+            'principal.roles.contains("signatory") && !principal.roles.contains("releaser")',
+            {("GBR", NARROWED), ("NOR", NARROWED)},
+        ),
         ('principal.compartments.contains("ATOMAL")', {("GBR", NARROWED), ("NOR", NARROWED)}),
         ('principal.compartments.contains("EXERCISE-AURORA")', {("GBR", STOPPED), ("NOR", STOPPED)}),
         # An agency's clients are told as `NOR/NIS`, and by a pattern as well.
@@ -115,6 +119,14 @@ def test_nothing_is_stopped_for_whom_holds_other_compartments(condition):
     assert changes([], [condition], low) == {("GBR", NARROWED), ("NOR", NARROWED)}
 
 
+def test_who_lacks_one_compartment_alone_is_asked_too():
+    scope = replace(OPEN, compartments=frozenset({"ONE", "TWO", *(f"C{number}" for number in range(20))}))
+    cls = replace(CLASS, label=LOWER, part_labels=(LOWER,))
+    condition = 'principal.compartments.contains("TWO") && !principal.compartments.contains("ONE")'
+
+    assert changes([], [condition], cls, scope) == {("GBR", NARROWED), ("NOR", NARROWED)}
+
+
 def test_weak_assurance_is_asked_where_the_caveat_speaks_of_it():
     low = replace(CLASS, label=LOWER, part_labels=(LOWER,))
 
@@ -125,11 +137,35 @@ def test_weak_assurance_is_asked_where_the_caveat_speaks_of_it():
 def test_whom_the_originator_consented_to_is_asked_too():
     consented = replace(CLASS, consents=(Consent.over((LABEL,), member="DNK"),))
     (was, _), (will, guards) = law_of(), law_of('principal.member == "DNK"')
-    # In each of the classes, whichever is the last.
-    classes = {7: consented, 8: CLASS}
+    # In each of the classes, whichever is the first or the last.
+    classes = {6: CLASS, 7: consented, 8: CLASS}
     told = national_changes(classes, lambda _: OPEN, before=was, after=will, spoken=Spoken.of(guards), at_micros=0)
 
     assert [each for found in told for each in found] == [ClassChange(7, "DNK", STOPPED)]
+
+
+def test_readers_of_each_scope_are_asked_about_its_own_reports():
+    (was, _), (will, guards) = law_of(), law_of("true")
+    low = replace(CLASS, label=LOWER, part_labels=(LOWER,))
+    classes = {6: low, 7: replace(low, scope="danish"), 8: low}
+    danish = replace(OPEN, scope="danish", readers=frozenset({"DNK"}))
+    told = national_changes(
+        classes,
+        lambda cls: danish if cls.scope == "danish" else OPEN,
+        before=was,
+        after=will,
+        spoken=Spoken.of(guards),
+        at_micros=0,
+    )
+
+    assert [(each.member, each.class_id) for found in told for each in found] == [
+        ("DNK", 7),
+        ("GBR", 6),
+        ("GBR", 7),
+        ("GBR", 8),
+        ("NOR", 6),
+        ("NOR", 8),
+    ]
 
 
 def test_without_a_scope_nothing_was_readable_and_nothing_changes():
@@ -172,8 +208,9 @@ def test_words_that_only_begin_like_a_code_or_an_agency_and_numbers_are_none():
         'principal.nationality == "ESP" && principal.level_rank < 4',
     )
     spoken = Spoken.of(guards)
+    _, patterns = law_of(" || ".join(f'principal.agency like "*{agency}*"' for agency in agencies))
 
-    assert spoken.agencies == tuple(sorted(agencies)[:8])
+    assert spoken.agencies == Spoken.of(patterns).agencies == tuple(sorted(agencies)[:8])
     assert (spoken.nationalities, spoken.levels) == (("ESP",), True)
 
 
