@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -153,6 +154,7 @@ def test_log_that_shows_an_old_checkpoint_as_its_newest_is_shouted(witness: Witn
 
     assert isinstance(outcome, Refuse)
     assert "rolled-back" in witness.evidence()[0].name
+    assert "of size 8, and had one of size 12: it went back" in (witness.evidence()[0] / "told").read_text()
 
 
 def test_log_that_shows_another_key_is_shouted(witness: Witness) -> None:
@@ -311,7 +313,19 @@ def test_changed_memory_is_not_believed(path: Path, log: MadeLog) -> None:
         Witness(path)
 
 
-def test_two_requests_at_once_never_cosign_two_trees(witness: Witness, log: MadeLog) -> None:
+def test_two_requests_at_once_never_cosign_two_trees(
+    witness: Witness, log: MadeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever reads what is held goes on once another has read it too: which none can, while one is at the desk.
+    read, together = witness.folder.held, threading.Barrier(2)
+
+    def held(origin: str) -> bytes | None:
+        found = read(origin)
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.1)
+        return found
+
+    monkeypatch.setattr(witness.folder, "held", held)
     bodies = [log.cut(12).grow(count, f"branch {count}").body(0) for count in range(1, 9)]
     statuses: list[int] = []
     threads = [
