@@ -139,8 +139,8 @@ def _are_canonical(fields: Mapping[str, Any]) -> bool:
 
 
 def _parted(line: bytes) -> tuple[dict[str, Any], bytes]:
-    head, mark, rest = line.rstrip(b"\n").partition(_ENTRY_MARK)
-    if not mark or not rest.endswith(b"}"):
+    head, _, rest = line.rstrip(b"\n").partition(_ENTRY_MARK)
+    if not rest.endswith(b"}"):
         _refuse("it holds no entry")
     try:
         fields = orjson.loads(head + b"}")

@@ -24,6 +24,7 @@ KINDS = (
     at_place(BARE, position=0),
     dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
     hiding(at_place(FULL), "label", "reasons"),
+    hiding(dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9"}), "owner"),
     # What begins like the entry stands inside of it too.
     at_place(FULL, detail={"count": 3, "entry": "e"}),
 )
