@@ -40,6 +40,7 @@ _READER = ReaderFacts(
     clearance_current=True,
     assurance=Assurance.MUTUAL_TLS,
     purpose="defence",
+    at_micros=0,
 )
 
 

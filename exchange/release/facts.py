@@ -44,7 +44,7 @@ class ReaderFacts:
     clearance_current: bool
     assurance: Assurance
     purpose: str
-    at_micros: int = 0
+    at_micros: int
     """The request's one `now`, in microseconds since 1970."""
 
 

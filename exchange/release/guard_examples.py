@@ -175,6 +175,7 @@ def _reader(value: object, pointer: str, reading: Reading, usual: Mapping[str, o
         clearance_current=True,
         assurance=reading.choice(fields["assurance"], f"{pointer}/assurance", Assurance),
         purpose=words["purpose"],
+        at_micros=0,
     )
 
 

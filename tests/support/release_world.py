@@ -76,6 +76,7 @@ READER = ReaderFacts(
     clearance_current=True,
     assurance=Assurance.MUTUAL_TLS,
     purpose="defence",
+    at_micros=0,
 )
 CLASS = ClassFacts(
     agreement="agreement-1",
