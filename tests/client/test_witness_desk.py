@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from exchange.audit import parse_note, verify_note
-from exchange.audit.witness import SIZE_MEDIA_TYPE, Refuse, origin_hash
+from exchange.audit.witness import SIZE_MEDIA_TYPE, Refuse, origin_hash, parse_submission
 from exchange.client.witness import WitnessError, new_witness
 from exchange.client.witness.desk import Cosigned
 from exchange.client.witness.folder import WitnessFolder
@@ -126,6 +126,8 @@ def test_contradiction_is_refused_kept_and_shouted(
     shown = parse_note((evidence / "shown").read_bytes())
     assert verify_note(shown, log.known.keys)
     assert shown.text != log.note().text
+    proof = parse_submission(asked).proof
+    assert (evidence / "proof").read_text().splitlines() == [each.hex() for each in proof]
     assert finding in (evidence / "told").read_text()
     assert witness.held(log) == log.head()
 
@@ -313,6 +315,21 @@ def test_changed_memory_is_not_believed(path: Path, log: MadeLog) -> None:
         Witness(path)
 
 
+@pytest.mark.parametrize("kept", [b"", b"no note", None])
+def test_memory_of_another_log_or_of_nothing_is_not_believed(tmp_path: Path, log: MadeLog, kept: bytes | None) -> None:
+    other, path = MadeLog("other.example/log").grow(3), tmp_path / "witness"
+    new_witness(path, NAME, tuple(str(key) for key in (*log.known.keys, *other.known.keys)), os.urandom)
+    witness = Witness(path)
+    witness.desk.add_checkpoint(log.body(0))
+    witness.desk.add_checkpoint(other.body(0))
+    # What this witness cosigned itself, in the place of what it holds of a log that has grown further.
+    witness.folder.keep(log.origin, witness.folder.held(other.origin) or b"" if kept is None else kept)
+    witness.close()
+
+    with pytest.raises(WitnessError, match="was changed or damaged"):
+        Witness(path)
+
+
 def test_two_requests_at_once_never_cosign_two_trees(
     witness: Witness, log: MadeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,6 +463,24 @@ def test_alarm_that_nobody_was_told_of_is_rung_again_after_a_restart_and_then_no
         again.close()
 
     assert out.read_text() == "x"
+
+
+def test_alarm_that_nobody_hears_is_rung_once_for_each_contradiction_while_the_process_lives(
+    path: Path, log: MadeLog
+) -> None:
+    command, out = counting(path)
+    script = path.with_name("count.py")
+    script.write_text(f"{script.read_text()}\nraise SystemExit(1)")
+    witness = Witness(path, command=command)
+    witness.desk.add_checkpoint(log.body(0))
+    forged = [log.cut(5).grow(7, which).body(12) for which in ("one", "other")]
+
+    for body in forged * 2:
+        witness.desk.add_checkpoint(body)
+        witness.alarm.wait()
+
+    witness.close()
+    assert out.read_text() == "xx"
 
 
 def test_contradiction_that_cannot_be_kept_is_shouted_once_all_the_same(path: Path, log: MadeLog, monkeypatch) -> None:
