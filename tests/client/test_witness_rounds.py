@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from exchange.audit import parse_note, verify_note
+from exchange.audit import Checkpoint, SignedNote, TreeHead, parse_checkpoint, parse_note, verify_note
 from exchange.audit.strict_text import base64_text
 from exchange.client import AnswerError, ConnectionFailedError, ProblemError
 from exchange.client.witness import new_witness
@@ -68,7 +68,9 @@ def test_round_after_round_is_cosigned_and_brought(witness: Witness, log: MadeLo
         (21, True, True),
         (21, True, True),
     ]
-    assert all(verify_note(parse_note(note), witness.keys.verifiers) for note in shown.brought)
+    brought = [parse_note(note) for note in shown.brought]
+    assert [parse_checkpoint(note.text).size for note in brought] == [12, 21, 21]
+    assert all(verify_note(note, witness.keys.verifiers) for note in brought)
     assert not witness.alarm.has_rung
 
 
@@ -79,6 +81,18 @@ def test_round_may_keep_the_cosignature_at_home(witness: Witness, log: MadeLog) 
 
     assert (result.is_cosigned, result.is_brought, shown.brought) == (True, False, [])
     assert witness.held(log).size == 12
+
+
+def test_round_that_keeps_its_cosignature_at_home_keeps_what_it_signed_before_there_too(
+    witness: Witness, log: MadeLog
+) -> None:
+    one_round(witness.desk, Shown(log))
+    shown = rolled_back(log)
+
+    result = one_round(witness.desk, shown, brings=False)
+
+    assert (result.is_cosigned, result.is_brought, shown.brought) == (False, False, [])
+    assert witness.alarm.has_rung
 
 
 def rolled_back(log: MadeLog) -> Shown:
@@ -93,8 +107,8 @@ def tail_rewritten(log: MadeLog) -> Shown:
     return Shown(log.cut(5).grow(20, "forged"))
 
 
-def without_proof(log: MadeLog) -> Shown:
-    refusal = ProblemError(status=404, code="not-found", detail="no")
+def without_proof(log: MadeLog, status: int = 404) -> Shown:
+    refusal = ProblemError(status=status, code="no", detail="no")
     return Shown(log.cut(12).grow(3), failure=refusal)
 
 
@@ -125,10 +139,19 @@ def test_attack_is_refused_shouted_and_shown_what_was_signed_before(witness, log
     result = one_round(witness.desk, shown)
 
     assert (result.is_cosigned, result.is_brought) == (False, is_brought)
+    assert (result.origin, result.size) == (shown.log.origin, shown.log.head(shown.size).size)
     assert shown.brought == ([held] if is_brought else [])
     assert witness.alarm.has_rung
     assert any(word in evidence.name for evidence in witness.evidence())
     assert witness.held(log) == log.head(12)
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_log_that_refuses_its_proof_in_other_words_has_none_either(witness: Witness, log: MadeLog, status: int) -> None:
+    one_round(witness.desk, Shown(log))
+
+    assert not one_round(witness.desk, without_proof(log, status)).is_cosigned
+    assert "unproven" in witness.evidence()[0].name
 
 
 def test_exchange_that_does_not_want_to_know_is_shouted_all_the_same(witness: Witness, log: MadeLog) -> None:
@@ -140,12 +163,19 @@ def test_exchange_that_does_not_want_to_know_is_shouted_all_the_same(witness: Wi
     assert witness.alarm.has_rung
 
 
-def test_contradiction_without_anything_held_has_nothing_to_bring(witness: Witness, log: MadeLog) -> None:
-    shown = Shown(log)
-    shown.size = 0
-    first = one_round(witness.desk, shown)
+def test_contradiction_without_anything_held_has_nothing_to_bring(witness: Witness, log: MadeLog, monkeypatch) -> None:
+    shown, text = Shown(log), Checkpoint(log.origin, TreeHead(0, b"\x01" * 32)).text
+    note = SignedNote(text, tuple(each.sign(text, 1) for each in log.signers))
+    monkeypatch.setattr(shown, "checkpoint", note.render)
 
-    assert first.is_cosigned
+    result = one_round(witness.desk, shown)
+
+    assert (result.is_cosigned, result.is_brought, shown.brought) == (False, False, [])
+    assert "forked" in witness.evidence()[0].name
+
+
+def test_log_without_an_entry_is_cosigned(witness: Witness, log: MadeLog) -> None:
+    assert one_round(witness.desk, Shown(log, size=0)).is_cosigned
 
 
 def test_exchange_that_is_away_is_no_alarm(witness: Witness, log: MadeLog) -> None:
