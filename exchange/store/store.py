@@ -85,7 +85,7 @@ from exchange.store.time_book import TimeReader
 from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
-from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
+from exchange.store.unread import Unread, UnreadRow, UnreadRowError, read_alone, read_each
 from exchange.store.upload_reader import UploadReader
 from exchange.store.walk_book import WalkReader
 from exchange.store.witness_reader import WitnessReader
@@ -538,8 +538,11 @@ class Store:
         if kept is not None and kept[:2] == (version, member_version):
             return kept[2]
         which = {"client_id": client_id, "client_version": version, "member_version": member_version}
-        (row,) = await self._database.fetch(self._hot.client_version, which)
-        return self._kept_client(standing, row)
+        rows = await self._database.fetch(self._hot.client_version, which)
+        if len(rows) != 1:
+            # Rewritten since its standing was read, or of a version that is no number and that nothing finds again.
+            raise UnreadRowError(f"client {client_id}")
+        return self._kept_client(standing, rows[0])
 
     def _kept_client(self, standing: Row, columns: Row) -> Client:
         client_id, version, member_version = standing[4:STANDING_WIDTH]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from exchange.store.faults import as_exchange_error
-from exchange.usecases import ListQuery, list_clients, list_reports
+from exchange.store.unread import UnreadRowError
+from exchange.usecases import ListQuery, list_clients, list_reports, pull_report
 from tests.support.world import World
 from tests.usecases.test_rows_held import found_in, held, living  # noqa: F401  a fixture
 
@@ -93,3 +94,23 @@ async def test_text_that_cannot_be_read_is_told_to_nobody(living: World, backend
 
     told: Any = as_exchange_error(raised.value)
     assert "secret" not in f"{told.message} {getattr(told, 'told', '')}"
+
+
+async def test_client_that_is_rewritten_while_it_asks_is_told_as_altered(
+    living: World,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report = await living.post()
+    async with living.another_node() as node:
+        hot, fetch = node.store._hot, node.store._database.fetch
+
+        async def meanwhile(statement: Any, which: Any) -> Any:
+            if statement is hot.client_version:
+                living.sql("UPDATE client SET version = 7 WHERE name = 'NOR reader'")
+            return await fetch(statement, which)
+
+        monkeypatch.setattr(node.store._database, "fetch", meanwhile)
+        with pytest.raises(UnreadRowError) as raised:
+            await pull_report(node, living.call("NOR reader"), report)
+
+    assert raised.value.place == f"client {living.clients['NOR reader'].id}"
