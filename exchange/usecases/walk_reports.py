@@ -46,6 +46,8 @@ _ANEW: Final = timedelta(hours=1)
 _STILL_TOLD: Final = timedelta(days=2)
 """So long the doctor asks for what a walk told: it tells again each day."""
 
+_FIRST_VERSION: Final = 1
+
 _STATUSES: Final = frozenset(status.value for status in ReportStatus)
 _ENDING: Final = {
     ReportStatus.RECALLED.value: (EventName.REPORT_RECALLED, EventName.ROW_CONTRADICTED),
@@ -182,11 +184,19 @@ async def _fault(
 
 
 async def _moved_into_lost(services: Services, classes: Classes, told: RowTold, seen: ReportSeen) -> str | None:
-    """Return that a report was moved into a class of which nothing is known; None where it may have been in it."""
-    owner, under = told.by.get("owner"), told.by.get("agreement")
-    others = (
-        each for each in classes.known.values() if (each.facts.originator, each.facts.agreement) == (owner, under)
-    )
+    """Return that a report was moved into a class of which nothing is known; None where it may have been in it.
+
+    Tried are the classes that the log lets it be of: its clause is its own for good, and its label while its first
+    version stands. A lost class may hold thousands, and each try is a key to be unwrapped.
+    """
+    posted, is_first = told.by, seen.row.version == _FIRST_VERSION
+    clause = (posted.get("owner"), posted.get("agreement"), posted.get("scope"))
+    others = [
+        each
+        for each in classes.known.values()
+        if (each.facts.originator, each.facts.agreement, each.facts.scope) == clause
+        and not (is_first and each.facts.label.as_json() != posted.get("label"))
+    ]
     return None if await sealed_for(services, seen.row, others) is None else "it stands in another class than its own"
 
 

@@ -9,10 +9,13 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import to_micros
+from exchange.store import ClassRow, ReportRow
 from exchange.store.report_book import ReportBook
 from exchange.usecases import report_moves, told_entries, walk_reports
 from exchange.usecases.altered_classes import tell_altered_class
+from exchange.usecases.context import Services
 from exchange.usecases.hold_rows import RowWatch, contradicted_rows
+from exchange.usecases.sealed_headers import sealed_for
 from exchange.usecases.walk_reports import ReportWalk, told_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
@@ -326,8 +329,19 @@ async def test_class_that_is_whole_is_not_told(walked: tuple[World, list[str]]) 
     assert (made.error, made.entries) == (None, [])
 
 
-async def test_report_moved_into_a_class_that_says_nothing_is_told(walked: tuple[World, list[str]]) -> None:
+async def test_report_moved_into_a_class_that_says_nothing_is_told(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     world, reports = walked
+    tried: list[ClassRow] = []
+
+    async def sealed(services: Services, report: ReportRow, classes: list[ClassRow]) -> ClassRow | None:
+        tried.extend(classes)
+        return await sealed_for(services, report, classes)
+
+    monkeypatch.setattr(walk_reports, "sealed_for", sealed)
+    await world.post(label=LOW)
+    await place_entries(world, is_searchable=True)
     world.sql("INSERT INTO release_class (id, digest, facts) VALUES (99, '0', '{}')")
     world.sql("UPDATE policy_state SET class_version = 99")
     world.sql("UPDATE report SET class_id = 99 WHERE id = $1", reports[5])
@@ -335,6 +349,8 @@ async def test_report_moved_into_a_class_that_says_nothing_is_told(walked: tuple
     assert [(each["object"]["id"], each["detail"]["why"]) for each in await told(world)] == [
         (reports[5], "it stands in another class than its own")
     ]
+    # Those alone that it may be of: thousands may stand in such a class, and each would be tried with all others.
+    assert {each.facts.label.classification for each in tried} == {"SECRET"}
 
 
 async def test_walk_accuses_nobody_while_more_waits_than_is_read(
