@@ -170,10 +170,12 @@ class RowsKept:
                 granted.setdefault(report, set()).add(str(_json(asked).get("recipient")))
         altered = {each for each in {row[3:5] for row in rows} if _is_altered(*each)}
         found: dict[str, RowKept] = {}
-        for report, version, is_over, facts, digest, unread in rows:
-            of_class = ALTERED_CLASS if (facts, digest) in altered else None
+        for report, version, is_over, facts, digest, is_of_one, unread in rows:
+            # A class that was there once is gone by itself; a row that names one that never was says nothing true.
+            is_class_gone = facts is None and bool(is_of_one)
+            of_class = ALTERED_CLASS if is_class_gone or (facts, digest) in altered else None
             found[report] = RowKept(
-                _NO_VERSION if facts is None else _number(version),
+                _NO_VERSION if facts is None and not is_class_gone else _number(version),
                 bool(is_over),
                 {} if of_class else {_number(version): _said_of(facts)},
                 frozenset() if of_class else _recipients(facts) - granted.get(report, set()),
@@ -280,7 +282,11 @@ def _reports() -> tuple[Select[Any], ColumnElement[Any]]:
     )
     is_over = and_(_is_one_of(row.status, _DESTROYED), ~has_key)
     joined = _REPORT.outerjoin(_CLASS, _CLASS.c.id == row.class_id)
-    return select(row.id, row.version, is_over, _CLASS.c.facts, _CLASS.c.digest).select_from(joined), row.id
+    # Classes are numbered without a gap, and none is ever taken away.
+    last = select(func.max(table("policy_state").c.class_version)).scalar_subquery()
+    is_of_one = and_(row.class_id > 0, row.class_id <= last)
+    columns = (row.id, row.version, is_over, _CLASS.c.facts, _CLASS.c.digest, is_of_one)
+    return select(*columns).select_from(joined), row.id
 
 
 def _granted() -> tuple[Select[Any], ColumnElement[Any]]:

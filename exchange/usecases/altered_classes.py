@@ -76,14 +76,14 @@ async def class_of(services: Services, class_id: int) -> ClassRow:
 
 
 async def tell_altered_class(services: Services, class_id: object) -> None:
-    """Put on record that the row of a class is altered, where it is; this process does so once a day.
+    """Put on record that the row of a class is altered, or gone, where it is; this process does so once a day.
 
     It is read anew: who found a report in an altered class may have read another class of it than this one.
     """
     if not isinstance(class_id, int) or _was_told(services, class_id):
         return
     stored = await services.store.stored_class(class_id)
-    if stored is None or _whole(stored) is not None:
+    if stored is not None and _whole(stored) is not None:
         return
     try:
         row = await class_of(services, class_id)
@@ -91,7 +91,7 @@ async def tell_altered_class(services: Services, class_id: object) -> None:
         row = None
     # Who asked of it for the first time just now has told it as well.
     if not _was_told(services, class_id):
-        await _record(services, stored, row)
+        await _record(services, class_id, row)
 
 
 def _was_told(services: Services, class_id: int) -> bool:
@@ -115,7 +115,7 @@ async def _told_by_itself_or_seals(services: Services, stored: StoredClass) -> C
     was_unknown = stored.id in services.knowledge.unknown_classes
     is_news = row is not None if was_unknown else not _was_told(services, stored.id)
     if is_news:
-        await _record(services, stored, row)
+        await _record(services, stored.id, row)
     return row
 
 
@@ -167,7 +167,7 @@ def _facts_of(stored: StoredClass) -> ClassFacts | None:
         return None
 
 
-async def _record(services: Services, stored: StoredClass, row: ClassRow | None) -> None:
+async def _record(services: Services, class_id: int, row: ClassRow | None) -> None:
     # By no number and no digest (ADR 0041): which row it is, is for the operator, whose log says it.
     done = "nothing of it is shown" if row is None else "what is sealed tells what it was"
     failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)
@@ -176,5 +176,5 @@ async def _record(services: Services, stored: StoredClass, row: ClassRow | None)
         facts = row.facts
         failed = replace(failed, owner=facts.originator, label=facts.label.as_json(), agreement=facts.agreement)
     await services.store.append(failed)
-    services.knowledge.told_altered[stored.id] = services.clock()
-    _log.critical("release class %d was altered: %s", stored.id, done)
+    services.knowledge.told_altered[class_id] = services.clock()
+    _log.critical("release class %d was altered, or its row is gone: %s", class_id, done)

@@ -42,14 +42,24 @@ _APART: Final = timedelta(hours=1) // timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The classes of all reports that were read before: those known, and those of which nothing is."""
+    """The classes of all reports that were read before: those known, and those of which nothing is.
+
+    `last` is the number of the newest one: they are numbered from 1 on without a gap, and none is ever taken away.
+    """
 
     known: Mapping[int, ClassRow]
     unknown: frozenset[int]
+    last: int
 
     def is_lost(self, class_id: object) -> bool:
-        """Return whether a class was altered, and nothing sealed tells any more what it was."""
-        return isinstance(class_id, int) and class_id in self.unknown
+        """Return whether a class was altered, or is gone, and nothing sealed tells any more what it was."""
+        return isinstance(class_id, int) and (class_id in self.unknown or self.is_gone(class_id))
+
+    def is_gone(self, class_id: object) -> bool:
+        """Return whether there was a class of this number, and its row is gone: nobody here knew it before."""
+        if not isinstance(class_id, int) or class_id in self.known or class_id in self.unknown:
+            return False
+        return 0 < class_id <= self.last
 
     def facts(self, class_id: object) -> ClassFacts | None:
         """Return what is known of a class."""
@@ -59,8 +69,9 @@ class Classes:
 
 async def classes_now(services: Services) -> Classes:
     """Return all classes; call it behind the rows: each class that one can name is among them."""
-    known = await whole_classes(services, (await services.store.caller("")).state)
-    return Classes(known, services.knowledge.unknown_classes)
+    state = (await services.store.caller("")).state
+    known = await whole_classes(services, state)
+    return Classes(known, services.knowledge.unknown_classes, state.class_version)
 
 
 async def other_before(services: Services, classes: Classes, posted: Entry, seen: ReportSeen) -> str | None:

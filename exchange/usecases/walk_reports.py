@@ -140,6 +140,7 @@ async def _contradicted(services: Services, told: Sequence[RowTold]) -> list[Con
     classes = await classes_now(services)
     found: dict[RowName, Contradiction] = {}
     for each in told:
+        await _tell_gone(services, classes, seen.get(each.name.id))
         row = kept.get(each.name)
         fault = contradiction(each, row)
         is_altered = row is not None and row.is_of_altered_class
@@ -153,6 +154,13 @@ async def _contradicted(services: Services, told: Sequence[RowTold]) -> list[Con
         if fault is not None:
             found.setdefault(each.name, fault)
     return list(found.values())
+
+
+async def _tell_gone(services: Services, classes: Classes, seen: ReportSeen | None) -> None:
+    """Tell of the classes that a report stood in before, and whose rows are gone: nothing else asks for them."""
+    before = () if seen is None else (seen.posted_class, *(past.class_id for past in seen.past))
+    for class_id in filter(classes.is_gone, before):
+        await tell_altered_class(services, class_id)
 
 
 async def _fault(
