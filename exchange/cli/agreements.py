@@ -77,7 +77,7 @@ async def simulate(
     else:
         outlook = _over_https(ExchangeClient.simulate_agreement, where, read_yaml(text))
     if as_json:
-        output.show_json(outlook)
+        output.show_json({"id": str(file), **outlook.model_dump(mode="json")})
         return
     lines = [(each.scope, each.contributor, each.reader, each.highest or "nothing") for each in outlook.lines]
     output.show_table(("scope", "posts", "to", "up to"), lines)

@@ -41,7 +41,8 @@ async def archive(
         if not dry_run:
             entries = await _moved(archiver, entries)
     if as_json:
-        output.show_json({"archive": archiver.archive.url, "days": days, "entries": entries, "dry_run": dry_run})
+        url = archiver.archive.url
+        output.show_json({"id": url, "archive": url, "days": days, "entries": entries, "dry_run": dry_run})
         return
     what = "would be moved" if dry_run else "were moved"
     output.show_line(f"{entries} entries older than {days} days {what} to {archiver.archive.url}")

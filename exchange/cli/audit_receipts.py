@@ -64,7 +64,7 @@ def check_receipts(
         check = ReceiptCheck(desk, keys, system_clock())
         _prove(check, receipts, None if isinstance(desk, ProofFolder) else proofs)
         check.compare(known)
-    _show(check, receipts, spoiled, as_json=as_json)
+    _show(path, check, receipts, spoiled, as_json=as_json)
     if check.findings:
         raise typer.Exit(1)
     if check.newest is not None:
@@ -103,7 +103,7 @@ def _keep(path: Path, content: bytes) -> None:
         raise InvalidError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
 
 
-def _show(check: ReceiptCheck, receipts: list[KeptReceipt], spoiled: list[int], *, as_json: bool) -> None:
+def _show(path: Path, check: ReceiptCheck, receipts: list[KeptReceipt], spoiled: list[int], *, as_json: bool) -> None:
     if as_json:
         findings = [
             {"entry": None, "why": each.why}
@@ -116,7 +116,7 @@ def _show(check: ReceiptCheck, receipts: list[KeptReceipt], spoiled: list[int], 
             }
             for each in check.findings
         ]
-        counts = {"receipts": len(receipts), "proven": check.proven, "waiting": check.waiting}
+        counts = {"id": str(path), "receipts": len(receipts), "proven": check.proven, "waiting": check.waiting}
         output.show_json({**counts, "unlinked": check.unlinked, "spoiled_lines": spoiled, "findings": findings})
         return
     output.show_record({"receipts": len(receipts), "proven": check.proven, "waiting for a place": check.waiting})

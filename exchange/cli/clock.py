@@ -26,6 +26,6 @@ async def clock_accept(
     call = host.call()
     accepted = (await accept_clock(host.services, call, reason)).value.believed_at
     if as_json:
-        output.show_json({"clock": rfc3339(accepted), "decided_by": rfc3339(call.now)})
+        output.show_json({"id": rfc3339(accepted), "clock": rfc3339(accepted), "decided_by": rfc3339(call.now)})
         return
     output.show_line(f"it is {rfc3339(accepted)} again, not {rfc3339(call.now)}; every node knows within a minute")

@@ -86,7 +86,7 @@ def show_preview(client: ExchangeClient, guards: Path, examples: Path | None, *,
     """Say which releases these guards would stop, narrow or open if they were in force."""
     preview = client.caveats.check(_read(guards, examples))
     if as_json:
-        output.show_json({"ok": True, **preview.model_dump(mode="json")})
+        output.show_json({"id": str(guards), "ok": True, **preview.model_dump(mode="json")})
         return
     rows = [(each.member, each.change, each.reports, each.scope, each.topic, each.marking) for each in preview.changes]
     if rows:

@@ -10,7 +10,7 @@ def show_vocabulary(client: ExchangeClient, as_json: JsonOption = False) -> None
     """List topics, regions, kinds, purposes, and the markings of each policy, those that you may give among them."""
     words = client.vocabulary()
     if as_json:
-        output.show_json(words)
+        output.show_json({"id": "vocabulary", **words.model_dump(mode="json")})
         return
     for what, titled in (
         ("topic", words.topics), ("region", words.regions), ("kind", words.kinds), ("purpose", words.purposes),

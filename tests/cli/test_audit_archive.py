@@ -51,7 +51,7 @@ def test_old_bundle_moves_and_the_log_verifies(filled, operate, monkeypatch):
     moved = operate("audit", "archive", "--older-than", 30, "--json").json
     again = operate("audit", "archive", "--older-than", 30, "--json").json
 
-    assert (moved["entries"], again["entries"]) == (256, 0)
+    assert (moved["entries"], again["entries"], moved["id"]) == (256, 0, (filled / "log" / "archive").as_uri())
     assert [path.name for path in bundles(filled)] == ["000"]
     monkeypatch.undo()
     sound = operate("audit", "verify", "--json").json

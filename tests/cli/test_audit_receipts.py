@@ -58,7 +58,7 @@ def test_receipt_without_a_proof_is_named(exchange, kept, keys):
     assert not path.with_name("receipts.ndjson.checkpoint").exists()
 
     shown = exchange("audit", "check-receipts", path, "--proofs", proofs, *keys, "--json").json
-    assert (shown["receipts"], shown["proven"]) == (2, 1)
+    assert (shown["id"], shown["receipts"], shown["proven"]) == (str(path), 2, 1)
     assert [each["entry"] for each in shown["findings"]] == [receipts[1].entry]
 
 

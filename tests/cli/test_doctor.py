@@ -72,7 +72,7 @@ def test_clock_that_was_set_back_must_be_mended_or_accepted(findings, operate, i
 
     assert (code, found["clock set back"]["state"]) == (1, "mend")
     assert "exchange clock accept" in found["clock set back"]["mend"]
-    assert accepted.json["clock"] < accepted.json["decided_by"]
+    assert accepted.json["id"] == accepted.json["clock"] < accepted.json["decided_by"]
     assert findings()[1]["clock set back"]["state"] == "ok"
     assert (again.code, "nothing to accept" in again.err) == (1, True)
 

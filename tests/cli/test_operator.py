@@ -329,8 +329,9 @@ def test_draft_is_simulated_without_a_table_of_nobody(operate):
     assert operate("member", "add", "DNK", "--name", "Denmark").code == 0
 
     ran = operate("agreement", "simulate", "policies/agreements/north-sea-cyber.yaml")
+    told = operate("agreement", "simulate", "policies/agreements/north-sea-cyber.yaml", "--json").json
 
-    assert ran.code == 0
+    assert (ran.code, told["id"]) == (0, "policies/agreements/north-sea-cyber.yaml")
     assert ["cyber-threats", "GBR", "NOR", "SECRET"] in [line.split() for line in ran.out.splitlines()]
     assert "nothing to show" not in ran.out
 

@@ -43,7 +43,7 @@ def test_caveats_hold_from_the_second_persons_word_to_their_withdrawal(ruling, t
     told = house.as_("gbr-one", "policy", "check", "--caveats", guards)
     proposed = house.as_("gbr-one", "policy", "caveat", "propose", guards, "--json")
 
-    assert (checked.code, checked.json["examples"]) == (0, 2)
+    assert (checked.code, checked.json["id"], checked.json["examples"]) == (0, str(guards), 2)
     stopped = [(each["member"], each["kind"]) for each in checked.json["changes"] if each["change"] == "stopped"]
     assert ("NOR", "threat-warning") in stopped
     assert all(kind == "threat-warning" and member != "GBR" for member, kind in stopped)
