@@ -32,6 +32,9 @@ def alerts(
             _follow(client, rule, as_json=as_json)
         return
     found = [alert for page in _pages(client, rule) for alert in page]
+    if rule is not None and not found:
+        # Which rules there are is the exchange's own to know: who misspells one is told no more than who is patient.
+        output.warn(f"you see no alert of a rule `{rule}`: its name is written as in the column `rule`")
     if as_json:
         output.show_json(found)
         return

@@ -1,5 +1,6 @@
 """What a person reads: no value as the program writes it."""
 
+import inspect
 import json
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 from rich.text import Text
 
-from exchange.cli import audit_search, compliance, output, requests
+from exchange.cli import audit_alerts, audit_search, compliance, output, requests
 from exchange.cli.agreement_group import parties_of
 from exchange.cli.consents import show_consent
 from exchange.wire import ErasureBody, OnwardBody, PartyBody, RequestShownBody, ShownEntryBody
@@ -191,3 +192,12 @@ def test_auditor_is_told_why_whatever_was_refused(told: dict[str, JsonValue], wh
     shown = ShownEntryBody.model_validate({"id": ID, "leaf": "", "extent": "whole", "entry": told})
 
     assert audit_search._row(shown)[5] == why
+
+
+def test_who_asks_for_alerts_of_no_rule_is_not_told_silence_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    page = SimpleNamespace(items=[], next="")
+    client = SimpleNamespace(alerts=lambda after, rule: page)
+
+    inspect.unwrap(audit_alerts.alerts)(client, rule="mass-puls")
+
+    assert "no alert of a rule `mass-puls`" in capsys.readouterr().err
