@@ -6,6 +6,7 @@ Later the log must prove every one of them: what it cannot prove, it has lost, c
 
 import base64
 import binascii
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import httpx2
 
 from exchange.client.errors import AnswerError, ReceiptFileError
 from exchange.kernel import MalformedError, is_uuid7, parse_rfc3339, rfc3339
+from exchange.kernel.files import sync_folder
 
 ENTRY_HEADER = "x-audit-entry"
 LEAF_HEADER = "x-audit-leaf"
@@ -66,9 +68,14 @@ class ReceiptFile:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(handle, "r+b", buffering=0) as file:
+                is_new = file.seek(0, os.SEEK_END) == 0
                 # A line that a crash cut short is closed first, so that it spoils no other. One write: appended whole.
-                file.write(line if _ends_whole(file) else b"\n" + line)
+                added = line if is_new or _ends_whole(file) else b"\n" + line
+                if file.write(added) < len(added):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(handle)
+            if is_new:
+                sync_folder(self._path.parent)
         except OSError as exc:
             reason = (exc.strerror or str(exc)).lower()
             raise ReceiptFileError(f"the receipt could not be kept in `{self._path}`: {reason}") from exc
@@ -142,7 +149,5 @@ def _is_time(text: str) -> bool:
 
 
 def _ends_whole(file: FileIO) -> bool:
-    if file.seek(0, os.SEEK_END) == 0:
-        return True
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"

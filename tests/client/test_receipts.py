@@ -2,8 +2,10 @@
 
 import base64
 import json
+import resource
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -51,6 +53,20 @@ def test_receipt_file_is_its_owners_alone(line, tmp_path):
     answering(line, members(HEADERS), path).members()
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_receipt_is_on_the_disk_before_the_answer_is_used_and_the_name_of_its_file_too(line, tmp_path, monkeypatch):
+    path, synced = tmp_path / "receipts.ndjson", []
+
+    def sync(descriptor):
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.read_bytes().count(b"\n")))
+
+    monkeypatch.setattr("exchange.client.receipts.os.fsync", sync)
+    client = answering(line, members(HEADERS), path)
+    for _ in range(2):
+        client.members()
+
+    assert synced == [(path, 1), (tmp_path, 1), (path, 2)]
 
 
 def test_receipt_of_a_refusal_is_kept_before_it_is_raised(line, tmp_path):
@@ -124,6 +140,20 @@ def test_answer_whose_receipt_cannot_be_kept_is_not_used(line, tmp_path):
 
     with pytest.raises(ReceiptFileError, match="is a directory"):
         client.members()
+
+
+def test_answer_of_whose_receipt_the_disk_took_a_part_is_not_used(line, tmp_path):
+    path = tmp_path / "receipts.ndjson"
+    client = answering(line, members(HEADERS), path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(ReceiptFileError, match="no space left"):
+            client.members()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert path.stat().st_size == 100
 
 
 def test_line_cut_short_by_a_crash_spoils_no_other(line, tmp_path):

@@ -533,10 +533,19 @@ def test_key_that_others_can_read_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", "[]", '{"format": 2, "name": "n", "seeds": {}}', '{"format": 1, "name": "n", "seeds": {}}', '{"format": 1, "name": "a b", "seeds": {}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "???"}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "AAAA"}}'],
+    ["", "{}", "[]", "[" * 100_000, '{"format": 1, "name": "n", "seeds": {}}', '{"format": 1, "name": "a b", "seeds": {}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "???"}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "AAAA"}}'],
 )  # fmt: skip
 def test_damaged_key_file_is_refused_without_its_words(path: Path, content: str) -> None:
     (path / "witness.key").write_text(content)
+
+    with pytest.raises(WitnessError, match="is damaged"):
+        Witness(path)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"more": 1}])
+def test_key_file_of_another_form_is_refused(path: Path, change: dict[str, int]) -> None:
+    key = path / "witness.key"
+    key.write_text(json.dumps(json.loads(key.read_bytes()) | change))
 
     with pytest.raises(WitnessError, match="is damaged"):
         Witness(path)

@@ -1,7 +1,6 @@
 """A witness's own keys: one name, an Ed25519 and an ML-DSA-44 cosignature key (C2SP tlog-cosignature)."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,8 +66,4 @@ def _signer(name: str, kind: SignatureType, seeds: dict[object, object]) -> Note
     encoded = seeds.get(kind.scheme.value)
     if not isinstance(encoded, str):
         raise MalformedError("a seed is missing")
-    try:
-        seed = base64.b64decode(encoded, validate=True)
-    except binascii.Error as exc:
-        raise MalformedError("a seed is no base64") from exc
-    return NoteSigner(name, kind, SigningKey.from_seed(kind.scheme, seed))
+    return NoteSigner(name, kind, SigningKey.from_seed(kind.scheme, base64.b64decode(encoded, validate=True)))
