@@ -402,6 +402,14 @@ def test_text_comes_back(text):
     assert event["unmapped"]["detail"] == exported.entry["detail"]
 
 
+def test_digest_of_many_results_stands_in_their_place():
+    exported = at_place(FULL, result_ids=tuple(f"id-{number:0400}" for number in range(100)))
+    unmapped = json.loads(ocsf.entry_line(exported))["unmapped"]
+
+    assert unmapped["result_ids_sha256"] == exported.entry["result_ids_sha256"]
+    assert "result_ids" not in unmapped
+
+
 def test_last_line_is_the_export_itself():
     event = valid(ocsf.statement_line(STATEMENT))
 
