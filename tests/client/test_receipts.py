@@ -168,6 +168,23 @@ def test_line_cut_short_by_a_crash_spoils_no_other(line, tmp_path):
         assert ([each.entry for each in kept], spoiled) == ([ENTRY], [1])
 
 
+def test_programs_that_write_to_one_file_at_once_overwrite_nothing(line, tmp_path, monkeypatch):
+    path = tmp_path / "receipts.ndjson"
+    client = answering(line, members(HEADERS), path)
+    client.members()
+    other = path.read_bytes().replace(ENTRY.encode(), b"019b796d-e988-7000-8000-000000000001")
+
+    def meanwhile(_):
+        path.write_bytes(path.read_bytes() + other)
+        return True
+
+    monkeypatch.setattr("exchange.client.receipts._ends_whole", meanwhile)
+    client.members()
+
+    kept, spoiled = read_receipts(path)
+    assert (len(kept), spoiled, path.read_bytes().count(b"\n")) == (2, [], 3)
+
+
 @pytest.mark.parametrize(
     "change",
     [
