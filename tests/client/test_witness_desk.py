@@ -18,6 +18,7 @@ from exchange.audit.witness import SIZE_MEDIA_TYPE, Refuse, origin_hash, parse_s
 from exchange.client.witness import WitnessError, new_witness
 from exchange.client.witness.desk import Cosigned
 from exchange.client.witness.folder import WitnessFolder
+from exchange.kernel import MalformedError
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, NOW, Witness
 
@@ -524,6 +525,13 @@ def test_new_witness_overwrites_nothing(path: Path, log: MadeLog) -> None:
     assert (path / "witness.key").read_bytes() == before
 
 
+def test_name_that_can_name_no_key_makes_no_witness(tmp_path: Path) -> None:
+    with pytest.raises(MalformedError):
+        new_witness(tmp_path / "witness", "a b", (), os.urandom)
+
+    assert not (tmp_path / "witness").exists()
+
+
 def test_key_that_others_can_read_is_refused(path: Path) -> None:
     (path / "witness.key").chmod(0o644)
 
@@ -542,8 +550,8 @@ def test_damaged_key_file_is_refused_without_its_words(path: Path, content: str)
         Witness(path)
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"more": 1}])
-def test_key_file_of_another_form_is_refused(path: Path, change: dict[str, int]) -> None:
+@pytest.mark.parametrize("change", [{"format": 2}, {"more": 1}, {"name": "a b"}])
+def test_key_file_of_another_form_is_refused(path: Path, change: dict[str, int | str]) -> None:
     key = path / "witness.key"
     key.write_text(json.dumps(json.loads(key.read_bytes()) | change))
 
