@@ -71,7 +71,8 @@ class AlertMemoryTable(SQLModel, table=True):
 class AlertPositionTable(SQLModel, table=True):
     """One row: the next entry to evaluate. Its lock makes one evaluation at a time durable, `revision` says which.
 
-    Entries of the first log before `learned_to` are learned from and raise nothing: they were there before the rules.
+    Entries before `learned_to` of the log in which it began are learned from and raise nothing: they were there before
+    the rules. In a log that follows it is 0.
     """
 
     __tablename__: ClassVar[str] = "alert_position"

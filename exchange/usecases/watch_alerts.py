@@ -90,8 +90,9 @@ class AlertWatch:
         if position.position < state.size:
             has_more = await self._take(position, state)
         elif (following := await self.services.store.log.state_of(position.log + 1)) is not None:
-            # The log that recovery began in place of this one.
-            return await self._write(position, replace(position, log=following.log, position=0), _NOTHING)
+            # The log that recovery began in place of this one: all of it came after the rules, its entry 0 above all.
+            moved = replace(position, log=following.log, position=0, learned_to=0)
+            return await self._write(position, moved, _NOTHING)
         # (3) the log as it stands
         if not 0 <= to_micros(self.services.clock()) - self._observed_at < OBSERVED_EVERY_MICROS:
             await self.look()

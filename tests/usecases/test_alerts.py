@@ -389,21 +389,6 @@ async def test_size_that_was_set_far_ahead_hides_nothing_that_comes_later(alerte
     assert "pulls" in await alerted.rules_told()
 
 
-async def test_log_that_recovery_began_is_watched_next(alerted: AlertedWorld) -> None:
-    origin, note = "exchange.example/log/8", alerted.world.sql("SELECT note FROM log_state")[0][0]
-    alerted.world.sql(
-        "INSERT INTO log_state (log, origin, keys, began_at, size, root, signed_at, note)"
-        " SELECT 2, $1, keys, 0, 0, root, 0, $2 FROM log_state",
-        origin,
-        note,
-    )
-    await alerted.settle()
-
-    position = await alerted.world.services.store.alerts.position()
-    assert position is not None
-    assert (position.log, position.position) == (2, 0)
-
-
 async def test_without_a_log_there_is_nothing_to_watch(world: World) -> None:
     watch = AlertWatch(world.services)
 
