@@ -67,7 +67,8 @@ def _opened(services: Services, client: Client, cursor: str, of: str, is_one: Ca
             raise OpeningError("the cursor holds no such place")
     except OpeningError as exc:
         message = (
-            "the cursor in `after` was not given to this client, or before a restore: use `next` of your own last page"
+            "the cursor, in `after` or `Last-Event-ID`, was not given to this client, or before a restore: "
+            "use your own last one (`next` of a page, `id` of an event)"
         )
         raise MalformedError(message) from exc
     return payload

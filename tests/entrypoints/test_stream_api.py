@@ -94,6 +94,8 @@ async def test_refusals_are_problems_on_the_record(http, world, entry_of, name, 
 
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+    if status == 400:
+        assert all(sent in answer.json()["detail"] for sent in ("Last-Event-ID", *options.get("params", ())))
     assert (await entry_of(answer))["decision"] == "refused"
     assert len(world.services.watching) == 0
 
