@@ -114,7 +114,7 @@ class GuardSet:
         new._schema, new.schema, new.digest = self._schema, self.schema, self.digest
         by_id = {guard.id: guard for each in added.values() for guard in each.guards}
         new.guards = MappingProxyType({**self._files, **by_id})
-        named = {member: _named(each) for member, each in sorted(added.items())}
+        named = {member: _named(each) for member, each in added.items()}
         new.national = hashlib.sha256(canonical_bytes(named)).hexdigest() if named else ""
         new._national = {**self._of_files, **{member: each.policies for member, each in added.items()}}
         return new

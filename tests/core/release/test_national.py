@@ -43,6 +43,7 @@ OVERFLOW = "resource.level_rank + 9223372036854775807 > 0"
 
 # What is said of the faults that only a member's caveats can have, by code.
 SAID = {
+    "empty": r"no guard in this file: remove it, or mend it",
     "not-plain": r"the character U\+[0-9A-F]{4} does not show: leave it out"
     r"|the text is not in Unicode's composed form \(NFC\): what looks equal would differ"
     r"|`gbr\.x`: a text holds characters that do not show",
@@ -488,6 +489,16 @@ def test_the_ones_put_in_force_last_take_the_place_of_those_before():
     assert set(first.with_national([]).guards.guards) == set(real_law().guards.guards)
 
 
+def test_files_of_members_stay_in_force_however_often_others_put_theirs_in_force():
+    law = law_with(GBR=guard("gbr.file"))
+    others = law.guards.prepared("DNK", read_national("DNK", guard("dnk.x"), SCHEMA))
+    again = law.with_national([others]).with_national([others]).with_national([])
+    danish = replace(CLASS, originator="DNK")
+
+    assert ask(again) == Refusal((Reason.NATIONAL_CAVEAT,), ("gbr.file",))
+    assert ask(again, danish) == ask(law, danish) != ask(law.with_national([others]), danish)
+
+
 def test_a_caveat_that_fails_refuses_its_members_reports_alone():
     law = in_force(guard("gbr.x", OVERFLOW))
 
@@ -536,7 +547,12 @@ def test_law_to_which_nobody_adds_a_caveat_is_the_law_as_it_was():
     law = real_law()
 
     assert law.guards.national == law.with_national([]).guards.national == ""
-    assert in_force(guard("gbr.x")).guards.national != ""
+    # What is remembered under it is found again by every node, in whatever order the members come.
+    both = [
+        law.guards.prepared(member, read_national(member, guard(f"{member.lower()}.x"), SCHEMA))
+        for member in ("GBR", "NOR")
+    ]
+    assert law.with_national(both).guards.national == law.with_national(both[::-1]).guards.national != ""
 
 
 def test_200_caveats_of_one_member_are_not_even_looked_at_for_another_one():
