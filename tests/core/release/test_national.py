@@ -525,8 +525,10 @@ def test_stored_caveats_that_are_sound_are_used():
 @pytest.mark.parametrize("guards", [None, []])
 def test_no_guard_at_all_is_not_read_as_nothing_forbidden(guards):
     law = real_law().with_national([real_law().guards.prepared("GBR", guards)])
+    questions = [GuardQuestion(CLASS, CLASS.label)] * 3
 
     assert ask(law) == Refusal((Reason.RULE_FAILED,))
+    assert law.guards.forbidding(READER, questions, Use.READ, law.catalogue) == (GuardVerdict(has_failed=True),) * 3
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
