@@ -269,6 +269,7 @@ def test_no_rule_waits_for_an_alert(event):
         ('"06:00"', '"20:00"', "/hours/default", "bad-hours"),
         ('from: "06:00", ', "", "/hours/default", "missing-field"),
         ("members: {}", 'members: {Norge: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}}', "/hours/members/Norge", "bad-code"),
+        ("members: {}", 'members: {NOR: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}, Norge: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}}', "/hours/members/Norge", "bad-code"),
     ],
 )  # fmt: skip
 def test_fault_in_the_hours_is_pointed_at(old, new, pointer, code):

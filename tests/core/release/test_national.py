@@ -460,12 +460,14 @@ def test_a_decision_remembered_under_other_caveats_is_not_taken_for_this_one():
     # Whoever asks the law of the files alone (and some do) must not leave its answers to those who ask the whole.
     cache, laws = DecisionCache(), [real_law(), in_force(guard("gbr.x")), in_force(guard("gbr.y", "false"))]
     laws.append(real_law().with_national([real_law().guards.prepared("GBR", None)]))
+    # Of one id and one reason, and not the same.
+    laws += [in_force(guard("gbr.x", "false")), in_force(guard("gbr.x"), guard("gbr.y", "false"))]
 
     asked = [
         decide_cached(cache, READER, class_id=1, facts=CLASS, scope=SCOPE, policy_version=1, use=Use.READ, law=law)
         for law in (*laws, *laws)
     ]
-    assert [isinstance(each, Permit) for each in asked] == [True, False, True, False] * 2
+    assert [isinstance(each, Permit) for each in asked] == [True, False, True, False, True, False] * 2
     assert len({law.guards.national for law in laws}) == len(laws)
 
 
