@@ -203,6 +203,14 @@ def test_an_example_that_comes_out_otherwise_is_a_fault_with_its_line(before, af
     assert report.faults[0].message == message
 
 
+def test_what_another_guard_forbids_shows_nothing_of_this_one():
+    both = GUARD.replace("ESP", "FRA") + GUARD.replace("x.y", "x.z")
+    shown = HOLDS + "  - {name: other, guard: x.z, forbids: true, reader: {member: ESP}}\n"
+
+    found = [fault.message for fault in check_law(checked(shown, both)).faults]
+    assert found[0] == "`Spain`: `x.y` should forbid this, and does not"
+
+
 def test_a_guard_without_both_kinds_of_example_is_a_fault():
     only_one = "\n".join(HOLDS.splitlines()[:2])
 

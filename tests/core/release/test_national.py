@@ -358,6 +358,8 @@ BOTH = example("gbr.no-court", forbids=True, reader="{purpose: judicial}") + exa
         ("examples: [", "not-yaml"),
         ("examples:\n" + example("gbr.no-court", forbids=False), "untested-guard"),
         ("examples:\n" + BOTH + example("gbr.no-court", forbids=True), "example-failed"),
+        ("examples:\n" + example("gbr.no-court", forbids=True) + BOTH, "example-failed"),
+        ("examples:\n" + BOTH + example("gbr.no-court", forbids=True, report="{originator: NOR}"), "foreign-report"),
         ("examples:\n" + BOTH + example("nor.no-court", forbids=True), "unknown-guard"),
         ("examples:\n" + BOTH + example("gbr.no-court", forbids=False, report="{originator: NOR}"), "foreign-report"),
         ("examples:\n" + BOTH + "  - {name: a, guard: gbr.no-court, forbids: false}\n" * MOST_ITEMS, "too-large"),
@@ -403,6 +405,15 @@ def test_place_in_the_examples_is_told_in_words_where_there_is_one():
     assert [each.message for each in whole] == ["the text is empty", "is nothing: write named fields"]
     assert {each.pointer for each in inside} == {"/examples"}
     assert [each.message.partition(": ")[0] for each in inside] == ["/examples/2/name"]
+
+
+def test_every_guard_needs_examples_of_its_own():
+    text = no_court()
+    two = replace(text, guards=guard("gbr.a", "false") + text.guards + guard("gbr.z", "false"))
+
+    with pytest.raises(InvalidError) as refused:
+        check_national("GBR", two, real_law())
+    assert [fault.message[:7] for fault in refused.value.faults] == ["`gbr.a`"] * 2 + ["`gbr.z`"] * 2
 
 
 def test_an_example_in_which_a_guard_fails_is_refused():
