@@ -19,6 +19,7 @@ from exchange.release import (
     decide,
     guards,
     load_guards,
+    load_law,
 )
 from exchange.release.guard_files import MAX_GUARD_FILE_BYTES
 from tests.support.release_world import (
@@ -88,6 +89,18 @@ def ask(files, who=READER, cls=CLASS, *, marking=None, use=Use.READ):
 )
 def test_a_guard_sees_the_case_as_it_is(condition, forbids):
     assert ask({"exchange.cedar": forbid("x.y", condition)}) == GuardVerdict(("x.y",) if forbids else ())
+
+
+def test_a_guard_sees_a_level_as_high_as_it_is_protected():
+    files = law_files()
+    norwegian = files["classification/NOR.yaml"].splitlines(keepends=True)
+    # HEMMELIG has no equal now: it is protected as STRENGT HEMMELIG is, and clears for KONFIDENSIELT.
+    unmapped = "".join(line for line in norwegian if "level: SECRET" not in line)
+    rounding = load_law({**files, "classification/NOR.yaml": unmapped}).catalogue
+    secret = label(policy="NOR", classification="HEMMELIG", releasable_to=(), handling=())
+    loaded = load_guards({"exchange.cedar": forbid("x.y", "resource.level_rank == 4")}, SCHEMA)
+
+    assert loaded.forbidding(READER, [GuardQuestion(CLASS, secret)], Use.READ, rounding) == (GuardVerdict(("x.y",)),)
 
 
 def test_a_guard_sees_token_and_onward_use():
