@@ -78,11 +78,12 @@ async def test_fault_in_the_query_is_pointed_at(
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
 
 
-async def test_misspelt_event_is_told_which_one_is_near_before_the_list_is_cut(searched: World, http: Http) -> None:
+async def test_misspelt_event_is_told_which_one_is_near_before_those_of_its_thing(searched: World, http: Http) -> None:
     (fault,) = (await http("auditor").get(ENTRIES, params={"event": "report.reads"})).json()["errors"]
 
     assert fault["detail"].startswith("is `report.read` or ")
-    assert (len(fault["detail"]), fault["detail"][-4:]) == (500, " ...")
+    # An answer is cut behind 500 characters of a fault: of all events it would not show the last.
+    assert fault["detail"].endswith("report.superseded")
 
 
 async def test_report_is_the_subject(searched: World, http: Http) -> None:
