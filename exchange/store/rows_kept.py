@@ -178,7 +178,8 @@ class RowsKept:
                 _NO_VERSION if facts is None and not is_class_gone else _number(version),
                 bool(is_over),
                 {} if of_class else {_number(version): _said_of(facts)},
-                frozenset() if of_class else _recipients(facts) - granted.get(report, set()),
+                # What was destroyed goes to nobody, and its consents ended with it.
+                frozenset() if of_class or is_over else _recipients(facts) - granted.get(report, set()),
                 {_number(version): column for column in (of_class or unread,) if column is not None},
             )
         return found

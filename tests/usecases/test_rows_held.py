@@ -481,6 +481,18 @@ async def test_grant_that_has_ended_stays_as_it_ended_whatever_its_row_says(livi
     assert living.sql("SELECT state FROM onward_release") == [("lapsed",)]
 
 
+async def test_recalled_report_goes_to_nobody_whatever_its_last_consents_were(living: World) -> None:
+    report = await living.post(label=Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+    for _ in range(2):
+        request = await onward_asked(living, report)
+        await onward_granted(living, request)
+    await usecases.revoke_onward(living.services, living.call("GBR releaser"), request)
+    assert await held(living) == []
+    await recall(living, report)
+
+    assert (await found_in(living), await held(living)) == ([], [])
+
+
 async def test_request_that_was_refused_or_taken_back_is_ended_again_as_it_was(living: World) -> None:
     await living.enrol("NOR analyst", "NOR", "contributor", "reader")
     report, services = await living.post(), living.services
