@@ -18,8 +18,10 @@ ARGS ?=
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && n=2; echo $$((n + 2)))
 MINUTES ?= 20
 WORKERS ?= 2
+WALKS ?= 2-41
+STEPS ?= 100
 
-.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak mutate lock secrets image up roll edge down test-compose sbom test-alerts clean
+.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak walks mutate lock secrets image up roll edge down test-compose sbom test-alerts clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +95,9 @@ bench-full: setup ## a search of ten million log entries on PostgreSQL (about an
 
 soak: setup ## mixed load, and whether memory, connections or latency grow (MINUTES=20, WORKERS=2)
 	$(PY) -m benchmarks.soak --minutes $(MINUTES) --workers $(WORKERS) $(ARGS)
+
+walks: setup ## longer walks through a world than the tests', what readers get held against plain words (WALKS=2-41, STEPS=100)
+	WALKS=$(WALKS) WALK_STEPS=$(STEPS) $(PY) -m pytest -q -n $(JOBS) tests/usecases/test_walked_world.py
 
 mutate: setup ## mutation score of the core rooms; ROOM=name for one
 	@for room in $(or $(ROOM),$(MUTATED)); do \

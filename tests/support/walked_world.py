@@ -1,0 +1,166 @@
+"""A walk through a real world on two nodes, of which a plain world is told; what readers get is what that one says.
+
+A step is four numbers: which deed, and what it is done to. Any numbers are a step, so that a walk can be cut short. What
+is refused is refused: what may be done is no matter of these walks, only what may be read after it.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from exchange import usecases
+from exchange.kernel import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+)
+from exchange.usecases import ListQuery, Services
+from tests.support.lowering import confirm
+from tests.support.plain_world import Consent, PlainWorld, Reader, Text
+from tests.support.world import World
+
+Step = tuple[int, int, int, int]
+Deed = Callable[["Walk", int, int, int], Awaitable[str]]
+
+READERS = {
+    "GBR reader": Reader("GBR"),
+    "NOR reader": Reader("NOR"),
+    "NOR second reader": Reader(
+        "NOR", "TOP SECRET", frozenset({"ATOMAL"}), purposes=("defence", "law-enforcement", "judicial")
+    ),
+    "DNK reader": Reader("DNK"),
+    "ESP reader": Reader("ESP"),
+}
+PURPOSES = (None, None, "law-enforcement", "judicial")
+FIRST = Text(frozenset({"GBR", "NOR", "DNK"}), frozenset({"GBR", "NOR"}))
+
+_REFUSED = (ConflictError, ForbiddenError, InvalidError, NotFoundError)
+_NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
+_MOST_READS = 12
+
+
+@dataclass
+class Walk:
+    """A world, its two nodes, and the same in plain words; `said` tells what was done."""
+
+    world: World
+    nodes: list[Services]
+    begin_node: Callable[[], Awaitable[Services]]
+    plain: PlainWorld = field(
+        default_factory=lambda: PlainWorld([FIRST], {name: replace(reader) for name, reader in READERS.items()})
+    )
+    node: int = 0
+    said: list[str] = field(default_factory=list)
+    places: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """How far each reader has come: by the plain world, and its cursor."""
+    requests: list[tuple[str, str, Consent]] = field(default_factory=list)
+    """Each consent to onward release: the request's id, and the originator."""
+    proxies: list[str] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        """The moment at which everything happens until somebody waits."""
+        return self.world.clock.now
+
+    @property
+    def services(self) -> Services:
+        """The node that a deed is done on."""
+        return self.nodes[self.node % len(self.nodes)]
+
+    def call(self, name: str | None, **others: Any) -> usecases.Call:
+        """Return a call of a client, None being the operator at the host."""
+        return self.world.call(name, **others)
+
+    async def confirm(self, act: str, member: str) -> None:
+        """Confirm an act as the second releaser of a member, on this node."""
+        await confirm(replace(self.world, services=self.services), act, member=member)
+
+    async def take(self, deed: Deed, a: int, b: int, c: int) -> None:
+        """Do a deed while some read: each of them gets what it may read before it, and then what it may read after it."""
+        self.node = a + b + c
+        reads = sorted((name, report) for name in READERS for report in self.plain.reports)
+        before = {each: self._parts(*each) for each in reads}
+        is_done = asyncio.Event()
+        chosen = [reads[(a + number * b) % len(reads)] for number in range(4)] if reads and c % 2 else []
+        meanwhile = [asyncio.create_task(self._read_until(is_done, *each, a + n)) for n, each in enumerate(chosen)]
+        try:
+            done = await deed(self, a, b, c)
+        except _REFUSED as exc:
+            done = f"refused: {exc}"
+        finally:
+            is_done.set()
+            found = await asyncio.gather(*meanwhile)
+        self.said.append(f"{self.now:%m-%d %H:%M} {deed.__name__}({a}, {b}, {c}) on {self.node % 2}: {done}")
+        for each, seen in zip(chosen, found, strict=True):
+            self.require(_is_turn(seen, before[each], self._parts(*each)), f"meanwhile {each} read {seen}")
+
+    async def compare(self, node: int, name: str, purpose: str | None = None) -> None:
+        """Have a reader list, read on from where it was, and pull every report there is."""
+        services, call = self.nodes[node % len(self.nodes)], self.call(name, purpose=purpose)
+        readable = self.plain.readable(name, self.now, purpose)
+        found, _ = await self._read_on(services, call, name, None)
+        self.require(found == readable, f"{call.purpose}: {name} lists {found} and not {readable}")
+        place, cursor = self.places.get(name, (0, None))
+        new = [each for each in readable if self.plain.reports[each].place > place]
+        found, cursor = await self._read_on(services, call, name, cursor)
+        self.require(found == new, f"{call.purpose}: {name} finds {found} behind {place} and not {new}")
+        if cursor is not None:
+            self.places[name] = self.plain.last_place, cursor
+        for report in self.plain.reports:
+            got, meant = await _pulled(services, call, report), self._parts(name, report, purpose)
+            self.require(got == meant, f"{call.purpose}: {name} gets {got} parts of {report} and not {meant}")
+
+    def _parts(self, name: str, report: str, purpose: str | None = None) -> int:
+        return len(self.plain.parts_for(name, report, self.now, purpose))
+
+    def require(self, holds: bool, why: str) -> None:
+        """Fail, with all that was done, unless it `holds`."""
+        told = "\n".join((why, *self.said, *(f"{each}: {report}" for each, report in self.plain.reports.items())))
+        assert holds, told
+
+    async def _read_on(
+        self, services: Services, call: usecases.Call, name: str, cursor: str | None
+    ) -> tuple[list[str], str | None]:
+        """Return the reports behind a cursor, page by page, and the cursor behind the last."""
+        found: list[str] = []
+        while True:
+            try:
+                page = (await usecases.list_reports(services, call, ListQuery(cursor=cursor, limit=3))).value
+            except _NOT_FOR_IT:
+                return [], None
+            for item in map(json.loads, page.items):
+                found.append(item["id"])
+                shown = item["supersedes"], tuple(item["references"])
+                meant = self.plain.links_for(name, item["id"], self.now, call.purpose)
+                self.require(shown == meant, f"{name} is told of {shown} by {item['id']} and not of {meant}")
+            cursor = page.next
+            if not page.items:
+                return found, cursor
+
+    async def _read_until(self, is_done: asyncio.Event, name: str, report: str, node: int) -> list[int]:
+        found: list[int] = []
+        while not is_done.is_set() and len(found) < _MOST_READS:
+            try:
+                found.append(await _pulled(self.nodes[node % len(self.nodes)], self.call(name), report))
+            except UnavailableError as exc:
+                self.require("ask again" in exc.message, f"{name} is told {exc}")
+        return found
+
+
+async def _pulled(services: Services, call: usecases.Call, report: str) -> int:
+    try:
+        return len((await usecases.pull_report(services, call, report)).value.parts)
+    except _NOT_FOR_IT:
+        return 0
+
+
+def _is_turn(found: list[int], before: int, after: int) -> bool:
+    """Return whether it is what was before and then what is after: nobody who has seen a change sees it undone."""
+    turned = next((number for number, each in enumerate(found) if each != before), len(found))
+    return found == [before] * turned + [after] * (len(found) - turned)
