@@ -138,6 +138,7 @@ BAD = Label("NATO", "SECRET", ("ZEBRA",))
         lambda: SHIPPED.dominates(BAD, nato(), originator="GBR"),
         lambda: SHIPPED.dominates(nato(), BAD, originator="GBR"),
         lambda: SHIPPED.join([nato(), BAD], originator="GBR"),
+        lambda: SHIPPED.join([BAD, nato()], originator="GBR"),
         lambda: SHIPPED.declassified(BAD),
         lambda: SHIPPED.exceeds_ceiling(BAD, "SECRET", "NATO"),
         lambda: SHIPPED.exceeds_ceiling(nato(), "HIGH", "NATO"),
