@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx2
 import pytest
@@ -468,24 +469,19 @@ def test_alarm_that_nobody_was_told_of_is_rung_again_after_a_restart_and_then_no
 
 
 def test_webhook_that_answers_with_a_failure_told_nobody(path: Path, log: MadeLog, monkeypatch) -> None:
-    statuses, posted = (503, 204), []
-
-    def post(url: str, *, content: bytes, **_: object) -> httpx2.Response:
-        posted.append(json.loads(content))
-        return httpx2.Response(statuses[len(posted) - 1], request=httpx2.Request("POST", url))
-
+    asked = httpx2.Request("POST", "https://desk.example/alarm")
+    post = Mock(side_effect=[httpx2.Response(status, request=asked) for status in (503, 204)])
     monkeypatch.setattr("exchange.client.witness.alarm.httpx2.post", post)
-    bodies = log.body(0), log.cut(5).grow(7, "forged").body(12)
     for _ in range(3):
-        witness = Witness(path, url="https://desk.example/alarm")
-        for body in bodies:
+        witness = Witness(path, url=str(asked.url))
+        for body in (log.body(0), log.cut(5).grow(7, "forged").body(12)):
             witness.desk.add_checkpoint(body)
         witness.alarm.wait()
         witness.close()
 
-    (evidence,) = witness.evidence()
     told = "two trees of size 12, both signed by the log: it shows different histories"
-    assert posted == [{"origin": log.origin, "finding": "forked", "told": told, "evidence": str(evidence)}] * 2
+    alarm = {"origin": log.origin, "finding": "forked", "told": told, "evidence": str(witness.evidence()[0])}
+    assert [json.loads(call.kwargs["content"]) for call in post.call_args_list] == [alarm] * 2
 
 
 def test_alarm_that_nobody_hears_is_rung_once_for_each_contradiction_while_the_process_lives(
