@@ -69,7 +69,7 @@ async def post(walk: Walk, a: int, b: int, c: int) -> str:
         until=others["valid_until"],
         crises=frozenset(plain.open_crises(walk.now)),
         supersedes=links.get("supersedes"),
-        references=links.get("references", ()),
+        references=links.get("references") or _sources_of(walk, links.get("supersedes")),
     )
     plain.come_anew(report)
     return f"{report} {others}"
@@ -88,6 +88,7 @@ async def amend(walk: Walk, a: int, b: int, _: int) -> str:
     posted = walk.world.posted(label=_label_of(plain.marking), **others)
     await usecases.amend_report(walk.services, walk.call(f"{plain.originator} contributor"), report, posted)
     plain.until = until
+    walk.tell(report, "amended")
     walk.plain.come_as_another(report)
     return f"{report} until {until}"
 
@@ -107,6 +108,7 @@ async def lower(walk: Walk, a: int, b: int, c: int) -> str:
     if made.act is not None:
         await walk.confirm(made.act, plain.originator)
     plain.marking, plain.parts = _marking(label), (_marking(label),) * len(plain.parts)
+    walk.tell(report, "downgraded")
     walk.plain.come_as_another(report)
     return f"{report} to {label}"
 
@@ -119,6 +121,7 @@ async def recall(walk: Walk, a: int, b: int, _: int) -> str:
     plain = walk.plain.reports[report]
     await usecases.recall_report(walk.services, walk.call(f"{plain.originator} releaser"), report, "the source")
     plain.is_recalled = True
+    walk.tell(report, "recalled")
     return report
 
 
@@ -322,6 +325,11 @@ DEEDS: tuple[Deed, ...] = (
     *(amend_text, amend_text, move_party, open_crisis, end_crisis),
     *(wait, wait, work, restart),
 )
+
+
+def _sources_of(walk: Walk, superseded: str | None) -> tuple[str, ...]:
+    """Return what a report refers to besides: what the one before it built on stays with what takes its place."""
+    return () if superseded is None else walk.plain.reports[superseded].references
 
 
 def _some(walk: Walk, number: int) -> str | None:

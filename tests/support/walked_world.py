@@ -6,6 +6,7 @@ is refused is refused: what may be done is no matter of these walks, only what m
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -62,6 +63,12 @@ class Walk:
     requests: list[tuple[str, str, Consent]] = field(default_factory=list)
     """Each consent to onward release: the request's id, and the originator."""
     proxies: list[str] = field(default_factory=list)
+    had: set[tuple[str, str]] = field(default_factory=set)
+    """Reader and report, where the one was given the other."""
+    had_before: set[tuple[str, str]] = field(default_factory=set)
+    """The same as this step began: who reads while something is done may come before it or after."""
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    """Reader, report and what became of it, where the reader had it before."""
 
     @property
     def now(self) -> datetime:
@@ -84,6 +91,7 @@ class Walk:
     async def take(self, deed: Deed, a: int, b: int, c: int) -> None:
         """Do a deed while some read: each of them gets what it may read before it, and then what it may read after it."""
         self.node = a + b + c
+        self.had_before = set(self.had)
         reads = sorted((name, report) for name in READERS for report in self.plain.reports)
         before = {each: self._parts(*each) for each in reads}
         is_done = asyncio.Event()
@@ -98,6 +106,8 @@ class Walk:
             found = await asyncio.gather(*meanwhile)
         self.said.append(f"{self.now:%m-%d %H:%M} {deed.__name__}({a}, {b}, {c}) on {self.node % 2}: {done}")
         for each, seen in zip(chosen, found, strict=True):
+            if any(seen):
+                self.had.add(each)
             self.require(_is_turn(seen, before[each], self._parts(*each)), f"meanwhile {each} read {seen}")
 
     async def compare(self, node: int, name: str, purpose: str | None = None) -> None:
@@ -112,9 +122,33 @@ class Walk:
         self.require(found == new, f"{call.purpose}: {name} finds {found} behind {place} and not {new}")
         if cursor is not None:
             self.places[name] = self.plain.last_place, cursor
+        await self._notices(services, call, name)
         for report in self.plain.reports:
             got, meant = await _pulled(services, call, report), self._parts(name, report, purpose)
+            if got:
+                self.had.add((name, report))
             self.require(got == meant, f"{call.purpose}: {name} gets {got} parts of {report} and not {meant}")
+
+    def tell(self, report: str, kind: str) -> None:
+        """Say what became of a report, to whoever had it."""
+        self.told += [(name, each, kind) for name, each in sorted(self.had_before) if each == report]
+
+    async def _notices(self, services: Services, call: usecases.Call, name: str) -> None:
+        """Have a reader ask what became of what it had: of nothing else it is told, and of all that it may know."""
+        found: list[tuple[str, str, str]] = []
+        cursor = None
+        while True:
+            try:
+                page = (await usecases.list_notices(services, call, cursor)).value
+            except _NOT_FOR_IT:
+                return
+            found += [(name, each.row.report, each.row.kind.value) for each in page.items]
+            cursor = page.next
+            if not page.items:
+                break
+        self.require(self.had.issuperset(each[:2] for each in found), f"{name} is told {found} and had {self.had}")
+        meant = [each for each in self.told if each[0] == name]
+        self.require(not Counter(meant) - Counter(found), f"{name} is told {found} and not {meant}")
 
     def _parts(self, name: str, report: str, purpose: str | None = None) -> int:
         return len(self.plain.parts_for(name, report, self.now, purpose))
