@@ -20,7 +20,7 @@ from tests.support.walked_world import FIRST, READERS, Deed, Walk
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
 EVERYBODY = frozenset({"GBR", "NOR", "DNK", "ESP"})
-LEFT_OUT = ([], ["DNK"], ["ESP"], ["DNK", "ESP"])
+LEFT_OUT: tuple[tuple[str, ...], ...] = ((), ("DNK",), ("ESP",), ("DNK", "ESP"))
 RELEASABLE = (("GBR", "NOR"), ("DNK", "GBR", "NOR"), ("DNK", "ESP", "GBR", "NOR"), ("GBR",), ("ESP", "NOR"))
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "ESP", "GBR", "NOR"))
 WAITS = (timedelta(hours=1), timedelta(hours=30), timedelta(days=8), timedelta(days=33))
@@ -84,7 +84,12 @@ async def amend(walk: Walk, a: int, b: int, _: int) -> str:
     until = walk.now + timedelta(days=10 + b % 30) if b % 2 else None
     labels = enumerate(map(_label_of, plain.parts))
     parts = tuple(PostedPart(each, "text/plain", f"{n}.txt", b"another") for n, each in labels)
-    others = {"topic": plain.topic, "references": plain.references, "valid_until": until, "parts": parts}
+    others: dict[str, Any] = {
+        "topic": plain.topic,
+        "references": plain.references,
+        "valid_until": until,
+        "parts": parts,
+    }
     posted = walk.world.posted(label=_label_of(plain.marking), **others)
     await usecases.amend_report(walk.services, walk.call(f"{plain.originator} contributor"), report, posted)
     plain.until = until
