@@ -120,9 +120,7 @@ def _policy_faults(policy: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if _names_a_report(policy):
         # A decision is made for a class of reports: single ones have no identity in it.
         yield "names-a-report", "a guard cannot name one report: say which attributes it is about"
-    for text in sorted(set(_bare_agencies(policy))):
-        # It would forbid nothing, and nobody would see it.
-        yield "bare-agency", f"`{text}` is no agency of anybody: write it with its member, as `NOR/NIS`"
+    yield from _agency_faults(policy)
 
 
 def _names_a_report(value: object) -> bool:
@@ -132,17 +130,45 @@ def _names_a_report(value: object) -> bool:
     return isinstance(value, list) and any(_names_a_report(item) for item in value)
 
 
-def _bare_agencies(policy: Mapping[str, object]) -> Iterator[str]:
-    """Yield each text that a client's agency is held against and that cannot be one, or the pattern of one."""
-    for record in records(policy):
-        sides = [record.get("left"), record.get("right")]
-        if _AGENCY_OF_CLIENT not in sides:
-            continue
-        texts = (each["Value"] for each in records(sides) if isinstance(each.get("Value"), str))
-        yield from (str(text) for text in texts if "/" not in str(text))
-        pattern = pattern_text(record)
-        if pattern is not None and "/" not in pattern and not pattern.startswith("*"):
-            yield pattern
+def _agency_faults(policy: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield why what is asked about an agency might stop nobody, or everybody, without anybody seeing it.
+
+    INVARIANT: an agency is held against texts that can be one, and is asked about in no other way.
+    """
+    nodes = list(records(policy))
+    asked = sum(isinstance(access := node.get("."), dict) and access.get("attr") == "agency" for node in nodes)
+    named = [found for node in nodes for each in node.items() if (found := _agencies_named(*each)) is not None]
+    for text in sorted({text for texts in named for text in texts}):
+        yield "bare-agency", f"`{text}` is no agency: write its member and a `/` before it, as `NOR/NIS` or `*/NIS`"
+    if asked > len(named):
+        yield "agency-use", 'ask about an agency by `==`, `!=`, `like` or `["NOR/NIS"].contains(...)`, with texts alone'
+
+
+def _agencies_named(operator: str, operands: object) -> list[str] | None:
+    """Return what a client's agency is held against here and cannot be one; None where it is held against no text."""
+    if not isinstance(operands, dict):
+        return None
+    left, right = operands.get("left"), operands.get("right")
+    if operator == "like" and left == _AGENCY_OF_CLIENT:
+        pattern = pattern_text(operands) or ""
+        member, slash, _ = pattern.partition("/")
+        is_open = pattern.startswith("*") or (bool(slash) and "*" in member)
+        return [] if is_open or _is_agency(pattern) else [pattern]
+    if operator in {"==", "!="} and _AGENCY_OF_CLIENT in (left, right):
+        others: object = [right if left == _AGENCY_OF_CLIENT else left]
+    elif operator == "contains" and right == _AGENCY_OF_CLIENT and isinstance(left, dict):
+        others = left.get("Set")
+    else:
+        return None
+    texts = [each.get("Value") for each in others if isinstance(each, dict)] if isinstance(others, list) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return None
+    return [str(text) for text in texts if not _is_agency(str(text))]
+
+
+def _is_agency(text: str) -> bool:
+    member, _, name = text.partition("/")
+    return bool(name) and is_member_code(member)
 
 
 def pattern_text(record: Mapping[str, object]) -> str | None:

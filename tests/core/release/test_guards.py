@@ -322,7 +322,8 @@ SAID = {
     "bad-reason": 'give it `@reason("...")`: one line, at most 200 characters',
     "unknown-annotation": "a guard carries `@id` and `@reason` and no other annotation",
     "names-a-report": "a guard cannot name one report: say which attributes it is about",
-    "bare-agency": "`NIS",
+    "bare-agency": "`",
+    "agency-use": 'ask about an agency by `==`, `!=`, `like` or `["NOR/NIS"].contains(...)`, with texts alone',
     "repeated-id": '`@id("',
 }
 
@@ -361,6 +362,27 @@ def faults_of(files, schema=SCHEMA):
         (forbid("a.b", '"NIS" != principal["agency"]'), ["bare-agency"]),
         (forbid("a.b", '!["NIS", "GBR/NCSC", "NIS.2"].contains(principal.agency)'), ["bare-agency", "bare-agency"]),
         (forbid("a.b", 'principal.agency like "NIS*"'), ["bare-agency"]),
+        *(
+            (forbid("a.b", f'principal.agency == "{text}"'), ["bare-agency"])
+            for text in ("", "/NIS", "nor/NIS", "NOR/")
+        ),
+        *((forbid("a.b", f'principal.agency like "{text}"'), ["bare-agency"]) for text in ("", "/NIS*", "NOR*", "N*S")),
+        *(
+            (forbid("a.b", text), ["agency-use"])
+            for text in (
+                '["NIS"].containsAny([principal.agency])',
+                '[principal.agency].containsAny(["NOR/NIS"])',
+                '[principal.agency] == ["NOR/NIS"]',
+                '["NOR/NIS", principal.agency].contains("NIS")',
+                'principal.agency == (if principal.member == "NOR" then "NOR/NIS" else "GBR/X")',
+                '(if principal.member == "NOR" then principal.agency else "x") == "NOR/NIS"',
+                '{a: principal.agency}.a == "NOR/NIS"',
+                '{a: principal}.a.agency == "NOR/NIS"',
+                "principal.agency == principal.member",
+                "principal.agency == principal.agency",
+                'principal.agency == "NOR/NIS" || principal.agency != principal.member',
+            )
+        ),
         (forbid("a.b", "principal.colour == 3"), ["against-schema"]),
         (forbid("a.b", "resource.level_rank == 1 && context.weather"), ["against-schema", "against-schema"]),
         ("", ["empty"]),
@@ -387,7 +409,7 @@ def test_a_guard_file_with_a_fault_is_refused(text, codes):
         forbid("a.b", 'resource.kind == "Report" && principal == Client::"id"'),
         forbid("a.b", 'principal.agency == "NOR/NIS" || ["GBR/NCSC"].contains(principal.agency)'),
         forbid("a.b", 'principal.agency like "NOR/*" || principal.agency like "*NIS" || resource.kind like "a*"'),
-        forbid("a.b", 'principal.agency == principal.member || principal.nationality == "NOR"'),
+        forbid("a.b", 'principal.agency like "N*/NIS" || principal.agency != "EXCHANGE/OPS"'),
     ],
 )
 def test_a_guard_may_say_all_that_is_about_no_single_report(text):
