@@ -176,6 +176,9 @@ def owns(entry: Entry, member: str) -> bool:
 
 def _of_others(entry: Entry) -> EntryView:
     fields = _only(entry, _OF_OTHERS)
+    if "inactive" in entry.get("detail", {}):
+        # Whether another state was suspended or one of its clients is its own and the exchange's to know.
+        fields["detail"] = {name: value for name, value in entry["detail"].items() if name != "inactive"}
     return EntryView(Extent.OTHERS, {**fields, "actor": _only(entry["actor"], _ACTOR_OF_OTHERS)})
 
 

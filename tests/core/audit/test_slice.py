@@ -253,6 +253,17 @@ def test_agreement_s_entries_are_in_every_party_s_slice() -> None:
     assert view_of(made, auditor("DNK")) is None
 
 
+def test_whose_standing_stopped_a_client_is_not_for_other_members() -> None:
+    detail = {"inactive": "member", "route": "r"}
+    made = judged("NOR", "GBR", Outcome.REFUSED, LOW, detail=detail)
+    by_others, by_own = view_of(made, auditor("GBR")), view_of(made, auditor("NOR"))
+    assert by_others is not None
+    assert by_own is not None
+
+    assert by_others.extent is Extent.OTHERS
+    assert (by_others.fields["detail"], by_own.fields["detail"]) == ({"route": "r"}, detail)
+
+
 def test_service_s_own_entries_are_the_exchange_s_alone() -> None:
     made = entry(event=EventName.SERVICE_STARTED, actor=Actor("service"))
 
