@@ -156,8 +156,12 @@ def _not_as_far(told: RowTold, kept: RowKept) -> Contradiction | None:
             return Contradiction(told, f"{told.version} keys were erased by two persons, and {kept.version} are gone")
         why = f"its row is of version {kept.version}: `{told.event}` made version {told.version}"
         return Contradiction(told, why)
-    if told.not_for is not None and kept.version == told.version and told.not_for in kept.lets:
-        return Contradiction(told, f"it goes to {told.not_for}: `{told.event}` took that back")
+    if told.not_for is not None and kept.version == told.version:
+        if told.not_for in kept.lets:
+            return Contradiction(told, f"it goes to {told.not_for}: `{told.event}` took that back")
+        if kept.is_of_altered_class and not kept.is_over:
+            why = f"nothing in its row says that it goes to {told.not_for} no more: `{told.event}` took that back"
+            return Contradiction(told, why, is_of_altered_class=True)
     return None
 
 

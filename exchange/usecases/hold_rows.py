@@ -28,6 +28,7 @@ from exchange.audit.rows_told import (
     rows_told,
 )
 from exchange.audit.rows_untold import NewestTold
+from exchange.crypto import OpeningError
 from exchange.kernel import ExchangeError, is_uuid7, new_id, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
@@ -35,7 +36,7 @@ from exchange.store import UnitOfWork
 from exchange.store.caveat_mending import CaveatsTold
 from exchange.store.log_rows import LogState
 from exchange.store.unread import UNREADABLE
-from exchange.usecases.altered_classes import tell_altered_class
+from exchange.usecases.altered_classes import class_of, tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
@@ -157,11 +158,12 @@ class RowWatch:
             await self._withheld(found, found.certificate)
             return
         if found.is_of_altered_class:
-            # Told by itself: of a report that stands in it nothing is withheld, and nothing said.
+            # Told by itself: of a report that stands in it nothing is said or withheld, but for who may have it anew.
             report = found.told.name.id
-            classes = await self._services.store.classes_of([report])
-            await tell_altered_class(self._services, classes.get(report))
-            return
+            class_id = (await self._services.store.classes_of([report])).get(report)
+            await tell_altered_class(self._services, class_id)
+            if found.is_unread or not await self._may_go_to(found.told.not_for, class_id):
+                return
         now = self._services.clock()
         is_told = await self._telling.is_told(found.told, now)
         try:
@@ -173,6 +175,17 @@ class RowWatch:
         if is_recorded:
             self._telling.note(found.told, now)
             _log.critical("%s is not what the log says: %s", found.told.name, found.why)
+
+    async def _may_go_to(self, member: str | None, class_id: object) -> bool:
+        """Return whether a report of an altered class goes to `member` as far as seals tell, or nothing tells of it."""
+        # INVARIANT: a consent that was taken back is not given again by whoever takes away what it is read from.
+        if not isinstance(class_id, int):
+            return True
+        try:
+            row = await class_of(self._services, class_id)
+        except OpeningError:
+            return True
+        return any(consent.member == member for consent in row.facts.consents)
 
     async def _withheld(self, found: Contradiction, thumbprint: str) -> None:
         """End a certificate that is not the client's, and suspend the client; told each time that it is in use."""

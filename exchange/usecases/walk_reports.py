@@ -147,7 +147,7 @@ async def _contradicted(services: Services, told: Sequence[RowTold]) -> list[Con
         if is_altered and each.name.id in seen:
             # A class that was altered is told by itself: what stands in it is accused of nothing that is the class's.
             await tell_altered_class(services, seen[each.name.id].row.class_id)
-            fault = None if fault is None or fault.is_unread else fault
+            fault = None if fault is None or fault.is_of_altered_class else fault
         if fault is None and each.name.id in seen:
             why = await _fault(services, classes, each, seen[each.name.id], is_altered=is_altered)
             fault = None if why is None else Contradiction(each, why)

@@ -322,6 +322,35 @@ async def test_who_only_looks_finds_the_class_and_puts_nothing_on_record(walked:
     assert await world.entries() == before
 
 
+@pytest.mark.parametrize("alter", ["digest = '0'", GONE])
+@pytest.mark.parametrize("is_put_back", [True, False])
+async def test_consent_that_was_taken_back_is_not_given_again_by_taking_away_its_class(
+    make_lived: MakeLived, alter: str, *, is_put_back: bool
+) -> None:
+    world, _ = await make_lived(with_releasers)
+    report = await world.post(label=LOW)
+    request = await ask(world, report)
+    await grant(world, request)
+    with_consent = Report(world, report)
+    await usecases.revoke_onward(world.services, world.call("GBR releaser"), request)
+    if is_put_back:
+        with_consent.put_back()
+    await place_entries(world, is_searchable=True)
+    world.unguard("release_class")
+    change = alter if alter == GONE else f"UPDATE release_class SET {alter}"
+    world.sql(f"{change} WHERE id = (SELECT class_id FROM report WHERE id = $1)", report)
+    async with world.another_node() as node:
+        made = await world.attempt(RowWatch(node).round())
+
+    # Where seals tell that it goes to nobody else, it is withheld from nobody.
+    told = [entry for entry in made.entries if entry["type"] == "row.contradicted"]
+    accused = [(entry["object"]["id"], entry["detail"]["done"]) for entry in told]
+    is_shown_right = not is_put_back and alter != GONE
+    assert accused == ([] if is_shown_right else [(report, "withheld from everybody")])
+    listed = await usecases.list_reports(world.services, world.call("ESP reader"), usecases.ListQuery())
+    assert listed.value.items == []
+
+
 async def test_class_that_is_whole_is_not_told(walked: tuple[World, list[str]]) -> None:
     world, reports = walked
     ((class_id,),) = world.sql("SELECT class_id FROM report WHERE id = $1", reports[5])

@@ -299,6 +299,16 @@ def test_what_the_jobs_put_in_a_row_s_place_is_told_of_it(
             "it goes to DNK: `client.changed` took that back",
         ),
         (told(REPORT, version=3, not_for="DNK"), RowKept(4, lets=frozenset({"DNK"})), None),
+        (
+            told(REPORT, version=3, not_for="DNK"),
+            RowKept(3, unread={3: ALTERED_CLASS}),
+            "nothing in its row says that it goes to DNK no more: `client.changed` took that back",
+        ),
+        (
+            told(REPORT, is_over=True, version=3, not_for="DNK"),
+            RowKept(3, is_over=True, unread={2: ALTERED_CLASS}),
+            None,
+        ),
         # what stands in a version
         (told(CLIENT, version=3, says={"level": "S"}), RowKept(3, says={3: {"level": "S"}}), None),
         (
