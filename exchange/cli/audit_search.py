@@ -7,13 +7,14 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import JsonValue
 
+from exchange.audit import Outcome
 from exchange.cli import output
 from exchange.cli.audit_following import follow_entries
 from exchange.cli.audit_group import audits
 from exchange.cli.given import id_given, moment_text, tell_of_wait
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
+from exchange.kernel import ExchangeError, InvalidError
 from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, RegistryLineBody, ShownEntryBody
 
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
@@ -172,10 +173,15 @@ def _tell_whose_id(client: ExchangeClient, named: str) -> None:
 
     Of the log alone, as everything that is searched for: a client of whom no entry may be seen is told of as none is.
     """
-    about = next(iter(client.audit_entries(most=1, subject=named)), None)
+    try:
+        # What was done to it says what it is; what somebody only tried names it by whatever that one took it for.
+        about = next(iter(client.audit_entries(most=1, subject=named, outcome=Outcome.PERMITTED.value)), None)
+    except ExchangeError:
+        return  # what was asked for is answered
     kind = None if about is None else _within(about.entry, "object", "type")
     if kind is None:
-        output.warn(f"no entry that you may see is by `{named}`, or about it: `client list` has the ids of clients")
+        told = f"none of those asked for is by `{named}`, and no entry that you may see tells of such a client"
+        output.warn(f"{told}: `client list` has the ids of clients")
     elif kind != "client":
         output.warn(f"`{named}` is the id of another thing ({kind}): `--subject` finds what was done to it")
 

@@ -250,7 +250,7 @@ def test_search_by_time_and_everything_else(audited):
     assert (by_report.json, by_report.code) == ([], 0)
     assert f"`{report}` is the id of another thing (report): `--subject` finds what was done to it" in by_report.err
     by_none = house.as_("gbr-auditor", "audit", "search", "--client", f"{report[:-4]}0000", "--json")
-    assert "no entry that you may see is by `" in by_none.err
+    assert "and no entry that you may see tells of such a client: `client list` has" in by_none.err
     # Whoever means a day by that would take the answer for one about it.
     nothing = house.as_("auditor", "audit", "search", *filters, "--since", day, "--until", day, "--json")
     assert [fault["pointer"] for fault in nothing.json["error"]["errors"]] == ["/until"]
