@@ -221,14 +221,16 @@ async def open_crisis(walk: Walk, a: int, _: int, __: int) -> str:
 async def end_crisis(walk: Walk, a: int, _: int, __: int) -> str:
     """End one of the crises."""
     agreement_id = walk.world.agreement_id
-    uses = (await usecases.list_crises(walk.services, walk.call("GBR signatory"), agreement_id)).value.uses
+    known = (await usecases.list_crises(walk.services, walk.call("GBR signatory"), agreement_id)).value.uses
+    # Of one moment there may be two; then no more than the last of them is open.
+    uses = {each.crisis.opened_at: each.crisis.id for each in known if each.is_open or each.crisis.ended_at is None}
     if not uses:
         return "there is none"
-    crisis = uses[a % len(uses)].crisis
-    await usecases.end_crisis(walk.services, walk.call("NOR signatory"), agreement_id, crisis.id)
+    opened_at = sorted(uses)[a % len(uses)]
+    await usecases.end_crisis(walk.services, walk.call("NOR signatory"), agreement_id, uses[opened_at])
     for each in walk.plain.crises:
-        each.is_over |= each.since == crisis.opened_at
-    return f"that of {crisis.opened_at}"
+        each.is_over |= each.since == opened_at
+    return f"that of {opened_at}"
 
 
 async def grant(walk: Walk, a: int, b: int, c: int) -> str:

@@ -92,7 +92,8 @@ class Walk:
         """Do a deed while some read: each of them gets what it may read before it, and then what it may read after it."""
         self.node = a + b + c
         self.had_before = set(self.had)
-        reads = sorted((name, report) for name in READERS for report in self.plain.reports)
+        # In the order of lists: ids are other ones in each run, and a walk is to be the same.
+        reads = [(name, report) for name in sorted(READERS) for report in self.plain.reports]
         before = {each: self._parts(*each) for each in reads}
         is_done = asyncio.Event()
         chosen = [reads[(a + number * b) % len(reads)] for number in range(4)] if reads and c % 2 else []
@@ -131,7 +132,7 @@ class Walk:
 
     def tell(self, report: str, kind: str) -> None:
         """Say what became of a report, to whoever had it."""
-        self.told += [(name, each, kind) for name, each in sorted(self.had_before) if each == report]
+        self.told += [(name, each, kind) for name, each in self.had_before if each == report]
 
     async def _notices(self, services: Services, call: usecases.Call, name: str) -> None:
         """Have a reader ask what became of what it had: of nothing else it is told, and of all that it may know."""
