@@ -28,7 +28,7 @@ from exchange.usecases.context import Services
 from exchange.usecases.report_moves import PAST_KEPT
 from exchange.usecases.told_entries import is_too_much_waiting, told_until_now
 
-_FIRST_VERSION: Final = 1
+FIRST_VERSION: Final = 1
 
 _MOVES: Final = (
     *(EventName.REPORT_AMENDED, EventName.REPORT_DOWNGRADED, EventName.REPORT_DECLASSIFIED),
@@ -93,7 +93,7 @@ def _is_moved(classes: Classes, seen: ReportSeen) -> bool:
     """Return whether anything says that a report moved: what is sealed says so of versions and of consents."""
     now = classes.facts(seen.row.class_id)
     is_reclassed = now is not None and bool(now.consents)
-    return is_reclassed or bool(seen.past) or seen.posted_class is not None or seen.row.version != _FIRST_VERSION
+    return is_reclassed or bool(seen.past) or seen.posted_class is not None or seen.row.version != FIRST_VERSION
 
 
 def _is_lost_or_known(classes: Classes, class_id: object) -> bool:
@@ -175,6 +175,6 @@ def _is_posted(facts: ClassFacts, posted: Entry) -> bool:
 
 
 def _may_precede(was: ClassFacts, now: ClassFacts, version: int) -> bool:
-    if version == _FIRST_VERSION:
+    if version == FIRST_VERSION:
         return was == replace(now, consents=())
     return was.under == now.under

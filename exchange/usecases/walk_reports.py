@@ -29,7 +29,7 @@ from exchange.store.unread import UNREADABLE
 from exchange.store.walk_book import ReportSeen, Walked
 from exchange.usecases.altered_classes import tell_altered_class
 from exchange.usecases.context import Services
-from exchange.usecases.former_classes import Classes, classes_now, other_before
+from exchange.usecases.former_classes import FIRST_VERSION, Classes, classes_now, other_before
 from exchange.usecases.sealed_headers import require_end_as_sealed, sealed_for
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
 from exchange.usecases.told_entries import entries_at, is_too_much_waiting, told_of, waiting_of
@@ -45,8 +45,6 @@ _ANEW: Final = timedelta(hours=1)
 
 _STILL_TOLD: Final = timedelta(days=2)
 """So long the doctor asks for what a walk told: it tells again each day."""
-
-_FIRST_VERSION: Final = 1
 
 _STATUSES: Final = frozenset(status.value for status in ReportStatus)
 _ENDING: Final = {
@@ -197,7 +195,7 @@ async def _moved_into_lost(services: Services, classes: Classes, told: RowTold, 
     Tried are the classes that the log lets it be of: its clause is its own for good, and its label while its first
     version stands. A lost class may hold thousands, and each try is a key to be unwrapped.
     """
-    posted, is_first = told.by, seen.row.version == _FIRST_VERSION
+    posted, is_first = told.by, seen.row.version == FIRST_VERSION
     clause = (posted.get("owner"), posted.get("agreement"), posted.get("scope"))
     others = [
         each
