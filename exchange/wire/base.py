@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, TypeVar
 
@@ -101,38 +102,33 @@ class AnswerModel(WireModel):
     model_config = ConfigDict(extra="ignore")
 
 
-def _moment(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_rfc3339(value)
-    except MalformedError as exc:
-        # pydantic collects ValueErrors as faults; anything else would escape the parse.
-        raise ValueError(exc.message) from exc
+def _read_by(parse: Callable[[str], object]) -> BeforeValidator:
+    """Return what reads a text by `parse` alone; what is no text is left to the model."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse(value)
+        except MalformedError as exc:
+            # pydantic collects ValueErrors as faults; anything else would escape the parse.
+            raise ValueError(exc.message) from exc
+
+    return BeforeValidator(read)
 
 
 Instant = Annotated[
     datetime,
-    BeforeValidator(_moment),
+    _read_by(parse_rfc3339),
     PlainSerializer(rfc3339, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]}),
 ]
 """RFC 3339 with an offset in, UTC with `Z` out."""
 
-
-def _day(value: object) -> object:
-    # pydantic takes the digits of a number for seconds since 1970 where they come to a whole day.
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_day(value)
-    except MalformedError as exc:
-        raise ValueError(exc.message) from exc
-
-
+# Else pydantic takes the digits of a number for seconds since 1970 where they come to a whole day.
 Day = Annotated[
     date,
-    BeforeValidator(_day),
+    _read_by(parse_day),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2030-12-31"]}),
 ]
 """Written YYYY-MM-DD, and in no other form."""
