@@ -9,6 +9,7 @@ from datetime import date
 
 import yaml
 
+from exchange.kernel import MalformedError, parse_day
 from exchange.kernel.errors import Fault, pointer_token
 from exchange.markings.quoting import quoted
 
@@ -72,12 +73,10 @@ class Page:
         """Return a day written YYYY-MM-DD; the first of all days for a fault."""
         text = self._scalar()
         try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            day = date.min
-        if day.isoformat() != text:
+            return parse_day(text)
+        except MalformedError:
             self.fault("bad-date", f"{quoted(text)} is not a day: write it like 2021-07-01")
-        return day
+            return date.min
 
     def number(self) -> int:
         """Return a number from 0 up, in decimal digits; -1 for a fault."""
