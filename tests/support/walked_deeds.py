@@ -6,6 +6,7 @@ from typing import Any
 
 from exchange import usecases
 from exchange.agreements import amended
+from exchange.kernel import NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart
@@ -46,7 +47,7 @@ async def post(walk: Walk, a: int, b: int, c: int) -> str:
     """Post a report, for another member too, that stands alone, supersedes another or refers to it."""
     plain, by, label = walk.plain, ("GBR", "NOR")[a % 2], _label(b, c)
     originator = "NOR" if by == "GBR" and b % 5 == 4 else by
-    before = _some(walk, c)
+    before = _some(walk, c) if plain.reports else None
     links: dict[str, Any] = {}
     if before is not None and plain.reports[before].originator == by == originator:
         links = ({}, {"supersedes": before}, {"references": (before,)})[b % 3]
@@ -78,8 +79,6 @@ async def post(walk: Walk, a: int, b: int, c: int) -> str:
 async def amend(walk: Walk, a: int, b: int, _: int) -> str:
     """Put a new version in the place of a report, under the same markings, with another end."""
     report = _some(walk, a)
-    if report is None:
-        return "nothing to amend"
     plain = walk.plain.reports[report]
     until = walk.now + timedelta(days=10 + b % 30) if b % 2 else None
     labels = enumerate(map(_label_of, plain.parts))
@@ -101,8 +100,6 @@ async def amend(walk: Walk, a: int, b: int, _: int) -> str:
 async def lower(walk: Walk, a: int, b: int, c: int) -> str:
     """Lower a report and all its parts to one label, for more members too."""
     report = _some(walk, a)
-    if report is None:
-        return "nothing to lower"
     plain = walk.plain.reports[report]
     level = LEVELS[max(0, LEVELS.index(plain.marking.level) - 1 - b % 2)]
     named = plain.marking.releasable_to.union(RELEASABLE[c % 5])
@@ -121,8 +118,8 @@ async def lower(walk: Walk, a: int, b: int, c: int) -> str:
 async def recall(walk: Walk, a: int, b: int, _: int) -> str:
     """Recall a report, now and then."""
     report = _some(walk, a)
-    if report is None or b % 3:
-        return "nothing to recall"
+    if b % 3:
+        return "not now"
     plain = walk.plain.reports[report]
     await usecases.recall_report(walk.services, walk.call(f"{plain.originator} releaser"), report, "the source")
     plain.is_recalled = True
@@ -236,8 +233,6 @@ async def end_crisis(walk: Walk, a: int, _: int, __: int) -> str:
 async def grant(walk: Walk, a: int, b: int, c: int) -> str:
     """Ask for onward release of a report to somebody, and grant it."""
     report = _some(walk, a)
-    if report is None:
-        return "nothing to release"
     plain = walk.plain.reports[report]
     asking = "NOR reader" if plain.originator == "GBR" else "GBR reader"
     until = walk.now + timedelta(days=12) if c % 2 else None
@@ -339,9 +334,12 @@ def _sources_of(walk: Walk, superseded: str | None) -> tuple[str, ...]:
     return () if superseded is None else walk.plain.reports[superseded].references
 
 
-def _some(walk: Walk, number: int) -> str | None:
+def _some(walk: Walk, number: int) -> str:
+    """Return one of the reports; raises NotFoundError where there is none."""
     reports = list(walk.plain.reports)
-    return reports[number % len(reports)] if reports else None
+    if not reports:
+        raise NotFoundError("there is no report yet")
+    return reports[number % len(reports)]
 
 
 def _text(a: int, b: int, c: int) -> Text:

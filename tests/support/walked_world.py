@@ -1,13 +1,15 @@
 """A walk through a real world on two nodes, of which a plain world is told; what readers get is what that one says.
 
-A step is four numbers: which deed, and what it is done to. Any numbers are a step, so that a walk can be cut short. What
-is refused is refused: what may be done is no matter of these walks, only what may be read after it.
+A step is a deed and three numbers, of which follows what it is done to; any will do. What is refused is refused: what may
+be done is no matter of these walks, only what may be read after it.
 """
 
 import asyncio
 import json
+import os
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,7 +28,6 @@ from tests.support.lowering import confirm
 from tests.support.plain_world import Consent, PlainWorld, Reader, Text
 from tests.support.world import World
 
-Step = tuple[int, int, int, int]
 Deed = Callable[["Walk", int, int, int], Awaitable[str]]
 
 READERS = {
@@ -186,6 +187,23 @@ class Walk:
             except UnavailableError as exc:
                 self.require("ask again" in exc.message, f"{name} is told {exc}")
         return found
+
+
+@asynccontextmanager
+async def walk_through(world: World) -> AsyncIterator[Walk]:
+    """Give a walk through a world on two nodes; what it begins beside them ends with it."""
+    async with AsyncExitStack() as stack:
+
+        async def begin_node() -> Services:
+            return await stack.enter_async_context(world.another_node())
+
+        yield Walk(world, [world.services, await begin_node()], begin_node)
+
+
+def seeds_asked(usual: str) -> range:
+    """Return the seeds that `WALKS` names, as `2-41`, or the `usual` ones."""
+    first, _, last = os.environ.get("WALKS", usual).partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 async def _pulled(services: Services, call: usecases.Call, report: str) -> int:

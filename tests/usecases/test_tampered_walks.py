@@ -6,7 +6,6 @@ Tried by `make walks` alone: what is tampered with is another thing each time, f
 import json
 import os
 import random
-from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -19,25 +18,19 @@ from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.tampering import TABLES, Tamperer
 from tests.support.walked_deeds import DEEDS, peopled, post, restart, work
-from tests.support.walked_world import READERS, Walk
+from tests.support.walked_world import READERS, Walk, seeds_asked, walk_through
 
 pytestmark = pytest.mark.skipif("WALKS" not in os.environ, reason="`make walks` tries these")
-FIRST, _, LAST = os.environ.get("WALKS", "0-0").partition("-")
 POSTS, STEPS, KEPT_EACH = 6, 24, 5
 DEEDS_BEFORE = [deed for deed in DEEDS if deed not in {work, restart}]
 
 
-@pytest.mark.parametrize("seed", range(int(FIRST), int(LAST or FIRST) + 1))
+@pytest.mark.parametrize("seed", seeds_asked("0"))
 async def test_who_writes_to_the_database_gives_nobody_more(make_lived: MakeLived, seed: int) -> None:
     chosen = random.Random(seed)
     world, _ = await make_lived(peopled)
     tamperer = Tamperer(world, chosen)
-    async with AsyncExitStack() as stack:
-
-        async def begin_node():
-            return await stack.enter_async_context(world.another_node())
-
-        walk = Walk(world, [world.services, await begin_node()], begin_node)
+    async with walk_through(world) as walk:
         for number in range(POSTS + STEPS):
             if number % KEPT_EACH == 0:
                 tamperer.keep()
@@ -49,12 +42,12 @@ async def test_who_writes_to_the_database_gives_nobody_more(make_lived: MakeLive
             world.unguard(table)
         for _ in range(chosen.randint(1, 3)):
             tamperer.tamper()
-        jobs = await begin_node()
+        jobs = await walk.begin_node()
         for _ in range(2):
             world.clock.advance(timedelta(minutes=15))
             await go_over(walk, jobs)
         walk.said += tamperer.said
-        for services in (world.services, jobs, await begin_node()):
+        for services in (world.services, jobs, await walk.begin_node()):
             for name in sorted(READERS):
                 await require_no_more(walk, services, name)
 

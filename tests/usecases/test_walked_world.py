@@ -5,30 +5,23 @@ The walks of a run are the same each time: a red one is found again. `make walks
 
 import os
 import random
-from contextlib import AsyncExitStack
 
 import pytest
 
 from tests.support.lived import MakeLived
 from tests.support.walked_deeds import DEEDS, peopled, post
-from tests.support.walked_world import PURPOSES, READERS, Walk
+from tests.support.walked_world import PURPOSES, READERS, seeds_asked, walk_through
 
-FIRST, _, LAST = os.environ.get("WALKS", "0-1").partition("-")
 POSTS = 6
 STEPS = int(os.environ.get("WALK_STEPS", "40"))
 NAMES = sorted(READERS)
 
 
-@pytest.mark.parametrize("seed", range(int(FIRST), int(LAST or FIRST) + 1))
+@pytest.mark.parametrize("seed", seeds_asked("0-1"))
 async def test_readers_get_what_plain_words_say(make_lived: MakeLived, seed: int) -> None:
     chosen = random.Random(seed)
     world, _ = await make_lived(peopled)
-    async with AsyncExitStack() as stack:
-
-        async def begin_node():
-            return await stack.enter_async_context(world.another_node())
-
-        walk = Walk(world, [world.services, await begin_node()], begin_node)
+    async with walk_through(world) as walk:
         for _ in range(POSTS):
             await walk.take(post, *(chosen.randrange(1000) for _ in range(3)))
         for _ in range(STEPS):
