@@ -26,7 +26,9 @@ CLIENT_SAYS: Final = (
 ALERT_SAYS: Final = ("rule", "kind", "severity", "member", "owner", "entry")
 """What the entry of an alert says of its row: by the last three it is found, and to whom it is shown."""
 
+_PARTY: Final = "party "
 _LEAVING: Final = "leaving "
+_TEXT: Final = "text"
 
 NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
 """Stands for what tells of a row that nothing tells of."""
@@ -72,8 +74,9 @@ class RowTold:
     """What one entry, `by`, says of one row.
 
     The row is at `version` or further; `is_over` where it has ended for good. `says` is what stands in the version
-    itself, and where it `is_last` word, in the current one too. `not_for` is a member that the originator's consent was
-    taken back from, at that version. `is_newest`: no entry makes a later version.
+    itself, and where that is the last word, in each one after it as well, to the one that it `holds_to`: the newest one
+    that entries tell of. `not_for` is a member that the originator's consent was taken back from, at that version.
+    `is_newest`: no entry makes a later version.
     """
 
     name: RowName
@@ -82,13 +85,17 @@ class RowTold:
     is_over: bool = False
     says: Mapping[str, object] = field(default_factory=dict)
     not_for: str | None = None
-    is_last: bool = False
+    holds_to: int | None = None
     is_newest: bool = False
 
     @property
     def event(self) -> str:
         """Return what happened to it then."""
         return self.by["type"]
+
+    def tells_of_party(self, member: str) -> bool:
+        """Return whether this tells where `member` stands in an agreement, or of its text, which binds all parties."""
+        return not self.says.keys().isdisjoint({_TEXT, f"{_PARTY}{member}", f"{_LEAVING}{member}"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,8 @@ def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
     is_report = told.name.kind is RowKind.REPORT
     if not told.says or (is_report and (kept.version != told.version or kept.is_of_altered_class)):
         return None
-    if told.is_last:
+    # A row that has gone on further than the entries that were read is looked at when they tell of it.
+    if told.holds_to is not None and kept.version <= told.holds_to:
         now = kept.says.get(kept.version, {})
         other = next((name for name, value in told.says.items() if now.get(name, value) != value), None)
         if other is not None:
@@ -199,26 +207,35 @@ def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
 
 
 class LastWords:
-    """Is told what entries say of agreements, in any order, and says in the end what holds of their parties still.
+    """Is told what entries say of agreements, in any order, and says in the end what holds of text and parties still.
 
     Other parties' acts and amendments make new versions, in which a party keeps its own standing and its notice; one
-    that has left and that an amended text names again begins anew.
+    that has left and that an amended text names again begins anew. The text is the one that was concluded last:
+    whoever acts under another one concludes none.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[RowName, str], RowTold] = {}
         self._notices: dict[tuple[RowName, str], list[datetime]] = {}
         self._amended: dict[RowName, list[RowTold]] = {}
+        self._texts: dict[RowName, RowTold] = {}
+        self._newest: dict[RowName, int] = {}
 
     def take(self, told: RowTold) -> None:
         """Take what one entry says."""
         if told.name.kind is not RowKind.AGREEMENT:
             return
+        self._newest[told.name] = max(told.version, self._newest.get(told.name, told.version))
         # One of the service names those that a text names no more, beside the entry for whom it binds.
         is_of_leavers = told.by.get("actor", {}).get("kind") == "service"
         if told.event == EventName.AGREEMENT_AMENDED.value and not is_of_leavers:
             self._amended.setdefault(told.name, []).append(told)
         for place, value in told.says.items():
+            if place == _TEXT:
+                last = self._texts.get(told.name)
+                if last is None or last.version < told.version:
+                    self._texts[told.name] = told
+                continue
             before = self._last.get((told.name, place))
             if before is None or before.version < told.version:
                 self._last[told.name, place] = told
@@ -226,12 +243,13 @@ class LastWords:
                 self._notices.setdefault((told.name, place.removeprefix(_LEAVING)), []).append(_at(value))
 
     def found(self) -> list[RowTold]:
-        """Return the last words that suspended a party, or by which it withdrew."""
-        return [
-            replace(told, is_last=True)
+        """Return the last words that suspended a party, or by which it withdrew, and the last texts."""
+        words = [
+            replace(told, says={place: told.says[place]})
             for (_, place), told in self._last.items()
             if told.event in _NARROWING and not self._began_anew(told, place.partition(" ")[2])
         ]
+        return [replace(told, holds_to=self._newest[told.name]) for told in (*self._texts.values(), *words)]
 
     def _began_anew(self, told: RowTold, member: str) -> bool:
         """Return whether a party left, by a notice or a text, and acceded again since `told`."""
@@ -304,7 +322,9 @@ def _member(entry: Entry) -> Iterator[RowTold]:
 
 
 def _agreement(entry: Entry) -> Iterator[RowTold]:
-    yield _subject(entry, RowKind.AGREEMENT)
+    # Who signs names what was signed: it may be a text that only lies before the parties.
+    says = {} if entry["type"] == EventName.AGREEMENT_SIGNED.value else _given(entry, (_TEXT,))
+    yield _subject(entry, RowKind.AGREEMENT, says=says)
 
 
 def _party(entry: Entry) -> Iterator[RowTold]:
@@ -315,7 +335,7 @@ def _party(entry: Entry) -> Iterator[RowTold]:
     leaves_at = detail.get("leaves_at")
     # Who gave notice stands as it stood until then; each of its later acts says besides when it leaves.
     is_notice = entry["type"] == EventName.AGREEMENT_WITHDRAWN.value and leaves_at is not None
-    says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {f"party {member}": state}
+    says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {f"{_PARTY}{member}": state}
     yield _subject(entry, RowKind.AGREEMENT, says=says)
 
 
@@ -360,13 +380,20 @@ def _set_in_force(entry: Entry, member: str, number: object, set_id: object) -> 
 
 
 def _made_by_jobs(entry: Entry) -> Iterator[RowTold]:
-    # What the jobs made of a client, a member or caveats that were put back may not be put back either.
+    # What the jobs made of a client, a member, an agreement or caveats that were put back may not be put back either.
     subject, detail = entry.get("object"), entry.get("detail", {})
     version, standing = detail.get("put"), detail.get("done")
     if subject is not None and subject["type"] == RowKind.CAVEATS.value:
         yield from _set_in_force(entry, subject["id"], version, detail.get("set"))
         return
-    if subject is None or subject["type"] not in _PARTIES or not isinstance(version, int):
+    if subject is None or not isinstance(version, int):
+        return
+    if subject["type"] == RowKind.AGREEMENT.value:
+        parties = detail.get("parties")
+        says = {f"{_PARTY}{member}": standing for member in (parties if isinstance(parties, list) else ())}
+        yield RowTold(RowName(RowKind.AGREEMENT, subject["id"]), entry, version, says=says)
+        return
+    if subject["type"] not in _PARTIES:
         return
     yield RowTold(RowName(RowKind(subject["type"]), subject["id"]), entry, version, says={"standing": standing})
 
@@ -425,7 +452,9 @@ _PARTY_STATES: Final = {
     EventName.AGREEMENT_WITHDRAWN.value: "withdrawn",
 }
 
-_NARROWING: Final = frozenset({EventName.AGREEMENT_SUSPENDED.value, EventName.AGREEMENT_WITHDRAWN.value})
+_NARROWING: Final = frozenset(
+    {EventName.AGREEMENT_SUSPENDED.value, EventName.AGREEMENT_WITHDRAWN.value, EventName.ROW_CONTRADICTED.value}
+)
 
 _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.REPORT_POSTED.value: _report,

@@ -1,4 +1,4 @@
-"""Rows that no entry tells of: clients, members and caveats of a version that was written in, keys nobody enrolled."""
+"""Rows that no entry tells of: what is of a version that was written in, and keys that nobody enrolled."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -6,7 +6,9 @@ from typing import Final, NamedTuple
 
 from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold, is_settled
 
-_NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.SIGNATORY_KEY, RowKind.CAVEATS})
+_NUMBERED: Final = frozenset(
+    {RowKind.CLIENT, RowKind.MEMBER, RowKind.AGREEMENT, RowKind.SIGNATORY_KEY, RowKind.CAVEATS}
+)
 """Of what every version is in the log; of a key there is one."""
 
 

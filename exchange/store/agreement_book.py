@@ -45,21 +45,30 @@ class AgreementBook:
         self, agreement_id: str, *, of: str | None, for_update: bool, crises_unread: Unread | None
     ) -> Agreement | None:
         """Return the current version of an agreement; see `UnitOfWork.agreement`."""
-        if for_update:
-            # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets
-            # it, and nobody would hold the row that is current then.
-            first = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version) == 1, *_naming(of))
-            locked = await self._session.scalar(select(col(AgreementTable.version)).where(*first).with_for_update())
-            if locked is None:
-                return None
+        if for_update and not await self.hold(agreement_id, of=of):
+            return None
         which = (col(AgreementTable.id) == agreement_id, *_naming(of, in_version=True))
         kept = agreements_of(await self._rows(current_agreements().where(*which)))
         found = await whole(kept, self._besides, None, crises_unread=crises_unread)
         return found[0] if found else None
 
+    async def hold(self, agreement_id: str, *, of: str | None) -> bool:
+        """Let nobody else move an agreement until the end of the transaction; return whether there is one for `of`."""
+        # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets it,
+        # and nobody would hold the row that is current then.
+        first = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version) == 1, *_naming(of))
+        return (
+            await self._session.scalar(select(col(AgreementTable.version)).where(*first).with_for_update()) is not None
+        )
+
     async def all(self, unread: Unread | None) -> list[Agreement]:
         """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
         return await whole(agreements_of(await self._rows(current_agreements()), unread), self._besides, unread)
+
+    async def proposer(self, agreement_id: str) -> str | None:
+        """Return the client that proposed an agreement, the same in all its versions; None where the host did."""
+        which = col(AgreementTable.id) == agreement_id
+        return await self._session.scalar(select(col(AgreementTable.proposed_by)).where(which).limit(1))
 
     async def editions(self, agreement_id: str, *, of: str | None) -> list[Agreement]:
         """Return the last version of every edition of an agreement, the oldest first; see `UnitOfWork.editions`."""

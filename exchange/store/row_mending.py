@@ -10,14 +10,17 @@ from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import SQLModel, col
+from sqlmodel import col
 
+from exchange.agreements import Agreement
 from exchange.audit import EventName
 from exchange.audit.rows_told import RowKind, RowName
 from exchange.kernel import to_micros
 from exchange.members import Client, Member
 from exchange.reports import ReportStatus
 from exchange.store.acting import hold_client, hold_member
+from exchange.store.agreement_book import AgreementBook
+from exchange.store.agreement_rows import agreement_row, party_rows
 from exchange.store.caveat_mending import CaveatsPut, CaveatsTold, put_in_force_again
 from exchange.store.consent_states import ConsentState
 from exchange.store.consent_tables import OnwardTable
@@ -27,7 +30,7 @@ from exchange.store.proxy_book import ProxyState
 from exchange.store.proxy_tables import ProxyTable
 from exchange.store.records import client_row, member_row
 from exchange.store.subscription_tables import SubscriptionTable
-from exchange.store.tables import ClientTable, MemberTable, ReportTable
+from exchange.store.tables import AgreementTable, ClientTable, MemberTable, ReportTable
 from exchange.store.treaty_tables import SignatoryKeyTable
 
 _STATES: Final[dict[RowKind, tuple[Any, Any]]] = {
@@ -53,6 +56,13 @@ _MOMENTS: Final[dict[RowKind, tuple[Any, Any, str]]] = {
     RowKind.SUBSCRIPTION: (SubscriptionTable, col(SubscriptionTable.id), "ended_at"),
 }
 """What ends by a moment."""
+
+_VERSIONED: Final[dict[RowKind, tuple[Any, Any]]] = {
+    RowKind.CLIENT: (ClientTable, col(ClientTable.id)),
+    RowKind.MEMBER: (MemberTable, col(MemberTable.code)),
+    RowKind.AGREEMENT: (AgreementTable, col(AgreementTable.id)),
+}
+"""What has a row for each of its versions."""
 
 
 class RowMending:
@@ -101,29 +111,38 @@ class RowMending:
         self._note_law()
         return await put_in_force_again(self._session, told, set_id, self._now)
 
+    async def hold_agreement(self, agreement_id: str) -> None:
+        """Let nobody move an agreement until the end of the unit."""
+        await AgreementBook(self._session).hold(agreement_id, of=None)
+
     async def next_version(self, kind: RowKind, row_id: str, told: int) -> int:
-        """Return the first version behind `told` that no row of a client or member has, whichever is current.
+        """Return the first version behind `told` that no row of `row_id` has, whichever is current.
 
         Not the one behind them all: whoever wrote in a number behind which there is none would have it stay.
         """
-        row: Any = ClientTable if kind is RowKind.CLIENT else MemberTable
-        key = col(row.id) if kind is RowKind.CLIENT else col(row.code)
+        row, key = _VERSIONED[kind]
         taken = set(await self._session.scalars(select(col(row.version)).where(key == row_id)))
         return next(version for version in count(told + 1) if version not in taken)
 
-    async def put(self, changed: Client | Member) -> None:
-        """Make this the current version, whichever was."""
+    async def put(self, changed: Client | Member | Agreement) -> None:
+        """Make this the current version, whichever was; the caller holds an agreement."""
         self._note_law()
-        row: type[SQLModel]
-        if isinstance(changed, Client):
-            await hold_client(self._session, changed.id)
-            row, which = ClientTable, col(ClientTable.id) == changed.id
-        else:
-            await hold_member(self._session, changed.code)
-            row, which = MemberTable, col(MemberTable.code) == changed.code
-        columns: Any = row
-        current = (which, col(columns.superseded_at).is_(None))
-        await self._session.execute(update(row).where(*current).values(superseded_at=to_micros(self._now)))
-        new = client_row(changed, self._now) if isinstance(changed, Client) else member_row(changed, self._now)
-        self._session.add(new)
+        match changed:
+            case Client():
+                await hold_client(self._session, changed.id)
+                await self._supersede(RowKind.CLIENT, changed.id)
+                self._session.add(client_row(changed, self._now))
+            case Member():
+                await hold_member(self._session, changed.code)
+                await self._supersede(RowKind.MEMBER, changed.code)
+                self._session.add(member_row(changed, self._now))
+            case Agreement():
+                await self._supersede(RowKind.AGREEMENT, changed.id)
+                proposer = await AgreementBook(self._session).proposer(changed.id)
+                self._session.add_all([agreement_row(changed, proposer, self._now), *party_rows(changed)])
         await self._session.flush()
+
+    async def _supersede(self, kind: RowKind, row_id: str) -> None:
+        row, key = _VERSIONED[kind]
+        current = (key == row_id, col(row.superseded_at).is_(None))
+        await self._session.execute(update(row).where(*current).values(superseded_at=to_micros(self._now)))

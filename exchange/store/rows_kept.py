@@ -101,9 +101,13 @@ class RowsKept:
         return found
 
     async def current(self) -> list[RowCurrent]:
-        """Return clients, members, caveats as they are now, and keys of signatories, with when each was recorded."""
+        """Return what there is now of all that has versions, and keys of signatories, with when each was recorded."""
         found: list[RowCurrent] = []
-        for kind, rows, key in ((RowKind.CLIENT, _CLIENT, _CLIENT.c.id), (RowKind.MEMBER, _MEMBER, _MEMBER.c.code)):
+        for kind, rows, key in (
+            (RowKind.CLIENT, _CLIENT, _CLIENT.c.id),
+            (RowKind.MEMBER, _MEMBER, _MEMBER.c.code),
+            (RowKind.AGREEMENT, _AGREEMENT, _AGREEMENT.c.id),
+        ):
             columns = (key, rows.c.version, rows.c.recorded_at)
             asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
             found += [RowCurrent(_named(kind, row[0]), row[1], row[2]) for row in await self._fetch(asked, {})]
@@ -302,7 +306,7 @@ def _versions_of(rows: Any, key: ColumnElement[Any], says: Iterable[str]) -> tup
 def _agreements() -> tuple[Select[Any], ColumnElement[Any]]:
     row, party = _AGREEMENT.c, _PARTY.c
     joined = _AGREEMENT.outerjoin(_PARTY, and_(party.agreement_id == row.id, party.version == row.version))
-    columns = (row.id, row.version, row.superseded_at, party.member, party.state, party.leaves_at)
+    columns = (row.id, row.version, row.superseded_at, row.text, party.member, party.state, party.leaves_at)
     return select(*columns).select_from(joined), row.id
 
 
@@ -347,10 +351,10 @@ def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
     current: dict[str, int] = {}
     says: dict[str, dict[int, dict[str, object]]] = {}
     cannot: dict[str, dict[int, str]] = {}
-    for row_id, version, superseded_at, member, state, leaves_at, unread in rows:
+    for row_id, version, superseded_at, text, member, state, leaves_at, unread in rows:
         if unread is not None:
             cannot.setdefault(row_id, {})[_number(version)] = unread
-        of_version = says.setdefault(row_id, {}).setdefault(_number(version), {})
+        of_version = says.setdefault(row_id, {}).setdefault(_number(version), {"text": text})
         if member is not None:
             of_version[f"party {as_text(member)}"] = state
             of_version[f"leaving {as_text(member)}"] = _moment(leaves_at)

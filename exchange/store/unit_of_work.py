@@ -237,7 +237,7 @@ class UnitOfWork:
     async def put_agreement(self, agreement: Agreement) -> None:
         """Add the next version of an agreement; ConflictError where another one came first."""
         which = col(AgreementTable.id) == agreement.id
-        proposed_by = await self._session.scalar(select(col(AgreementTable.proposed_by)).where(which).limit(1))
+        proposed_by = await self._agreements.proposer(agreement.id)
         await self._supersede(AgreementTable, which, agreement.version)
         await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
 

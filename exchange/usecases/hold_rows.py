@@ -12,9 +12,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from exchange.agreements import PartyState, active_parties
 from exchange.audit import Entry, EventName
 from exchange.audit.rows_told import (
     NO_ENTRY,
@@ -39,7 +40,7 @@ from exchange.store.unread import UNREADABLE
 from exchange.usecases.altered_classes import class_of, tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
-from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
+from exchange.usecases.telling_rows import NOTHING_DONE, Put, TellingRows, contradicted_draft
 from exchange.usecases.told_entries import told_of
 
 HELD_EVERY: Final = timedelta(minutes=10)
@@ -193,7 +194,7 @@ class RowWatch:
         async with self._services.store.unit_of_work() as unit:
             if not await unit.end_certificate(name.id, thumbprint):
                 return
-            put: dict[str, int | str] = {}
+            put: Put = {}
             done = "certificate removed"
             client = await unit.client(name.id) if is_uuid7(name.id) else None
             if client is not None and client.standing is Standing.ACTIVE:
@@ -209,6 +210,8 @@ class RowWatch:
             # (1) as it is now
             if told.name.kind is RowKind.CAVEATS:
                 await unit.caveats().hold(told.name.id)
+            elif told.name.kind is RowKind.AGREEMENT:
+                await unit.mending().hold_agreement(told.name.id)
             kept = await self._services.store.rows_kept.of({told.name})
             again = contradiction(told, kept.get(told.name))
             if told.by is NO_ENTRY:
@@ -219,13 +222,13 @@ class RowWatch:
             if again is None or not again.is_current or _moved_on(found, again):
                 return False
             # (2) ended again
-            put: dict[str, int | str] = {}
+            put: Put = {}
             if found.is_unread or again.is_unread:
                 done = NOTHING_DONE
             elif told.name.kind is RowKind.CAVEATS:
                 done = await _mended_caveats(self._services, unit, told, put)
             else:
-                done = await _mended(unit, told, put) if told.name in kept else NOTHING_DONE
+                done = await _mended(unit, told, put, self._services.clock()) if told.name in kept else NOTHING_DONE
             if is_told and done in _AS_IT_WAS:
                 return False
             # (3) on the record
@@ -251,12 +254,14 @@ def _is_id(name: RowName) -> bool:
     return name.kind in {RowKind.MEMBER, RowKind.ERASED, RowKind.CAVEATS} or is_uuid7(name.id)
 
 
-async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
+async def _mended(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:
     """Do again what the log says was done, as far as that can be; return what was, and in `put` as which version."""
     if told.name.kind is RowKind.REPORT:
         return await _mended_report(unit, told)
     if told.name.kind in _PARTIES:
         return await _mended_party(unit, told, put)
+    if told.name.kind is RowKind.AGREEMENT:
+        return await _mended_agreement(unit, told, put, now)
     if told.name.kind in _GRANTED and not told.is_over:
         # Another deed than the one that was signed: nobody reads on what nobody granted.
         return "the consent is ended" if await unit.mending().end_grant(told.name) else NOTHING_DONE
@@ -273,7 +278,27 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
     return "withheld from everybody" if await unit.mending().withhold(report) else _STILL_WITHHELD
 
 
-async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
+async def _mended_agreement(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:
+    """Have a party take no part that the log suspended or let go; of another text or version than the log's, nobody."""
+    agreement = await unit.agreement(told.name.id)
+    if agreement is None:
+        return NOTHING_DONE
+    is_other = agreement.version < told.version or told.is_newest
+    suspended = sorted(each for each in active_parties(agreement, now) if is_other or told.tells_of_party(each))
+    # In its place among those that the log tells of, also where all are suspended: who resumes makes the next one.
+    if not suspended and not is_other:
+        return NOTHING_DONE
+    mending = unit.mending()
+    version = await mending.next_version(told.name.kind, told.name.id, told.version)
+    parties = tuple(
+        replace(each, state=PartyState.SUSPENDED) if each.member in suspended else each for each in agreement.parties
+    )
+    await mending.put(replace(agreement, version=version, parties=parties))
+    put |= {"put": version, "parties": suspended}
+    return PartyState.SUSPENDED.value
+
+
+async def _mended_party(unit: UnitOfWork, told: RowTold, put: Put) -> str:
     mending = unit.mending()
     # Behind what the log tells of, too: of the version that was lost more is told than that it is suspended.
     version = await mending.next_version(told.name.kind, told.name.id, told.version)
@@ -294,7 +319,7 @@ async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int | st
     return standing.value
 
 
-async def _mended_caveats(services: Services, unit: UnitOfWork, told: RowTold, put: dict[str, int | str]) -> str:
+async def _mended_caveats(services: Services, unit: UnitOfWork, told: RowTold, put: Put) -> str:
     """Put in force again what the log says; where its text is lost, what refuses every report of the member."""
     by, now = told.by, services.clock()
     set_id = new_id(now, services.randomness(_ID_RANDOMNESS_BYTES))

@@ -1,6 +1,5 @@
 """What is told of a row that is not what the log says: an entry, and no second one while it stays so, for a day."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +12,9 @@ from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.whole_entries import whole_entry
 
 NOTHING_DONE: Final = "nothing"
+
+Put = dict[str, int | str | list[str]]
+"""What was put in the place of a row, as the entry about it says."""
 
 _AT_ONCE: Final = 500
 _TOLD_AGAIN: Final = timedelta(days=1)
@@ -51,11 +53,11 @@ class TellingRows:
         return False
 
 
-def contradicted_draft(services: Services, found: Contradiction, done: str, put: Mapping[str, int | str]) -> EntryDraft:
+def contradicted_draft(services: Services, found: Contradiction, done: str, put: Put) -> EntryDraft:
     """Return the entry about a row: in what it is not what the log says, what was done, and what was put there."""
     told = found.told
     subject = Subject(told.name.kind.value, told.name.id, told.version or None)
-    detail: dict[str, str | int | list[str]] = {
+    detail: Put = {
         "entry": told.by["id"],
         "event": told.event,
         "why": found.why,

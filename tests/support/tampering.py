@@ -1,8 +1,4 @@
-"""What somebody does who writes to the database of a world: puts rows back, gives one a value of another, takes one out.
-
-Not tried here is what the jobs find and leave to people (docs/operations.md, "Rows that somebody put back"): an agreement
-as it stood before.
-"""
+"""What somebody does who writes to the database of a world: puts rows back, gives one a value of another, takes one out."""
 
 import random
 import sqlite3
@@ -28,6 +24,7 @@ WHOLES = (
     (("report", "id"), ("report_part", "report_id")),
     (("report", "id"), ("report_part", "report_id"), ("report_version", "report_id"), ("report_past", "report_id")),
     (("onward_release", "id"),),
+    (("agreement", "id"), ("agreement_party", "agreement_id")),
     (("agreement_crisis", "id"),),
     (("caveat_set", "member"),),
     (("proxy_consent", "id"),),

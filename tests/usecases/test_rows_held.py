@@ -26,7 +26,6 @@ from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.verified_log import verified
 from tests.support.world import World
-from tests.usecases.test_amending import RAISED, concluded
 from tests.usecases.test_proxies import given
 from tests.usecases.test_report_life import amend, downgrade, pull, recall
 
@@ -370,61 +369,6 @@ async def test_key_of_a_signatory_that_nobody_enrolled_is_told_of(living: World)
     assert await found_in(living) == [("signatory-key another", "no entry enrolled it")]
     (entry,) = await held(living)
     assert (entry["object"]["id"], entry["detail"]["done"]) == ("another", "nothing")
-
-
-async def test_agreement_s_party_that_is_active_again_in_its_row_is_found(living: World) -> None:
-    signatory = living.call("NOR signatory")
-    await usecases.suspend_agreement(living.services, signatory, living.agreement_id)
-    living.unguard("agreement_party")
-    living.sql("UPDATE agreement_party SET state = 'signed' WHERE member = 'NOR'")
-
-    assert [place for place, _ in await found_in(living)] == [f"agreement {living.agreement_id}"]
-    (entry,) = await held(living)
-    assert (entry["detail"]["done"], entry["detail"]["event"]) == ("nothing", "agreement.suspended")
-
-
-async def test_party_that_another_s_act_came_after_is_found_too(living: World) -> None:
-    await acts(living, ("NOR", "suspend"), ("GBR", "suspend"), ("GBR", "resume"))
-    assert (await found_in(living), await held(living)) == ([], [])
-    living.unguard("agreement_party")
-    living.sql(
-        "UPDATE agreement_party SET state = 'signed' WHERE member = 'NOR' AND version ="
-        " (SELECT max(version) FROM agreement)"
-    )
-
-    assert [why for _, why in await found_in(living)] == [
-        "`party NOR` is another than its last word, `agreement.suspended`"
-    ]
-    (entry,) = await held(living)
-    assert entry["object"]["id"] == living.agreement_id
-
-
-async def acts(world: World, *acted: tuple[str, str]) -> None:
-    for member, act in acted:
-        await getattr(usecases, f"{act}_agreement")(
-            world.services, world.call(f"{member} signatory"), world.agreement_id
-        )
-
-
-async def test_party_that_leaves_no_more_in_its_row_is_found(living: World) -> None:
-    # What it does before it has left is no other word about its notice, nor its notice one about that.
-    await acts(living, ("DNK", "suspend"), ("DNK", "withdraw"), ("DNK", "resume"), ("NOR", "suspend"))
-    assert (await found_in(living), await held(living)) == ([], [])
-    living.unguard("agreement_party")
-    living.sql("UPDATE agreement_party SET leaves_at = NULL WHERE version = (SELECT max(version) FROM agreement)")
-
-    assert await found_in(living) == [
-        (f"agreement {living.agreement_id}", "`leaving DNK` is another than its last word, `agreement.withdrawn`")
-    ]
-    assert len(await held(living)) == 1
-
-
-async def test_party_that_left_and_accedes_again_is_as_its_new_signature_says(living: World) -> None:
-    await acts(living, ("DNK", "suspend"), ("DNK", "withdraw"))
-    living.clock.advance(timedelta(days=90))
-    await concluded(living, RAISED)
-
-    assert (await found_in(living), await held(living)) == ([], [])
 
 
 async def test_consent_and_key_that_were_ended_are_ended_again(living: World) -> None:

@@ -1,5 +1,6 @@
 """What entries say of rows, and when a row contradicts them: it has not come as far, or says something else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -329,15 +330,15 @@ def test_what_the_jobs_put_in_a_row_s_place_is_told_of_it(
             "`level` in version 3 is another than `client.changed` put there",
         ),
         # a last word holds in the version of now, and where it was said; of a version that says nothing, there alone
-        (told(AGREEMENT, version=3, says={"p": "s"}, is_last=True), RowKept(4, says={3: {"p": "s"}}), None),
-        (told(AGREEMENT, version=3, says={"p": "s"}, is_last=True), RowKept(4, says={3: {"p": "s"}, 4: {}}), None),
+        (told(AGREEMENT, version=3, says={"p": "s"}, holds_to=4), RowKept(4, says={3: {"p": "s"}}), None),
+        (told(AGREEMENT, version=3, says={"p": "s"}, holds_to=4), RowKept(4, says={3: {"p": "s"}, 4: {}}), None),
         (
-            told(AGREEMENT, version=3, says={"p": "s"}, is_last=True),
+            told(AGREEMENT, version=3, says={"p": "s"}, holds_to=4),
             RowKept(4, says={3: {"p": "s"}, 4: {"p": "x"}}),
             "`p` is another than its last word, `client.changed`",
         ),
         (
-            told(AGREEMENT, version=3, says={"p": "s"}, is_last=True),
+            told(AGREEMENT, version=3, says={"p": "s"}, holds_to=4),
             RowKept(4, says={3: {"p": "x"}, 4: {"p": "s"}}),
             "`p` in version 3 is another than `client.changed` put there",
         ),
@@ -384,8 +385,8 @@ def test_last_word_is_of_the_highest_version_whatever_the_order() -> None:
         words = LastWords()
         for each in order:
             words.take(each)
-        assert [(each.says, each.version, each.is_last) for each in words.found()] == [
-            ({"party NOR": "suspended"}, 4, True)
+        assert [(each.says, each.version, each.holds_to) for each in words.found()] == [
+            ({"party NOR": "suspended"}, 4, 6)
         ]
 
 
@@ -399,7 +400,7 @@ def last_words(*taken: RowTold) -> list[tuple[dict[str, object], int]]:
         words = LastWords()
         for each in order:
             words.take(each)
-        found.append(sorted((each.version, dict(each.says)) for each in words.found() if each.is_last))
+        found.append(sorted(((each.version, dict(each.says)) for each in words.found()), key=str))
     assert found[0] == found[1]
     return [(says, version) for version, says in found[0]]
 
@@ -459,6 +460,48 @@ def test_text_from_before_a_party_acceded_begins_nothing_anew() -> None:
     # Older entries of amendments do not name the parties.
     (unnamed,) = rows_told(entry(EventName.AGREEMENT_AMENDED, version=6, ts="2026-06-02T00:00:00Z"))
     assert last_words(suspended, unnamed) == says
+
+
+def text(event: EventName, version: int, digest: str) -> RowTold:
+    return said(event, version=version, detail={"text": digest})
+
+
+def test_last_text_is_the_one_that_was_concluded_last_whoever_acted_under_another_one_since() -> None:
+    first, second = text(EventName.AGREEMENT_PROPOSED, 1, "t1"), text(EventName.AGREEMENT_AMENDED, 4, "t2")
+    resumed = acted(EventName.AGREEMENT_RESUMED, 7, text="t1")
+    signed = text(EventName.AGREEMENT_SIGNED, 5, "t3")
+
+    assert last_words(first) == [({"text": "t1"}, 1)]
+    assert last_words(first, second, resumed, signed) == [({"text": "t2"}, 4)]
+    last = replace(second, holds_to=7)
+    is_older = RowKept(7, says={4: {"text": "t2"}, 7: {"text": "t1"}})
+    assert why(last, is_older) == "`text` is another than its last word, `agreement.amended`"
+    assert contradiction(last, RowKept(7, says={4: {"text": "t2"}, 7: {"text": "t2"}})) is None
+    # What has gone on meanwhile is looked at once entries tell of it.
+    assert contradiction(last, RowKept(8, says={4: {"text": "t2"}, 8: {"text": "t1"}})) is None
+    assert why(second, RowKept(4, says={4: {"text": "t1"}})) == (
+        "`text` in version 4 is another than `agreement.amended` put there"
+    )
+
+
+def test_party_that_the_jobs_suspended_stays_so_until_it_resumes() -> None:
+    detail = {"put": 6, "done": "suspended", "parties": ["GBR", "NOR"]}
+    about = {"type": "agreement", "id": "x1", "version": 5}
+    (made,) = rows_told(entry(EventName.ROW_CONTRADICTED, outcome="failed", object=about, detail=detail))
+    resumed = acted(EventName.AGREEMENT_RESUMED, 7)
+
+    assert (made.name, made.version) == (resumed.name, 6)
+    assert made.says == {"party GBR": "suspended", "party NOR": "suspended"}
+    assert [says for says, _ in last_words(made)] == [{"party GBR": "suspended"}, {"party NOR": "suspended"}]
+    assert [says for says, _ in last_words(made, resumed)] == [{"party GBR": "suspended"}]
+
+
+@pytest.mark.parametrize(
+    ("says", "tells"), [({"text": "t1"}, True), ({"party GBR": "x"}, True), ({"leaving GBR": "x"}, True)]
+)
+def test_text_is_of_every_party_and_what_a_party_did_its_own(says: dict[str, object], tells: bool) -> None:
+    assert told(AGREEMENT, says=says).tells_of_party("GBR") is tells
+    assert told(AGREEMENT, says=says).tells_of_party("NOR") is ("text" in says)
 
 
 def test_last_words_are_of_agreements_alone() -> None:

@@ -81,7 +81,10 @@ def test_last_words_are_compared_at_the_end() -> None:
     suspended = entry(0, "agreement.suspended", member="GBR")
     suspended["object"]["version"] = 2
     kept = RowKept(3, says={2: {"party GBR": "suspended"}, 3: {"party GBR": "signed"}})
-    (found,) = checked(Rows({name.id: kept}), [suspended]).found()
+    other = entry(1, "agreement.resumed", member="NOR")
+    other["object"] |= {"id": "r0", "version": 3}
+    kept.says[3]["party NOR"] = "signed"
+    (found,) = checked(Rows({name.id: kept}), [suspended, other]).found()
 
     assert (found.place, found.position) == ("agreement r0", None)
     assert found.why == "`party GBR` is another than its last word, `agreement.suspended`"
