@@ -14,6 +14,11 @@ class AlertPosition:
     last_number: int
     digest: str
 
+    @property
+    def reaches(self) -> int:
+        """Return up to which place of the log nothing raises an alert any more."""
+        return max(self.position, self.learned_to)
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:

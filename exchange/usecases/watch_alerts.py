@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from exchange.audit import Actor, EntryDraft, EventName, Subject, are_fit, parse_entry
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, are_fit, parse_entry
 from exchange.audit.alerts import (
     Alert,
     Counted,
@@ -82,17 +82,19 @@ class AlertWatch:
         self._has_put_in_force, self._seen_of_others = True, None
         state = await self.services.store.log.state_of(position.log)
         if state is None:
-            return False
+            return await self._set_back(position)
         # No further than there are places, whatever size somebody has written down: what comes there is to be seen.
         state = replace(state, size=min(state.size, await self.services.store.log.places(state.log)))
-        # (2) the next entries
-        has_more = False
-        if position.position < state.size:
-            has_more = await self._take(position, state)
-        elif (following := await self.services.store.log.state_of(position.log + 1)) is not None:
+        has_more, is_at_end = False, position.position >= state.size
+        if is_at_end and (following := await self.services.store.log.state_of(position.log + 1)) is not None:
             # The log that recovery began in place of this one: all of it came after the rules, its entry 0 above all.
             moved = replace(position, log=following.log, position=0, learned_to=0)
             return await self._write(position, moved, _NOTHING)
+        if position.reaches > state.size:
+            return await self._set_back(position)
+        # (2) the next entries
+        if not is_at_end:
+            has_more = await self._take(position, state)
         # (3) the log as it stands
         if not 0 <= to_micros(self.services.clock()) - self._observed_at < OBSERVED_EVERY_MICROS:
             await self.look()
@@ -146,6 +148,21 @@ class AlertWatch:
         except ConflictError:
             return  # another process began it in the same moment
 
+    async def _set_back(self, position: AlertPosition) -> bool:
+        """Evaluate the end of the log in use again where a position lies behind it: somebody else wrote that.
+
+        What was raised already is raised no second time.
+        """
+        log = self.services.store.log
+        state = await log.state()
+        if state is None:
+            return False
+        end = min(state.size, await log.places(state.log))
+        last = max(0, end - BATCH)
+        moved = replace(position, log=state.log, position=last, learned_to=min(position.learned_to, last))
+        _log.critical("the position of alerts was moved to where the log has not come: it is set back")
+        return await self._write(position, moved, _NOTHING, told=_position_entry(self.services, position, moved))
+
     async def _take(self, position: AlertPosition, state: LogState) -> bool:
         rules, store = self.services.law.alerts, self.services.store
         stop = min(state.size, position.position + BATCH)
@@ -163,13 +180,17 @@ class AlertWatch:
         await self._write(position, replace(position, position=stop), evaluation)
         return stop < state.size
 
-    async def _write(self, base: AlertPosition, position: AlertPosition, evaluation: Evaluation) -> bool:
+    async def _write(
+        self, base: AlertPosition, position: AlertPosition, evaluation: Evaluation, *, told: EntryDraft | None = None
+    ) -> bool:
         """Make what came of it durable, if nobody else has done it meanwhile; return whether it was done."""
         async with self.services.store.unit_of_work() as unit:
             book = unit.alerts()
             # (4) all of it, or nothing where another process was quicker
             if await book.held_position() != base:
                 return False
+            if told is not None:
+                await unit.record(told)
             number = base.last_number
             for alert in evaluation.alerts:
                 if await book.has(alert.id):
@@ -237,3 +258,10 @@ def _alert_entry(services: Services, alert: Alert) -> EntryDraft:
 
 def _rules_entry(services: Services, digest: str) -> EntryDraft:
     return service_draft(services, EventName.ALERT_RULES_CHANGED, subject=Subject("alert-rules", digest))
+
+
+def _position_entry(services: Services, was: AlertPosition, moved: AlertPosition) -> EntryDraft:
+    why = f"it is {was.reaches} of log {was.log}, where no entry is"
+    done = f"set back to {moved.position} of log {moved.log}"
+    entry = service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED)
+    return replace(entry, subject=Subject("alert-position", str(moved.log)), detail={"why": why, "done": done})

@@ -267,6 +267,19 @@ async def test_position_that_was_set_back_doubles_nothing(alerted: AlertedWorld)
     assert len(await alerted.raised()) == 1
 
 
+@pytest.mark.parametrize("change", ["position = 1000000", "learned_to = 1000000", "log = 7", "log = 0, position = -3"])
+async def test_position_where_no_entry_is_silences_nothing(alerted: AlertedWorld, change: str) -> None:
+    await pull_some(alerted, count=2)
+    await alerted.settle()
+    alerted.world.sql(f"UPDATE alert_position SET {change}")
+    await pull_some(alerted, count=1)
+    await alerted.settle()
+
+    assert "pulls" in await alerted.rules_told()
+    (told,) = [each for each in await alerted.world.entries() if each["type"] == "row.contradicted"]
+    assert (told["object"]["type"], told["decision"]) == ("alert-position", "failed")
+
+
 async def test_other_rules_are_on_the_record_and_memory_goes_on(alerted: AlertedWorld) -> None:
     await pull_some(alerted, count=2)
     await alerted.settle()
