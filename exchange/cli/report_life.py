@@ -220,13 +220,24 @@ def certify(
     """Certify that you have destroyed a recalled report; the exchange signs what you say."""
     certificate = checked(CertificateBody, {"method": method, "copies": copies, "client": of_client}, else_told=_FAULTY)
     returned = client.life.certify_destruction(id, certificate)
-    if out is not None:
-        _write_note(out, returned)
+    note = _note_of(returned)
+    fault = None if out is None else _fault_of_writing(out, note)
+    is_kept = out is not None and fault is None
     if as_json:
         output.show_json(returned)
-        return
-    told = {"report": returned.id, "client": returned.destruction.client, "certificate": out}
-    output.show_record({name: value for name, value in told.items() if value is not None}, title="certified")
+    else:
+        told = {
+            "report": returned.id,
+            "client": returned.destruction.client,
+            **({"certificate": out} if is_kept else {}),
+        }
+        output.show_record(told, title="certified")
+        if not is_kept:
+            for line in note.decode().splitlines():
+                output.show_line(line)
+    if fault is not None:
+        # It is given once: what was certified is not certified again.
+        raise InvalidError(f"{fault}: it is certified all the same, keep the certificate that is printed")
 
 
 def _taken_over(before: HeaderBody) -> dict[str, object]:
@@ -244,13 +255,20 @@ def _taken_over(before: HeaderBody) -> dict[str, object]:
     }
 
 
-def _write_note(out: Path, returned: AskedDestructionBody) -> None:
+def _note_of(returned: AskedDestructionBody) -> bytes:
     try:
-        out.write_bytes(base64.b64decode(returned.destruction.certificate or "", validate=True))
+        return base64.b64decode(returned.destruction.certificate or "", validate=True)
     except binascii.Error as exc:
         raise InvalidError("the certificate in the answer is no base64") from exc
+
+
+def _fault_of_writing(out: Path, note: bytes) -> str | None:
+    """Write a certificate; return why it cannot be, None where it was."""
+    try:
+        out.write_bytes(note)
     except OSError as exc:
-        raise InvalidError(f"`{out}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+        return f"`{out}` cannot be written: {(exc.strerror or str(exc)).lower()}"
+    return None
 
 
 def _time(destruction: DestructionBody) -> str:

@@ -126,6 +126,19 @@ def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path)
     assert [each["state"] for each in shown.json["asked"]] == ["certified"]
 
 
+def test_certificate_that_cannot_be_written_is_printed(living, tmp_path):
+    report = living.post(files=(WARNING,)).json["id"]
+    living.as_("nor", "report", "pull", report)
+    living.as_("gbr-releaser", "report", "recall", report, "--reason", "the source is at risk", "--json")
+    nowhere = tmp_path / "missing" / "certificate"
+    certified = living.as_("nor", "report", "destruction", "certify", report, "--method", "erased", "--out", nowhere)
+
+    assert certified.code == 1
+    assert "cannot be written" in certified.err
+    assert "\nexchange.destruction/v1\n" in certified.out
+    assert living.as_("nor", "report", "destruction", "certify", report, "--method", "erased").code == 1
+
+
 def test_who_lowers_a_marking_at_a_terminal_is_told_for_whom(living):
     report = living.post("--marking", "NATO CONFIDENTIAL//REL TO GBR, NOR", files=(WARNING,)).json["id"]
     marking = "NATO RESTRICTED//REL TO GBR, DNK, NOR"
