@@ -20,6 +20,9 @@ _OPENING = "[{-?"
 _MOST_OPENED = 10_000
 """What is nested 50,000 deep ends the process in the fast reader, without a word; a policy opens some dozens."""
 
+_MOST_DIGITS = 9
+"""What has thousands is a ValueError to `int`, and no fault with its line; a rank has two."""
+
 
 class Page:
     """A node of a YAML file: what it holds, where it stands, and the list its faults go to."""
@@ -79,10 +82,10 @@ class Page:
             return date.min
 
     def number(self) -> int:
-        """Return a number from 0 up, in decimal digits; -1 for a fault."""
+        """Return a number from 0 up, in few decimal digits; -1 for a fault."""
         text = self._scalar()
-        if not (text.isascii() and text.isdigit()):
-            self.fault("bad-number", f"{quoted(text)} is not a number: write decimal digits")
+        if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+            self.fault("bad-number", f"{quoted(text)} is not a number: write decimal digits, {_MOST_DIGITS} at most")
             return -1
         return int(text)
 

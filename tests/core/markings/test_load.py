@@ -224,6 +224,7 @@ LEVEL_E = (
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: D, rank: -3}", [(f"{PLACE}/levels/1/rank", "bad-number", 7)]),
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: D, rank: ３}", [(f"{PLACE}/levels/1/rank", "bad-number", 7)]),
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: D, rank: {}}", [(f"{PLACE}/levels/1/rank", "bad-number", 7)]),
+        ("{name: D, marking: D, rank: 3}", f"{{name: D, marking: D, rank: {'3' * 5000}}}", [(f"{PLACE}/levels/1/rank", "bad-number", 7)]),
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: D, rank: 4}", [(f"{PLACE}/levels/1", "wrong-order", 7)]),
         ("{name: D, marking: D, rank: 3}", "{name: C, marking: D, rank: 3}", [(f"{PLACE}/levels/2", "duplicate-level", 8)]),
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: C, rank: 3}", [(f"{PLACE}/levels/2", "duplicate-marking", 8)]),
@@ -312,7 +313,7 @@ def test_messages_name_the_fault_and_the_mend():
         "the security policies cannot be loaded",
         "line 3: /BASE.yaml/color: `color` means nothing here: use `policy`, `title`, `authority`, `source`, `levels`, `categories`, `base`, `note`",
         "line 1: /BASE.yaml: `authority` is missing: write it",
-        "line 7: /RND.yaml/levels/1/rank: `x` is not a number: write decimal digits",
+        "line 7: /RND.yaml/levels/1/rank: `x` is not a number: write decimal digits, 9 at most",
         "line 1: /X.yaml: cannot be read as YAML: expected the node content, but found '<stream end>'",
     ]
 
