@@ -450,9 +450,12 @@ def counting(path: Path) -> tuple[str, Path]:
     return f"{sys.executable} {script}", out
 
 
-def test_alarm_that_nobody_was_told_of_is_rung_again_after_a_restart_and_then_no_more(path: Path, log: MadeLog) -> None:
+@pytest.mark.parametrize("failing", ["/nonexistent", "false"])
+def test_alarm_that_nobody_was_told_of_is_rung_again_after_a_restart_and_then_no_more(
+    path: Path, log: MadeLog, failing: str
+) -> None:
     command, out = counting(path)
-    first = Witness(path, command="/nonexistent")
+    first = Witness(path, command=failing)
     first.desk.add_checkpoint(log.body(0))
     forged = log.cut(5).grow(7, "forged").body(12)
     first.desk.add_checkpoint(forged)
@@ -482,6 +485,7 @@ def test_webhook_that_answers_with_a_failure_told_nobody(path: Path, log: MadeLo
     told = "two trees of size 12, both signed by the log: it shows different histories"
     alarm = {"origin": log.origin, "finding": "forked", "told": told, "evidence": str(witness.evidence()[0])}
     assert [json.loads(call.kwargs["content"]) for call in post.call_args_list] == [alarm] * 2
+    assert not any(call.kwargs["trust_env"] for call in post.call_args_list)
 
 
 def test_alarm_that_nobody_hears_is_rung_once_for_each_contradiction_while_the_process_lives(
