@@ -171,7 +171,7 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
     many bodies are in memory, LimitExceededError where too many of them are this client's or its member's.
     """
     stated = request.headers.get("content-length")
-    if stated is not None and (not stated.isdecimal() or int(stated) > limits.largest_bytes):
+    if stated is not None and (not _is_length(stated) or int(stated) > limits.largest_bytes):
         raise _too_large(limits)
     chunks, size = [], 0
     turn = turn_in(request.scope)
@@ -199,9 +199,14 @@ def stated_length(request: Request) -> int | None:
     stated = request.headers.get("content-length")
     if stated is None:
         return None
-    if not (stated.isascii() and stated.isdecimal() and len(stated) < len("10000000000000000000")):
+    if not _is_length(stated):
         raise MalformedError("`Content-Length` is no number of bytes")
     return int(stated)
+
+
+def _is_length(stated: str) -> bool:
+    # A parser lets any number of leading zeros pass; to `int` thousands of digits are an error.
+    return stated.isascii() and stated.isdecimal() and len(stated) < len("10000000000000000000")
 
 
 async def arriving_body(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
