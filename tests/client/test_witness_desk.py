@@ -561,6 +561,14 @@ def test_key_that_others_can_read_is_refused(path: Path) -> None:
         Witness(path)
 
 
+def test_key_behind_a_link_is_refused(path: Path) -> None:
+    (path / "witness.key").rename(path / "elsewhere.key")
+    (path / "witness.key").symlink_to(path / "elsewhere.key")
+
+    with pytest.raises(WitnessError, match="cannot be read"):
+        Witness(path)
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "{}", "[]", "[" * 100_000, '{"format": 1, "name": "n", "seeds": {}}', '{"format": 1, "name": "a b", "seeds": {}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "???"}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "AAAA"}}'],
@@ -587,7 +595,7 @@ def test_key_file_of_another_form_is_refused(path: Path, change: dict[str, int |
         ("", "names no log"),
         ("# nothing\n\n", "names no log"),
         ("log\n", "line 1"),
-        ("witness a b\n", "line 1"),
+        (f"witness {MadeLog().known.keys[0]}\n", "line 1"),
         ("\nlog key url more\n", "line 2"),
         ("log not-a-key\n", "line 1"),
     ],

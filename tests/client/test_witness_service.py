@@ -112,6 +112,16 @@ def test_logs_certificate_can_be_required(started, tls: Path, log: MadeLog) -> N
     connection.close()
 
 
+def test_tls_before_1_3_gets_nothing(started, tls: Path) -> None:
+    service = started(tls)
+    context = service.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    connection = HTTPSConnection("localhost", service.port, timeout=20, context=context)
+
+    with pytest.raises(ssl.SSLError, match="alert protocol version"):
+        connection.request("GET", "/")
+
+
 def test_plain_http_to_a_tls_port_gets_nothing(started, tls: Path) -> None:
     service = started(tls)
 
@@ -263,8 +273,15 @@ def test_fault_of_its_own_is_a_500_and_no_cosignature(service: Service, log: Mad
 
 
 @pytest.mark.parametrize(
-    "files", [{"certificate": Path("a")}, {"key": Path("a")}, {"client_authority": Path("a")}, {"certificate": Path("/nonexistent"), "key": Path("/nonexistent")}]
-)  # fmt: skip
-def test_half_a_tls_configuration_is_refused(files: dict[str, Path]) -> None:
-    with pytest.raises(WitnessError):
-        Listening("127.0.0.1", 0, **files).context()
+    ("files", "told"),
+    [
+        ({"certificate": "a"}, "together"),
+        ({"key": "a"}, "together"),
+        ({"client_authority": "a"}, "together"),
+        ({"certificate": "a", "client_authority": "a"}, "together"),
+        ({"certificate": "/nonexistent", "key": "/nonexistent"}, "cannot be used"),
+    ],
+)
+def test_half_a_tls_configuration_is_refused(files: dict[str, str], told: str) -> None:
+    with pytest.raises(WitnessError, match=told):
+        Listening("127.0.0.1", 0, **{name: Path(file) for name, file in files.items()}).context()
