@@ -284,7 +284,7 @@ async def test_acts_of_one_client_that_wait_are_bounded(treaty: World, monkeypat
 
 async def test_confirmation_is_used_once_and_in_its_time(treaty: World) -> None:
     act = await asked(treaty, hours=1)
-    await confirms(treaty, act)
+    made = await treaty.attempt(confirms(treaty, act))
     treaty.clock.advance(timedelta(hours=1))
     with pytest.raises(ConflictError) as again:
         await confirms(treaty, act)
@@ -294,6 +294,8 @@ async def test_confirmation_is_used_once_and_in_its_time(treaty: World) -> None:
         await confirms(treaty, late)
 
     assert (again.value.code, expired.value.code) == ("approved-already", "request-expired")
+    # Of what two members do, each one's auditors see what its own person did.
+    assert [entry.get("owner") for entry in made.entries if entry["type"] == "act.confirmed"] == [None]
     assert [use.is_open for use in await uses(treaty)] == [False]
 
 

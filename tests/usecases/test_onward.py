@@ -236,6 +236,12 @@ async def test_above_confidential_two_releasers_consent(asking: World) -> None:
     assert await is_hidden(asking, report)
     act = waiting.act or ""
     seen = (await usecases.show_pending_act(asking.services, asking.call("GBR second releaser"), act)).value.act
+    # Nor is it known to a releaser that may not know of the report.
+    await asking.enrol("GBR low releaser", "GBR", "releaser", level="RESTRICTED")
+    low = asking.call("GBR low releaser")
+    assert (await usecases.list_pending_acts(asking.services, low)).value == ()
+    with pytest.raises(NotFoundError):
+        await usecases.show_pending_act(asking.services, low, act)
     for name in ("GBR releaser", "NOR releaser"):
         with pytest.raises((ConflictError, NotFoundError)):
             await usecases.confirm_act(asking.services, asking.call(name), act, seen.digest)

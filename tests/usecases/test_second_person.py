@@ -12,6 +12,7 @@ from exchange.members import ACT_KINDS, Standing
 from exchange.usecases import Enrolment, WantedErasure
 from exchange.usecases.pending_acts import CARRY_OUT, MAKE_READY
 from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of
+from tests.usecases.test_scrubbing import holding
 
 PERIOD = "2026-06"
 SECOND = certificate_of("second")
@@ -45,9 +46,13 @@ def test_every_kind_that_can_be_asked_for_can_be_done() -> None:
 
 async def test_second_person_confirms_what_it_saw_and_it_is_done(populated: World) -> None:
     act_id, digest = await asked_for(populated)
+    whose = populated.clients["NOR reader"].id
+    keys = [bytes(key) for (key,) in populated.sql("SELECT wrapped_key FROM personal_key WHERE subject = $1", whose)]
     seen = (await usecases.show_pending_act(populated.services, populated.call("auditor"), act_id)).value
     made = await confirm(populated, act_id, seen.act.digest)
 
+    assert keys
+    assert not populated.url.startswith("sqlite") or holding(populated, *keys) == []
     assert seen.may_confirm
     assert seen.act.asked == {"subject": populated.clients["NOR reader"].id, "period": PERIOD, "reason": "because"}
     assert made.value.value.act.approver == populated.clients["auditor"].id
