@@ -1,10 +1,16 @@
-"""SQL is made of a statement once per run and kind of database: each test has an engine of its own, which forgets it."""
+"""What SQLAlchemy makes and learns is kept for the run: each test has an engine of its own, which forgets it.
+
+SQL is made of a statement once per kind of database, and PostgreSQL is asked once what it is.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+
+_OF_ONE_ENGINE = "_type_memos"
 
 
 class _Compiled(dict[Any, Any]):
@@ -38,3 +44,24 @@ def compiled_once() -> Iterator[None]:
     event.listen(Engine, "engine_connect", share)
     yield
     event.remove(Engine, "engine_connect", share)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def asked_once() -> Iterator[None]:
+    """Tell every engine what another one was told by a PostgreSQL of this version: it asks three things when it begins."""
+    told: dict[Any, dict[str, Any]] = {}
+    ask: Any = PGDialect_asyncpg.initialize
+
+    def initialize(dialect: Any, connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        version = driver.get_server_version()
+        if version not in told:
+            before = dict(vars(dialect))
+            ask(dialect, connection)
+            learned = {name: value for name, value in vars(dialect).items() if before.get(name, told) is not value}
+            told[version] = {name: value for name, value in learned.items() if name != _OF_ONE_ENGINE}
+        vars(dialect).update(told[version])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PGDialect_asyncpg, "initialize", initialize)
+        yield
