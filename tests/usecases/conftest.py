@@ -161,9 +161,13 @@ async def make_lived(
             server.drop_database(world.url)
 
 
+async def with_a_log(world: World) -> None:
+    await (await WitnessedWorld.open(world)).close()
+
+
 @pytest.fixture
-async def watched(populated: World) -> AsyncIterator[Watched]:
-    made = Watched(await WitnessedWorld.open(populated))
+async def watched(make_lived: MakeLived) -> AsyncIterator[Watched]:
+    made = Watched(await WitnessedWorld.open((await make_lived(with_a_log))[0]))
     yield made
     for witness in made.made.values():
         witness.close()

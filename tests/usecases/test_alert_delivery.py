@@ -14,18 +14,24 @@ from exchange.crypto import WebhookKey
 from exchange.markings import Label
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, AlertDelivery
 from tests.support.alerted_world import HOOK, SECRET, AlertedWorld
+from tests.support.lived import MakeLived
 from tests.support.world import World
 
 OTHER = replace(HOOK, name="other")
 
 
-@pytest.fixture
-async def alerted(populated: World) -> AsyncIterator[AlertedWorld]:
-    opened = await AlertedWorld.open(populated, hooks=(HOOK, OTHER))
-    report = await populated.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+async def with_an_alert(world: World) -> None:
+    opened = await AlertedWorld.open(world, hooks=(HOOK, OTHER))
+    report = await world.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
     for _ in range(3):
         await opened.pull("DNK reader", report)
     await opened.settle()
+    await opened.close()
+
+
+@pytest.fixture
+async def alerted(make_lived: MakeLived) -> AsyncIterator[AlertedWorld]:
+    opened = await AlertedWorld.open((await make_lived(with_an_alert))[0], hooks=(HOOK, OTHER))
     yield opened
     await opened.close()
 

@@ -38,9 +38,14 @@ async def with_auditors(world: World) -> None:
     await world.enrol("NOR low auditor", "NOR", "auditor", level="RESTRICTED")
 
 
+async def with_auditors_and_alerts(world: World) -> None:
+    await with_auditors(world)
+    await (await AlertedWorld.open(world)).close()
+
+
 @pytest.fixture
 async def alerted(make_lived: MakeLived) -> AsyncIterator[AlertedWorld]:
-    world, _ = await make_lived(with_auditors)
+    world, _ = await make_lived(with_auditors_and_alerts)
     opened = await AlertedWorld.open(world)
     yield opened
     await opened.close()
