@@ -18,12 +18,15 @@ class Text:
 
     parties: frozenset[str]
     readers: frozenset[str]
+    contributors: frozenset[str] = frozenset({"GBR", "NOR"})
     ceiling: str = "SECRET"
     compartments: frozenset[str] = frozenset({"ATOMAL"})
     topic: str = "cyber"
     purposes: frozenset[str] = frozenset({"defence", "law-enforcement"})
     reaches_older: bool = False
     crisis_reaches_older: bool = False
+    tells_asked: bool = False
+    """Whether whoever is asked for information is told of the answers of others."""
 
     @property
     def crisis_readers(self) -> frozenset[str]:
@@ -168,20 +171,20 @@ class PlainWorld:
     ) -> tuple[str | None, tuple[str, ...]]:
         """Return what a reader is told that a report supersedes and refers to: nothing that it may not know itself."""
         report = self.reports[report_id]
-        if not self._knows(name, report_id, now, purpose):
+        if not self.knows(name, report_id, now, purpose):
             return None, ()
-        shown = [each for each in report.references if self._knows(name, each, now, purpose)]
+        shown = [each for each in report.references if self.knows(name, each, now, purpose)]
         older = report.supersedes
-        is_shown = older is not None and self._knows(name, older, now, purpose)
+        is_shown = older is not None and self.knows(name, older, now, purpose)
         return older if is_shown else None, tuple(shown)
 
-    def _knows(self, name: str, report_id: str, now: datetime, purpose: str | None) -> bool:
+    def knows(self, name: str, report_id: str, now: datetime, purpose: str | None = None) -> bool:
         """Return whether a reader may read a report under its own marking, and not its tear-line alone."""
         report = self.reports[report_id]
         some = self.parts_for(name, report_id, now, purpose)
         return bool(some) and self._is_marked_for(self.readers[name], report, report.marking, now)
 
-    def _binding(self, report: Report) -> list[tuple[int, Text]]:
+    def binding(self, report: Report) -> list[tuple[int, Text]]:
         """Return the texts that a report stands under, all of them: its own and those since, or from one that reaches it."""
         binding = [(report.edition, self.texts[report.edition - 1])]
         for number, text in enumerate(self.texts[report.edition :], start=report.edition + 1):
@@ -200,7 +203,7 @@ class PlainWorld:
         return away
 
     def _reads_by_text(self, reader: Reader, report: Report, now: datetime) -> bool:
-        binding = self._binding(report)
+        binding = self.binding(report)
         is_named = all(reader.member in text.readers for _, text in binding)
         has_stayed = not any((reader.member, number) in self.came_back for number, _ in binding[1:])
         is_own = reader.member == report.originator
@@ -219,7 +222,17 @@ class PlainWorld:
 
     def _is_for(self, reader: Reader, report: Report, now: datetime, purpose: str) -> bool:
         """Return whether a report as a whole may go to a reader."""
-        is_own, texts = reader.member == report.originator, [text for _, text in self._binding(report)]
+        is_named = (
+            self._reads_by_text(reader, report, now)
+            or self._reads_in_crisis(reader, report, now)
+            or self._consented(reader, report, now)
+        )
+        is_over = report.is_recalled or (report.until is not None and report.until <= now)
+        return bool(is_named) and not is_over and self.may_deal(reader, report, now, purpose)
+
+    def may_deal(self, reader: Reader, report: Report, now: datetime, purpose: str) -> bool:
+        """Return whether nothing but what a report is marked, and whom its clause names, keeps it from a reader."""
+        is_own, texts = reader.member == report.originator, [text for _, text in self.binding(report)]
         return all(
             (
                 reader.is_active and reader.member not in self.stopped_members,
@@ -227,13 +240,8 @@ class PlainWorld:
                 len(self.active(now)) >= FEWEST_PARTIES,
                 report.originator in self.active(now),
                 is_own or not self._was_away(report),
-                self._reads_by_text(reader, report, now)
-                or self._reads_in_crisis(reader, report, now)
-                or self._consented(reader, report, now),
                 all(purpose in text.purposes for text in texts),
                 all(_covers(text.topic, report.topic) for text in texts),
-                not report.is_recalled,
-                report.until is None or now < report.until,
                 is_own or reader.member not in self.barred.get(report.originator, ()),
             )
         )
@@ -241,7 +249,7 @@ class PlainWorld:
     def _is_marked_for(self, reader: Reader, report: Report, marking: Marking, now: datetime) -> bool:
         """Return whether what stands under a marking may go to a reader."""
         is_given = marking in self._consented(reader, report, now)
-        texts = [text for _, text in self._binding(report)]
+        texts = [text for _, text in self.binding(report)]
         in_crisis = self._reads_in_crisis(reader, report, now) and not marking.is_controlled
         return all(
             (
@@ -258,7 +266,7 @@ class PlainWorld:
         lifted = self.text.crisis_ceiling
         if lifted is not None and self._is_in_crisis(report, now) and not marking.is_controlled:
             return LEVELS.index(lifted)
-        return min(LEVELS.index(text.ceiling) for _, text in self._binding(report))
+        return min(LEVELS.index(text.ceiling) for _, text in self.binding(report))
 
 
 def written(base: str, text: Text) -> str:
@@ -271,6 +279,7 @@ def written(base: str, text: Text) -> str:
     changes = {
         "parties: [GBR, NOR, DNK]": f"parties: {_listed(text.parties)}",
         "readers: [GBR, NOR, DNK]": f"readers: {_listed(text.readers)}",
+        "contributors: [GBR, NOR]": f"contributors: {_listed(text.contributors)}",
         "ceiling: SECRET": f"ceiling: {text.ceiling}",
         "compartments: [ATOMAL]": f"compartments: {_listed(text.compartments)}",
         "topics: [cyber]": f"topics: [{text.topic}]",
@@ -278,6 +287,8 @@ def written(base: str, text: Text) -> str:
     }
     for before, after in changes.items():
         base = base.replace(before, after)
+    if text.tells_asked:
+        base = base.replace("    retention: P5Y", "    retention: P5Y\n    answers: asked")
     if text.reaches_older:
         base += "older_reports: included\n"
     opens_something = text.crisis_readers or text.crisis_ceiling is not None

@@ -22,6 +22,7 @@ from tests.support.world import AGREEMENT, World, thumbprint_of
 
 EVERYBODY = frozenset({"GBR", "NOR", "DNK", "ESP"})
 LEFT_OUT: tuple[tuple[str, ...], ...] = ((), ("DNK",), ("ESP",), ("DNK", "ESP"))
+CONTRIBUTORS = (("GBR", "NOR"), ("DNK", "GBR", "NOR"), ("DNK", "ESP", "GBR", "NOR"))
 RELEASABLE = (("GBR", "NOR"), ("DNK", "GBR", "NOR"), ("DNK", "ESP", "GBR", "NOR"), ("GBR",), ("ESP", "NOR"))
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "ESP", "GBR", "NOR"))
 WAITS = (timedelta(hours=1), timedelta(hours=30), timedelta(days=8), timedelta(days=33))
@@ -45,9 +46,9 @@ async def peopled(world: World) -> None:
 
 async def post(walk: Walk, a: int, b: int, c: int) -> str:
     """Post a report, for another member too, that stands alone, supersedes another or refers to it."""
-    plain, by, label = walk.plain, ("GBR", "NOR")[a % 2], _label(b, c)
+    plain, by, label = walk.plain, ("GBR", "NOR")[a % 2], label_of(b, c)
     originator = "NOR" if by == "GBR" and b % 5 == 4 else by
-    before = _some(walk, c) if plain.reports else None
+    before = some(walk, c) if plain.reports else None
     links: dict[str, Any] = {}
     if before is not None and plain.reports[before].originator == by == originator:
         links = ({}, {"supersedes": before}, {"references": (before,)})[b % 3]
@@ -55,33 +56,40 @@ async def post(walk: Walk, a: int, b: int, c: int) -> str:
         "label": label,
         "topic": ("cyber.apt", "cyber.malware")[b % 2],
         "valid_until": walk.now + timedelta(days=20) if a % 3 == 0 else None,
-        "parts": _parts(label, a),
+        "parts": parts_under(label, a),
         "on_behalf_of": None if originator == by else originator,
         **links,
     }
+    report = await posted(walk, by, originator, **others)
+    return f"{report} {others}"
+
+
+async def posted(walk: Walk, by: str, originator: str, **others: Any) -> str:
+    """Post a report and tell the plain world of it; returns its id."""
+    plain, body = walk.plain, walk.world.posted(**others)
     call = walk.call(f"{by} contributor")
-    report = (await usecases.post_report(walk.services, call, walk.world.posted(**others))).value.report_id
+    report = (await usecases.post_report(walk.services, call, body)).value.report_id
     plain.reports[report] = Report(
         originator,
         edition=len(plain.texts),
-        topic=others["topic"],
-        marking=_marking(label),
-        parts=tuple(_marking(part.label or label) for part in others["parts"]),
-        until=others["valid_until"],
+        topic=body.topic,
+        marking=marking_of(body.label),
+        parts=tuple(marking_of(part.label or body.label) for part in body.parts),
+        until=body.valid_until,
         crises=frozenset(plain.open_crises(walk.now)),
-        supersedes=links.get("supersedes"),
-        references=links.get("references") or _sources_of(walk, links.get("supersedes")),
+        supersedes=body.supersedes,
+        references=body.references or _sources_of(walk, body.supersedes),
     )
     plain.come_anew(report)
-    return f"{report} {others}"
+    return report
 
 
 async def amend(walk: Walk, a: int, b: int, _: int) -> str:
     """Put a new version in the place of a report, under the same markings, with another end."""
-    report = _some(walk, a)
+    report = some(walk, a)
     plain = walk.plain.reports[report]
     until = walk.now + timedelta(days=10 + b % 30) if b % 2 else None
-    labels = enumerate(map(_label_of, plain.parts))
+    labels = enumerate(map(label_under, plain.parts))
     parts = tuple(PostedPart(each, "text/plain", f"{n}.txt", b"another") for n, each in labels)
     others: dict[str, Any] = {
         "topic": plain.topic,
@@ -89,7 +97,7 @@ async def amend(walk: Walk, a: int, b: int, _: int) -> str:
         "valid_until": until,
         "parts": parts,
     }
-    posted = walk.world.posted(label=_label_of(plain.marking), **others)
+    posted = walk.world.posted(label=label_under(plain.marking), **others)
     await usecases.amend_report(walk.services, walk.call(f"{plain.originator} contributor"), report, posted)
     plain.until = until
     walk.tell(report, "amended")
@@ -99,17 +107,17 @@ async def amend(walk: Walk, a: int, b: int, _: int) -> str:
 
 async def lower(walk: Walk, a: int, b: int, c: int) -> str:
     """Lower a report and all its parts to one label, for more members too."""
-    report = _some(walk, a)
+    report = some(walk, a)
     plain = walk.plain.reports[report]
     level = LEVELS[max(0, LEVELS.index(plain.marking.level) - 1 - b % 2)]
     named = plain.marking.releasable_to.union(RELEASABLE[c % 5])
-    label = _label_of(replace(plain.marking, level=level, compartments=frozenset(), releasable_to=named))
+    label = label_under(replace(plain.marking, level=level, compartments=frozenset(), releasable_to=named))
     wanted = Downgrade(label, (None,) * len(plain.parts))
     call = walk.call(f"{plain.originator} releaser")
     made = (await usecases.downgrade_report(walk.services, call, report, wanted)).value
     if made.act is not None:
         await walk.confirm(made.act, plain.originator)
-    plain.marking, plain.parts = _marking(label), (_marking(label),) * len(plain.parts)
+    plain.marking, plain.parts = marking_of(label), (marking_of(label),) * len(plain.parts)
     walk.tell(report, "downgraded")
     walk.plain.come_as_another(report)
     return f"{report} to {label}"
@@ -117,7 +125,7 @@ async def lower(walk: Walk, a: int, b: int, c: int) -> str:
 
 async def recall(walk: Walk, a: int, b: int, _: int) -> str:
     """Recall a report, now and then."""
-    report = _some(walk, a)
+    report = some(walk, a)
     if b % 3:
         return "not now"
     plain = walk.plain.reports[report]
@@ -232,7 +240,7 @@ async def end_crisis(walk: Walk, a: int, _: int, __: int) -> str:
 
 async def grant(walk: Walk, a: int, b: int, c: int) -> str:
     """Ask for onward release of a report to somebody, and grant it."""
-    report = _some(walk, a)
+    report = some(walk, a)
     plain = walk.plain.reports[report]
     asking = "NOR reader" if plain.originator == "GBR" else "GBR reader"
     until = walk.now + timedelta(days=12) if c % 2 else None
@@ -334,7 +342,7 @@ def _sources_of(walk: Walk, superseded: str | None) -> tuple[str, ...]:
     return () if superseded is None else walk.plain.reports[superseded].references
 
 
-def _some(walk: Walk, number: int) -> str:
+def some(walk: Walk, number: int) -> str:
     """Return one of the reports; raises NotFoundError where there is none."""
     reports = list(walk.plain.reports)
     if not reports:
@@ -347,6 +355,8 @@ def _text(a: int, b: int, c: int) -> Text:
     return Text(
         parties,
         readers=parties.difference(LEFT_OUT[b % 4]),
+        contributors=parties.intersection(CONTRIBUTORS[(a + c) % 3]),
+        tells_asked=(b + c) % 3 == 0,
         ceiling=("SECRET", "SECRET", "CONFIDENTIAL", "TOP SECRET")[c % 4],
         compartments=frozenset({"ATOMAL"} if b % 5 else ()),
         topic="cyber" if a % 5 else "cyber.apt",
@@ -356,25 +366,25 @@ def _text(a: int, b: int, c: int) -> Text:
     )
 
 
-def _label(b: int, c: int) -> Label:
+def label_of(b: int, c: int) -> Label:
     compartments = ("ATOMAL",) if b % 7 == 6 else ()
     level = LEVELS[b % 5 if b % 4 else 1] if not compartments else "SECRET"
     handling = ("ORCON",) if c % 4 == 3 and level != "UNCLASSIFIED" else ()
     return Label("NATO", level, compartments, RELEASABLE[c % 5], handling)
 
 
-def _label_of(marking: Marking) -> Label:
+def label_under(marking: Marking) -> Label:
     handling = ("ORCON",) if marking.is_controlled else ()
     releasable_to = tuple(sorted(marking.releasable_to))
     return Label("NATO", marking.level, tuple(marking.compartments), releasable_to, handling)
 
 
-def _marking(label: Label) -> Marking:
+def marking_of(label: Label) -> Marking:
     named = frozenset(label.releasable_to)
     return Marking(label.classification, frozenset(label.compartments), named, "ORCON" in label.handling)
 
 
-def _parts(label: Label, number: int) -> tuple[PostedPart, ...]:
+def parts_under(label: Label, number: int) -> tuple[PostedPart, ...]:
     """Return parts under the report's own label, under a lower one, or some of each."""
     labels = ([None], [None], [None, FOR_ALL], [FOR_ALL], [FOR_ALL, None])[number % 5]
     if label.classification == "UNCLASSIFIED":

@@ -25,6 +25,7 @@ from exchange.kernel import (
 )
 from exchange.usecases import ListQuery, Services
 from tests.support.lowering import confirm
+from tests.support.plain_asking import PlainAsking
 from tests.support.plain_world import Consent, PlainWorld, Reader, Text
 from tests.support.world import World
 
@@ -39,6 +40,13 @@ READERS = {
     "DNK reader": Reader("DNK"),
     "ESP reader": Reader("ESP"),
 }
+CONTRIBUTORS = {
+    "GBR contributor": Reader("GBR", "TOP SECRET", frozenset({"ATOMAL"})),
+    "NOR contributor": Reader("NOR", "TOP SECRET", frozenset({"ATOMAL"})),
+    "DNK contributor": Reader("DNK"),
+    "ESP contributor": Reader("ESP"),
+}
+"""They post and answer; nothing is done to them in a walk."""
 PURPOSES = (None, None, "law-enforcement", "judicial")
 FIRST = Text(frozenset({"GBR", "NOR", "DNK"}), frozenset({"GBR", "NOR"}))
 
@@ -70,6 +78,12 @@ class Walk:
     """The same as this step began: who reads while something is done may come before it or after."""
     told: list[tuple[str, str, str]] = field(default_factory=list)
     """Reader, report and what became of it, where the reader had it before."""
+    asking: PlainAsking = field(init=False)
+    """What members ask each other for."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing that was asked."""
+        self.asking = PlainAsking(self.plain, CONTRIBUTORS)
 
     @property
     def now(self) -> datetime:
