@@ -32,11 +32,12 @@ class Request:
 
 @dataclass
 class PlainAsking:
-    """All requests, in the order in which they were made, in the world whose reports answer them."""
+    """All requests, in the order in which they were made, in the world whose reports answer them.
+
+    Among the asked contributors read, who pull no report: they are to answer.
+    """
 
     world: PlainWorld
-    clients: dict[str, Reader]
-    """Contributors, who are nobody in the plain world: among the asked they read, for they are to answer."""
     requests: dict[str, Request] = field(default_factory=dict)
 
     def readable(self, name: str, now: datetime, purpose: str | None = None) -> list[str]:
@@ -59,19 +60,16 @@ class PlainAsking:
 
     def asked_for(self, name: str, request_id: str) -> set[str]:
         """Return who a client is told is asked: the asker all of them, who is asked itself alone."""
-        member, request = self._client(name).member, self.requests[request_id]
+        member, request = self.world.client(name).member, self.requests[request_id]
         return set(request.asked) if member == request.like.originator else {member}
 
-    def _client(self, name: str) -> Reader:
-        return self.clients[name] if name in self.clients else self.world.readers[name]
-
     def _reads(self, name: str, request: Request, now: datetime, purpose: str | None) -> bool:
-        reader, like = self._client(name), request.like
+        reader, like = self.world.client(name), request.like
         stated = purpose or reader.purposes[0]
         if stated not in reader.purposes or not self.world.may_deal(reader, like, now, stated):
             return False
         is_own = reader.member == like.originator
-        if is_own and name in self.clients:
+        if is_own and name in self.world.others:
             return False
         is_named = is_own or (request.ended != "withdrawn" and self._is_asked(reader, request))
         return is_named and reader.member in self.world.active(now) and self._is_marked_for(reader, like)
@@ -100,10 +98,10 @@ class PlainAsking:
         )
 
     def _learns(self, name: str, request: Request, answer: Answer, now: datetime, purpose: str | None) -> bool:
-        member, report = self._client(name).member, self.world.reports[answer.report]
+        member, report = self.world.client(name).member, self.world.reports[answer.report]
         goes_to_all = all(text.tells_asked for _, text in self.world.binding(request.like))
         if member not in {request.like.originator, answer.member} and not goes_to_all:
             return False
         if name == answer.client:
             return not report.is_recalled and (report.until is None or now < report.until)
-        return name not in self.clients and bool(self.world.parts_for(name, answer.report, now, purpose))
+        return name not in self.world.others and bool(self.world.parts_for(name, answer.report, now, purpose))

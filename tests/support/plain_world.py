@@ -85,6 +85,7 @@ class Report:
     supersedes: str | None = None
     references: tuple[str, ...] = ()
     place: int = 0
+    version: int = 1
     is_recalled: bool = False
     consents: list[Consent] = field(default_factory=list)
 
@@ -105,6 +106,8 @@ class PlainWorld:
 
     texts: list[Text]
     readers: dict[str, Reader]
+    others: dict[str, Reader] = field(default_factory=dict)
+    """Clients that pull nothing: they post, and act on what they may read."""
     reports: dict[str, Report] = field(default_factory=dict)
     """In the order in which a list has them."""
     stopped_members: set[str] = field(default_factory=set)
@@ -122,6 +125,10 @@ class PlainWorld:
     def text(self) -> Text:
         """The text that binds."""
         return self.texts[-1]
+
+    def client(self, name: str) -> Reader:
+        """Return a client by its name."""
+        return self.others.get(name) or self.readers[name]
 
     def remaining(self, now: datetime) -> set[str]:
         """Return the parties that have not left."""
@@ -147,6 +154,7 @@ class PlainWorld:
         """Put a new version in the place of a report: what was consented to is the one before."""
         self.come_anew(report_id)
         self.reports[report_id].consents.clear()
+        self.reports[report_id].version += 1
 
     def sweep(self, now: datetime) -> None:
         """Recall what time recalls: all texts here say so of whoever leaves, and of whoever left and came back."""
@@ -160,7 +168,7 @@ class PlainWorld:
 
     def parts_for(self, name: str, report_id: str, now: datetime, purpose: str | None = None) -> list[Marking]:
         """Return the markings of the parts that a reader may read."""
-        reader, report = self.readers[name], self.reports[report_id]
+        reader, report = self.client(name), self.reports[report_id]
         stated = purpose or reader.purposes[0]
         if stated not in reader.purposes or not self._is_for(reader, report, now, stated):
             return []
@@ -182,7 +190,7 @@ class PlainWorld:
         """Return whether a reader may read a report under its own marking, and not its tear-line alone."""
         report = self.reports[report_id]
         some = self.parts_for(name, report_id, now, purpose)
-        return bool(some) and self._is_marked_for(self.readers[name], report, report.marking, now)
+        return bool(some) and self._is_marked_for(self.client(name), report, report.marking, now)
 
     def binding(self, report: Report) -> list[tuple[int, Text]]:
         """Return the texts that a report stands under, all of them: its own and those since, or from one that reaches it."""

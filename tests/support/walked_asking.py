@@ -13,12 +13,16 @@ from tests.support.walked_world import CONTRIBUTORS, READERS, Deed, Walk
 ASKERS = ("GBR reader", "NOR reader", "DNK reader", "ESP reader")
 NAMES = (*sorted(READERS), *sorted(CONTRIBUTORS))
 _NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
+_ALL = ("DNK", "ESP", "GBR", "NOR")
+_LEVELS = ("RESTRICTED", "CONFIDENTIAL", "SECRET")
 _DEADLINES = (timedelta(hours=5, minutes=30), timedelta(days=6, minutes=30), timedelta(days=40, minutes=30))
 
 
 async def ask(walk: Walk, a: int, b: int, c: int) -> str:
-    """Ask all contributors whom the label names, or one of them."""
-    plain, name, label = walk.plain, ASKERS[a % len(ASKERS)], label_of(b, c)
+    """Ask all contributors whom the label names, or one of them; mostly somebody asks who takes part, in words for all."""
+    plain, label = walk.plain, label_of(b, c) if b % 4 == 0 else Label("NATO", _LEVELS[b % 3], releasable_to=_ALL)
+    able = sorted(plain.text.readers & plain.active(walk.now)) if c % 8 else ["ESP"]
+    name = f"{(able or ['GBR'])[a % len(able or ['GBR'])]} reader"
     able = sorted(plain.text.contributors.intersection(label.releasable_to) - {name[:3]})
     asked = tuple(able if b % 2 else able[:1])
     deadline = walk.now + _DEADLINES[c % len(_DEADLINES)]
@@ -33,14 +37,19 @@ async def ask(walk: Walk, a: int, b: int, c: int) -> str:
 
 async def answer(walk: Walk, a: int, b: int, c: int) -> str:
     """Answer a request with a report that there is, or with one that is posted for it."""
-    request = _some_request(walk, a)
+    able = [
+        (request, member)
+        for request, each in walk.asking.requests.items()
+        for member in sorted(each.asked)
+        if request in walk.asking.readable(f"{member} contributor", walk.now) and each.ended is None
+    ]
+    request, member = able[a % len(able)] if able and c % 8 else (_some_request(walk, a), "NOR")
     plain = walk.asking.requests[request]
-    member = sorted(plain.asked)[b % len(plain.asked)]
     asker = plain.like.originator
     if b % 3 == 0 or member not in {"GBR", "NOR"}:
         report = some(walk, c)
     else:
-        named = tuple(sorted((asker, member))) if c % 4 else tuple(sorted({"DNK", "GBR", "NOR"}))
+        named = tuple(sorted({asker, member})) if c % 4 else tuple(sorted({"DNK", "GBR", "NOR"}))
         label = Label("NATO", ("RESTRICTED", "SECRET")[b % 2], releasable_to=named)
         report = await posted(walk, member, member, label=label)
     name = f"{member} contributor"

@@ -6,7 +6,7 @@ from typing import Any
 
 from exchange import usecases
 from exchange.agreements import amended
-from exchange.kernel import NotFoundError
+from exchange.kernel import InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart
@@ -64,21 +64,30 @@ async def post(walk: Walk, a: int, b: int, c: int) -> str:
     return f"{report} {others}"
 
 
-async def posted(walk: Walk, by: str, originator: str, **others: Any) -> str:
-    """Post a report and tell the plain world of it; returns its id."""
+async def posted(walk: Walk, by: str, originator: str, *, client: str = "contributor", **others: Any) -> str:
+    """Post a report by a client of a member, and tell the plain world of it; returns its id."""
     plain, body = walk.plain, walk.world.posted(**others)
-    call = walk.call(f"{by} contributor")
-    report = (await usecases.post_report(walk.services, call, body)).value.report_id
+    call, marking = walk.call(f"{by} {client}"), marking_of(body.label)
+    parts = tuple(marking_of(part.label or body.label) for part in body.parts)
+    sources = body.references or _sources_of(walk, body.supersedes)
+    try:
+        report = (await usecases.post_report(walk.services, call, body)).value.report_id
+    except InvalidError as exc:
+        is_lower = {fault.code for fault in exc.faults} == {"below-source"} and body.supersedes is None
+        forbid = walk.deriving.in_the_way(originator, marking, parts, sources, walk.now)
+        walk.require(not is_lower or bool(forbid), f"{originator} may mark {marking} {parts} what builds on {sources}")
+        raise
+    walk.require_leave(originator, marking, parts, sources)
     plain.reports[report] = Report(
         originator,
         edition=len(plain.texts),
         topic=body.topic,
-        marking=marking_of(body.label),
-        parts=tuple(marking_of(part.label or body.label) for part in body.parts),
+        marking=marking,
+        parts=parts,
         until=body.valid_until,
         crises=frozenset(plain.open_crises(walk.now)),
         supersedes=body.supersedes,
-        references=body.references or _sources_of(walk, body.supersedes),
+        references=sources,
     )
     plain.come_anew(report)
     return report
@@ -99,6 +108,7 @@ async def amend(walk: Walk, a: int, b: int, _: int) -> str:
     }
     posted = walk.world.posted(label=label_under(plain.marking), **others)
     await usecases.amend_report(walk.services, walk.call(f"{plain.originator} contributor"), report, posted)
+    walk.require_leave(plain.originator, plain.marking, plain.parts, plain.references)
     plain.until = until
     walk.tell(report, "amended")
     walk.plain.come_as_another(report)
@@ -118,6 +128,7 @@ async def lower(walk: Walk, a: int, b: int, c: int) -> str:
     if made.act is not None:
         await walk.confirm(made.act, plain.originator)
     plain.marking, plain.parts = marking_of(label), (marking_of(label),) * len(plain.parts)
+    walk.require_leave(plain.originator, plain.marking, plain.parts, plain.references)
     walk.tell(report, "downgraded")
     walk.plain.come_as_another(report)
     return f"{report} to {label}"
@@ -251,6 +262,8 @@ async def grant(walk: Walk, a: int, b: int, c: int) -> str:
     given = (await usecases.grant_onward(walk.services, call, asked, "not to be quoted")).value
     if given.act is not None:
         await walk.confirm(given.act, plain.originator)
+    forbid = walk.deriving.in_the_way_of_passing_on(report, seen, wish.recipient, walk.now)
+    walk.require(not forbid, f"{plain.originator} passes on {report} to {wish.recipient}, which builds on {forbid}")
     plain.consents.append(Consent(wish.recipient, seen, until))
     walk.requests.append((asked, plain.originator, plain.consents[-1]))
     walk.plain.come_anew(report)

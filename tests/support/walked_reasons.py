@@ -7,6 +7,7 @@ the originator's auditor learns of another member's client does not follow from 
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from exchange import usecases
 from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError, NotFoundError
@@ -14,7 +15,7 @@ from exchange.release import Explanation, Permit, Simulation
 from exchange.usecases import SimulatedReport
 from tests.support.plain_world import Marking
 from tests.support.walked_deeds import label_of, marking_of, parts_under, peopled, posted
-from tests.support.walked_world import READERS, Deed, Walk
+from tests.support.walked_world import ANALYSTS, READERS, Deed, Walk
 from tests.support.world import World
 
 AUDITORS = ("GBR", "NOR")
@@ -32,13 +33,15 @@ _PERSONAL = frozenset(
 )
 
 
-async def peopled_with_auditors(world: World) -> None:
-    """Make the world that walks begin in, with auditors who are cleared for everything."""
+async def peopled_further(world: World) -> None:
+    """Make the world that walks begin in, with analysts and auditors who are cleared for everything."""
     await peopled(world)
+    high: dict[str, Any] = {"level": "TOP SECRET", "compartments": ("ATOMAL",)}
+    for name in ANALYSTS:
+        await world.enrol(name, name[:3], "contributor", "reader", **high)
     for member in AUDITORS:
-        name = f"{member} auditor"
-        await world.enrol(name, member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
-    await world.enrol(AUDITOR, "EXCHANGE", "auditor", level="TOP SECRET", compartments=("ATOMAL",))
+        await world.enrol(f"{member} auditor", member, "auditor", **high)
+    await world.enrol(AUDITOR, "EXCHANGE", "auditor", **high)
 
 
 async def foresee(walk: Walk, a: int, b: int, c: int) -> str:
@@ -131,7 +134,7 @@ def _own_marking(walk: Walk, name: str, report: str, purpose: str | None) -> set
 def _require_foreseen(walk: Walk, told: Simulation, report: str) -> None:
     full: Counter[str] = Counter()
     some: Counter[str] = Counter()
-    for name, reader in walk.plain.readers.items():
+    for name, reader in (walk.plain.readers | ANALYSTS).items():
         if walk.plain.knows(name, report, walk.now):
             full[reader.member] += 1
         elif walk.plain.parts_for(name, report, walk.now):

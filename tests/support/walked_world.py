@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,7 +26,8 @@ from exchange.kernel import (
 from exchange.usecases import ListQuery, Services
 from tests.support.lowering import confirm
 from tests.support.plain_asking import PlainAsking
-from tests.support.plain_world import Consent, PlainWorld, Reader, Text
+from tests.support.plain_deriving import Leave, PlainDeriving
+from tests.support.plain_world import Consent, Marking, PlainWorld, Reader, Text
 from tests.support.world import World
 
 Deed = Callable[["Walk", int, int, int], Awaitable[str]]
@@ -47,8 +48,10 @@ CONTRIBUTORS = {
     "ESP contributor": Reader("ESP"),
 }
 """They post and answer; nothing is done to them in a walk."""
+ANALYSTS = {name: Reader(name[:3], "TOP SECRET", frozenset({"ATOMAL"})) for name in ("GBR analyst", "NOR analyst")}
+"""They read, and post what builds on it; nothing is done to them either."""
 PURPOSES = (None, None, "law-enforcement", "judicial")
-FIRST = Text(frozenset({"GBR", "NOR", "DNK"}), frozenset({"GBR", "NOR"}))
+FIRST = Text(frozenset({"GBR", "NOR", "DNK"}), frozenset({"GBR", "NOR"}), contributors=frozenset({"GBR", "NOR", "DNK"}))
 
 _REFUSED = (ConflictError, ForbiddenError, InvalidError, NotFoundError)
 _NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
@@ -63,7 +66,9 @@ class Walk:
     nodes: list[Services]
     begin_node: Callable[[], Awaitable[Services]]
     plain: PlainWorld = field(
-        default_factory=lambda: PlainWorld([FIRST], {name: replace(reader) for name, reader in READERS.items()})
+        default_factory=lambda: PlainWorld(
+            [FIRST], {name: replace(reader) for name, reader in READERS.items()}, CONTRIBUTORS | ANALYSTS
+        )
     )
     node: int = 0
     said: list[str] = field(default_factory=list)
@@ -80,10 +85,14 @@ class Walk:
     """Reader, report and what became of it, where the reader had it before."""
     asking: PlainAsking = field(init=False)
     """What members ask each other for."""
+    deriving: PlainDeriving = field(init=False)
+    """What they may mark lower than what it derives from."""
+    given: list[tuple[str, str, Leave]] = field(default_factory=list)
+    """Each leave to do so: the request's id, and the originator."""
 
     def __post_init__(self) -> None:
         """Begin with nothing that was asked."""
-        self.asking = PlainAsking(self.plain, CONTRIBUTORS)
+        self.asking, self.deriving = PlainAsking(self.plain), PlainDeriving(self.plain)
 
     @property
     def now(self) -> datetime:
@@ -148,6 +157,13 @@ class Walk:
     def tell(self, report: str, kind: str) -> None:
         """Say what became of a report, to whoever had it."""
         self.told += [(name, each, kind) for name, each in self.had_before if each == report]
+
+    def require_leave(
+        self, author: str, marking: Marking, parts: Collection[Marking], sources: Collection[str]
+    ) -> None:
+        """Fail where something was marked lower than what it builds on, and by nobody's leave."""
+        forbid = self.deriving.in_the_way(author, marking, parts, sources, self.now)
+        self.require(not forbid, f"{author} marked {marking} {parts} what builds on {forbid}")
 
     async def _notices(self, services: Services, call: usecases.Call, name: str) -> None:
         """Have a reader ask what became of what it had: of nothing else it is told, and of all that it may know."""
