@@ -170,7 +170,7 @@ def test_oversize_body_is_refused_unread(service: Service, log: MadeLog) -> None
 
 @pytest.mark.parametrize(
     "head",
-    [b"", b"Transfer-Encoding: chunked\r\n", b"Content-Length: -1\r\n", b"Content-Length: 1e3\r\n", b"Content-Length: \xd9\xa1\r\n"],
+    [b"", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"Content-Length: -1\r\n", b"Content-Length: 1e3\r\n", b"Content-Length: \xd9\xa1\r\n"],
 )  # fmt: skip
 def test_body_without_its_length_is_refused(service: Service, head: bytes) -> None:
     answer = service.raw(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n5\r\nold 0\r\n0\r\n\r\n")
@@ -196,6 +196,10 @@ def test_length_of_a_thousand_digits_is_refused(service: Service) -> None:
 def test_sender_that_stops_is_let_go(impatient: Service, pieces: tuple[bytes, ...]) -> None:
     # Returns once the service has closed the connection; the timeout of the socket would fail the test.
     assert b" 200 " not in impatient.raw(*pieces)
+
+
+def test_who_never_begins_the_handshake_is_let_go(started, tls: Path) -> None:
+    assert started(tls, seconds=IMPATIENCE_SECONDS).raw(b"") == b""
 
 
 def test_too_many_connections_are_closed_and_others_served_again(impatient: Service, log: MadeLog) -> None:
