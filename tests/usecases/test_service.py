@@ -10,8 +10,11 @@ from exchange import usecases
 from exchange.audit import EventName, Outcome
 from exchange.custody import CustodyUnavailableError, FileCustodian, create_root_file
 from exchange.kernel import ForbiddenError, InvalidError, UnavailableError
+from exchange.usecases import DutyWatch, EntryQuery
+from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.own_keys import accept_shared_key, hold_shared_key
 from exchange.usecases.recording import draft, on_record, refuse
+from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.world import World
 
 
@@ -118,6 +121,26 @@ async def test_service_is_not_ready_under_another_law(world: World) -> None:
     readiness = await usecases.check_readiness(world.services)
 
     assert [check.name for check in readiness.checks if not check.is_working] == ["policy"]
+
+
+async def test_node_of_another_law_shows_nothing_and_ends_nothing(populated: World) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    populated.sql("UPDATE policy_state SET policy_digest = 'other'")
+    services, call = populated.services, populated.call
+    deeds = [
+        lambda: usecases.search_entries(services, call("auditor"), EntryQuery()),
+        lambda: usecases.recall_report(services, call("GBR releaser"), report, "the source is at risk"),
+        lambda: usecases.begin_upload(services, call("GBR contributor"), populated.posted()),
+        lambda: usecases.give_up_upload(services, call("GBR contributor"), report),
+        lambda: DutyWatch(services).round(),
+        lambda: note_reviews(services),
+        lambda: sweep_reports(services, services.clock()),
+    ]
+
+    for deed in deeds:
+        with pytest.raises(UnavailableError, match="other policy files"):
+            await deed()
 
 
 async def test_service_is_not_ready_without_its_store(world: World) -> None:
