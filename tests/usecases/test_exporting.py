@@ -316,7 +316,12 @@ async def test_follower_hears_that_there_is_nothing_new(audited, monkeypatch):
     again, second = await asyncio.wait_for(coming, 60)
 
     assert (again, second.end) == ([], first.end)
-    await items.aclose()
+    # Whoever is revoked hears not even that.
+    auditor = audited.clients["auditor"].id
+    await usecases.change_standing(audited.services, audited.call(None), auditor, Standing.REVOKED)
+    audited.clock.advance(timedelta(seconds=5))
+    with pytest.raises(ForbiddenError, match="revoked for good"):
+        await asyncio.wait_for(anext(items), 60)
 
 
 async def test_node_that_stops_sends_who_follows_away(audited, monkeypatch):
