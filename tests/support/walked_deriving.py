@@ -38,7 +38,8 @@ async def ask_leave(walk: Walk, a: int, b: int, c: int) -> str:
     until = walk.now + _PERIODS[b % len(_PERIODS)]
     wish = DerivationWish(label_under(lowest), until, "ports are to be warned")
     asked = await usecases.request_derivation(walk.services, walk.call(f"{member} analyst"), report, wish)
-    walk.require(walk.plain.knows(f"{member} analyst", report, walk.now), f"{member} asks about {report}")
+    may_ask = plain.originator == member or walk.plain.knows(f"{member} analyst", report, walk.now)
+    walk.require(may_ask, f"{member} asks about {report}")
     releaser, request = walk.call(f"{plain.originator} releaser"), asked.value.row.id
     if b % 5 == 0:
         await usecases.refuse_derivation(walk.services, releaser, request, "it is too much")
