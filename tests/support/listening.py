@@ -54,6 +54,15 @@ class Listener:
             while not _is_settled(stream):  # noqa: ASYNC110  nobody would set an event
                 await asyncio.sleep(0.001)
 
+    async def caught_up(self) -> None:
+        """Wait until it has told all that lies behind where it began, or has ended."""
+        stream = self.stream
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while not any(isinstance(notice, Ended) for notice in self.heard):
+                if _is_settled(stream) and stream._position >= (stream._services.watching.seq or 0):
+                    break
+                await asyncio.sleep(0.001)
+
     @property
     def subjects(self) -> list[str | None]:
         """Return the subjects of the headers shown."""

@@ -26,6 +26,8 @@ class Request:
     like: Report
     asked: frozenset[str]
     deadline: datetime
+    place: int
+    """Among the reports, in the order in which all of them came."""
     answers: list[Answer] = field(default_factory=list)
     ended: str | None = None
 
@@ -43,6 +45,14 @@ class PlainAsking:
     def readable(self, name: str, now: datetime, purpose: str | None = None) -> list[str]:
         """Return the requests that a client may read, in order."""
         return [each for each, request in self.requests.items() if self._reads(name, request, now, purpose)]
+
+    def told_behind(self, name: str, place: int, now: datetime) -> dict[int, str]:
+        """Return what a reader that follows is told of behind a place: reports, and what its member is asked for."""
+        readable, member = self.readable(name, now), self.world.client(name).member
+        requests = {self.requests[each].place: each for each in readable if self._asks(member, self.requests[each])}
+        reports = {self.world.reports[each].place: each for each in self.world.readable(name, now)}
+        found = requests | reports
+        return {each: found[each] for each in sorted(found) if each > place}
 
     def answers_for(self, name: str, request_id: str, now: datetime, purpose: str | None = None) -> list[str]:
         """Return the answers that a client which reads the request is told of."""
@@ -62,6 +72,9 @@ class PlainAsking:
         """Return who a client is told is asked: the asker all of them, who is asked itself alone."""
         member, request = self.world.client(name).member, self.requests[request_id]
         return set(request.asked) if member == request.like.originator else {member}
+
+    def _asks(self, member: str, request: Request) -> bool:
+        return member in request.asked and request.ended is None
 
     def _reads(self, name: str, request: Request, now: datetime, purpose: str | None) -> bool:
         reader, like = self.world.client(name), request.like

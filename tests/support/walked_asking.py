@@ -12,7 +12,7 @@ from tests.support.walked_world import CONTRIBUTORS, READERS, Deed, Walk
 
 ASKERS = ("GBR reader", "NOR reader", "DNK reader", "ESP reader")
 NAMES = (*sorted(READERS), *sorted(CONTRIBUTORS))
-_NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
+NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
 _ALL = ("DNK", "ESP", "GBR", "NOR")
 _LEVELS = ("RESTRICTED", "CONFIDENTIAL", "SECRET")
 _DEADLINES = (timedelta(hours=5, minutes=30), timedelta(days=6, minutes=30), timedelta(days=40, minutes=30))
@@ -31,7 +31,8 @@ async def ask(walk: Walk, a: int, b: int, c: int) -> str:
     )
     view = (await usecases.request_information(walk.services, walk.call(name), wanted)).value
     like = Report(name[:3], len(plain.texts), wanted.topic, marking_of(label), (), None)
-    walk.asking.requests[view.row.id] = Request(like, frozenset(asked), deadline)
+    plain.last_place += 1
+    walk.asking.requests[view.row.id] = Request(like, frozenset(asked), deadline, plain.last_place)
     return f"{view.row.id}: {name} asks {asked} {label}"
 
 
@@ -77,14 +78,14 @@ async def compare_asking(walk: Walk, node: int, name: str, purpose: str | None =
     readable = walk.asking.readable(name, walk.now, purpose)
     try:
         views = list((await usecases.list_requests(services, call)).value.items)
-    except _NOT_FOR_IT:
+    except NOT_FOR_IT:
         views = []
     found = [each.row.id for each in views]
     walk.require(found == readable, f"{purpose}: {name} lists requests {found} and not {readable}")
     for request in walk.asking.requests:
         try:
             views.append((await usecases.show_request(services, call, request)).value)
-        except _NOT_FOR_IT:
+        except NOT_FOR_IT:
             walk.require(request not in readable, f"{purpose}: {name} is not shown {request}")
     for view in views:
         request = view.row.id

@@ -74,6 +74,8 @@ class Walk:
     said: list[str] = field(default_factory=list)
     places: dict[str, tuple[int, str]] = field(default_factory=dict)
     """How far each reader has come: by the plain world, and its cursor."""
+    followed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """The same for streams: where each reader that listened was."""
     requests: list[tuple[str, str, Consent]] = field(default_factory=list)
     """Each consent to onward release: the request's id, and the originator."""
     proxies: list[str] = field(default_factory=list)

@@ -14,6 +14,7 @@ from tests.support.walked_asking import ASKING, NAMES, ask, compare_asking
 from tests.support.walked_deeds import DEEDS, post
 from tests.support.walked_deriving import DERIVING
 from tests.support.walked_reasons import REASONS, compare_reasons, peopled_further
+from tests.support.walked_streams import compare_stream
 from tests.support.walked_world import PURPOSES, READERS, seeds_asked, walk_through
 
 pytestmark = pytest.mark.skipif("WALKS" not in os.environ, reason="`make walks` tries these")
@@ -34,6 +35,7 @@ async def test_clients_are_told_what_plain_words_say(make_lived: MakeLived, seed
             await compare_asking(walk, a, name, purpose)
             if name in READERS:
                 await (walk.compare, partial(compare_reasons, walk))[number % 2](a, name, purpose)
+                await compare_stream(walk, b, name)
         for name in NAMES:
             for node, purpose in enumerate(PURPOSES):
                 await compare_asking(walk, node, name, purpose)
