@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from exchange.agreements import Agreement, AnswersTo, clause_of
+from exchange.agreements import Agreement, AnswersTo, Clause, clause_of
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, request_context
 from exchange.kernel import MalformedError, NotFoundError, is_uuid7
@@ -123,12 +123,12 @@ async def decide_request(
     facts = row.facts
     # What was withdrawn is the asker's alone to look back at.
     is_withdrawn = row.ended is RequestState.WITHDRAWN
-    agreement = services.knowledge.agreement(facts.agreement)
-    clause = None if agreement is None else agreement.terms.scope(facts.scope)
+    clause = _clause_of(services.knowledge.agreement(facts.agreement), facts)
     scope = request_scope(
         services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition),
         asked=() if is_withdrawn else row.asked,
-        contributors=() if clause is None else clause.contributors,
+        # INVARIANT: who was away, or contributed no more, under a text since then reads nothing from before.
+        contributors=() if clause is None else clause.scope.contributors,
     )
     reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
     # Not remembered: a decision is kept per release class, and the clause of a request is not its class's own.
@@ -168,8 +168,13 @@ def marking_of(services: Services, request: InformationRequest) -> str:
 
 def goes_to_all_asked(agreement: Agreement | None, facts: ClassFacts) -> bool:
     """Return whether the clause of a request tells whoever was asked of the answers."""
-    clause = None if agreement is None else clause_of(agreement.texts, facts.scope, facts.edition, agreement.absences)
+    clause = _clause_of(agreement, facts)
     return clause is not None and clause.scope.answers is AnswersTo.ASKED
+
+
+def _clause_of(agreement: Agreement | None, facts: ClassFacts) -> Clause | None:
+    """Return what a request stands under: the clause that it was made under, as later texts have narrowed it."""
+    return None if agreement is None else clause_of(agreement.texts, facts.scope, facts.edition, agreement.absences)
 
 
 def request_draft(  # noqa: PLR0913, PLR0917  who did what to which request

@@ -88,13 +88,11 @@ class PlainAsking:
         return is_named and reader.member in self.world.active(now) and self._is_marked_for(reader, like)
 
     def _is_asked(self, reader: Reader, request: Request) -> bool:
-        """Return whether a member was asked, contributes still, and has been a party since, as readers of reports have."""
+        """Return whether a member was asked, and has contributed in all texts since, as readers of reports have read."""
         binding = self.world.binding(request.like)
         has_stayed = not any((reader.member, number) in self.world.came_back for number, _ in binding[1:])
-        is_party = all(reader.member in text.parties for _, text in binding)
-        return (
-            reader.member in request.asked and reader.member in self.world.text.contributors and has_stayed and is_party
-        )
+        is_named = all(reader.member in text.contributors for _, text in binding)
+        return reader.member in request.asked and is_named and has_stayed
 
     def _is_marked_for(self, reader: Reader, like: Report) -> bool:
         """Return whether a request's marking lets a client read it: no crisis lifts a ceiling for it."""

@@ -393,6 +393,18 @@ async def test_closed_request_stays_to_be_read_and_is_answered_no_more(populated
         await usecases.close_request(populated.services, populated.call("GBR reader"), request)
 
 
+async def test_who_was_no_party_meanwhile_reads_no_request_from_before(populated: World) -> None:
+    request = await ask_both(populated)
+    await concluded(populated, AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]"))
+    assert await is_hidden(populated, request, "DNK contributor")
+    await concluded(populated, THREE)
+
+    assert await is_hidden(populated, request, "DNK contributor")
+    assert await is_hidden(populated, request, "DNK reader")
+    await concluded(populated, f"{THREE}older_reports: included\n")
+    assert await listed(populated, "DNK contributor") == [request]
+
+
 async def test_withdrawn_request_is_the_askers_alone_to_look_back_at(populated: World) -> None:
     request = await ask(populated)
     await usecases.close_request(populated.services, populated.call("GBR reader"), request)
