@@ -340,6 +340,7 @@ def test_alert_is_a_detection_finding():
     assert event["class_uid"] == 2004
     assert event["finding_info"] == {"uid": "entry-1", "title": "mass-pull", "created_time": MILLISECONDS}
     assert (event["severity_id"], event["is_alert"]) == (3, True)
+    assert alert(rule="mass-pull", severity="low")["severity_id"] == 2
     # The status of a finding is its own life's, whatever was decided.
     assert (event["status_id"], event["status"], event["disposition"]) == (1, "New", "Allowed")
     assert caption(2004, "status_id", 1) == "New"
