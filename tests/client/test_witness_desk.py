@@ -1,7 +1,6 @@
-"""A witness at its desk: what it keeps before it answers, what it refuses, and how it shouts."""
+"""A witness at its desk: what it keeps before it answers, and what it refuses."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -10,9 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from unittest.mock import Mock
 
-import httpx2
 import pytest
 
 from exchange.audit import parse_note, verify_note
@@ -398,133 +395,6 @@ def test_killed_while_it_keeps_it_holds_the_old_or_the_new_and_goes_on(path: Pat
     assert int(told.content) == size
     assert answer.status == HTTPStatus.OK
     assert not second.alarm.has_rung
-
-
-def test_alert_command_gets_the_facts_and_no_shell(path: Path, log: MadeLog, tmp_path: Path) -> None:
-    out = tmp_path / "alerted"
-    script = tmp_path / "alert.py"
-    script.write_text(f"import json, sys; open({str(out)!r}, 'w').write(json.dumps(sys.argv[1:]))")
-    witness = Witness(path, command=f"{sys.executable} {script}")
-    witness.desk.add_checkpoint(log.body(0))
-
-    witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
-    witness.alarm.wait()
-
-    witness.close()
-    finding, origin, evidence, told = json.loads(out.read_text())
-    assert (finding, origin) == ("forked", log.origin)
-    assert Path(evidence) == witness.evidence()[0]
-    assert "different histories" in told
-
-
-@pytest.mark.parametrize("alarm", [{"command": "/nonexistent"}, {"url": "http://127.0.0.1:9/"}])
-def test_alert_that_fails_is_said_and_nothing_else_changes(path: Path, log: MadeLog, caplog, alarm) -> None:
-    witness = Witness(path, **alarm)
-    witness.desk.add_checkpoint(log.body(0))
-
-    with caplog.at_level(logging.ERROR):
-        answer = witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
-        witness.alarm.wait()
-
-    witness.close()
-    assert answer.status == HTTPStatus.CONFLICT
-    assert "failed" in caplog.text
-
-
-def test_alert_command_that_is_none_keeps_the_webhook_from_nothing(path: Path, log: MadeLog, caplog) -> None:
-    witness = Witness(path, command="page 'the officer", url="http://127.0.0.1:9/")
-    witness.desk.add_checkpoint(log.body(0))
-
-    witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
-    witness.alarm.wait()
-
-    witness.close()
-    assert "the alert command failed" in caplog.text
-    assert "the alert webhook failed" in caplog.text
-
-
-def counting(path: Path) -> tuple[str, Path]:
-    """Return a command that counts how often it was run, and the file in which it does."""
-    script, out = path.with_name("count.py"), path.with_name("counted")
-    script.write_text(f"open({str(out)!r}, 'a').write('x')")
-    return f"{sys.executable} {script}", out
-
-
-@pytest.mark.parametrize("failing", ["/nonexistent", "false"])
-def test_alarm_that_nobody_was_told_of_is_rung_again_after_a_restart_and_then_no_more(
-    path: Path, log: MadeLog, failing: str
-) -> None:
-    command, out = counting(path)
-    first = Witness(path, command=failing)
-    first.desk.add_checkpoint(log.body(0))
-    forged = log.cut(5).grow(7, "forged").body(12)
-    first.desk.add_checkpoint(forged)
-    first.alarm.wait()
-    first.close()
-
-    for _ in range(2):
-        again = Witness(path, command=command)
-        again.desk.add_checkpoint(forged)
-        again.alarm.wait()
-        again.close()
-
-    assert out.read_text() == "x"
-
-
-def test_webhook_that_answers_with_a_failure_told_nobody(path: Path, log: MadeLog, monkeypatch) -> None:
-    asked = httpx2.Request("POST", "https://desk.example/alarm")
-    post = Mock(side_effect=[httpx2.Response(status, request=asked) for status in (503, 204)])
-    monkeypatch.setattr("exchange.client.witness.alarm.httpx2.post", post)
-    for _ in range(3):
-        witness = Witness(path, url=str(asked.url))
-        for body in (log.body(0), log.cut(5).grow(7, "forged").body(12)):
-            witness.desk.add_checkpoint(body)
-        witness.alarm.wait()
-        witness.close()
-
-    told = "two trees of size 12, both signed by the log: it shows different histories"
-    alarm = {"origin": log.origin, "finding": "forked", "told": told, "evidence": str(witness.evidence()[0])}
-    assert [json.loads(call.kwargs["content"]) for call in post.call_args_list] == [alarm] * 2
-    assert not any(call.kwargs["trust_env"] for call in post.call_args_list)
-
-
-def test_alarm_that_nobody_hears_is_rung_once_for_each_contradiction_while_the_process_lives(
-    path: Path, log: MadeLog
-) -> None:
-    command, out = counting(path)
-    script = path.with_name("count.py")
-    script.write_text(f"{script.read_text()}\nraise SystemExit(1)")
-    witness = Witness(path, command=command)
-    witness.desk.add_checkpoint(log.body(0))
-    forged = [log.cut(5).grow(7, which).body(12) for which in ("one", "other")]
-
-    for body in forged * 2:
-        witness.desk.add_checkpoint(body)
-        witness.alarm.wait()
-
-    witness.close()
-    assert out.read_text() == "xx"
-
-
-def test_contradiction_that_cannot_be_kept_is_shouted_once_all_the_same(path: Path, log: MadeLog, monkeypatch) -> None:
-    command, out = counting(path)
-    witness = Witness(path, command=command)
-    witness.desk.add_checkpoint(log.body(0))
-    forged = log.cut(5).grow(7, "forged").body(12)
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("exchange.client.witness.folder.os.fsync", full)
-        for _ in range(2):
-            with pytest.raises(WitnessError, match="no space left"):
-                witness.desk.add_checkpoint(forged)
-        witness.alarm.wait()
-
-    witness.close()
-    assert witness.alarm.has_rung
-    assert out.read_text() == "x"
 
 
 def test_repeated_signatures_of_the_log_are_kept_once(witness: Witness, log: MadeLog) -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
-from typing import Any
 
 import orjson
 import pytest
@@ -19,8 +18,6 @@ from exchange.members import Standing
 from exchange.release.alert_rules import load_alert_rules
 from exchange.store.alerting import AlertBook
 from exchange.usecases import ClearanceChange, change_clearance, watch_alerts
-from exchange.usecases.hold_rows import RowWatch
-from exchange.usecases.sweep_log import Index
 from exchange.usecases.watch_alerts import AlertWatch
 from tests.support.alerted_world import RULES, AlertedWorld
 from tests.support.lived import MakeLived
@@ -544,60 +541,3 @@ async def test_revoked_client_that_tries_again_is_told_once_and_so_is_a_suspende
     told = [(alert.subject_kind, alert.subject_id, alert.member) for alert in await alerted.alerts()]
     assert told == [("member", "NOR", "NOR"), ("client", client.id, "NOR")]
     await alerted.close()
-
-
-# ── the database's owner among them ───────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ("DELETE FROM alert", "its row is gone"),
-        ("UPDATE alert SET severity = 'low'", "`severity` in version 0 is another"),
-        ("UPDATE alert SET member = 'NOR'", "`member` in version 0 is another"),
-        ("UPDATE alert SET entry_id = (SELECT min(id) FROM audit_entry)", "`entry` in version 0 is another"),
-    ],
-)
-async def test_alert_that_was_taken_away_or_altered_is_told(alerted: AlertedWorld, change: str, why: str) -> None:
-    await pull_some(alerted)
-    await alerted.settle()
-    ((alert,),) = alerted.world.sql("SELECT id FROM alert")
-    assert await told_by_jobs(alerted) == []
-    # What is to be sent hangs on the row.
-    alerted.world.sql("DELETE FROM alert_delivery")
-
-    alerted.world.sql(change)
-    (entry,) = await told_by_jobs(alerted)
-
-    assert entry["object"] == {"type": "alert", "id": alert}
-    assert why in entry["detail"]["why"]
-    assert await told_by_jobs(alerted) == [], "once, while it stays so"
-
-
-async def test_alert_is_shown_as_its_entry_has_it(alerted: AlertedWorld) -> None:
-    await pull_some(alerted)
-    await alerted.settle()
-    before = (await alerted.seen_by("auditor")).items
-    assert len(before) == 1
-    alerted.world.sql("UPDATE alert SET severity = 'low', kind = 'x', subject_id = 'y', evidence = '[]', raised_at = 1")
-
-    assert (await alerted.seen_by("auditor")).items == before
-
-
-async def test_row_that_names_another_entry_shows_nothing_of_it(alerted: AlertedWorld) -> None:
-    await pull_some(alerted)
-    await alerted.settle()
-    alerted.world.sql("UPDATE alert SET entry_id = (SELECT min(id) FROM audit_entry)")
-
-    assert (await alerted.seen_by("auditor")).items == ()
-
-
-async def told_by_jobs(alerted: AlertedWorld) -> list[dict[str, Any]]:
-    """Let the jobs hold the rows against the log; return the entries that this makes."""
-    await alerted.settle()
-    index = Index(alerted.log.tree)
-    while await index.chunk():
-        continue
-    made = await alerted.world.attempt(RowWatch(alerted.world.services).round())
-    assert made.error is None
-    return [entry for entry in made.entries if entry["type"] == "row.contradicted"]
