@@ -9,19 +9,23 @@ read.
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from exchange.kernel import Canonical, ConflictError, ForbiddenError, canonical_bytes
+from exchange.kernel import Canonical, ConflictError, ForbiddenError, canonical_bytes, rfc3339
 from exchange.members.act_kinds import ACT_KINDS, ActKind
 from exchange.members.model import EXCHANGE_MEMBER, Client, ClientId, Role
 from exchange.members.text import identity_key
+
+_SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAct:
     """An act that was asked for. `payload` is its canonical JSON, `digest` the SHA-256 of that in hex.
+
+    In the payload stands besides by what the exchange knows that it was asked for so, by this client: see `statement`.
 
     `refuser` is who ended it without its being done: a second person who refused, or who asked and took it back;
     `refusal` is why, where that one said so.
@@ -49,6 +53,34 @@ class PendingAct:
     def members(self) -> frozenset[str]:
         """Return the members whose people may see and confirm it; ConflictError as `asked`."""
         return frozenset(self._content().get("members", ()))
+
+    @property
+    def statement(self) -> bytes:
+        """Return what the exchange holds of an act while it waits: what was asked for, by whom, and for how long.
+
+        The SHA-256 of its canonical form, 32 bytes; ConflictError as `asked`.
+        """
+        content = {name: value for name, value in self._content().items() if name != _SEAL}
+        stated: Canonical = {
+            "id": self.id,
+            "kind": self.kind,
+            "content": content,
+            "requester": str(self.requester),
+            "requested_at": rfc3339(self.requested_at),
+            "expires_at": rfc3339(self.expires_at),
+        }
+        return hashlib.sha256(canonical_bytes(stated)).digest()
+
+    @property
+    def seal(self) -> str | None:
+        """Return what was put on it when it was asked for, None where nothing was; ConflictError as `asked`."""
+        seal = self._content().get(_SEAL)
+        return seal if isinstance(seal, str) else None
+
+    def sealed(self, seal: str) -> "PendingAct":
+        """Return the act with a seal on it, under which its statement is as it was."""
+        payload = canonical_bytes({**self._content(), _SEAL: seal}).decode()
+        return replace(self, payload=payload, digest=_digest_hex(payload))
 
     def _content(self) -> dict[str, Any]:
         # The digest stands in the log since the act was asked for.

@@ -87,7 +87,7 @@ async def approve_erasure(services: Services, call: Call, act_id: str) -> Record
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("erasure", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         act, _ = await _visible_act(unit, client, act_id)
-        approved = await confirmed_by(unit, call, act, client)
+        approved = await confirmed_by(services, unit, call, act, client)
         keys, receipt = await _erase(unit, call, client, act)
     await services.store.scrub_destroyed_keys()
     return Recorded(Erasure(approved, keys), receipt)

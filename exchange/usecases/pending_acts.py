@@ -149,7 +149,7 @@ async def _confirmed(
         ready = await _made_ready(services, call, client, act_id, digest)
         async with services.store.unit_of_work() as unit:
             act = await _visible_act(services, unit, call, client, act_id)
-            confirmed = await confirmed_by(unit, call, act, client, digest=digest)
+            confirmed = await confirmed_by(services, unit, call, act, client, digest=digest)
             if ready is None:
                 await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
             else:
@@ -190,7 +190,7 @@ async def _made_ready(services: Services, call: Call, client: Client, act_id: st
         act = await unit.pending_act(act_id) if is_uuid7(act_id) else None
         if act is None or act.kind not in MAKE_READY or not await _may_see(services, call, client, act):
             return None
-        await require_confirmable(unit, call, act, client, digest=digest)
+        await require_confirmable(services, unit, call, act, client, digest=digest)
     return await MAKE_READY[act.kind](services, call, client, act)
 
 

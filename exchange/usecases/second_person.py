@@ -4,9 +4,12 @@ A use case that asks records its own entry with the act's id and digest; the ver
 `pending_acts`.
 """
 
+import base64
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
+from exchange.crypto import CryptoError
+from exchange.custody import KeyMissingError, Wrapped
 from exchange.kernel import ConflictError, new_id
 from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
 from exchange.store import UnitOfWork, Unread
@@ -16,6 +19,7 @@ MOST_WAITING = 100
 """Of what one client asked for: whoever asks or lists looks through all that waits, whosever it is."""
 
 _ID_RANDOMNESS_BYTES = 10
+_KEY_NAME = "acts"
 
 
 async def ask(  # noqa: PLR0913  who asks whom for what
@@ -36,7 +40,7 @@ async def ask(  # noqa: PLR0913  who asks whom for what
     full = ConflictError(message, code="too-many-waiting")
     await unit.require_room(client, lambda: unit.count_open_acts(client), MOST_WAITING, full)
     act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
-    act = ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now)
+    act = await _sealed(services, ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now))
     await unit.learn_key(call.thumbprint, call.public_key)
     await unit.add_pending_act(act)
     return act
@@ -65,21 +69,22 @@ async def end_waiting(unit: UnitOfWork, client: Client, kind: ActKind, reason: s
     return ended
 
 
-async def confirmed_by(
-    unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
+async def confirmed_by(  # noqa: PLR0913  who confirms what within which unit
+    services: Services, unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
 ) -> PendingAct:
     """Return `act`, confirmed by `client`; the caller does in the same unit what was confirmed, and records it.
 
     Raises as `require_confirmable`.
     """
-    await require_confirmable(unit, call, act, client, digest=digest)
+    await require_confirmable(services, unit, call, act, client, digest=digest)
     return await unit.approve_act(act, client)
 
 
-async def require_confirmable(
-    unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
+async def require_confirmable(  # noqa: PLR0913  who confirms what within which unit
+    services: Services, unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
 ) -> None:
     """Check that `client` may confirm `act`; ConflictError and ForbiddenError as `require_second_person`."""
+    await _require_sealed(services, act)
     first = await unit.client(act.requester)
     if first is None:
         raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
@@ -93,6 +98,35 @@ def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
     """Raise ConflictError where what would be done is not what `act` says; one from before may say less of it."""
     if not act.asked.items() <= meant.items():
         raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+
+
+async def _sealed(services: Services, act: PendingAct) -> PendingAct:
+    """Return an act that the exchange knows again: whoever writes to the database asks for nothing as somebody else."""
+    return act.sealed(_as_text(await services.custodian.wrap(_KEY_NAME, act.statement, act.statement)))
+
+
+async def _require_sealed(services: Services, act: PendingAct) -> None:
+    # INVARIANT: a second person confirms what a first one asked for, and no row that says so.
+    altered = ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+    if act.seal is None:
+        raise altered
+    try:
+        found = await services.custodian.unwrap(_as_wrapped(act.seal), act.statement)
+    except (CryptoError, KeyMissingError, ValueError) as exc:
+        raise altered from exc
+    if found != act.statement:
+        raise altered
+
+
+def _as_text(wrapped: Wrapped) -> str:
+    blob = base64.b64encode(wrapped.blob).decode()
+    return f"{wrapped.key_id} {wrapped.key_version} {wrapped.suite} {blob}"
+
+
+def _as_wrapped(text: str) -> Wrapped:
+    """Return what `_as_text` wrote; ValueError for anything else."""
+    key_id, version, suite, blob = text.split(" ")
+    return Wrapped(key_id, int(version), suite, base64.b64decode(blob, validate=True))
 
 
 async def _waiting(unit: UnitOfWork, kind: ActKind) -> list[Mapping[str, str]]:

@@ -1,13 +1,14 @@
 """One mechanism for every act of two persons: asked for, seen, confirmed or ended, each on the record."""
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ExchangeError, NotFoundError
+from exchange.kernel import ConflictError, ExchangeError, NotFoundError, canonical_bytes
 from exchange.members import ACT_KINDS, Standing
 from exchange.usecases import Enrolment, WantedErasure
 from exchange.usecases.pending_acts import CARRY_OUT, MAKE_READY
@@ -211,6 +212,43 @@ async def test_what_was_altered_since_is_confirmed_by_nobody(populated: World) -
 
     assert code(await confirm(populated, act_id, digest)) == "request-altered"
     assert (await usecases.list_pending_acts(populated.services, populated.call("auditor"))).value == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "requester = 'OTHER'",
+        "expires_at = expires_at + 1000000",
+        "requested_at = requested_at - 1",
+        "kind = 'open-crisis'",
+        "id = '019e830e-1a00-7000-b38d-0ba5813d9823'",
+        "payload = 'UNSEALED', digest = 'DIGEST'",
+        "payload = 'SEALED', digest = 'DIGEST'",
+    ],
+)
+async def test_nobody_is_made_to_have_asked_by_who_writes_to_the_database(populated: World, change: str) -> None:
+    # The auditor asks, and would confirm it by itself.
+    await usecases.describe_caller(populated.services, populated.call("NOR reader"))
+    wanted = WantedErasure(populated.clients["NOR reader"].id, PERIOD, "because")
+    act = (await usecases.request_erasure(populated.services, populated.call("auditor"), wanted)).value.act
+    content = {"asked": dict(act.asked), "members": ["NOR"], "seal": "file/acts 1 no-suite AAAA"}
+    payload = canonical_bytes(content if "'SEALED'" in change else {**content, "seal": None}).decode()
+    said = {
+        "OTHER": populated.clients["operator"].id,
+        "UNSEALED": payload,
+        "SEALED": payload,
+        "DIGEST": hashlib.sha256(payload.encode()).hexdigest(),
+    }
+    populated.unguard("pending_act")
+    for mark, value in said.items():
+        change = change.replace(f"'{mark}'", f"'{value}'")
+    populated.sql(f"UPDATE pending_act SET {change}")
+    by = "auditor" if "requester" in change else "operator"
+    ((act_id, shown),) = populated.sql("SELECT id, digest FROM pending_act")
+    made = await confirm(populated, act_id, shown, by=by)
+
+    assert code(made) in {"request-altered", "not-found"}
+    assert populated.sql("SELECT count(*) FROM personal_key WHERE destroyed_at IS NOT NULL") == [(0,)]
 
 
 async def test_of_two_confirmations_at_once_one_is_done(populated: World) -> None:

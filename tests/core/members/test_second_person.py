@@ -137,6 +137,33 @@ def test_what_is_asked_for_is_kept_canonically():
     assert (made.id, made.requester, made.requested_at) == ("act-1", "client-7", NOW)
 
 
+def test_statement_is_of_all_that_was_asked_for_whatever_is_put_on_it():
+    sealed = ACT.sealed("file/acts 1 s QQ==")
+
+    assert (ACT.seal, sealed.seal) == (None, "file/acts 1 s QQ==")
+    assert sealed.payload == '{"asked":{"a":"é","subject":"s"},"members":["GBR"],"seal":"file/acts 1 s QQ=="}'
+    assert (sealed.asked, sealed.members, sealed.digest != ACT.digest) == (ACT.asked, ACT.members, True)
+    assert len(ACT.statement) == 32
+    assert sealed.sealed("another").statement == sealed.statement == ACT.statement
+    others = [
+        asked(a="other", subject="s"),
+        asked(members=("NOR",)),
+        *(
+            dataclasses.replace(ACT, **changes)
+            for changes in (
+                {"id": "act-2"},
+                {"kind": "across"},
+                {"requester": ClientId("client-2")},
+                {"requested_at": NOW + timedelta(microseconds=1)},
+                {"expires_at": NOW},
+            )
+        ),
+    ]
+    assert len({ACT.statement, *(each.statement for each in others)}) == 1 + len(others)
+    number = '{"asked":{},"members":[],"seal":7}'
+    assert dataclasses.replace(ACT, payload=number, digest=hashlib.sha256(number.encode()).hexdigest()).seal is None
+
+
 def test_request_of_an_older_version_is_read_and_is_of_no_member():
     payload = '{"subject":"s"}'
     old = dataclasses.replace(ACT, payload=payload, digest=hashlib.sha256(payload.encode()).hexdigest())
