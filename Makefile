@@ -97,7 +97,7 @@ soak: setup ## mixed load, and whether memory, connections or latency grow (MINU
 	$(PY) -m benchmarks.soak --minutes $(MINUTES) --workers $(WORKERS) $(ARGS)
 
 walks: setup ## longer walks through a world than the tests', what readers get held against plain words (WALKS=2-41, STEPS=100)
-	WALKS=$(WALKS) WALK_STEPS=$(STEPS) $(PY) -m pytest -q -n $(JOBS) tests/usecases/test_walked_world.py tests/usecases/test_further_walks.py tests/usecases/test_tampered_walks.py
+	WALKS=$(WALKS) WALK_STEPS=$(STEPS) $(PY) -m pytest -q -n $(JOBS) tests/usecases/test_walked_world.py tests/usecases/test_further_walks.py tests/usecases/test_tampered_walks.py tests/usecases/test_bursts.py
 
 mutate: setup ## mutation score of the core rooms; ROOM=name for one
 	@for room in $(or $(ROOM),$(MUTATED)); do \
