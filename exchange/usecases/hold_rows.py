@@ -41,7 +41,7 @@ from exchange.usecases.altered_classes import class_of, tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
 from exchange.usecases.telling_rows import NOTHING_DONE, Put, TellingRows, contradicted_draft
-from exchange.usecases.told_entries import told_of
+from exchange.usecases.told_entries import is_too_much_waiting, told_of, told_until_now
 
 HELD_EVERY: Final = timedelta(minutes=10)
 
@@ -57,6 +57,13 @@ _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 
 _GRANTED: Final = frozenset({RowKind.ONWARD, RowKind.DERIVATION})
 """Of which an entry names the deed that was signed."""
+
+_OF_AGREEMENTS: Final = (
+    *(EventName.AGREEMENT_PROPOSED, EventName.AGREEMENT_SIGNED, EventName.AGREEMENT_AMENDED),
+    *(EventName.AGREEMENT_SUSPENDED, EventName.AGREEMENT_RESUMED, EventName.AGREEMENT_WITHDRAWN),
+    EventName.ROW_CONTRADICTED,
+)
+"""What makes another version of an agreement."""
 
 _STILL_WITHHELD: Final = "it is withheld from everybody already"
 _AS_IT_WAS: Final = frozenset({NOTHING_DONE, _STILL_WITHHELD})
@@ -92,7 +99,9 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
                 newest.take(each)
             # Of a member's caveats the last ones alone, below: what was lost may have given its number twice.
             yield await _contradictions(services, [each for each in told if each.name.kind is not RowKind.CAVEATS])
-    yield await _contradictions(services, [*last_words.found(), *newest.caveats()])
+    yield await _contradictions(services, newest.caveats())
+    suspects = {each.told.name for each in await _contradictions(services, last_words.found())}
+    yield [each for name in sorted(suspects) for each in await _last_words_contradicted(services, name)]
     if before is not None:
         now = to_micros(services.clock() + _ON_ITS_WAY)
         yield list(newest.untold(await services.store.rows_kept.current(), before=before, now=now))
@@ -103,6 +112,27 @@ async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[C
     """Return which rows are not what entries say that they are now."""
     kept = await services.store.rows_kept.of({each.name for each in told})
     found = [contradiction(each, kept.get(each.name)) for each in told]
+    return [each for each in found if each is not None and each.is_current]
+
+
+async def _last_words_contradicted(services: Services, name: RowName) -> list[Contradiction]:
+    """Return in what an agreement contradicts the last words about it, of all that was done to it by now.
+
+    Events are read one after the other, and what is done meanwhile may be missing from one and not from the next.
+    """
+    if await is_too_much_waiting(services):
+        return []
+    # INVARIANT: the row before its entries, and none that came after it: of those that made it what it is none is
+    # missing, and nobody who went on meanwhile is accused.
+    kept = (await services.store.rows_kept.of({name})).get(name)
+    if kept is None:
+        return []
+    words = LastWords()
+    async for entry in told_until_now(services, *_OF_AGREEMENTS, subject=name.id):
+        for told in rows_told(entry):
+            if told.name == name and told.version <= kept.version:
+                words.take(told)
+    found = [contradiction(each, kept) for each in words.found()]
     return [each for each in found if each is not None and each.is_current]
 
 

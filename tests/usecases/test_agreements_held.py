@@ -1,15 +1,19 @@
 """Agreements that the database's owner put back: nobody reads under them until their parties have put that right."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState
-from exchange.audit import Criteria, EventName
+from exchange.audit import Criteria, Entry, EventName
+from exchange.usecases import Services, hold_rows
+from exchange.usecases import told_entries as module
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
 from tests.support.world import World
 from tests.usecases.test_amending import ALL_THREE, FOR_ALL, NARROWED, RAISED, concluded, reads, signs
 from tests.usecases.test_rows_held import columns_of, found_in, held
@@ -132,6 +136,30 @@ async def test_text_and_party_that_have_gone_on_before_the_log_was_read_contradi
 
     made = await living.attempt(RowWatch(living.services).round())
     assert (made.error, made.entries) == (None, [])
+
+
+async def test_what_is_done_while_the_log_is_read_contradicts_nothing(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await acts(living, ("GBR", "suspend"))
+    await place_entries(living, is_searchable=True)
+
+    async def told_of(services: Services, event: str) -> AsyncIterator[list[Entry]]:
+        # Each of these is of an event that was read before, and one that is read afterwards follows it.
+        if event == EventName.AGREEMENT_SUSPENDED.value:
+            await concluded(living, NARROWED)
+            await acts(living, ("NOR", "suspend"))
+            await place_entries(living, is_searchable=True)
+        if event == EventName.AGREEMENT_WITHDRAWN.value:
+            await acts(living, ("GBR", "resume"), ("DNK", "withdraw"))
+            await place_entries(living, is_searchable=True)
+        async for entries in module.told_of(services, event):
+            yield entries
+
+    monkeypatch.setattr(hold_rows, "told_of", told_of)
+    made = await living.attempt(RowWatch(living.services).round())
+    assert made.error is None
+    assert not [entry for entry in made.entries if entry["type"] == "row.contradicted"]
 
 
 async def test_agreement_of_a_version_that_no_entry_made_is_suspended_for_all(living: World) -> None:
