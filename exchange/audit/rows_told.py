@@ -69,6 +69,13 @@ ALTERED_CLASS: Final = "facts of the release class"
 """Stands for the column that cannot be read where a report's release class is not what its digest names."""
 
 
+class TextTold(NamedTuple):
+    """Which text of an agreement: the number of its edition, and its digest."""
+
+    edition: int
+    digest: object
+
+
 @dataclass(frozen=True, slots=True)
 class RowTold:
     """What one entry, `by`, says of one row.
@@ -191,7 +198,7 @@ def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
     # A row that has gone on further than the entries that were read is looked at when they tell of it.
     if told.holds_to is not None and kept.version <= told.holds_to:
         now = kept.says.get(kept.version, {})
-        other = next((name for name, value in told.says.items() if now.get(name, value) != value), None)
+        other = next((name for name, value in told.says.items() if not _goes_on(now.get(name, value), value)), None)
         if other is not None:
             return Contradiction(told, f"`{other}` is another than its last word, `{told.event}`")
     there = kept.says.get(told.version)
@@ -206,12 +213,19 @@ def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
     )
 
 
+def _goes_on(now: object, said: object) -> bool:
+    """Return whether a row says now what was said last, or stands under a text of which no whole entry tells."""
+    # A later text is there by the signatures of all whom it binds; which entry of it was damaged, is told apart.
+    is_later = isinstance(now, TextTold) and isinstance(said, TextTold) and now.edition > said.edition
+    return is_later or now == said
+
+
 class LastWords:
     """Is told what entries say of agreements, in any order, and says in the end what holds of text and parties still.
 
     Other parties' acts and amendments make new versions, in which a party keeps its own standing and its notice; one
-    that has left and that an amended text names again begins anew. The text is the one that was concluded last:
-    whoever acts under another one concludes none.
+    that has left and that an amended text names again begins anew. The text is that of the highest edition, whoever
+    acted under another one since.
     """
 
     def __init__(self) -> None:
@@ -233,7 +247,7 @@ class LastWords:
         for place, value in told.says.items():
             if place == _TEXT:
                 last = self._texts.get(told.name)
-                if last is None or last.version < told.version:
+                if last is None or _edition(last) < _edition(told):
                     self._texts[told.name] = told
                 continue
             before = self._last.get((told.name, place))
@@ -323,7 +337,7 @@ def _member(entry: Entry) -> Iterator[RowTold]:
 
 def _agreement(entry: Entry) -> Iterator[RowTold]:
     # Who signs names what was signed: it may be a text that only lies before the parties.
-    says = {} if entry["type"] == EventName.AGREEMENT_SIGNED.value else _given(entry, (_TEXT,))
+    says = {} if entry["type"] == EventName.AGREEMENT_SIGNED.value else _text(entry)
     yield _subject(entry, RowKind.AGREEMENT, says=says)
 
 
@@ -337,6 +351,20 @@ def _party(entry: Entry) -> Iterator[RowTold]:
     is_notice = entry["type"] == EventName.AGREEMENT_WITHDRAWN.value and leaves_at is not None
     says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {f"{_PARTY}{member}": state}
     yield _subject(entry, RowKind.AGREEMENT, says=says)
+    # By itself: what became of one party is nothing that became of all, and a text is.
+    if text := _text(entry):
+        yield _subject(entry, RowKind.AGREEMENT, says=text)
+
+
+def _text(entry: Entry) -> dict[str, object]:
+    detail = entry.get("detail", {})
+    edition, digest = detail.get("edition", 1), detail.get("text")
+    return {_TEXT: TextTold(edition, digest)} if isinstance(edition, int) and isinstance(digest, str) else {}
+
+
+def _edition(told: RowTold) -> tuple[int, int]:
+    text = told.says[_TEXT]
+    return (text.edition if isinstance(text, TextTold) else 0), told.version
 
 
 def _ended(kind: RowKind, place: str | None) -> Callable[[Entry], Iterator[RowTold]]:

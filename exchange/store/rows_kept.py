@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Select, and_
 
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.deeds import DeedKind, deed_digest, says_as
-from exchange.audit.rows_told import ALERT_SAYS, ALTERED_CLASS, CLIENT_SAYS, RowKept, RowKind, RowName
+from exchange.audit.rows_told import ALERT_SAYS, ALTERED_CLASS, CLIENT_SAYS, RowKept, RowKind, RowName, TextTold
 from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
@@ -306,7 +306,16 @@ def _versions_of(rows: Any, key: ColumnElement[Any], says: Iterable[str]) -> tup
 def _agreements() -> tuple[Select[Any], ColumnElement[Any]]:
     row, party = _AGREEMENT.c, _PARTY.c
     joined = _AGREEMENT.outerjoin(_PARTY, and_(party.agreement_id == row.id, party.version == row.version))
-    columns = (row.id, row.version, row.superseded_at, row.text, party.member, party.state, party.leaves_at)
+    columns = (
+        row.id,
+        row.version,
+        row.superseded_at,
+        row.edition,
+        row.text,
+        party.member,
+        party.state,
+        party.leaves_at,
+    )
     return select(*columns).select_from(joined), row.id
 
 
@@ -351,10 +360,12 @@ def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
     current: dict[str, int] = {}
     says: dict[str, dict[int, dict[str, object]]] = {}
     cannot: dict[str, dict[int, str]] = {}
-    for row_id, version, superseded_at, text, member, state, leaves_at, unread in rows:
+    for row_id, version, superseded_at, edition, text, member, state, leaves_at, unread in rows:
         if unread is not None:
             cannot.setdefault(row_id, {})[_number(version)] = unread
-        of_version = says.setdefault(row_id, {}).setdefault(_number(version), {"text": text})
+        of_version = says.setdefault(row_id, {}).setdefault(
+            _number(version), {"text": TextTold(_number(edition), text)}
+        )
         if member is not None:
             of_version[f"party {as_text(member)}"] = state
             of_version[f"leaving {as_text(member)}"] = _moment(leaves_at)

@@ -14,6 +14,7 @@ from exchange.audit.rows_told import (
     RowKind,
     RowName,
     RowTold,
+    TextTold,
     contradiction,
     outcome_telling,
     rows_told,
@@ -462,26 +463,49 @@ def test_text_from_before_a_party_acceded_begins_nothing_anew() -> None:
     assert last_words(suspended, unnamed) == says
 
 
-def text(event: EventName, version: int, digest: str) -> RowTold:
-    return said(event, version=version, detail={"text": digest})
+def text(event: EventName, version: int, digest: str, edition: int | None = None) -> RowTold:
+    detail = {"text": digest} if edition is None else {"text": digest, "edition": edition}
+    *_, told = rows_told(entry(event, version=version, member="NOR", detail=detail))
+    return told
 
 
-def test_last_text_is_the_one_that_was_concluded_last_whoever_acted_under_another_one_since() -> None:
-    first, second = text(EventName.AGREEMENT_PROPOSED, 1, "t1"), text(EventName.AGREEMENT_AMENDED, 4, "t2")
-    resumed = acted(EventName.AGREEMENT_RESUMED, 7, text="t1")
-    signed = text(EventName.AGREEMENT_SIGNED, 5, "t3")
+def test_last_text_is_of_the_highest_edition_whoever_acted_under_another_one_since() -> None:
+    first, second = text(EventName.AGREEMENT_PROPOSED, 1, "t1"), text(EventName.AGREEMENT_AMENDED, 4, "t2", 2)
+    resumed, signed = text(EventName.AGREEMENT_RESUMED, 7, "t1", 1), text(EventName.AGREEMENT_SIGNED, 5, "t3", 3)
+    again = text(EventName.AGREEMENT_SUSPENDED, 6, "t4", 2)
 
-    assert last_words(first) == [({"text": "t1"}, 1)]
-    assert last_words(first, second, resumed, signed) == [({"text": "t2"}, 4)]
-    last = replace(second, holds_to=7)
-    is_older = RowKept(7, says={4: {"text": "t2"}, 7: {"text": "t1"}})
-    assert why(last, is_older) == "`text` is another than its last word, `agreement.amended`"
-    assert contradiction(last, RowKept(7, says={4: {"text": "t2"}, 7: {"text": "t2"}})) is None
+    # Older entries are of the first one, and who signs names a text that only lies before the parties.
+    assert first.says == {"text": TextTold(1, "t1")}
+    assert signed.says == {}
+    assert text(EventName.AGREEMENT_AMENDED, 4, "t2", "two").says == {}  # type: ignore[arg-type]  # as an entry may
+    assert last_words(first) == [({"text": TextTold(1, "t1")}, 1)]
+    assert last_words(first, second, resumed, signed) == [({"text": TextTold(2, "t2")}, 4)]
+    assert last_words(first, second, again) == [({"text": TextTold(2, "t4")}, 6)]
+
+
+def test_row_stands_under_the_last_text_or_under_a_later_one() -> None:
+    said = text(EventName.AGREEMENT_AMENDED, 4, "t2", 2)
+    last, then = replace(said, holds_to=7), {4: {"text": TextTold(2, "t2")}}
+    another = "`text` is another than its last word, `agreement.amended`"
+
+    for now, fault in ((TextTold(1, "t1"), another), (TextTold(2, "t9"), another), (TextTold(2, "t2"), None)):
+        assert why(last, RowKept(7, says={**then, 7: {"text": now}})) == fault
+    # Of a later one the entries may be damaged, and it is there by what its parties signed.
+    assert why(last, RowKept(7, says={**then, 7: {"text": TextTold(3, "t3")}})) is None
+    assert why(last, RowKept(7, says={**then, 7: {"text": "nothing of its kind"}})) == another
     # What has gone on meanwhile is looked at once entries tell of it.
-    assert contradiction(last, RowKept(8, says={4: {"text": "t2"}, 8: {"text": "t1"}})) is None
-    assert why(second, RowKept(4, says={4: {"text": "t1"}})) == (
+    assert why(last, RowKept(8, says={**then, 8: {"text": TextTold(1, "t1")}})) is None
+    assert why(said, RowKept(4, says={4: {"text": TextTold(1, "t1")}})) == (
         "`text` in version 4 is another than `agreement.amended` put there"
     )
+
+
+def test_party_and_the_text_that_it_acted_under_are_told_apart() -> None:
+    detail = {"text": "t1", "edition": 1}
+    party, text_told = rows_told(entry(EventName.AGREEMENT_SUSPENDED, member="NOR", detail=detail))
+
+    assert (party.says, text_told.says) == ({"party NOR": "suspended"}, {"text": TextTold(1, "t1")})
+    assert (party.tells_of_party("GBR"), text_told.tells_of_party("GBR")) == (False, True)
 
 
 def test_party_that_the_jobs_suspended_stays_so_until_it_resumes() -> None:
