@@ -162,6 +162,18 @@ async def test_what_is_done_while_the_log_is_read_contradicts_nothing(
     assert not [entry for entry in made.entries if entry["type"] == "row.contradicted"]
 
 
+async def test_damaged_entry_of_an_amendment_suspends_nobody(living: World) -> None:
+    await concluded(living, NARROWED)
+    await acts(living, ("GBR", "suspend"), ("GBR", "resume"))
+    assert await held(living) == []
+    (amended,) = [entry["id"] for entry in await living.entries() if entry["type"] == "agreement.amended"]
+    living.unguard("audit_entry")
+    living.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", amended)
+
+    made = await living.attempt(RowWatch(living.services).round())
+    assert (made.error, [entry for entry in made.entries if entry["type"] == "row.contradicted"]) == (None, [])
+
+
 async def test_agreement_of_a_version_that_no_entry_made_is_suspended_for_all(living: World) -> None:
     report, before = await living.post(label=FOR_ALL), Kept(living)
     await concluded(living, NARROWED)
