@@ -25,7 +25,7 @@ _SEAL = "seal"
 class PendingAct:
     """An act that was asked for. `payload` is its canonical JSON, `digest` the SHA-256 of that in hex.
 
-    In the payload stands besides by what the exchange knows that it was asked for so, by this client: see `statement`.
+    A seal in the payload proves to the exchange that this client asked for exactly this: see `statement`.
 
     `refuser` is who ended it without its being done: a second person who refused, or who asked and took it back;
     `refusal` is why, where that one said so.

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from exchange.crypto import CryptoError
-from exchange.custody import KeyMissingError, Wrapped
+from exchange.custody import Wrapped
 from exchange.kernel import ConflictError, new_id
 from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
 from exchange.store import UnitOfWork, Unread
@@ -84,13 +84,13 @@ async def require_confirmable(  # noqa: PLR0913  who confirms what within which 
     services: Services, unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
 ) -> None:
     """Check that `client` may confirm `act`; ConflictError and ForbiddenError as `require_second_person`."""
-    await _require_sealed(services, act)
     first = await unit.client(act.requester)
     if first is None:
         raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
     await unit.learn_key(call.thumbprint, call.public_key)
     shares_key = await unit.share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
+    await _require_sealed(services, act)
     unit.rest_on(first)
 
 
@@ -112,7 +112,7 @@ async def _require_sealed(services: Services, act: PendingAct) -> None:
         raise altered
     try:
         found = await services.custodian.unwrap(_as_wrapped(act.seal), act.statement)
-    except (CryptoError, KeyMissingError, ValueError) as exc:
+    except (CryptoError, ValueError) as exc:
         raise altered from exc
     if found != act.statement:
         raise altered
