@@ -220,12 +220,13 @@ def certify(
     """Certify that you have destroyed a recalled report; the exchange signs what you say."""
     certificate = checked(CertificateBody, {"method": method, "copies": copies, "client": of_client}, else_told=_FAULTY)
     returned = client.life.certify_destruction(id, certificate)
+    if as_json:
+        # First: it is given once, and who reads this has it whatever becomes of the file.
+        output.show_json(returned)
     note = _note_of(returned)
     fault = None if out is None else _fault_of_writing(out, note)
     is_kept = out is not None and fault is None
-    if as_json:
-        output.show_json(returned)
-    else:
+    if not as_json:
         told = {
             "report": returned.id,
             "client": returned.destruction.client,
