@@ -244,11 +244,12 @@ class LastWords:
         is_of_leavers = told.by.get("actor", {}).get("kind") == "service"
         if told.event == EventName.AGREEMENT_AMENDED.value and not is_of_leavers:
             self._amended.setdefault(told.name, []).append(told)
+        if text := _text_acted_under(told.by):
+            last, new = self._texts.get(told.name), replace(told, says=text)
+            if last is None or _edition(last) < _edition(new):
+                self._texts[told.name] = new
         for place, value in told.says.items():
             if place == _TEXT:
-                last = self._texts.get(told.name)
-                if last is None or _edition(last) < _edition(told):
-                    self._texts[told.name] = told
                 continue
             before = self._last.get((told.name, place))
             if before is None or before.version < told.version:
@@ -336,9 +337,7 @@ def _member(entry: Entry) -> Iterator[RowTold]:
 
 
 def _agreement(entry: Entry) -> Iterator[RowTold]:
-    # Who signs names what was signed: it may be a text that only lies before the parties.
-    says = {} if entry["type"] == EventName.AGREEMENT_SIGNED.value else _text(entry)
-    yield _subject(entry, RowKind.AGREEMENT, says=says)
+    yield _subject(entry, RowKind.AGREEMENT, says=_text_acted_under(entry))
 
 
 def _party(entry: Entry) -> Iterator[RowTold]:
@@ -351,15 +350,20 @@ def _party(entry: Entry) -> Iterator[RowTold]:
     is_notice = entry["type"] == EventName.AGREEMENT_WITHDRAWN.value and leaves_at is not None
     says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {f"{_PARTY}{member}": state}
     yield _subject(entry, RowKind.AGREEMENT, says=says)
-    # By itself: what became of one party is nothing that became of all, and a text is.
-    if text := _text(entry):
-        yield _subject(entry, RowKind.AGREEMENT, says=text)
 
 
 def _text(entry: Entry) -> dict[str, object]:
     detail = entry.get("detail", {})
     edition, digest = detail.get("edition", 1), detail.get("text")
     return {_TEXT: TextTold(edition, digest)} if isinstance(edition, int) and isinstance(digest, str) else {}
+
+
+def _text_acted_under(entry: Entry) -> dict[str, object]:
+    """Return the text that stood as this was done; nothing where it bound nobody, or was only signed."""
+    # Who leaves what all others have not signed may have left what somebody wrote into a row.
+    is_unsigned = entry["type"] in _PARTY_STATES and entry.get("detail", {}).get("state") in _BINDING_NOBODY
+    is_other = is_unsigned or entry["type"] == EventName.AGREEMENT_SIGNED.value
+    return {} if is_other else _text(entry)
 
 
 def _edition(told: RowTold) -> tuple[int, int]:
@@ -479,6 +483,9 @@ _PARTY_STATES: Final = {
     EventName.AGREEMENT_RESUMED.value: "signed",
     EventName.AGREEMENT_WITHDRAWN.value: "withdrawn",
 }
+
+_BINDING_NOBODY: Final = frozenset({"draft", "withdrawn"})
+"""States of an agreement."""
 
 _NARROWING: Final = frozenset(
     {EventName.AGREEMENT_SUSPENDED.value, EventName.AGREEMENT_WITHDRAWN.value, EventName.ROW_CONTRADICTED.value}

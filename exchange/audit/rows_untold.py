@@ -34,9 +34,9 @@ class NewestTold:
         if before is None or _place(before) < _place(told):
             self._newest[told.name] = told
 
-    def caveats(self) -> list[RowTold]:
-        """Return which caveats are in force, of each member that ever had some; what replaced others stands alone."""
-        return [told for name, told in self._newest.items() if name.kind is RowKind.CAVEATS]
+    def of(self, kind: RowKind) -> list[RowTold]:
+        """Return the newest of each row of a kind; of caveats what is in force: what replaced others stands alone."""
+        return [told for name, told in self._newest.items() if name.kind is kind]
 
     def untold(self, current: Iterable[RowCurrent], *, before: int, now: int | None) -> Iterator[Contradiction]:
         """Yield the rows whose version no entry made, of those from `before` and those from after `now`.

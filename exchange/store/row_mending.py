@@ -30,7 +30,7 @@ from exchange.store.proxy_book import ProxyState
 from exchange.store.proxy_tables import ProxyTable
 from exchange.store.records import client_row, member_row
 from exchange.store.subscription_tables import SubscriptionTable
-from exchange.store.tables import AgreementTable, ClientTable, MemberTable, ReportTable
+from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable, ReportTable
 from exchange.store.treaty_tables import SignatoryKeyTable
 
 _STATES: Final[dict[RowKind, tuple[Any, Any]]] = {
@@ -122,6 +122,10 @@ class RowMending:
         """
         row, key = _VERSIONED[kind]
         taken = set(await self._session.scalars(select(col(row.version)).where(key == row_id)))
+        if kind is RowKind.AGREEMENT:
+            # INVARIANT: nor of its parties, whom somebody may have written in beforehand so that none can be put.
+            parties = select(col(PartyTable.version)).where(col(PartyTable.agreement_id) == row_id)
+            taken.update(await self._session.scalars(parties))
         return next(version for version in count(told + 1) if version not in taken)
 
     async def put(self, changed: Client | Member | Agreement) -> None:

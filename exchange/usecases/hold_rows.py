@@ -15,13 +15,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import PartyState, active_parties
+from exchange.agreements import AgreementState, PartyState, active_parties, state_of
 from exchange.audit import Entry, EventName
 from exchange.audit.rows_told import (
     NO_ENTRY,
     TELLING_EVENTS,
     Contradiction,
     LastWords,
+    RowKept,
     RowKind,
     RowName,
     RowTold,
@@ -57,6 +58,11 @@ _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 
 _GRANTED: Final = frozenset({RowKind.ONWARD, RowKind.DERIVATION})
 """Of which an entry names the deed that was signed."""
+
+_ONCE: Final = frozenset({RowKind.CAVEATS, RowKind.AGREEMENT})
+"""Of which the last that entries say is held against a row, once: what was lost may have given its number twice."""
+
+_EVERY_VERSION: Final = 2**63
 
 _OF_AGREEMENTS: Final = (
     *(EventName.AGREEMENT_PROPOSED, EventName.AGREEMENT_SIGNED, EventName.AGREEMENT_AMENDED),
@@ -97,11 +103,9 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
             for each in told:
                 last_words.take(each)
                 newest.take(each)
-            # Of a member's caveats the last ones alone, below: what was lost may have given its number twice.
-            yield await _contradictions(services, [each for each in told if each.name.kind is not RowKind.CAVEATS])
-    yield await _contradictions(services, newest.caveats())
-    suspects = {each.told.name for each in await _contradictions(services, last_words.found())}
-    yield [each for name in sorted(suspects) for each in await _last_words_contradicted(services, name)]
+            yield await _contradictions(services, [each for each in told if each.name.kind not in _ONCE])
+    yield await _contradictions(services, newest.of(RowKind.CAVEATS))
+    yield await _agreements_contradicted(services, newest.of(RowKind.AGREEMENT), last_words)
     if before is not None:
         now = to_micros(services.clock() + _ON_ITS_WAY)
         yield list(newest.untold(await services.store.rows_kept.current(), before=before, now=now))
@@ -115,12 +119,25 @@ async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[C
     return [each for each in found if each is not None and each.is_current]
 
 
+async def _agreements_contradicted(
+    services: Services, newest: Sequence[RowTold], last_words: LastWords
+) -> list[Contradiction]:
+    found = await _contradictions(services, newest)
+    # However far a row has gone on: it is looked at anew.
+    words = [replace(each, holds_to=_EVERY_VERSION) for each in last_words.found()]
+    suspects = sorted({each.told.name for each in await _contradictions(services, words)})
+    for name in suspects:
+        found += await _last_words_contradicted(services, name)
+    return found
+
+
 async def _last_words_contradicted(services: Services, name: RowName) -> list[Contradiction]:
     """Return in what an agreement contradicts the last words about it, of all that was done to it by now.
 
     Events are read one after the other, and what is done meanwhile may be missing from one and not from the next.
     """
     if await is_too_much_waiting(services):
+        _log.warning("%s is not held against its last words: too many entries wait for their place", name)
         return []
     # INVARIANT: the row before its entries, and none that came after it: of those that made it what it is none is
     # missing, and nobody who went on meanwhile is accused.
@@ -170,6 +187,8 @@ class RowWatch:
         self._services = services
         self._telling = TellingRows(services)
         self._records = CertificateRecords(services)
+        self._put: dict[RowName, object] = {}
+        """The version of each row that this process put, where that was the last thing that it did to it."""
 
     async def round(self) -> bool:
         """Go over all that the log tells of rows; return that there is no more to do now."""
@@ -243,6 +262,7 @@ class RowWatch:
             elif told.name.kind is RowKind.AGREEMENT:
                 await unit.mending().hold_agreement(told.name.id)
             kept = await self._services.store.rows_kept.of({told.name})
+            told = self._of_what_was_put(told, kept.get(told.name))
             again = contradiction(told, kept.get(told.name))
             if told.by is NO_ENTRY:
                 # Who it is, nobody knows: a person looks.
@@ -263,7 +283,13 @@ class RowWatch:
                 return False
             # (3) on the record
             await unit.record(contradicted_draft(self._services, again, done, put))
+        self._put[told.name] = put.get("put")
         return True
+
+    def _of_what_was_put(self, told: RowTold, kept: RowKept | None) -> RowTold:
+        # What was put for one party of an agreement says of another one what was there before.
+        is_ours = kept is not None and kept.version == self._put.get(told.name)
+        return replace(told, holds_to=kept.version) if kept and is_ours and told.holds_to is not None else told
 
 
 def _why(fault: Exception) -> str:
@@ -311,7 +337,8 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
 async def _mended_agreement(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:
     """Have a party take no part that the log suspended or let go; of another text or version than the log's, nobody."""
     agreement = await unit.agreement(told.name.id)
-    if agreement is None:
+    # Under a draft nobody reads, and none of its parties could resume what it has not begun.
+    if agreement is None or state_of(agreement, now) is AgreementState.DRAFT:
         return NOTHING_DONE
     is_other = agreement.version < told.version or told.is_newest
     suspended = sorted(each for each in active_parties(agreement, now) if is_other or told.tells_of_party(each))
@@ -319,7 +346,7 @@ async def _mended_agreement(unit: UnitOfWork, told: RowTold, put: Put, now: date
     if not suspended and not is_other:
         return NOTHING_DONE
     mending = unit.mending()
-    version = await mending.next_version(told.name.kind, told.name.id, told.version)
+    version = await mending.next_version(told.name.kind, told.name.id, max(told.version, told.holds_to or 0))
     parties = tuple(
         replace(each, state=PartyState.SUSPENDED) if each.member in suspended else each for each in agreement.parties
     )

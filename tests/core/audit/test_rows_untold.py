@@ -83,7 +83,7 @@ def test_caveats_in_force_are_those_of_the_highest_number_and_of_two_the_later(o
     for each in [told("e9", 1), told("e2", 2), told("e3", 2), told("e4", 7, CLIENT)][::order]:
         newest.take(each)
 
-    assert [each.by["id"] for each in newest.caveats()] == ["e3"]
+    assert [each.by["id"] for each in newest.of(RowKind.CAVEATS)] == ["e3"]
 
 
 def test_caveats_that_no_entry_put_in_force_are_found() -> None:
