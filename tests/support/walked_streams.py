@@ -23,7 +23,7 @@ async def compare_stream(walk: Walk, node: int, name: str) -> None:
         walk.require(not meant, f"{name} follows nothing, and not {meant}")
         return
     # What a change of rights opened it may hear of too, from before its place: nothing but what it may read now.
-    opened = set(found).intersection(walk.plain.readable(name, walk.now)).difference(meant)
+    opened = set(found).intersection(walk.asking.told_behind(name, 0, walk.now).values()).difference(meant)
     told = [each for each in found if each not in opened]
     walk.require(told == meant, f"{name} hears of {found} behind {place}, and not of {meant}")
     walk.followed[name] = walk.plain.last_place, cursor
