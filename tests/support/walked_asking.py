@@ -3,16 +3,15 @@
 from datetime import timedelta
 
 from exchange import usecases
-from exchange.kernel import ForbiddenError, NotAuthenticatedError, NotFoundError
+from exchange.kernel import NotFoundError
 from exchange.markings import Label
 from tests.support.plain_asking import Answer, Request
 from tests.support.plain_world import Report
 from tests.support.walked_deeds import label_of, marking_of, posted, some
-from tests.support.walked_world import CONTRIBUTORS, READERS, Deed, Walk
+from tests.support.walked_world import CONTRIBUTORS, NOT_FOR_IT, READERS, Deed, Walk
 
 ASKERS = ("GBR reader", "NOR reader", "DNK reader", "ESP reader")
 NAMES = (*sorted(READERS), *sorted(CONTRIBUTORS))
-NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
 _ALL = ("DNK", "ESP", "GBR", "NOR")
 _LEVELS = ("RESTRICTED", "CONFIDENTIAL", "SECRET")
 _DEADLINES = (timedelta(hours=5, minutes=30), timedelta(days=6, minutes=30), timedelta(days=40, minutes=30))

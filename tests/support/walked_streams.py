@@ -4,8 +4,7 @@ import json
 
 from exchange.usecases import Notice, Shown, Told
 from tests.support.listening import listening, patient
-from tests.support.walked_asking import NOT_FOR_IT
-from tests.support.walked_world import Walk
+from tests.support.walked_world import NOT_FOR_IT, Walk
 
 
 async def compare_stream(walk: Walk, node: int, name: str) -> None:

@@ -53,8 +53,8 @@ ANALYSTS = {name: Reader(name[:3], "TOP SECRET", frozenset({"ATOMAL"})) for name
 PURPOSES = (None, None, "law-enforcement", "judicial")
 FIRST = Text(frozenset({"GBR", "NOR", "DNK"}), frozenset({"GBR", "NOR"}), contributors=frozenset({"GBR", "NOR", "DNK"}))
 
-_REFUSED = (ConflictError, ForbiddenError, InvalidError, NotFoundError)
-_NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
+REFUSED = (ConflictError, ForbiddenError, InvalidError, NotFoundError)
+NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
 _MOST_READS = 12
 
 
@@ -126,7 +126,7 @@ class Walk:
         meanwhile = [asyncio.create_task(self._read_until(is_done, *each, a + n)) for n, each in enumerate(chosen)]
         try:
             done = await deed(self, a, b, c)
-        except _REFUSED as exc:
+        except REFUSED as exc:
             done = f"refused: {exc}"
         finally:
             is_done.set()
@@ -174,7 +174,7 @@ class Walk:
         while True:
             try:
                 page = (await usecases.list_notices(services, call, cursor)).value
-            except _NOT_FOR_IT:
+            except NOT_FOR_IT:
                 return
             found += [(name, each.row.report, each.row.kind.value) for each in page.items]
             cursor = page.next
@@ -200,7 +200,7 @@ class Walk:
         while True:
             try:
                 page = (await usecases.list_reports(services, call, ListQuery(cursor=cursor, limit=3))).value
-            except _NOT_FOR_IT:
+            except NOT_FOR_IT:
                 return [], None
             for item in map(json.loads, page.items):
                 found.append(item["id"])
@@ -241,7 +241,7 @@ def seeds_asked(usual: str) -> range:
 async def _pulled(services: Services, call: usecases.Call, report: str) -> int:
     try:
         return len((await usecases.pull_report(services, call, report)).value.parts)
-    except _NOT_FOR_IT:
+    except NOT_FOR_IT:
         return 0
 
 

@@ -14,18 +14,11 @@ from dataclasses import replace
 import pytest
 
 from exchange import usecases
-from exchange.kernel import (
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    NotAuthenticatedError,
-    NotFoundError,
-    UnavailableError,
-)
+from exchange.kernel import UnavailableError
 from exchange.usecases import ListQuery, Services
 from tests.support.lived import MakeLived
 from tests.support.walked_deeds import DEEDS, amend, grant, lower, peopled, post, recall, restart, revoke, wait, work
-from tests.support.walked_world import PURPOSES, READERS, Deed, Walk, seeds_asked, walk_through
+from tests.support.walked_world import NOT_FOR_IT, PURPOSES, READERS, REFUSED, Deed, Walk, seeds_asked, walk_through
 
 pytestmark = pytest.mark.skipif("WALKS" not in os.environ, reason="`make walks` tries these")
 POSTS, STEPS, BURSTS, AT_ONCE = 5, 12, 6, 4
@@ -33,8 +26,6 @@ ALONE = [deed for deed in DEEDS if deed != restart]
 TOGETHER = [deed for deed in DEEDS if deed not in {restart, wait, work}]
 COMING = [post, post, amend, lower, grant, revoke, recall]
 """Whatever of these lets somebody read a report puts it behind all others: who follows finds it."""
-REFUSED = (ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError)
-NOT_FOR_IT = (ForbiddenError, NotAuthenticatedError, NotFoundError)
 
 
 @pytest.mark.parametrize("seed", seeds_asked("0"))
@@ -90,7 +81,7 @@ async def attempt(walk: Walk, deed: Deed, a: int, b: int, c: int) -> str:
     """Do a deed of several; what it is refused is no matter here, and what fails otherwise is a fault."""
     try:
         done = await deed(walk, a, b, c)
-    except REFUSED as exc:
+    except (*REFUSED, UnavailableError) as exc:
         done = f"refused: {exc}"
     except (KeyError, ValueError, StopIteration, IndexError, RuntimeError) as exc:
         # The plain world is told in one order, and what it believes may be over by then.
