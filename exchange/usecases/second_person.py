@@ -97,25 +97,30 @@ async def require_confirmable(  # noqa: PLR0913  who confirms what within which 
 def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
     """Raise ConflictError where what would be done is not what `act` says; one from before may say less of it."""
     if not act.asked.items() <= meant.items():
-        raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+        raise _altered()
 
 
 async def _sealed(services: Services, act: PendingAct) -> PendingAct:
     """Return an act that the exchange knows again: whoever writes to the database asks for nothing as somebody else."""
-    return act.sealed(_as_text(await services.custodian.wrap(_KEY_NAME, act.statement, act.statement)))
+    statement = act.statement
+    return act.sealed(_as_text(await services.custodian.wrap(_KEY_NAME, statement, statement)))
 
 
 async def _require_sealed(services: Services, act: PendingAct) -> None:
     # INVARIANT: a second person confirms what a first one asked for, and no row that says so.
-    altered = ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
-    if act.seal is None:
-        raise altered
+    seal, statement = act.seal, act.statement
+    if seal is None:
+        raise _altered()
     try:
-        found = await services.custodian.unwrap(_as_wrapped(act.seal), act.statement)
+        found = await services.custodian.unwrap(_as_wrapped(seal), statement)
     except (CryptoError, ValueError) as exc:
-        raise altered from exc
-    if found != act.statement:
-        raise altered
+        raise _altered() from exc
+    if found != statement:
+        raise _altered()
+
+
+def _altered() -> ConflictError:
+    return ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
 
 
 def _as_text(wrapped: Wrapped) -> str:

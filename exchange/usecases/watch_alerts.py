@@ -263,5 +263,6 @@ def _rules_entry(services: Services, digest: str) -> EntryDraft:
 def _position_entry(services: Services, was: AlertPosition, moved: AlertPosition) -> EntryDraft:
     why = f"it is {was.reaches} of log {was.log}, where no entry is"
     done = f"set back to {moved.position} of log {moved.log}"
-    entry = service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED)
-    return replace(entry, subject=Subject("alert-position", str(moved.log)), detail={"why": why, "done": done})
+    subject = Subject("alert-position", str(moved.log))
+    entry = service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED, subject=subject)
+    return replace(entry, detail={"why": why, "done": done})
