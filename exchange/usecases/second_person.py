@@ -14,6 +14,7 @@ from exchange.kernel import ConflictError, new_id
 from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.context import Call, Services
+from exchange.usecases.ended_acts import require_not_ended
 
 MOST_WAITING = 100
 """Of what one client asked for: whoever asks or lists looks through all that waits, whosever it is."""
@@ -91,6 +92,7 @@ async def require_confirmable(  # noqa: PLR0913  who confirms what within which 
     shares_key = await unit.share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
     await _require_sealed(services, act)
+    await require_not_ended(services, act)
     unit.rest_on(first)
 
 

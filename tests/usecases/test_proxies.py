@@ -126,6 +126,18 @@ async def test_consent_is_to_one_member_in_one_scope_in_one_direction(joint: Wor
             await usecases.post_report(joint.services, joint.call(name), body)
 
 
+async def test_consent_that_the_log_says_was_taken_back_is_given_by_nobody(joint: World) -> None:
+    view = await ask(joint)
+    await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+    joint.unguard("proxy_consent")
+    joint.sql("UPDATE proxy_consent SET state = 'awaiting-second-person', decided_at = NULL, decided_by = NULL")
+    with pytest.raises(ConflictError, match="the log says") as caught:
+        await confirm(joint, view)
+
+    assert caught.value.code == "request-ended"
+    assert await is_refused(joint)
+
+
 async def test_consent_taken_back_or_over_lets_nobody_post_on_any_node(joint: World) -> None:
     view = await given(joint)
     async with joint.another_node() as other:

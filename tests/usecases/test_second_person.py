@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ExchangeError, NotFoundError, canonical_bytes
+from exchange.kernel import ConflictError, ExchangeError, NotFoundError, UnavailableError, canonical_bytes
 from exchange.members import ACT_KINDS, Standing
-from exchange.usecases import Enrolment, WantedErasure
+from exchange.usecases import Enrolment, WantedErasure, told_entries
 from exchange.usecases.pending_acts import CARRY_OUT, MAKE_READY
+from tests.support.placing import place_entries
 from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of
 from tests.usecases.test_scrubbing import holding
 
@@ -250,6 +251,44 @@ async def test_nobody_is_made_to_have_asked_by_who_writes_to_the_database(popula
     # Of another kind it is nobody's of these roles any more.
     assert code(made) == ("not-found" if "kind" in change else "request-altered")
     assert populated.sql("SELECT count(*) FROM personal_key WHERE destroyed_at IS NOT NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("ended", ["taken back", "refused", "confirmed", "approved"])
+async def test_what_the_log_says_has_ended_is_confirmed_by_nobody(
+    populated: World, ended: str, is_placed: bool
+) -> None:
+    services = populated.services
+    act_id, digest = await asked_for(populated)
+    await {
+        "taken back": lambda: usecases.refuse_act(services, populated.call("operator"), act_id),
+        "refused": lambda: usecases.refuse_act(services, populated.call("auditor"), act_id),
+        "confirmed": lambda: usecases.confirm_act(services, populated.call("auditor"), act_id, digest),
+        "approved": lambda: usecases.approve_erasure(services, populated.call("auditor"), act_id),
+    }[ended]()
+    if is_placed:
+        await place_entries(populated, is_searchable=True)
+    populated.unguard("pending_act")
+    populated.unguard("pending_act_end")
+    populated.sql("DELETE FROM pending_act_end")
+    populated.sql("UPDATE pending_act SET approver = NULL, approved_at = NULL")
+    listed = (await usecases.list_pending_acts(services, populated.call("auditor"))).value
+
+    assert [view.act.id for view in listed] == [act_id]
+    assert code(await confirm(populated, act_id, digest)) == "request-ended"
+
+
+async def test_nothing_is_confirmed_while_nobody_can_read_what_waits_for_its_place(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act_id, digest = await asked_for(populated)
+    monkeypatch.setattr(told_entries, "_WAITING_AT_MOST", 0)
+    made = await confirm(populated, act_id, digest)
+    monkeypatch.undo()
+
+    assert isinstance(made.error, UnavailableError)
+    assert "ask again later" in made.error.message
+    assert (await confirm(populated, act_id, digest)).error is None
 
 
 async def test_of_two_confirmations_at_once_one_is_done(populated: World) -> None:

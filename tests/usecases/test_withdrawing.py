@@ -12,6 +12,7 @@ from exchange.store import ConsentState
 from tests.support import deriving as derivations
 from tests.support import onward
 from tests.support.deriving import MIDDLE, SECRET
+from tests.support.placing import place_entries
 from tests.support.world import World
 
 
@@ -23,9 +24,11 @@ class Kind:
     asker: str
     ask: Callable[[World, str], Awaitable[str]]
     grant: Callable[[World, str], Awaitable[Any]]
+    refuse: Callable[..., Awaitable[Any]]
     withdraw: Callable[..., Awaitable[Any]]
     listed: Callable[..., Awaitable[Any]]
     told: dict[str, str]
+    table: str
 
 
 KINDS = [
@@ -34,13 +37,16 @@ KINDS = [
         "NOR reader",
         onward.ask,
         onward.grant,
+        usecases.refuse_onward,
         usecases.withdraw_onward,
         usecases.list_onward,
         {"recipient": "ESP"},
+        "onward_release",
     ),
     Kind(
         *("derivation", "NOR analyst", derivations.ask, derivations.grant),
-        *(usecases.withdraw_derivation, usecases.list_derivations, {"for": "NOR"}),
+        *(usecases.refuse_derivation, usecases.withdraw_derivation, usecases.list_derivations),
+        *({"for": "NOR"}, "derivation_consent"),
     ),
 ]
 
@@ -106,6 +112,32 @@ async def test_act_that_waits_for_its_second_person_ends_with_the_request(derivi
     ended = (await usecases.show_pending_act(deriving.services, second, act)).value.act
     assert (ended.refuser, ended.refusal) == (deriving.clients[kind.asker].id, "who asked has withdrawn the request")
     assert await states(deriving, kind, "GBR releaser") == [ConsentState.WITHDRAWN]
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("ended", ["withdrawn", "refused"])
+async def test_what_the_log_says_is_over_is_granted_by_nobody(
+    deriving: World, kind: Kind, ended: str, is_placed: bool
+) -> None:
+    request = await kind.ask(deriving, await deriving.post(label=SECRET))
+    act = (await kind.grant(deriving, request)).act or ""
+    second = deriving.call("GBR second releaser")
+    shown = (await usecases.show_pending_act(deriving.services, second, act)).value.act
+    if ended == "withdrawn":
+        await withdraw(deriving, kind, request)
+    else:
+        await kind.refuse(deriving.services, deriving.call("GBR releaser"), request, "no")
+    if is_placed:
+        await place_entries(deriving, is_searchable=True)
+    for table in (kind.table, "pending_act_end"):
+        deriving.unguard(table)
+    deriving.sql(f"UPDATE {kind.table} SET state = 'awaiting-second-person', decided_at = NULL, decided_by = NULL")
+    deriving.sql("DELETE FROM pending_act_end")
+    confirmed = await deriving.attempt(usecases.confirm_act(deriving.services, second, act, shown.digest))
+
+    assert isinstance(confirmed.error, ConflictError)
+    assert (confirmed.error.code, confirmed.entry["decision"]) == ("request-ended", "refused")
+    assert confirmed.error.message.startswith("the log says")
 
 
 async def test_what_was_granted_is_not_taken_back_by_who_asked(deriving: World, kind: Kind) -> None:
