@@ -13,6 +13,7 @@ from exchange.store.dialect import Row
 from exchange.store.rows import ClassRow
 from exchange.store.shapes import id_in, member_in, number_in, text_in
 from exchange.store.tables import ClientTable, MemberTable
+from exchange.store.unread import UnreadRow
 
 
 class MemberColumns(Protocol):
@@ -27,6 +28,11 @@ class MemberColumns(Protocol):
 def member_of(row: MemberColumns) -> Member:
     """Return the member in a row."""
     return Member(MemberCode(member_in(row.code)), number_in(row.version), text_in(row.name), Standing(row.standing))
+
+
+def unread_member(row: MemberColumns) -> UnreadRow:
+    """Return which member a row is of that cannot be read."""
+    return UnreadRow(f"member {row.code}", frozenset({row.code}))
 
 
 def member_row(member: Member, now: datetime) -> MemberTable:

@@ -51,7 +51,7 @@ from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, Person
 from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.rates import LeaseJob
-from exchange.store.records import class_row, client_of, member_of
+from exchange.store.records import class_row, client_of, member_of, unread_member
 from exchange.store.report_receipts import ReportReceipts
 from exchange.store.report_sweeps import ReportSweeps
 from exchange.store.rows import (
@@ -351,10 +351,10 @@ class Store:
         rows = await self._database.fetch(self._hot.clients, {})
         return {str(row[_CLIENT_ID]): str(row[_CLIENT_MEMBER]) for row in rows}
 
-    async def members(self) -> list[Member]:
-        """Return the current version of every member, by code."""
+    async def members(self, unread: Unread | None = None) -> list[Member]:
+        """Return the current version of every member, by code; with `unread`, without those that cannot be read."""
         rows = await self._database.fetch(self._hot.members, {})
-        return [member_of(named(MEMBER_COLUMNS, row)) for row in rows]
+        return read_each([named(MEMBER_COLUMNS, row) for row in rows], member_of, unread, unread_member)
 
     async def open_restore_claims(self) -> int:
         """Return how many things a restore left to be confirmed that nobody has seen to."""

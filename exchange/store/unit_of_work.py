@@ -39,7 +39,7 @@ from exchange.store.lineage import next_lineage
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
-from exchange.store.records import client_of, client_row, member_of, member_row
+from exchange.store.records import client_of, client_row, member_of, member_row, unread_member
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.request_book import RequestBook
@@ -101,7 +101,7 @@ class UnitOfWork:
     async def members(self, unread: Unread | None = None) -> list[Member]:
         """Return the current version of every member, by code; with `unread`, without those that cannot be read."""
         rows = await self._session.scalars(_current(MemberTable).order_by(col(MemberTable.code)))
-        return read_each(rows, member_of, unread, lambda row: UnreadRow(f"member {row.code}", frozenset({row.code})))
+        return read_each(rows, member_of, unread, unread_member)
 
     async def add_member(self, member: Member) -> None:
         """Add a member; ConflictError where its code is taken."""

@@ -30,6 +30,7 @@ from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.knowledge import codes_of
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.unread import record_unread
 
@@ -158,7 +159,8 @@ async def read_terms(services: Services, unit: UnitOfWork, document: object) -> 
     Raises InvalidError with every fault, with lines for YAML.
     """
     catalogue = services.law.catalogue
-    members = {member.code for member in await unit.members()}
+    unread = Unread()
+    members = codes_of(await unit.members(unread), unread)
 
     def levels(policy_id: str) -> tuple[str, ...] | None:
         policy = catalogue.policies.get(policy_id)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from exchange.members import Client, Standing
+from exchange.store import Unread
 from exchange.usecases.context import Services
 
 
@@ -10,5 +11,7 @@ async def ending_certificates(services: Services, within: timedelta) -> list[tup
     """Return each active client whose last certificate ends within that time, and when, the first one first."""
     async with services.store.unit_of_work() as unit:
         ends = await unit.ending_certificates(services.clock() + within)
-        found = [(await unit.client(client_id), end) for client_id, end in ends]
+        # One that cannot be read connects no more before it is mended: others are told of all the same.
+        clients = {str(client.id): client for client in await unit.clients(unread=Unread())} if ends else {}
+    found = [(clients.get(client_id), end) for client_id, end in ends]
     return [(client, end) for client, end in found if client is not None and client.standing is Standing.ACTIVE]

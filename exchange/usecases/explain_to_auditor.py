@@ -13,14 +13,14 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
 from exchange.release import ClassFacts, Explanation, Use, Viewer, explain
-from exchange.store import Parts
+from exchange.store import Parts, Unread
 from exchange.usecases.auditing import Gaze, admit_auditor
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import row_facts
 from exchange.usecases.read_registries import audited_report, report_draft
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.seeking import judge
-from exchange.usecases.unread import known_agreements
+from exchange.usecases.unread import known_agreements, record_unread
 
 
 async def explain_to_auditor(services: Services, call: Call, report_id: str, client_id: str) -> Recorded[Explanation]:
@@ -33,8 +33,7 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
     report, facts = await audited_report(services, call, gaze, report_id)
     refusal = draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)
     async with on_record(services, refusal):
-        clients = {str(each.id): each for each in await services.store.clients()} if is_uuid7(client_id) else {}
-        client = clients.get(client_id)
+        client = await _asked_about(services, gaze, client_id) if is_uuid7(client_id) else None
         row = await services.store.report_for("", report.id, parts=Parts.NONE)
         if client is None or row.report is None or not await _may_name(services, gaze, client, facts):
             message = "no such report, or none that you may see"
@@ -54,6 +53,17 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
     detail: dict[str, str | int | list[str]] = {"view": "explanation", "client": client.id}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
     return Recorded(explanation, receipt)
+
+
+async def _asked_about(services: Services, gaze: Gaze, client_id: str) -> Client | None:
+    """Return a client; None where there is none, and where its row cannot be read, which is on the record then."""
+    unread = Unread()
+    clients = {str(each.id): each for each in await services.store.clients(unread)}
+    # INVARIANT: whose it is nobody can say, and so nobody is told that it is there; others are none of its affair.
+    await record_unread(
+        services, Unread([row for row in unread.rows if row.place == f"client {client_id}"]), gaze.client
+    )
+    return clients.get(client_id)
 
 
 def _with_purpose(call: Call, client: Client) -> Client:

@@ -15,7 +15,7 @@ from exchange.audit import Entry
 from exchange.crypto import OpeningError
 from exchange.kernel import MalformedError, from_micros
 from exchange.markings import Label
-from exchange.members import Client
+from exchange.members import Client, Member, is_member_code
 from exchange.release import ClassFacts, CrisisFacts, DecisionCache, Permit, PostedUnder, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store, Unread, UnreadRow
 from exchange.usecases.national_law import NationalLaw
@@ -131,11 +131,12 @@ class Knowledge:
         return PostedUnder(agreement.edition, tuple(sorted(crises)))
 
     async def member_codes(self, store: Store, state: PolicyState) -> frozenset[str]:
-        """Return the codes of all members, as of the policy version in `state`."""
+        """Return the codes of all members, as of the policy version in `state`; see `codes_of`."""
         if self._members_version < state.policy_version:
-            members = await store.members()
+            unread = Unread()
+            members = await store.members(unread)
             if self._members_version < state.policy_version:
-                self._member_codes = frozenset(member.code for member in members)
+                self._member_codes = codes_of(members, unread)
                 self._members_version = state.policy_version
         return self._member_codes
 
@@ -207,6 +208,15 @@ class Knowledge:
     def see(self, thumbprint: str, row: CallerRow) -> None:
         """Remember who held `thumbprint`, as the next call's guess."""
         _keep(self.last_seen, thumbprint, row)
+
+
+def codes_of(members: Iterable[Member], unread: Unread) -> frozenset[str]:
+    """Return the codes of members, those among them that `unread` notes: whatever else of one cannot be read.
+
+    A label, or a text of an agreement, names a member; what else its row says is asked when its own clients call.
+    """
+    noted = {code for row in unread.rows for code in row.members if is_member_code(code)}
+    return frozenset(noted.union(member.code for member in members))
 
 
 def _protection(label: Label) -> Label:

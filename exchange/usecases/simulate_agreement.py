@@ -18,6 +18,7 @@ from exchange.kernel import Fault, InvalidError
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level
+from exchange.store import Unread
 from exchange.usecases.agreements import admit_proposer, logged_text, read_terms, require_own_agreement
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, registered_purposes
@@ -25,6 +26,7 @@ from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unread import require_read
 
 ItemT = TypeVar("ItemT")
 
@@ -92,7 +94,9 @@ async def _outlook(services: Services, call: Call, client: Client | None, propos
     lines = await _one_by_one(line for scope, facts in clauses for line in _lines(law, scope, facts))
     if client is None or client.member not in terms.parties:
         return AgreementOutlook(terms.title, lines, ())
-    readers = [each for each in await services.store.clients() if each.member == client.member]
+    unread = Unread()
+    readers = [each for each in await services.store.clients(unread) if each.member == client.member]
+    require_read(unread, {client.member})
     own = [
         reach
         for scope, facts in clauses

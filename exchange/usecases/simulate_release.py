@@ -8,7 +8,7 @@ from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import ReaderFacts, Simulation, class_facts
 from exchange.reports import PostedPart, PostedReport, Precedence
-from exchange.store import PolicyState
+from exchange.store import PolicyState, Unread
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, registered_purposes
@@ -16,7 +16,7 @@ from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
 from exchange.usecases.recording import draft, on_record
-from exchange.usecases.unread import known_agreements
+from exchange.usecases.unread import known_agreements, require_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,14 @@ async def _simulate(
     header = compose(services, call, client, _as_posted(simulated), agreement=agreement, members=members)
     scope = services.knowledge.scope(agreement.id, simulated.scope, call.now, agreement.edition)
     law = await law_in_force(services, state)
-    clients = await services.store.clients()
+    unread = Unread()
+    clients = await services.store.clients(unread)
     facts = class_facts(header, under=services.knowledge.posted_under(agreement.id, simulated.scope, call.now))
     readers = [_as_reader(reader, call) for reader in clients]
-    return await simulate_readers(services, client, facts, scope, readers, law)
+    simulation = await simulate_readers(services, client, facts, scope, readers, law)
+    # How many could read it is true of all of a member's clients, or not at all.
+    require_read(unread, {each.member for each in simulation.members})
+    return simulation
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:

@@ -1,6 +1,6 @@
 """Rows that cannot be read, among many: on the record before what they are missing from is answered."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -8,6 +8,7 @@ from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.members import Client
 from exchange.store import PolicyState, Unread, UnreadRow
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import sees_everyone
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
@@ -40,6 +41,16 @@ async def record_unread(services: Services, unread: Unread, client: Client | Non
         return 0
     await services.store.append(unread_draft(services, rows, client))
     return sum(sees_everyone(client) or client.member in row.members for row in rows if client is not None)
+
+
+def require_read(unread: Unread, members: Collection[str]) -> None:
+    """Raise UnreadRowError where a row that claims to be of one of `members` could not be read.
+
+    For what is true of these only as a whole; what cannot be read of others takes nothing from it.
+    """
+    for row in unread.rows:
+        if not row.members.isdisjoint(members):
+            raise UnreadRowError(row.place)
 
 
 def unread_draft(services: Services, rows: Iterable[UnreadRow], client: Client | None = None) -> EntryDraft:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from exchange import usecases
 from exchange.agreements import MatterKind
 from exchange.audit import EventName
-from exchange.kernel import UnavailableError
+from exchange.kernel import NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.usecases import ListQuery, NewMatter, Recorded, Services
+from exchange.usecases import ListQuery, NewMatter, Recorded, Services, SimulatedReport
 from exchange.usecases.auditing import admit_auditor
+from exchange.usecases.ending_certificates import ending_certificates
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.note_reviews import note_reviews
+from exchange.usecases.recording import TamperedError
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, World
@@ -151,6 +154,77 @@ async def test_row_that_cannot_be_read_takes_no_other_from_its_list(make_lived: 
     assert len(items) == left
     assert answer.unopened == 1
     assert len(failed(made.entries)) == 1
+
+
+MEMBER = "UPDATE member SET standing = 'approved' WHERE code = 'ESP'"
+CLIENT = f"UPDATE client SET cleared_since = {LATEST} WHERE name = 'ESP reader'"
+DRAFT = AGREEMENT.replace("SECRET", "RESTRICTED")
+
+
+def simulated(world: World, **changes: Any) -> SimulatedReport:
+    told = {"kind": "intrep", "topic": "cyber.apt", "regions": ("EUR",), "label": world.posted().label, **changes}
+    return SimulatedReport(world.agreement_id, "cyber-threats", **told)
+
+
+NAMING: dict[str, Callable[[Services, World], Awaitable[Any]]] = {
+    "post": lambda node, world: usecases.post_report(node, world.call("GBR contributor"), world.posted()),
+    "request": lambda node, world: usecases.request_information(node, world.call("GBR reader"), world.wanted()),
+    "proposal": lambda node, world: usecases.propose_agreement(node, world.call("GBR signatory"), DRAFT),
+    "draft": lambda node, world: usecases.simulate_agreement(node, world.call("DNK signatory"), DRAFT),
+    "simulation": lambda node, world: usecases.simulate_release(node, world.call("GBR contributor"), simulated(world)),
+    "explanation": lambda node, world: explained(node, world, "GBR reader"),
+    "certificates": lambda node, _: ending_certificates(node, timedelta(days=400)),
+}
+"""What reads members or clients together, and rests on few of them."""
+
+
+async def explained(node: Services, world: World, client: str) -> Any:
+    (report,) = world.sql("SELECT id FROM report")[0]
+    return await usecases.explain_to_auditor(node, world.call("auditor"), report, world.clients[client].id)
+
+
+@pytest.mark.parametrize("alter", [MEMBER, CLIENT], ids=["member", "client"])
+async def test_member_or_client_that_cannot_be_read_takes_nothing_from_others(populated: World, alter: str) -> None:
+    await populated.post()
+    whole = {name: await act(populated.services, populated) for name, act in NAMING.items()}
+    populated.sql(alter)
+    async with populated.another_node() as node:
+        made = {name: (await populated.attempt(act(node, populated))).error for name, act in NAMING.items()}
+        ending = await NAMING["certificates"](node, populated)
+        told = [(await NAMING[name](node, populated)).value for name in ("draft", "simulation", "explanation")]
+        # It is a member still, by whatever else of its row.
+        named = populated.posted(label=Label("NATO", "RESTRICTED", releasable_to=("ESP", "GBR")))
+        await usecases.post_report(node, populated.call("GBR contributor"), named)
+
+    assert made == dict.fromkeys(NAMING)
+    assert told == [whole[name].value for name in ("draft", "simulation", "explanation")]
+    assert {client.name for client, _ in ending} < {client.name for client, _ in whole["certificates"]}
+    assert {client.member for client, _ in ending} >= {"GBR", "NOR", "DNK"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda node, world: usecases.simulate_agreement(node, world.call("DNK signatory"), DRAFT),
+        lambda node, world: usecases.simulate_release(node, world.call("GBR contributor"), simulated(world)),
+    ],
+    ids=["draft", "simulation"],
+)
+async def test_count_of_clients_is_whole_or_none(populated: World, act: Any) -> None:
+    populated.sql(f"UPDATE client SET cleared_since = {LATEST} WHERE name = 'DNK reader'")
+    made = await populated.attempt(act(populated.services, populated))
+
+    assert isinstance(made.error, TamperedError)
+    assert [each["place"] for each in failed(made.entries)] == [f"client {populated.clients['DNK reader'].id}"]
+
+
+async def test_client_that_cannot_be_read_is_absent_to_auditors_and_on_the_record(populated: World) -> None:
+    await populated.post()
+    populated.sql(CLIENT)
+    made = await populated.attempt(explained(populated.services, populated, "ESP reader"))
+
+    assert isinstance(made.error, NotFoundError)
+    assert [each["place"] for each in failed(made.entries)] == [f"client {populated.clients['ESP reader'].id}"]
 
 
 async def begin_lineage(node: Services) -> None:

@@ -514,7 +514,7 @@ async def test_answer_that_comes_late_does_not_forget_a_new_member(
     store, kept = populated.services.store, populated.services.knowledge
     old_state, real, old = (await store.caller("")).state, store.members, await store.members()
 
-    async def late() -> Any:
+    async def late(_: Unread) -> Any:
         monkeypatch.setattr(store, "members", real)
         await usecases.add_member(populated.services, populated.call(None), "FIN", "Finland")
         await kept.member_codes(store, (await store.caller("")).state)
