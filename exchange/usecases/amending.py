@@ -33,7 +33,7 @@ from exchange.agreements import (
     text_of,
 )
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment
 from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement, sees_all_of
@@ -45,6 +45,7 @@ from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
 from exchange.usecases.slices import MOST_SECONDS, NotCountedYetError
+from exchange.usecases.told_entries import is_too_much_waiting, told_until_now
 from exchange.usecases.unread import record_unread
 
 MOST_PROPOSED = 20
@@ -156,7 +157,10 @@ async def sign_agreement(
         amendment = proposed.get(given.text)
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
-        return await _sign_amendment(unit, call, client, agreement, amendment=amendment, given=given)
+        taken_back = await _taken_back(services, unit, agreement, amendment)
+        return await _sign_amendment(
+            unit, call, client, agreement, amendment=amendment, taken_back=taken_back, given=given
+        )
 
 
 async def take_back_signature(
@@ -196,15 +200,41 @@ async def take_back_signature(
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
+async def _taken_back(
+    services: Services, unit: UnitOfWork, agreement: Agreement, amendment: Amendment
+) -> frozenset[str]:
+    """Return the members that took back their signature under a proposed text: by its rows, and by the log.
+
+    Raises UnavailableError while so much waits for its place in the log that nobody reads it.
+    """
+    # INVARIANT: nobody is bound by what it has taken back, whatever became of the row that says so.
+    if await is_too_much_waiting(services):
+        message = "too many entries wait for their place in the log to see which signatures stand: sign again later"
+        raise UnavailableError(message)
+    found = set(await unit.amendments().taken_back(amendment.text))
+    async for entry in told_until_now(services, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, subject=agreement.id):
+        if entry.get("detail", {}).get("text") == amendment.text:
+            found.add(entry.get("member", ""))
+    return frozenset(found)
+
+
 async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
-    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, *, amendment: Amendment, given: GivenSignature
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    *,
+    amendment: Amendment,
+    taken_back: frozenset[str],
+    given: GivenSignature,
 ) -> Recorded[AgreementView]:
     if amendment.previous != text_of(agreement).digest:
         raise ConflictError("another amendment came first: propose this one anew", code="amendment-overtaken")
     require_amendable(agreement, call.now)
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
         raise ConflictError("your member has nothing to sign here", code="not-a-party")
-    signatures = await _standing(unit, call, client, agreement, amendment)
+    kept = await unit.amendments().signatures(amendment.text)
+    signatures = _standing(call, client, agreement, kept, taken_back)
     signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
     if client.member not in signatures:
         await unit.signatory_keys().add_signature(agreement.id, signature)
@@ -227,17 +257,17 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
 
 
-async def _standing(
-    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, amendment: Amendment
+def _standing(
+    call: Call, client: Client, agreement: Agreement, kept: Mapping[str, TextSignature], taken_back: frozenset[str]
 ) -> dict[str, TextSignature]:
     """Return the signatures that bind; ConflictError where that of the caller's member did and does no more."""
-    given = await unit.amendments().signatures(amendment.text)
+    given = {member: signature for member, signature in kept.items() if member not in taken_back}
     standing = standing_signatures(agreement, given, call.now)
     # A signature is kept as it was made, once for each text.
     if client.member in given.keys() - standing.keys():
         told = "your member signed this text before it left: lay another one before the parties to accede anew"
         raise ConflictError(told, code="conflict")
-    if client.member in await unit.amendments().taken_back(amendment.text):
+    if client.member in taken_back:
         told = "your member has taken back its signature under this text: lay another one before the parties"
         raise ConflictError(told, code="conflict")
     return standing

@@ -56,6 +56,9 @@ _TO_SEE_TO: Mapping[str, str] = {
     EventName.PROXY_REVOKED.value: "a releaser takes back again who may post on its behalf: agreement {id}",
     EventName.CAVEATS_ACTIVATED.value: "its member puts caveats {id} into force again, two persons",
     EventName.AGREEMENT_AMENDED.value: "the parties sign again what amended agreement {id}: the text before it holds",
+    EventName.AGREEMENT_SIGNATURE_WITHDRAWN.value: (
+        "its party's signatory takes back again its signature under a text proposed for agreement {id}"
+    ),
     EventName.SIGNATORY_KEY_RETIRED.value: "exchange client signature-key retire {id} KEY_ID",
     EventName.DERIVATION_REVOKED.value: "its originator's releaser revokes again what may derive from report {id}",
     EventName.AGREEMENT_WITHDRAWN.value: "its party's signatory withdraws from agreement {id} again",

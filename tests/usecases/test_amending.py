@@ -9,10 +9,11 @@ import pytest
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState, amended, sign_text, take_back, text_of, verify_texts
 from exchange.audit import Criteria
-from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
+from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.usecases import amending as module
 from tests.support.meanwhile import posted_meanwhile
+from tests.support.placing import place_entries
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
@@ -119,6 +120,36 @@ async def test_signature_is_taken_back_while_the_text_is_only_proposed(populated
     for change in ("UPDATE agreement_signature_end SET member = 'x'", "DELETE FROM agreement_signature_end"):
         with pytest.raises(Exception, match="signed"):
             populated.sql(change)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_signature_that_the_log_says_was_taken_back_binds_nobody_whatever_its_row_says(
+    populated: World, is_placed: bool
+) -> None:
+    view = await proposed(populated, NARROWED)
+    await signs(populated, view, "NOR")
+    await takes_back(populated, view, "NOR")
+    if is_placed:
+        await place_entries(populated, is_searchable=True)
+    populated.unguard("agreement_signature_end")
+    populated.sql("DELETE FROM agreement_signature_end")
+    for member in ("GBR", "DNK"):
+        last = await signs(populated, view, member)
+    again = await populated.attempt(signs(populated, view, "NOR"))
+
+    assert last.agreement.edition == 1
+    assert isinstance(again.error, ConflictError)
+    # Of this text alone: of another one the same member is bound as before.
+    assert (await concluded(populated, RAISED)).agreement.edition == 2
+
+
+async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await proposed(populated, NARROWED)
+    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    with pytest.raises(UnavailableError):
+        await signs(populated, view, "NOR")
 
 
 async def test_what_binds_and_what_was_never_signed_is_not_taken_back(populated: World) -> None:

@@ -537,7 +537,7 @@ SEEN_TO_OTHERWISE = {
 
 
 def test_whatever_narrows_is_seen_to_after_a_restore() -> None:
-    narrowing = {event.value for event in EventName if event.value.rpartition(".")[2] in NARROWING}
+    narrowing = {event.value for event in EventName if event.value.endswith(NARROWING)}
 
     assert narrowing - set(SEEN_TO_OTHERWISE) <= set(_TO_SEE_TO)
 
