@@ -106,7 +106,7 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id)
-        receipt = await record_agreement(unit, call, client, event, agreement)
+        receipt = await record_look(unit, call, client, event, agreement)
         agreement = await _as_known_to(services, client, agreement, call)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
 
@@ -265,6 +265,40 @@ def logged_text(agreement: Agreement) -> dict[str, str | int | list[str]]:
         message = f"the text has {len(canonical)} bytes: at most {LONGEST_TEXT_BYTES}, so that the log can hold it"
         raise InvalidError("the agreement cannot be proposed so", (Fault("", "too-long", message),))
     return {"text": text.digest, "canonical": in_pieces(canonical.decode())}
+
+
+async def record_look(  # noqa: PLR0913  who was shown what of which agreement
+    unit: UnitOfWork,
+    call: Call,
+    client: Client | None,
+    event: EventName,
+    agreement: Agreement,
+    *,
+    told: Mapping[str, str | int | list[str]] | None = None,
+) -> Receipt:
+    """Record that somebody was shown something of an agreement, as `record_agreement` does for who is a party.
+
+    Of who is none any more, or not yet, the entry tells its own auditor no more than it was shown, and others nothing.
+    """
+    if client is None or sees_everyone(client) or is_party(agreement, client.member, call.now):
+        return await record_agreement(unit, call, client, event, agreement, told=told)
+    # INVARIANT: where the others stand since, nothing tells: no state, not who is left, nor how often it moved.
+    detail: dict[str, str | int | list[str]] = {
+        "parties": [client.member],
+        "edition": agreement.edition,
+        "text": text_of(agreement).digest,
+    }
+    return await unit.record(
+        draft(
+            call,
+            client,
+            event,
+            Outcome.PERMITTED,
+            subject=Subject("agreement", agreement.id),
+            agreement=agreement.id,
+            detail={**detail, **(told or {})},
+        )
+    )
 
 
 async def record_agreement(  # noqa: PLR0913  who did what to which agreement

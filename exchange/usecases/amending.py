@@ -36,7 +36,14 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment
-from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement, sees_all_of
+from exchange.usecases.agreements import (
+    AgreementView,
+    logged_text,
+    read_terms,
+    record_agreement,
+    record_look,
+    sees_all_of,
+)
 from exchange.usecases.amendment_impact import impact_of
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
@@ -123,7 +130,7 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         ]
         views = [await _view(unit, call, client, agreement, each) for each in shown]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
-        receipt = await record_agreement(unit, call, client, event, agreement, told=told)
+        receipt = await record_look(unit, call, client, event, agreement, told=told)
     until = monotonic() + MOST_SECONDS
     views = [await _counted(services, call, client, view, row.state, until=until) for view in views]
     if not is_party(agreement, client.member, call.now):

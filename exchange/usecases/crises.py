@@ -26,7 +26,7 @@ from exchange.audit import EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id, rfc3339
 from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
 from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
-from exchange.usecases.agreements import record_agreement, sees_all_of, visible_agreement
+from exchange.usecases.agreements import record_agreement, record_look, sees_all_of, visible_agreement
 from exchange.usecases.authenticate import admit_anyone, authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
@@ -130,8 +130,9 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
-        if all(crisis.id != crisis_id for crisis in agreement.crises):
-            raise NotFoundError("no such crisis of this agreement")
+        found = [each for each in agreement.crises if each.id == crisis_id]
+        if not any(_is_of_its_time(agreement, client, each) for each in found):
+            raise NotFoundError("no such crisis of this agreement, or none that you may see")
         unfinished = {crisis.id: (crisis, clause) for crisis, clause in unfinished_crises(agreement, call.now)}
         if crisis_id not in unfinished:
             raise ConflictError("the crisis is over", code="crisis-over")
@@ -158,7 +159,7 @@ async def list_crises(services: Services, call: Call, agreement_id: str) -> Reco
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id, crises_unread=unread)
-        receipt = await record_agreement(unit, call, client, event, agreement)
+        receipt = await record_look(unit, call, client, event, agreement)
     views = _views(agreement, call)
     shown = {view.crisis.id for view in views}
     unread.rows += [UnreadRow(f"crisis {each.id}") for each in agreement.crises if each.id not in shown]

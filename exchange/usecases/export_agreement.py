@@ -6,12 +6,12 @@ of the texts before it joined, nor of those after it left: of these it never kne
 
 from dataclasses import dataclass
 
-from exchange.agreements import Agreement, SignatoryKey, SignedText, is_party, text_of
-from exchange.audit import EventName, Outcome, Receipt
+from exchange.agreements import Agreement, SignatoryKey, SignedText, text_of
+from exchange.audit import EventName, Outcome
 from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
 from exchange.store import UnitOfWork, Unread
-from exchange.usecases.agreements import record_agreement
+from exchange.usecases.agreements import record_look
 from exchange.usecases.authenticate import admit_anyone, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
@@ -39,7 +39,8 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
         editions = await _own_editions(unit, client, agreement_id)
         texts = tuple(_signed(edition) for edition in editions)
         keys = await unit.signatory_keys().signature_keys([signed.digest for signed in texts], unread)
-        receipt = await _record(unit, call, client, editions[-1])
+        # Under the newest text that was given.
+        receipt = await record_look(unit, call, client, event, editions[-1])
     # INVARIANT: evidence that lacks something says so.
     unopened = len(unread.rows)
     await record_unread(services, unread, client)
@@ -65,14 +66,6 @@ async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: s
     if not own:
         raise NotFoundError("no such agreement, or none that you may see")
     return own
-
-
-async def _record(unit: UnitOfWork, call: Call, client: Client | None, newest: Agreement) -> Receipt:
-    """Record it under the newest text that was given: an entry of a member that left tells others, and it, no more."""
-    event = EventName.AGREEMENT_EXPORTED
-    if client is None or sees_everyone(client) or is_party(newest, client.member, call.now):
-        return await record_agreement(unit, call, client, event, newest)
-    return await record_agreement(unit, call, client, event, newest, told={"parties": [client.member]})
 
 
 def _signed(agreement: Agreement) -> SignedText:

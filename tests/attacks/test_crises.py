@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
+from exchange.kernel import ConflictError, ExchangeError, ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import CrisisWish
+from tests.attacks.hidden import random_id
+from tests.attacks.test_treaties import signs
 from tests.support.world import AGREEMENT, World
 
 TEXT = (
@@ -75,9 +77,32 @@ async def test_16_who_has_left_sees_refuses_and_ends_no_crisis_of_the_others(bot
     newest = (await _seen_by(both, "GBR reader"))[0]
 
     assert (await _seen_by(both, "DNK reader")) == before
-    with pytest.raises(ConflictError, match="has left"):
-        await usecases.end_crisis(both.services, both.call("DNK signatory"), both.agreement_id, newest)
+    # One from its own time it may not end, and one from after that is to it as one that there never was.
+    told = [await _told_to_who_ends(both, each) for each in (*before, newest, random_id())]
+    assert [type(error) for error in told] == [ConflictError, NotFoundError, NotFoundError]
+    assert (told[0].message, told[1].message) == ("the crisis is over", told[2].message)
     assert (await _seen_by(both, "GBR reader")) == [newest, *before]
+
+
+async def test_07_crisis_from_before_it_acceded_is_to_a_member_as_one_that_there_never_was(both: World) -> None:
+    await both.agree(TEXT)
+    await opened(both)
+    (crisis,) = await _seen_by(both, "GBR reader")
+    acceded = TEXT.replace("parties: [GBR, NOR, DNK]", "parties: [GBR, NOR, DNK, ESP]")
+    made = await usecases.propose_amendment(both.services, both.call("GBR signatory"), both.agreement_id, acceded)
+    for member in ("GBR", "NOR", "DNK", "ESP"):
+        await signs(both, made.value, f"{member} signatory")
+
+    assert not await _seen_by(both, "ESP reader")
+    foreign, absent = [await _told_to_who_ends(both, each, "ESP signatory") for each in (crisis, random_id())]
+    assert (type(foreign), foreign.message) == (type(absent), absent.message)
+    assert isinstance(absent, NotFoundError)
+
+
+async def _told_to_who_ends(world: World, crisis: str, name: str = "DNK signatory") -> ExchangeError:
+    with pytest.raises(ExchangeError) as told:
+        await usecases.end_crisis(world.services, world.call(name), world.agreement_id, crisis)
+    return told.value
 
 
 async def test_05_signatory_whom_the_text_does_not_name_stops_no_crisis(both: World) -> None:

@@ -23,6 +23,7 @@ ACCEDED = (
 )
 OF_ALL_FOUR = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR, DNK, ESP]")
 FOR_ALL_FOUR = Label("NATO", "RESTRICTED", releasable_to=("DNK", "ESP", "GBR", "NOR"))
+LOOKS = {"agreement.read", "amendment.listed", "crisis.listed", "agreement.exported"}
 WITHOUT_DNK = AGREEMENT.replace("GBR, NOR, DNK", "GBR, NOR")
 
 
@@ -84,6 +85,32 @@ async def test_16_who_has_left_sees_proposes_and_hears_of_no_later_text(both: Wo
         for member in ("DNK", "GBR")
     }
     assert {member: each.unopened for member, each in unread.items()} == {"DNK": 0, "GBR": 2}
+
+
+async def test_16_who_has_left_finds_nothing_of_the_others_in_the_entries_of_its_own_looks(both: World) -> None:
+    await both.enrol("DNK auditor", "DNK", "auditor")
+    await usecases.withdraw_agreement(both.services, both.call("DNK signatory"), both.agreement_id)
+    both.clock.advance(timedelta(days=91))
+
+    async def looks() -> list[Any]:
+        for look in (
+            usecases.show_agreement,
+            usecases.list_amendments,
+            usecases.list_crises,
+            usecases.export_agreement,
+        ):
+            await look(both.services, both.call("DNK signatory"), both.agreement_id)
+        seen_by_auditor = [each for each in await heard(both, "DNK auditor") if each["type"] in LOOKS]
+        return sorted(((each["type"], each["object"], each["detail"]) for each in seen_by_auditor), key=str)
+
+    before = await looks()
+    await usecases.suspend_agreement(both.services, both.call("NOR signatory"), both.agreement_id)
+    after = await looks()
+    await both.enrol("GBR auditor", "GBR", "auditor")
+
+    assert [each[0] for each in before] == sorted(LOOKS)
+    assert after == sorted([*before, *before], key=str)
+    assert not LOOKS.intersection(each["type"] for each in await heard(both, "GBR auditor"))
 
 
 async def test_16_who_has_left_hears_nothing_that_is_said_to_all_parties(both: World) -> None:
