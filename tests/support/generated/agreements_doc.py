@@ -43,7 +43,8 @@ has signed it.
 
 Several may lie before the parties at once; the first one that is concluded overtakes the others, which stay to be read. Where all
 have signed but one, and that one leaves by its notice before it has, the text binds with the next word of anybody: who has signed signs again.
-Until then a party takes its signature back by a signed statement (`exchange agreement take-back`); that text it does not sign again.
+Until then a party takes its signature back by a signed statement (`exchange agreement take-back`); that text it does not sign again, and nobody is bound by it:
+the log is asked before the last one binds, whatever became of the row.
 
 Whoever is to sign is told in words what differs (`exchange agreement amendments`), and for each member how many current reports become readable, are
 lost, or are cut to some of their parts. Counted are the reports that the caller's member may read or has originated, as far as the caller is cleared
