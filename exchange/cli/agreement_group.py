@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from exchange.agreements import TreatyText
 from exchange.cli import output
 from exchange.cli.given import id_given
 from exchange.cli.program import app
 from exchange.kernel import parse_day, system_clock
-from exchange.wire import AgreementBody, CrisisClauseBody, ObligationBody, PartyBody
+from exchange.wire import AgreementBody, CrisisClauseBody, ObligationBody, PartyBody, ScopeBody, TermsBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
 app.add_typer(agreements, name="agreement")
@@ -49,28 +50,66 @@ def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> N
 
 def agreement_fields(body: AgreementBody) -> dict[str, object]:
     """Return what a person is shown of an agreement: where it stands, and all that its text says."""
-    fields: dict[str, object] = {
+    return {
         "id": body.id,
         "title": body.title,
         "state": body.state,
         "edition": body.edition,
         "text": body.text,
-        "in force": f"{body.validity.first_day} to {body.validity.last_day}",
-        "policy": body.policy,
         "parties": parties_of(body),
         "review": review_of(body),
+        **_fields_of_terms(body),
     }
-    for scope in body.scopes:
-        fields[f"scope {scope.name}"] = (
+
+
+def text_fields(text: TreatyText) -> dict[str, object]:
+    """Return all that a text says, for who is to sign it: made from what is signed, and from nothing said about it."""
+    terms = TermsBody.model_validate(text.terms)
+    return {
+        "text": text.digest,
+        "edition": text.edition,
+        "replaces": text.previous,
+        "title": terms.title,
+        "parties": terms.parties,
+        **_fields_of_terms(terms),
+    }
+
+
+def _fields_of_terms(terms: AgreementBody | TermsBody) -> dict[str, object]:
+    """Return what stands in a text beside its title and its parties.
+
+    INVARIANT: nothing of it is left out: whoever signs agrees to all of it, and what is not shown was not read.
+    """
+    every = "" if terms.validity.review_every is None else f", reviewed every {terms.validity.review_every}"
+    fields: dict[str, object] = {
+        "in force": f"{terms.validity.first_day} to {terms.validity.last_day}{every}",
+        "policy": terms.policy,
+    }
+    for scope in terms.scopes:
+        fields |= _scope(scope)
+    for number, owed in enumerate(terms.obligations, start=1):
+        fields[f"obligation {number}"] = _obligation(owed)
+    for clause in terms.crisis or []:
+        fields[f"crisis {clause.name}"] = _clause(clause)
+    if terms.older_reports is not None:
+        fields["what it widens"] = f"older reports are {terms.older_reports}"
+    fields["on leaving"] = f"notice {terms.termination.notice}, shared reports are {terms.termination.shared_reports}"
+    return fields
+
+
+def _scope(scope: ScopeBody) -> dict[str, object]:
+    words = (("kinds", scope.kinds), ("regions", scope.regions), ("compartments", scope.compartments))
+    about = "; ".join(f"{name} {', '.join(each)}" for name, each in words if each)
+    kept = f"for {', '.join(scope.purposes)}; onward release: {scope.onward_release}; kept for {scope.retention}"
+    answers = "" if scope.answers is None else f"; answers to requests go to the {scope.answers}"
+    return {
+        f"scope {scope.name}": (
             f"{', '.join(scope.topics)} up to {scope.ceiling}: "
             f"from {', '.join(scope.contributors)} to {', '.join(scope.readers)}"
-        )
-    for number, owed in enumerate(body.obligations, start=1):
-        fields[f"obligation {number}"] = _obligation(owed)
-    for clause in body.crisis or []:
-        fields[f"crisis {clause.name}"] = _clause(clause)
-    fields["on leaving"] = f"notice {body.termination.notice}, shared reports are {body.termination.shared_reports}"
-    return fields
+        ),
+        f"about {scope.name}": about,
+        f"use of {scope.name}": f"{kept}{answers}",
+    }
 
 
 def _obligation(owed: ObligationBody) -> str:

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from exchange.agreements import TextFinding, verify_texts
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.cli import output
-from exchange.cli.agreement_group import IdArgument, agreement_fields, agreements, show_agreement, warn_of_past
+from exchange.cli.agreement_group import (
+    IdArgument,
+    agreements,
+    parties_of,
+    show_agreement,
+    text_fields,
+    warn_of_past,
+)
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text, write_new
 from exchange.cli.program import FAILED
@@ -61,18 +68,16 @@ def sign(
     """Sign the agreement's text for your member (signatory), with a key that never leaves you."""
     key = read_signing_key(signing_key)
     # INVARIANT: what is signed is what was shown, whatever lies before the parties by then.
+    stands: dict[str, object]
     if amendment is None:
         body = client.agreement(id)
-        text, told = body.to_text(), agreement_fields(body)
+        text, stands = body.to_text(), {"state": body.state, "signed by": parties_of(body)}
     else:
         proposed = _amendment(client, id, amendment)
-        text, told = (
-            proposed.to_text(id),
-            {"id": id, **_amendment_fields(proposed), "until all have signed": _TAKE_BACK},
-        )
+        text, stands = proposed.to_text(id), {**_amendment_fields(proposed), "until all have signed": _TAKE_BACK}
     if is_asked(yes=yes):
-        # From what will be signed, not from what the exchange says that it is.
-        ask("signs this text for your member", {**told, "text": text.digest}, is_final=amendment is None)
+        # Last, and all of it: from what will be signed, not from what the exchange says that it is or changes.
+        ask("signs this text for your member", {"id": id, **stands, **text_fields(text)}, is_final=amendment is None)
     show_agreement(client.sign_text(text, key), "signed", as_json=as_json)
 
 

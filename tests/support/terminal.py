@@ -33,6 +33,7 @@ def before_terminal(typed: str, *words: object) -> Ran:
         keys.write(typed.encode())
         at.setattr(sys, "stdin", stdin)
         at.setenv("COLUMNS", "200")
+        at.setenv("LINES", "50")  # without it the width is not asked for either
         at.setenv("TERM", "dumb")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(screen):
             code = run([str(word) for word in words])
