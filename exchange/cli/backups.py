@@ -22,7 +22,7 @@ from exchange.audit.tile_paths import bundles_of_size
 from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
 from exchange.cli import output
 from exchange.cli.backup_keys import UNVERIFIED, known_keys, vouched_by
-from exchange.cli.instance import Host, folder_of, open_host, unwritable, write_new
+from exchange.cli.instance import Host, folder_of, open_host, refuse_strange_places, unwritable, write_new
 from exchange.cli.program import app
 from exchange.cli.progress import ProgressBar
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
@@ -149,6 +149,7 @@ def restore(
     # (1) whole, or nothing; and signed
     with sealed_lines(file, opened) as lines:
         contents = read_contents(read_signed(lines, signed))
+    refuse_strange_places(contents.files, _BESIDE, (*_BESIDE_FOLDERS, _ARCHIVE))
     signer = vouched_by(signed, known_keys(settings, key or ()), is_unverified_taken=unverified)
     asyncio.run(require_its_keys(contents, FileCustodian.load(settings.roots_file)))
     # (2) what came after

@@ -1,10 +1,10 @@
 """The instance on this host: opened for one verb, acted on as its operator, closed again."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import exchange
@@ -100,6 +100,21 @@ def read_text(path: Path) -> str:
         raise unreadable(path, exc) from exc
     except UnicodeDecodeError as exc:
         raise InvalidError(f"`{path}` is not UTF-8 text: byte {exc.start} is wrong") from exc
+
+
+def refuse_strange_places(names: Iterable[str], known: Sequence[str], folders: Sequence[str]) -> None:
+    """Raise InvalidError where a file that is put back is none of `known` and lies in none of `folders` of an instance.
+
+    INVARIANT: one place has one spelling. By another one, `tls/./authorities` for one, a file would pass by what is
+    asked about files there.
+    """
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise InvalidError(f"it names a file outside the instance: `{name[:80]}`")
+        is_inside = any(PurePosixPath(folder) in path.parents for folder in folders)
+        if str(path) != name or not (name in known or is_inside):
+            raise InvalidError(f"it names a file that none of an exchange does: `{name[:80]}`")
 
 
 def put_file(path: Path, content: bytes, *, mode: int) -> None:

@@ -14,7 +14,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.audit_keys import log_keys_of
-from exchange.cli.instance import Host, folder_of, write_new
+from exchange.cli.instance import Host, folder_of, refuse_strange_places, write_new
 from exchange.cli.keys_group import keys
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
@@ -25,6 +25,7 @@ from exchange.settings import InstanceLayout
 from exchange.usecases.recording import draft
 
 _FORMAT = 1
+_SETTINGS = "exchange.toml"
 _FOLDERS = ("custody", "secrets", "tls")
 _LOG_KEY = "secrets/log.key"
 _TRUSTED = ("tls/authorities/", "tls/crl/", "tls/edges.pem")
@@ -86,7 +87,7 @@ def restore_keys(
 ) -> None:
     """Put keys and settings into a folder that holds no instance; the database comes from `exchange restore`."""
     layout = InstanceLayout(folder_of(dir).absolute())
-    taken = [name for name in ("exchange.toml", "exchange.db", *_FOLDERS) if (layout.folder / name).exists()]
+    taken = [name for name in (_SETTINGS, "exchange.db", *_FOLDERS) if (layout.folder / name).exists()]
     if taken:
         raise InvalidError(f"`{layout.folder}` holds `{taken[0]}` already: nothing was changed; name another folder")
     with sealed_lines(file, identity_of(identity)) as lines:
@@ -145,6 +146,5 @@ def _read(contents: list[bytes]) -> dict[str, bytes]:
         files = {str(name): base64.b64decode(each, validate=True) for name, each in record["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InvalidError("the file holds no keys of an instance: a backup is put back by `exchange restore`") from exc
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
-        raise InvalidError("the file names places outside the instance")
+    refuse_strange_places(files, (_SETTINGS,), _FOLDERS)
     return files

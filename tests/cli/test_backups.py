@@ -319,6 +319,55 @@ def test_backup_that_anybody_can_have_made_is_refused_or_restored_knowingly(exch
     assert len(claims) == taken.json["to_confirm"]
 
 
+STRAYS = (
+    "tls/./authorities/theirs.pem",
+    "tls//authorities/theirs.pem",
+    "./tls/crl/theirs.pem",
+    "log/../tls/authorities/theirs.pem",
+    "log/theirs",
+    "secrets.pem",
+)
+
+
+def test_authority_does_not_come_back_unasked_under_another_spelling(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", ("--identity", keeper / "identity")
+    own, sealed = backup.read_bytes(), keys.read_bytes()
+    content = base64.b64encode((instance / "tls" / "ca.pem").read_bytes()).decode()
+
+    def with_file(name):
+        def change(lines):
+            first, *rest = unsigned(lines)
+            said = json.loads(first)
+            said["files"][name] = content
+            return [json.dumps(said, separators=(",", ":")).encode() + b"\n", *rest]
+
+        return change
+
+    def with_secret(name):
+        def change(lines):
+            said = json.loads(lines[0])
+            said["files"][name] = content
+            return [json.dumps(said).encode() + b"\n"]
+
+        return change
+
+    for name in STRAYS:
+        keys.write_bytes(sealed)
+        forged(keys, keeper, with_secret(name))
+        refused = exchange("keys", "restore", keys, *identity, "--dir", place)
+        assert (refused.code, name in refused.err, place.exists()) == (1, True, False), refused.err
+    keys.write_bytes(sealed)
+    assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
+    before = {path for path in place.rglob("*") if path.is_file()}
+    for name in (*STRAYS, "secrets/theirs.key"):
+        backup.write_bytes(own)
+        forged(backup, keeper, with_file(name))
+        refused = exchange("restore", backup, *identity, "--dir", place, "--unverified")
+        assert (refused.code, name in refused.err) == (1, True), refused.err
+        assert {path for path in place.rglob("*") if path.is_file()} == before
+
+
 def test_backup_and_keys_are_held_against_the_public_keys_that_one_has_from_before(exchange, instance, keeper):
     backup, keys = put_aside(exchange, instance, keeper)
     place, identity = keeper / "new", ("--identity", keeper / "identity")
