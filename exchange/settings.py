@@ -268,6 +268,14 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
+    def _refuse_no_path(cls, given: object, field: ValidationInfo) -> object:
+        # Empty, as Compose leaves what is not set, it would be the instance's folder: no list lies there, for one.
+        if given == "" and "Path" in str(cls.model_fields[str(field.field_name)].annotation):
+            raise ValueError("is empty: name a place, or unset it")
+        return given
+
+    @field_validator("*", mode="before")
+    @classmethod
     def _refuse_truth_for_a_number(cls, given: object, field: ValidationInfo) -> object:
         # `audit_retention_days = true` would be one day.
         if isinstance(given, bool) and cls.model_fields[str(field.field_name)].annotation is not bool:

@@ -11,7 +11,14 @@ from exchange.crypto import SignatureScheme, SigningKey, WebhookKey
 from exchange.kernel import UnsafeSettingError
 from exchange.services import WebhookSecrets, webhooks_of
 from exchange.setting_faults import faults_of
-from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings, read_policies, read_secret
+from exchange.settings import (
+    CURSOR_KEY_BYTES,
+    InstanceLayout,
+    Settings,
+    load_settings,
+    read_policies,
+    read_secret,
+)
 from exchange.store import BlobStore
 from exchange.store.archive import BundleArchive
 
@@ -48,6 +55,24 @@ def test_environment_counts_before_the_file(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("EXCHANGE_REQUESTS_PER_SECOND", "7")
 
     assert load_settings(folder).requests_per_second == 7
+
+
+PLACES = sorted(name for name, field in Settings.model_fields.items() if "Path" in str(field.annotation))
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_place_that_is_empty_is_not_the_folder_of_the_instance(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """No list was asked of any certificate where Compose left `EXCHANGE_CRL_FOLDER` empty."""
+    monkeypatch.setenv(f"EXCHANGE_{name.upper()}", "")
+
+    with pytest.raises(UnsafeSettingError, match=rf"`{name}` \(from EXCHANGE_{name.upper()}\): is empty"):
+        load_settings(folder)
+
+
+def test_every_place_is_among_them() -> None:
+    assert {"crl_folder", "database_password_file", "instance_folder", "policies_dir"} <= set(PLACES)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +198,10 @@ def test_file_of_sqlite_has_no_password(folder: Path) -> None:
     [
         ('crl_folder = "tls/clr"', "`crl_folder`: `{folder}/tls/clr` is no folder"),
         ('witness_policy_file = "."', "`witness_policy_file`: `{folder}` is a folder"),
-        ('last_signed_file = ""', "`last_signed_file`: `{folder}` is a folder"),
+        ('last_signed_file = "."', "`last_signed_file`: `{folder}` is a folder"),
         ("witness_quorum_seconds = 60", "names no witnesses"),
         ('witness_authority_file = "ca.pem"', "`witness_authority_file`: `{folder}/ca.pem` holds no authorities"),
-        ('webhook_authority_file = ""', "`webhook_authority_file`: `{folder}` holds no authorities"),
+        ('webhook_authority_file = "."', "`webhook_authority_file`: `{folder}` holds no authorities"),
         ('traces_authority_file = "exchange.toml"', "`traces_authority_file`: `{folder}/exchange.toml` holds no"),
         ('sequencer_database_password_file = "p"', "set both, or neither"),
         ('sequencer_database_url = ""', "`sequencer_database_url`: this is no address of a database"),
