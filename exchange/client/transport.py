@@ -67,7 +67,8 @@ class Transport:
             timeout=endpoint.timeout_seconds,
             # Proxies named in the environment would end the mutual TLS at themselves.
             trust_env=False,
-            headers={"Accept": "application/json, application/problem+json"},
+            # An exchange compresses nothing; what a proxy would, opens to any size.
+            headers={"Accept": "application/json, application/problem+json", "Accept-Encoding": "identity"},
         )
 
     def pause(self, seconds: float) -> None:
@@ -106,6 +107,8 @@ class Transport:
                     raise self._explained(exc) from exc
                 self._endpoint.pause(pauses.pop(0))
                 continue
+            except httpx2.DecodingError as exc:
+                raise _undecodable() from exc
             passing = TRY_AGAIN_STATUSES if may_repeat else _UNDONE_STATUSES
             wait = (_asked_to_wait(answer) or 0.0) if answer.status_code in passing else None
             if not pauses or wait is None or wait > _LONGEST_RETRY_AFTER_SECONDS:
@@ -128,6 +131,8 @@ class Transport:
                 yield checked(answer)
         except httpx2.TransportError as exc:
             raise self._explained(exc) from exc
+        except httpx2.DecodingError as exc:
+            raise _undecodable() from exc
 
     def _keep(self, answer: httpx2.Response) -> None:
         # Before anything else is done with the answer, refusals included.
@@ -162,8 +167,12 @@ def checked(answer: httpx2.Response) -> httpx2.Response:
             request_id=request_id,
             retry_after_seconds=_asked_to_wait(answer),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise AnswerError(f"answer {answer.status_code} without a problem: is this an exchange's address?") from exc
+
+
+def _undecodable() -> AnswerError:
+    return AnswerError("the answer is compressed and cannot be opened: is this an exchange's address?")
 
 
 def _refuse_unsendable(headers: Mapping[str, str]) -> None:

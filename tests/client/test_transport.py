@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from exchange.client import AnswerError, ConnectionFailedError, ExchangeClient, ProblemError
+from exchange.client import AnswerError, ConnectionFailedError, Endpoint, ExchangeClient, ProblemError
 from exchange.client.errors import explain_connection
+from exchange.client.transport import Transport
 from exchange.crypto import issue_client, new_authority
 from exchange.kernel import InvalidError
 from exchange.wire import MemberAddition, ReportBody
@@ -298,3 +299,31 @@ def test_address_of_the_interface_s_paths_is_refused_and_not_asked_in_vain(line)
 )
 def test_what_is_an_address_is_taken(line, url):
     ExchangeClient.at(replace(line(lambda _: httpx2.Response(200, json=MEMBERS)).endpoint, url=url)).close()
+
+
+def garbled(_):
+    return httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=httpx2.ByteStream(b"no gzip"))
+
+
+def nested(_):
+    return httpx2.Response(400, content=b'{"code": "x", "errors": ' + b"[" * 200_000)
+
+
+@pytest.mark.parametrize("answer", [garbled, nested])
+@pytest.mark.parametrize("ask", [lambda client: client.members(), lambda client: next(client.watch_reports())])
+def test_answer_that_no_exchange_gives_is_told_as_such(line, answer, ask):
+    """It ended the program with the library's own error, of which none of the SDK's callers knows."""
+    one = line(answer)
+
+    with pytest.raises(AnswerError, match="is this an exchange's address"):
+        ask(one.client)
+
+    assert len(one.sent) == 1
+
+
+def test_nothing_compressed_is_asked_for(certificates):
+    files = (certificates / name for name in ("client.pem", "client.key", "ca.pem"))
+    transport = Transport(Endpoint("https://exchange.test", *files))
+
+    assert transport._http.headers["accept-encoding"] == "identity"
+    transport.close()
