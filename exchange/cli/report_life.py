@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,14 @@ import typer
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.given import checked, day_given, day_or_moment
+from exchange.cli.instance import write_new
 from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import MediaTypes, PartMarkings
 from exchange.cli.reports import show_posted
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, UnsafeSettingError
 from exchange.wire import (
     AmendmentBody,
     AskedDestructionBody,
@@ -218,6 +220,8 @@ def certify(
     as_json: JsonOption = False,
 ) -> None:
     """Certify that you have destroyed a recalled report; the exchange signs what you say."""
+    if out is not None and os.path.lexists(out):
+        raise InvalidError(f"`{out}` exists already: nothing was certified; name another `--out`")
     certificate = checked(CertificateBody, {"method": method, "copies": copies, "client": of_client}, else_told=_FAULTY)
     returned = client.life.certify_destruction(id, certificate)
     if as_json:
@@ -266,9 +270,9 @@ def _note_of(returned: AskedDestructionBody) -> bytes:
 def _fault_of_writing(out: Path, note: bytes) -> str | None:
     """Write a certificate; return why it cannot be, None where it was."""
     try:
-        out.write_bytes(note)
-    except OSError as exc:
-        return f"`{out}` cannot be written: {(exc.strerror or str(exc)).lower()}"
+        write_new(out, note, mode=0o600)
+    except UnsafeSettingError as exc:
+        return exc.message
     return None
 
 

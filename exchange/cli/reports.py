@@ -258,7 +258,7 @@ def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: st
     try:
         with ProgressBar("sending") as bar:
             return client.uploads.send_files(upload, files, progress=bar)
-    except (ExchangeError, KeyboardInterrupt):
+    except (ExchangeError, OSError, KeyboardInterrupt):
         until = f"{upload.given_up_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
         output.note(
             f"what has come is kept until {until}: the same command with `--idempotency-key {key}` goes on with it,"

@@ -44,6 +44,9 @@ def make_key(
     """Make a signatory's key: Ed25519 and ML-DSA-65. Nobody but you reads the file."""
     key = ObjectSigningKey.new(os.urandom)
     public = out.with_name(f"{out.name}.pub")
+    if os.path.lexists(public):
+        # Before a key is made whose public half nobody could have: it is written beside it, this once.
+        raise UnsafeSettingError(f"`{public}` exists already: nothing is overwritten")
     write_new(out, key.to_pem(), mode=0o600)
     write_new(public, SignatoryKeyOffer.of(key).model_dump_json(indent=1).encode() + b"\n", mode=0o644)
     told = {"id": key.verifying_key.key_id, "key": str(out), "public": str(public)}

@@ -1,0 +1,62 @@
+"""What lies at the place of a file is not written over, and what was begun is not lost with a file that is gone."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from exchange.cli.reports import _sent
+from exchange.wire import ReportBody, UploadBody
+
+REPORT = "01a20000-0000-7000-8000-000000000001"
+
+
+def test_certificate_of_destruction_takes_no_file_s_place_and_nothing_is_certified(exchange, enrol, tmp_path):
+    """The certificate before it, which is given once, was gone."""
+    assert enrol().code == 0
+    files = tmp_path / "desk"
+    paths = (("--cert", "client.pem"), ("--key", "client.key"), ("--ca", "ca.pem"))
+    door = ("--url", "https://127.0.0.1:1", *(word for option, name in paths for word in (option, files / name)))
+    kept = tmp_path / "certificate.note"
+    kept.write_bytes(b"another certificate")
+
+    words = ("report", "destruction", "certify", REPORT, "--method", "wiped", "--out", kept, "--json", *door)
+    refused = exchange(*words)
+
+    # Nobody answers there: it was refused before anybody was asked.
+    assert (refused.code, refused.json["error"]["code"]) == (1, "invalid")
+    assert "nothing was certified" in refused.err
+    assert kept.read_bytes() == b"another certificate"
+
+
+def test_key_is_not_made_where_its_public_half_could_not_lie_beside_it(exchange, tmp_path):
+    """A second try was refused for the first one's key, of which nobody had the public half."""
+    (tmp_path / "agreement.key.pub").write_bytes(b"another's")
+
+    refused = exchange("agreement", "key", tmp_path / "agreement.key")
+
+    assert (refused.code, "agreement.key.pub` exists already" in refused.err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["agreement.key.pub"]
+
+
+@pytest.mark.parametrize("fault", [FileNotFoundError(2, "No such file or directory", "a"), KeyboardInterrupt()])
+def test_whoever_loses_a_file_amid_sending_is_told_how_to_go_on(capsys, fault):
+    upload = UploadBody(
+        id=REPORT,
+        agreement=REPORT,
+        scope="s",
+        originator="NOR",
+        begun_at=datetime(2026, 1, 1, tzinfo=UTC),
+        given_up_at=datetime(2026, 1, 2, tzinfo=UTC),
+        parts=[],
+    )
+
+    def broken(*_given, **_named):
+        raise fault
+
+    uploads = SimpleNamespace(begin=lambda *_, **__: upload, send_files=broken)
+
+    with pytest.raises(type(fault)):
+        _sent(SimpleNamespace(uploads=uploads), ReportBody.model_construct(), [], "the-key")
+
+    assert "--idempotency-key the-key` goes on with it" in capsys.readouterr().err
