@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from exchange.client.witness.service import (
     WitnessServer,
     _place_of,
 )
+from exchange.crypto import new_authority
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, Service, Witness, serving, write_tls
 
@@ -110,6 +112,51 @@ def test_logs_certificate_can_be_required(started, tls: Path, log: MadeLog) -> N
 
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_authority_of_logs_is_exchanged_without_a_restart(started, tls: Path, tmp_path: Path, log: MadeLog) -> None:
+    """Whom it was to believe no longer it believed until its own certificate was renewed."""
+    authority = tmp_path / "logs.pem"
+    authority.write_bytes((tls / "ca.pem").read_bytes())
+    service = started(tls, client_authority=authority)
+    context = service.context(name="log")
+
+    def asked() -> int:
+        connection = HTTPSConnection("localhost", service.port, timeout=20, context=context)
+        try:
+            connection.request("POST", "/add-checkpoint", body=log.body(0))
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    assert asked() == 200
+    authority.write_bytes(new_authority("another", datetime.now(UTC)).certificate_pem)
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        asked()
+
+
+SECOND = b"GET /answered-to-whoever-asks-next HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: %d\r\n" % len(SECOND),
+        b"Content-Length: 0\r\nContent-Length: %d\r\n" % len(SECOND),
+        b"Transfer-Encoding: chunked\r\n",
+    ],
+)
+@pytest.mark.parametrize("asked", [b"GET /%b/checkpoint", b"POST /add-checkpoint"])
+def test_no_body_is_answered_as_a_request(service: Service, log: MadeLog, asked: bytes, lengths: bytes) -> None:
+    """Behind a proxy, which knows where the body ends, the second answer was given to another caller."""
+    service.call("POST", "/add-checkpoint", log.body(0))
+    asked = asked % origin_hash(log.origin).encode() if b"%" in asked else asked
+
+    answers = service.raw(b"%b HTTP/1.1\r\nHost: x\r\n%b\r\n%b" % (asked, lengths, SECOND))
+
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert b"HTTP/1.1 200" not in answers
 
 
 def test_tls_before_1_3_gets_nothing(started, tls: Path) -> None:

@@ -79,7 +79,8 @@ class Shown:
         return self._context
 
     def _state(self) -> list[tuple[int, ...]]:
-        return [state_of(each) for each in (self._listening.certificate, self._listening.key) if each is not None]
+        files = (self._listening.certificate, self._listening.key, self._listening.client_authority)
+        return [state_of(each) for each in files if each is not None]
 
 
 def new_witness(path: Path, name: str, logs: tuple[str, ...], randomness: Callable[[int], bytes]) -> WitnessKeys:

@@ -176,6 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is POST /add-checkpoint and GET /<origin hash>/checkpoint")
             return
+        lengths = self.headers.get_all("Content-Length") or ["0"]
+        if "Transfer-Encoding" in self.headers or any(length.strip() != "0" for length in lengths):
+            # Nobody reads it: behind a proxy its bytes would be answered to whoever asks next.
+            self._refuse(HTTPStatus.BAD_REQUEST, "a GET has no body here")
+            return
         self._answer(lambda: self.server.desk.newest(found[1]))
 
     def log_message(self, format: str, *args: object) -> None:
@@ -184,8 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         """Return the body, None where it was refused; the rest of a refused one is never read."""
-        stated = self.headers.get("Content-Length", "")
-        if "Transfer-Encoding" in self.headers or not (stated.isascii() and stated.isdecimal()):
+        # Of two lengths a proxy may take the other one.
+        stated, *others = self.headers.get_all("Content-Length") or [""]
+        if "Transfer-Encoding" in self.headers or others or not (stated.isascii() and stated.isdecimal()):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "send the body with `Content-Length`")
             return None
         if len(stated) > len(str(LARGEST_BODY_BYTES)) or int(stated) > LARGEST_BODY_BYTES:
