@@ -72,16 +72,19 @@ def refusal_recorded(host: Host, event: EventName) -> AbstractAsyncContextManage
 def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
     """Yield a private folder; move its files, `names`, into `out` once the block succeeded, and none otherwise.
 
-    One that was killed left its own behind, with a key in it: it is removed.
+    One that was killed left its own behind, with a key in it: it is removed. While another one is at work there, none
+    begins: of two the second would put its key in the place of the first one's.
     """
-    for name in names:
-        if (out / name).exists():
-            raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
+    _refuse_taken(out, names)
     made_out = not out.exists()
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
         with held_alone(out):
             _clear_killed(out)
+            if any(out.glob(f"{_PRIVATE}*")):
+                told = f"another client's files are being written to `{out}`"
+                raise UnsafeSettingError(f"{told}: wait for that, or name another `--out`")
+            _refuse_taken(out, names)
             private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=out))
             held = _opened(private)
             fcntl.flock(held, fcntl.LOCK_EX)
@@ -107,6 +110,12 @@ def held_alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _refuse_taken(out: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if os.path.lexists(out / name):
+            raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
 
 
 def _clear_killed(out: Path) -> None:

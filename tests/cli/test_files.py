@@ -245,9 +245,20 @@ def test_key_that_a_killed_enrolment_left_goes_with_the_next_one(tmp_path):
     (tmp_path / ".enrol-killed").mkdir()
     (tmp_path / ".enrol-killed" / "client.key").write_bytes(b"a private key")
 
-    with release_folder(tmp_path) as folder, release_folder(tmp_path):
+    with release_folder(tmp_path) as folder:
         (folder / "client.key").write_bytes(b"another")
 
+    assert [path.name for path in tmp_path.iterdir()] == ["client.key"]
+
+
+def test_key_of_one_enrolment_is_not_replaced_by_that_of_another_at_the_same_time(tmp_path):
+    with release_folder(tmp_path) as folder:
+        (folder / "client.key").write_bytes(b"the first one's")
+        busy = "another client's files are being written"
+        with pytest.raises(UnsafeSettingError, match=busy), release_folder(tmp_path) as other:
+            (other / "client.key").write_bytes(b"the second one's")
+
+    assert (tmp_path / "client.key").read_bytes() == b"the first one's"
     assert [path.name for path in tmp_path.iterdir()] == ["client.key"]
 
 
