@@ -117,6 +117,26 @@ class PersonalKeys:
         except _OutOfReachError:
             return self.without_key(draft)
 
+    async def guard_to_keep(self, draft: EntryDraft) -> tuple[Guard | None, Callable[[], Awaitable[object]]]:
+        """Return what `guard` does, and what makes its key durable, to be done before the entry is.
+
+        Raises as `guard`, and the second one where the store cannot write.
+        """
+        place = self.place_of(draft)
+        held = None if place is None else await self.held(place)
+        if place is None or held is not None:
+            return held, _nothing_to_keep
+        try:
+            new = await self.new_key(place)
+        except _OutOfReachError:
+            return self.without_key(draft), _nothing_to_keep
+
+        async def keep() -> None:
+            await self._keep(new.row)
+            self.remember(place, new.guard)
+
+        return new.guard, keep
+
     async def held(self, place: Place) -> Guard | None:
         """Return the key that is in memory and not destroyed."""
         if self._seen_version != self._checked_version:
@@ -184,3 +204,7 @@ class PersonalKeys:
             kept = self._guards.items()
             self._guards = {place: guard for place, guard in kept if guard.key and guard.key.kid not in destroyed}
         self._checked_version = version
+
+
+async def _nothing_to_keep() -> None:
+    """Keep nothing: there is no key, or it is durable."""

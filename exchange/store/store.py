@@ -50,6 +50,7 @@ from exchange.store.password import Password
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
 from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
 from exchange.store.pulse import Pulse
+from exchange.store.put_aside import Keep, PutAside
 from exchange.store.rates import LeaseJob
 from exchange.store.records import class_row, client_of, member_of, unread_member
 from exchange.store.report_receipts import ReportReceipts
@@ -155,6 +156,7 @@ class Store:
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
         self._turns = Turns(wait_seconds) if sql.is_sqlite else None
+        self._aside = PutAside()
         self._searches = FairTurns(1 if sql.is_sqlite else READ_CONNECTIONS // 4)
         self._pages = PageReader(self._database, sql)
         self._besides = Besides(
@@ -425,15 +427,29 @@ class Store:
         return {row[0]: _personal_key(row) for row in rows}
 
     async def append(self, draft: EntryDraft) -> Receipt:
-        """Make one audit entry durable and return its receipt; UnavailableError where it is not."""
-        entry = self._sealer.seal(draft, await self._personal.guard(draft))
+        """Make one audit entry durable and return its receipt; UnavailableError where it is not.
+
+        Within a unit of work on SQLite it is durable when the unit is left, which raises then where it is not.
+        """
+        aside = self._aside.current
+        if aside is None:
+            entry = self._sealer.seal(draft, await self._personal.guard(draft))
+            await self._appended(entry)
+            return entry.receipt
+        guard, keep_key = await self._personal.guard_to_keep(draft)
+        entry = self._sealer.seal(draft, guard)
+        aside.entries.append(partial(self._appended, entry, keep_key))
+        return entry.receipt
+
+    async def _appended(self, entry: SealedEntry, keep_key: Keep | None = None) -> None:
         try:
+            if keep_key is not None:
+                await keep_key()
             await self._submitted(AppendJob(entry))
         except ExchangeError:
             self._sealer.doubt(entry)
             raise
         self._sealer.settle(entry)
-        return entry.receipt
 
     async def post_report(  # noqa: PLR0913  a report, and all that becomes durable with it
         self,
@@ -475,7 +491,7 @@ class Store:
         """Return one administrative transaction; it commits only what was recorded."""
         work = unit_of_work(self._engine, self._sealer, self._personal, self._clock)
         if self._turns is not None:
-            work = self._turns.within(work)
+            work = self._turns.within(self._aside.around(work))
         return work if self._tracer is UNTRACED else traced_transaction(self._tracer, work)
 
     async def scrub_destroyed_keys(self) -> None:
