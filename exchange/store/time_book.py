@@ -57,9 +57,11 @@ def _kept_statement(sql: Sql) -> Statement:
 def _kept(row: Any) -> Timekeeping:
     try:
         since, last = (None if each is None else from_micros(each) for each in row[1:])
-        return Timekeeping(from_micros(row[0]), since, last)
+        kept = Timekeeping(from_micros(row[0]), since, last)
+        _ = kept.doubted_until  # lies beyond the calendar where it was written there
     except (TypeError, OverflowError) as exc:
         raise UnavailableError("what is kept of the clock is damaged: delete the row of `timekeeping`") from exc
+    return kept
 
 
 def _columns(kept: Timekeeping) -> dict[str, int | None]:

@@ -163,7 +163,7 @@ async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
 async def _looked_or_told(what: str, look: Callable[[], Awaitable[object]], troubles: Troubles) -> None:
     try:
         await look()
-    except ExchangeError as exc:
+    except Exception as exc:  # noqa: BLE001  as for the beat itself: no look ends the evidence
         troubles.tell(what, exc)
     else:
         troubles.end(what)

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from exchange.kernel import UnavailableError
+from exchange.kernel import LAST_MOMENT, UnavailableError, to_micros
 from exchange.usecases.believe_clock import believes_clock
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from tests.support.uploading import LARGE, awaited, begun
-from tests.support.world import World
+from tests.support.world import NOW, World
 from tests.usecases.test_breaches import OWING, flash
 
 DAYS = timedelta(days=3)
@@ -86,9 +86,17 @@ async def test_two_that_look_for_the_first_time_keep_one_row(populated: World) -
     assert populated.sql("SELECT count(*) FROM timekeeping") == [(1,)]
 
 
-async def test_a_damaged_row_believes_nothing_and_says_what_to_do(populated: World) -> None:
+@pytest.mark.parametrize(
+    "altered",
+    [
+        "believed_at = 9000000000000000000",
+        f"believed_at = 0, doubted_since = {to_micros(LAST_MOMENT)}, doubted_at = {to_micros(NOW)}",
+    ],
+    ids=["beyond the calendar", "doubted beyond it"],
+)
+async def test_a_damaged_row_believes_nothing_and_says_what_to_do(populated: World, altered: str) -> None:
     await believes(populated)
-    populated.sql("UPDATE timekeeping SET believed_at = 9000000000000000000")
+    populated.sql(f"UPDATE timekeeping SET {altered}")
 
     with pytest.raises(UnavailableError, match="delete the row of `timekeeping`"):
         await believes(populated)

@@ -147,6 +147,22 @@ async def test_heart_goes_on_after_what_nobody_foresaw(
     assert await heartbeat._beat_or_tell(world.services, silent, heartbeat.Troubles()) == 0
 
 
+async def test_heart_goes_on_after_a_look_that_nobody_foresaw(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken() -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "IDLE_BEATS", 1)
+    monkeypatch.setattr(world.services.store, "look_at_schema", broken)
+    async with asyncio.timeout(20), usecases.heartbeats(world.services):
+        while len(await beats(world)) < 2:  # noqa: ASYNC110  nobody tells of a beat
+            await asyncio.sleep(0.01)
+
+    assert [record.message for record in caplog.records if record.exc_info] == ["the schema is not looked at"]
+
+
 async def test_end_of_a_process_is_signed_once_and_only_if_it_recorded_something(world: World) -> None:
     async with world.another_node() as services:
         await usecases.close_record(services)
