@@ -4,7 +4,6 @@ Only agreements that the caller's member is a party of count, and only what goes
 others agreed between themselves nothing is said, and a member that shares nothing is answered like one there is not.
 """
 
-import asyncio
 from dataclasses import dataclass
 
 from exchange.agreements import Agreement
@@ -14,6 +13,7 @@ from exchange.members import Client, check_member_code
 from exchange.release import Clause, Gap, Law, Matter, find_gaps
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.in_between import deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, on_record
@@ -44,14 +44,15 @@ async def search_gaps(services: Services, call: Call, question: GapQuestion) -> 
         _require_known(services.law, question)
     agreements = await known_agreements(services, row.state)
     own = [each for each in agreements.values() if each.party(client.member) is not None]
-    gaps = await _gaps(services.law.known_to(client.member), law, call, client, own, question=question)
+    gaps = await _gaps(services, law, call, client, own, question=question)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"count": len(gaps)})
     return Recorded(gaps, await services.store.append(entry))
 
 
 async def _gaps(  # noqa: PLR0913  whose gaps, and by which law
-    files: Law, law: Law, call: Call, client: Client, own: list[Agreement], *, question: GapQuestion
+    services: Services, law: Law, call: Call, client: Client, own: list[Agreement], *, question: GapQuestion
 ) -> tuple[Gap, ...]:
+    files = services.law.known_to(client.member)
     parties = {party for agreement in own for party in agreement.terms.parties}
     others = parties - {client.member} if question.member is None else {question.member}
     topics = sorted(files.vocabulary.topics) if question.topic is None else [question.topic]
@@ -59,14 +60,20 @@ async def _gaps(  # noqa: PLR0913  whose gaps, and by which law
     wanted = question.level or files.catalogue.base.levels[-1].name
     clauses = _clauses(own, call)
     found: list[Gap] = []
-    for other in sorted(others):
-        for contributor, reader in ((client.member, other), (other, client.member)):
+    async with deciding(services, client) as pause:
+        for contributor, reader in (way for other in sorted(others) for way in _ways(client.member, other)):
             # INVARIANT: a member's own caveats count for its own people, and are nothing that others are told of.
             asked = law if contributor == client.member else files
-            found += find_gaps(clauses, contributor, reader, matters, wanted=wanted, law=asked)
-            # Rules and guards took their time: others are served in between.
-            await asyncio.sleep(0)
+            for gap in find_gaps(clauses, contributor, reader, matters, wanted=wanted, law=asked):
+                if gap is None:
+                    await pause.now()
+                else:
+                    found.append(gap)
     return tuple(found)
+
+
+def _ways(member: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (member, other), (other, member)
 
 
 def _clauses(agreements: list[Agreement], call: Call) -> list[Clause]:

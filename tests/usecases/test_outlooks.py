@@ -173,6 +173,33 @@ async def test_gaps_of_unknown_words_are_refused(populated: World, asked, codes)
     assert made.entry["detail"] == {"codes": codes}
 
 
+async def test_search_for_gaps_lets_others_in_behind_each_clause_and_has_its_turn(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach = import_module("exchange.release.reach")
+    real, turns, seen = reach.highest_level, 0, list[int]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def asked(*args: object) -> object:
+        assert populated.services.deciding.is_taken
+        seen.append(turns)
+        return real(*args)
+
+    monkeypatch.setattr(reach, "highest_level", asked)
+    waiting = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    await usecases.search_gaps(populated.services, populated.call("NOR reader"), GapQuestion())
+    waiting.cancel()
+
+    # As many turns as questions, and never the same one twice.
+    assert len(seen) == len(set(seen)) > len(populated.services.law.vocabulary.topics)
+
+
 async def with_auditors(world: World) -> str:
     for member in ("GBR", "NOR"):
         await world.enrol(f"{member} auditor", member, "auditor")

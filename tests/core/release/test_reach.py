@@ -19,7 +19,10 @@ def within(**changes):
 
 
 def gaps(clauses, matters=(CYBER,), wanted="TOP SECRET"):
-    return tuple(find_gaps(clauses, "NOR", "DNK", matters, wanted=wanted, law=rules_only_law()))
+    found = tuple(find_gaps(clauses, "NOR", "DNK", matters, wanted=wanted, law=rules_only_law()))
+    # Others are let in behind each clause that is asked about a matter.
+    assert found.count(None) == len(clauses) * len(matters)
+    return tuple(gap for gap in found if gap is not None)
 
 
 def test_clause_reaches_its_ceiling():
