@@ -21,7 +21,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, own_report
 from exchange.usecases.recording import about_report, draft, named, on_record
-from exchange.usecases.second_person import end_waiting
+from exchange.usecases.second_person import end_waiting, hold_waiting
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker
 
@@ -133,6 +133,7 @@ async def withdrawn(
             raise NotFoundError("no such request, or none that you made")
     entry = await _entry_about(services, call, client, row, event)
     async with on_record(services, entry), services.store.unit_of_work() as unit:
+        await hold_waiting(unit, kind.act, request=row.id)
         held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
         ended = replace(held, state=ConsentState.WITHDRAWN, decided_at=call.now, decided_by=client.id)
         await kind.book(unit).put(ended)

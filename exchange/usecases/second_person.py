@@ -60,14 +60,17 @@ async def waiting_about(unit: UnitOfWork, kind: ActKind, name: str) -> frozenset
 
 async def end_waiting(unit: UnitOfWork, client: Client, kind: ActKind, reason: str, **asked: str) -> list[str]:
     """End the acts that wait for their second person about something that is no more; return their ids."""
-    ended = []
-    for act in await unit.open_acts(Unread()):
-        if act.kind != kind.name:
-            continue
-        with suppress(ConflictError):
-            if asked.items() <= act.asked.items():
-                ended.append((await unit.end_act(act, client, reason)).id)
-    return ended
+    return [(await unit.end_act(act, client, reason)).id for act in await _acts_about(unit, kind, asked)]
+
+
+async def hold_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
+    """Hold the acts that wait for their second person about something, before that is held.
+
+    Who confirms or refuses an act holds it first: who holds what it is about, and then the act, would wait for each
+    other with them.
+    """
+    for act in await _acts_about(unit, kind, asked):
+        await unit.pending_act(act.id)
 
 
 async def confirmed_by(  # noqa: PLR0913  who confirms what within which unit
@@ -94,6 +97,15 @@ async def require_confirmable(  # noqa: PLR0913  who confirms what within which 
     await _require_sealed(services, act)
     await require_not_ended(services, act)
     unit.rest_on(first)
+
+
+async def _acts_about(unit: UnitOfWork, kind: ActKind, asked: Mapping[str, str]) -> list[PendingAct]:
+    found = []
+    for act in await unit.open_acts(Unread()):
+        with suppress(ConflictError):
+            if act.kind == kind.name and asked.items() <= act.asked.items():
+                found.append(act)
+    return found
 
 
 def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:

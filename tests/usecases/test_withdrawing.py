@@ -1,6 +1,8 @@
 """A request to pass a report on, or to mark lower what derives from it, is taken back by who made it; both databases."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.store import ConsentState
+from exchange.usecases import consent_requests, pending_acts
 from tests.support import deriving as derivations
 from tests.support import onward
 from tests.support.deriving import MIDDLE, SECRET
@@ -112,6 +115,39 @@ async def test_act_that_waits_for_its_second_person_ends_with_the_request(derivi
     ended = (await usecases.show_pending_act(deriving.services, second, act)).value.act
     assert (ended.refuser, ended.refusal) == (deriving.clients[kind.asker].id, "who asked has withdrawn the request")
     assert await states(deriving, kind, "GBR releaser") == [ConsentState.WITHDRAWN]
+
+
+async def test_request_that_is_withdrawn_while_its_act_is_refused_ends_once_and_nobody_waits_in_a_circle(
+    deriving: World, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await kind.ask(deriving, await deriving.post(label=SECRET))
+    act = (await kind.grant(deriving, request)).act or ""
+    is_held, is_ending, end_waiting = asyncio.Event(), asyncio.Event(), consent_requests.end_waiting
+    on_end = dict(pending_acts.ON_END)
+
+    async def ended_late(*args: Any, **asked: str) -> list[str]:
+        is_held.set()
+        with suppress(TimeoutError):  # where the act is held already nobody comes so far
+            await asyncio.wait_for(is_ending.wait(), 0.5)
+        return await end_waiting(*args, **asked)
+
+    def told(end: Any) -> Any:
+        async def ends(*args: Any) -> None:
+            is_ending.set()
+            await end(*args)
+
+        return ends
+
+    monkeypatch.setattr(consent_requests, "end_waiting", ended_late)
+    monkeypatch.setattr(pending_acts, "ON_END", {name: told(end) for name, end in on_end.items()})
+    async with deriving.another_node() as node:
+        withdrawing = asyncio.create_task(withdraw(deriving, kind, request))
+        await is_held.wait()
+        refusing = usecases.refuse_act(node, deriving.call("GBR second releaser"), act)
+        withdrawn, refused = await asyncio.gather(withdrawing, refusing, return_exceptions=True)
+
+    assert withdrawn.value.row.state is ConsentState.WITHDRAWN
+    assert isinstance(refused, ConflictError)
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
