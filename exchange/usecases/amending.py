@@ -33,7 +33,7 @@ from exchange.agreements import (
     text_of,
 )
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment
 from exchange.usecases.agreements import (
@@ -52,7 +52,7 @@ from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
 from exchange.usecases.slices import MOST_SECONDS, NotCountedYetError
-from exchange.usecases.told_entries import is_too_much_waiting, told_until_now
+from exchange.usecases.told_entries import require_readable, told_until_now
 from exchange.usecases.unread import record_unread
 
 MOST_PROPOSED = 20
@@ -212,12 +212,10 @@ async def _taken_back(
 ) -> frozenset[str]:
     """Return the members that took back their signature under a proposed text: by its rows, and by the log.
 
-    Raises UnavailableError while so much waits for its place in the log that nobody reads it.
+    Raises UnavailableError as `require_readable`.
     """
     # INVARIANT: nobody is bound by what it has taken back, whatever became of the row that says so.
-    if await is_too_much_waiting(services):
-        message = "too many entries wait for their place in the log to see which signatures stand: sign again later"
-        raise UnavailableError(message)
+    await require_readable(services, "which signatures stand")
     found = set(await unit.amendments().taken_back(amendment.text))
     async for entry in told_until_now(services, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, subject=agreement.id):
         if entry.get("detail", {}).get("text") == amendment.text:

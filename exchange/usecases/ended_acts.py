@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Final
 
 from exchange.audit import EventName
-from exchange.kernel import ConflictError, UnavailableError
+from exchange.kernel import ConflictError
 from exchange.members import DERIVED_MARKING, ERASE_PERSONAL, ONWARD_RELEASE, PROXY_POSTING, PendingAct
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import is_too_much_waiting, told_until_now
+from exchange.usecases.told_entries import require_readable, told_until_now
 
 _ENDS: Final = (EventName.ACT_CONFIRMED, EventName.ACT_REFUSED)
 
@@ -52,12 +52,10 @@ _BESIDES: Final[Mapping[str, _Besides]] = MappingProxyType(
 async def require_not_ended(services: Services, act: PendingAct) -> None:
     """Raise ConflictError where the log says that `act` was done, refused or taken back, or what it is about was.
 
-    Raises UnavailableError while so much waits for its place that nobody reads it.
+    Raises UnavailableError as `require_readable`.
     """
     # INVARIANT: what two persons did, or one of them took back, is done no more, whatever its rows say.
-    if await is_too_much_waiting(services):
-        message = "too many entries wait for their place in the log to see whether this has ended: ask again later"
-        raise UnavailableError(message)
+    await require_readable(services, "whether this has ended")
     async for _ in told_until_now(services, *_ENDS, subject=act.id):
         raise _ended()
     besides = _BESIDES.get(act.kind)

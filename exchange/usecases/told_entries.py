@@ -5,7 +5,7 @@ from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, hash_leaf, parse_entry
 from exchange.audit.rows_told import outcome_telling
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, UnavailableError
 from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
@@ -51,6 +51,12 @@ async def waiting_of(services: Services, *events: EventName, subject: str) -> li
 async def is_too_much_waiting(services: Services) -> bool:
     """Return whether more entries wait for their place than who looks at many things can read for each of them."""
     return (await services.store.log.backlog()).count > _WAITING_AT_MOST
+
+
+async def require_readable(services: Services, question: str) -> None:
+    """Raise UnavailableError, which names the question, while so much waits for its place that nobody reads it."""
+    if await is_too_much_waiting(services):
+        raise UnavailableError(f"too many entries wait for their place in the log to see {question}: ask again later")
 
 
 async def told_until_now(services: Services, *events: EventName, subject: str) -> AsyncIterator[Entry]:
