@@ -8,6 +8,7 @@ web framework and everything else that an operator's verbs bring along.
 
 import errno
 import gc
+import io
 import os
 import resource
 import sys
@@ -129,8 +130,10 @@ def _program() -> Callable[..., Any]:
 def main() -> None:
     """Run the command line and exit with its code."""
     # A process that dies of a fault would leave its memory on the disk: root keys, and what readers are being shown.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Not 0: where the kernel gives it to a program (core(5)), no limit counts, but 1, by which it does not.
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     has_stdout = _fill_closed_streams()
+    _write_every_letter()
     if not has_stdout:
         # Before anything is done: what nobody can be told of is not begun.
         output.say_failure("stdout is closed: where nothing is to be told, send it to /dev/null (`>/dev/null`)")
@@ -256,6 +259,16 @@ def _fill_closed_streams() -> bool:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     return has_stdout
+
+
+def _write_every_letter() -> None:
+    """Let a letter that the terminal's encoding does not have be written by its number.
+
+    What was done would end as a failure, and of a list one subject of others would take all the rest away.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _let_go_of_stdout() -> None:

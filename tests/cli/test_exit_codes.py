@@ -264,8 +264,19 @@ def test_process_that_dies_leaves_nothing_of_its_memory_behind():
     command = [sys.executable, "-c", f"{look}; program.main()"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
 
-    # Root keys are in it, and reports in the clear.
-    assert ran.stdout == "0 0\n"
+    # Root keys are in it, and reports in the clear. With 0 a program that the kernel hands it to is handed it still.
+    assert ran.stdout == "1 1\n"
+
+
+def test_letter_that_a_terminal_has_not_takes_nothing_else_away():
+    """A member was added and the command failed; a list with one such subject in it could not be shown at all."""
+    said = "from exchange.cli import output, program; program.run = lambda _: output.show_line('за \\x1b NOR') or 0"
+    command = [sys.executable, "-c", f"{said}; program.main()"]
+    ran = subprocess.run(
+        command, capture_output=True, timeout=60, check=False, env={**os.environ, "PYTHONIOENCODING": "latin-1"}
+    )
+
+    assert (ran.returncode, ran.stdout) == (0, rb"\u0437\u0430 \ufffd NOR" + b"\n"), ran.stderr
 
 
 def test_every_verb_that_prints_takes_json():
