@@ -320,7 +320,7 @@ class Settings(BaseSettings):
             url = make_url(self.database_url)
         except ArgumentError as exc:
             raise UnsafeSettingError("`database_url` is not an address: see docs/operations.md for both forms") from exc
-        if url.password is not None:
+        if url.password is not None or "password" in url.query:
             raise UnsafeSettingError(
                 "`database_url` holds a password: put it into a file and name that with `database_password_file`"
             )

@@ -65,14 +65,11 @@ def test_place_that_is_empty_is_not_the_folder_of_the_instance(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """No list was asked of any certificate where Compose left `EXCHANGE_CRL_FOLDER` empty."""
+    assert {"crl_folder", "database_password_file", "instance_folder", "policies_dir"} <= set(PLACES)
     monkeypatch.setenv(f"EXCHANGE_{name.upper()}", "")
 
     with pytest.raises(UnsafeSettingError, match=rf"`{name}` \(from EXCHANGE_{name.upper()}\): is empty"):
         load_settings(folder)
-
-
-def test_every_place_is_among_them() -> None:
-    assert {"crl_folder", "database_password_file", "instance_folder", "policies_dir"} <= set(PLACES)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +323,14 @@ def test_list_of_the_environment_is_json(folder: Path, monkeypatch: pytest.Monke
 def test_folder_that_is_no_instance_names_the_mend(tmp_path: Path) -> None:
     with pytest.raises(UnsafeSettingError, match="exchange init"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["u:secret@db/x", "u@db/x?password=secret"])
+def test_password_in_an_address_is_refused(folder: Path, address: str) -> None:
+    (folder / "exchange.toml").write_text(f'database_url = "postgresql+asyncpg://{address}"\n')
+
+    with pytest.raises(UnsafeSettingError, match="`database_url` holds a password: put it into a file"):
+        load_settings(folder).database_url_with_password()
 
 
 def test_password_comes_from_its_file(folder: Path) -> None:
