@@ -138,6 +138,14 @@ async def test_unknown_path_is_404_on_the_record_without_what_was_typed(http, en
     assert (await entry_of(answer))["detail"]["route"] == "unmatched"
 
 
+async def test_what_is_accepted_may_stand_in_several_lines(http) -> None:
+    reader = http("NOR reader")
+    accepted = await reader.get("/v1/whoami", headers=[("Accept", "text/html"), ("Accept", "application/json")])
+    refused = await reader.get("/v1/whoami", headers=[("Accept", "text/html"), ("Accept", "text/plain")])
+
+    assert (accepted.status_code, refused.status_code) == (200, 406)
+
+
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", "application/json;q=0"])
 async def test_nothing_acceptable_is_406(http, accept: str) -> None:
     answer = await http("NOR reader").get("/v1/whoami", headers={"Accept": accept})

@@ -138,8 +138,10 @@ def require_acceptable(request: Request, offered: str) -> None:
     `*/*` is offered where the answer is what somebody put there, of a kind that is not known before: whoever names that
     kind accepts it.
     """
-    accept = request.headers.get("accept")
-    if accept is None or offered == "*/*" or accept in {"*/*", offered}:
+    given = request.headers.getlist("accept")
+    # Several lines are one list (RFC 9110 §5.3).
+    accept = ",".join(given)
+    if not given or offered == "*/*" or accept in {"*/*", offered}:
         return
     kind = offered.partition("/")[0]
     wanted = {"*/*", f"{kind}/*", offered.partition(";")[0].strip().lower()}
