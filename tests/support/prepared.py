@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, AnyStr
+from typing import Any, AnyStr, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "exchange.cli")
@@ -231,6 +231,12 @@ def _take(streams: Iterable[int]) -> None:
         os.close(stream)
 
 
+def _stream_anew(loaders: TextIO) -> TextIO:
+    """Return a stream for what the descriptor is now: the loader's keeps whether one could seek in what it was."""
+    lines = 1 if loaders.line_buffering else -1
+    return open(loaders.fileno(), "w", lines, encoding=loaders.encoding, errors=loaders.errors, closefd=False)
+
+
 def _begin(wish: _Wish) -> None:
     """Become what `python` with these words would be."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -239,6 +245,7 @@ def _begin(wish: _Wish) -> None:
     os.chdir(wish.folder)
     os.environ.clear()
     os.environ.update(wish.environment)
+    sys.stdout, sys.stderr = _stream_anew(sys.stdout), _stream_anew(sys.stderr)
     option, program, *words = wish.words
     sys.argv = [option, *words]
     if option == "-c":
