@@ -73,7 +73,9 @@ def amend(
         "conditions": before.conditions,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
-    made = client.life.amend(id, checked(AmendmentBody, wanted, else_told=_FAULTY), if_version=if_version)
+    # What stays as it is was read from this version: of a later one it would take back what that one changed.
+    meant = before.version if if_version is None else if_version
+    made = client.life.amend(id, checked(AmendmentBody, wanted, else_told=_FAULTY), if_version=meant)
     _show_made(made, "amended", as_json=as_json)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from exchange.client import ExchangeClient
 from tests.support.house import WARNING
 from tests.support.terminal import before_terminal
 
@@ -36,6 +37,25 @@ def test_report_is_amended_superseded_and_downgraded(living):
     assert (seen.json["subject"], seen.json["marking"]) == ("again", "NATO RESTRICTED//REL TO GBR, NOR")
     assert newer.json["supersedes"] == report
     assert living.as_("nor", "report", "pull", report, "--json").json["status"] == "superseded"
+
+
+def test_amendment_undoes_none_that_was_made_while_it_was_written(living, monkeypatch):
+    report = living.post(files=(WARNING,)).json["id"]
+    read, others = ExchangeClient.pull_report, []
+
+    def overtaken(client, *words, **options):
+        before = read(client, *words, **options)
+        monkeypatch.setattr(ExchangeClient, "pull_report", read)
+        others.append(living.as_("gbr", "report", "amend", report, WARNING, "--subject", "theirs", "--json").json)
+        return before
+
+    monkeypatch.setattr(ExchangeClient, "pull_report", overtaken)
+    amended = living.as_("gbr", "report", "amend", report, WARNING, "--valid-until", "2090-01-01")
+    seen = living.as_("nor", "report", "pull", report, "--json").json
+
+    assert [each["version"] for each in others] == [2]
+    assert (amended.code, "at version 2: read it again" in amended.err) == (1, True), amended
+    assert (seen["subject"], seen["version"]) == ("theirs", 2)
 
 
 def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
