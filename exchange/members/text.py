@@ -13,6 +13,8 @@ HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# A Bengali four shows as an eight.
+_FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 
 
 def text_problem(text: str, *, longest: int) -> str | None:
@@ -41,7 +43,8 @@ def name_problem(text: str, *, longest: int) -> str | None:
     """Return what is wrong with `text` as the name of someone, or None.
 
     Beyond `text_problem`: nothing that shows as nothing, no compatibility forms (full-width letters, ligatures), no
-    doubled space, and letters of one script only, so that no Cyrillic letter can stand for a Latin one.
+    doubled space, no digit but 0 to 9, and letters of one script only, so that no Cyrillic letter can stand for a Latin
+    one.
     """
     if (problem := text_problem(text, longest=longest)) is not None:
         return problem
@@ -49,6 +52,8 @@ def name_problem(text: str, *, longest: int) -> str | None:
         return f"has the character U+{ord(unseen[0]):04X} at position {unseen.start() + 1}: leave it out"
     if not unicodedata.is_normalized("NFKC", text):
         return "has compatibility characters: write the plain ones"
+    if (digit := _FOREIGN_DIGIT.search(text)) is not None:
+        return f"has the digit U+{ord(digit[0]):04X} at position {digit.start() + 1}: write 0 to 9"
     if "  " in text:
         return "has two spaces in a row: write one"
     scripts = sorted({unicodedata.name(letter, "UNNAMED").split()[0] for letter in text if letter.isalpha()})

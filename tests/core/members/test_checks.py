@@ -159,6 +159,8 @@ ODD_TEXT = [
     ("a\u2800b", "has the character U+2800 at position 2: leave it out"),
     ("NСSC", "mixes letters of CYRILLIC and LATIN: use one script"),
     ("Αlpha", "mixes letters of GREEK and LATIN: use one script"),
+    ("Section \u09ea", "has the digit U+09EA at position 9: write 0 to 9"),
+    ("Section \u0661", "has the digit U+0661 at position 9: write 0 to 9"),
 ]
 
 
