@@ -129,9 +129,7 @@ def _program() -> Callable[..., Any]:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # A process that dies of a fault would leave its memory on the disk: root keys, and what readers are being shown.
-    # Not 0: where the kernel gives it to a program (core(5)), no limit counts, but 1, by which it does not.
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    _leave_no_core()
     has_stdout = _fill_closed_streams()
     _write_every_letter()
     if not has_stdout:
@@ -242,6 +240,15 @@ def _unforeseen(error: Exception) -> str:
     place = f"`{error.filename}`: " if error.filename else ""
     mend = ": make room on the disk, and try again" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
     return f"{place}{(error.strerror or str(error)).lower()}{mend}"
+
+
+def _leave_no_core() -> None:
+    """Let a process that dies of a fault leave its memory nowhere: root keys, and what readers are being shown."""
+    # Not 0: where the kernel gives it to a program (core(5)), no limit counts, but 1, by which it does not. Where 0 is
+    # the most that the host allows, nobody may raise it, and what the host does with such a process is the host's.
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if most != 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 def _fill_closed_streams() -> bool:

@@ -1,8 +1,10 @@
 """0 done, 1 refused or failed, 2 wrong usage; errors are lines on stderr."""
 
+import ctypes
 import errno
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -14,6 +16,10 @@ from exchange.cli import output, program
 from exchange.cli.program import app, run
 from exchange.client import ProblemError
 from exchange.kernel import Fault, InvalidError
+
+# As prctl(2) and capabilities(7) number them.
+_DROP_FROM_BOUNDING_SET = 24
+_MAY_RAISE_LIMITS = 24
 
 
 @pytest.mark.parametrize(
@@ -265,7 +271,23 @@ def test_process_that_dies_leaves_nothing_of_its_memory_behind():
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
 
     # Root keys are in it, and reports in the clear. With 0 a program that the kernel hands it to is handed it still.
-    assert ran.stdout == "1 1\n"
+    assert ran.stdout == ("0 0\n" if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 else "1 1\n")
+
+
+def test_host_that_allows_no_core_is_no_reason_not_to_run():
+    """As hardened hosts do: every command ended in a fault where nobody may raise what the host allows."""
+
+    def as_a_hardened_host():
+        ctypes.CDLL(None).prctl(_DROP_FROM_BOUNDING_SET, _MAY_RAISE_LIMITS)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    look = "from exchange.cli import program; program.run = lambda _: print('ran')"
+    command = [sys.executable, "-c", f"{look}; program.main()"]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=as_a_hardened_host
+    )
+
+    assert (ran.returncode, ran.stdout) == (0, "ran\n"), ran.stderr
 
 
 def test_letter_that_a_terminal_has_not_takes_nothing_else_away():
