@@ -5,7 +5,7 @@ amended the text before are overtaken: they stay to be read, and to be proposed 
 and counted by `amendment_impact`. Who is no party yet, or has left, is told of nothing but the text that it would sign.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -108,7 +108,8 @@ async def propose_amendment(
         receipt = await record_agreement(
             unit, call, client, event, agreement, told={**told, "number": amendment.number}
         )
-        view = await _view(unit, call, client, agreement, amendment)
+        taken_back = await _taken_back(services, unit, agreement, [amendment])
+        view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
@@ -128,7 +129,8 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
             for each in await _as_proposed(unit, agreement, unread)
             if await _is_of_its_time(unit, call, client, agreement, each)
         ]
-        views = [await _view(unit, call, client, agreement, each) for each in shown]
+        taken_back = await _taken_back(services, unit, agreement, shown)
+        views = [await _view(unit, call, client, agreement, each, taken_back=taken_back[each.text]) for each in shown]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
         receipt = await record_look(unit, call, client, event, agreement, told=told)
     until = monotonic() + MOST_SECONDS
@@ -164,7 +166,7 @@ async def sign_agreement(
         amendment = proposed.get(given.text)
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
-        taken_back = await _taken_back(services, unit, agreement, amendment)
+        taken_back = (await _taken_back(services, unit, agreement, [amendment]))[amendment.text]
         return await _sign_amendment(
             unit, call, client, agreement, amendment=amendment, taken_back=taken_back, given=given
         )
@@ -198,7 +200,8 @@ async def take_back_signature(
         await unit.amendments().take_back(agreement.id, statement)
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
         receipt = await record_agreement(unit, call, client, event, agreement, told=noted)
-        view = await _view(unit, call, client, agreement, amendment)
+        taken_back = await _taken_back(services, unit, agreement, [amendment])
+        view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
             shown = [each for each in proposed.values() if client.member in each.terms.parties]
@@ -208,19 +211,22 @@ async def take_back_signature(
 
 
 async def _taken_back(
-    services: Services, unit: UnitOfWork, agreement: Agreement, amendment: Amendment
-) -> frozenset[str]:
-    """Return the members that took back their signature under a proposed text: by its rows, and by the log.
+    services: Services, unit: UnitOfWork, agreement: Agreement, amendments: Sequence[Amendment]
+) -> dict[str, set[str]]:
+    """Return by proposed text which members took back their signature under it: by its rows, and by the log.
 
     Raises UnavailableError as `require_readable`.
     """
-    # INVARIANT: nobody is bound by what it has taken back, whatever became of the row that says so.
+    # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so.
     await require_readable(services, "which signatures stand")
-    found = set(await unit.amendments().taken_back(amendment.text))
+    found = {each.text: set(await unit.amendments().taken_back(each.text)) for each in amendments}
+    if not found:
+        return found
     async for entry in told_until_now(services, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, subject=agreement.id):
-        if entry.get("detail", {}).get("text") == amendment.text:
-            found.add(entry.get("member", ""))
-    return frozenset(found)
+        text = entry.get("detail", {}).get("text")
+        if isinstance(text, str) and text in found:
+            found[text].add(entry.get("member", ""))
+    return found
 
 
 async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
@@ -230,7 +236,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     agreement: Agreement,
     *,
     amendment: Amendment,
-    taken_back: frozenset[str],
+    taken_back: Collection[str],
     given: GivenSignature,
 ) -> Recorded[AgreementView]:
     if amendment.previous != text_of(agreement).digest:
@@ -263,7 +269,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
 
 
 def _standing(
-    call: Call, client: Client, agreement: Agreement, kept: Mapping[str, TextSignature], taken_back: frozenset[str]
+    call: Call, client: Client, agreement: Agreement, kept: Mapping[str, TextSignature], taken_back: Collection[str]
 ) -> dict[str, TextSignature]:
     """Return the signatures that bind; ConflictError where that of the caller's member did and does no more."""
     given = {member: signature for member, signature in kept.items() if member not in taken_back}
@@ -386,8 +392,14 @@ async def _counted(  # noqa: PLR0913  what is counted, for whom, and until when
     return replace(view, changes=(*view.changes, *counts))
 
 
-async def _view(
-    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, amendment: Amendment
+async def _view(  # noqa: PLR0913  what is shown to whom, and which signatures count for it
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    amendment: Amendment,
+    *,
+    taken_back: Collection[str],
 ) -> AmendmentView:
     """Return one amendment, as one caller may know it, without what it would do to reports."""
     standing = amendment_state(agreement, amendment)
@@ -400,7 +412,7 @@ async def _view(
     elif standing is AmendmentState.PROPOSED:
         changes = differences(agreement.terms, amendment.terms)
     given = standing_signatures(agreement, await unit.amendments().signatures(amendment.text), call.now)
-    signed = frozenset(given).intersection(signatories)
+    signed = frozenset(given).difference(taken_back).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)
 

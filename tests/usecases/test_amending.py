@@ -133,6 +133,9 @@ async def test_signature_that_the_log_says_was_taken_back_binds_nobody_whatever_
         await place_entries(populated, is_searchable=True)
     populated.unguard("agreement_signature_end")
     populated.sql("DELETE FROM agreement_signature_end")
+    call = populated.call("DNK signatory")
+    (shown,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+    assert shown.signed == frozenset()
     for member in ("GBR", "DNK"):
         last = await signs(populated, view, member)
     again = await populated.attempt(signs(populated, view, "NOR"))
@@ -150,6 +153,8 @@ async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back(
     monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
     with pytest.raises(UnavailableError):
         await signs(populated, view, "NOR")
+    with pytest.raises(UnavailableError):
+        await usecases.list_amendments(populated.services, populated.call("NOR signatory"), populated.agreement_id)
 
 
 async def test_what_binds_and_what_was_never_signed_is_not_taken_back(populated: World) -> None:
