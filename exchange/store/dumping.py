@@ -55,6 +55,8 @@ _WAIT_SECONDS = 30.0
 _FILLED_TABLES = ("member", "client", "report", "audit_entry")
 """An instance that holds a row of one of these is in use: nothing is restored over it."""
 
+_ARCHIVE_TABLE = "log_archive"
+
 UNFINISHED = "restore.unfinished"
 """The kind of the claim that stands until a restore has come to its end."""
 EMPTY_IT = (
@@ -141,7 +143,7 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                 for table in reversed(_tables()):
                     if await connection.scalar(select(func.count()).select_from(table)):
                         await connection.execute(delete(table))
-                for name, columns, rows in records:
+                for name, columns, rows in _in_their_order(records):
                     await _insert(connection, name, columns, rows)
                     loaded += len(rows)
                 await _begin_lineage(connection, clock)
@@ -277,6 +279,23 @@ def _table(name: str) -> Table:
             f"the backup holds a table `{name}` that this version does not know: restore it with a newer one"
         )
     return found
+
+
+def _in_their_order(records: Iterator[Rows]) -> Iterator[Rows]:
+    """Yield the rows, and behind them what was moved to the archive, the oldest first.
+
+    The database takes nothing but the next bundle of a log that has it whole.
+    """
+    columns, moved = list[str](), list[Sequence[Any]]()
+    for name, named, rows in records:
+        if name == _ARCHIVE_TABLE:
+            columns, moved = named, [*moved, *rows]
+        else:
+            yield name, named, rows
+    kinds = {name: (columns.index(name), _table(_ARCHIVE_TABLE).c[name].type) for name in ("log", "idx") if moved}
+    moved.sort(key=lambda row: [_value(row[place], kind) for place, kind in kinds.values()])
+    for start in range(0, len(moved), AT_ONCE):
+        yield _ARCHIVE_TABLE, columns, moved[start : start + AT_ONCE]
 
 
 async def _insert(

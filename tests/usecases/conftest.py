@@ -14,7 +14,7 @@ from exchange.usecases import notify_subscribers
 from tests.support.buckets import bucket_server
 from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
-from tests.support.store import run_apart
+from tests.support.store import migrate_template, run_apart
 from tests.support.witnessed_world import Watched, WitnessedWorld
 from tests.support.world import Inhabitants, World, open_world, populate, reopen_world
 
@@ -85,6 +85,33 @@ def make_database(
     yield make
     for url in made:
         request.getfixturevalue("postgres_server").drop_database(url)
+
+
+@pytest.fixture
+def empty_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Addresses of empty databases: SQLite's, and where PostgreSQL is tried one of its own."""
+    urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
+    if backend == "sqlite":
+        yield urls
+        return
+    server = request.getfixturevalue("postgres_server")
+    made = server.create_database()
+    yield [*urls, made]
+    server.drop_database(made)
+
+
+@pytest.fixture
+def unused_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The same with the newest schema in them already: a restore need not make it, which is most of its time."""
+    shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "restored.db")
+    urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
+    if backend == "sqlite":
+        yield urls
+        return
+    server = request.getfixturevalue("postgres_server")
+    made = server.create_database(server.template("store", migrate_template))
+    yield [*urls, made]
+    server.drop_database(made)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,37 +55,9 @@ from exchange.usecases.move_again import move_again
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.recording import draft
 from tests.support.alerted_world import SilentLine
-from tests.support.store import migrate_template
 from tests.support.world import World, reopen_world
 
 NOTHING = Since("restored", Replay(), ())
-
-
-@pytest.fixture
-def empty_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Addresses of empty databases: SQLite's, and where PostgreSQL is tried one of its own."""
-    urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
-    if backend == "sqlite":
-        yield urls
-        return
-    server = request.getfixturevalue("postgres_server")
-    made = server.create_database()
-    yield [*urls, made]
-    server.drop_database(made)
-
-
-@pytest.fixture
-def unused_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """The same with the newest schema in them already: a restore need not make it, which is most of its time."""
-    shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "restored.db")
-    urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
-    if backend == "sqlite":
-        yield urls
-        return
-    server = request.getfixturevalue("postgres_server")
-    made = server.create_database(server.template("store", migrate_template))
-    yield [*urls, made]
-    server.drop_database(made)
 
 
 async def backed_up(world: World, **files: bytes) -> list[bytes]:
