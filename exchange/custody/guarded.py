@@ -28,16 +28,16 @@ def read_guarded(path: Path) -> bytes:
     try:
         # Opened once and asked by its descriptor: nobody can exchange the file between check and reading.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fault = guard_fault(path, os.fstat(descriptor), user=os.geteuid(), is_secret_mount=is_mounted_secret(path))
+            if fault is not None:
+                raise UnsafeSettingError(fault)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                octets = file.read(_LARGEST_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as exc:
         raise UnsafeSettingError(_cannot_open(path, exc)) from exc
-    try:
-        fault = guard_fault(path, os.fstat(descriptor), user=os.geteuid(), is_secret_mount=is_mounted_secret(path))
-        if fault is not None:
-            raise UnsafeSettingError(fault)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            octets = file.read(_LARGEST_FILE_BYTES + 1)
-    finally:
-        os.close(descriptor)
     if len(octets) > _LARGEST_FILE_BYTES:
         raise UnsafeSettingError(f"key file `{path}` is larger than 1 MiB: it is no key file, name the right one")
     return octets

@@ -21,6 +21,7 @@ class RootFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen = _NEVER_SEEN
+        self._told: str | None = None
 
     def load(self) -> tuple[Root, ...]:
         """Return the roots. Raises UnsafeSettingError for a file that is not safe to use."""
@@ -31,15 +32,23 @@ class RootFile:
     def added(self, known: Mapping[int, Root]) -> Sequence[Root]:
         """Return the roots that were added to those `known`; none where the file is as it was, or not to be believed.
 
-        It is guarded and checked as at the start. What is wrong with it is told to the operators, once per change.
+        It is guarded and checked as at the start. What is wrong with it is told to the operators, once per change. One
+        that could not be read is looked for again: for want of descriptors, say, which no change of the file will tell.
         """
-        if self._stamp() == self._seen:
+        before = self._seen
+        if self._stamp() == before:
             return ()
         try:
             roots = self.load()
         except UnsafeSettingError as exc:
-            _log.error("the key file is not taken up: %s", exc.message)
+            is_unread = isinstance(exc.__cause__, OSError)
+            if is_unread:
+                self._seen = before
+            if not is_unread or exc.message != self._told:
+                _log.error("the key file is not taken up: %s", exc.message)
+            self._told = exc.message
             return ()
+        self._told = None
         # INVARIANT: what this process has opened with goes on opening. A file without that is of another instance.
         if any(root not in roots for root in known.values()):
             _log.error("the key file is not taken up: it lacks, or has changed, a version that is in use")

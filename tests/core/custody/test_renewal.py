@@ -1,7 +1,9 @@
 """A custodian takes up what was added to its key file, when it is needed, and nothing else."""
 
 import base64
+import errno
 import json
+import os
 import secrets
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -129,6 +131,23 @@ async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, why,
     # Mended, it is.
     path.write_bytes(good)
     path.chmod(0o600)
+    assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
+
+
+async def test_file_that_could_not_be_read_is_looked_for_again_and_told_of_once(path, monkeypatch, caplog):
+    custodian = FileCustodian.load(path)
+    wrapped = await of_newer(path)
+
+    def refused(*_, **__):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refused)
+        for _ in range(2):
+            with pytest.raises(KeyMissingError, match="version 2"):
+                await custodian.unwrap(wrapped, CONTEXT)
+
+    assert caplog.messages == [f"the key file is not taken up: key file `{path}` cannot be read: Too many open files"]
     assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
 
 

@@ -383,6 +383,14 @@ def test_other_fault_of_the_disk_is_named(path, monkeypatch):
         read_guarded(path)
 
 
+def test_disk_that_fails_at_reading_is_named(path, monkeypatch):
+    written(path, "{}")
+    monkeypatch.setattr(os, "fdopen", failing(errno.EIO))
+
+    with pytest.raises(UnsafeSettingError, match=f"key file `{path}` cannot be read: Input/output error"):
+        read_guarded(path)
+
+
 def test_file_of_one_mebibyte_is_read_and_no_larger(path):
     assert len(read_guarded(written(path, " " * (1 << 20)))) == 1 << 20
     with pytest.raises(UnsafeSettingError, match="is larger than 1 MiB: it is no key file, name the right one"):
