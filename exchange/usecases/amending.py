@@ -52,7 +52,7 @@ from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
 from exchange.usecases.slices import MOST_SECONDS, NotCountedYetError
-from exchange.usecases.told_entries import require_readable, told_until_now
+from exchange.usecases.told_entries import is_too_much_waiting, require_readable, told_until_now
 from exchange.usecases.unread import record_unread
 
 MOST_PROPOSED = 20
@@ -108,7 +108,7 @@ async def propose_amendment(
         receipt = await record_agreement(
             unit, call, client, event, agreement, told={**told, "number": amendment.number}
         )
-        taken_back = await _taken_back(services, unit, agreement, [amendment])
+        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
         view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
@@ -200,7 +200,7 @@ async def take_back_signature(
         await unit.amendments().take_back(agreement.id, statement)
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
         receipt = await record_agreement(unit, call, client, event, agreement, told=noted)
-        taken_back = await _taken_back(services, unit, agreement, [amendment])
+        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
         view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
@@ -211,16 +211,23 @@ async def take_back_signature(
 
 
 async def _taken_back(
-    services: Services, unit: UnitOfWork, agreement: Agreement, amendments: Sequence[Amendment]
+    services: Services,
+    unit: UnitOfWork,
+    agreement: Agreement,
+    amendments: Sequence[Amendment],
+    *,
+    must_be_read: bool = True,
 ) -> dict[str, set[str]]:
     """Return by proposed text which members took back their signature under it: by its rows, and by the log.
 
-    Raises UnavailableError as `require_readable`.
+    Raises UnavailableError as `require_readable`; without `must_be_read` the rows alone are told then, as to who takes
+    back its own: that must not wait, and whoever would sign meanwhile does.
     """
     # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so.
-    await require_readable(services, "which signatures stand")
+    if must_be_read:
+        await require_readable(services, "which signatures stand")
     found = {each.text: set(await unit.amendments().taken_back(each.text)) for each in amendments}
-    if not found:
+    if not found or (not must_be_read and await is_too_much_waiting(services)):
         return found
     async for entry in told_until_now(services, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, subject=agreement.id):
         text = entry.get("detail", {}).get("text")

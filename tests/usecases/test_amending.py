@@ -146,15 +146,18 @@ async def test_signature_that_the_log_says_was_taken_back_binds_nobody_whatever_
     assert (await concluded(populated, RAISED)).agreement.edition == 2
 
 
-async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back(
+async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back_and_that_is_done_all_the_same(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = await proposed(populated, NARROWED)
+    await signs(populated, view, "GBR")
     monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
     with pytest.raises(UnavailableError):
         await signs(populated, view, "NOR")
     with pytest.raises(UnavailableError):
         await usecases.list_amendments(populated.services, populated.call("NOR signatory"), populated.agreement_id)
+
+    assert (await takes_back(populated, view, "GBR")).value.signed == frozenset()
 
 
 async def test_what_binds_and_what_was_never_signed_is_not_taken_back(populated: World) -> None:
