@@ -8,9 +8,9 @@ from exchange.kernel.errors import MalformedError
 
 Clock = Callable[[], datetime]
 
-# RFC 3339 §5.6; `fromisoformat` alone also takes week dates, missing seconds and offsets with seconds.
+# RFC 3339 §5.6; `fromisoformat` alone also takes week dates, missing seconds, offsets with seconds or of 99 minutes.
 _DATE_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
 )
 # RFC 3339 §5.6 full-date; `date.fromisoformat` also takes week dates and dates without hyphens.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
