@@ -1,5 +1,6 @@
 """What is given on a command line, as what it means: times, and the fields of what a verb asks for."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Final, TypeVar
@@ -13,6 +14,9 @@ from exchange.wire import WireModel, faults_of
 ModelT = TypeVar("ModelT", bound=WireModel)
 
 _DAY_LENGTH: Final = len("2030-12-31")
+_NO_DATE: Final = "is no date: write 2030-12-31 or 2030-12-31T12:00:00Z"
+# RFC 3339 §5.6 ends at 59; `fromisoformat` reads 99.
+_OFFSET_BEYOND: Final = re.compile(r"[+-]\d\d:?[6-9]\d")
 
 
 def day_or_moment(text: str | None) -> datetime | None:
@@ -27,11 +31,16 @@ def day_or_moment(text: str | None) -> datetime | None:
         # Seconds may be left out, and a space stand for the `T`; but the day is written as everywhere.
         parse_day(text[:_DAY_LENGTH])
         moment = datetime.fromisoformat(text)
-    except (MalformedError, ValueError) as exc:
-        raise InvalidError(f"`{text[:40]}` is no date: write 2030-12-31 or 2030-12-31T12:00:00Z") from exc
-    if moment.tzinfo is None:
+        is_aware = moment.tzinfo is not None
+        # In UTC it may lie beyond the calendar.
+        moment = moment.astimezone(UTC) if is_aware else moment
+    except (MalformedError, ValueError, OverflowError) as exc:
+        raise InvalidError(f"`{text[:40]}` {_NO_DATE}") from exc
+    if not is_aware:
         raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
-    return moment.astimezone(UTC)
+    if _OFFSET_BEYOND.search(text, _DAY_LENGTH):
+        raise InvalidError(f"`{text[:40]}` {_NO_DATE}")
+    return moment
 
 
 def moment_text(text: str | None) -> str | None:

@@ -85,6 +85,8 @@ def test_nationality_unset_is_the_members(enrol):
         (["--until", "tomorrow"], "is no date"),
         (["--until", "2030-W48-6"], "is no date: write 2030-12-31 or"),
         (["--until", "20301231T120000Z"], "is no date: write 2030-12-31 or"),
+        (["--until", "9999-12-31T23:59:59-01:00"], "is no date: write 2030-12-31 or"),
+        (["--until", "2030-12-31T12:00:00+00:99"], "is no date: write 2030-12-31 or"),
         (["--until", "2030-01-01T00:00:00"], "has no offset"),
     ],
 )
