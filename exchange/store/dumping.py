@@ -39,7 +39,7 @@ import exchange.store.upload_tables
 import exchange.store.walk_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros
 from exchange.kernel.clock import Clock
-from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.engine import checked_url, existing_file, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
 from exchange.store.lineage import next_lineage
 from exchange.store.log_tables import LogStateTable
@@ -204,9 +204,8 @@ def _tables() -> list[Table]:
 
 def _of_sqlite(url: URL) -> Iterator[Rows]:
     with driver_errors():
-        connection = sqlite3.connect(
-            f"file:{url.database}?mode=ro", uri=True, isolation_level=None, timeout=_WAIT_SECONDS
-        )
+        uri = existing_file(str(url.database), mode="ro")
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_WAIT_SECONDS)
         try:
             # INVARIANT: text that is none is put aside as the bytes that it is, and takes nothing else with it.
             connection.text_factory = _text_or_bytes

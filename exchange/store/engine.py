@@ -146,9 +146,9 @@ def _meet(connection: Any, _record: object, *, lineage: Lineage) -> None:
         raise
 
 
-def existing_file(path: str) -> str:
-    """Return the SQLite URI that opens the file at `path` and never makes one."""
-    return f"file:{quote(str(Path(path).absolute()))}?mode=rw"
+def existing_file(path: str, *, mode: str = "rw") -> str:
+    """Return the SQLite URI that opens the file at `path` and never makes one; `mode` may be `ro`."""
+    return f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -116,6 +117,19 @@ def test_restore_that_broke_off_behind_its_rows_says_so_until_it_is_done_again(e
     assert exchange("restore", backup, *identity, "--dir", place).code == 0
     claims = exchange("restored", "list", "--dir", place, "--json").json
     assert [claim["kind"] for claim in claims] == ["file.returned", "unknown-acts"]
+
+
+@pytest.mark.parametrize("name", ["a # b", "a?b", "a%41"])
+def test_backup_is_made_wherever_the_instance_lies(exchange, instance, keeper, monkeypatch, name):
+    """Behind a `#` the address of the file ended: another one was made there, empty."""
+    place = instance.rename(keeper / name)
+    monkeypatch.setenv("EXCHANGE_DATABASE_URL", f"sqlite+aiosqlite:///{quote(str(place))}/exchange.db")
+    before = {path.name for path in keeper.iterdir()}
+
+    backup, _ = put_aside(exchange, place, keeper)
+
+    assert backup.stat().st_size
+    assert {path.name for path in keeper.iterdir()} == before | {"backup", "keys"}
 
 
 async def ask_as(instance: Path, thumbprint: str) -> None:
