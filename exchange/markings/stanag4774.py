@@ -9,6 +9,7 @@ Reads what it writes and no more: other elements, attributes, comments and secti
 understood may restrict.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -35,6 +36,11 @@ _COMPARTMENTS = ("Special Category Designators", "RESTRICTIVE")
 _RELEASABLE = ("Releasable To", "PERMISSIVE")
 _HANDLING = ("Handling", "RESTRICTIVE")
 _CATEGORIES = (_COMPARTMENTS, _RELEASABLE, _HANDLING)
+# XML 1.0 §2.8: XMLDecl, with the one encoding that is read here (§4.3.3: in any case of letters).
+_DECLARATION = re.compile(
+    r"""<\?xml\s+version=(["'])1\.0\1(?:\s+encoding=(["'])[Uu][Tt][Ff]-8\2)?(?:\s+standalone=(["'])(?:yes|no)\3)?\s*\?>""",
+    re.ASCII,
+)
 # A label with every member and category there is takes a tenth of it.
 _LARGEST_BYTES = 65_536
 
@@ -109,9 +115,13 @@ def _read_root(xml: bytes) -> "Element":
         text = xml.decode()
     except UnicodeDecodeError as exc:
         raise MarkingFormatError(f"the label is not UTF-8: {exc.reason}") from exc
+    declaration, content = _parted(text)
     # Comments, sections and instructions can split a value in two that another reader sees as one.
-    if "<!" in text or "<?" in text.removeprefix("<?xml "):
+    if "<!" in text or "<?" in content:
         raise MarkingFormatError("the label holds a comment, a section or an instruction: send elements only")
+    # A reader that goes by another encoding sees other elements in the same bytes.
+    if declaration is not None and _DECLARATION.fullmatch(declaration) is None:
+        raise MarkingFormatError('the declaration is not understood: write `<?xml version="1.0" encoding="UTF-8"?>`')
     try:
         root: Element = fromstring(text, forbid_dtd=True)
     except ParseError as exc:
@@ -120,6 +130,14 @@ def _read_root(xml: bytes) -> "Element":
         message = f"{_name(root)} is no label: send an `originatorConfidentialityLabel` of `{NAMESPACE}`"
         raise MarkingFormatError(message)
     return root
+
+
+def _parted(text: str) -> tuple[str | None, str]:
+    """Return the XML declaration, None where there is none, and what stands behind it."""
+    if not text.startswith("<?xml "):
+        return None, text
+    declaration, end, content = text.partition("?>")
+    return declaration + end, content
 
 
 def _children(parent: "Element", required: tuple[str, ...], more: tuple[str, ...]) -> list["Element"]:

@@ -268,11 +268,33 @@ def test_other_encodings_are_refused():
     assert caught.value.faults[0].message == "the label is not UTF-8: invalid start byte"
 
 
-def test_declared_encoding_does_not_change_what_is_read():
-    label = Label("SWE", "Begränsat hemlig", (), ("NOR",))
-    xml = to_stanag4774(label, SHIPPED, created_at=NOW).replace(b'encoding="UTF-8"', b'encoding="ISO-8859-1"')
+@pytest.mark.parametrize(
+    "declared",
+    [
+        'version="1.0" encoding="ISO-8859-1"',
+        'version="1.0" encoding="UTF-7"',
+        'version="1.0" encoding="UTF-16"',
+        'version="1.0" encoding="UTF-8 "',
+        'version="1.1" encoding="UTF-8"',
+        'version="1.0" encoding="UTF-8" other="a"',
+    ],
+)
+def test_label_that_another_reader_would_take_in_another_encoding_is_refused(declared):
+    with pytest.raises(MarkingFormatError) as caught:
+        read(changed('version="1.0" encoding="UTF-8"', declared))
 
-    assert from_stanag4774(xml, SHIPPED) == label
+    message = 'the declaration is not understood: write `<?xml version="1.0" encoding="UTF-8"?>`'
+    assert caught.value.faults[0].message == message
+
+
+@pytest.mark.parametrize(
+    "declared", ["version='1.0' encoding='utf-8'", 'version="1.0" encoding="UTF-8" standalone="no" ']
+)
+def test_declaration_may_be_written_otherwise(declared):
+    label = Label("SWE", "Begränsat hemlig", (), ("NOR",))
+    xml = to_stanag4774(label, SHIPPED, created_at=NOW).decode().replace('version="1.0" encoding="UTF-8"', declared)
+
+    assert read(xml) == label
 
 
 def test_label_beyond_the_limit_is_refused_unread():
