@@ -1,7 +1,7 @@
 """What a stream tells besides headers: requests that ask the reader's member, breaches that concern it.
 
 As a message of a webhook, each is decided at the moment of telling and recorded before that, and holds an id and what
-one needs to ask further. What the reader may not know of then is passed over, and not told later.
+one needs to ask further. What the reader may not know of then is passed over, and moves no place of its client.
 """
 
 import json

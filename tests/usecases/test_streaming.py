@@ -242,6 +242,28 @@ async def test_what_a_change_of_rights_opens_is_told_once(populated: World):
     assert junior.subjects == ["low", "old 0", "old 1", "old 2", "new"]
 
 
+async def test_what_opened_while_nobody_listened_comes_where_it_lies_behind_what_was_told_last(populated: World):
+    """What it may not see moves no place; the id with which a stream stands is behind all that there was."""
+    services, call = patient(populated.services), populated.call("NOR junior")
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    await populated.post(label=FOR_NOR, subject="before it listened")
+    async with listening(services, call) as junior:
+        await populated.post(label=LOW, subject="told")
+        await junior.until(1)
+        await populated.post(label=FOR_NOR, subject="passed over")
+    async with listening(services, call, junior.cursor) as junior:
+        await junior.caught_up()
+    page = await usecases.list_reports(services, call, usecases.ListQuery())
+    client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+    await usecases.change_clearance(services, populated.call(None), client, raised)
+    async with listening(services, call, junior.cursor) as again, listening(services, call, page.value.next) as listed:
+        await populated.post(label=FOR_NOR, subject="new")
+        await again.until(2)
+        await listed.until(1)
+
+    assert (again.subjects, listed.subjects) == (["passed over", "new"], ["new"])
+
+
 async def test_what_comes_with_a_change_of_rights_is_told_once_too(populated: World, monkeypatch):
     services = patient(populated.services)
     await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
