@@ -21,6 +21,8 @@ _BEGIN = b"-----BEGIN X509 CRL-----"
 _PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _KEY_ID = x509.AuthorityKeyIdentifier.oid
+_HEEDED = frozenset({x509.IssuingDistributionPoint.oid, x509.DeltaCRLIndicator.oid, _KEY_ID})
+"""Extensions of a list that may be critical: OpenSSL heeds these, and of an entry the issuer alone."""
 _NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
 
 
@@ -31,7 +33,8 @@ class RevocationList:
     `key_id` is what it says of the key that signed it, empty where it says nothing; `scope` tells several lists of one
     authority apart (RFC 5280 §5.2.5). `is_whole` where by itself it says who is
     revoked: a list of changes does not, nor one for some reasons, for authorities or for other issuers; TLS passes
-    these over. `is_understood` unless it has a critical extension that nobody here knows: TLS then refuses everybody.
+    these over. `is_understood` unless it, or an entry of it, has a critical extension that TLS does not heed, known or
+    not: it then refuses everybody.
     """
 
     pem: bytes
@@ -86,10 +89,10 @@ class Authority:
             own = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
         except x509.ExtensionNotFound:
             return True
-        return named.key_identifier in {None, own} and named.authority_cert_serial_number in {
-            None,
-            self._certificate.serial_number,
-        }
+        issuers = [each.value for each in named.authority_cert_issuer or () if isinstance(each, x509.DirectoryName)]
+        is_issuer = not issuers or _name(issuers[0]) == _name(self._certificate.issuer)
+        serials = {None, self._certificate.serial_number}
+        return is_issuer and named.key_identifier in {None, own} and named.authority_cert_serial_number in serials
 
     def has_issued(self, der: bytes) -> bool:
         """Return whether a certificate names this authority as its issuer and bears its signature."""
@@ -174,9 +177,8 @@ def _read(pem: bytes) -> RevocationList:
             ends_at=found.next_update_utc or LAST_MOMENT,
             revoked=frozenset(each.serial_number for each in found),
             is_whole=_is_whole(extensions),
-            is_understood=not any(
-                each.critical and isinstance(each.value, x509.UnrecognizedExtension) for each in extensions.values()
-            ),
+            is_understood=not any(each.critical and oid not in _HEEDED for oid, each in extensions.items())
+            and not any(map(_is_beyond_us, found)),
         )
     except UNREADABLE as exc:
         raise MalformedError("not a revocation list: give an X.509 CRL in PEM") from exc
@@ -190,6 +192,13 @@ def _scope(extensions: _Extensions) -> str:
     told = "" if point is None else repr(point.value)
     # A list of changes names the one that it is to, each time another: that tells no two apart.
     return f"{told} changes" if x509.DeltaCRLIndicator.oid in extensions else told
+
+
+def _is_beyond_us(entry: x509.RevokedCertificate) -> bool:
+    try:
+        return any(each.critical and each.oid != x509.CertificateIssuer.oid for each in entry.extensions)
+    except UNREADABLE:
+        return False  # a reason that the library does not know, and OpenSSL lets be
 
 
 def _is_whole(extensions: _Extensions) -> bool:

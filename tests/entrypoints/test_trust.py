@@ -166,6 +166,10 @@ UNUSABLE: dict[str, tuple[Callable[[Node], bytes], str]] = {
         ),
         "critical extension",
     ),
+    "its number critical": (
+        lambda node: listed(node.own.authority, number=None, extensions=((x509.CRLNumber(9), True),)),
+        "critical extension",
+    ),
     "cut off": (lambda node: listed(node.own.authority, number=9)[:-40], "cut off"),
     "empty": (lambda _: b"", "no revocation list"),
     "nothing": (lambda _: b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "not a revocation list"),

@@ -99,7 +99,7 @@ def fault_of(listing: RevocationList, roots: Sequence[Authority], now: datetime)
     if len({root.public_key for root in namesakes}) > 1 and not listing.key_id:
         return "several keys are enrolled under the name of its authority, and it does not say by which it is signed"
     if not listing.is_understood:
-        return "it has a critical extension that is not known here"
+        return "it, or an entry of it, has a critical extension that is not known here"
     if listing.issued_at > now:
         return f"it is not valid before {rfc3339(listing.issued_at)}: see the clocks"
     if listing.ends_at <= now:

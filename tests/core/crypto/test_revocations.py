@@ -32,12 +32,15 @@ def made(
     revoked: tuple[int, ...] = (),
     name: x509.Name | None = None,
     authority: KeyAndCertificate = AUTHORITY,
+    entry_extension: tuple[x509.ExtensionType, bool] | None = None,
 ) -> RevocationList:
     own = x509.load_pem_x509_certificate(authority.certificate_pem).subject
     listing = x509.CertificateRevocationListBuilder().issuer_name(name or own)
     listing = listing.last_update(issued_at).next_update(issued_at + timedelta(days=1))
     for serial in revoked:
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(issued_at)
+        if entry_extension is not None:
+            entry = entry.add_extension(*entry_extension)
         listing = listing.add_revoked_certificate(entry.build())
     if number is not None:
         listing = listing.add_extension(x509.CRLNumber(number), critical=False)
@@ -159,11 +162,41 @@ def test_key_that_a_list_names_is_told() -> None:
     assert named.scope == made().scope
 
 
-def test_critical_extension_that_nobody_knows_is_told() -> None:
-    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+NAMES = [x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Other")]))]
+UNLISTED_REASON = x509.UnrecognizedExtension(x509.CRLReason.oid, b"\x0a\x01\x07")
 
-    assert not made((unknown, True)).is_understood
-    assert made((unknown, False)).is_understood
+
+@pytest.mark.parametrize("extension", [UNKNOWN, x509.IssuerAlternativeName(NAMES), x509.FreshestCRL([])])
+def test_only_what_tls_heeds_may_be_critical(extension: x509.ExtensionType) -> None:
+    heeded = (
+        (x509.AuthorityKeyIdentifier(b"key", None, None), True),
+        point(only_contains_user_certs=True),
+        (x509.DeltaCRLIndicator(1), True),
+    )
+
+    assert made(*heeded).is_understood
+    assert not made((extension, True)).is_understood
+    assert made((extension, False)).is_understood
+
+
+def test_number_that_is_critical_is_not_understood() -> None:
+    assert not made((x509.CRLNumber(2), True), number=None).is_understood
+
+
+@pytest.mark.parametrize(
+    ("extension", "is_heeded"),
+    [
+        (x509.CertificateIssuer(NAMES), True),
+        (x509.CRLReason(x509.ReasonFlags.key_compromise), False),
+        (x509.InvalidityDate(NOW), False),
+        (UNKNOWN, False),
+        (UNLISTED_REASON, True),
+    ],
+)
+def test_entries_are_asked_too(extension: x509.ExtensionType, *, is_heeded: bool) -> None:
+    assert made(revoked=(3,), entry_extension=(extension, True)).is_understood == is_heeded
+    assert made(revoked=(3,), entry_extension=(extension, False)).is_understood
 
 
 def test_names_are_compared_whatever_their_letters_and_blanks() -> None:
@@ -199,7 +232,9 @@ def test_list_that_names_another_key_is_not_the_authority_s() -> None:
     assert own.has_signed(made((true, False)))
     assert own.has_signed(made((x509.AuthorityKeyIdentifier(None, names, serial), False)))
     assert not own.has_signed(made((x509.AuthorityKeyIdentifier(b"other", None, None), False)))
+    assert own.has_signed(made((x509.AuthorityKeyIdentifier(None, [x509.DNSName("other"), *names], serial), False)))
     assert not own.has_signed(made((x509.AuthorityKeyIdentifier(None, names, serial + 1), False)))
+    assert not own.has_signed(made((x509.AuthorityKeyIdentifier(None, NAMES, serial), False)))
 
 
 def issuing(public_key: object, *usages: x509.KeyUsage) -> Authority:
