@@ -525,10 +525,15 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
         raise UnsafeSettingError(f"secret `{path}` belongs to another user: run `chown {os.geteuid()} {path}`")
 
 
+def _in_address(path: Path) -> str:
+    """Return a path as it stands in an address, which ends at `?` and takes `%` and two digits for a letter."""
+    return str(path).replace("%", "%25").replace("?", "%3F")
+
+
 def _defaults(layout: InstanceLayout) -> dict[str, object]:
     return {
         "instance_folder": layout.folder,
-        "database_url": f"sqlite+aiosqlite:///{layout.database_file}",
+        "database_url": f"sqlite+aiosqlite:///{_in_address(layout.database_file)}",
         "policies_dir": Path(__file__).resolve().parent.parent / "policies",
         "roots_file": layout.roots_file,
         "cursor_key_file": layout.cursor_key_file,

@@ -31,6 +31,7 @@ from exchange.services import open_services, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, WebhookSettings, load_settings, read_policies, read_secret
 from exchange.store import head, schema_state
+from exchange.store.engine import checked_url
 
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025
@@ -260,7 +261,7 @@ async def _schema(settings: Settings) -> Finding:
 def _mend_of_silence(settings: Settings) -> str:
     if settings.database_url.startswith("postgresql"):
         return "see that the database runs and can be reached"
-    file = Path(settings.database_url.removeprefix("sqlite+aiosqlite:///"))
+    file = Path(str(checked_url(settings.database_url).database))
     if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         # Nothing is wrong with what stands in it: a backup would take the place of the newer.
         return "let the service's user write the file and its folder; see whether the disk is mounted read-only"
@@ -273,7 +274,7 @@ def _mend_of_waiting(settings: Settings) -> str:
             "who holds a lock there: `SELECT DISTINCT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity` as the "
             "tables' owner, and what it does; where nobody does: the network, and the load of the server"
         )
-    file = settings.database_url.removeprefix("sqlite+aiosqlite:///")
+    file = checked_url(settings.database_url).database
     return f"who holds `{file}`: `fuser {file}`, and what it does; where nobody does: the disk"
 
 

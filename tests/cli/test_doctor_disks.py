@@ -5,6 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from exchange.cli.doctor import _mend_of_silence, _mend_of_waiting
+from exchange.settings import load_settings
+
 
 @pytest.mark.parametrize(("free", "state"), [(1 << 40, "ok"), (1 << 30, "warning"), (1 << 20, "mend")])
 def test_disk_that_is_nearly_full_is_told(findings, monkeypatch, free, state):
@@ -27,3 +30,10 @@ def test_disk_of_large_parts_is_looked_at_where_it_is_another(findings, instance
 
     monkeypatch.setenv("EXCHANGE_BLOB_STORE_URL", (instance / "blobs").as_uri())
     assert "disk of large parts" not in findings()[1]
+
+
+def test_database_is_named_by_its_file_whatever_its_folder_is_called(instance):
+    settings = load_settings(instance.rename(instance.parent / "100%25?"))
+
+    assert f"`{settings.instance_folder / 'exchange.db'}`" in _mend_of_waiting(settings)
+    assert _mend_of_silence(settings).startswith("look at the disk")

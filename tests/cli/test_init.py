@@ -179,6 +179,17 @@ def test_certificates_outlast_the_year(instance):
     assert ends.year >= datetime.now(UTC).year + 9
 
 
+@pytest.mark.parametrize("name", ["a?b", "a%41", "100%", "a#b"])
+def test_database_lies_in_the_instance_whatever_its_folder_is_called(exchange, tmp_path, name):
+    """What stands before a `?` was taken for the whole name: two instances shared one database beside them."""
+    folder = tmp_path / "within" / name
+
+    assert exchange("init", "--dir", folder).code == 0
+
+    assert (folder / "exchange.db").is_file()
+    assert [path.name for path in folder.parent.iterdir()] == [name]
+
+
 def test_folder_is_told_as_it_was_given(exchange, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
