@@ -17,6 +17,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # release of Python 3.11 calls the addresses global and the next one does not.
 _RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")
 _RELAYED: Final = ipaddress.IPv6Network("2002::/16")
+# Kept for protocols themselves, of which Python 3.11 knows some addresses alone: a cloud answers its machines there.
+_PROTOCOLS: Final = ipaddress.IPv4Network("192.0.0.0/24")
 # Documentation (RFC 9637), which Python 3.11 does not know either.
 _EXAMPLES: Final = ipaddress.IPv6Network("3fff::/20")
 
@@ -89,7 +91,7 @@ def _names_the_inside(host: str) -> bool:
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv4Address):
-        is_odd = address in _RELAYS
+        is_odd = address in _RELAYS or address in _PROTOCOLS
     else:
         is_odd = address.is_site_local or address in _RELAYED or address in _EXAMPLES
     return address.is_global and not address.is_multicast and not address.is_reserved and not is_odd
