@@ -38,6 +38,7 @@ from exchange.usecases.entry_labels import label_of
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.personal import Revealed, reveal_personal
 from exchange.usecases.unread import known_agreements
+from exchange.usecases.whole_entries import whole_entry
 
 T = TypeVar("T")
 
@@ -124,11 +125,15 @@ async def within_slice(
 async def found_entries(
     services: Services, gaze: Gaze, sought: Sought, *, most: int, is_meant: Callable[[EntryView], bool] | None = None
 ) -> list[tuple[Hit, FoundEntry]]:
-    """Return the first `most` entries that `gaze` sees and `sought` means, in order."""
+    """Return the first `most` entries that `gaze` sees and `sought` means, in order.
+
+    One that is damaged keeps nobody from the others: it is passed over, and `exchange audit verify` tells which it is.
+    """
     found: list[tuple[Hit, FoundEntry]] = []
     async for hits in services.store.found_entries(sought, at_a_time=most):
-        views = await views_of(services, gaze, [parse_entry(hit.content) for hit in hits])
-        for hit, view in zip(hits, views, strict=True):
+        whole = [(hit, entry) for hit in hits if (entry := whole_entry(hit.content)) is not None]
+        views = await views_of(services, gaze, [entry for _, entry in whole])
+        for (hit, _), view in zip(whole, views, strict=True):
             if view is None or not matches(view, sought.criteria) or (is_meant is not None and not is_meant(view)):
                 continue
             found.append((hit, shown_as(view, hit.id, hit.content)))

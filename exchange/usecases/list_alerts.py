@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exchange.audit import Entry, EventName, Outcome, fit_text, parse_entry
+from exchange.audit import Entry, EventName, Outcome, fit_text
 from exchange.kernel import Fault, InvalidError, parse_rfc3339, to_micros
 from exchange.store.alert_rows import AlertRow
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.whole_entries import whole_entry
 
 _ORDER: Final = "alert"
 _LONGEST_RULE: Final = 64
@@ -73,11 +74,13 @@ async def _behind(services: Services, gaze: Gaze, rule: str | None, after: int) 
     """Yield alerts that concern the auditor's member, and whether it may see their entries: the slice decides."""
     while True:
         page = await services.store.alerts.page(after=after, limit=_CHUNK, rule=rule, member=gaze.auditor.member)
-        entries = [parse_entry(content) for _, content in page]
-        views = await views_of(services, gaze, entries)
-        for (alert, _), entry, view in zip(page, entries, views, strict=True):
-            told = _as_recorded(alert, entry)
-            yield told or alert, told is not None and view is not None
+        # One that is damaged keeps no auditor from the others.
+        whole = {alert.number: entry for alert, content in page if (entry := whole_entry(content)) is not None}
+        views = dict(zip(whole, await views_of(services, gaze, list(whole.values())), strict=True))
+        for alert, _ in page:
+            entry = whole.get(alert.number)
+            told = None if entry is None else _as_recorded(alert, entry)
+            yield told or alert, told is not None and views[alert.number] is not None
             after = alert.number
         if len(page) < _CHUNK:
             return

@@ -18,7 +18,6 @@ from exchange.audit import (
     TlogProof,
     parse_bundle_path,
     parse_checkpoint,
-    parse_entry,
     parse_note,
     parse_tile_path,
     render_bundle,
@@ -42,6 +41,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.personal import search_tokens
 from exchange.usecases.quorum import cosigned_note, enrolled, newest_witnessed
 from exchange.usecases.recording import draft, named, refuse
+from exchange.usecases.whole_entries import whole_entry
 
 # An entry has its place within a second; who asks for its own newest one waits that long rather than asking again.
 _WAIT_SECONDS = 2.0
@@ -173,7 +173,9 @@ async def prove_growth(
 
 async def _concerns(services: Services, client: Client, gaze: Gaze | None, content: bytes, own_token: str) -> bool:
     # (a) its own deed, or what was said to its certificate while nobody was enrolled with it
-    entry = parse_entry(content)
+    entry = whole_entry(content)
+    if entry is None:
+        return False  # damaged: nobody can say any more whom it concerns
     actor = entry["actor"]
     if actor.get("id") == client.id:
         return True

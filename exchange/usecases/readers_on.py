@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from exchange.agreements import as_it_was, crisis_turns
-from exchange.audit import Criteria, EventName, Outcome, parse_entry
+from exchange.audit import Criteria, EventName, Outcome
 from exchange.kernel import MICROSECOND, Fault, InvalidError, rfc3339
 from exchange.members import Client
 from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, View, decide
@@ -28,6 +28,7 @@ from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
 from exchange.usecases.read_registries import audited_report, opened_facts, report_draft
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.whole_entries import whole_entry
 
 _READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
 _AT_A_TIME = 500
@@ -263,9 +264,10 @@ async def _did(
     sought = await within_slice(services, gaze, criteria, newest_first=False)
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
         for hit in hits:
-            view = gaze.sees(hit.content)
-            entry = parse_entry(hit.content)
-            if view is None or entry["type"] not in {event.value for event in _READS}:
+            entry = whole_entry(hit.content)
+            if entry is None or gaze.sees(hit.content) is None:
+                continue
+            if entry["type"] not in {event.value for event in _READS}:
                 continue
             at = datetime.fromisoformat(entry["ts"])
             client = entry["actor"].get("id", "")
@@ -284,7 +286,9 @@ async def _laws(services: Services, since: datetime, until: datetime) -> tuple[s
     sought = Sought(Criteria(event=EventName.POLICY_CHANGED.value, until=until), None)
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
         for hit in hits:
-            entry = parse_entry(hit.content)
+            entry = whole_entry(hit.content)
+            if entry is None:
+                continue
             digests.append(entry["object"]["id"])
             if datetime.fromisoformat(entry["ts"]) <= since:
                 return tuple(dict.fromkeys(reversed(digests)))

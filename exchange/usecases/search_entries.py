@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
-from exchange.audit import Criteria, EventName, Outcome, fit_text, parse_entry
+from exchange.audit import Criteria, EventName, Outcome, fit_text
 from exchange.crypto import OpeningError, open_token, seal_token
 from exchange.kernel import NOT_AN_ID, Fault, InvalidError, MalformedError, NotFoundError, is_uuid7, meant
 from exchange.members import Client, check_member_code
@@ -25,6 +25,7 @@ from exchange.usecases.auditing import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record, refuse
+from exchange.usecases.whole_entries import whole_entry
 
 _NONCE_BYTES = 12
 _NUMBER_BYTES = 8
@@ -94,7 +95,9 @@ async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[
     event, subject = EventName.AUDIT_READ, named("entry", entry_id)
     gaze = await admit_auditor(services, call, event=event, subject=subject)
     content = await services.store.entry(entry_id if is_uuid7(entry_id) else "")
-    (view,) = (None,) if content is None else await views_of(services, gaze, [parse_entry(content)])
+    # Of one that is damaged nobody can say any more whose it is.
+    entry = None if content is None else whole_entry(content)
+    (view,) = (None,) if entry is None else await views_of(services, gaze, [entry])
     if content is None or view is None:
         absent = NotFoundError("no such entry, or none that you may see")
         return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)

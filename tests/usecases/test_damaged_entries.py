@@ -1,0 +1,69 @@
+"""One entry of the log that is damaged takes no other one from auditors, and shows nothing of itself to anybody."""
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import NotFoundError
+from exchange.usecases import EntryQuery
+from exchange.usecases.read_log import prove_entry
+from tests.support.alerted_world import AlertedWorld
+from tests.support.placing import place_entries
+from tests.support.world import NOW, World
+from tests.usecases import test_alerts
+from tests.usecases.test_alerts import pull_some
+
+alerted = test_alerts.alerted
+
+
+def damage(world: World, *entries: str) -> None:
+    world.unguard()
+    for entry in entries:
+        world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"not an entry", entry)
+
+
+async def test_damaged_entry_keeps_no_auditor_from_the_others(
+    populated: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await populated.enrol("GBR auditor", "GBR", "auditor")
+    report = await populated.post()
+    one, other = [
+        (await usecases.pull_report(populated.services, populated.call(name), report)).receipt.entry
+        for name in ("GBR reader", "NOR reader")
+    ]
+    await place_entries(populated, is_searchable=True)
+    (law,) = [entry["id"] for entry in await populated.entries() if entry["type"] == "policy.changed"]
+    damage(populated, one, law)
+    services, call = populated.services, populated.call("GBR auditor")
+
+    found = (await usecases.search_entries(services, call, EntryQuery())).value.items
+    assert other in {entry.receipt.entry for entry in found}
+    lines = (await usecases.report_registry(services, call, report)).value.lines
+    assert [line.view.fields["type"] for line in lines] == ["report.posted", "report.distributed", "report.read"]
+    readers = (await usecases.readers_on(services, call, report, NOW)).value
+    assert [(each.entry, each.count) for each in readers.did] == [(other, 1)]
+    assert readers.laws == ()
+    assert "damaged or gone" in caplog.text
+
+
+async def test_damaged_entry_is_nobodys(populated: World) -> None:
+    report = await populated.post()
+    receipt = (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt
+    await place_entries(populated, is_searchable=True)
+    damage(populated, receipt.entry)
+
+    for name, act in (("auditor", usecases.show_entry), ("auditor", prove_entry), ("NOR reader", prove_entry)):
+        made = await populated.attempt(act(populated.services, populated.call(name), receipt.entry))
+        assert isinstance(made.error, NotFoundError)
+        assert (made.entry["type"], made.entry["decision"]) == ("audit.read", "refused")
+
+
+async def test_damaged_entry_of_an_alert_takes_no_other_alert_from_the_list(alerted: AlertedWorld) -> None:
+    await pull_some(alerted)
+    await alerted.settle()
+    await pull_some(alerted, "NOR reader")
+    await alerted.settle()
+    before = (await alerted.seen_by("auditor")).items
+    damage(alerted.world, before[0].entry_id)
+
+    assert before[1:]
+    assert (await alerted.seen_by("auditor")).items == before[1:]
