@@ -186,6 +186,11 @@ def test_edge_sets_who_came_for_every_request() -> None:
     assert "proxy_ssl_verify on;" in lines
 
 
+def test_edge_passes_on_under_which_name_and_port_it_was_asked() -> None:
+    # `$host` has no port: of a page at any but 443 the nodes would hold that it is another site's.
+    assert [line for line in edge_lines() if "proxy_set_header Host" in line] == ["proxy_set_header Host $http_host;"]
+
+
 def test_edge_leaves_it_to_the_nodes_how_large_a_body_may_be() -> None:
     lines = edge_lines()
 
