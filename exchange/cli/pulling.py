@@ -7,13 +7,15 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from exchange.client import ExchangeClient
+from exchange.client import AnswerError, ExchangeClient
 from exchange.kernel import InvalidError
 from exchange.wire import PulledPartBody, PulledReportBody
 
 # What every file system and shell takes without a second thought.
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
 _LONGEST_NAME = 120
+_LARGEST_NUMBER = 99_999
+"""No report has so many parts, and with one before its name it is still one that every file system takes."""
 _UNFINISHED = ".pulled-"
 
 
@@ -22,9 +24,11 @@ def save_parts(
 ) -> dict[int, str]:
     """Write each part's bytes into `out` and return the file of each part's number.
 
-    Raises InvalidError where a file exists (unless `force`) or `out` is one, before anything is written; AnswerError
-    where bytes are not what the header's SHA-256 names: the file is removed again.
+    Raises InvalidError where a file exists (unless `force`) or `out` is one, and AnswerError where the parts are not
+    numbered as parts are, before anything is written; AnswerError where bytes are not what the header's SHA-256 names:
+    the file is removed again.
     """
+    _require_numbers([part.number for part in report.parts])
     if out.exists() and not out.is_dir():
         raise InvalidError(f"`{out}` is a file: `--out` names a folder")
     targets = {part.number: out / name for part, name in zip(report.parts, file_names(report.parts), strict=True)}
@@ -39,6 +43,12 @@ def save_parts(
     except OSError as exc:
         raise InvalidError(f"`{exc.filename or out}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
     return {number: str(path) for number, path in targets.items()}
+
+
+def _require_numbers(numbers: list[int]) -> None:
+    # Of two parts with one number the second would take the first one's file.
+    if len(set(numbers)) != len(numbers) or not all(1 <= number <= _LARGEST_NUMBER for number in numbers):
+        raise AnswerError(f"the answer numbers its parts as no report does: {', '.join(map(str, numbers))[:200]}")
 
 
 def file_names(parts: list[PulledPartBody]) -> list[str]:

@@ -15,7 +15,7 @@ from exchange.cli.enrolment import release_folder
 from exchange.cli.instance import put_file, write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
-from exchange.client import ExchangeClient
+from exchange.client import AnswerError, ExchangeClient
 from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.kernel import ExchangeError, InvalidError, UnsafeSettingError
 from exchange.wire import PulledPartBody, PulledReportBody
@@ -276,6 +276,19 @@ def test_disk_without_room_for_a_part_is_told_of_the_folder(tmp_path, monkeypatc
         save_parts(client, report, tmp_path / "out", force=False, purpose=None)
 
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("numbers", [(1, 1), (2, 1, 2), (0,), (-1,), (100_000,), (10**300, 1)])
+def test_parts_that_are_not_numbered_as_parts_are_become_no_files(tmp_path, numbers):
+    """Of two with one number the second took the first one's file, and both were said to be in it."""
+    parts = [PulledPartBody.model_construct(number=each, name=f"{at}.txt") for at, each in enumerate(numbers)]
+    report = PulledReportBody.model_construct(id="x", parts=parts)
+
+    with pytest.raises(AnswerError, match="^the answer numbers its parts as no report does: -?[0-9]") as refused:
+        save_parts(ExchangeClient.__new__(ExchangeClient), report, tmp_path / "out", force=True, purpose=None)
+
+    assert len(refused.value.message) < 300
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_that_pull_a_part_into_one_folder_both_find_it_whole_and_one_that_was_killed_leaves_nothing(
