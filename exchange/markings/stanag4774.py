@@ -41,6 +41,8 @@ _DECLARATION = re.compile(
     r"""<\?xml\s+version=(["'])1\.0\1(?:\s+encoding=(["'])[Uu][Tt][Ff]-8\2)?(?:\s+standalone=(["'])(?:yes|no)\3)?\s*\?>""",
     re.ASCII,
 )
+# XML 1.0 §2.3: what else is blank to Python is text.
+_SPACE = " \t\r\n"
 # A label with every member and category there is takes a tenth of it.
 _LARGEST_BYTES = 65_536
 
@@ -156,7 +158,7 @@ def _children(parent: "Element", required: tuple[str, ...], more: tuple[str, ...
 
 
 def _refuse_stray_text(parent: "Element") -> None:
-    if any(text is not None and text.strip() for text in (parent.text, *(child.tail for child in parent))):
+    if any(text is not None and text.strip(_SPACE) for text in (parent.text, *(child.tail for child in parent))):
         raise MarkingFormatError(f"{_name(parent)} has text between its elements: remove it")
 
 

@@ -196,6 +196,10 @@ OPEN, CLOSE = "<slab:originatorConfidentialityLabel ", "</slab:originatorConfide
             changed("<slab:ConfidentialityInformation>", "<slab:ConfidentialityInformation>more"),
             "`ConfidentialityInformation` has text between its elements: remove it",
         ),
+        (
+            changed(CLOSE, f"\u00a0{CLOSE}"),
+            "`originatorConfidentialityLabel` has text between its elements: remove it",
+        ),
         (changed(CLOSE, f"x{CLOSE}"), "`originatorConfidentialityLabel` has text between its elements: remove it"),
         (
             changed(CLOSE, f"<slab:OriginatorID>x</slab:OriginatorID>{CLOSE}"),
