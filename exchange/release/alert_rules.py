@@ -76,7 +76,7 @@ _DURATION = re.compile(r"P(?=[\dT])(?:(\d{1,4})D)?(?:T(?=\d)(?:(\d{1,4})H)?(?:(\
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _LONGEST_NAME = 64
 _LONGEST_SPAN = timedelta(days=366)
-# The marks of a burst are kept with the client: at most some 60 KiB.
+# The marks of four bursts are kept with the client: at most some 240 KiB.
 _MOST_REFUSALS = 1000
 _MOST_READS = 65_536
 _MOST_DEVIATIONS = 100

@@ -46,6 +46,11 @@ _MEMBER: Final = "member"
 """What such an entry says in `inactive` where it was not the client itself."""
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
 _DAY_MICROS: Final = 86_400_000_000
+_LATE: Final = timedelta(minutes=15)
+"""An entry bears the time at which its request came in, and a large upload takes minutes. By so much one may be behind
+the others: what is newer is not forgotten over it."""
+_WINDOWS: Final = 4
+"""So many times the refusals of one burst are remembered: one window's, and those of three others that come late."""
 _MOST_ADDRESSES: Final = 16
 _MOST_REFUSED: Final = 256
 """Refusals and changes of one member that are waited on; 32 KiB of text."""
@@ -195,16 +200,19 @@ def _pulled(condition: MassPulls, memory: Memory, entry: Entry, mark: Mark) -> S
 
 
 def _burst(condition: RefusalBurst, memory: Memory, mark: Mark) -> Sequence[Mark]:
-    memory.marks = _within(condition.window, memory.marks, mark.at)
-    memory.mark(mark, most=condition.count)
-    return memory.marks if len(memory.marks) >= condition.count else ()
+    memory.marks = _within(condition.window + _LATE, memory.marks, mark.at)
+    memory.mark(mark, most=_WINDOWS * condition.count)
+    found = _within(condition.window, memory.marks, mark.at)
+    return found if len(found) >= condition.count else ()
 
 
 def _met(condition: TwoAddresses, memory: Memory, mark: Mark) -> Sequence[Mark]:
-    others = [each for each in _within(condition.window, memory.marks, mark.at) if each.word != mark.word]
+    held = _within(condition.window + _LATE, memory.marks, mark.at)
+    others = [each for each in held if each.word != mark.word]
+    newest = max([mark, *(each for each in held if each.word == mark.word)], key=lambda each: each.at)
     memory.marks = others
-    memory.mark(mark, most=_MOST_ADDRESSES)
-    return (mark,) if others else ()
+    memory.mark(newest, most=_MOST_ADDRESSES)
+    return (mark,) if _within(condition.window, others, mark.at) else ()
 
 
 def _obtained(condition: ReadAfterChange, memory: Memory, entry: Entry, mark: Mark) -> Sequence[Mark]:

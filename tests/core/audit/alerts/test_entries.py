@@ -190,6 +190,14 @@ def test_limit_by_hand(counts, days, limit):
         ((0, 4, 8, 9), 1),
         ((2, 1, 0), 1),
         ((0, 1, 2, 3, 4), 1),
+        # A large upload that is refused in the end bears the time at which it came in: it hides nothing that is newer.
+        ((10, 11, 2, 12), 1),
+        ((10, 11, 2, 3, 4), 1),
+        # As many as a window may have without an alert in each of four.
+        ((18, 18, 12, 12, 6, 6, 0.5, 0.5, 20), 1),
+        ((19, 20, 0, 21), 1),
+        # What is further back is another clock's time.
+        ((20.5, 21, 0, 22), 0),
     ],
 )
 def test_refusals_within_the_window(minutes, alerts):
@@ -264,6 +272,22 @@ def test_two_addresses_within_the_window(second, minutes, alerts):
 
     assert len(found) == alerts
     assert all(alert.evidence == (entry_id(2),) and alert.owner is None for alert in found)
+
+
+@pytest.mark.parametrize(
+    ("used", "alerts"),
+    [
+        ([(10, "a"), (5, "b"), (11, "b")], 1),
+        ([(10, "a"), (2, "a"), (11, "b")], 1),
+        ([(10, "a"), (5, "b"), (13, "b")], 0),
+        ([(19, "a"), (2, "b"), (20, "b")], 1),
+        ([(19.5, "a"), (2, "b"), (20, "b")], 0),
+    ],
+)
+def test_what_comes_late_hides_no_second_address(used, alerts):
+    entries = [entry(number, at=NOW + minute * MINUTE, source=source) for number, (minute, source) in enumerate(used)]
+
+    assert len(run(rules(ADDRESSES), entries)[0]) == alerts
 
 
 def test_address_of_another_client_is_no_second_one():
