@@ -284,7 +284,7 @@ def test_parts_that_are_not_numbered_as_parts_are_become_no_files(tmp_path, numb
     parts = [PulledPartBody.model_construct(number=each, name=f"{at}.txt") for at, each in enumerate(numbers)]
     report = PulledReportBody.model_construct(id="x", parts=parts)
 
-    with pytest.raises(AnswerError, match="^the answer numbers its parts as no report does: -?[0-9]") as refused:
+    with pytest.raises(AnswerError, match=r"^the answer numbers its parts as no report does: -?[0-9]") as refused:
         save_parts(ExchangeClient.__new__(ExchangeClient), report, tmp_path / "out", force=True, purpose=None)
 
     assert len(refused.value.message) < 300
