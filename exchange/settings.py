@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -403,6 +404,7 @@ def load_settings(folder: Path) -> Settings:
     _refuse_misspelt_variables()
     try:
         written = tomllib.loads(layout.settings_file.read_text(encoding="utf-8"))
+        _refuse_other_letters(layout.settings_file, written)
         settings = Settings(**{**_defaults(layout), **written})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UnsafeSettingError(f"`{layout.settings_file}` is no TOML file: {exc}") from exc
@@ -476,6 +478,14 @@ def _refuse_misspelt_variables() -> None:
         if close := get_close_matches(name, Settings.model_fields, n=1, cutoff=0.85):
             meant = f"EXCHANGE_{close[0].upper()}"
             raise UnsafeSettingError(f"`{variable}` is no setting: did you mean `{meant}`? Rename it, or unset it")
+
+
+def _refuse_other_letters(path: Path, written: Collection[str]) -> None:
+    """Raise for a setting in capitals: as a variable's its name would be taken, and give way to its own default."""
+    for name in sorted({*written} - {*Settings.model_fields}):
+        if name.lower() in Settings.model_fields:
+            told = f"`{name}`: there is no such setting: did you mean `{name.lower()}`?"
+            raise UnsafeSettingError(f"settings of `{path}` are wrong: {told}")
 
 
 def _webhook_problem(url: str, *, is_private: bool) -> str | None:

@@ -90,6 +90,7 @@ def test_wrong_setting_is_named_without_its_value(folder: Path, text: str) -> No
     [
         ("max_body_byte = 1", "`max_body_byte`: there is no such setting: did you mean `max_body_bytes`?"),
         ("frob = 1", "`frob`: there is no such setting"),
+        ('Node = "oslo"', "`Node`: there is no such setting: did you mean `node`?"),
         ('max_body_bytes = "big"', "`max_body_bytes`: is no whole number"),
         ("max_body_bytes = 0", "`max_body_bytes`: is too small: write more than 0"),
         ("audit_retention_days = true", "`audit_retention_days`: is `true` or `false`, which this setting cannot be"),
