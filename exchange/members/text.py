@@ -13,6 +13,9 @@ HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# What one keyboard writes for another one's hyphen and apostrophe: dashes of every length, quotes of every form.
+_HYPHENS = re.compile("[\u058a\u05be\u1400\u1806\u2010-\u2015\u2212\u2e17\u2e3a\u2e3b\u2e40\u30a0]")
+_APOSTROPHES = re.compile("[`\u02b9\u02bb-\u02bd\u02c8\u02ca\u02cb\u05f3\u2018\u2019\u201b\u2032\u2035\ua78c]")
 # A Bengali four shows as an eight.
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 
@@ -63,5 +66,10 @@ def name_problem(text: str, *, longest: int) -> str | None:
 
 
 def identity_key(text: str) -> str:
-    """Return the form under which two names count as one (case folded, compatibility-normalised, all of it seen)."""
-    return unicodedata.normalize("NFKC", _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold()))
+    """Return the form under which two names count as one (case folded, compatibility-normalised, all of it seen).
+
+    So do a hyphen and a dash, an apostrophe and a quote, and the Turkish letters that are an I where all are capitals.
+    """
+    folded = _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
+    plain = unicodedata.normalize("NFKC", folded.replace("i\u0307", "i").replace("\u0131", "i"))
+    return " ".join(_APOSTROPHES.sub("'", _HYPHENS.sub("-", plain)).split())

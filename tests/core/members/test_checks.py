@@ -199,6 +199,21 @@ def test_names_that_look_the_same_have_one_key():
     assert identity_key("A\u034f\u030asa") == identity_key("\u00c5sa")
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("Anne-Marie O'Neil", "Anne\u2010Marie O\u2019Neil"),
+        ("Anne-Marie O'Neil", "ANNE\u2013MARIE O\u02bcNEIL"),
+        ("Ay\u015fe Y\u0131ld\u0131r\u0131m", "Ay\u015fe YILDIRIM"),
+        ("\u0130smail Ate\u015f", "\u0130SMA\u0130L ATE\u015e"),
+        ("\u0130smail Ate\u015f", "ismail ate\u015f"),
+        ("Kari Nordmann", "Kari  Nordmann"),
+    ],
+)
+def test_names_that_another_keyboard_writes_otherwise_have_one_key(name, other):
+    assert identity_key(name) == identity_key(other)
+
+
 @given(st.text(max_size=20))
 def test_a_taken_name_is_its_own_only_spelling(text):
     try:
