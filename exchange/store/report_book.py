@@ -282,7 +282,10 @@ class ReportBook:
         await self._session.execute(update(DestructionTable).where(*which).values(kept))
 
     async def tell(self, rows: Sequence[NoticeRow]) -> None:
-        """Keep what clients are to be told; whoever carries it to them reads it in the order of its numbers."""
+        """Keep what clients are to be told; call `hold_order` before.
+
+        INVARIANT: whoever carries it to them goes on behind the last number seen: none comes to be behind that later.
+        """
         if rows:
             self._note_write()
             await self._session.execute(insert(NoticeTable), [_notice_columns(row) for row in rows])

@@ -317,7 +317,10 @@ class UnitOfWork:
         return ReportBook(self._session, self._note_write, self._now)
 
     async def tell_late(self, rows: Sequence[NoticeRow]) -> None:
-        """Keep what clients are to be told of acts that are on the record already: this is no change of its own."""
+        """Keep what clients are to be told of acts that are on the record already: this is no change of its own.
+
+        Call `ReportBook.hold_order` before.
+        """
         if rows:
             self._has_asides = True
             await ReportBook(self._session, _nothing_more, self._now).tell(rows)

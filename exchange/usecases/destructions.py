@@ -73,6 +73,7 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
     given = await given_to(services, report_id)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
+        await book.hold_order()
         # Of two that ask at once, who recalls and the sweep, the second one sees whom the first one asked.
         await book.held(report_id)
         known, _ = await book.destructions(report=report_id)

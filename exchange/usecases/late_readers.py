@@ -41,6 +41,7 @@ async def tell_late(services: Services, own: OwnReport) -> bool:
     given = await given_to(services, report.id, before=report.version)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
+        await book.hold_order()
         # Of two that sweep at once the second one sees whom the first one told.
         await book.require_same(report.id, version=report.version, class_id=report.class_id)
         told = await book.told_of([each.client for each in given], report.id, report.version)

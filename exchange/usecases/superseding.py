@@ -65,6 +65,7 @@ async def tell_late_of_superseding(services: Services, own: OwnReport, entry: En
     given = [each for each in await given_to(services, report.id) if each.at <= at + UNDER_WAY]
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
+        await book.hold_order()
         # Of two that sweep at once the second one sees whom the first one told.
         await book.held(report.id)
         told = await book.told_of([each.client for each in given], report.id, version, is_superseded=True)

@@ -3,7 +3,8 @@
 ADR 0055.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -13,6 +14,8 @@ import pytest
 
 from exchange import usecases
 from exchange.markings import Label
+from exchange.store import NoticeRow
+from exchange.store.report_book import ReportBook
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
@@ -230,6 +233,35 @@ async def test_read_that_was_under_way_while_the_place_was_taken_is_told_by_the_
         (told.clients["NOR reader"].id, "superseded", 1)
     ]
     assert about in {entry["id"] for entry in await told.entries() if entry["type"] == "report.superseded"}
+
+
+async def test_no_notice_takes_a_number_before_one_that_was_seen_by_then(
+    told: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who goes on behind the last one that was seen would never be told of it."""
+    report, recalled, *others = [await given(told, "NOR reader") for _ in range(5)]
+    late = await usecases.pull_report(told.services, told.call("DNK reader"), report)
+    told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    await amend(told, report, label=EVERYBODY)
+    await told.post(supersedes=report, label=EVERYBODY)
+    told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+    told.sequence()
+    tells, beside, came_first = ReportBook.tell, list[asyncio.Task[str]](), list[bool]()
+
+    async def tell(book: ReportBook, rows: Sequence[NoticeRow]) -> None:
+        await tells(book, rows)
+        if rows:
+            # Not durable yet: what is told beside it has a later number, and waits.
+            beside.append(asyncio.create_task(told.post(supersedes=others[len(beside)], label=EVERYBODY)))
+            await asyncio.wait(beside[-1:], timeout=0.3)
+            came_first.append(beside[-1].done())
+
+    monkeypatch.setattr(ReportBook, "tell", tell)
+    await recall(told, recalled)
+    await sweep_reports(told.services, told.clock.now)
+    await asyncio.gather(*beside)
+
+    assert came_first == [False, False, False]
 
 
 async def test_entry_that_was_damaged_tells_nobody_late_and_keeps_no_other_from_being_told(told: World) -> None:
