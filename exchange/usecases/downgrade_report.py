@@ -117,7 +117,8 @@ async def _asked(services: Services, call: Call, own: OwnReport, move: Move) -> 
         # Held: of two that ask at once the second one is told that it waits.
         held = await unit.reports().require_same(report, version=own.report.version, class_id=own.report.class_id)
         require_act(held.stored_status, move.act)
-        await require_not_waiting(unit, DOWNGRADE, report=report)
+        # Of this version: what was asked of one before is done no more, whoever confirms it.
+        await require_not_waiting(unit, DOWNGRADE, report=report, version=str(own.report.version))
         asked = _meant_by(services, move)
         act = await ask(services, unit, call, client, DOWNGRADE, asked=asked, members=[client.member])
         detail: dict[str, str | int | list[str]] = {"act": act.id, "digest": act.digest}

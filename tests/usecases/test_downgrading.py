@@ -120,6 +120,20 @@ async def test_downgrade_of_what_changed_or_ended_meanwhile_is_done_no_more(rele
     assert await is_hidden(releasing, report)
 
 
+async def test_downgrade_that_can_be_done_no_more_keeps_nobody_from_asking_anew(releasing: World) -> None:
+    report = await releasing.post(label=SECRET)
+    before = await ask(releasing, report, LOWER)
+    await usecases.amend_report(
+        releasing.services, releasing.call("GBR contributor"), report, releasing.posted(label=SECRET)
+    )
+    anew = await ask(releasing, report, LOWER)
+
+    assert before.act is not None
+    assert anew.act is not None
+    assert await confirmation(releasing, before.act) == "request-ended"
+    assert await confirmation(releasing, anew.act) is None
+
+
 async def test_of_two_downgrades_asked_for_at_once_one_waits(releasing: World, monkeypatch: pytest.MonkeyPatch) -> None:
     report = await releasing.post(label=SECRET)
     first = releasing.attempt(ask(releasing, report, FOR_DENMARK))
