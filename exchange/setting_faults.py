@@ -51,6 +51,9 @@ def _faults_of_places(settings: Settings) -> Iterator[SettingFault]:
         told = f"`crl_folder`: `{crl}` is no folder, and no list would be asked of any certificate"
         yield SettingFault(told, "make it, or unset it")
     yield from _faults_of_lists(crl)
+    if crl != default and not _has_lists(crl) and _has_lists(default):
+        told = f"`crl_folder`: `{crl}` holds no list, so none is asked of any certificate, and `{default}` holds some"
+        yield SettingFault(told, "move them there, or unset it; delete them where none is to be asked")
     for name in ("last_signed_file", "witnessed_file", "witness_policy_file"):
         path = getattr(settings, name)
         if not path.name or _is_folder(path):
@@ -97,6 +100,10 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except PermissionError:
         return False  # who reads what is there says why it cannot
+
+
+def _has_lists(folder: Path) -> bool:
+    return next(folder.glob("*.pem"), None) is not None
 
 
 def _faults_of_lists(folder: Path) -> Iterator[SettingFault]:

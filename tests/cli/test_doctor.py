@@ -12,14 +12,13 @@ import pytest
 from exchange.audit import TreeHead
 from exchange.cli import doctor_log
 from exchange.cli.doctor import examine
-from exchange.crypto import empty_crl, issue_server, new_authority
+from exchange.crypto import issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store import Store
 from exchange.store.faults import as_exchange_error
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import LogReader
-from tests.entrypoints.certificates import YESTERDAY, listed
 from tests.support.instance_log import own, sequence
 
 
@@ -141,53 +140,6 @@ def test_edge_s_certificate_is_looked_at_and_the_newest_counts(findings, instanc
     assert findings()[1]["certificate edges.pem"]["state"] == "ok"
     layout.edge_certificates_file.write_bytes(b"")
     assert findings()[1]["certificate edges.pem"]["state"] == "mend"
-
-
-@pytest.mark.parametrize(("days", "state"), [(10, "ok"), (2, "warning"), (-1, "mend")])
-def test_revocation_list_that_runs_out_is_told(findings, instance, days, state):
-    layout = InstanceLayout(instance)
-    issued = datetime.now(UTC) - timedelta(days=100)
-    authority = new_authority("x", issued, days=100 + days)
-    layout.crl_folder.mkdir(exist_ok=True)
-    (layout.crl_folder / "NOR.pem").write_bytes(empty_crl(authority, issued))
-
-    _, found = findings()
-
-    assert found["revocation list NOR.pem"]["state"] == state
-
-
-def test_list_that_running_nodes_would_refuse_is_told(findings, instance):
-    layout = InstanceLayout(instance)
-    layout.crl_folder.mkdir(exist_ok=True)
-    (layout.crl_folder / "own.pem").write_bytes(listed(new_authority("exchange demo authority", YESTERDAY)))
-
-    code, found = findings()
-
-    assert code == 1
-    assert found["revocation list own.pem"]["state"] == "mend"
-    assert "does not bear the signature" in found["revocation list own.pem"]["told"]
-    assert "revocation lists" not in found
-
-
-def test_list_that_is_cut_off_is_told(findings, instance):
-    layout = InstanceLayout(instance)
-    layout.crl_folder.mkdir(exist_ok=True)
-    whole = listed(new_authority("NOR", YESTERDAY))
-    (layout.crl_folder / "NOR.pem").write_bytes(whole + whole[:-40])
-
-    assert findings()[1]["revocation list NOR.pem"]["state"] == "mend"
-
-
-def test_authority_without_a_list_beside_others_lists_is_told(findings, instance):
-    layout = InstanceLayout(instance)
-    layout.crl_folder.mkdir(exist_ok=True)
-    (layout.crl_folder / "NOR.pem").write_bytes(listed(new_authority("NOR", YESTERDAY)))
-
-    _, found = findings()
-
-    assert found["revocation list NOR.pem"]["state"] == "ok"
-    assert found["revocation lists"]["state"] == "warning"
-    assert "cn=exchange demo authority" in found["revocation lists"]["told"]
 
 
 def test_certificate_that_is_none_must_be_mended(findings, instance):

@@ -1,0 +1,76 @@
+"""The doctor looks at the revocation lists, and at whether they lie where they are looked for."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from exchange.crypto import empty_crl, new_authority
+from exchange.settings import InstanceLayout
+from tests.entrypoints.certificates import YESTERDAY, listed
+
+
+@pytest.mark.parametrize(("days", "state"), [(10, "ok"), (2, "warning"), (-1, "mend")])
+def test_revocation_list_that_runs_out_is_told(findings, instance, days, state):
+    layout = InstanceLayout(instance)
+    issued = datetime.now(UTC) - timedelta(days=100)
+    authority = new_authority("x", issued, days=100 + days)
+    layout.crl_folder.mkdir(exist_ok=True)
+    (layout.crl_folder / "NOR.pem").write_bytes(empty_crl(authority, issued))
+
+    _, found = findings()
+
+    assert found["revocation list NOR.pem"]["state"] == state
+
+
+def test_list_that_running_nodes_would_refuse_is_told(findings, instance):
+    layout = InstanceLayout(instance)
+    layout.crl_folder.mkdir(exist_ok=True)
+    (layout.crl_folder / "own.pem").write_bytes(listed(new_authority("exchange demo authority", YESTERDAY)))
+
+    code, found = findings()
+
+    assert code == 1
+    assert found["revocation list own.pem"]["state"] == "mend"
+    assert "does not bear the signature" in found["revocation list own.pem"]["told"]
+    assert "revocation lists" not in found
+
+
+def test_list_that_is_cut_off_is_told(findings, instance):
+    layout = InstanceLayout(instance)
+    layout.crl_folder.mkdir(exist_ok=True)
+    whole = listed(new_authority("NOR", YESTERDAY))
+    (layout.crl_folder / "NOR.pem").write_bytes(whole + whole[:-40])
+
+    assert findings()[1]["revocation list NOR.pem"]["state"] == "mend"
+
+
+def test_authority_without_a_list_beside_others_lists_is_told(findings, instance):
+    layout = InstanceLayout(instance)
+    layout.crl_folder.mkdir(exist_ok=True)
+    (layout.crl_folder / "NOR.pem").write_bytes(listed(new_authority("NOR", YESTERDAY)))
+
+    _, found = findings()
+
+    assert found["revocation list NOR.pem"]["state"] == "ok"
+    assert found["revocation lists"]["state"] == "warning"
+    assert "cn=exchange demo authority" in found["revocation lists"]["told"]
+
+
+def test_lists_that_are_not_where_they_are_looked_for_start_nothing(findings, operate, instance):
+    """Whoever named another folder and left the lists behind had none asked of any certificate, and no word of it."""
+    layout = InstanceLayout(instance)
+    layout.crl_folder.mkdir(exist_ok=True)
+    (layout.crl_folder / "NOR.pem").write_bytes(listed(new_authority("NOR", YESTERDAY)))
+    (instance / "lists").mkdir()
+    with layout.settings_file.open("a") as file:
+        file.write('\ncrl_folder = "lists"\n')
+
+    code, found = findings()
+    ran = operate("serve", "--port", "0")
+    (layout.crl_folder / "NOR.pem").rename(instance / "lists" / "NOR.pem")
+
+    assert (code, found["setting"]["state"]) == (1, "mend")
+    assert found["setting"]["told"].endswith(f"and `{layout.crl_folder}` holds some")
+    assert found["setting"]["mend"].startswith("move them there, or unset it")
+    assert (ran.code, ran.out, "holds no list" in ran.err) == (1, "", True)
+    assert "setting" not in findings()[1]
