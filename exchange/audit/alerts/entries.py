@@ -176,9 +176,9 @@ def _taken(rule: Rule, memory: Memory, found: Counted, subject: str) -> tuple[Me
         case TwoAddresses() as condition:
             evidence = _met(condition, memory, mark._replace(word=entry["source"]))
         case FirstCertificate():
-            evidence = (mark,) if memory.see(entry["actor"]["thumbprint"]) else ()
+            evidence = _first(rule, memory, mark._replace(word=entry["actor"]["thumbprint"]))
         case FirstAddress():
-            evidence = (mark,) if memory.see(entry["source"]) else ()
+            evidence = _first(rule, memory, mark._replace(word=entry["source"]))
         case ReadAfterChange() as condition:
             evidence = _obtained(condition, memory, entry, mark)
         case NodeSilent():
@@ -213,6 +213,11 @@ def _met(condition: TwoAddresses, memory: Memory, mark: Mark) -> Sequence[Mark]:
     memory.marks = others
     memory.mark(newest, most=_MOST_ADDRESSES)
     return (mark,) if _within(condition.window, others, mark.at) else ()
+
+
+def _first(rule: Rule, memory: Memory, mark: Mark) -> Sequence[Mark]:
+    # INVARIANT: none is known before it was told; one that comes while the rule is silent is new still behind that.
+    return (mark,) if has_cooled(rule, memory, mark.at) and memory.see(mark.word) else ()
 
 
 def _obtained(condition: ReadAfterChange, memory: Memory, entry: Entry, mark: Mark) -> Sequence[Mark]:

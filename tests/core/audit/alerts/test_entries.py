@@ -313,6 +313,17 @@ def test_first_use_at_a_level_is_told_once(condition):
     assert all((alert.subject, alert.owner) == (Subject("client", "client-1"), None) for alert in found)
 
 
+@pytest.mark.parametrize("condition", [FirstCertificate(LEVELS), FirstAddress(LEVELS)])
+def test_first_use_while_the_rule_is_silent_is_told_when_it_comes_again(condition):
+    used = [(0, "a"), (1, "b"), (2, "b"), (61, "b"), (122, "a"), (123, "b")]
+    entries = [
+        with_certificate(each, what, source=what, at=NOW + minute * MINUTE) for each, (minute, what) in enumerate(used)
+    ]
+    found, _ = run(rules(condition), entries)
+
+    assert [alert.evidence for alert in found] == [(entry_id(0),), (entry_id(3),)]
+
+
 @pytest.mark.parametrize("source", ["local", "", "host", "withheld"])
 def test_what_is_no_address_and_no_certificate_is_not_used_for_the_first_time(source):
     both = rules(FirstCertificate(LEVELS), FirstAddress(LEVELS))
