@@ -28,6 +28,7 @@ from exchange.audit.alerts.rules import (
     Rule,
     TwoAddresses,
 )
+from exchange.audit.alerts.sought import CHANGE, obtained_by, waited_on
 from exchange.audit.draft import Subject
 from exchange.audit.events import EventName, Outcome
 from exchange.audit.node_evidence import EVIDENCE_EVENTS
@@ -52,9 +53,6 @@ the others: what is newer is not forgotten over it."""
 _WINDOWS: Final = 4
 """So many times the refusals of one burst are remembered: one window's, and those of three others that come late."""
 _MOST_ADDRESSES: Final = 16
-_MOST_REFUSED: Final = 256
-"""Refusals and changes of one member that are waited on; 32 KiB of text."""
-_CHANGE: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,18 +220,13 @@ def _first(rule: Rule, memory: Memory, mark: Mark) -> Sequence[Mark]:
 
 def _obtained(condition: ReadAfterChange, memory: Memory, entry: Entry, mark: Mark) -> Sequence[Mark]:
     memory.marks = _within(condition.window, memory.marks, mark.at)
-    if entry["type"] in condition.events:
-        memory.mark(mark._replace(word=_CHANGE), most=_MOST_REFUSED)
+    is_change = entry["type"] in condition.events
+    if is_change or entry["decision"] != _PERMITTED:
+        memory.marks = waited_on([*memory.marks, mark._replace(word=CHANGE if is_change else entry["object"]["id"])])
         return ()
-    report = entry["object"]["id"]
-    if entry["decision"] != _PERMITTED:
-        memory.mark(mark._replace(word=report), most=_MOST_REFUSED)
-        return ()
-    words = [each.word for each in memory.marks]
-    if report not in words or _CHANGE not in words[words.index(report) :]:
-        return ()
-    memory.marks = [each for each in memory.marks if each.word != report]
-    return (mark,)
+    word = obtained_by(memory.marks, entry["object"]["id"])
+    memory.marks = [each for each in memory.marks if each.word != word]
+    return () if word is None else (mark,)
 
 
 def _heard(memory: Memory, entry: Entry, mark: Mark) -> Memory | None:
