@@ -9,7 +9,6 @@ comes with the BEGIN: each statement of its own is a way there and back, in whic
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import orjson
 
@@ -134,8 +133,13 @@ def is_locking(jobs: Sequence[Job]) -> bool:
 
 def _lend(jobs: Sequence[Job], statements: WriteStatements) -> Generator[Step, Sequence[Row], dict[int, bool]]:
     # In the order of their rows: two nodes that lend to the same clients must not wait for each other.
-    granted = {}
-    for lease in sorted((job for job in jobs if isinstance(job, LeaseJob)), key=attrgetter("client")):
+    leases, granted = [job for job in jobs if isinstance(job, LeaseJob)], {}
+    holders: dict[str, str] = {}
+    if len(leases) > 1:
+        # A certificate's row is that of its client, who has several.
+        rows = yield Ask(statements.holders, {"thumbprints": _listed(lease.client for lease in leases)})
+        holders = {row[0]: row[1] for row in rows}
+    for lease in sorted(leases, key=lambda each: holders.get(each.client, each.client)):
         granted[id(lease)] = bool((yield Ask(statements.lease, lease.parameters())))
     return granted
 

@@ -72,6 +72,7 @@ class WriteStatements:
     settle_blobs: Statement
     piece: Statement
     remove_pieces: Statement
+    holders: Statement
     lease: Statement
     entry: Statement
     outbox: Statement | None
@@ -81,7 +82,7 @@ class WriteStatements:
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         state, key, known, report = (table(name) for name in ("policy_state", "idempotency", "release_class", "report"))
-        debris, piece = table(_DEBRIS), table(_PIECE)
+        debris, piece, held = table(_DEBRIS), table(_PIECE), table("client_certificate")
         replaced = sql.insert("idempotency", _KEY_COLUMNS, then=_REPLACE_KEY)
         advance_state = sql.compile(
             update(state).values(
@@ -127,6 +128,9 @@ class WriteStatements:
             settle_blobs=sql.compile(delete(debris).where(sql.is_one_of(debris.c.location, "locations"))),
             piece=sql.insert(_PIECE, _PIECE_COLUMNS),
             remove_pieces=sql.compile(delete(piece).where(sql.is_one_of(piece.c.location, "locations"))),
+            holders=sql.compile(
+                select(held.c.thumbprint, held.c.client_id).where(sql.is_one_of(held.c.thumbprint, "thumbprints"))
+            ),
             lease=lease_statement(sql),
             entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,

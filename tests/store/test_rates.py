@@ -80,6 +80,22 @@ async def test_certificates_of_one_client_share_what_it_may_ask(nodes) -> None:
     assert await nodes[1].lease(of_another, 15, per_second=20)
 
 
+async def test_nodes_lend_to_clients_in_one_order_by_whatever_certificates_they_ask(nodes) -> None:
+    """In the order of their certificates each waited for the other, and all that came with them was answered 503."""
+    first, second, third = (letter * 64 for letter in "abc")
+    enrolled = client()
+    await enrol(nodes[0], enrolled, first)
+    async with nodes[0].unit_of_work() as unit:
+        await unit.add_certificate(enrolled.id, certificate(third))
+        await unit.record(draft())
+    await enrol(nodes[0], client(), second)
+    asked = [(nodes[0], (first, second)), (nodes[1], (second, third))]
+
+    for _ in range(40):
+        leases = [node.lease(name, 1, per_second=10_000) for node, names in asked for name in names]
+        assert all(await asyncio.gather(*leases))
+
+
 async def test_what_was_used_comes_back_with_time(nodes, hands: Hands, backend: str) -> None:
     await lent(nodes, "a", times=30, per_second=20)
 
