@@ -145,6 +145,10 @@ SECOND = b"GET /answered-to-whoever-asks-next HTTP/1.1\r\nHost: x\r\n\r\n"
         b"Content-Length: %d\r\n" % len(SECOND),
         b"Content-Length: 0\r\nContent-Length: %d\r\n" % len(SECOND),
         b"Transfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Content-Length : %d\r\n" % len(SECOND),
+        b"no field\r\nContent-Length: %d\r\n" % len(SECOND),
+        b"X: a\r\r\nContent-Length: %d\r\n" % len(SECOND),
     ],
 )
 @pytest.mark.parametrize("asked", [b"GET /%b/checkpoint", b"POST /add-checkpoint"])
@@ -223,6 +227,16 @@ def test_body_without_its_length_is_refused(service: Service, head: bytes) -> No
     answer = service.raw(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n5\r\nold 0\r\n0\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 411 ")
+
+
+@pytest.mark.parametrize(
+    "hidden", [b"Transfer-Encoding : chunked", b"-\r\nTransfer-Encoding: chunked", b"X: a\r\r\nContent-Length: 5"]
+)
+def test_what_a_line_hides_that_is_no_field_is_refused(service: Service, log: MadeLog, hidden: bytes) -> None:
+    body = log.body(0)
+    head = b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body) + hidden
+
+    assert service.raw(head + b"\r\n\r\n" + body).startswith(b"HTTP/1.1 400 ")
 
 
 def test_length_of_a_thousand_digits_is_refused(service: Service) -> None:

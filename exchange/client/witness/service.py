@@ -161,6 +161,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._timed.deadline = time.monotonic() + self.server.request_seconds
         super().handle_one_request()
 
+    def parse_request(self) -> bool:
+        """Read a head, and refuse one with a line that is no field (RFC 9112 §5.1): a proxy may read on behind it."""
+        if not super().parse_request():
+            return False
+        # The library takes what follows such a line for a body, and a length there for none.
+        if self.headers.defects or self.headers.get_payload():
+            self._refuse(HTTPStatus.BAD_REQUEST, "a line of the head is no field")
+            return False
+        return True
+
     def do_POST(self) -> None:
         """Answer `add-checkpoint`."""
         if self.path != "/add-checkpoint":
