@@ -11,6 +11,7 @@ from sqlmodel import col
 from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, terms_from_stored
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
+from exchange.store.dialect import is_among
 from exchange.store.shapes import digest_in, number_in
 from exchange.store.signatory_keys import signature_columns
 from exchange.store.tables import table
@@ -100,7 +101,8 @@ class Amendments:
         """Return how many current reports each of these classes has at this moment."""
         report = table("report")
         is_valid = report.c.valid_until.is_(None) | (report.c.valid_until > to_micros(self._now))
-        counted = select(report.c.class_id, func.count()).where(report.c.class_id.in_(class_ids), is_valid)
+        is_of = is_among(report.c.class_id, class_ids, self._session.get_bind().dialect.name)
+        counted = select(report.c.class_id, func.count()).where(is_of, is_valid)
         rows = await self._session.execute(counted.where(report.c.status == "current").group_by(report.c.class_id))
         return {row[0]: row[1] for row in rows}
 

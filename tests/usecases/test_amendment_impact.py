@@ -149,3 +149,14 @@ async def test_reports_of_who_has_suspended_its_part_come_back_with_no_text(popu
 
     assert told == done
     assert set(told) == {f"0 current reports become readable to {member}, 0 are lost" for member in ALL_THREE}
+
+
+async def test_reports_are_counted_in_any_number_of_classes(populated: World) -> None:
+    """As parameters, one each, they were more than either database takes; the text could not be looked at."""
+    await populated.post()
+    ((of_report,),) = populated.sql("SELECT class_id FROM report")
+
+    async with populated.services.store.unit_of_work() as unit:
+        counts = await unit.amendments().current_reports(list(range(40_000)))
+
+    assert counts == {of_report: 1}
