@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.given import id_given
 from exchange.cli.instance import Host, folder_of, policies_folder
@@ -40,13 +40,11 @@ from exchange.cli.verbs import (
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.markings import Label, parse_marking, render_marking
-from exchange.release import ClassFacts, Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
+from exchange.release import Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
-from exchange.usecases import show_client
-from exchange.usecases.facts import reader_facts, row_facts
-from exchange.usecases.in_between import simulate_readers
-from exchange.usecases.judging import law_in_force
+from exchange.usecases import SimulatedReport, show_client, simulate_for_host
+from exchange.usecases.facts import row_facts
 from exchange.usecases.recording import NOT_AS_PUT, draft
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.seeking import judge
@@ -174,13 +172,27 @@ async def simulate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say who could read such a report, without posting it: as operator (--dir) or contributor (--url)."""
+    """Say who could read such a report, without posting it: as operator (--dir) or contributor (--url).
+
+    Exit 1 where there are clients whose rows cannot be read: they are named, and nothing is shown to them.
+    """
     label = parse_marking(marking, law_catalogue())
     supposed = Supposed(agreement, scope, kind, topic, tuple(region), label, originator)
-    outlook = await _simulated(where, supposed) if isinstance(where, Host) else _asked(where, supposed)
+    outlook, unread = await _simulated(where, supposed) if isinstance(where, Host) else (_asked(where, supposed), ())
     if as_json:
-        output.show_json({"id": agreement, **outlook.model_dump(mode="json")})
-        return
+        lacking = {"unopened": [{"id": each} for each in unread]} if unread else {}
+        output.show_json({"id": agreement, **outlook.model_dump(mode="json"), **lacking})
+    else:
+        _show_outlook(outlook)
+    if unread:
+        output.warn(
+            f"not counted, for what is stored of them cannot be read, and so refused: {output.listed(unread)};"
+            " restore their rows, or enrol them anew"
+        )
+        raise typer.Exit(FAILED)
+
+
+def _show_outlook(outlook: SimulationBody) -> None:
     rows = [
         (
             member.member,
@@ -243,46 +255,13 @@ async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
     return explain(judged.reader, judged.facts, judged.scope, facts, Use.READ, judged.law, Viewer.EXCHANGE)
 
 
-async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
-    services, call = host.services, host.call()
+async def _simulated(host: Host, supposed: Supposed) -> tuple[SimulationBody, tuple[str, ...]]:
     if supposed.originator is None:
         raise InvalidError("whose report would it be? give `--originator CODE`")
-    state = (await services.store.caller("")).state
-    agreements = await services.knowledge.agreements(services.store, state)
-    if supposed.agreement not in agreements:
-        raise NotFoundError(f"there is no agreement `{supposed.agreement[:60]}`: see `exchange agreement list`")
-    scope = services.knowledge.scope(supposed.agreement, supposed.scope, call.now, 1)
-    if scope is None:
-        raise NotFoundError(f"the agreement has no scope `{supposed.scope[:60]}`: see `exchange agreement show`")
-    facts = ClassFacts(
-        agreement=supposed.agreement,
-        scope=supposed.scope,
-        originator=supposed.originator,
-        topic=supposed.topic,
-        regions=tuple(sorted(set(supposed.regions))),
-        kind=supposed.kind,
-        label=supposed.label,
-        part_labels=(supposed.label,),
-    )
-    readers = [
-        reader_facts(client, purpose=next(iter(client.purposes), ""), call=call)
-        for client in await services.store.clients()
-    ]
-    simulation = await simulate_readers(services, None, facts, scope, readers, await law_in_force(services, state))
-    await services.store.append(_simulation_draft(host, supposed))
-    return _reach(simulation)
-
-
-def _simulation_draft(host: Host, supposed: Supposed) -> EntryDraft:
-    return draft(
-        host.call(),
-        None,
-        EventName.RELEASE_SIMULATED,
-        Outcome.PERMITTED,
-        label=supposed.label.as_json(),
-        agreement=supposed.agreement,
-        scope=supposed.scope,
-    )
+    of = supposed
+    simulated = SimulatedReport(of.agreement, of.scope, of.kind, of.topic, of.regions, of.label)
+    found = (await simulate_for_host(host.services, host.call(), simulated, supposed.originator)).value
+    return _reach(found.simulation), found.unread
 
 
 def _asked(client: ExchangeClient, supposed: Supposed) -> SimulationBody:

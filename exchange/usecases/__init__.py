@@ -151,7 +151,7 @@ from exchange.usecases.signatory_keys import (
 )
 from exchange.usecases.signing import GivenSignature
 from exchange.usecases.simulate_agreement import AgreementOutlook, DraftLine, OwnReach, simulate_agreement
-from exchange.usecases.simulate_release import SimulatedReport, simulate_release
+from exchange.usecases.simulate_release import HostSimulation, SimulatedReport, simulate_for_host, simulate_release
 from exchange.usecases.stream_reports import (
     Begun,
     End,
@@ -218,6 +218,7 @@ __all__ = [
     "FoundEntry",
     "GapQuestion",
     "GivenSignature",
+    "HostSimulation",
     "Incoming",
     "Inspection",
     "Leaf",
@@ -384,6 +385,7 @@ __all__ = [
     "show_request",
     "sign_agreement",
     "simulate_agreement",
+    "simulate_for_host",
     "simulate_release",
     "suspend_agreement",
     "suspend_member",

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from exchange.agreements import AgreementId
-from exchange.audit import EventName, Outcome
+from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.kernel import NotFoundError
 from exchange.markings import Label
 from exchange.members import Client, Role
-from exchange.release import ReaderFacts, Simulation, class_facts
+from exchange.release import ClassFacts, ReaderFacts, Simulation, class_facts
 from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.store import PolicyState, Unread
 from exchange.usecases.authenticate import admit, required_thumbprint
@@ -16,7 +17,7 @@ from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
 from exchange.usecases.recording import draft, on_record
-from exchange.usecases.unread import known_agreements, require_read
+from exchange.usecases.unread import known_agreements, record_unread, require_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class SimulatedReport:
     part_labels: tuple[Label | None, ...] = (None,)
 
 
+@dataclass(frozen=True, slots=True)
+class HostSimulation:
+    """What the host is told: `unread` are the rows of clients that cannot be read, who read nothing themselves."""
+
+    simulation: Simulation
+    unread: tuple[str, ...]
+
+
 async def simulate_release(services: Services, call: Call, simulated: SimulatedReport) -> Recorded[Simulation]:
     """Return who could read such a report now: by member, the number of clients of each agency.
 
@@ -43,16 +52,57 @@ async def simulate_release(services: Services, call: Call, simulated: SimulatedR
     require_same_law(services, row.state)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         simulation = await _simulate(services, call, client, simulated, row.state)
-    entry = draft(
+    return Recorded(simulation, await services.store.append(_permitted(call, client, simulated)))
+
+
+async def simulate_for_host(
+    services: Services, call: Call, simulated: SimulatedReport, originator: str
+) -> Recorded[HostSimulation]:
+    """Return the same for a report of any member's; whether that one may post it so is not asked.
+
+    Raises NotFoundError for an agreement or a scope that there is none of. A client whose row cannot be read takes
+    nothing from what is true of the others.
+    """
+    state = (await services.store.caller("")).state
+    agreement = (await known_agreements(services, state)).get(simulated.agreement)
+    if agreement is None:
+        raise NotFoundError(f"there is no agreement `{simulated.agreement[:60]}`: see `exchange agreement list`")
+    # As of one posted now: an older one would stand under what its own text said.
+    scope = services.knowledge.scope(agreement.id, simulated.scope, call.now, agreement.edition)
+    if scope is None:
+        raise NotFoundError(f"the agreement has no scope `{simulated.scope[:60]}`: see `exchange agreement show`")
+    under = services.knowledge.posted_under(agreement.id, simulated.scope, call.now)
+    facts = ClassFacts(
+        agreement=agreement.id,
+        scope=simulated.scope,
+        originator=originator,
+        topic=simulated.topic,
+        regions=tuple(sorted(set(simulated.regions))),
+        kind=simulated.kind,
+        label=simulated.label,
+        part_labels=(simulated.label,),
+        edition=under.edition,
+        crises=under.crises,
+    )
+    unread = Unread()
+    readers = [_as_reader(reader, call) for reader in await services.store.clients(unread)]
+    lacking = tuple(sorted(row.place for row in unread.rows))
+    simulation = await simulate_readers(services, None, facts, scope, readers, await law_in_force(services, state))
+    await record_unread(services, unread, None)
+    receipt = await services.store.append(_permitted(call, None, simulated))
+    return Recorded(HostSimulation(simulation, lacking), receipt)
+
+
+def _permitted(call: Call, client: Client | None, simulated: SimulatedReport) -> EntryDraft:
+    return draft(
         call,
         client,
-        event,
+        EventName.RELEASE_SIMULATED,
         Outcome.PERMITTED,
         label=simulated.label.as_json(),
         agreement=simulated.agreement,
         scope=simulated.scope,
     )
-    return Recorded(simulation, await services.store.append(entry))
 
 
 async def _simulate(

@@ -13,8 +13,10 @@ import pytest
 
 from exchange.cli.instance import policies_folder
 from exchange.crypto import issue_client, new_authority, read_certificate
+from exchange.release import AgencyOutlook, MemberOutlook, Simulation
 from exchange.settings import load_settings
 from exchange.store import head
+from exchange.usecases import HostSimulation, Recorded
 
 ABSENT = "01a206dc-85dc-7553-b174-629c9b01e720"
 
@@ -412,6 +414,24 @@ def test_policy_simulate_under_no_agreement_is_refused(operate):
 
     assert ran.code == 1
     assert "there is no agreement" in ran.err
+
+
+def test_client_that_cannot_be_read_is_named_beside_what_is_simulated(operate, monkeypatch):
+    async def simulate(*_given):
+        reach = MemberOutlook("NOR", (AgencyOutlook("NIS", 2, 0),), ())
+        return Recorded(HostSimulation(Simulation((reach,)), ("client 7",)), None)
+
+    monkeypatch.setattr("exchange.cli.policy.simulate_for_host", simulate)
+    words = (
+        "policy", "simulate", "--agreement", ABSENT, "--scope", "s", "--kind", "intrep", "--topic", "cyber",
+        "--region", "EUR", "--marking", "NATO SECRET", "--originator", "GBR",
+    )  # fmt: skip
+    ran, told = operate(*words), operate(*words, "--json")
+
+    assert (ran.code, told.code) == (1, 1)
+    assert "NIS: 2 full" in ran.out
+    assert "client 7" in ran.err
+    assert (told.json["members"][0]["can_read"], told.json["unopened"]) == (True, [{"id": "client 7"}])
 
 
 @pytest.mark.parametrize("login", ["app", "app:exchange_service", "app::file", ":exchange_service:file"])

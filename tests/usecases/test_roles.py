@@ -499,6 +499,7 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "record_tampering",
         "reveal_personal",
         "search_tokens",
+        "simulate_for_host",
     }
 
     assert {row[0] for row in USE_CASES} == named - not_for_clients

@@ -13,8 +13,9 @@ from exchange.kernel import ConflictError, InvalidError, NotFoundError, Unavaila
 from exchange.markings import Label
 from exchange.release import AgencyOutlook
 from exchange.reports import PostedPart
-from exchange.usecases import SimulatedReport
+from exchange.usecases import HostSimulation, SimulatedReport
 from tests.support.world import NOW, World
+from tests.usecases.test_amending import ACCEDED, ALL_THREE, concluded
 
 ON_ONE_WORLD = settings(
     max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
@@ -143,3 +144,47 @@ async def test_simulation_under_another_law_is_unavailable(populated: World) -> 
     made = await simulate(populated, simulated(populated))
 
     assert isinstance(made.error, UnavailableError)
+
+
+async def for_host(world: World, report: SimulatedReport) -> Any:
+    return await world.attempt(usecases.simulate_for_host(world.services, world.call(None), report, "GBR"))
+
+
+async def test_host_is_told_what_a_member_is_told_and_it_is_on_the_record(populated: World) -> None:
+    told, made = await simulate(populated, simulated(populated)), await for_host(populated, simulated(populated))
+
+    assert made.value.value == HostSimulation(told.value.value, ())
+    assert (made.entry["type"], made.entry["decision"]) == ("release.simulated", "permitted")
+    assert (made.entry["agreement"], made.entry["scope"]) == (populated.agreement_id, "cyber-threats")
+
+
+@pytest.mark.parametrize("changes", [{"agreement": "x"}, {"scope": "weather"}])
+async def test_what_there_is_none_of_is_not_simulated_for_the_host(populated: World, changes: dict[str, Any]) -> None:
+    made = await for_host(populated, simulated(populated, **changes))
+
+    assert isinstance(made.error, NotFoundError)
+
+
+async def test_client_whose_row_cannot_be_read_is_named_and_takes_nothing_from_the_others(populated: World) -> None:
+    before = (await for_host(populated, simulated(populated))).value.value
+    broken = await populated.enrol("NOR broken", "NOR", "reader")
+    populated.unguard("client")
+    populated.sql("UPDATE client SET roles = 'x' WHERE name = 'NOR broken'")
+
+    made = await for_host(populated, simulated(populated))
+
+    assert made.value.value == HostSimulation(before.simulation, (f"client {broken.id}",))
+    assert [entry["detail"]["place"] for entry in await populated.entries() if entry["type"] == "key.opened"] == [
+        f"client {broken.id}"
+    ]
+
+
+async def test_host_is_told_of_a_report_under_the_text_that_binds(populated: World) -> None:
+    """It was told of one under the first text, which who acceded later may not read."""
+    await concluded(populated, ACCEDED, (*ALL_THREE, "ESP"))
+    report = simulated(populated, label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR")))
+
+    told, made = await simulate(populated, report), await for_host(populated, report)
+
+    assert "ESP" in {each.member for each in told.value.value.members if each.agencies}
+    assert made.value.value.simulation == told.value.value
