@@ -42,6 +42,8 @@ _DECEIVING = re.compile(
     "\ufe00-\ufe0f\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
     "|(?s:(?<=.))\ufeff"
 )
+# A surrogate, which only an escape can write: it is no text, and nothing that repeats it could be sent or kept.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -189,6 +191,9 @@ def _line(event: yaml.Event) -> int:
 
 def _scalar(event: yaml.ScalarEvent) -> Plain:
     text = str(event.value)
+    if (half := _HALF.search(text)) is not None:
+        message = f"`\\u{ord(half[0]):04x}` is half a character: write the character itself, or leave it out"
+        raise _StopReadingError(_line(event), "not-yaml", message)
     if event.style is not None:
         return text
     if text in _NULL:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -170,6 +171,34 @@ async def test_32_surrogates_and_deep_bodies_are_refused(both: World) -> None:
             headers = {"Content-Type": "application/json"}
             answer = await client.post("/v1/reports", content=content, headers=headers)
             assert answer.status_code in {400, 422}, content[:20]
+            assert answer.headers["x-audit-entry"]
+
+    assert kept_state(both) == before
+
+
+async def test_32_half_a_character_that_yaml_escapes_is_refused(both: World) -> None:
+    guards = '@id("gbr.a") @reason("x") forbid (principal, action, resource) when { principal.member == "NOR" };'
+    terms = (r'{"\ud800": 1}', r'{parties: ["\udfff", NOR]}', r'{scopes: [{"\ud83d\ude00": 1}]}')
+    examples = (r'{"\ud800": 1}', r'examples: [{name: "\ud800", guard: "\udfff", forbids: true, report: {kind: x}}]')
+    sent = [
+        ("GBR signatory", path, "application/yaml", text)
+        for path in ("/v1/agreements", "/v1/agreements/simulations")
+        for text in terms
+    ]
+    sent += [
+        ("GBR releaser", path, "application/json", json.dumps({"guards": guards, "examples": text}))
+        for path in ("/v1/caveats", "/v1/caveats/checks")
+        for text in examples
+    ]
+    if "GBR releaser" not in both.clients:
+        await both.enrol("GBR releaser", "GBR", "releaser")
+    before = kept_state(both)
+    async with open_api(both) as api:
+        for caller, path, media, body in sent:
+            headers = {"Content-Type": media}
+            answer = await api.as_client(caller).post(path, content=body.encode(), headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), (path, body)
+            assert "half a character" in answer.json()["errors"][0]["detail"]
             assert answer.headers["x-audit-entry"]
 
     assert kept_state(both) == before

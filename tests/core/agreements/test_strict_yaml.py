@@ -111,6 +111,11 @@ def test_explicit_document_of_version_1_2_is_read():
         ("a: 1\n---\nb: 2\n", ["line 2: a second document: write one only"]),
         ("%YAML 1.1\n---\na: 1\n", ["line 1: a directive other than `%YAML 1.2`: leave it out"]),
         ("%TAG ! tag:x,2000:\n---\na: 1\n", ["line 1: a directive other than `%YAML 1.2`: leave it out"]),
+        (
+            'a: 1\nb: "x\\ud800"\n',
+            ["line 2: `\\ud800` is half a character: write the character itself, or leave it out"],
+        ),
+        ('"\\udfff": 1\n', ["line 1: `\\udfff` is half a character: write the character itself, or leave it out"]),
         ("a: [1\nb: 2\n", ["line 2: not YAML: expected ',' or ']', but got ':'"]),
         ("a: 'x\n", ["line 2: not YAML: found unexpected end of stream"]),
         ("a: b\n\tc: d\n", ["line 2: not YAML: found character '\\t' that cannot start any token"]),
