@@ -2,24 +2,21 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import insert, select
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col
 
 from exchange.store.faults import driver_errors
 from exchange.store.log_rows import CosignatureRow
-from exchange.store.log_tables import LogCosignatureTable
+
+# The first one stays, also of two that come at the same moment.
+_ADD = text(
+    "INSERT INTO log_cosignature (log, size, witness, line, received_at)"
+    " VALUES (:log, :size, :witness, :line, :received_at) ON CONFLICT DO NOTHING"
+)
 
 
 async def add_cosignature(engine: AsyncEngine, cosignature: CosignatureRow) -> None:
     """Add a witness's line; what it said first stays. ConflictError where the checkpoint is not kept."""
-    kept = LogCosignatureTable
-    is_there = select(col(kept.log)).where(
-        col(kept.log) == cosignature.log,
-        col(kept.size) == cosignature.size,
-        col(kept.witness) == cosignature.witness,
-    )
     with driver_errors():
         async with engine.begin() as connection:
-            if (await connection.execute(is_there)).first() is None:
-                await connection.execute(insert(kept), asdict(cosignature))
+            await connection.execute(_ADD, asdict(cosignature))

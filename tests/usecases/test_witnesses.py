@@ -1,12 +1,16 @@
 """Witnesses enrolled and removed, the quorum they make, and who sees them."""
 
-from dataclasses import replace
+import asyncio
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_rows import CosignatureRow
+from exchange.store.log_tables import LogCosignatureTable
 from exchange.usecases import check_readiness
 from exchange.usecases.quorum import newest_witnessed
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
@@ -104,6 +108,23 @@ async def test_line_changed_in_the_database_counts_nothing(watched: Watched) -> 
     view = await watched.view()
 
     assert (view.has_quorum, view.witnesses[0].size) == (False, None)
+
+
+async def test_same_cosignature_twice_at_once_is_kept_once(watched: Watched) -> None:
+    """The second one, as brought by a member while the witness is asked, was answered as a conflict."""
+    kept, store = await watched.opened.keep(), watched.world.services.store
+    first = CosignatureRow(1, kept.size, "witness.example", "first", 1)
+    columns, engine = asdict(first), new_engine(checked_url(watched.world.url), wait_seconds=5)
+    async with engine.begin() as connection:
+        await connection.execute(insert(LogCosignatureTable), columns)
+        second = asyncio.create_task(store.add_cosignature(replace(first, line="second")))
+        await asyncio.wait([second], timeout=0.3)
+    await second
+    await engine.dispose()
+
+    assert watched.world.sql("SELECT line FROM log_cosignature WHERE size = $1", kept.size) == [("first",)]
+    with pytest.raises(ConflictError):
+        await store.add_cosignature(replace(first, size=kept.size + 1))
 
 
 @pytest.mark.parametrize("line", ["junk", "— nor AAAA", "wrong"])
