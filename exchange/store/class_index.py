@@ -24,6 +24,8 @@ _LARGEST_CLASS = 1_000_000
 """A larger class is left to the database: reading it would hold everybody up."""
 
 _LARGEST_NUMBER = 2**32 - 1
+"""What four bytes hold: once more reports than that have come, every class is left to the database."""
+
 _AT_ONCE = 20_000
 """Rows of one read: about ten milliseconds."""
 
@@ -177,7 +179,7 @@ class ClassIndex:
         while read_to < self.known_to:
             to = self.known_to
             asked = {"class_id": class_id, "after": read_to, "to": to, "limit": _AT_ONCE}
-            rows = await self._database.fetch(self._of_class, asked)
+            rows = [] if to > _LARGEST_NUMBER else await self._database.fetch(self._of_class, asked)
             numbers.extend(row[0] for row in rows)
             read_to = rows[-1][0] if len(rows) == _AT_ONCE else to
             if len(numbers) > _LARGEST_CLASS or to > _LARGEST_NUMBER:

@@ -354,6 +354,23 @@ async def test_long_silence_makes_the_index_begin_anew(store: Store, monkeypatch
     assert found.position == 34
 
 
+async def test_number_that_the_index_has_no_room_for_is_found_without_it(store: Store, store_url: str) -> None:
+    """One such report, and every list that might show it ended in an error that nobody had foreseen."""
+    version = await policy_version(store)
+    for last in (0, 2**32 - 2, 2**62):
+        await rows_of(store, f"UPDATE policy_state SET report_seq = {last}")
+        for _ in range(2):
+            fresh = new_report(class_facts(1), parts=())
+            await store.post_report(fresh, draft(), policy_version=version, idempotency=None)
+            another = await open_store(store_url)
+            found = [await page(each, [1]) for each in (store, another)]
+            await another.close()
+
+            ((posted,),) = await rows_of(store, "SELECT max(seq) FROM report")
+            assert {each.position for each in found} == {posted}
+            assert {each.rows[-1].seq for each in found} == {posted}
+
+
 async def test_index_forgets_what_was_not_asked_for_longest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     world = await build_world(store, 5, size=200)
     monkeypatch.setattr("exchange.store.class_index._MOST_NUMBERS", 40)
