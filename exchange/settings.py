@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.kernel import MalformedError, UnsafeSettingError
 from exchange.kernel.addresses import Network, networks_of, outgoing_problem
-from exchange.kernel.files import is_mounted_secret, shut_out
+from exchange.kernel.files import is_mounted_secret, may_lie_there, shut_out
 
 CURSOR_KEY_BYTES = 32
 """AES-256; `crypto.seal_token` takes nothing else."""
@@ -372,7 +372,7 @@ class Settings(BaseSettings):
 
     def node_key(self) -> SigningKey:
         """Return the key with which this node signs for its entries."""
-        if not os.path.lexists(self.node_key_file):
+        if not may_lie_there(self.node_key_file):
             raise UnsafeSettingError(f"node key `{self.node_key_file}` is missing: run `exchange migrate`")
         try:
             key = SigningKey.from_pem(read_secret(self.node_key_file))

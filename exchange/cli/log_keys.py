@@ -7,7 +7,7 @@ from pathlib import Path
 from exchange.cli.instance import unwritable
 from exchange.custody import LogKey, create_log_key, load_log_key, replace_log_key
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
-from exchange.kernel.files import keep_file, sync_folder
+from exchange.kernel.files import keep_file, may_lie_there, sync_folder
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import Store
 
@@ -30,7 +30,7 @@ def next_log_key(settings: Settings, origin: str) -> LogKey:
     Until that log has begun the one before it may be signed again: its keys stay where they are.
     """
     path = _prepared(settings)
-    if not os.path.lexists(path):
+    if not may_lie_there(path):
         return create_log_key(path, origin, os.urandom)
     key = load_log_key(path)
     return key if key.origin == origin else replace_log_key(path, origin, os.urandom)
@@ -42,7 +42,7 @@ def take_log_key(settings: Settings, origin: str) -> bool:
     Whoever recovered the log may have been killed before that, or before their public half was shown.
     """
     path = _prepared(settings)
-    is_prepared = os.path.lexists(path) and load_log_key(path).origin == origin
+    is_prepared = may_lie_there(path) and load_log_key(path).origin == origin
     if is_prepared:
         path.replace(settings.log_key_file)
         sync_folder(path.parent)
@@ -55,7 +55,7 @@ def take_log_key(settings: Settings, origin: str) -> bool:
 
 def is_log_key_prepared(settings: Settings) -> bool:
     """Return whether keys lie there that a recovery was to put in the place of those in use."""
-    return os.path.lexists(_prepared(settings))
+    return may_lie_there(_prepared(settings))
 
 
 def _prepared(settings: Settings) -> Path:
@@ -88,7 +88,7 @@ def _show(layout: InstanceLayout, key: LogKey) -> bool:
 
 def has_log_key(settings: Settings) -> bool:
     """Return whether there is a key file, sound or not: nothing is put in its place."""
-    return os.path.lexists(settings.log_key_file)
+    return may_lie_there(settings.log_key_file)
 
 
 async def make_missing_log_key(settings: Settings) -> str | None:

@@ -5,7 +5,6 @@ Every node that may sequence one log holds the same file. Its public half is for
 
 import base64
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from exchange.audit.note_keys import NoteError, NoteSigner, SignatureType, parse
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.custody.guarded import read_guarded, replacement_of
 from exchange.kernel import MalformedError, UnsafeSettingError
+from exchange.kernel.files import may_lie_there
 
 LOG_KEY_MEND: Final = (
     "`exchange migrate` makes it for a new log, else copy it from the node that has it, or out of the escrow; where "
@@ -78,7 +78,7 @@ def replace_log_key(path: Path, origin: str, randomness: Callable[[int], bytes])
 
 def load_log_key(path: Path) -> LogKey:
     """Return the keys in the file; UnsafeSettingError where others can read it, it is missing, or damaged."""
-    if not os.path.lexists(path):
+    if not may_lie_there(path):
         raise UnsafeSettingError(f"key file `{path}` is missing: {LOG_KEY_MEND}")
     try:
         return parse_log_key(read_guarded(path))

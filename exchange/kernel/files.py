@@ -48,6 +48,17 @@ def state_of(path: Path) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
+def may_lie_there(path: Path) -> bool:
+    """Say whether something lies at `path`, or may: in a folder that is shut, whoever opens it is told so."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no name of a file
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def is_mounted_secret(path: Path) -> bool:
     """Say whether a file truly lies below the mount: no `..` and no link makes one of a file that lies elsewhere."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(SECRET_MOUNT))

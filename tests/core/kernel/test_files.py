@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.kernel.files import SECRET_MOUNT, is_mounted_secret, keep_file, shut_out, state_of
+from exchange.kernel.files import SECRET_MOUNT, is_mounted_secret, keep_file, may_lie_there, shut_out, state_of
 
 
 @pytest.fixture
@@ -151,3 +151,18 @@ def test_only_what_truly_lies_below_the_mount_is_a_mounted_secret(
     monkeypatch.setattr("exchange.kernel.files.SECRET_MOUNT", tmp_path / "run" if is_mount_linked else mount)
 
     assert is_mounted_secret(mount / name) is is_mounted
+
+
+def test_what_lies_in_a_shut_folder_may_lie_there(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    there = [tmp_path / "file", tmp_path / "dangling"]
+    gone = [tmp_path / "gone", tmp_path / "file" / "below", tmp_path / "no\0name"]
+
+    assert [may_lie_there(path) for path in (*there, *gone)] == [True, True, False, False, False]
+
+    def refused(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", refused)
+    assert may_lie_there(tmp_path / "gone")
