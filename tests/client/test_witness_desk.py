@@ -480,3 +480,12 @@ def test_file_of_logs_is_read_strictly(path: Path, content: str, told: str) -> N
 def test_folder_that_is_none_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WitnessError, match="keygen"):
         Witness(tmp_path)
+
+
+def test_folder_that_is_another_user_s_alone_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(WitnessError, match="cannot be looked into: permission denied: run this as its owner"):
+        WitnessFolder(path).__enter__()

@@ -45,7 +45,11 @@ class WitnessFolder:
         return self.path / LOGS_FILE
 
     def __enter__(self) -> Self:
-        if not self.key_file.is_file():
+        try:
+            is_one = self.key_file.is_file()
+        except OSError as exc:
+            raise WitnessError(f"`{self.path}` cannot be looked into: {_reason(exc)}: run this as its owner") from exc
+        if not is_one:
             raise WitnessError(f"`{self.path}` is no witness's folder: make one with `exchange audit witness keygen`")
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _SECRET_MODE)
