@@ -1,6 +1,7 @@
-"""What an amended text changes, in words: one sentence for each thing, from the two texts alone."""
+"""What an amended text changes, in words: one sentence for each thing, from the two texts and who has left the first."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from exchange.agreements.model import CrisisClause, Obligation, OlderReports, Scope, SharedReports, Terms
 from exchange.agreements.terms_reader import EVERY_PARTY
@@ -10,16 +11,38 @@ _WORDS = ("topics", "regions", "kinds", "purposes", "compartments")
 _LISTS = (*_WORDS, "contributors")
 
 
-def differences(before: Terms, after: Terms) -> tuple[str, ...]:
-    """Return every difference, in the order of the text; empty where the texts are the same."""
+def differences(before: Terms, after: Terms, *, gone: Collection[str] = ()) -> tuple[str, ...]:
+    """Return every difference, in the order of the text; empty where the texts are the same.
+
+    `gone` have left `before` by their notice: named again they accede, and what becomes of their reports is settled.
+    """
     # INVARIANT: no text differs in silence: who signs is told that it does, though it may mean the same.
     unsaid = () if before == after else ("nothing changes but the order of what is written",)
-    return tuple(_sentences(before, after)) or unsaid
+    left = [f"{each}, which has left, is named no more" for each in _named_no_more(before, after) if each in gone]
+    return (*left, *_sentences(_without(before, gone), after)) or unsaid
+
+
+def _without(terms: Terms, gone: Collection[str]) -> Terms:
+    if not gone:
+        return terms
+
+    def staying(members: tuple[MemberCode, ...]) -> tuple[MemberCode, ...]:
+        return tuple(member for member in members if member not in gone)
+
+    scopes = tuple(
+        replace(scope, contributors=staying(scope.contributors), readers=staying(scope.readers))
+        for scope in terms.scopes
+    )
+    return replace(terms, parties=staying(terms.parties), scopes=scopes)
+
+
+def _named_no_more(before: Terms, after: Terms) -> tuple[MemberCode, ...]:
+    return tuple(member for member in before.parties if member not in after.parties)
 
 
 def _sentences(before: Terms, after: Terms) -> Iterator[str]:
     yield from (f"{member} accedes" for member in after.parties if member not in before.parties)
-    yield from (_left(member, after) for member in before.parties if member not in after.parties)
+    yield from (_left(member, after) for member in _named_no_more(before, after))
     for scope in after.scopes:
         earlier = before.scope(scope.name)
         yield from _new_scope(scope) if earlier is None else _changed_scope(earlier, scope)

@@ -417,7 +417,8 @@ async def _view(  # noqa: PLR0913  what is shown to whom, and which signatures c
         changes = (f"{client.member} accedes",) if standing is AmendmentState.PROPOSED else ()
         signatories = tuple(each for each in signatories if each in amendment.terms.parties)
     elif standing is AmendmentState.PROPOSED:
-        changes = differences(agreement.terms, amendment.terms)
+        gone = {each.member for each in agreement.parties if not is_party(agreement, each.member, call.now)}
+        changes = differences(agreement.terms, amendment.terms, gone=gone)
     given = standing_signatures(agreement, await unit.amendments().signatures(amendment.text), call.now)
     signed = frozenset(given).difference(taken_back).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)

@@ -343,6 +343,7 @@ async def test_who_has_left_is_brought_back_by_no_act_of_others(populated: World
     call = populated.call("GBR signatory")
     (shown,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
     assert (shown.state, shown.signed) == ("proposed", {"GBR", "NOR"})
+    assert shown.changes[0] == "DNK accedes"
     with pytest.raises(ConflictError, match="before it left"):
         await signs(populated, view, "DNK")
     # By its own word, under another text, it may come back.

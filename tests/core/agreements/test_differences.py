@@ -69,6 +69,30 @@ def test_what_becomes_of_a_leavers_reports_is_told():
     )
 
 
+def test_who_has_left_and_is_named_again_accedes_and_may_read_and_post_anew():
+    after = replace(FIRST, title="Another")
+    titled = f"title: {FIRST.title} becomes Another"
+
+    assert differences(FIRST, after, gone={"DNK"}) == (
+        "DNK accedes",
+        "DNK may now read cyber-threats up to SECRET",
+        titled,
+    )
+    assert differences(FIRST, after, gone={"NOR"}) == (
+        "NOR accedes",
+        "NOR may now read cyber-threats up to SECRET",
+        "cyber-threats: contributors gain NOR",
+        titled,
+    )
+
+
+def test_of_who_has_left_a_text_that_names_it_no_more_says_nothing_about_its_reports():
+    scope = replace(SCOPE, readers=tuple(member for member in SCOPE.readers if member != "DNK"))
+    after = replace(FIRST, parties=FIRST.parties[:2], scopes=(scope,))
+
+    assert differences(FIRST, after, gone={"DNK"}) == ("DNK, which has left, is named no more",)
+
+
 def test_parties_scopes_and_terms_are_told():
     after = replace(
         FIRST,
