@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from exchange.entrypoints.jobs import webhook_line
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine, addresses_of
 from exchange.kernel.addresses import networks_of
 from exchange.usecases.deliver_alerts import Webhook
@@ -189,6 +191,26 @@ async def test_second_address_is_tried_where_the_first_does_not_answer(receiver:
     line = HttpWebhookLine(Resolver(["127.0.0.2", "127.0.0.1"]))
 
     assert await line.post(hook_to(soc), {}, b"{}") is None
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 15), (2, 5), (3, 3)])
+async def test_next_address_is_tried_in_time_where_nobody_answers_behind_one(
+    receiver: Receive, monkeypatch: pytest.MonkeyPatch, count: int, seconds: float
+) -> None:
+    """One that swallows what comes, as a way that is closed does, took all the time there was for the message."""
+    asked = []
+
+    async def nobody(http: httpx2.AsyncClient, _parts: object, address: str, *_given: object) -> None:
+        asked.append((address, http.timeout.connect))
+        raise httpx2.ConnectTimeout("nobody answers")
+
+    monkeypatch.setattr(webhook_line, "_sent", nobody)
+    addresses = [f"127.0.0.{number}" for number in range(2, 2 + count)]
+
+    told = await HttpWebhookLine(Resolver(addresses)).post(hook_to(receiver()), {}, b"{}")
+
+    assert told == "no connection: ConnectTimeout"
+    assert asked == [(address, seconds) for address in addresses]
 
 
 async def test_redirect_is_not_followed(receiver: Receive) -> None:

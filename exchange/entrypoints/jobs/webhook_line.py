@@ -63,13 +63,15 @@ class HttpWebhookLine:
         if not found or not all(_may_be_reached(hook, address) for address in found):
             return "its host has an address that is not public"
         told: str | None = None
+        # An address behind which nobody answers leaves the next one time enough to connect and to answer.
+        limit = httpx2.Timeout(self._seconds, connect=self._seconds / (2 * len(found) - 1))
         async with httpx2.AsyncClient(
-            verify=self._context(hook.authority), timeout=self._seconds, trust_env=False, follow_redirects=False
+            verify=self._context(hook.authority), timeout=limit, trust_env=False, follow_redirects=False
         ) as http:
             for address in found:
                 try:
                     return await _sent(http, parts, address, headers, body)
-                except httpx2.ConnectError as exc:
+                except (httpx2.ConnectError, httpx2.ConnectTimeout) as exc:
                     told = f"no connection: {type(exc).__name__}"
         return told
 
