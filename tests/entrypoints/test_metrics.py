@@ -200,6 +200,15 @@ async def test_scrape_tells_of_log_keys_certificates_and_disk(service, world, ht
     assert found['exchange_http_requests_total{method="GET",route="/v1/whoami",status="2xx"}'] == "1"
 
 
+async def test_scrape_tells_the_rest_where_the_disk_does_not_answer(service, world, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+
+    lines = await scraped(service, HostPlaces(gone, gone / "server.pem", gone / "authorities", {"log": gone / "key"}))
+
+    assert "exchange_ready 1" in lines
+    assert "exchange_disk" not in lines
+
+
 async def test_scrape_tells_when_the_newest_certificate_of_the_edge_ends(service, world, tmp_path: Path) -> None:
     now = system_clock()
     authority, edges = new_authority("x", now), tmp_path / "edges.pem"

@@ -119,7 +119,10 @@ def _shown(family: Family, numbers: Sequence[tuple[Series, float]]) -> Iterator[
 
 
 def _disk(folder: Path) -> Iterator[str]:
-    usage = shutil.disk_usage(folder)
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return  # the disk is away, or the folder: the other figures are told all the same
     yield from _shown(DISK_FREE, [((), usage.free)])
     yield from _shown(DISK_SIZE, [((), usage.total)])
 
