@@ -7,6 +7,7 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.given import checked, day_or_moment
+from exchange.cli.instance import read_text
 from exchange.cli.posting import label_of, law_catalogue
 from exchange.cli.program import app
 from exchange.cli.report_options import (
@@ -53,7 +54,7 @@ def ask(
         "precedence": precedence,
         "subject": subject,
         "label": label_of(marking, law_catalogue()),
-        "text": Path("/dev/stdin").read_text(encoding="utf-8") if text == "-" else text,
+        "text": read_text(Path("/dev/stdin")) if text == "-" else text,
         "deadline": day_or_moment(deadline),
         "asked": of or [],
     }

@@ -356,6 +356,21 @@ def test_what_is_no_utf_8_is_told_in_words(exchange, enrol, tmp_path, words):
     assert "is not text in UTF-8" in ran.err
 
 
+def test_text_on_stdin_that_is_no_utf_8_is_told_in_words(enrol, tmp_path):
+    enrol(name="desk")
+    files = {"--cert": "client.pem", "--key": "client.key", "--ca": "ca.pem"}
+    door = [word for option, file in files.items() for word in (option, tmp_path / "desk" / file)]
+    words = (
+        "request", "ask", "-", "--agreement", "a", "--scope", "s", "--kind", "intrep", "--topic", "cyber",
+        "--region", "EUR", "--marking", "NATO SECRET", "--deadline", "2030-12-31", "--url", "https://localhost:1",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "exchange.cli", *words, *door]
+
+    ran = subprocess.run(command, input=b"wh\xe9re?", capture_output=True, timeout=60, check=False)
+
+    assert (ran.returncode, ran.stderr) == (1, b"error: `/dev/stdin` is not UTF-8 text: byte 2 is wrong\n")
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
