@@ -1,4 +1,4 @@
-"""What an amended text changes, in words: one sentence for each thing, from the two texts and who has left the first."""
+"""What an amended text changes, in words, one sentence for each thing: from two texts and who has left the first."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
