@@ -9,12 +9,13 @@ is told. All of it durable together.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn
 
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.crypto import Suite, decrypt_part, part_context, require_suite
+from exchange.kernel import ConflictError
 from exchange.reports import Header, ReportAct, require_act, version_digest
-from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow, PartRow, UnitOfWork
+from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow, PartRow, Parts, UnitOfWork
 from exchange.usecases.answer_request import require_narrow_answers
 from exchange.usecases.context import Call, Services
 from exchange.usecases.given_to import given_to
@@ -103,7 +104,8 @@ async def lapse_consents(unit: UnitOfWork, report_id: str) -> None:
 async def contents_of(services: Services, call: Call, own: OwnReport) -> list[Content]:
     """Return every part of an own report in the clear, to be sealed anew: nothing of it leaves the exchange.
 
-    A large one is opened only while it is sealed, and never in memory whole.
+    A large one is opened only while it is sealed, and never in memory whole. Raises ConflictError where somebody else
+    came first.
     """
     contents: list[Content] = []
     try:
@@ -114,8 +116,17 @@ async def contents_of(services: Services, call: Call, own: OwnReport) -> list[Co
             else:
                 contents.append(decrypt_part(key, context, await services.store.large_parts.ciphertext(part)))
     except (*UNOPENED, IndexError) as exc:
-        await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
+        await _record_unopened(services, call, own, exc)
     return contents
+
+
+async def _record_unopened(services: Services, call: Call, own: OwnReport, cause: Exception) -> NoReturn:
+    """Record that a part is not what was put there; ConflictError where it is of another version than was loaded."""
+    report, now = own.report, (await services.store.report_for("", own.report.id, parts=Parts.NONE)).report
+    # Parts are read after their report: what came between the two, or shredded them, was nobody's tampering.
+    if now is None or (now.version, bool(now.sealed_header)) != (report.version, bool(report.sealed_header)):
+        raise ConflictError("somebody else changed it meanwhile: read it again and repeat the change") from cause
+    await record_tampering(services, call, own.client, f"report {report.id}", cause)
 
 
 async def _unwrapped(services: Services, own: OwnReport, part: PartRow) -> tuple[bytes, bytes]:
@@ -132,7 +143,7 @@ async def _pieces(services: Services, call: Call, own: OwnReport, part: PartRow)
         async for piece in decrypted_pieces(key, context, services.store.large_parts.ciphertext_pieces(part)):
             yield piece
     except UNOPENED as exc:
-        await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
+        await _record_unopened(services, call, own, exc)
 
 
 def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:

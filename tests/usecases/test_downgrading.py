@@ -11,7 +11,7 @@ from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from tests.support.lived import MakeLived
 from tests.support.lowering import confirm
-from tests.support.meanwhile import at_once
+from tests.support.meanwhile import at_once, done_behind
 from tests.support.onward import with_releasers
 from tests.support.world import World
 
@@ -161,3 +161,25 @@ async def test_both_releasers_are_cleared_for_what_they_lower(releasing: World) 
 
     assert await confirmation(releasing, act) == "requester-gone"
     assert releasing.sql("SELECT version FROM report") == [(1,)]
+
+
+@pytest.mark.parametrize("how", ["amended", "recalled"])
+async def test_report_that_moves_while_its_parts_are_read_accuses_nobody(
+    releasing: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    report = await releasing.post(label=LOWER)
+
+    async def meanwhile() -> None:
+        if how == "recalled":
+            call = releasing.call("GBR releaser")
+            await usecases.recall_report(releasing.services, call, report, "the source is at risk")
+            return
+        call = releasing.call("GBR contributor")
+        await usecases.amend_report(releasing.services, call, report, releasing.posted(label=LOWER, content=b"anew"))
+
+    done_behind(monkeypatch, downgrade_report, "_move", meanwhile)
+    made = await releasing.attempt(ask(releasing, report, RESTRICTED, name="GBR second releaser"))
+
+    assert isinstance(made.error, ConflictError)
+    told = {(entry["type"], entry["decision"]) for entry in made.entries}
+    assert told == {(f"report.{how}", "permitted"), ("report.downgraded", "refused")}
