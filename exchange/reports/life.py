@@ -161,10 +161,17 @@ def _lowered(before: Header, after: Header, dominates: Dominates) -> Iterator[Fa
         yield Fault("/label", "below-current", message)
     if after.declassify_on is not None and (before.declassify_on or date.max) > after.declassify_on:
         yield Fault("/declassify_on", "below-current", f"would become lower on an earlier day: {_RELEASERS}")
-    known = {part.sha256: part.label for part in before.parts}
     for index, part in enumerate(after.parts):
-        if part.sha256 in known and not dominates(part.label, known[part.sha256]):
+        held = _held_so_far(before, part)
+        if held and not any(dominates(part.label, label) for label in held):
             yield Fault(f"/parts/{index}/label", "below-current", message)
+
+
+def _held_so_far(before: Header, part: PartHeader) -> list[Label]:
+    """Return the labels under which a content was, one of which it has to keep; its own where it keeps its name."""
+    same = [each for each in before.parts if each.sha256 == part.sha256]
+    own = [each.label for each in same if each.name == part.name]
+    return own or [each.label for each in same]
 
 
 def _lower_parts(header: Header, wanted: Downgrade, dominates: Dominates, faults: list[Fault]) -> Iterator[PartHeader]:

@@ -177,6 +177,21 @@ def test_part_with_new_content_is_marked_anew_and_one_with_old_content_is_not_lo
     assert faults(amended, before, old, dominates=dominates) == [("/parts/1/label", "below-current")]
 
 
+@pytest.mark.parametrize("labels", [(RESTRICTED, SECRET), (SECRET, RESTRICTED)])
+def test_content_that_stands_twice_is_held_to_the_label_of_each(labels):
+    before = of(SECRET, *labels)
+    before = replace(before, parts=tuple(replace(part, sha256="e" * 64) for part in before.parts))
+    (place,) = [index for index, label in enumerate(labels) if label is SECRET]
+    low = [replace(part, label=RESTRICTED) for part in before.parts]
+    renamed = [*before.parts, replace(low[0], name="copy.txt", number=3)]
+
+    assert amended(before, before, dominates=dominates).parts == before.parts
+    assert amended(before, replace(before, parts=tuple(renamed)), dominates=dominates).parts == tuple(renamed)
+    assert faults(amended, before, replace(before, parts=tuple(low)), dominates=dominates) == [
+        (f"/parts/{place}/label", "below-current")
+    ]
+
+
 # ── downgrades ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
