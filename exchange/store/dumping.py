@@ -49,8 +49,10 @@ from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.schema import head, migrate, schema_state
 
 AT_ONCE = 500
-_PIECES_AT_ONCE = 16
-"""Each has a quarter of a MiB."""
+_BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Of rows that are put aside together, and one row more: it is in memory several times."""
+_FEW_AT_ONCE = {"part_piece": 16, "report_part": 4, "upload_part": 4}
+"""What a server gives at once of large rows: a piece has a quarter of a MiB, a part all that was posted."""
 _WAIT_SECONDS = 30.0
 _FILLED_TABLES = ("member", "client", "report", "audit_entry")
 """An instance that holds a row of one of these is in use: nothing is restored over it."""
@@ -89,14 +91,12 @@ async def dumped(url: str) -> AsyncIterator[Rows]:
             await connection.execute("SET idle_in_transaction_session_timeout = 0")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 for table in _tables():
-                    names = [column.name for column in table.columns]
-                    found: list[Sequence[Any]] = []
-                    async for row in connection.cursor(_all_of(table), prefetch=_at_once(table)):
-                        found.append(_plain(tuple(row)))
-                        if len(found) == _at_once(table):
-                            yield table.name, names, found
-                            found = []
-                    yield table.name, names, found
+                    names, some = [column.name for column in table.columns], _Some()
+                    at_once = _FEW_AT_ONCE.get(table.name, AT_ONCE)
+                    async for row in connection.cursor(_all_of(table), prefetch=at_once):
+                        if some.add(tuple(row)):
+                            yield table.name, names, some.taken()
+                    yield table.name, names, some.taken()
         finally:
             await connection.close()
 
@@ -190,6 +190,25 @@ async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
         await engine.dispose()
 
 
+@dataclass(slots=True)
+class _Some:
+    """Rows that are put aside together."""
+
+    rows: list[Sequence[Any]] = field(default_factory=list)
+    held_bytes: int = 0
+
+    def add(self, row: Sequence[Any]) -> bool:
+        """Take a row; return whether that is enough."""
+        self.rows.append(_plain(row))
+        self.held_bytes += sum(len(value) for value in row if isinstance(value, bytes | str))
+        return len(self.rows) >= AT_ONCE or self.held_bytes >= _BYTES_AT_ONCE
+
+    def taken(self) -> list[Sequence[Any]]:
+        """Return the rows, and begin with none."""
+        rows, self.rows, self.held_bytes = self.rows, [], 0
+        return rows
+
+
 async def _require_known(url: str) -> None:
     state = await schema_state(url)
     if state is not None and state.is_newer:
@@ -211,11 +230,11 @@ def _of_sqlite(url: URL) -> Iterator[Rows]:
             connection.text_factory = _text_or_bytes
             connection.execute("BEGIN")
             for table in _tables():
-                names = [column.name for column in table.columns]
-                cursor = connection.execute(_all_of(table))
-                while found := cursor.fetchmany(_at_once(table)):
-                    yield table.name, names, [_plain(row) for row in found]
-                yield table.name, names, []
+                names, some = [column.name for column in table.columns], _Some()
+                for row in connection.execute(_all_of(table)):
+                    if some.add(row):
+                        yield table.name, names, some.taken()
+                yield table.name, names, some.taken()
         finally:
             connection.close()
 
@@ -256,10 +275,6 @@ def _takes(kind: Any) -> type:
     decorated: Any = kind.impl if isinstance(kind, TypeDecorator) else kind
     taken: type = decorated.python_type
     return taken
-
-
-def _at_once(table: Table) -> int:
-    return _PIECES_AT_ONCE if table.name == "part_piece" else AT_ONCE
 
 
 def _all_of(table: Table) -> str:

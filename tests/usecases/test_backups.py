@@ -149,6 +149,18 @@ async def test_backup_is_of_one_moment_while_others_write(populated: World, unus
     assert posted == len(found.get("report", []))
 
 
+async def test_large_parts_are_put_aside_a_few_at_a_time(populated: World, unused_urls: list[str]) -> None:
+    """Five hundred that were posted whole were in memory together, several times: gigabytes."""
+    for letter in (b"a", b"b", b"c"):
+        await populated.post(content=letter * (2 << 20))
+    lines, before = await backed_up(populated), await rows(populated.url)
+
+    assert max(map(len, lines)) < 6 << 20
+    for url in unused_urls:
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+        assert (await rows(url))["report_part"] == before["report_part"]
+
+
 async def texts(url: str) -> list[str]:
     found: list[str] = []
     async for name, columns, some in dumped(url):
