@@ -210,9 +210,9 @@ def _below_ceiling(case: Case, label: Label) -> Reason | None:
     def exceeds(ceiling: str) -> bool:
         return case.catalogue.exceeds_ceiling(label, ceiling, scope.policy)
 
-    if not any(exceeds(ceiling) for ceiling in (scope.ceiling, *scope.ceilings)):
-        return None
     # The texts' own hold together; of the crises' one is enough. Each is asked, so that one that is no level refuses.
+    if True not in [exceeds(ceiling) for ceiling in (scope.ceiling, *scope.ceilings)]:
+        return None
     is_lifted = False in [exceeds(ceiling) for ceiling in lifted_ceilings(case.cls, scope, label)]
     return None if is_lifted else Reason.ABOVE_CEILING
 

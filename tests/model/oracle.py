@@ -43,6 +43,9 @@ permit (principal, action, resource);
 @id("agreement-not-in-force#1") forbid (principal, action, resource) when { resource has clause && !resource.clause.in_force };
 @id("agreement-not-in-force#2") forbid (principal, action, resource)
 when { resource has clause && !resource.clause.active.contains(resource.originator) };
+@id("agreement-not-in-force#3") forbid (principal, action, resource)
+when { resource has clause && resource.clause.came_back.contains(resource.originator)
+       && principal.member != resource.originator };
 @id("not-a-party#1") forbid (principal, action, resource)
 when { resource has clause && !resource.given_something && !resource.clause.active.contains(principal.member) };
 @id("not-a-party#2") forbid (principal, action, resource)
@@ -247,10 +250,11 @@ def clause(scope):
         "kinds": sorted(scope.kinds),
         "purposes": sorted(scope.purposes),
         "compartments": sorted(scope.compartments),
+        "came_back": sorted(scope.came_back),
         "onward_to_parties": scope.onward_release is OnwardRelease.PARTIES,
     }
-    ceiling = rank(scope.policy, scope.ceiling)
-    return written if ceiling is None else {**written, "ceiling": ceiling}
+    ceilings = [rank(scope.policy, each) for each in [scope.ceiling, *scope.ceilings]]
+    return written if None in ceilings else {**written, "ceiling": min(ceilings)}
 
 
 def oracle(reader, cls, scope, row, use, caveats=None):

@@ -99,6 +99,10 @@ clauses = st.builds(
     ceiling=mostly("SECRET", "TOP SECRET", "RESTRICTED", "CONFIDENTIAL", "HIGH"),
     compartments=mostly(frozenset({"EXERCISE-AURORA"}), frozenset(), frozenset({"ATOMAL", "EXERCISE-AURORA"})),
     onward_release=st.sampled_from(OnwardRelease),
+    ceilings=mostly(
+        frozenset(), frozenset({"TOP SECRET"}), frozenset({"RESTRICTED"}), *[frozenset({"HIGH", "RESTRICTED"})] * 3
+    ),
+    came_back=mostly(frozenset(), frozenset({"GBR"}), frozenset({"ESP", "NOR"})),
     crises=st.one_of(st.just(()), st.just(()), st.lists(crises, min_size=1, max_size=2).map(tuple)),
 )
 scopes = st.one_of(*[clauses] * 9, st.none())

@@ -74,6 +74,12 @@ def test_ceiling_of_a_crisis_takes_the_place_of_the_scopes_own():
     assert answer(NOR, posted(HIGH), clause(replace(CEILING, ceiling="NONE"))) == Refusal((Reason.RULE_FAILED,))
 
 
+def test_ceiling_of_an_earlier_text_that_is_no_level_any_more_refuses_in_a_crisis_too():
+    for others in (frozenset({"NONE"}), frozenset({"NONE", "RESTRICTED"})):
+        assert answer(NOR, posted(HIGH), clause(CEILING, ceilings=others)) == Refusal((Reason.RULE_FAILED,))
+        assert answer(NOR, posted(HIGH), clause(ceilings=others)) == Refusal((Reason.RULE_FAILED,))
+
+
 def test_crisis_is_named_where_one_of_several_parts_needs_it():
     for parts in ((HIGH, LOWER), (LOWER, HIGH)):
         permit = answer(NOR, posted(HIGH, *parts), clause(CEILING))
