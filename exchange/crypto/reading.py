@@ -12,10 +12,10 @@ from cryptography.x509.oid import NameOID
 from exchange.kernel import MalformedError
 
 UNREADABLE = (
-    *(ValueError, UnsupportedAlgorithm),
+    *(ValueError, TypeError, KeyError, UnsupportedAlgorithm),
     *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
-"""What the library raises for what is no certificate and no list."""
+"""What the library raises for what is none of them; for a name in bits, too, and for a feature without a name."""
 
 _PEM_BEGIN, _PEM_END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 

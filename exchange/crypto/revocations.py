@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exchange.crypto.reading import UNREADABLE
@@ -23,7 +23,7 @@ _BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _KEY_ID = x509.AuthorityKeyIdentifier.oid
 _HEEDED = frozenset({x509.IssuingDistributionPoint.oid, x509.DeltaCRLIndicator.oid, _KEY_ID})
 """Extensions of a list that may be critical: OpenSSL heeds these, and of an entry the issuer alone."""
-_NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
+_NO_SIGNATURE = (InvalidSignature, *UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class Authority:
         found = x509.load_pem_x509_crl(listing.pem)
         try:
             is_signed = found.is_signature_valid(self._certificate.public_key())  # type: ignore[arg-type]  # others raise
+            return is_signed and self._may_sign() and self._is_named(found)
         except _NO_SIGNATURE:
             return False
-        return is_signed and self._may_sign() and self._is_named(found)
 
     def _may_sign(self) -> bool:
         try:

@@ -175,6 +175,23 @@ def test_certificate_of_a_version_that_there_is_not_refuses():
     assert (subject_of_der(other), public_key_of_der(other), issuer_and_serial(other)) == (None, None, None)
 
 
+def test_certificate_that_asks_for_a_feature_without_a_name_refuses():
+    # RFC 7633: a list of numbers of TLS extensions, any of them.
+    feature = x509.UnrecognizedExtension(x509.TLSFeature.oid, b"\x30\x03\x02\x01\x63")
+
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+        read_certificate(foreign(["a"], [feature]))
+
+
+def test_certificate_with_a_name_in_bits_refuses():
+    der = DER.replace(b"\x0c\x08gbr-desk", b"\x03\x08\x00br-desk").replace(b"\x0c\x17Exch", b"\x03\x17\x00xch")
+
+    assert (subject_of_der(der), issuer_of_der(der), issuer_and_serial(der)) == (None, "", None)
+    assert public_key_of_der(der) == KEY_DIGEST
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+        read_certificate(der)
+
+
 def test_two_certificates_refuse():
     with pytest.raises(MalformedError, match="2 certificates in one file: give the one that is meant"):
         read_certificate(CLIENT.certificate_pem + AUTHORITY.certificate_pem)

@@ -237,7 +237,7 @@ def test_list_that_names_another_key_is_not_the_authority_s() -> None:
     assert not own.has_signed(made((x509.AuthorityKeyIdentifier(None, NAMES, serial), False)))
 
 
-def issuing(public_key: object, *usages: x509.KeyUsage) -> Authority:
+def issuing(public_key: object, *usages: x509.ExtensionType) -> Authority:
     """Return an authority of the same name, with the key of that one as its issuer's."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).serial_number(1)
@@ -252,6 +252,22 @@ def issuing(public_key: object, *usages: x509.KeyUsage) -> Authority:
 
 def test_authority_whose_key_signs_nothing_has_signed_nothing() -> None:
     assert not issuing(x25519.X25519PrivateKey.generate().public_key()).has_signed(made())
+
+
+def test_authority_that_cannot_be_read_whole_has_signed_nothing() -> None:
+    own = x509.load_pem_x509_certificate(AUTHORITY.certificate_pem).public_key()
+    broken = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"none")
+
+    assert not issuing(own, broken).has_signed(made())
+
+
+def test_certificate_of_a_version_that_there_is_not_was_issued_by_nobody() -> None:
+    (own,) = read_authorities(AUTHORITY.certificate_pem)
+    pem = issue_client(AUTHORITY, "reader", organisation="GBR", now=NOW).certificate_pem
+    der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+    version = der.index(b"\xa0\x03\x02\x01\x02")
+
+    assert not own.has_issued(der[:version] + b"\xa0\x03\x02\x01\x05" + der[version + 5 :])
 
 
 def test_authority_that_may_sign_no_list_has_signed_none() -> None:
