@@ -251,23 +251,29 @@ def misfits_in(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
 
     Every table of this version has its rows as they are: what does not fit was damaged, or altered.
     """
-    kinds = [_kind_of(_table(name).columns[column].type) for column in columns]
+    kinds = [_table(name).columns[column].type for column in columns]
     found = []
     for row in rows:
         wrong = [
             column
             for column, kind, value in zip(columns, kinds, row, strict=True)
-            if value is not None and not isinstance(value, kind)
+            if value is not None and not _fits(value, kind)
         ]
         if wrong:
             found.append(", ".join(wrong))
     return found
 
 
-def _kind_of(kind: Any) -> tuple[type, ...]:
+def _fits(value: Any, kind: Any) -> bool:
     # Bytes stand as `{"b": base64}`; a truth is a number in SQLite.
     takes = _takes(kind)
-    return (dict,) if takes is bytes else (str,) if takes is str else (int,)
+    if takes is bytes:
+        return isinstance(value, dict)
+    # SQLite keeps what PostgreSQL does not take: NUL in a text, and any number in a column of smaller ones.
+    if takes is str:
+        return isinstance(value, str) and "\0" not in value
+    bits = 63 if isinstance(kind, BigInteger) else 31
+    return isinstance(value, int) and -(1 << bits) <= value < 1 << bits
 
 
 def _takes(kind: Any) -> type:
@@ -330,15 +336,16 @@ async def _insert(
 def _value(value: Any, kind: Any) -> Any:
     """Return a value as its column takes it: where something else stood there, as what nothing takes for right."""
     takes = _takes(kind)
-    if isinstance(value, dict):
-        content = base64.b64decode(value["b"], validate=True)
-        if takes is bytes:
-            return content
-        # PostgreSQL takes no NUL, and neither database text that is none.
-        return content.decode(errors="backslashreplace").replace("\0", "\\x00") if takes is str else NO_NUMBER
-    if value is None or isinstance(value, takes | int if takes is bool else takes):
+    content = base64.b64decode(value["b"], validate=True) if isinstance(value, dict) else None
+    if content is not None and takes is bytes:
+        return content
+    if value is None or _fits(value, kind):
         return bool(value) if takes is bool and value is not None else value
-    return NO_NUMBER if takes is int else str(value) if takes is str else str(value).encode()
+    if takes is int or takes is bool:
+        return NO_NUMBER if takes is int else False
+    stood = str(value) if content is None else content.decode(errors="backslashreplace")
+    # PostgreSQL takes no NUL, and neither database text that is none.
+    return stood.replace("\0", "\\x00") if takes is str else stood.encode()
 
 
 async def _require_unused(connection: AsyncConnection) -> None:

@@ -22,7 +22,7 @@ from exchange.kernel import (
     UnavailableError,
 )
 from exchange.store import OnwardWish, Parts
-from exchange.store.dumping import Replay, Since, confirm_claim, dumped, load, open_claims
+from exchange.store.dumping import Replay, Since, confirm_claim, dumped, load, misfits_in, open_claims
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.lineage import SPAN, next_lineage
 from exchange.store.restore_claims import Claim
@@ -568,5 +568,24 @@ async def test_what_was_altered_keeps_nothing_from_being_put_aside_and_is_told(
             assert (await pull_report(world.services, world.call("NOR reader"), other)).value
             listed = (await list_reports(world.services, world.call("NOR reader"), ListQuery())).value
             assert other in {row.id for row in listed.rows}
+        finally:
+            await world.services.store.close()
+
+
+async def test_what_sqlite_alone_keeps_is_restored_and_told(populated: World, unused_urls: list[str]) -> None:
+    report, other = await populated.post(), await populated.post()
+    records = list(rows_of(await backed_up(populated)))
+    ((columns, some),) = [(columns, some) for name, columns, some in records if name == "report"]
+    (row,) = [each for each in some if report in each]
+    for column, value in (("precedence", "ROUT\0INE"), ("version", 1 << 31), ("posted_at", 1 << 63), ("supersedes", 7)):
+        row[columns.index(column)] = value
+    assert misfits_in("report", columns, some) == ["version, posted_at, precedence, supersedes"]
+
+    for url in unused_urls:
+        await load(url, iter(records), NOTHING, clock=populated.clock)
+        world = await reopened(populated, url)
+        try:
+            assert (await pull_report(world.services, world.call("NOR reader"), other)).value
+            assert any(r"ROUT\\x00INE" in str(each) for each in (await rows(url))["report"])
         finally:
             await world.services.store.close()
