@@ -74,7 +74,7 @@ def read_yaml(text: str) -> Document:
     document = Document()
     try:
         _refuse_unreadable(text)
-        document.value = _Reader(document, yaml.parse(text, Loader=yaml.SafeLoader)).read()
+        document.value = _Reader(document, text).read()
     except _StopReadingError as exc:
         document.faults.append(exc.fault)
     except yaml.YAMLError as exc:
@@ -104,9 +104,10 @@ def _syntax_fault(error: yaml.YAMLError) -> Fault:
 class _Reader:
     """Builds plain values from the parser's events."""
 
-    def __init__(self, document: Document, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, document: Document, text: str) -> None:
         self._document = document
-        self._events = events
+        self._text = text
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
         self._count = 0
 
     def read(self) -> Plain:
@@ -124,7 +125,11 @@ class _Reader:
         return value
 
     def _refuse_directives(self, start: yaml.DocumentStartEvent) -> None:
-        if start.tags or start.version not in (None, (1, 2)):
+        # The parser passes over those that it does not know, without an event.
+        end = 0 if start.end_mark is None else start.end_mark.index
+        lines = self._text[:end].removeprefix("\ufeff").split("\n")
+        named = {line.split()[0] for line in lines if line.startswith("%")}
+        if named - {"%YAML"} or start.version not in {None, (1, 2)}:
             raise _StopReadingError(1, "not-yaml", "a directive other than `%YAML 1.2`: leave it out")
 
     def _value(self, event: yaml.Event, pointer: str, depth: int) -> Plain:

@@ -110,6 +110,8 @@ def test_explicit_document_of_version_1_2_is_read():
         ("x:\n  a~/b: 1\n  a~/b: 2\n", ["line 3: /x/a~0~1b: `a~/b` stands twice: keep one"]),
         ("a: 1\n---\nb: 2\n", ["line 2: a second document: write one only"]),
         ("%YAML 1.1\n---\na: 1\n", ["line 1: a directive other than `%YAML 1.2`: leave it out"]),
+        ("%UNHEARD of\n---\na: 1\n", ["line 1: a directive other than `%YAML 1.2`: leave it out"]),
+        ("\ufeff%UNHEARD\n%YAML 1.2\n---\na: 1\n", ["line 1: a directive other than `%YAML 1.2`: leave it out"]),
         ("%TAG ! tag:x,2000:\n---\na: 1\n", ["line 1: a directive other than `%YAML 1.2`: leave it out"]),
         (
             'a: 1\nb: "x\\ud800"\n',
