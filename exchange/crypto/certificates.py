@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exchange.crypto.errors import CryptoError
-from exchange.kernel import InvalidError, MalformedError
+from exchange.crypto.reading import UNREADABLE
+from exchange.kernel import InvalidError, MalformedError, rfc3339
 
 AUTHORITY_DAYS: Final = 3650
 CERTIFICATE_DAYS: Final = 365
@@ -103,14 +104,14 @@ def sign_request(
         # (1) It is a request, in an algorithm that we know.
         request = x509.load_pem_x509_csr(request_pem)
         public_key, is_signed = request.public_key(), request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as exc:
+        common_names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except UNREADABLE as exc:
         raise MalformedError("not a certificate signing request: give the PEM that `openssl req -new` writes") from exc
     # (2) Who asks holds the key.
     if not is_signed:
         raise InvalidError("the signing request is not signed by its own key: make it again where the key is")
     # (3) The key is strong enough, (4) and there is one name.
     _check_strength(public_key)
-    common_names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if len(common_names) != 1:
         raise InvalidError(f"the signing request has {len(common_names)} common names: give one")
     builder = _client(_name(str(common_names[0].value), organisation), public_key)
@@ -201,9 +202,13 @@ def _signed(authority: KeyAndCertificate, builder: x509.CertificateBuilder, *, n
     key, certificate = _loaded(authority)
     # A certificate that outlives its authority fails on the day the authority ends, and nobody knows why.
     end = min(now + timedelta(days=days), certificate.not_valid_after_utc)
+    begin = max(now - _CLOCK_TOLERANCE, certificate.not_valid_before_utc)
+    if end <= begin:
+        told = f"from {rfc3339(certificate.not_valid_before_utc)} until {rfc3339(certificate.not_valid_after_utc)}"
+        raise InvalidError(f"the authority is valid {told}, and issues nothing now: see the clock, or use another one")
     builder = (
         builder.issuer_name(certificate.subject)
-        .not_valid_before(max(now - _CLOCK_TOLERANCE, certificate.not_valid_before_utc))
+        .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
     )

@@ -289,6 +289,20 @@ def test_validity_begins_a_little_early_and_never_before_the_authority(authority
     assert loaded(earlier).not_valid_before_utc == NOW - timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("days", [-400, 10])
+def test_authority_that_is_not_valid_issues_nothing(days):
+    other = new_authority("over, or to come", NOW + timedelta(days=days), 5)
+    wanted = request(ec.generate_private_key(ec.SECP256R1()))
+
+    for issue in (
+        lambda: issue_client(other, "a", organisation="b", now=NOW, days=5),
+        lambda: issue_server(other, ["a"], now=NOW, days=5),
+        lambda: sign_request(other, wanted, organisation="b", now=NOW, days=5),
+    ):
+        with pytest.raises(InvalidError, match=r"^the authority is valid from .* until .*, and issues nothing now"):
+            issue()
+
+
 def test_serial_numbers_are_random(authority):
     serials = {loaded(issue_client(authority, "a", organisation="b", now=NOW)).serial_number for _ in range(5)}
 
@@ -422,6 +436,30 @@ def test_request_of_a_key_that_the_library_does_not_know_refuses(known, signed):
         MalformedError, match=r"^not a certificate signing request: give the PEM that `openssl req -new` writes$"
     ):
         signed(strange(request(ec.generate_private_key(ec.SECP256R1())), known))
+
+
+def der_of(tag, *contents):
+    content = b"".join(contents)
+    size = len(content)
+    return bytes([tag, *([size] if size < 128 else [0x81, size])]) + content
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"\x03\x08\x00or-desk", b"\x14\x08nor-d\xe9sk", b"\x0c\x08\xffor-desk"],
+    ids=["bits", "Teletex", "not UTF-8"],
+)
+def test_request_whose_name_cannot_be_read_refuses(name, signed):
+    """Its own key signed it: the name is what is wrong."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.load_pem_x509_csr(request(key)).tbs_certrequest_bytes.replace(b"\x0c\x08nor-desk", name)
+    assert name in asked
+    signature = key.sign(asked, ec.ECDSA(hashes.SHA256()))
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    der = base64.b64encode(der_of(0x30, asked, algorithm, der_of(0x03, b"\0", signature)))
+
+    with pytest.raises(MalformedError, match=r"^not a certificate signing request"):
+        signed(b"-----BEGIN CERTIFICATE REQUEST-----\n" + der + b"\n-----END CERTIFICATE REQUEST-----\n")
 
 
 @KNOWN
