@@ -9,8 +9,8 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host
 from exchange.cli.progress import ProgressBar
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, lasting_host_verb
-from exchange.kernel import InvalidError
 
 if TYPE_CHECKING:
     from exchange.usecases.archive_log import Archiver
@@ -32,9 +32,7 @@ async def archive(
 
     days = older_than or host.settings.audit_retention_days
     if days is None:
-        raise InvalidError(
-            "how old? give `--older-than DAYS`, or set `audit_retention_days`: entries stay for ever else"
-        )
+        raise UsageError("how old? give `--older-than DAYS`, or set `audit_retention_days`: entries stay for ever else")
     span, services = timedelta(days=days), host.services
     async with open_archiver(host.settings, services.store.append, span, clock=services.clock) as archiver:
         entries = sum(each.entries for each in await archiver.due())

@@ -12,6 +12,7 @@ from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import log_keys_of
 from exchange.cli.audit_options import NodeKeyOption
 from exchange.cli.instance import read_bytes
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption
 from exchange.kernel import InvalidError, MalformedError
 
@@ -24,7 +25,7 @@ FileArgument = Annotated[
 def deed(file: FileArgument, node_key: NodeKeyOption = None, as_json: JsonOption = False) -> None:
     """Verify a signed deed, such as a certificate of destruction, with public keys alone; exit 1 where it is none."""
     if not node_key:
-        raise InvalidError("which node signed it? give its public key with `--node-key` (`exchange status` shows it)")
+        raise UsageError("which node signed it? give its public key with `--node-key` (`exchange status` shows it)")
     keys, note = log_keys_of(node_key), read_bytes(file)
     try:
         read = read_deed(note, keys)

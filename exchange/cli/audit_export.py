@@ -18,6 +18,7 @@ from exchange.cli.export_file import ExportFile, ExportSink, ExportStream
 from exchange.cli.given import moment_text
 from exchange.cli.instance import Host
 from exchange.cli.progress import ProgressBar
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, either_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
@@ -107,7 +108,7 @@ async def _fill_from_host(
     from exchange.usecases import export_log
 
     if name is not FormatName.NDJSON or filters:
-        raise InvalidError("the host exports the whole log as `ndjson`: an auditor chooses, over HTTPS")
+        raise UsageError("the host exports the whole log as `ndjson`: an auditor chooses, over HTTPS")
     exported = (await export_log(host.services, host.call(), after=sink.tally.reached)).value
     end = parse_place(exported.statement.end)
     async for place, lines in exported.lines:
@@ -118,10 +119,10 @@ async def _fill_from_host(
 
 def _require_pipe(*, resume: bool, as_json: bool) -> None:
     if resume or as_json:
-        raise InvalidError("`--resume` and `--json` are about a file: name it with `--out`")
+        raise UsageError("`--resume` and `--json` are about a file: name it with `--out`")
     if sys.stdout.isatty():
         # Bytes as the log has them: what a stranger once sent must not steer a terminal.
-        raise InvalidError("an export goes into a file or a pipe: give `--out FILE`")
+        raise UsageError("an export goes into a file or a pipe: give `--out FILE`")
 
 
 def _show(out: Path, statement: Statement, *, as_json: bool) -> None:

@@ -17,12 +17,13 @@ from exchange.audit.export import ExportedEntry, Place, Statement, syslog
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host
+from exchange.cli.usage import read_as_given
 from exchange.cli.verbs import either_verb
 from exchange.client import ExchangeClient
 from exchange.client.errors import ConnectionFailedError
 from exchange.client.feeding import Feed, FeedState
 from exchange.client.syslog import Receiver, SyslogSession
-from exchange.kernel import UnavailableError
+from exchange.kernel import InvalidError, UnavailableError
 from exchange.kernel.hangup import outlive_hangup
 
 T = TypeVar("T")
@@ -58,6 +59,8 @@ async def feed(
     """Feed the log to a syslog receiver over TLS until stopped; what breaks is gone on with, at least once each."""
     if not once:
         outlive_hangup()
+    with read_as_given(InvalidError):
+        receiver = Receiver.parse(to, to_ca, to_cert, to_key)
     stopped = threading.Event()
 
     def pause(seconds: float) -> None:
@@ -67,7 +70,7 @@ async def feed(
     feeding = Feed(
         read=_reader(where, follow=not once),
         write=_WRITERS[format],
-        session=SyslogSession(Receiver.parse(to, to_ca, to_cert, to_key)),
+        session=SyslogSession(receiver),
         state=FeedState(state),
         clock=monotonic,
         pause=pause,

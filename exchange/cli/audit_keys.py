@@ -13,6 +13,7 @@ from exchange.audit import (
 )
 from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.cli.instance import read_bytes
+from exchange.cli.usage import UsageError
 from exchange.kernel import InvalidError, MalformedError
 from exchange.kernel.files import keep_file
 
@@ -58,7 +59,7 @@ def apart(given: list[str] | None) -> tuple[list[str], Path | None]:
     """Return public keys and the private key among what `--key` named: a PEM file is the caller's own key for TLS."""
     private = [one for one in given or [] if _is_pem(one)]
     if len(private) > 1:
-        raise InvalidError("`--key` names two private keys: one goes with your certificate")
+        raise UsageError("`--key` names two private keys: one goes with your certificate")
     return [one for one in given or [] if one not in private], Path(private[0]) if private else None
 
 

@@ -12,10 +12,10 @@ from exchange.cli import output
 from exchange.cli.instance import folder_of
 from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door, endpoint_of
+from exchange.cli.usage import UsageError
 from exchange.client import ExchangeClient, ProblemError
 from exchange.client.log_folder import LogFolder
 from exchange.client.log_reads import LogAddress, LogReads, is_unnamed
-from exchange.kernel import InvalidError
 
 
 class Place(Protocol):
@@ -68,7 +68,7 @@ def place_of(path: Path | None, folder: Path | None, door: Door, ended: Sequence
     places say themselves what they hold. Raises InvalidError for two.
     """
     if sum((path is not None, folder is not None, door.url is not None or door.profile is not None)) > 1:
-        raise InvalidError("which log: a folder of tiles, `--dir`, or `--url`? give one of the three")
+        raise UsageError("which log: a folder of tiles, `--dir`, or `--url`? give one of the three")
     if path is not None:
         yield _One(LogFolder(path))
     elif folder is not None or (not door.is_named and os.environ.get("EXCHANGE_DIR")):

@@ -15,6 +15,7 @@ from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of
 from exchange.cli.audit_options import CaOption, CertOption, CheckpointOption, KeyOption, ProfileOption, UrlOption
 from exchange.cli.profiles import Door, endpoint_of, receipts_path
 from exchange.cli.progress import ProgressBar
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption
 from exchange.client import ExchangeClient, KeptReceipt, read_receipts
 from exchange.client.receipt_check import ProofDesk, ProofFolder, ReceiptCheck, proof_file
@@ -48,10 +49,10 @@ def check_receipts(
     door = Door(url, cert, private, ca, profile)
     keys = log_keys_of(public)
     if not keys:
-        raise InvalidError("whose log is it? give its public keys with `--key`: what nobody signed proves nothing")
+        raise UsageError("whose log is it? give its public keys with `--key`: what nobody signed proves nothing")
     path = file or receipts_path(door)
     if path is None:
-        raise InvalidError("which receipts? name their file, or the `--profile` that kept them")
+        raise UsageError("which receipts? name their file, or the `--profile` that kept them")
     receipts, spoiled = read_receipts(path)
     if not receipts:
         # Another file, or another program's: who runs this every night would be told for ever that all is well.

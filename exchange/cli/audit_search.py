@@ -12,9 +12,10 @@ from exchange.cli import output
 from exchange.cli.audit_following import follow_entries
 from exchange.cli.audit_group import audits
 from exchange.cli.given import id_given, moment_text, tell_of_wait
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import ExchangeError, InvalidError
+from exchange.kernel import ExchangeError
 from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, RegistryLineBody, ShownEntryBody
 
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
@@ -76,7 +77,7 @@ def search(
     }
     if follow:
         if until is not None or oldest or limit != _DEFAULT_LIMIT:
-            raise InvalidError(
+            raise UsageError(
                 "all that comes, or what there is? give `--follow`, or `--until`, `--oldest` and `--limit`"
             )
         tell_of_wait(since)
@@ -128,7 +129,7 @@ def registry(
 ) -> None:
     """Show who received what, when: of a report (its originator's auditor) or of a client (its own member's)."""
     if (report is None) == (of is None):
-        raise InvalidError("of what? name a report, or a client with `--client`: one of the two")
+        raise UsageError("of what? name a report, or a client with `--client`: one of the two")
     walk, whose = (client.client_registry, str(of)) if report is None else (client.report_registry, report)
     lines = _at_most(limit, walk(whose, most=limit))
     if as_json:

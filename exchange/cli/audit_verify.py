@@ -44,6 +44,7 @@ from exchange.cli.audit_places import place_of
 from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import DirOption, JsonOption
 from exchange.client.log_export import export_lines, read_export
 from exchange.crypto import VerifyingKey
@@ -177,7 +178,7 @@ def _verified_export(path: Path, asked: _Asked) -> list[Verification]:
 
 def _verified_slice(path: Path, asked: _Asked) -> Verification:
     if not asked.keys:
-        raise InvalidError(_WHOSE)
+        raise UsageError(_WHOSE)
     # Read twice: its last line says what the others lead to.
     first = last = b""
     with path.open("rb") as file:
@@ -194,7 +195,7 @@ def _verified_slice(path: Path, asked: _Asked) -> Verification:
 def _verify(log: LogHere, asked: _Asked, erasures: Erasures) -> Verification:
     keys = asked.keys or log.keys
     if not keys:
-        raise InvalidError(_WHOSE)
+        raise UsageError(_WHOSE)
     if not asked.keys:
         output.warn("the keys come from the instance itself: an operator who changed them is noticed with `--key` only")
     for remark in log.remarks:

@@ -10,10 +10,12 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.profiles import Door, endpoint_of
 from exchange.cli.program import FAILED
+from exchange.cli.usage import UsageError, read_as_given
 from exchange.cli.verbs import JsonOption
 from exchange.client.witness import (
     Alarm,
     Listening,
+    WitnessError,
     address_of,
     keys_in,
     log_to_stderr,
@@ -21,7 +23,6 @@ from exchange.client.witness import (
     run_once,
     serve_witness,
 )
-from exchange.kernel import InvalidError
 
 witness = typer.Typer(help="Be a witness of a log, or enrol one (operator).", invoke_without_command=True)
 audits.add_typer(witness, name="witness")
@@ -95,10 +96,11 @@ def _state(given: Path | None) -> Path:
         return given
     from_environment = os.environ.get("EXCHANGE_WITNESS_DIR")
     if not from_environment:
-        raise InvalidError("which witness? give `--state DIR` or set EXCHANGE_WITNESS_DIR")
+        raise UsageError("which witness? give `--state DIR` or set EXCHANGE_WITNESS_DIR")
     return Path(from_environment)
 
 
 def _listening(address: str, certificate: Path | None, key: Path | None, client_authority: Path | None) -> Listening:
-    host, port = address_of(address)
+    with read_as_given(WitnessError):
+        host, port = address_of(address)
     return Listening(host, port, certificate, key, client_authority)

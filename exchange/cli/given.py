@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.usage import UsageError
 from exchange.kernel import InvalidError, MalformedError, first_moment, is_uuid7, parse_day, rfc3339, system_clock
 from exchange.wire import WireModel, faults_of
 
@@ -35,11 +36,11 @@ def day_or_moment(text: str | None) -> datetime | None:
         # In UTC it may lie beyond the calendar.
         moment = moment.astimezone(UTC) if is_aware else moment
     except (MalformedError, ValueError, OverflowError) as exc:
-        raise InvalidError(f"`{text[:40]}` {_NO_DATE}") from exc
+        raise UsageError(f"`{text[:40]}` {_NO_DATE}") from exc
     if not is_aware:
-        raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
+        raise UsageError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
     if _OFFSET_BEYOND.search(text, _DAY_LENGTH):
-        raise InvalidError(f"`{text[:40]}` {_NO_DATE}")
+        raise UsageError(f"`{text[:40]}` {_NO_DATE}")
     return moment
 
 

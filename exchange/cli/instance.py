@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import exchange
+from exchange.cli.usage import UsageError
 from exchange.kernel import InvalidError, UnsafeSettingError, new_id
 from exchange.kernel.files import keep_file, sync_folder
 
@@ -47,7 +48,7 @@ def folder_of(given: Path | None) -> Path:
         return given
     from_environment = os.environ.get("EXCHANGE_DIR")
     if not from_environment:
-        raise InvalidError("which instance? give `--dir DIR` or set EXCHANGE_DIR")
+        raise UsageError("which instance? give `--dir DIR` or set EXCHANGE_DIR")
     return Path(from_environment)
 
 

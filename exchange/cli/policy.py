@@ -27,6 +27,7 @@ from exchange.cli.report_options import (
     ScopeOption,
     TopicOption,
 )
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import (
     Connect,
     DirOption,
@@ -38,7 +39,7 @@ from exchange.cli.verbs import (
     perhaps_member_verb,
 )
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
 from exchange.markings import Label, parse_marking, render_marking
 from exchange.release import Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
 from exchange.settings import load_settings, read_policies
@@ -73,10 +74,10 @@ def check(
 ) -> None:
     """Load the law and run the examples beside its guards, or say what your caveats would stop; exit 1 on a fault."""
     if caveats is None and examples is not None:
-        raise InvalidError("`--examples` goes with `--caveats`: the policy files bring their own")
+        raise UsageError("`--examples` goes with `--caveats`: the policy files bring their own")
     if caveats is not None:
         if dir is not None or policies is not None:
-            raise InvalidError("the policy files, or a member's caveats? give one of the two")
+            raise UsageError("the policy files, or a member's caveats? give one of the two")
         with connect() as client:
             show_preview(client, caveats, examples, as_json=as_json)
         return
@@ -257,7 +258,7 @@ async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
 
 async def _simulated(host: Host, supposed: Supposed) -> tuple[SimulationBody, tuple[str, ...]]:
     if supposed.originator is None:
-        raise InvalidError("whose report would it be? give `--originator CODE`")
+        raise UsageError("whose report would it be? give `--originator CODE`")
     of = supposed
     simulated = SimulatedReport(of.agreement, of.scope, of.kind, of.topic, of.regions, of.label)
     found = (await simulate_for_host(host.services, host.call(), simulated, supposed.originator)).value
@@ -266,7 +267,7 @@ async def _simulated(host: Host, supposed: Supposed) -> tuple[SimulationBody, tu
 
 def _asked(client: ExchangeClient, supposed: Supposed) -> SimulationBody:
     if supposed.originator is not None:
-        raise InvalidError("as a member you simulate your own reports: leave `--originator` out")
+        raise UsageError("as a member you simulate your own reports: leave `--originator` out")
     request = SimulationRequest(
         agreement=supposed.agreement,
         scope=supposed.scope,

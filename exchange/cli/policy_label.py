@@ -9,8 +9,8 @@ import typer
 from exchange.cli import output
 from exchange.cli.instance import read_bytes
 from exchange.cli.posting import law_catalogue
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption
-from exchange.kernel import InvalidError
 from exchange.markings import from_stanag4774, parse_marking, render_marking, to_stanag4774
 
 
@@ -32,7 +32,7 @@ def translate_label(
 ) -> None:
     """Turn a marking into a label of STANAG 4774, or such a label (--xml) into a marking; exit 1 on a fault."""
     if (marking is None) == (xml is None):
-        raise InvalidError("a marking, or `--xml FILE`? give one of the two")
+        raise UsageError("a marking, or `--xml FILE`? give one of the two")
     catalogue = law_catalogue()
     if xml is not None:
         found = from_stanag4774(read_bytes(xml), catalogue)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exchange.cli.given import checked
 from exchange.cli.instance import policies_folder, read_bytes, unreadable
+from exchange.cli.usage import UsageError
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.markings import Catalogue, load_catalogue, parse_marking
 from exchange.wire import LabelBody, PartBody, ReportBody, read_json
@@ -158,7 +159,7 @@ def _by_file(option: str, pairs: Sequence[str], files: Sequence[Path]) -> dict[P
         name, sign, text = pair.partition("=")
         named = [file for file in files if name in {str(file), file.name}]
         if not sign or len(named) != 1:
-            raise InvalidError(f"`{option} {pair}` names none or several of the files: write FILE=TEXT, FILE as given")
+            raise UsageError(f"`{option} {pair}` names none or several of the files: write FILE=TEXT, FILE as given")
         found[named[0]] = text
     return found
 

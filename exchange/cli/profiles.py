@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from exchange.cli.usage import UsageError
 from exchange.client import Endpoint
 from exchange.kernel import InvalidError
 
@@ -49,7 +50,7 @@ def endpoint_of(door: Door) -> Endpoint:
     missing = [name for name in _FIELDS if name not in given]
     if missing:
         options = ", ".join(f"`--{name}`" for name in missing)
-        raise InvalidError(
+        raise UsageError(
             f"which exchange? missing {options}: give them, a saved `--profile`, or EXCHANGE_URL and so on"
         )
     return Endpoint(
@@ -102,7 +103,7 @@ def read_profile(name: str) -> dict[str, str]:
 def save_profile(name: str, endpoint: Endpoint) -> Path:
     """Save the connection under `name`, in place of an earlier one; returns the file."""
     if not _NAME.fullmatch(name):
-        raise InvalidError(f"`{name}` is no name of a profile: use letters, digits, `_`, `.` and `-`")
+        raise UsageError(f"`{name}` is no name of a profile: use letters, digits, `_`, `.` and `-`")
     profiles = read_profiles()
     paths = {"cert": endpoint.cert, "key": endpoint.key, "ca": endpoint.ca}
     profiles[name] = {"url": endpoint.url, **{field: str(path.resolve()) for field, path in paths.items()}}

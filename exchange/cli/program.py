@@ -26,6 +26,7 @@ from typer.main import get_command, get_group
 from exchange import __version__
 from exchange.cli import failures, output
 from exchange.cli.examples import show_examples
+from exchange.cli.usage import UsageError
 from exchange.kernel import ExchangeError
 
 
@@ -176,7 +177,7 @@ def _run(arguments: Sequence[str]) -> int:
     except ExchangeError as exc:
         output.say_failure(str(exc))
         failures.tell_error(arguments, exc)
-        return FAILED
+        return USAGE if isinstance(exc, UsageError) else FAILED
     except Exception as exc:
         # The last place: a person gets a sentence, not a traceback.
         if os.environ.get("EXCHANGE_TRACEBACK"):

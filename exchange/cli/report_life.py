@@ -16,6 +16,7 @@ from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import MediaTypes, PartMarkings
 from exchange.cli.reports import show_posted
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, UnsafeSettingError
@@ -161,7 +162,7 @@ def recall(
         _show_recall(client.life.recalled(id), "recalled", as_json=as_json)
         return
     if not reason:
-        raise InvalidError("say why it is recalled: `--reason TEXT`")
+        raise UsageError("say why it is recalled: `--reason TEXT`")
     if is_asked(yes=yes):
         ask("recalls a report: its keys are destroyed, on every node", _told_of_recall(client.life.recall_outlook(id)))
     _show_recall(client.life.recall(id, reason), "recalled for good", as_json=as_json)

@@ -38,9 +38,10 @@ from exchange.cli.report_options import (
     ScopeOption,
     TopicOption,
 )
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient, ToldEvent, UnopenedEvent, WatchedEvent
-from exchange.kernel import ExchangeError, InvalidError, new_id
+from exchange.kernel import ExchangeError, new_id
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, ReportListBody, UnopenedBody
 
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
@@ -175,7 +176,7 @@ def list_all(
     }
     if follow:
         if limit is not None:
-            raise InvalidError("all that comes, or a page of it? give one of `--follow` and `--limit`")
+            raise UsageError("all that comes, or a page of it? give one of `--follow` and `--limit`")
         tell_of_wait(since)
         # Ctrl-C is how one stops following: that is done, not failed.
         with suppress(KeyboardInterrupt):

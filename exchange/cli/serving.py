@@ -16,8 +16,8 @@ from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.log_keys import make_missing_log_key, show_log_key
 from exchange.cli.node_key import key_is_recorded, make_missing_node_key, node_key_text, record_node_key
 from exchange.cli.program import FAILED, app, nothing_collected
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
-from exchange.kernel import InvalidError
 from exchange.settings import load_settings, read_secret
 from exchange.store import head, revision
 from exchange.store import migrate as migrate_store
@@ -160,12 +160,12 @@ def _login(text: str) -> tuple[str, str, bytes]:
     name, _, rest = text.partition(":")
     role, _, file = rest.partition(":")
     if not (name and role and file):
-        raise InvalidError(f"`{text}` is no login: write LOGIN:ROLE:FILE")
+        raise UsageError(f"`{text}` is no login: write LOGIN:ROLE:FILE")
     return name, role, read_secret(Path(file)).strip()
 
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > _LARGEST_PORT:
-        raise InvalidError(f"`{text}` is no address: write HOST:PORT")
+    if not colon or not port.isdecimal() or len(port) > len(str(_LARGEST_PORT)) or int(port) > _LARGEST_PORT:
+        raise UsageError(f"`{text}` is no address: write HOST:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)

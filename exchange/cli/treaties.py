@@ -22,6 +22,7 @@ from exchange.cli.agreement_group import (
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text, write_new
 from exchange.cli.program import FAILED
+from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient
 from exchange.crypto import ObjectSigningKey, ObjectVerifyingKey
@@ -183,7 +184,7 @@ def read_signing_key(given: Path | None) -> ObjectSigningKey:
     """Return the signatory's key: of the option, or of EXCHANGE_SIGNING_KEY; one that others can read is refused."""
     named = given or os.environ.get("EXCHANGE_SIGNING_KEY")
     if not named:
-        raise InvalidError("which key? give `--signing-key FILE` or set EXCHANGE_SIGNING_KEY")
+        raise UsageError("which key? give `--signing-key FILE` or set EXCHANGE_SIGNING_KEY")
     path = Path(named)
     text = read_text(path)
     if path.stat().st_mode & _OTHERS:

@@ -19,6 +19,7 @@ from pydantic_core import PydanticSerializationError
 
 from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.profiles import Door, endpoint_of
+from exchange.cli.usage import UsageError
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
 from exchange.wire import faults_of
@@ -90,7 +91,7 @@ def either_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     def verb(**given: object) -> None:
         folder, door = _path(given.pop("dir")), _door(given)
         if folder is not None and door.is_named:
-            raise InvalidError("as operator (`--dir`) or as member (`--url` or `--profile`)? give one of the two")
+            raise UsageError("as operator (`--dir`) or as member (`--url` or `--profile`)? give one of the two")
         if folder is not None or (not door.is_named and os.environ.get("EXCHANGE_DIR")):
             asyncio.run(_on_host(act, folder_of(folder), given))
             return

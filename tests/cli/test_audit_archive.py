@@ -94,7 +94,7 @@ def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeyp
     unset = operate("audit", "archive")
     monkeypatch.setenv("EXCHANGE_AUDIT_RETENTION_DAYS", "30")
 
-    assert unset.code == 1
+    assert unset.code == 2
     assert "how old?" in unset.err
     assert operate("audit", "archive", "--json").json["days"] == 30
 

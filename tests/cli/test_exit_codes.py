@@ -87,10 +87,10 @@ def test_point_is_the_folder_one_stands_in(exchange, tmp_path, monkeypatch):
         ["report", "pull", "x"],
     ],
 )
-def test_nowhere_to_act_is_1_and_names_the_options(exchange, words):
+def test_nowhere_to_act_is_2_and_names_the_options(exchange, words):
     ran = exchange(*words)
 
-    assert ran.code == 1
+    assert ran.code == 2
     assert ran.out == ""
     assert "--dir" in ran.err or "--url" in ran.err
     assert "Traceback" not in ran.err
@@ -206,7 +206,7 @@ def test_interruption_is_1(exchange, monkeypatch):
 def test_both_places_at_once_are_refused(exchange, instance):
     ran = exchange("agreement", "list", "--dir", instance, "--url", "https://localhost:1")
 
-    assert ran.code == 1
+    assert ran.code == 2
     assert "give one of the two" in ran.err
 
 
@@ -324,8 +324,6 @@ def test_every_verb_that_prints_takes_json():
         (["act", "confirm", "x", "--digest", "abc"], "/digest: is no digest: copy it whole, 64 digits from 0 to f"),
         (["agreement", "crisis", "end", "x", "abc"], "/crisis: is no id: copy it whole, such as 01a2"),
         (["audit", "registry", "--client", "abc"], "`abc` is no id: copy it whole"),
-        (["audit", "search", "--follow", "--until", "2026-01-01"], "give `--follow`, or `--until`"),
-        (["audit", "search", "--follow", "--limit", "5"], "give `--follow`, or `--until`"),
     ],
 )
 def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, words, told):
@@ -339,6 +337,64 @@ def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, wo
     assert told in ran.err
     assert "pydantic" not in ran.err
     assert "unexpected" not in ran.err
+
+
+POST = ("report", "post", __file__, "--agreement", "a", "--scope", "s", "--kind", "k", "--topic", "t", "--region", "r",
+        "--marking", "NATO SECRET")  # fmt: skip
+SIMULATE = ("policy", "simulate", "--agreement", "a", "--scope", "s", "--kind", "k", "--topic", "t", "--region", "r",
+            "--marking", "NATO SECRET")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["audit", "search", "--follow", "--until", "2026-01-01"], "give `--follow`, or `--until`"),
+        (["audit", "search", "--follow", "--limit", "5"], "give `--follow`, or `--until`"),
+        (["audit", "search", "--since", "2026-13-01"], "is no date"),
+        (["audit", "registry"], "one of the two"),
+        (["audit", "export", "--format", "csv", "--json"], "name it with `--out`"),
+        (["audit", "check-receipts"], "whose log is it?"),
+        (["report", "list", "--follow", "--limit", "5"], "give one of `--follow` and `--limit`"),
+        (["report", "recall", "x"], "say why it is recalled"),
+        ([*POST, "--valid-until", "2030-01-01T12:00"], "has no offset"),
+        ([*POST, "--part-marking", "b.txt=NATO SECRET"], "write FILE=TEXT"),
+        ([*SIMULATE, "--originator", "GBR"], "leave `--originator` out"),
+        (["agreement", "sign", "x"], "which key?"),
+        (["policy", "check", "--examples", "x"], "`--examples` goes with `--caveats`"),
+        (["policy", "check", "--caveats", "x", "--policies", "y"], "give one of the two"),
+        (["audit", "feed", "--to", "https://a", "--to-ca", "x", "--state", "y"], "write syslog+tls://HOST:PORT"),
+    ],
+)
+def test_options_that_are_wrong_themselves_are_2(exchange, enrol, tmp_path, words, told):
+    """A program that tells a refusal from a command that nothing will make right took them for refusals."""
+    enrol(name="desk")
+    files = {"--cert": "client.pem", "--key": "client.key", "--ca": "ca.pem"}
+    door = [word for option, file in files.items() for word in (option, tmp_path / "desk" / file)]
+
+    ran = exchange(*words, "--url", "https://localhost:1", *door)
+
+    assert ran.code == 2
+    assert told in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (SIMULATE, "give `--originator CODE`"),
+        (("serve", "--port", "0", "--ops", "9000"), "write HOST:PORT"),
+        (("serve", "--port", "0", "--ops", "localhost:" + "9" * 5000), "write HOST:PORT"),
+        (("audit", "export", "--format", "csv", "--out", "x"), "an auditor chooses, over HTTPS"),
+    ],
+)
+def test_operator_s_options_that_are_wrong_themselves_are_2(operate, tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    there = set(tmp_path.iterdir())
+
+    ran = operate(*words)
+
+    assert ran.code == 2
+    assert told in ran.err
+    assert set(tmp_path.iterdir()) == there
 
 
 @pytest.mark.parametrize(
@@ -392,7 +448,7 @@ def test_what_the_system_refuses_is_told_in_its_words(exchange, monkeypatch, err
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["member", "list", "--json"], 1, {"code": "invalid", "detail": "which instance? give `--dir DIR` or set EXCHANGE_DIR"}),
+        (["member", "list", "--json"], 2, {"code": "usage", "detail": "which instance? give `--dir DIR` or set EXCHANGE_DIR"}),
         (["report", "pull", "--json"], 2, {"code": "usage", "detail": "Missing argument 'ID'."}),
         (["frob", "--json"], 2, {"code": "usage", "detail": "No such command 'frob'."}),
         (["report", "list", "--json", "--profile", "none"], 1,

@@ -71,7 +71,7 @@ def test_unknown_profile_names_the_known(exchange, saved):
 def test_what_is_missing_is_named(exchange):
     ran = exchange("report", "list", "--url", "https://x:1", "--cert", "c")
 
-    assert ran.code == 1
+    assert ran.code == 2
     assert "missing `--key`, `--ca`" in ran.err
 
 
@@ -79,7 +79,7 @@ def test_what_is_missing_is_named(exchange):
 def test_odd_name_is_refused(exchange, files, name):
     words = ["--url", "https://x:1", "--cert", files / "cert", "--key", files / "key", "--ca", files / "ca"]
 
-    assert exchange("profile", "add", name, *words).code == 1
+    assert exchange("profile", "add", name, *words).code == 2
     assert not profiles_path().exists()
 
 

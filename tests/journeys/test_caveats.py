@@ -111,4 +111,4 @@ def test_check_of_files_and_of_caveats_are_not_mixed(ruling):
 
     for words in (("--examples", guards), ("--caveats", guards, "--policies", guards.parent)):
         ran = house.as_("gbr-one", "policy", "check", *words)
-        assert (ran.code, ran.err.startswith("error: ")) == (1, True)
+        assert (ran.code, ran.err.startswith("error: ")) == (2, True)

@@ -158,7 +158,7 @@ def test_changed_export_is_convicted(house, tmp_path):
 def test_host_exports_no_choice(house, tmp_path, words):
     ran = house.operate("audit", "export", *words, "--out", tmp_path / "f")
 
-    assert ran.code == 1
+    assert ran.code == 2
     assert "whole log as `ndjson`" in ran.err
 
 
