@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exchange.custody.custodian import CustodyUnavailableError
@@ -118,7 +118,9 @@ def replacement_of(path: Path) -> Iterator[Replacement]:
         os.close(descriptor)
         # Once moved, the name is free, and what stands under it may be another one's.
         if not replacement.is_moved:
-            standing.unlink()
+            # What ended it is what is told, and not that a disk which has turned read-only keeps the name too.
+            with suppress(OSError):
+                standing.unlink()
 
 
 def replacement_path(path: Path) -> Path:

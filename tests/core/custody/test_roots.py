@@ -196,6 +196,18 @@ def test_full_disk_leaves_the_old_roots(path, monkeypatch, call):
     assert names_in(path.parent) == ["roots.json"]
 
 
+@pytest.mark.parametrize("write", [create_root_file, add_root_version])
+def test_disk_that_turns_read_only_is_told_by_what_failed_first(tmp_path, monkeypatch, write):
+    path = tmp_path / "roots.json"
+    if write is add_root_version:
+        written(path, rendered(row(1, KEYS[0])))
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    monkeypatch.setattr(Path, "unlink", failing(errno.EROFS))
+
+    with pytest.raises(CustodyUnavailableError, match=f"^cannot write key file `{path}`: Input/output error$"):
+        write(path, NOW, secrets.token_bytes)
+
+
 def test_full_disk_leaves_no_new_file(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", failing(errno.ENOSPC))
