@@ -49,7 +49,8 @@ async def superseded_since(services: Services, moment: datetime) -> AsyncIterato
     criteria = Criteria(since=moment, event=EventName.REPORT_SUPERSEDED.value, outcome=Outcome.PERMITTED.value)
     async for hits in services.store.found_entries(Sought(criteria, None, newest_first=False), at_a_time=_AT_A_TIME):
         for entry in map(whole_entry, (hit.content for hit in hits)):
-            if entry is not None:
+            # One that is about nothing was altered.
+            if entry is not None and "object" in entry:
                 yield entry
 
 

@@ -25,6 +25,7 @@ from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
 from exchange.release import ClassFacts
 from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
 from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
+from exchange.store.unread import UNREADABLE
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
 from exchange.usecases.destructions import ask_destruction
@@ -157,6 +158,9 @@ async def _each(reports: Iterable[str], step: Callable[[str], Awaitable[bool]]) 
             done += await step(report)
         except ExchangeError as exc:
             _log.info("a report is left as it is", extra={"report": report, "cause": exc.message})
+        except UNREADABLE as exc:
+            # Somebody wrote it there: what is due of all others is done.
+            _log.critical("report %s cannot be read, and is left as it is: %s", report, type(exc).__name__)
     return done
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
+import orjson
 import pytest
 
 from exchange import usecases
@@ -19,9 +20,11 @@ from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sweep_reports import Swept, sweep_reports
 from tests.support.lowering import lower
 from tests.support.meanwhile import at_once
+from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_amending import concluded
+from tests.usecases.test_report_life import amend
 
 DAY = date(2026, 6, 3)
 YEARS = timedelta(days=5 * 366)
@@ -205,6 +208,33 @@ async def test_altered_class_keeps_no_report_of_another_from_ending(populated: W
             await sweep_reports(services, populated.clock.now)
 
     assert populated.sql("SELECT id FROM report WHERE status = 'expired'") == [(other,)]
+
+
+async def test_row_that_cannot_be_read_keeps_no_other_report_from_what_is_due(populated: World) -> None:
+    altered, other = await populated.post(), await populated.post()
+    for report in (altered, other):
+        await read(populated, report)
+        await amend(populated, report)
+    populated.sql("DELETE FROM report_notice")
+    populated.unguard("report_version")
+    # An entry about no report is said to be what replaced it.
+    about = "(SELECT min(id) FROM audit_entry)"
+    populated.sql(f"UPDATE report_version SET entry_id = {about} WHERE report_id = $1", altered)
+    await sweep(populated)
+
+    assert populated.sql("SELECT report_id FROM report_notice") == [(other,)]
+
+
+async def test_entry_about_nothing_does_not_end_the_sweep(populated: World) -> None:
+    report = await populated.post()
+    await populated.post(supersedes=report)
+    await place_entries(populated, is_searchable=True)
+    (about,) = [entry for entry in await populated.entries() if entry["type"] == "report.superseded"]
+    forged = orjson.dumps({name: about[name] for name in about if name != "object"}, option=orjson.OPT_SORT_KEYS)
+    populated.unguard()
+    populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", forged, about["id"])
+
+    assert await sweep(populated) == Swept(0, 0, 0, 0)
 
 
 async def test_classes_of_an_agreement_may_be_very_many(populated: World) -> None:
