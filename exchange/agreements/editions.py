@@ -200,6 +200,8 @@ def is_recalled_since(agreement: Agreement, originator: str, edition: int) -> bo
 
     Keys are destroyed for good: every text from theirs on that bound it has to say so.
     """
+    if not agreement.is_proven:
+        return False
     texts = agreement.texts
     bound = [texts[number - 1] for number in agreement.bound(originator) if number >= edition]
     if any(terms.termination.shared_reports is SharedReports.KEPT for terms in bound):

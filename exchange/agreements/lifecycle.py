@@ -141,7 +141,11 @@ def is_recalled_by_text(agreement: Agreement, originator: str, now: datetime) ->
     """
     bound = agreement.bound(originator)
     # INVARIANT: where no text is proven that bound it, nothing is destroyed.
-    if not bound or agreement.texts[bound[-1] - 1].termination.shared_reports is SharedReports.KEPT:
+    if (
+        not agreement.is_proven
+        or not bound
+        or agreement.texts[bound[-1] - 1].termination.shared_reports is SharedReports.KEPT
+    ):
         return False
     if state_of(agreement, now) in {AgreementState.EXPIRED, AgreementState.WITHDRAWN}:
         return True

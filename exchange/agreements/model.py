@@ -254,6 +254,12 @@ class Agreement:
         """Return the terms of every edition, the first one first; those before this one where they were loaded."""
         return (*self.earlier, self.terms)
 
+    @property
+    def is_proven(self) -> bool:
+        """Return whether each party that the text names has signed it; as `proven` gives it, by what verifies."""
+        signed = {each.member for each in self.parties if each.signed_at and each.state is not PartyState.PENDING}
+        return bool(signed) and signed == set(self.terms.parties)
+
     def editions_of(self, member: str) -> tuple[int, ...]:
         """Return the numbers of the texts that name `member` as a party; of those before this one where loaded."""
         return tuple(number for number, terms in enumerate(self.texts, start=1) if member in terms.parties)

@@ -199,8 +199,10 @@ async def _kept_long_enough(
         by_scope.setdefault(place, []).append(kept.id)
     for (agreement_id, scope_name, edition), class_ids in by_scope.items():
         agreement = agreements.get(agreement_id)
-        scope = None if agreement is None else _posted_under(agreement, scope_name, edition)
-        if scope is not None:
+        if agreement is None or not agreement.is_proven:
+            # INVARIANT: a text that not all its parties have signed destroys nothing, whoever wrote it there.
+            continue
+        if (scope := _posted_under(agreement, scope_name, edition)) is not None:
             async for page in _pages(_before(services, class_ids, moved_by(now, scope.retention, back=True))):
                 yield page
 

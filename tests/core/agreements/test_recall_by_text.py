@@ -6,9 +6,18 @@ from itertools import product
 
 import pytest
 
-from exchange.agreements import Agreement, Departure, PartyState, SharedReports, is_recalled_by_text, withdraw_party
+from exchange.agreements import (
+    Agreement,
+    Departure,
+    Party,
+    PartyState,
+    SharedReports,
+    is_recalled_by_text,
+    is_recalled_since,
+    withdraw_party,
+)
 from exchange.members import MemberCode
-from tests.core.agreements.worlds import AFTER, DURING, EXAMPLE, agreement, parse
+from tests.core.agreements.worlds import AFTER, DURING, EXAMPLE, SIGNED_AT, agreement, parse
 
 TERMS = parse(EXAMPLE)
 SIGNED = agreement([PartyState.SIGNED] * len(TERMS.parties))
@@ -60,6 +69,26 @@ def test_of_who_has_left_the_last_text_says_it_that_bound_it(
         assert is_recalled_by_text(gone, "ZZZ", now) is (bound is SIGNED)
     assert gone.bound("ZZZ") == ((1,) if by_notice else (1, 2))
     assert is_recalled_by_text(gone, FIRST, AFTER) is (last_text is SIGNED)
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        replace(SIGNED, parties=(replace(SIGNED.parties[0], signed_at=None), *SIGNED.parties[1:])),
+        replace(SIGNED, parties=(Party(FIRST, PartyState.PENDING, SIGNED_AT), *SIGNED.parties[1:])),
+        replace(SIGNED, parties=(Party(FIRST, PartyState.WITHDRAWN), *SIGNED.parties[1:])),
+        replace(SIGNED, parties=SIGNED.parties[1:]),
+        replace(SIGNED, parties=()),
+    ],
+)
+def test_text_that_not_all_have_signed_recalls_nothing(altered: Agreement) -> None:
+    assert SIGNED.is_proven
+    assert not altered.is_proven
+    for originator, now in product(TERMS.parties, (DURING, AFTER)):
+        assert not is_recalled_by_text(altered, originator, now)
+    later = replace(altered, earlier=(TERMS, replace(TERMS, parties=TERMS.parties[1:])), edition=3)
+    assert is_recalled_since(replace(later, parties=SIGNED.parties), FIRST, 1)
+    assert not is_recalled_since(later, FIRST, 1)
 
 
 def test_reports_of_who_leaves_by_notice_are_recalled_when_it_has_passed() -> None:

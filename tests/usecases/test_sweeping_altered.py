@@ -1,0 +1,60 @@
+"""What the sweep destroys where somebody altered an agreement in the database: nothing."""
+
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.world import AGREEMENT, World
+from tests.usecases.test_amending import concluded
+
+IN_FORCE = "WHERE superseded_at IS NULL"
+
+
+async def swept_elsewhere(world: World) -> tuple[int, int]:
+    """Return how many reports another node, which reads the agreement as it is kept, ends and recalls."""
+    async with world.another_node() as node:
+        swept = await sweep_reports(node, world.clock.now)
+    return swept.ended, swept.recalled
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        """UPDATE agreement SET terms = replace(terms, '2030-12-31', '2026-01-02')""",
+        """UPDATE agreement SET terms = replace(terms, '"retention":"P5Y"', '"retention":"PT1S"')""",
+    ],
+)
+async def test_altered_text_destroys_no_report(populated: World, alter: str) -> None:
+    await populated.post()
+    await populated.post("NOR contributor")
+    populated.clock.advance(timedelta(days=1))
+    ((before,),) = populated.sql(f"SELECT terms FROM agreement {IN_FORCE}")
+    populated.sql(f"{alter} {IN_FORCE}")
+    ((after,),) = populated.sql(f"SELECT terms FROM agreement {IN_FORCE}")
+
+    assert before != after
+    assert await swept_elsewhere(populated) == (0, 0)
+    assert populated.sql("SELECT count(*) FROM report_tombstone") == [(0,)]
+
+
+async def test_signature_of_who_left_at_once_that_is_lost_destroys_nothing_of_the_others(populated: World) -> None:
+    await populated.agree(AGREEMENT.replace("P90D", "P0D"))
+    await populated.post("NOR contributor")
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    populated.clock.advance(timedelta(days=1))
+    populated.unguard("agreement_signature")
+    populated.sql("DELETE FROM agreement_signature WHERE agreement_id = $1 AND member = 'DNK'", populated.agreement_id)
+
+    assert await swept_elsewhere(populated) == (0, 0)
+
+
+async def test_earlier_text_that_nobody_named_destroys_no_report(populated: World) -> None:
+    await populated.post("NOR contributor")
+    await concluded(populated, AGREEMENT.replace("North Sea", "Nordic"))
+    populated.clock.advance(timedelta(days=1))
+    shorter = """UPDATE agreement SET terms = replace(terms, '"retention":"P5Y"', '"retention":"PT1S"')"""
+    populated.sql(f"{shorter} WHERE superseded_at IS NOT NULL")
+
+    assert await swept_elsewhere(populated) == (0, 0)
