@@ -323,6 +323,22 @@ def test_what_a_stranger_sends_steers_no_terminal(service: Service, caplog) -> N
     assert not {"\x1b", "\x9b", "\x07"} & set(caplog.text)
 
 
+def test_fault_that_nobody_foresaw_is_a_500_and_no_cosignature(
+    service: Service, log: MadeLog, monkeypatch, caplog, capsys
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("exchange.client.witness.desk.Desk.consider", fail)
+
+    answer, content = service.call("POST", "/add-checkpoint", log.body(0))
+
+    assert (answer.status, content) == (500, b"the witness cannot work now\n")
+    assert "not answered: a fault: RuntimeError" in caplog.text
+    assert "Traceback" not in caplog.text + capsys.readouterr().err
+    assert service.witness.held(log).size == 0
+
+
 def test_fault_of_its_own_is_a_500_and_no_cosignature(service: Service, log: MadeLog, monkeypatch, caplog) -> None:
     monkeypatch.setattr("exchange.client.witness.folder.os.fsync", lambda _descriptor: 1 / 0)
     monkeypatch.setattr(

@@ -37,6 +37,7 @@ MOST_CONNECTIONS: Final = 32
 MOST_OF_ONE_PLACE: Final = MOST_CONNECTIONS // 2
 
 _PLAIN = "text/plain; charset=utf-8"
+_CANNOT = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the witness cannot work now\n", _PLAIN)
 _MONITORED = re.compile(r"/([0-9a-f]{64})/checkpoint")
 
 
@@ -219,7 +220,11 @@ class _Handler(BaseHTTPRequestHandler):
         except WitnessError as exc:
             # Full disk, unreadable folder: nothing was cosigned, and the operator has to know.
             _log.critical("not answered: %s", exc)
-            answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the witness cannot work now\n", _PLAIN)
+            answer = _CANNOT
+        except Exception as exc:  # noqa: BLE001  told
+            # Nor may a fault of ours look like a witness that is away: no thread to shout from, say.
+            _log.critical("not answered: a fault: %s", type(exc).__name__, exc_info=_log.isEnabledFor(logging.DEBUG))
+            answer = _CANNOT
         self._send(answer)
 
     def _refuse(self, status: HTTPStatus, told: str) -> None:
