@@ -139,6 +139,9 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
     try:
         with driver_errors():
             async with engine.begin() as connection:
+                if not is_sqlite(parsed):
+                    # What lies between two rows, or behind the last one, may take long to read: the large parts.
+                    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 await _require_unused(connection)
                 for table in reversed(_tables()):
                     if await connection.scalar(select(func.count()).select_from(table)):
