@@ -15,7 +15,8 @@ from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import LogState
-from exchange.store.blobs import folder_of_url
+from exchange.store.archived import LogDamagedError
+from exchange.store.blobs import BlobsAwayError, folder_of_url
 from exchange.store.faults import SILENT_STORE
 from exchange.store.last_signed import LastSigned, LastSignedFile
 from exchange.store.unread import UNREADABLE
@@ -38,6 +39,7 @@ _MENDS = {
     "rows": "somebody writes to the database: find out who, and see to each: docs/operations.md, Rows and the log",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
+_ARCHIVE = "put the archive back where `audit_archive_url` says: docs/operations.md, Old entries"
 _BEGIN = "`exchange serve`: nothing else has to be done in a new database"
 _BEHIND = timedelta(seconds=30)
 """A sequencer places an entry within a second; a minute's half is none at work."""
@@ -174,14 +176,17 @@ async def _archive(settings: Settings, services: Services, log: LogState | None)
     try:
         is_used = log is not None and await services.store.log.archived.check_newest(log.log)
     except ExchangeError as exc:
-        mend = "put the archive back where `audit_archive_url` says: docs/operations.md, Old entries"
-        return Finding("archive", Finding.MEND, exc.message, mend)
+        return Finding("archive", Finding.MEND, exc.message, _ARCHIVE)
     told = f"the newest bundle is in {settings.audit_archive_url}" if is_used else "no entry was moved to one"
     return Finding("archive", Finding.OK, told)
 
 
 async def _backup(services: Services) -> Finding:
-    last, now = await last_backup(services, with_waiting=True), services.clock()
+    try:
+        last, now = await last_backup(services, with_waiting=True), services.clock()
+    except (BlobsAwayError, LogDamagedError) as exc:
+        # Its entry is an old one: what is told of everything else is in the database.
+        return Finding("backup", Finding.MEND, exc.message, _ARCHIVE)
     mend = "`exchange backup FILE --to RECIPIENT`: docs/backup.md"
     if last is not None:
         state = Finding.OK if now - last <= _OLD_BACKUP else Finding.WARNING
@@ -272,7 +277,8 @@ async def _rows(services: Services) -> AsyncIterator[Finding | None]:
             count += len(found)
             yield None
     except ExchangeError as exc:
-        yield Finding("rows", Finding.MEND, exc.message, _MENDS["store"])
+        mend = _ARCHIVE if isinstance(exc, BlobsAwayError | LogDamagedError) else _MENDS["store"]
+        yield Finding("rows", Finding.MEND, exc.message, mend)
         return
     told = first if count == 1 else f"{first}; and {count - 1} more"
     if count:

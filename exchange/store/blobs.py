@@ -39,7 +39,11 @@ def folder_of_url(url: str | None) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-class BlobMissingError(UnavailableError):
+class BlobsAwayError(UnavailableError):
+    """The place does not answer, or not with what was asked for."""
+
+
+class BlobMissingError(BlobsAwayError):
     """The place answers, and has no such blob."""
 
 
@@ -169,10 +173,10 @@ class BlobStore:
         except FileNotFoundError as exc:
             raise BlobMissingError(f"{where}: it is not there", told=told) from exc
         except TimeoutError as exc:
-            raise UnavailableError(f"{where}: no answer in {CALL_SECONDS:g} seconds", told=told) from exc
+            raise BlobsAwayError(f"{where}: no answer in {CALL_SECONDS:g} seconds", told=told) from exc
         except (BaseError, OSError, TypeError, ValueError) as exc:
             # A TypeError is a location that was altered to what is no path within the store.
-            raise UnavailableError(f"{where}: {_first_line(exc)}", told=told) from exc
+            raise BlobsAwayError(f"{where}: {_first_line(exc)}", told=told) from exc
 
     def _check(self, url: str) -> None:
         parts = urlsplit(url)

@@ -14,6 +14,7 @@ from exchange.settings import load_settings
 from exchange.usecases.backups import read_contents
 from exchange.usecases.sequence_log import Sequencer, Step
 from exchange.usecases.signed_backup import Signed, read_signed
+from tests.support.instance_log import sequence
 from tests.support.store import run_apart
 
 
@@ -88,6 +89,26 @@ def test_doctor_reads_the_newest_bundle(filled, operate, monkeypatch):
     gone = found()
     assert (gone["state"], "it is not there" in gone["told"]) == ("mend", True)
     assert "audit_archive_url" in gone["mend"]
+
+
+def test_doctor_looks_at_all_else_where_the_archive_is_away(instance, exchange, operate, monkeypatch, tmp_path):
+    recipient = exchange("keys", "recipient", "--out", tmp_path / "identity").out.strip()
+    assert operate("backup", tmp_path / "backup", "--to", recipient).code == 0
+    asyncio.run(_fill(instance))
+    sequence(instance, is_searchable=True)
+    monkeypatch.setattr(services, "system_clock", lambda: system_clock() + timedelta(days=40))
+    assert operate("audit", "archive", "--older-than", 30).code == 0
+    monkeypatch.undo()
+    whole = {each["id"]: each for each in operate("doctor", "--json").json}
+    (instance / "log" / "archive").rename(tmp_path / "away")
+    away = {each["id"]: each for each in operate("doctor", "--json").json}
+
+    assert away.keys() == whole.keys()
+    assert whole["backup"]["told"].startswith("the newest was written at")
+    for name in ("archive", "backup", "rows"):
+        assert (whole[name]["state"], away[name]["state"]) == ("ok", "mend")
+        assert "cannot be read from the archive" in away[name]["told"]
+        assert "audit_archive_url" in away[name]["mend"]
 
 
 def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeypatch):
