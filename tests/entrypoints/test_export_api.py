@@ -48,6 +48,15 @@ async def test_every_format_is_whole(placed, http, entry_of, name, media):
     assert (await entry_of(answer))["type"] == "audit.exported"
 
 
+@pytest.mark.parametrize("path", [EXPORT, "/v1/stream"])
+async def test_head_names_no_length_of_what_has_none_before_its_end(placed, http, entry_of, path):
+    answer = await http("NOR auditor" if path == EXPORT else "NOR reader").head(path)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert "content-length" not in answer.headers
+    assert (await entry_of(answer))["type"] in {"audit.exported", "stream.opened"}
+
+
 async def test_format_is_ndjson_where_none_is_asked_for(placed, http):
     items = items_of((await http("auditor").get(EXPORT)).content)
 

@@ -43,9 +43,10 @@ async def echo(scope, receive, send) -> None:
     told = {"thumbprint": thumbprint_in(scope), "subject": subject_in(scope), "size": size}
     told["headers"] = [name.decode() for name, _ in scope["headers"]]
     body = json.dumps(told).encode()
-    length = str(len(body)).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-    await send({"type": "http.response.body", "body": body})
+    lengths = [] if scope["path"] == "/streamed" else [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": lengths})
+    await send({"type": "http.response.body", "body": body[:9], "more_body": True})
+    await send({"type": "http.response.body", "body": body[9:]})
 
 
 @pytest.fixture
@@ -349,6 +350,24 @@ async def test_head_in_two_pieces_is_answered(port: int, trust: Trust) -> None:
 
     assert (await reader.read()).startswith(b"HTTP/1.1 200")
     writer.close()
+
+
+async def test_what_has_no_length_is_in_chunks_for_who_knows_them_alone(port: int, trust: Trust) -> None:
+    context = trust.context(trust.client("reader"))
+
+    async def asked(version: bytes, *, path: bytes = b"/streamed") -> tuple[bytes, bytes]:
+        request = b"GET %b HTTP/%b\r\nhost: x\r\nconnection: close\r\n\r\n" % (path, version)
+        head, _, body = (await talk(port, context, request)).partition(b"\r\n\r\n")
+        return head, body
+
+    head, body = await asked(b"1.0")
+    in_chunks, chunks = await asked(b"1.1")
+    measured, whole = await asked(b"1.0", path=b"/")
+
+    assert (b"transfer-encoding" in head, b"connection: close" in head) == (False, True)
+    assert json.loads(body)["headers"] == ["host", "connection"]
+    assert (b"transfer-encoding: chunked" in in_chunks, chunks[:3]) == (True, b"9\r\n")
+    assert (b"content-length: %d" % len(whole) in measured, json.loads(whole)) == (True, json.loads(body))
 
 
 async def test_trailers_are_no_headers_and_the_next_request_has_its_own(port: int, trust: Trust) -> None:

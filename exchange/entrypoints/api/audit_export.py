@@ -8,7 +8,7 @@ from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement,
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.api.parameters import EVERYWHERE
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.kernel import MalformedError
 from exchange.usecases import Export, ExportQuery, export_entries
@@ -54,7 +54,7 @@ async def export(visit: Visit) -> Response:
         "Content-Disposition": f'attachment; filename="audit.{name.value}"',
     }
     if visit.is_head:
-        return Response(headers=headers, media_type=form.media_type)
+        return head_of_stream(headers, form.media_type)
     return StreamingResponse(
         _lines(begun, form, with_head=asked.after is None), headers=headers, media_type=form.media_type
     )

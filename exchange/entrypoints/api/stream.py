@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.tls import ABORT_EXTENSION
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import MalformedError
@@ -55,7 +55,7 @@ async def stream(visit: Visit) -> Response:
     headers = {**receipt_headers(recorded.receipt), "X-Accel-Buffering": "no"}
     if visit.is_head:
         await recorded.value.close()
-        return Response(headers=headers, media_type=EVENT_STREAM)
+        return head_of_stream(headers, EVENT_STREAM)
     return EventStream(recorded.value, headers, send_seconds=visit.services.watching.limits.send_seconds)
 
 

@@ -4,7 +4,7 @@ A route in FastAPI's router whose handler is ours: the caller is authenticated b
 FastAPI's own body parameters do not allow, and nothing stands between the socket and the use case on the hot paths.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -158,6 +158,13 @@ def answered(recorded: Recorded[T], body: WireModel | bytes, *, status: int = 20
     content = body if isinstance(body, bytes) else _as_json(body, recorded.unopened)
     named = {name.replace("_", "-").title(): value for name, value in headers.items()}
     return Response(content, status_code=status, headers=named | receipt_headers(recorded.receipt), media_type=JSON)
+
+
+def head_of_stream(headers: Mapping[str, str], media_type: str) -> Response:
+    """Return the answer to a HEAD of what has no length before it ends (RFC 9110 §8.6)."""
+    response = Response(headers=dict(headers), media_type=media_type)
+    del response.headers["content-length"]
+    return response
 
 
 def _as_json(body: WireModel, unopened: int) -> bytes:

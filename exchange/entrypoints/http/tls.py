@@ -12,10 +12,10 @@ connection pins what it relies on. Prefer the server's own field when it appears
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from exchange.crypto import issuer_of_der, public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
@@ -244,6 +244,8 @@ class CertificateProtocol(HttpToolsProtocol):
             self._unread = NO_UPGRADE
             raise AnotherProtocolError
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = _unchunked(self.cycle)  # type: ignore[method-assign,assignment]  # takes as much
         self._has_head = True
         if wants_another:
             # Answered as if nobody had asked for it (RFC 9110 §7.8), and nothing behind it.
@@ -311,6 +313,27 @@ class CertificateProtocol(HttpToolsProtocol):
         if self._message_timer is not None:
             self._message_timer.cancel()
             self._message_timer = None
+
+
+def _unchunked(cycle: RequestResponseCycle) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    """Return what sends an answer to HTTP/1.0, which knows no chunks (RFC 9112 §6.1).
+
+    One without a length ends as the connection does, which it always does there.
+    """
+    as_ever, is_endless = cycle.send, False
+
+    async def send(message: Any) -> None:
+        nonlocal is_endless
+        if message["type"] == "http.response.start":
+            is_endless = all(name.lower() != b"content-length" for name, _ in message["headers"])
+            if is_endless:
+                cycle.chunked_encoding = False
+        elif is_endless:
+            # The server counts what comes against a length, of which there is none.
+            cycle.expected_content_length = len(message.get("body", b""))
+        await as_ever(message)
+
+    return send
 
 
 def tls_extension(der: bytes) -> dict[str, Any]:
