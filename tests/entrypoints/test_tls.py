@@ -35,7 +35,14 @@ def context_of(trust: Trust, *, revocations: Path | None = None) -> ssl.SSLConte
 
 
 async def echo(scope, receive, send) -> None:
-    """Answers with the thumbprint and subject that the scope carries and the size of the body."""
+    """Answers with the thumbprint and subject that the scope carries and the size of the body; `/held` never ends."""
+    if scope["path"] == "/held":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+        return
     size, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
@@ -47,6 +54,10 @@ async def echo(scope, receive, send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": lengths})
     await send({"type": "http.response.body", "body": body[:9], "more_body": True})
     await send({"type": "http.response.body", "body": body[9:]})
+
+
+left = threading.Event()
+"""Set once `/held` was told that nobody is there any more."""
 
 
 @pytest.fixture
@@ -368,6 +379,19 @@ async def test_what_has_no_length_is_in_chunks_for_who_knows_them_alone(port: in
     assert json.loads(body)["headers"] == ["host", "connection"]
     assert (b"transfer-encoding: chunked" in in_chunks, chunks[:3]) == (True, b"9\r\n")
     assert (b"content-length: %d" % len(whole) in measured, json.loads(whole)) == (True, json.loads(body))
+
+
+@pytest.mark.parametrize("behind", [b"", GET, GET * 2])
+async def test_stream_ends_with_its_connection_whatever_was_asked_behind_it(
+    port: int, trust: Trust, behind: bytes
+) -> None:
+    left.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(trust.client("reader")))
+    writer.write(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n" + behind)
+    assert (await reader.readuntil(b"begun")).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+    assert await asyncio.to_thread(left.wait, 20)
 
 
 async def test_trailers_are_no_headers_and_the_next_request_has_its_own(port: int, trust: Trust) -> None:

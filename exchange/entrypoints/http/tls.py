@@ -79,6 +79,8 @@ class CertificateProtocol(HttpToolsProtocol):
     strangers: Strangers | None = None
     clock: Clock = staticmethod(system_clock)
 
+    _unanswered: tuple[RequestResponseCycle, ...] = ()
+    """What is being answered, and behind it what waits for that."""
     _extensions: dict[str, Any] | None = None
     _entered_as: str | None = None
     _shown: bytes = b""
@@ -139,6 +141,11 @@ class CertificateProtocol(HttpToolsProtocol):
         if self.trust is not None:
             self.trust.opened.discard(self)
         super().connection_lost(exc)
+        # The parent tells the request that came last: a stream before it would go on for nobody.
+        for cycle in self._unanswered:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def reconsider(self, *, has_shrunk: bool) -> None:
         """Cut the connection where whoever is at its other end would be refused now, whatever it is amid.
@@ -166,8 +173,8 @@ class CertificateProtocol(HttpToolsProtocol):
 
     def _named_by_edge(self) -> Iterator[bytes]:
         """Yield the certificates of whose requests are not answered to their end, a stream's among them."""
-        for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None and not cycle.response_complete:
+        for cycle in self._unanswered:
+            if not cycle.response_complete:
                 scope: Any = cycle.scope
                 tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
                 yield from () if tls is None else map(ssl.PEM_cert_to_DER_cert, tls["client_cert_chain"])
@@ -244,6 +251,7 @@ class CertificateProtocol(HttpToolsProtocol):
             self._unread = NO_UPGRADE
             raise AnotherProtocolError
         super().on_headers_complete()
+        self._unanswered = (*(each for each in self._unanswered if not each.response_complete), self.cycle)
         if self.scope["http_version"] == "1.0":
             self.cycle.send = _unchunked(self.cycle)  # type: ignore[method-assign,assignment]  # takes as much
         self._has_head = True
