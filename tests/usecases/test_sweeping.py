@@ -218,8 +218,8 @@ async def test_row_that_cannot_be_read_keeps_no_other_report_from_what_is_due(po
     populated.sql("DELETE FROM report_notice")
     populated.unguard("report_version")
     # An entry about no report is said to be what replaced it.
-    about = "(SELECT min(id) FROM audit_entry)"
-    populated.sql(f"UPDATE report_version SET entry_id = {about} WHERE report_id = $1", altered)
+    (about, *_) = [entry["id"] for entry in await populated.entries() if entry["type"] == "member.added"]
+    populated.sql("UPDATE report_version SET entry_id = $1 WHERE report_id = $2", about, altered)
     await sweep(populated)
 
     assert populated.sql("SELECT report_id FROM report_notice") == [(other,)]
