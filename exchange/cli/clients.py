@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from pathlib import Path
+from ssl import DER_cert_to_PEM_cert
 from typing import Annotated
 
 import typer
@@ -230,22 +231,22 @@ async def authority_add(
     """Accept client certificates of a member's own authority; running services do within ten seconds."""
     call = host.call()
     async with refusal_recorded(host, EventName.CERTIFICATE_ADDED):
-        pem = read_pem(file)
-        facts = await _checked_authority(host, call, code, file, pem)
+        facts = await _checked_authority(host, call, code, file)
     target = host.settings.authorities_folder / file_name(code, facts.thumbprint)
     # The record first: a file that nobody answers for must not come into being.
     subject = Subject("authority", facts.thumbprint)
     entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject, owner=code)
     await host.services.store.append(entry)
-    write_new(target, pem, mode=0o644)
+    # INVARIANT: the certificate and nothing else. The file may be in another form than services read, or hold its key.
+    write_new(target, DER_cert_to_PEM_cert(facts.der).encode(), mode=0o644)
     if as_json:
         output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
         return
     output.show_line(f"added the authority {facts.subject_common_name} of {code}; used within ten seconds")
 
 
-async def _checked_authority(host: Host, call: Call, code: str, file: Path, pem: bytes) -> CertificateFacts:
-    facts = read_certificate(pem)
+async def _checked_authority(host: Host, call: Call, code: str, file: Path) -> CertificateFacts:
+    facts = read_certificate(read_pem(file))
     if not facts.is_authority:
         raise InvalidError(f"`{file}` is no certificate of an authority: its basic constraints do not say CA")
     if facts.not_after <= call.now:

@@ -8,6 +8,7 @@ import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from ssl import PEM_cert_to_DER_cert
 
 import pytest
 
@@ -258,6 +259,20 @@ def test_member_brings_its_own_authority(operate, instance, tmp_path):
     assert ran.code == 0
     folder = load_settings(instance).authorities_folder
     assert (folder / f"NOR-{ran.json['id'][:16]}.pem").read_bytes() == authority.certificate_pem
+
+
+@pytest.mark.parametrize("form", ["DER", "with its key"])
+def test_authority_is_kept_as_services_read_it_and_without_what_else_was_in_its_file(operate, instance, tmp_path, form):
+    """In DER it was said to be used, and no service started any more; a key beside it was there for all to read."""
+    authority = new_authority("Norwegian authority", datetime.now(UTC))
+    pem = authority.certificate_pem.decode()
+    given = PEM_cert_to_DER_cert(pem) if form == "DER" else authority.key_pem + authority.certificate_pem
+    (tmp_path / "nor.pem").write_bytes(given)
+
+    ran = operate("ca", "add", "NOR", tmp_path / "nor.pem", "--json")
+
+    assert ran.code == 0
+    assert Path(ran.json["file"]).read_text("ascii") == pem
 
 
 def test_certificate_of_a_client_is_no_authority(operate, instance, tmp_path):
