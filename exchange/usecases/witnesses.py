@@ -32,10 +32,10 @@ from exchange.kernel import (
     UnavailableError,
     from_micros,
 )
-from exchange.members import Role
+from exchange.members import EXCHANGE_MEMBER, Role
 from exchange.store.log_rows import LogState
 from exchange.store.witness_files import WitnessPolicyFile
-from exchange.usecases.authenticate import admit_operator, authenticate
+from exchange.usecases.authenticate import admit_operator, authenticate, require_own_member
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.quorum import attestation_of, enrolled, newest_witnessed, policy_of
 from exchange.usecases.recording import draft, on_record
@@ -116,6 +116,8 @@ async def _changed(
     services: Services, call: Call, event: EventName, *, name: str, change: Change
 ) -> Recorded[LogPolicy]:
     client = await admit_operator(services, call, event=event)
+    # Whom the log of all members asks is no single member's to say.
+    await require_own_member(services, call, client, EXCHANGE_MEMBER, event=event)
     subject = Subject("witness", name if _NAME.fullmatch(name) else "malformed")
     attempt = draft(call, client, event, Outcome.REFUSED, subject=subject)
     async with on_record(services, attempt):

@@ -303,6 +303,15 @@ async def test_only_operators_enrol(watched: Watched, who: str) -> None:
     assert isinstance(attempt.error, ForbiddenError)
 
 
+async def test_operator_of_a_member_lowers_no_quorum(watched: Watched) -> None:
+    await watched.world.enrol("GBR operator", "GBR", "operator")
+    attempt = await watched.world.attempt(set_quorum(watched.world.services, watched.world.call("GBR operator"), 0))
+
+    assert isinstance(attempt.error, ForbiddenError)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("witness.quorum_set", "refused")
+    await set_quorum(watched.world.services, watched.world.call("operator"), 0)
+
+
 async def test_auditors_and_operators_see_the_witnesses_and_nobody_else(watched: Watched) -> None:
     for who in ("auditor", "operator"):
         await show_witnesses(watched.world.services, watched.world.call(who))
