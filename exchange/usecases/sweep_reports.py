@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import Agreement, Scope, is_recalled_by_text, is_recalled_since, moved_by
+from exchange.agreements import Agreement, AgreementId, Scope, is_recalled_by_text, is_recalled_since, moved_by
 from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome
 from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
 from exchange.release import ClassFacts
@@ -36,6 +36,7 @@ from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
+from exchange.usecases.told_leavings import with_told_leavings
 from exchange.usecases.unread import known_agreements
 
 AT_ONCE: Final = 200
@@ -221,13 +222,18 @@ def _before(
 async def _recalled_by_text(
     services: Services, now: datetime, state: PolicyState, classes: Mapping[int, ClassRow]
 ) -> list[int]:
-    """Return the classes whose reports an agreement's own terms recall."""
+    """Return the classes whose reports an agreement's own terms recall, by leavings that the log tells of too."""
     agreements = await known_agreements(services, state)
-    return [
-        kept.id
+    found = [
+        kept
         for kept in classes.values()
         if (agreement := agreements.get(kept.facts.agreement)) is not None and _is_recalled(agreement, kept.facts, now)
     ]
+    told = {
+        each: await with_told_leavings(services, agreements[AgreementId(each)])
+        for each in sorted({kept.facts.agreement for kept in found})
+    }
+    return [kept.id for kept in found if _is_recalled(told[kept.facts.agreement], kept.facts, now)]
 
 
 def _is_recalled(agreement: Agreement, facts: ClassFacts, now: datetime) -> bool:

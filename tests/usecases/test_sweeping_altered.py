@@ -58,3 +58,57 @@ async def test_earlier_text_that_nobody_named_destroys_no_report(populated: Worl
     populated.sql(f"{shorter} WHERE superseded_at IS NOT NULL")
 
     assert await swept_elsewhere(populated) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "UPDATE agreement_party SET leaves_at = 1",
+        "UPDATE agreement_party SET leaves_at = 1 WHERE member = 'GBR'",
+        "UPDATE agreement_party SET state = 'withdrawn' WHERE member = 'GBR'",
+        "UPDATE agreement_party SET state = 'withdrawn', leaves_at = 1 WHERE member = 'GBR'",
+    ],
+)
+async def test_party_that_has_left_in_its_row_alone_has_no_report_destroyed(populated: World, alter: str) -> None:
+    await populated.post()
+    await populated.post("NOR contributor")
+    populated.clock.advance(timedelta(days=1))
+    populated.sql(alter)
+
+    assert await swept_elsewhere(populated) == (0, 0)
+
+
+async def test_notice_that_passes_sooner_in_its_row_destroys_nothing_before_its_day(populated: World) -> None:
+    await populated.post()
+    await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    populated.clock.advance(timedelta(days=1))
+    ((before,),) = populated.sql("SELECT leaves_at FROM agreement_party WHERE leaves_at IS NOT NULL")
+    populated.sql("UPDATE agreement_party SET leaves_at = 1 WHERE leaves_at IS NOT NULL")
+    sooner = await swept_elsewhere(populated)
+    populated.sql("UPDATE agreement_party SET leaves_at = $1 WHERE leaves_at IS NOT NULL", before)
+    populated.clock.advance(timedelta(days=90))
+
+    assert (sooner, await swept_elsewhere(populated)) == ((0, 0), (0, 1))
+
+
+async def test_while_too_much_waits_for_its_place_nobody_has_left(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.post()
+    await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    populated.clock.advance(timedelta(days=90))
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        assert await swept_elsewhere(populated) == (0, 0)
+
+    assert await swept_elsewhere(populated) == (0, 1)
+
+
+async def test_party_that_was_away_in_its_former_row_alone_has_no_report_destroyed(populated: World) -> None:
+    await populated.post()
+    await concluded(populated, AGREEMENT.replace("North Sea", "Nordic"))
+    populated.clock.advance(timedelta(days=1))
+    former = "version < (SELECT max(version) FROM agreement)"
+    populated.sql(f"UPDATE agreement_party SET leaves_at = 1 WHERE member = 'GBR' AND {former}")
+
+    assert await swept_elsewhere(populated) == (0, 0)
