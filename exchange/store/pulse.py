@@ -9,7 +9,7 @@ whoever waits for one of them looks.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, bindparam, literal_column, select
 
 from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.rows import PolicyState
@@ -45,7 +45,8 @@ class PulseReads(NamedTuple):
         columns = (state.policy_version, state.class_version, state.policy_digest, state.report_seq)
         behind = REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to")
         told = _EVENT.c.seq > bindparam("after"), _EVENT.c.seq <= bindparam("to")
-        events = select(_EVENT.c.seq, _EVENT.c.kind, _EVENT.c.subject).where(*told).order_by(_EVENT.c.seq)
+        known = _EVENT.c.kind.in_([literal_column(f"'{kind.value}'") for kind in StreamKind])
+        events = select(_EVENT.c.seq, _EVENT.c.kind, _EVENT.c.subject).where(*told, known).order_by(_EVENT.c.seq)
         reports = select(REPORT.c.seq, REPORT.c.id, REPORT.c.class_id).where(*behind).order_by(REPORT.c.seq)
         return cls(
             sql.compile(select(*columns)),
@@ -79,7 +80,10 @@ class Pulse:
         return frozenset(row[0] for row in rows)
 
     async def events_behind(self, member: str, after: int, to: int) -> list[tuple[int, StreamKind, str]]:
-        """Return number, kind and id of what events behind `after` up to `to` concern a member, in order."""
+        """Return number, kind and id of what events behind `after` up to `to` concern a member, in order.
+
+        Kinds of a newer version are not told.
+        """
         rows = await self._fetch(self._reads.events, {"member": member, "after": after, "to": to})
         return [(row[0], StreamKind(row[1]), row[2]) for row in rows]
 

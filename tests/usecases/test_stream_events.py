@@ -126,6 +126,18 @@ async def test_resumed_stream_tells_what_came_meanwhile_once_and_in_order(popula
     assert heard(at_the_end) == ["Begun", "Shown"]
 
 
+async def test_kind_that_a_newer_version_tells_is_not_told_and_keeps_no_other_away(populated: World) -> None:
+    """Nor one that was altered: it ended the stream of every reader of its member, each time anew."""
+    services = patient(populated.services)
+    start = (await usecases.list_reports(services, populated.call("NOR reader"), usecases.ListQuery())).value.next
+    newer, known = await ask(populated), await ask(populated)
+    populated.sql("UPDATE stream_event SET kind = 'newer' WHERE subject = $1", newer)
+    async with listening(services, populated.call("NOR reader"), start) as nor:
+        await nor.until(1, Told)
+
+    assert [facts["request"] for _, facts in told(nor)] == [known]
+
+
 async def test_more_than_a_page_of_reports_keeps_its_order_with_what_is_told_between(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
