@@ -17,7 +17,7 @@ from exchange.cli.patience import SILENT, patiently
 from exchange.crypto import (
     Authority,
     RevocationList,
-    read_certificate,
+    first_end,
     read_certificates,
     read_revocation_lists,
     revocations_end,
@@ -154,15 +154,15 @@ def _webhook(settings: Settings, hook: WebhookSettings) -> Finding:
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
-    yield _validity(_SERVER, settings.server_certificate_file, _end_of_certificate, now=now)
+    yield _validity(_SERVER, settings.server_certificate_file, first_end, now=now)
     for path in sorted(settings.authorities_folder.glob("*.pem")):
-        yield _validity(_AUTHORITY, path, _end_of_certificate, now=now)
+        yield _validity(_AUTHORITY, path, first_end, now=now)
     if settings.edge_certificates_file is not None:
         path = settings.edge_certificates_file
         yield _validity(_EDGES, path, _end_of_edges, now=now)
     shown_to_members = InstanceLayout(settings.instance_folder).edge_server_certificate_file
     if shown_to_members.exists():
-        yield _validity(_EDGE_SERVER, shown_to_members, _end_of_certificate, now=now)
+        yield _validity(_EDGE_SERVER, shown_to_members, first_end, now=now)
     asked_at_edge = InstanceLayout(settings.instance_folder).edge_lists_file
     if asked_at_edge.exists() and asked_at_edge.read_bytes().strip():
         yield _validity(_EDGE_LISTS, asked_at_edge, revocations_end, now=now)
@@ -201,10 +201,6 @@ def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *,
     if end - now < paper.near:
         return Finding(name, Finding.WARNING, told, f"soon: {paper.mend}")
     return Finding(name, Finding.OK, told)
-
-
-def _end_of_certificate(pem: bytes) -> datetime:
-    return read_certificate(pem).not_after
 
 
 def _end_of_edges(pem: bytes) -> datetime:

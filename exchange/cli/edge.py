@@ -21,6 +21,7 @@ from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import (
     KeyAndCertificate,
+    first_end,
     is_issued_by,
     issue_client,
     issue_server,
@@ -125,7 +126,7 @@ def _ends_soon(path: Path, now: datetime) -> bool:
 
 
 def _end(path: Path) -> datetime:
-    return read_certificate(read_pem(path)).not_after
+    return first_end(read_pem(path))
 
 
 def _joined(folder: Path) -> bytes:

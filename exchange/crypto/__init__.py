@@ -35,6 +35,7 @@ from exchange.crypto.parts import PartDecryptor, PartEncryptor, decrypt_part, de
 from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import (
     CertificateFacts,
+    first_end,
     host_names,
     issuer_of_der,
     public_key_of_der,
@@ -93,6 +94,7 @@ __all__ = [
     "digest_context",
     "empty_crl",
     "encrypt_part",
+    "first_end",
     "header_context",
     "host_names",
     "is_issued_by",

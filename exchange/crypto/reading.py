@@ -94,10 +94,22 @@ def read_certificates(pem: bytes) -> tuple[CertificateFacts, ...]:
     return tuple(read_certificate((piece + _PEM_END).strip()) for piece in pem.split(_PEM_END)[:-1])
 
 
+def first_end(pem_or_der: bytes) -> datetime:
+    """Return when the first of the certificates in a file ends; MalformedError where there is none.
+
+    A server's may be followed by its chain, and an authority by another one: what is in the file holds until then.
+    """
+    return min(facts.not_after for facts in read_certificates(pem_or_der) or (read_certificate(pem_or_der),))
+
+
 def host_names(pem_or_der: bytes) -> tuple[str, ...]:
-    """Return the names and addresses that a server's certificate is for; MalformedError for what is none."""
+    """Return the names and addresses that a server's certificate is for, the first one of a chain.
+
+    Raises MalformedError for what is none.
+    """
+    first, end, _ = pem_or_der.partition(_PEM_END)
     try:
-        named = _loaded(pem_or_der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        named = _loaded(first + end).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(each.value) for each in named if isinstance(each, x509.DNSName | x509.IPAddress))

@@ -153,7 +153,9 @@ def test_end_of_what_members_see_is_told_of_whoever_issued_it(exchange, instance
     make(exchange, instance, out)
     assert layout.edge_server_certificate_file.read_bytes() == (out / "server.pem").read_bytes()
     now = system_clock()
-    foreign = issue_server(new_authority("another", now), ["edge.example"], now=now, days=20).certificate_pem
+    another = new_authority("another", now)
+    # With its chain, as a proxy shows it.
+    foreign = issue_server(another, ["edge.example"], now=now, days=20).certificate_pem + another.certificate_pem
     (out / "server.pem").write_bytes(foreign)
 
     assert make(exchange, instance, out) == []

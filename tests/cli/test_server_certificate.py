@@ -60,12 +60,18 @@ def test_pair_that_was_lost_or_damaged_is_made_anew(operate, layout):
     assert host_names(layout.server_certificate_file.read_bytes()) == ("localhost", "127.0.0.1")
 
 
-def test_certificate_of_another_authority_is_left(operate, layout):
-    foreign = issue_server(new_authority("NSM", system_clock()), ["exchange.example"], now=system_clock())
-    layout.server_certificate_file.write_bytes(foreign.certificate_pem)
+@pytest.mark.parametrize("with_chain", [False, True])
+def test_certificate_of_another_authority_is_left(operate, layout, with_chain):
+    """One that its chain followed was taken for damaged: another stood in its place, and its key was gone."""
+    nsm = new_authority("NSM", system_clock())
+    foreign = issue_server(nsm, ["exchange.example"], now=system_clock())
+    shown = foreign.certificate_pem + nsm.certificate_pem * with_chain
+    layout.server_certificate_file.write_bytes(shown)
+    layout.server_key_file.write_bytes(foreign.key_pem)
 
     ran = operate("ca", "server")
 
     assert ran.code == 1
     assert "is of another authority" in ran.err
-    assert layout.server_certificate_file.read_bytes() == foreign.certificate_pem
+    assert layout.server_certificate_file.read_bytes() == shown
+    assert layout.server_key_file.read_bytes() == foreign.key_pem

@@ -9,6 +9,7 @@ from cryptography.x509.oid import NameOID
 
 from exchange.crypto import (
     CertificateFacts,
+    first_end,
     host_names,
     issue_client,
     issue_server,
@@ -81,6 +82,9 @@ def test_names_of_a_server_are_those_in_its_certificate():
 
     assert host_names(server.certificate_pem) == ("exchange.example", "127.0.0.1", "::1")
     assert host_names(DER) == ()
+    assert host_names(server.certificate_pem + CLIENT.certificate_pem) == host_names(server.certificate_pem)
+    with pytest.raises(MalformedError, match="not a certificate"):
+        host_names(b"hello\n-----END CERTIFICATE-----\n" + server.certificate_pem)
 
 
 def test_thumbprint_is_lower_case_hex_of_sha256():
@@ -216,6 +220,20 @@ def test_each_certificate_of_a_file_is_read_in_order() -> None:
 def test_file_with_something_else_between_certificates_is_refused() -> None:
     with pytest.raises(MalformedError, match="not a certificate"):
         read_certificates(CLIENT.certificate_pem + b"hello\n-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize("days", [(9, 5), (5, 9), (5,)])
+def test_first_certificate_to_end_says_when_the_file_does(days) -> None:
+    shown = b"".join(issue_server(AUTHORITY, ("x",), now=NOW, days=each).certificate_pem for each in days)
+
+    assert first_end(shown) == NOW + timedelta(days=5)
+
+
+def test_file_without_a_whole_certificate_has_no_end() -> None:
+    assert first_end(DER) == read_certificate(DER).not_after
+    for cut in (b"", b"hello", CLIENT.certificate_pem[:-30]):
+        with pytest.raises(MalformedError, match="not a certificate"):
+            first_end(cut)
 
 
 def test_first_list_to_run_out_says_when_the_file_does() -> None:
