@@ -383,6 +383,7 @@ def read(number, report="r", **fields):
         ([refusal(1), change(2), read(3), change(4), read(5, at=NOW + 2 * MINUTE)], 1),
         ([refusal(1), without(crisis(2, None), "detail"), read(3)], 0),
         ([refusal(1), change(2), read(3, type="report.amended")], 0),
+        ([without(refusal(1), "object"), change(2), without(read(3), "object")], 0),
         ([refusal(1, member=None), change(2, member=None, owner=None), read(3, member=None)], 0),
     ],
 )
@@ -443,6 +444,13 @@ def test_event_comes_to_pass(event, outcome, alerts):
     assert [alert.subject for alert in found] == [Subject("report", "report-1")] * alerts
 
 
+def test_what_was_refused_is_told_to_nobody_but_the_clients_member():
+    refused = Occurrence(frozenset({"report.read"}), frozenset({"refused"}))
+    (alert,), _ = run(rules(refused), [entry(1, decision="refused")])
+
+    assert (alert.member, alert.owner, alert.label) == ("NOR", None, None)
+
+
 def test_event_without_object_is_its_own_subject():
     (alert,), _ = run(rules(CHANGED), [without(entry(7, type="policy.changed"), "object", "label", "owner")])
 
@@ -473,6 +481,8 @@ def test_boot_is_remembered_while_it_runs():
     assert set(after) == {Key("rule-0", "boot-2")}
     assert run(silent, [heartbeat(1, "closed"), entry(2), without(heartbeat(3), "detail")])[1] == {}
     assert run(silent, [entry(2, detail={"state": "running"})])[1] == {}
+    # Of a boot its last word alone: it signs every second.
+    assert run(silent, [heartbeat(6), heartbeat(7)])[1] == run(silent, [heartbeat(7)])[1]
     # What states nothing of its process, which whoever writes into the log can add, does not end the watch over it.
     assert run(silent, [without(heartbeat(5), "detail")], running)[1] == running
 

@@ -101,3 +101,12 @@ def test_what_other_rules_remember_is_no_boot():
     evaluation = observe(silent, sight(heard_until=AT + 99 * SECOND), {**known, Key("rule-1", "client-1"): "{}"})
 
     assert evaluation.alerts == ()
+
+
+def test_boots_are_those_of_the_rule_that_remembers_them():
+    both = rules(NodeSilent(TEN), NodeSilent(TEN))
+    _, known = run(rules(NodeSilent(TEN)), [heartbeat(1)])
+    evaluation = observe(both, sight(heard_until=AT + 99 * SECOND), known)
+
+    assert [alert.rule for alert in evaluation.alerts] == ["rule-0"]
+    assert evaluation.memory == {Key("rule-0", "boot-1"): None}
