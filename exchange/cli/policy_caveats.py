@@ -11,9 +11,10 @@ from exchange.cli import output
 from exchange.cli.given import id_given
 from exchange.cli.instance import unreadable
 from exchange.cli.verbs import JsonOption, member_verb
-from exchange.client import ExchangeClient
+from exchange.client import AnswerError, ExchangeClient
 from exchange.kernel import InvalidError
-from exchange.wire import CaveatPreviewBody, CaveatSetBody, CaveatsText, faults_of
+from exchange.members import is_member_code
+from exchange.wire import CaveatPreviewBody, CaveatSetBody, CaveatSetTextBody, CaveatsText, faults_of
 
 _LARGEST_BYTES = 1_048_576
 """Whatever is larger is another file than was meant; the exchange takes far less."""
@@ -72,7 +73,7 @@ def show(
     """Show one set with its text, or write the text into files."""
     found = client.caveats.show(set_id)
     if out is not None:
-        _write(out, {f"{found.member}.cedar": found.cedar, f"{found.member}.examples.yaml": found.examples})
+        _write_both(out, found)
     if as_json:
         output.show_json(found)
         return
@@ -108,6 +109,13 @@ def _told(preview: CaveatPreviewBody) -> str:
 
 def _count(preview: CaveatPreviewBody, change: str) -> int:
     return sum(each.reports for each in preview.changes if each.change == change)
+
+
+def _write_both(folder: Path, found: CaveatSetTextBody) -> None:
+    if not is_member_code(found.member):
+        # The files are named after it: another name would lead out of the folder.
+        raise AnswerError(f"the set in the answer is of `{found.member}`, which is no member")
+    _write(folder, {f"{found.member}.cedar": found.cedar, f"{found.member}.examples.yaml": found.examples})
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> None:

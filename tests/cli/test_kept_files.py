@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from exchange.cli.policy_caveats import _write_both
 from exchange.cli.reports import _sent
-from exchange.wire import ReportBody, UploadBody
+from exchange.client import AnswerError
+from exchange.wire import CaveatSetTextBody, ReportBody, UploadBody
 
 REPORT = "01a20000-0000-7000-8000-000000000001"
 
@@ -37,6 +39,17 @@ def test_key_is_not_made_where_its_public_half_could_not_lie_beside_it(exchange,
 
     assert (refused.code, "agreement.key.pub` exists already" in refused.err) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == ["agreement.key.pub"]
+
+
+@pytest.mark.parametrize("member", ["../NOR", "/tmp/NOR", "nor", "..", "N\x00R"])
+def test_caveats_of_what_is_no_member_are_written_nowhere(tmp_path, member):
+    """An exchange named the files, and could have them lie wherever the caller may write."""
+    found = CaveatSetTextBody.model_construct(member=member, cedar="", examples="")
+
+    with pytest.raises(AnswerError, match="which is no member"):
+        _write_both(tmp_path / "out", found)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fault", [FileNotFoundError(2, "No such file or directory", "a"), KeyboardInterrupt()])
