@@ -8,9 +8,10 @@ from exchange.audit.note import SignedNote, parse_note
 from exchange.audit.note_keys import NoteError, VerifierKey, verify_note
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.audit.verify.source import KeptCheckpoint
-from exchange.kernel import MalformedError
+from exchange.kernel import LAST_MOMENT, MalformedError, to_micros
 
 _MICROS = 1_000_000
+_LAST_MICROS = to_micros(LAST_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,19 @@ def open_checkpoint(kept: KeptCheckpoint, keys: Sequence[VerifierKey]) -> Opened
     note = parse_note(kept.note)
     checkpoint = parse_checkpoint(note.text)
     fault, at_seconds = _signed(note, checkpoint, keys)
-    at_micros = kept.signed_at_micros if at_seconds is None else at_seconds * _MICROS
+    at_micros = _time_beside(kept) if at_seconds is None else at_seconds * _MICROS
     return OpenedCheckpoint(note, checkpoint, at_micros, fault)
+
+
+def _time_beside(kept: KeptCheckpoint) -> int | None:
+    """Return when its keeper says that it was signed; the nearest moment for what is beyond them, the first for none.
+
+    Whoever writes it there finds no entry that it fits.
+    """
+    at: object = kept.signed_at_micros
+    if at is None:
+        return None
+    return min(max(at, 0), _LAST_MICROS) if type(at) is int else 0
 
 
 def _signed(note: SignedNote, checkpoint: Checkpoint, keys: Sequence[VerifierKey]) -> tuple[str | None, int | None]:

@@ -126,6 +126,21 @@ def test_keepers_time_counts_where_no_signature_states_one():
     assert verification.notes == (UNASKED,)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("said", [-(2**62), -1, "x", 1.5, 2**62])
+def test_keepers_time_that_is_no_moment_fits_no_entry(said, place):
+    log = world(200)
+    log.checkpoints = [
+        KeptCheckpoint(sign(size, log_root, START, by=PLAIN), to_micros(START + size * SECOND))
+        for size, log_root in roots(log, 100, 200)
+    ]
+    log.checkpoints[place] = replace(log.checkpoints[place], signed_at_micros=said)
+
+    verification = log.verify(keys=KEYS[:1], now=START + 200 * SECOND)
+
+    assert [each.step for each in verification.findings] == [Step.TIME]
+
+
 def test_without_any_time_a_note_says_so():
     log = world()
     log.checkpoints = [KeptCheckpoint(sign(600, root, START, by=PLAIN)) for _, root in roots(log, 600)]
