@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Final, Self
 
 from exchange.audit.log_policy import KnownWitness
 from exchange.audit.note_keys import VerifierKey
+from exchange.kernel import LAST_MOMENT, to_micros
+
+_LAST_SECONDS: Final = to_micros(LAST_MOMENT) // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class WitnessView:
 
         One that stands behind more than was kept is not behind.
         """
-        at = None if size is None or at_seconds is None else datetime.fromtimestamp(at_seconds, UTC)
+        # A witness may state any time up to 2**63 - 1, and the calendar ends before that.
+        is_told = size is not None and at_seconds is not None
+        at = datetime.fromtimestamp(min(at_seconds or 0, _LAST_SECONDS), UTC) if is_told else None
         return cls(witness.name, witness.key, witness.url, size, at, max(0, newest - (size or 0)))
 
 

@@ -36,6 +36,9 @@ def test_witness_is_behind_by_what_was_kept_since_it_cosigned(newest, size, behi
     [
         (20, SECONDS, AT),
         (20, 0, datetime(1970, 1, 1, tzinfo=UTC)),
+        # As large as one may be, and beyond the calendar.
+        (20, 253_402_300_799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (20, 2**63 - 1, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
         # A cosignature without a time says none.
         (20, None, None),
         (0, SECONDS, AT),
