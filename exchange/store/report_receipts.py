@@ -79,9 +79,11 @@ class ReportReceipts:
         """Keep receipts; where one of its kind is there already, that one stays."""
         if not rows:
             return
+        # In one order: two nodes through which a client read the same reports must not wait for each other.
+        ordered = sorted(rows, key=lambda row: (row.report, row.client, row.how.value))
         with driver_errors():
             async with self._engine.begin() as connection:
-                await connection.execute(_ADD, [_parameters(row) for row in rows])
+                await connection.execute(_ADD, [_parameters(row) for row in ordered])
 
 
 async def acknowledgement(session: AsyncSession, report: str, client: str) -> ReceiptRow | None:

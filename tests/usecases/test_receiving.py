@@ -13,7 +13,7 @@ from exchange import usecases
 from exchange.audit import EntryDraft, EventName, Receipt
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.store import ACKNOWLEDGED_MEANWHILE, Store, UnitOfWork
+from exchange.store import ACKNOWLEDGED_MEANWHILE, ReceiptHow, ReceiptRow, Store, UnitOfWork
 from exchange.store.report_receipts import ReportReceipts
 from exchange.usecases import ClearanceChange, heartbeat, registering
 from tests.support.meanwhile import done_behind
@@ -325,3 +325,15 @@ async def test_only_readers_acknowledge(populated: World) -> None:
 
     with pytest.raises(ForbiddenError):
         await usecases.receive_report(populated.services, populated.call("GBR contributor"), report)
+
+
+async def test_nodes_keep_reads_of_one_client_in_one_order(populated: World) -> None:
+    """Each waited for the other's receipts, and PostgreSQL ended one of them."""
+    reports = [await populated.post() for _ in range(8)]
+    async with populated.another_node() as other:
+        for reader in map(str, range(15)):
+            rows = [ReceiptRow(report, reader, ReceiptHow.READ, populated.clock.now, "entry") for report in reports]
+            nodes = (populated.services.store.receipts, other.store.receipts)
+            await asyncio.gather(nodes[0].add(rows), nodes[1].add(rows[::-1]))
+
+    assert populated.sql("SELECT count(*) FROM report_receipt") == [(8 * 15,)]
