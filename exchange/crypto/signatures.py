@@ -54,17 +54,39 @@ _MAKERS: Final = {
 }
 
 
+# RFC 8032 §5.1: points of order 1, 2, 4 and 8, in each of their spellings but for the sign. What is
+# signed under one verifies for every second or eighth message, or for all, and no private key is needed.
+_NOBODYS: Final = frozenset(
+    bytes.fromhex(spelt)
+    for spelt in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+_NO_SIGN: Final = 0x7F
+
+
 class VerifyingKey:
     """A public key: `raw` is its one encoding in bytes (RFC 8032 §5.1.2, FIPS 204 §7.2)."""
 
     __slots__ = ("_key", "raw", "scheme")
 
     def __init__(self, scheme: SignatureScheme, raw: bytes) -> None:
-        """Take up a public key. Raises CryptoError where `raw` has not the length of the scheme's keys."""
+        """Take up a public key.
+
+        Raises CryptoError where `raw` has not the length of the scheme's keys, or is one that anybody signs for.
+        """
         try:
             self._key = _MAKERS[scheme].read(raw)
         except ValueError as exc:
             raise CryptoError(f"{len(raw)} bytes are no public key of `{scheme.value}`") from exc
+        if scheme is SignatureScheme.ED25519 and bytes([*raw[:-1], raw[-1] & _NO_SIGN]) in _NOBODYS:
+            raise CryptoError(f"this public key of `{scheme.value}` belongs to nobody: anybody could sign for it")
         self.scheme = scheme
         self.raw = raw
 

@@ -2,6 +2,7 @@ import base64
 import re
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from hypothesis import given, settings
@@ -189,6 +190,44 @@ def test_public_keys_are_equal_by_what_they_are():
 
     assert key == VerifyingKey(SignatureScheme.ED25519, raw)
     assert len({key, VerifyingKey(SignatureScheme.ED25519, raw)}) == 1
-    assert key != VerifyingKey(SignatureScheme.ED25519, bytes(32))
+    assert key != VerifyingKey(SignatureScheme.ED25519, bytes(range(32)))
     assert key != raw
-    assert hash(key) != hash(VerifyingKey(SignatureScheme.ED25519, bytes(32)))
+    assert hash(key) != hash(VerifyingKey(SignatureScheme.ED25519, bytes(range(32))))
+
+
+SMALL_ORDERS = [
+    "00" * 32,
+    "01" + "00" * 31,
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ec" + "ff" * 30 + "7f",
+    "ed" + "ff" * 30 + "7f",
+    "ee" + "ff" * 30 + "7f",
+]
+
+
+@pytest.mark.parametrize("sign", [0x00, 0x80])
+@pytest.mark.parametrize("spelt", SMALL_ORDERS, ids=lambda spelt: spelt[:8])
+def test_key_that_anybody_signs_for_refuses(spelt, sign):
+    raw = bytearray.fromhex(spelt)
+    raw[-1] |= sign
+    nobodys = bytes([1]) + bytes(63)
+    library = ed25519.Ed25519PublicKey.from_public_bytes(bytes(raw))
+
+    def is_forged(message):
+        try:
+            library.verify(nobodys, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    # The library takes it up, and what nobody signed verifies.
+    assert any(is_forged(b"%d" % number) for number in range(500))
+    with pytest.raises(
+        CryptoError, match=r"^this public key of `ed25519` belongs to nobody: anybody could sign for it$"
+    ):
+        VerifyingKey(SignatureScheme.ED25519, bytes(raw))
+
+
+def test_keys_of_the_other_schemes_are_not_asked_for_that():
+    assert VerifyingKey(SignatureScheme.ML_DSA_65, bytes(1952)).raw == bytes(1952)
