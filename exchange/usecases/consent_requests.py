@@ -104,15 +104,21 @@ async def own_request(
 async def refused(
     services: Services, call: Call, request_id: str, reason: str, kind: ConsentKind[RequestT]
 ) -> Recorded[RequestT]:
-    """Refuse a request (releaser of the originator); the reason is told to who asked. Raises as `own_request`."""
+    """Refuse a request (releaser of the originator); the reason is told to who asked. Raises as `own_request`.
+
+    An act that waits about it ends with it: nobody is asked any more to confirm what is refused.
+    """
     client, row, own = await own_request(services, call, request_id, kind, event=kind.refused)
     attempt = own.entry(call, kind.refused, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        await hold_waiting(unit, kind.act, request=row.id)
         held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
         decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
         ended = replace(decided, state=ConsentState.REFUSED)
         await kind.book(unit).put(ended)
-        receipt = await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=kind.detail(row)))
+        acts = await end_waiting(unit, client, kind.act, fit_text(reason), request=row.id)
+        detail = kind.detail(row) | ({"acts": acts} if acts else {})
+        receipt = await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=detail))
     return Recorded(ended, receipt)
 
 

@@ -32,12 +32,13 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record, record_tampering
-from exchange.usecases.second_person import ask, require_as_asked, waiting_about
+from exchange.usecases.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
 from exchange.usecases.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
 _ID_RANDOMNESS_BYTES = 10
+_TAKEN_BACK = "the consent was taken back before it was given"
 _ENDED = frozenset({ProxyState.REFUSED, ProxyState.REVOKED})
 
 
@@ -142,16 +143,27 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("proxy", consent_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
-        if row is None or row.originator != client.member:
-            raise NotFoundError("no such consent, or none of your member")
+        await _own_consent(unit, client, consent_id)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        await hold_waiting(unit, PROXY_POSTING, consent=consent_id)
+        row = await _own_consent(unit, client, consent_id)
         if row.state in _ENDED:
             raise ConflictError("it was taken back, or refused, before", code="revoked-already")
         revoked = replace(row, state=ProxyState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.proxies().put(revoked)
-        detail = {"consent": row.id, "proxy": row.wish.proxy}
+        # Nobody is asked any more to confirm what is taken back.
+        acts = await end_waiting(unit, client, PROXY_POSTING, _TAKEN_BACK, consent=row.id)
+        detail: dict[str, str | int | list[str]] = {"consent": row.id, "proxy": row.wish.proxy}
+        detail |= {"acts": acts} if acts else {}
         receipt = await unit.record(_entry(call, client, event, row.wish, detail))
     return Recorded(ProxyView(revoked), receipt)
+
+
+async def _own_consent(unit: UnitOfWork, client: Client, consent_id: str) -> ProxyRow:
+    row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
+    if row is None or row.originator != client.member:
+        raise NotFoundError("no such consent, or none of your member")
+    return row
 
 
 async def end_consents(unit: UnitOfWork, call: Call, agreement_id: str, member: str) -> None:

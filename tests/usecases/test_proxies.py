@@ -130,6 +130,8 @@ async def test_consent_that_the_log_says_was_taken_back_is_given_by_nobody(joint
     view = await ask(joint)
     await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
     joint.unguard("proxy_consent")
+    joint.unguard("pending_act_end")
+    joint.sql("DELETE FROM pending_act_end")
     joint.sql("UPDATE proxy_consent SET state = 'awaiting-second-person', decided_at = NULL, decided_by = NULL")
     with pytest.raises(ConflictError, match="the log says") as caught:
         await confirm(joint, view)
@@ -238,6 +240,16 @@ async def test_consent_that_was_refused_or_taken_back_waits_no_more(joint: World
     assert (await usecases.list_proxies(joint.services, joint.call("GBR contributor"))).value == ()
     with pytest.raises(ConflictError):
         await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+    assert await is_refused(joint)
+
+
+async def test_nobody_is_asked_any_more_to_confirm_a_consent_that_was_taken_back(joint: World) -> None:
+    view = await ask(joint)
+    call = joint.call("NOR second releaser")
+    revoked = await joint.attempt(usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id))
+
+    assert revoked.entry["detail"]["acts"] == [view.act]
+    assert (await usecases.list_pending_acts(joint.services, call)).value == ()
     assert await is_refused(joint)
 
 

@@ -176,6 +176,22 @@ async def test_what_the_log_says_is_over_is_granted_by_nobody(
     assert confirmed.error.message.startswith("the log says")
 
 
+async def test_nobody_is_asked_any_more_to_confirm_what_one_releaser_refused(deriving: World, kind: Kind) -> None:
+    request = await kind.ask(deriving, await deriving.post(label=SECRET))
+    act = (await kind.grant(deriving, request)).act or ""
+    refused = await deriving.attempt(
+        kind.refuse(deriving.services, deriving.call("GBR releaser"), request, "it would be known")
+    )
+    second = deriving.call("GBR second releaser")
+    shown = (await usecases.show_pending_act(deriving.services, second, act)).value.act
+
+    assert refused.entry["detail"]["acts"] == [act]
+    assert (await usecases.list_pending_acts(deriving.services, second)).value == ()
+    assert (shown.refuser, shown.refusal) == (deriving.clients["GBR releaser"].id, "it would be known")
+    with pytest.raises(ConflictError):
+        await usecases.confirm_act(deriving.services, second, act, shown.digest)
+
+
 async def test_what_was_granted_is_not_taken_back_by_who_asked(deriving: World, kind: Kind) -> None:
     request = await kind.ask(deriving, await deriving.post(label=MIDDLE))
     await kind.grant(deriving, request)
