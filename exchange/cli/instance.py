@@ -1,8 +1,8 @@
 """The instance on this host: opened for one verb, acted on as its operator, closed again."""
 
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -124,6 +124,25 @@ def put_file(path: Path, content: bytes, *, mode: int) -> None:
         keep_file(path, content, mode=mode)
     except OSError as exc:
         raise unwritable(path, exc) from exc
+
+
+def write_all_new(files: Mapping[Path, bytes], *, mode: int) -> None:
+    """Write several files as `write_new` does, with their folders, or none: some would be in the next try's way."""
+    made: list[Path] = []
+    try:
+        for path, content in files.items():
+            for folder in reversed([each for each in path.parents if not each.exists()]):
+                folder.mkdir(mode=0o700)
+                made.append(folder)
+            write_new(path, content, mode=mode)
+            made.append(path)
+    except BaseException as exc:
+        for each in reversed(made):
+            with suppress(OSError):
+                (each.rmdir if each.is_dir() else each.unlink)()
+        if isinstance(exc, OSError):
+            raise unwritable(Path(exc.filename), exc) from exc
+        raise
 
 
 def write_new(path: Path, content: bytes, *, mode: int) -> None:

@@ -14,7 +14,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.audit_keys import log_keys_of
-from exchange.cli.instance import Host, folder_of, refuse_strange_places, write_new
+from exchange.cli.instance import Host, folder_of, refuse_strange_places, write_all_new, write_new
 from exchange.cli.keys_group import keys
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
@@ -96,10 +96,7 @@ def restore_keys(
     files = _without_trust(_read(contents))
     if key:
         _require_those_of(files, key)
-    for name, secret in files.items():
-        path = layout.folder / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_new(path, secret, mode=0o600)
+    write_all_new({layout.folder / name: secret for name, secret in files.items()}, mode=0o600)
     if as_json:
         output.show_json({"id": str(layout.folder), "files": sorted(files)})
         return

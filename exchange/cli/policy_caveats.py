@@ -1,6 +1,5 @@
 """`exchange policy caveat`: a member's guards for its own reports; and what they would change, for `policy check`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from exchange.cli import output
 from exchange.cli.given import id_given
-from exchange.cli.instance import unreadable
+from exchange.cli.instance import unreadable, write_all_new
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import AnswerError, ExchangeClient
 from exchange.kernel import InvalidError
@@ -115,18 +114,9 @@ def _write_both(folder: Path, found: CaveatSetTextBody) -> None:
     if not is_member_code(found.member):
         # The files are named after it: another name would lead out of the folder.
         raise AnswerError(f"the set in the answer is of `{found.member}`, which is no member")
-    _write(folder, {f"{found.member}.cedar": found.cedar, f"{found.member}.examples.yaml": found.examples})
-
-
-def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            # INVARIANT: never over a file that is there, which may be the only copy of another text.
-            with (folder / name).open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-    except OSError as exc:
-        raise InvalidError(f"`{exc.filename}` cannot be written: {exc.strerror}") from exc
+    texts = {f"{found.member}.cedar": found.cedar, f"{found.member}.examples.yaml": found.examples}
+    # INVARIANT: never over a file that is there, which may be the only copy of another text.
+    write_all_new({folder / name: text.encode() for name, text in texts.items()}, mode=0o600)
 
 
 def _read(guards: Path, examples: Path | None) -> CaveatsText:

@@ -49,7 +49,11 @@ def make_key(
         # Before a key is made whose public half nobody could have: it is written beside it, this once.
         raise UnsafeSettingError(f"`{public}` exists already: nothing is overwritten")
     write_new(out, key.to_pem(), mode=0o600)
-    write_new(public, SignatoryKeyOffer.of(key).model_dump_json(indent=1).encode() + b"\n", mode=0o644)
+    try:
+        write_new(public, SignatoryKeyOffer.of(key).model_dump_json(indent=1).encode() + b"\n", mode=0o644)
+    except BaseException:
+        out.unlink()
+        raise
     told = {"id": key.verifying_key.key_id, "key": str(out), "public": str(public)}
     if as_json:
         output.show_json(told)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exchange.cli import sealed_io
 from exchange.cli.demo.disk import files_holding, pieces_of
 from exchange.cli.enrolment import release_folder
-from exchange.cli.instance import put_file, write_new
+from exchange.cli.instance import put_file, write_all_new, write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
 from exchange.client import AnswerError, ExchangeClient
@@ -181,6 +181,36 @@ def test_new_file_that_is_not_whole_is_not_left(tmp_path, monkeypatch, failure, 
         write_new(tmp_path / "a.key", b"secret", mode=0o600)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [out_of_room, lambda _handle: (_ for _ in ()).throw(KeyboardInterrupt)])
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+def test_of_files_that_belong_together_some_are_not_left(tmp_path, monkeypatch, failure, before):
+    """Half of an instance's keys stood in the way of all of them: `holds custody already`."""
+    (tmp_path / "there").mkdir()
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda each: failure(each) if len(synced) == before else synced.append(sync(each)))
+    files = {tmp_path / name: b"secret" for name in ("there/a", "new/deep/b")}
+
+    with pytest.raises((UnsafeSettingError, KeyboardInterrupt)):
+        write_all_new(files, mode=0o600)
+    monkeypatch.setattr(os, "fsync", sync)
+
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "there"]
+    write_all_new(files, mode=0o600)
+    assert {path.read_bytes() for path in files} == {b"secret"}
+    with pytest.raises(UnsafeSettingError, match="exists already"):
+        write_all_new(dict(reversed(files.items())), mode=0o600)
+    assert {path.read_bytes() for path in files} == {b"secret"}
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(UnsafeSettingError, match=rf"^`{tmp_path}/file/below` cannot be written: not a directory$"):
+        write_all_new({tmp_path / "new" / "a": b"", tmp_path / "file" / "below" / "b": b""}, mode=0o600)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def sealed(path):

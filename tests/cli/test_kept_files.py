@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from exchange.cli.instance import write_new
 from exchange.cli.policy_caveats import _write_both
 from exchange.cli.reports import _sent
 from exchange.client import AnswerError
+from exchange.kernel import UnsafeSettingError
 from exchange.wire import CaveatSetTextBody, ReportBody, UploadBody
 
 REPORT = "01a20000-0000-7000-8000-000000000001"
@@ -39,6 +41,18 @@ def test_key_is_not_made_where_its_public_half_could_not_lie_beside_it(exchange,
 
     assert (refused.code, "agreement.key.pub` exists already" in refused.err) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == ["agreement.key.pub"]
+
+
+def test_key_whose_public_half_cannot_be_written_is_not_left(exchange, tmp_path, monkeypatch):
+    def full(path, content, *, mode):
+        if path.suffix == ".pub":
+            raise UnsafeSettingError(f"`{path}` cannot be written: no space left on device")
+        write_new(path, content, mode=mode)
+
+    monkeypatch.setattr("exchange.cli.treaties.write_new", full)
+
+    assert exchange("agreement", "key", tmp_path / "agreement.key").code == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("member", ["../NOR", "/tmp/NOR", "nor", "..", "N\x00R"])

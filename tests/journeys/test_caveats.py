@@ -56,7 +56,7 @@ def test_caveats_hold_from_the_second_persons_word_to_their_withdrawal(ruling, t
     assert (tmp_path / "seen" / "GBR.examples.yaml").read_text() == EXAMPLES
     again = house.as_("gbr-two", "policy", "caveat", "show", proposed.json["id"], "--out", tmp_path / "seen")
     assert again.code == 1
-    assert "cannot be written: File exists" in again.err
+    assert "exists already: nothing is overwritten" in again.err
     assert confirm(house, proposed.json["act"]).code == 0
 
     assert house.as_("nor", "report", "pull", warning).code == 1
