@@ -21,7 +21,7 @@ from typing import Final
 
 from exchange.agreements import Agreement, AgreementId, Scope, is_recalled_by_text, is_recalled_since, moved_by
 from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome
-from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
+from exchange.kernel import ExchangeError, first_moment, new_id, parse_rfc3339, rfc3339
 from exchange.release import ClassFacts
 from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
 from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
@@ -32,10 +32,12 @@ from exchange.usecases.destructions import ask_destruction
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.late_readers import tell_late
 from exchange.usecases.life_checks import require_above_sources
+from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
+from exchange.usecases.told_entries import told_until_now
 from exchange.usecases.told_leavings import with_told_leavings
 from exchange.usecases.unread import known_agreements
 
@@ -277,6 +279,12 @@ def _tombstone(own: OwnReport, now: datetime, told: Mapping[str, str]) -> Deed:
 
 async def _end(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
     call, own = await _own(services, now, report_id, state)
+    agreement = (await known_agreements(services, state)).get(own.facts.agreement)
+    scope = None if agreement is None else _posted_under(agreement, own.facts.scope, own.facts.edition)
+    posted_at = await _posted_at(services, own)
+    if scope is None or posted_at is None or posted_at >= moved_by(now, scope.retention, back=True):
+        # INVARIANT: the moment on the row destroys nothing: it is not the one that was sealed, or that the log has.
+        raise _not_as_its_row(report_id)
     deed = _tombstone(own, now, {"cause": EndCause.RETENTION.value})
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
@@ -288,6 +296,15 @@ async def _end(services: Services, now: datetime, report_id: str, state: PolicyS
         note = services.store.attest(deed)
         await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RETENTION, now, note, receipt.entry))
     return True
+
+
+async def _posted_at(services: Services, own: OwnReport) -> datetime | None:
+    """Return when a report was posted, as it is sealed; where that does not open, as the log has it; else None."""
+    try:
+        return (await open_sealed_header(services, own.report, own.kept)).posted_at
+    except UNOPENED:
+        told = told_until_now(services, EventName.REPORT_POSTED, subject=own.report.id)
+        return max([parse_rfc3339(entry["ts"]) async for entry in told], default=None)
 
 
 async def _follow_up(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:

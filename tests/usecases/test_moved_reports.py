@@ -227,8 +227,7 @@ async def test_link_to_what_was_moved_is_hidden_as_before(lived: tuple[World, Re
 async def test_report_that_was_moved_is_not_ended_as_another_members(lived: tuple[World, Reports]) -> None:
     world, reports = lived
     move(world, reports["hidden"], to=reports["own"])
-    world.sql("UPDATE report SET posted_at = posted_at - $1", timedelta(days=6 * 365) // timedelta(microseconds=1))
-    await sweep_reports(world.services, world.clock.now)
+    await sweep_reports(world.services, world.clock.now + timedelta(days=6 * 365))
     ended = {
         entry["object"]["id"]: entry["owner"] for entry in await world.entries() if entry["type"] == "report.ended"
     }

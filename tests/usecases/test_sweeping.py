@@ -174,6 +174,7 @@ async def test_reports_that_cannot_be_ended_stand_in_nobodys_way(
     populated: World, monkeypatch: pytest.MonkeyPatch, *, is_over: bool
 ) -> None:
     monkeypatch.setattr(module, "AT_ONCE", 2)
+    await populated.agree(AGREEMENT if is_over else KEPT)
     stuck = [await populated.post() for _ in range(3)]
     last = await populated.post()
     # They ended before, and somebody set their status back: a report has one tombstone.
@@ -188,7 +189,7 @@ async def test_reports_that_cannot_be_ended_stand_in_nobodys_way(
         await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
         populated.clock.advance(NOTICE)
     else:
-        populated.sql("UPDATE report SET posted_at = 0")
+        populated.clock.advance(YEARS)
     swept = await sweep(populated)
 
     assert (swept.ended, swept.recalled) == ((0, 1) if is_over else (1, 0))
@@ -197,8 +198,9 @@ async def test_reports_that_cannot_be_ended_stand_in_nobodys_way(
 
 
 async def test_altered_class_keeps_no_report_of_another_from_ending(populated: World) -> None:
+    await populated.agree(KEPT)
     altered, other = await populated.post(), await populated.post(topic="cyber.vulnerability")
-    populated.sql("UPDATE report SET posted_at = 0")
+    populated.clock.advance(YEARS)
     populated.sql(
         "UPDATE release_class SET facts = '{}', digest = '0' WHERE id = (SELECT class_id FROM report WHERE id = $1)",
         altered,
@@ -250,13 +252,14 @@ async def test_classes_of_an_agreement_may_be_very_many(populated: World) -> Non
 
 @pytest.mark.parametrize("amended", ["P1M", "P9Y"])
 async def test_another_retention_is_for_what_is_posted_after_it(populated: World, amended: str) -> None:
+    await populated.agree(KEPT)
     old = await populated.post()
-    await concluded(populated, AGREEMENT.replace("retention: P5Y", f"retention: {amended}"))
+    await concluded(populated, KEPT.replace("retention: P5Y", f"retention: {amended}"))
     new = await populated.post()
     populated.clock.advance(timedelta(days=40))
     await sweep(populated)
     ended = {report for (report,) in populated.sql("SELECT report_id FROM report_tombstone")}
-    populated.sql("UPDATE report SET posted_at = posted_at - $1", YEARS // timedelta(microseconds=1))
+    populated.clock.advance(YEARS)
     await sweep(populated)
 
     assert ended == ({new} if amended == "P1M" else set())
@@ -266,8 +269,9 @@ async def test_another_retention_is_for_what_is_posted_after_it(populated: World
 
 async def test_report_that_ended_is_expired_for_its_readers_and_cannot_be_recalled(populated: World) -> None:
     await populated.enrol("GBR releaser", "GBR", "releaser", until=NOW + 3 * YEARS)
+    await populated.agree(AGREEMENT.replace("retention: P5Y", "retention: P1D"))
     report = await populated.post()
-    populated.sql("UPDATE report SET posted_at = 0")
+    populated.clock.advance(timedelta(days=2))
     await sweep(populated)
     made = await populated.attempt(usecases.pull_report(populated.services, populated.call("NOR reader"), report))
 

@@ -112,3 +112,17 @@ async def test_party_that_was_away_in_its_former_row_alone_has_no_report_destroy
     populated.sql(f"UPDATE agreement_party SET leaves_at = 1 WHERE member = 'GBR' AND {former}")
 
     assert await swept_elsewhere(populated) == (0, 0)
+
+
+@pytest.mark.parametrize("damage", ["", ", sealed_header = x'00'"])
+async def test_report_that_is_old_in_its_row_alone_is_not_ended(populated: World, backend: str, damage: str) -> None:
+    await populated.agree(AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept"))
+    report = await populated.post()
+    populated.clock.advance(timedelta(days=1))
+    damage = damage.replace("x'00'", "'\\x00'") if backend == "postgresql" else damage
+    populated.sql(f"UPDATE report SET posted_at = 1{damage}")
+    before = await swept_elsewhere(populated)
+    populated.clock.advance(timedelta(days=5 * 366))
+
+    assert (before, await swept_elsewhere(populated)) == ((0, 0), (1, 0))
+    assert populated.sql("SELECT report_id, cause FROM report_tombstone") == [(report, "retention")]
