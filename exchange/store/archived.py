@@ -16,6 +16,7 @@ from exchange.audit.tile_paths import TILE_WIDTH
 from exchange.kernel import MalformedError, UnavailableError
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.archive import BundleArchive
+from exchange.store.blobs import BlobMissingError, BlobsAwayError
 from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.tables import table
 
@@ -111,7 +112,11 @@ class ArchivedEntries:
         location, digest = rows[0]
         if self._archive is None:
             raise UnavailableError(f"bundle `{location}` is in the archive, and nobody said where that is")
-        content = await self._archive.read(location)
+        try:
+            content = await self._archive.read(location)
+        except BlobMissingError as exc:
+            # Of a report that stands for damage to it, and of the log it accuses none.
+            raise BlobsAwayError(exc.message, told=exc.told) from exc
         if hashlib.sha256(content).digest() != bytes(digest):
             raise MalformedError(
                 f"archived bundle `{location}` was changed: its digest is not the one of what was moved"

@@ -25,6 +25,7 @@ from exchange.store.personal_keys import PersonalCustody
 from exchange.store.searching import Sought
 from exchange.usecases.backups import backup_lines
 from exchange.usecases.backups import rows_of as rows_in
+from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.sweep_log import Sweep
 from tests.support.archived_log import DAYS, LATER, archive_all, archive_at, archiver, kept, reading, verified
 from tests.support.log import Log, check_log
@@ -311,6 +312,18 @@ async def test_alert_is_shown_when_its_entry_moved(old: Log, folder: Path) -> No
     async with reading(old, folder) as store:
         with pytest.raises(UnavailableError, match="it is not there"):
             await store.alerts.page(after=0, limit=9, rule=None, member=None)
+
+
+async def test_bundle_that_is_gone_is_no_damage_to_a_report(old: Log, folder: Path) -> None:
+    """A report that was recalled is known by the log alone: nobody is told that its row was altered meanwhile."""
+    await archive_all(old, folder)
+    (folder / FIRST_BUNDLE).unlink()
+
+    async with reading(old, folder) as store:
+        with pytest.raises(UnavailableError, match="it is not there") as gone:
+            await store.log.contents(1, 0, 1)
+    assert not isinstance(gone.value, UNOPENED)
+    assert gone.value.told == "the archive is away at the moment: try again later"
 
 
 async def test_reader_without_the_archive_says_so(old: Log, folder: Path) -> None:
