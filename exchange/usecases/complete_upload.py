@@ -46,7 +46,12 @@ async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded
     # (1) whole
     rows = await services.store.uploads.parts(own.row.id)
     received = await received_parts(services, call, own.client, own.row.id, rows)
-    _require_all(own.declared, received)
+    try:
+        _require_all(own.declared, received)
+    except ConflictError:
+        # INVARIANT: nobody is told to send what has become a report, or was given up, since the upload was loaded.
+        await own_upload(services, call, own.row.id, event=_EVENT)
+        raise
     # (2) may it be posted, now
     posted = as_posted(own.declared, received, poster=own.client.member)
     report_id = ReportId(own.row.id)

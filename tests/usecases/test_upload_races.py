@@ -70,6 +70,28 @@ async def test_nothing_is_completed_or_amended_by_a_promise_that_was_suspended_m
     assert populated.sql("SELECT count(*) FROM upload WHERE ended IS NULL") == [(1,)]
 
 
+@pytest.mark.parametrize(("end", "code"), [("complete", "already-complete"), ("give up", "given-up")])
+async def test_what_ends_while_it_is_completed_is_not_said_to_lack_parts(
+    populated: World, monkeypatch: pytest.MonkeyPatch, end: str, code: str
+) -> None:
+    upload = await begun(populated, awaited(b"a"))
+    await sent(populated, upload, b"a")
+
+    async def ended() -> None:
+        if end == "complete":
+            await completed(populated, upload)
+        else:
+            await usecases.give_up_upload(populated.services, populated.call("GBR contributor"), upload)
+
+    done_behind(monkeypatch, import_module("exchange.usecases.complete_upload"), "own_upload", ended)
+    made = await populated.attempt(completed(populated, upload))
+
+    assert isinstance(made.error, ConflictError)
+    assert made.error.code == code
+    (refused,) = [entry for entry in made.entries if entry["decision"] == "refused"]
+    assert refused["detail"]["codes"] == [code]
+
+
 async def test_what_ends_at_the_last_moment_takes_nothing_and_becomes_nothing(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
