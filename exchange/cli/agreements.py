@@ -26,6 +26,7 @@ from exchange.cli.agreement_group import (
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
+from exchange.cli.whole_lists import end_unless_whole
 from exchange.client import ExchangeClient, ProblemError
 from exchange.kernel import Fault, InvalidError
 from exchange.wire import AgreementBody, OwnReachBody, WhoamiBody
@@ -109,15 +110,17 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
         from exchange.usecases import list_agreements
 
         call = where.call()
-        views = (await list_agreements(where.services, call)).value
-        bodies = [AgreementBody.of(view.agreement, call.now) for view in views]
+        listed = await list_agreements(where.services, call)
+        bodies = [AgreementBody.of(view.agreement, call.now) for view in listed.value]
+        unread = listed.unopened
     else:
-        bodies = where.agreements()
+        bodies, unread = where.agreements(), 0
     if as_json:
         output.show_json([agreement_json(body) for body in bodies])
-        return
-    rows = [(body.id, body.title, body.state, parties_of(body), review_of(body)) for body in bodies]
-    output.show_table(("id", "title", "state", "parties", "review"), rows)
+    else:
+        rows = [(body.id, body.title, body.state, parties_of(body), review_of(body)) for body in bodies]
+        output.show_table(("id", "title", "state", "parties", "review"), rows)
+    end_unless_whole(unread, "agreements")
 
 
 def _act(name: str, done: str, text: str, act: Callable[[ExchangeClient, str], AgreementBody]) -> None:

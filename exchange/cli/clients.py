@@ -26,6 +26,7 @@ from exchange.cli.given import day_or_moment
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
+from exchange.cli.whole_lists import end_unless_whole
 from exchange.crypto import CertificateFacts, read_certificate
 from exchange.kernel import InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
@@ -104,12 +105,13 @@ async def enrol(
 @either_verb
 async def list_all(where: Where, as_json: JsonOption = False) -> None:
     """List the clients: all, as the operator of the exchange (--dir), or those of your member (--url)."""
-    bodies = await _everybody(where)
+    bodies, unread = await _everybody(where)
     if as_json:
         output.show_json([_json(body) for body in bodies])
-        return
-    columns = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
-    output.show_table(columns, [_row(body) for body in bodies])
+    else:
+        columns = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
+        output.show_table(columns, [_row(body) for body in bodies])
+    end_unless_whole(unread, "clients")
 
 
 @clients.command("show")
@@ -256,15 +258,16 @@ async def _checked_authority(host: Host, call: Call, code: str, file: Path) -> C
     return facts
 
 
-async def all_clients(host: Host) -> list[ClientView]:
-    """Return every client, page by page."""
+async def all_clients(host: Host) -> tuple[list[ClientView], int]:
+    """Return every client, page by page, and how many cannot be read."""
     call = host.call()
-    page = (await list_clients(host.services, call, limit=_PAGE)).value
-    views = [*page.views]
-    while page.next is not None:
-        page = (await list_clients(host.services, call, after=page.next, limit=_PAGE)).value
-        views += page.views
-    return views
+    listed = await list_clients(host.services, call, limit=_PAGE)
+    views, unread = [*listed.value.views], listed.unopened
+    while listed.value.next is not None:
+        listed = await list_clients(host.services, call, after=listed.value.next, limit=_PAGE)
+        views += listed.value.views
+        unread += listed.unopened
+    return views, unread
 
 
 def _body(view: ClientView) -> ClientBody:
@@ -276,10 +279,11 @@ def _json(body: ClientBody) -> dict[str, object]:
     return body.model_dump(mode="json", exclude_none=False)
 
 
-async def _everybody(where: Where) -> list[ClientBody]:
+async def _everybody(where: Where) -> tuple[list[ClientBody], int]:
     if isinstance(where, Host):
-        return [_body(view) for view in await all_clients(where)]
-    return list(where.clients())
+        views, unread = await all_clients(where)
+        return [_body(view) for view in views], unread
+    return list(where.clients()), 0
 
 
 async def _one(where: Where, client_id: str) -> ClientBody:
@@ -297,7 +301,8 @@ async def _standing(where: Where, client_id: str, standing: Standing) -> ClientB
 async def _told_of_revocation(where: Where, client_id: str) -> dict[str, object]:
     """Return whom a revocation puts out, and for what its member then has nobody else."""
     client = await _one(where, client_id)
-    others = [each for each in await _everybody(where) if each.id != client.id]
+    everybody, _ = await _everybody(where)
+    others = [each for each in everybody if each.id != client.id]
     active = [each for each in others if each.member == client.member and each.standing == Standing.ACTIVE.value]
     alone = sorted(role for role in client.roles if not any(role in each.roles for each in active))
     return {

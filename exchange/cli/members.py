@@ -8,6 +8,7 @@ from exchange.cli import output
 from exchange.cli.instance import Host
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, host_verb
+from exchange.cli.whole_lists import end_unless_whole
 from exchange.members import Member
 from exchange.usecases import add_member, list_members, resume_member, suspend_member
 from exchange.wire import MemberBody
@@ -36,11 +37,13 @@ async def add(
 @host_verb
 async def list_all(host: Host, as_json: JsonOption = False) -> None:
     """List the members."""
-    found = (await list_members(host.services, host.call())).value
+    listed = await list_members(host.services, host.call())
     if as_json:
-        output.show_json([member_json(member) for member in found])
-        return
-    output.show_table(("code", "name", "standing"), [(one.code, one.name, one.standing.value) for one in found])
+        output.show_json([member_json(member) for member in listed.value])
+    else:
+        rows = [(one.code, one.name, one.standing.value) for one in listed.value]
+        output.show_table(("code", "name", "standing"), rows)
+    end_unless_whole(listed.unopened, "members")
 
 
 @members.command("suspend")

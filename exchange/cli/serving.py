@@ -125,7 +125,7 @@ async def _status(host: Host) -> dict[str, object]:
     services, call = host.services, host.call()
     members = (await list_members(services, call)).value
     agreements = (await list_agreements(services, call)).value
-    clients = await all_clients(host)
+    clients, _ = await all_clients(host)
     url = host.settings.database_url_with_password()
     counts = await count_rows(url)
     keys = await services.custodian.status()

@@ -422,6 +422,36 @@ def test_policy_explain_of_an_absent_report_is_refused(operate, enrol):
     assert operate("policy", "explain", ABSENT, "--client", client).code == 1
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("client", "roles", ("client", "list")),
+        ("member", "standing", ("member", "list")),
+        ("agreement", "terms", ("agreement", "list")),
+    ],
+)
+def test_list_that_lacks_what_cannot_be_read_is_not_taken_for_whole(operate, enrol, instance, table, column, words):
+    """Whoever reviewed the clients that there are was not shown the one that somebody had written to."""
+    assert enrol(name="desk").code == enrol(name="other").code == 0
+    assert operate("member", "add", "DNK", "--name", "Denmark").code == 0
+    assert operate("agreement", "propose", "policies/agreements/north-sea-cyber.yaml").code == 0
+    before = operate(*words, "--json")
+    with closing(sqlite3.connect(instance / "exchange.db")) as database:
+        guards = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,))
+        for (name,) in guards.fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        (first,) = database.execute(f"SELECT min(rowid) FROM {table}").fetchone()
+        database.execute(f"UPDATE {table} SET {column} = 'x' WHERE rowid = ?", (first,))
+        database.commit()
+
+    ran, shown = operate(*words), operate(*words, "--json")
+
+    assert before.code == 0
+    assert (ran.code, shown.code, len(shown.json)) == (1, 1, len(before.json) - 1)
+    assert "1 of the" in ran.err
+    assert "are not listed" in ran.err
+
+
 def test_policy_simulate_under_no_agreement_is_refused(operate):
     ran = operate(
         "policy", "simulate", "--agreement", ABSENT, "--scope", "s", "--kind", "intrep", "--topic", "cyber",
