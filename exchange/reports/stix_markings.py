@@ -1,6 +1,7 @@
 """TLP markings inside a STIX bundle: which the objects bear, by the fixed ids of their marking definitions.
 
-TLP 2.0: OASIS, cti-stix-common-objects, extension definition "tlp-2.0"; TLP 1: STIX 2.1 §7.2.1.4. WHITE is CLEAR.
+TLP 2.0: OASIS, cti-stix-common-objects, extension definition "tlp-2.0"; TLP 1: STIX 2.1 §7.2.1.4. WHITE is CLEAR. The
+last one is no standard's: OpenCTI and what feeds it mark so what TLP 1 has no word for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ STIX_MARKINGS: Final[Mapping[str, str]] = {
     "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": "TLP:GREEN",
     "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "TLP:AMBER",
     "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "TLP:RED",
+    "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37": "TLP:AMBER+STRICT",
 }
 NO_LIMIT: Final = "TLP:CLEAR"
 

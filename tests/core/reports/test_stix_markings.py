@@ -22,6 +22,7 @@ FIRST_TLP = {
     "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "TLP:AMBER",
     "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "TLP:RED",
 }
+OF_OPENCTI = {"marking-definition--826578e1-40ad-459f-bc73-ede076f81f37": "TLP:AMBER+STRICT"}
 
 
 def bundle(*objects):
@@ -29,11 +30,11 @@ def bundle(*objects):
 
 
 def test_ids_stand_for_caveats_of_the_family():
-    assert set(STIX_MARKINGS) == {*FIRST_TLP, *SECOND_TLP}
+    assert set(STIX_MARKINGS) == {*FIRST_TLP, *SECOND_TLP, *OF_OPENCTI}
     assert set(STIX_MARKINGS.values()) == set(FAMILIES["TLP"])
 
 
-@pytest.mark.parametrize(("an_id", "expected"), (SECOND_TLP | FIRST_TLP).items())
+@pytest.mark.parametrize(("an_id", "expected"), (SECOND_TLP | FIRST_TLP | OF_OPENCTI).items())
 def test_marking_of_an_object_is_found(an_id, expected):
     assert strictest_marking(bundle({"object_marking_refs": [an_id]})) == expected
     assert strictest_marking(bundle({"granular_markings": [{"marking_ref": an_id}]})) == expected

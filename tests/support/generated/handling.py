@@ -35,7 +35,7 @@ was asked for (`grant --until`), and goes no further. Who reads by it is told it
 
 ## STIX
 
-The marking definitions of TLP 2.0 in a STIX bundle are fixed. A part whose bundle is marked with one has a label at least as strict:
+The marking definitions of TLP in a STIX bundle are fixed: of TLP 2.0, of TLP 1, and one of OpenCTI's. A part whose bundle is marked with one has a label at least as strict:
 
 {stix}
 """
