@@ -59,6 +59,9 @@ _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 _GRANTED: Final = frozenset({RowKind.ONWARD, RowKind.DERIVATION})
 """Of which an entry names the deed that was signed."""
 
+_OF_REPORTS: Final = frozenset({RowKind.REPORT, RowKind.ONWARD, RowKind.DERIVATION})
+"""What is held under the order of reports."""
+
 _ONCE: Final = frozenset({RowKind.CAVEATS, RowKind.AGREEMENT})
 """Of which the last that entries say is held against a row, once: what was lost may have given its number twice."""
 
@@ -261,6 +264,9 @@ class RowWatch:
                 await unit.caveats().hold(told.name.id)
             elif told.name.kind is RowKind.AGREEMENT:
                 await unit.mending().hold_agreement(told.name.id)
+            elif told.name.kind in _OF_REPORTS:
+                # Before the row, as whoever moves a report or decides about it: each would wait for the other.
+                await unit.reports().hold_order()
             kept = await self._services.store.rows_kept.of({told.name})
             told = self._of_what_was_put(told, kept.get(told.name))
             again = contradiction(told, kept.get(told.name))

@@ -1,5 +1,6 @@
 """Rows that the database's owner put back: found by a verification, told by the jobs, and ended again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from exchange.custody import load_log_key
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.store.row_mending import RowMending
 from exchange.usecases import hold_rows
 from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.hold_rows import RowWatch
@@ -133,6 +135,29 @@ async def test_report_that_is_put_back_a_second_time_is_shown_to_nobody_again(
         assert len(await held(living)) == 1
         with pytest.raises(NotFoundError):
             await pull(living, report)
+
+
+async def test_who_recalls_a_report_while_it_is_withheld_waits_for_nobody_who_waits_for_it(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each held what the other wanted: PostgreSQL ended one of them, and the recall was answered 503."""
+    report = await living.post()
+    before, withhold, beside = Report(living, report), RowMending.withhold, list[asyncio.Task[Any]]()
+    await amend(living, report)
+    before.put_back()
+
+    async def withheld(mending: RowMending, report_id: str) -> bool:
+        done = await withhold(mending, report_id)
+        beside.append(asyncio.create_task(recall(living, report)))
+        await asyncio.wait(beside, timeout=0.3)
+        return done
+
+    monkeypatch.setattr(RowMending, "withhold", withheld)
+    (entry,) = await held(living)
+
+    assert entry["detail"]["done"] == "withheld from everybody"
+    await beside[0]
+    assert living.sql("SELECT status FROM report") == [("recalled",)]
 
 
 async def test_it_is_told_once_a_day_and_not_by_every_process(living: World) -> None:
