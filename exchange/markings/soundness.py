@@ -42,8 +42,10 @@ def _check_names(draft: Draft) -> None:
     categories = (*draft.compartments, *draft.caveats)
     _refuse_repeats([(row.name, row.place) for row in categories], "duplicate-category", "category")
     for row in draft.rows:
-        if "//" in row.marking:
-            row.place.fault("bad-marking", f"`{row.marking}` holds `//`, which ends a level in the marking text")
+        # One that ends in `/` makes `///` of what ends it.
+        if "//" in f"{row.marking}/":
+            message = f"`{row.marking}` holds `//`, which ends a level in the marking text, or ends in `/`"
+            row.place.fault("bad-marking", message)
     for category in categories:
         _check_category_name(category)
 

@@ -229,6 +229,7 @@ LEVEL_E = (
         ("{name: D, marking: D, rank: 3}", "{name: C, marking: D, rank: 3}", [(f"{PLACE}/levels/2", "duplicate-level", 8)]),
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: C, rank: 3}", [(f"{PLACE}/levels/2", "duplicate-marking", 8)]),
         ("{name: D, marking: D, rank: 3}", "{name: D, marking: D//D, rank: 3}", [(f"{PLACE}/levels/1", "bad-marking", 7)]),
+        ("{name: D, marking: D, rank: 3}", "{name: D, marking: D/, rank: 3}", [(f"{PLACE}/levels/1", "bad-marking", 7)]),
         ("  - {name: D, marking: D, rank: 3}\n", "", [(f"{PLACE}/levels/0", "wrong-order", 6)]),
         # equivalence
         ("level: TWO, ", "level: SIX, ", [(f"{PLACE}/levels/3/equivalent", "unknown-level", 9)]),
@@ -325,7 +326,7 @@ MENDS = [
     (
         "name: D, marking: D, rank: 3",
         "name: D, marking: D//, rank: 3",
-        "`D//` holds `//`, which ends a level in the marking text",
+        "`D//` holds `//`, which ends a level in the marking text, or ends in `/`",
     ),
     ("level: TWO, ", "level: SIX, ", "`BASE` has no level `SIX`: use its level names"),
     (
