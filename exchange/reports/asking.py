@@ -16,7 +16,14 @@ from exchange.markings import Label
 from exchange.members import MemberCode
 from exchange.reports.header_json import header_as_json, header_from_json
 from exchange.reports.model import Header, Precedence, ReportId
-from exchange.reports.posting import PostedPart, PostedReport, PostingRules, check_report, compose_header
+from exchange.reports.posting import (
+    CONDITIONS_CAVEAT,
+    PostedPart,
+    PostedReport,
+    PostingRules,
+    check_report,
+    compose_header,
+)
 
 _TEXT = PostedPart(None, "text/plain", "request.txt", b"")
 _FIELDS = frozenset({"header", "text", "asked", "deadline"})
@@ -133,6 +140,10 @@ def _as_report(posted: PostedRequest) -> PostedReport:
 
 
 def _in_request(fault: Fault) -> Fault:
+    if fault.pointer == "/conditions":
+        # A report brings them along; a request has no field for them.
+        told = f"`{CONDITIONS_CAVEAT}` needs conditions, and a request holds none: leave it out"
+        return replace(fault, pointer="/label/handling", message=told)
     return replace(fault, pointer="/text") if fault.pointer.startswith("/parts/") else fault
 
 

@@ -41,6 +41,7 @@ def compose(asker=GBR, rules=RULES, **changes):
 
 # What is said of the faults that only a request can have, by code.
 SAID = {
+    "missing-conditions": "`H3` needs conditions, and a request holds none: leave it out",
     "in-the-past": "lies in the past: name a later moment",
     "not-a-party": "is no other contributor of the scope",
     "not-releasable": (
@@ -89,6 +90,7 @@ def test_request_asks_those_alone_who_are_named():
         ({"label": TOP_SECRET}, [("/label/classification", "above-ceiling")]),
         ({"text": "with\x00NUL"}, [("/text", "wrong-content")]),
         ({"text": "\ud800"}, [("/text", "wrong-content")]),
+        ({"label": replace(SECRET, handling=("H3",))}, [("/label/handling", "missing-conditions")]),
         ({"deadline": NOW}, [("/deadline", "in-the-past")]),
         ({"asked": ("DNK",)}, [("/asked/0", "not-a-party")]),
         ({"asked": ("NOR", "GBR")}, [("/asked/1", "not-a-party")]),
