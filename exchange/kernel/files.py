@@ -1,6 +1,8 @@
 """Files that are to outlive a power cut: after it the old or the new one is there, whole."""
 
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +20,19 @@ def keep_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
 
 def place_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
     """Do the same, but for the name, which `sync_folder` makes durable for many files at once. Raises OSError."""
-    unfinished = path.with_name(f".{path.name}.part")
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    unfinished.replace(path)
+    # A name of its own: two that keep one file at once would write into each other's, and a link may lie at a known one.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        unfinished.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What is kept is on the disk before it takes the place of what was kept before."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ def deeds(monkeypatch):
     fsync, replace = os.fsync, Path.replace
 
     def synced(handle):
-        done.append(("synced", str(Path(f"/proc/self/fd/{handle}").readlink())))
+        # Each unfinished one has a name of its own.
+        done.append(
+            ("synced", re.sub(r"\.[0-9a-f]{8}\.part$", ".part", str(Path(f"/proc/self/fd/{handle}").readlink())))
+        )
         fsync(handle)
 
     def replaced(self, target):
@@ -42,6 +46,45 @@ def test_file_is_synced_before_it_takes_its_place_and_then_its_name(tmp_path, de
     assert deeds == in_order(tmp_path, "kept") * 2
     assert (tmp_path / "kept").read_bytes() == b"2"
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_that_keep_one_file_at_once_both_keep_it_whole(tmp_path, monkeypatch):
+    path, fsync, others = tmp_path / "kept", os.fsync, [b"of the other one"]
+
+    def another_one_comes(handle):
+        if others:
+            keep_file(path, others.pop())
+            assert path.read_bytes() == b"of the other one"
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", another_one_comes)
+    keep_file(path, b"1")
+
+    assert path.read_bytes() == b"1"
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace"])
+def test_disk_that_refuses_leaves_what_was_kept_and_nothing_beside_it(tmp_path, monkeypatch, call):
+    keep_file(tmp_path / "kept", b"1")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(call, fail)
+    with pytest.raises(OSError, match="No space left"):
+        keep_file(tmp_path / "kept", b"2")
+
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept", b"1")]
+
+
+def test_nothing_is_written_through_a_link_that_waits_there(tmp_path):
+    (tmp_path / "another's").write_bytes(b"another's")
+    (tmp_path / ".kept.part").symlink_to(tmp_path / "another's")
+    keep_file(tmp_path / "kept", b"1")
+
+    assert (tmp_path / "another's").read_bytes() == b"another's"
+    assert not (tmp_path / "kept").is_symlink()
 
 
 def test_what_a_crash_left_unfinished_leaves_nothing_in_what_is_kept_next(tmp_path):
