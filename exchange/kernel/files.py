@@ -20,7 +20,7 @@ def keep_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
 
 def place_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
     """Do the same, but for the name, which `sync_folder` makes durable for many files at once. Raises OSError."""
-    # A name of its own: two that keep one file at once would write into each other's, and a link may lie at a known one.
+    # A name of its own: two that keep one file at once would write into each other's, and a link may lie at one.
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
