@@ -160,7 +160,9 @@ def _by_file(option: str, pairs: Sequence[str], files: Sequence[Path]) -> dict[P
         named = [file for file in files if name in {str(file), file.name}]
         if not sign or len(named) != 1:
             raise UsageError(f"`{option} {pair}` names none or several of the files: write FILE=TEXT, FILE as given")
-        found[named[0]] = text
+        if found.setdefault(named[0], text) != text:
+            # Which one is meant only its author knows: of two markings the last one could be the lower one.
+            raise UsageError(f"`{option}` says two things of `{name}`: `{found[named[0]]}` and `{text}`")
     return found
 
 

@@ -13,8 +13,9 @@ from exchange.cli import sealed_io
 from exchange.cli.demo.disk import files_holding, pieces_of
 from exchange.cli.enrolment import release_folder
 from exchange.cli.instance import put_file, write_all_new, write_new
-from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
+from exchange.cli.posting import STIX, declared_parts_of, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
+from exchange.cli.usage import UsageError
 from exchange.client import AnswerError, ExchangeClient
 from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.kernel import ExchangeError, InvalidError, UnsafeSettingError
@@ -70,6 +71,19 @@ def test_marking_of_no_file_is_refused(tmp_path, pair):
 
     with pytest.raises(InvalidError, match="write FILE=TEXT"):
         parts_of([tmp_path / "a.txt"], law_catalogue(), part_markings=[pair], media_types=[])
+
+
+@pytest.mark.parametrize("again", ["a.txt", "{file}"])
+def test_part_that_is_marked_twice_has_none_of_the_two(tmp_path, again):
+    """The last one counted: a line that was copied and not looked at marked a part lower than the one before it."""
+    file = tmp_path / "a.txt"
+    file.write_text("x")
+    pairs = ["a.txt=NATO SECRET", f"{again.format(file=file)}=NATO RESTRICTED"]
+
+    for make in (parts_of, declared_parts_of):
+        with pytest.raises(UsageError, match="`NATO SECRET` and `NATO RESTRICTED`"):
+            make([file], law_catalogue(), part_markings=pairs, media_types=[])
+        assert make([file], law_catalogue(), part_markings=pairs[:1] * 2, media_types=[])
 
 
 def test_missing_file_is_named(tmp_path):
