@@ -8,7 +8,7 @@ from typing import Final
 
 from exchange.client.answers import JSON, parsed, path_of, post, sent
 from exchange.client.transport import Body, Transport
-from exchange.kernel import new_id
+from exchange.kernel import InvalidError, new_id
 from exchange.wire import (
     Completion,
     GivenUpBody,
@@ -71,12 +71,14 @@ class Uploads:
         """Begin a report, send each part's file, complete it, and return its header.
 
         `files` are the contents of the parts of `report`, in order. With the key of an earlier try what has come
-        already is not sent again.
+        already is not sent again. Raises InvalidError, before one is sent, where they are not as many as the parts.
         """
         return self.send_files(self.begin(report, idempotency_key=idempotency_key), files, progress=progress)
 
     def send_files(self, upload: UploadBody, files: Sequence[Path], *, progress: Progress | None = None) -> HeaderBody:
         """Send the file of each part that has not come, complete the report, and return its header; as `post_files`."""
+        if len(upload.parts) != len(files):
+            raise InvalidError(f"the exchange waits for {len(upload.parts)} parts, and {len(files)} files are given")
         total = sum(part.size_bytes for part in upload.parts)
         before = 0
         for part, file in zip(upload.parts, files, strict=True):

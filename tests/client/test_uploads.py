@@ -120,6 +120,17 @@ def test_files_are_sent_one_by_one_and_the_report_completed(line, files):
     assert len(told) > 3
 
 
+def test_other_number_of_files_than_of_parts_sends_none_of_them(line, files):
+    """It was told as something unexpected, and after the first ones had been sent."""
+    seen: list[tuple[str, str, bytes]] = []
+    parts = declared_parts_of(files, law_catalogue(), part_markings=[], media_types=[])
+
+    with pytest.raises(InvalidError, match="waits for 2 parts, and 1 files are given"):
+        line(exchange(set(), seen)).client.uploads.post_files(report(*parts), files[:1])
+
+    assert [each[0] for each in seen] == ["POST"]
+
+
 def test_what_has_come_before_is_not_sent_again(line, files):
     seen: list[tuple[str, str, bytes]] = []
     one = line(exchange({1}, seen))
