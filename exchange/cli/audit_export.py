@@ -18,13 +18,15 @@ from exchange.cli.export_file import ExportFile, ExportSink, ExportStream
 from exchange.cli.given import moment_text
 from exchange.cli.instance import Host
 from exchange.cli.progress import ProgressBar
-from exchange.cli.usage import UsageError
+from exchange.cli.usage import UsageError, read_as_given
 from exchange.cli.verbs import JsonOption, either_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, MalformedError
 
 FormatOption = Annotated[FormatName, typer.Option("--format", help="How each entry is written.")]
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to the terminal.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Unset: into a pipe, and not to a terminal.")
+]
 AfterOption = Annotated[
     str | None, typer.Option("--after", metavar="LOG.POSITION", help="Only what lies behind this place in the log.")
 ]
@@ -71,7 +73,8 @@ async def export(
     more |= {"subject": subject, "text": text, "source": source, "thumbprint": thumbprint, "crisis": crisis}
     rest = {"since": moment_text(since), "until": moment_text(until), "proofs": "true" if proofs else None}
     filters = {name: value for name, value in {**words, **more, **rest}.items() if value is not None}
-    begun = None if after is None else parse_place(after)
+    with read_as_given(MalformedError):
+        begun = None if after is None else parse_place(after)
     if out is None:
         _require_pipe(resume=resume, as_json=as_json)
         await _fill(where, ExportStream(sys.stdout.buffer, FORMATS[format], begun), format, filters)
