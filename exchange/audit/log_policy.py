@@ -57,7 +57,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class LogPolicy:
-    """Known logs and witnesses, groups of them, and the name of the witness or group that is the quorum."""
+    """Known logs and witnesses, groups of them, and the name of the witness or group that is the quorum.
+
+    INVARIANT: a group stands behind the groups that are members of it, as in the text of a policy.
+    """
 
     logs: tuple[KnownLog, ...]
     witnesses: tuple[KnownWitness, ...]
@@ -85,15 +88,11 @@ class LogPolicy:
 
     def is_quorum(self, witnesses: Mapping[str, object]) -> bool:
         """Return whether these witnesses, by their names in the policy, are enough. Unknown names count nothing."""
-        groups = {group.name: group for group in self.groups}
-        known = {witness.name for witness in self.witnesses}
-
-        def stands(name: str) -> bool:
-            if name in groups:
-                return sum(map(stands, groups[name].members)) >= groups[name].threshold
-            return name in known and name in witnesses
-
-        return self.quorum == NO_QUORUM or stands(self.quorum)
+        standing = {witness.name for witness in self.witnesses if witness.name in witnesses}
+        for group in self.groups:
+            if sum(member in standing for member in group.members) >= group.threshold:
+                standing.add(group.name)
+        return self.quorum == NO_QUORUM or self.quorum in standing
 
     def _witnesses_in(self, attestations: tuple[Attestation, ...]) -> dict[str, Attestation]:
         latest: dict[VerifierKey, Attestation] = {}

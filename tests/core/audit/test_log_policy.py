@@ -147,6 +147,13 @@ def test_groups_stand_within_groups(standing):
     assert policy("both", pair, both).is_quorum(dict.fromkeys(standing)) == expected
 
 
+def test_group_within_thousands_of_others_stands_or_does_not():
+    chain = [WitnessGroup(f"g{number}", 1, (f"g{number - 1}" if number else "one",)) for number in range(5_000)]
+
+    assert policy("g4999", *chain).is_quorum({"one": None})
+    assert not policy("g4999", *chain).is_quorum({"two": None})
+
+
 @pytest.mark.parametrize("quorum", ["stranger", "", "NONE", "group"])
 def test_name_that_nobody_bears_is_no_quorum(quorum):
     assert not policy(quorum).is_quorum({"one": None, quorum: None})
