@@ -103,7 +103,9 @@ class AsClient:
 
     async def __call__(self, scope, receive, send) -> None:
         if self.thumbprint is not None:
-            scope["extensions"] = {"tls": {THUMBPRINT_FIELD: self.thumbprint, "client_cert_error": None}}
+            scope["extensions"] = scope.get("extensions", {}) | {
+                "tls": {THUMBPRINT_FIELD: self.thumbprint, "client_cert_error": None}
+            }
         await self.app(scope, receive, send)
 
 

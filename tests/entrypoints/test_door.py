@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
 
 from exchange.audit import Receipt
 from exchange.entrypoints.api import api_document
@@ -175,6 +176,34 @@ async def test_unforeseen_error_tells_nothing_and_is_on_the_record(service, http
     entry = await entry_of(answer)
     assert (entry["type"], entry["decision"]) == ("route.requested", "failed")
     assert entry["detail"] == {"code": "failed", "method": "GET", "route": "/v1/whoami"}
+
+
+class CutShort(Response):
+    """Answers one piece, and may not go on."""
+
+    async def __call__(self, scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        raise UnavailableError("this node is being stopped")
+
+
+async def test_answer_that_may_not_go_on_ends_with_its_connection(service, world, caplog, monkeypatch) -> None:
+    async def begun(_visit) -> Response:
+        return CutShort()
+
+    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/audit/export"]
+    monkeypatch.setattr(route, "_visitor", begun)
+    closed: list[str] = []
+    ends = {"exchange.connection": {"close": lambda: closed.append("behind what was sent")}}
+    with caplog.at_level("INFO", "exchange.http"):
+        sent = await converse(service, "auditor", body=[], method="GET", path="/v1/audit/export", extensions=ends)
+
+    assert [message.get("body") for message in sent] == [None, b"one"]
+    assert closed == ["behind what was sent"]
+    (line,) = [each for each in caplog.records if each.name == "exchange.http"]
+    assert (line.levelname, line.exc_info, line.code) == ("INFO", None, "unavailable")
+    with pytest.raises(UnavailableError):
+        await converse(service, "auditor", body=[], method="GET", path="/v1/audit/export")
 
 
 async def test_unforeseen_error_of_the_log_tells_nothing_either(world, http, monkeypatch) -> None:
@@ -499,6 +528,7 @@ async def converse(
     http_version: str = "1.1",
     method: str = "POST",
     path: str = "/v1/members",
+    extensions: dict | None = None,
 ) -> list[dict]:
     """Post to /v1/members by hand: `body` are the chunks, then the sender is gone; None: nothing ever comes."""
     from tests.entrypoints.conftest import AsClient
@@ -530,6 +560,7 @@ async def converse(
         "http_version": http_version,
         "scheme": "https",
         "root_path": "",
+        "extensions": extensions or {},
     }
     await AsClient(service, thumbprint_of(name))(scope, receive, send)
     return sent

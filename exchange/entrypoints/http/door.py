@@ -4,7 +4,7 @@ Steps: (1) a request id of our own, never the caller's; (2) no client certificat
 already, this is the second lock; (3) room for one more, the shares and the rates of the client and its member, and
 its turn; (4) one `Host`, no page of another site, and the route; (5) on every answer the request id, no sniffing, no
 storing; (6) an error nobody foresaw becomes a 500 that tells nothing, and what a server that ends has no time left for
-a 503.
+a 503; an answer that may not go on ends with its connection.
 
 Which name stands in `Host` is not looked at: what a client believes is the server's certificate, and no answer is made
 of the name.
@@ -31,10 +31,17 @@ from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
 from exchange.entrypoints.http.rates import RETRY_AFTER_SECONDS, Rates
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.shares import Share, Shares
-from exchange.entrypoints.http.tls import issuer_in, public_key_in, subject_in, thumbprint_in
+from exchange.entrypoints.http.tls import ABORT_EXTENSION, issuer_in, public_key_in, subject_in, thumbprint_in
 from exchange.entrypoints.http.turns import TURN_KEY, Turn, Turns
 from exchange.entrypoints.http.visit import CALL_KEY, HOLDER_KEY, SERVICES_KEY
-from exchange.kernel import LimitExceededError, MalformedError, NotAuthenticatedError, UnavailableError, new_id
+from exchange.kernel import (
+    ExchangeError,
+    LimitExceededError,
+    MalformedError,
+    NotAuthenticatedError,
+    UnavailableError,
+    new_id,
+)
 from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
@@ -92,7 +99,11 @@ class Door:
         try:
             await self._enter(scope, receive, answer)
         except Exception as exc:
-            # (6) nobody foresaw it
+            # (6) an answer that may not go on, or nobody foresaw it
+            if answer.status is not None and isinstance(exc, ExchangeError) and await _has_hung_up(scope, receive):
+                told = {"request_id": call.request_id, "code": exc.code, "cause": type(exc).__name__}
+                _log.info("an answer ended before it was whole", extra=told)
+                return
             _log.exception("unforeseen error", extra={"request_id": call.request_id, "cause": type(exc).__name__})
             if answer.status is not None:
                 raise  # half an answer is out: only cutting the connection tells the caller
@@ -246,6 +257,17 @@ class _Answer:
             await self._large.send(self._send, message, holder=self.holder)
             return
         await self._send(message)
+
+
+async def _has_hung_up(scope: Scope, receive: Receive) -> bool:
+    """End the connection behind what was sent of an answer, and wait for that; False where it cannot be ended."""
+    close = (scope.get("extensions") or {}).get(ABORT_EXTENSION, {}).get("close")
+    if close is None:
+        return False
+    close()
+    while (await receive())["type"] != "http.disconnect":
+        pass  # nobody reads the rest of the request
+    return True
 
 
 def _has_one_host(scope: Scope) -> bool:

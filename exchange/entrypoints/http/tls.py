@@ -27,7 +27,7 @@ from exchange.kernel import Clock, system_clock
 
 TLS_EXTENSION = "tls"
 ABORT_EXTENSION = "exchange.connection"
-"""Holds `abort`: what cuts the connection whose other end takes nothing any more."""
+"""Holds `abort`: what cuts the connection whose other end takes nothing any more; and `close`, behind what was sent."""
 THUMBPRINT_FIELD = "exchange_client_thumbprint"
 """Beside the fields of the ASGI TLS extension: SHA-256 of the leaf, computed once per connection."""
 
@@ -120,7 +120,8 @@ class CertificateProtocol(HttpToolsProtocol):
         if self.trust is not None:
             self.trust.opened.add(self)
         self._message_timer = self.loop.call_later(_SILENT_SECONDS, transport.close)
-        self._extensions = {TLS_EXTENSION: extension, ABORT_EXTENSION: {"abort": transport.abort}}
+        ends = {"abort": transport.abort, "close": transport.close}
+        self._extensions = {TLS_EXTENSION: extension, ABORT_EXTENSION: ends}
         # INVARIANT: a connection does not outlive the certificate it was opened with.
         left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - self.clock().timestamp()
         if left_seconds <= 0:
