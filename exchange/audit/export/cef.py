@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from exchange import __version__
-from exchange.audit.export.exported import ExportedEntry, Place, Statement, address_in
+from exchange.audit.export.exported import ExportedEntry, Place, Statement, address_in, parse_place
 from exchange.audit.export.fields import COMPLETE, Cell, cells_of, statement_cells
 from exchange.audit.export.severity import Severity, severity_of
 from exchange.audit.export.visible import plain, visible
@@ -103,7 +103,7 @@ def place_in(line: bytes) -> Place | None:
     """Return the place in a line, None for the last; raises MalformedError for what is no line."""
     _, extension = read_record(line)
     log, position = extension.get("cn3", ""), extension.get("cn1", "")
-    return Place(int(log), int(position)) if log.isdecimal() and position.isdecimal() else None
+    return parse_place(f"{log}.{position}") if log.isdecimal() and position.isdecimal() else None
 
 
 def read_record(line: bytes) -> tuple[list[str], dict[str, str]]:

@@ -9,7 +9,7 @@ quotation marks and the separators of other locales too.
 import re
 from collections.abc import Sequence
 
-from exchange.audit.export.exported import ExportedEntry, Place, Statement
+from exchange.audit.export.exported import ExportedEntry, Place, Statement, parse_place
 from exchange.audit.export.fields import Cell, cells_of, names, statement_cells
 from exchange.audit.export.visible import escape, plain, visible
 from exchange.kernel import MalformedError
@@ -41,7 +41,7 @@ def place_in(line: bytes) -> Place | None:
     if len(cells) != len(_NAMES):
         raise MalformedError(f"a row of the export has {len(cells)} cells, not {len(_NAMES)}")
     log, position = cells[:2]
-    return Place(int(log), int(position)) if log.isdecimal() and position.isdecimal() else None
+    return parse_place(f"{log}.{position}") if log.isdecimal() and position.isdecimal() else None
 
 
 def read_row(line: bytes) -> list[str]:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from exchange.audit.export import FORMATS, FormatName, Place
+from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import FULL, STATEMENT, at_place, least_of
 
 
@@ -18,6 +19,16 @@ def test_every_format_writes_lines_and_reads_places_back(name, place):
     assert line.endswith(b"\n")
     assert last.endswith(b"\n")
     assert form.head.count(b"\n") == (1 if name is FormatName.CSV else 0)
+
+
+@pytest.mark.parametrize("name", [FormatName.CSV, FormatName.CEF])
+@pytest.mark.parametrize("position", [b"1" * 5000, b"1" * 19, b"007", "\u0661".encode()])
+def test_place_that_no_export_has_is_refused(name, position):
+    line = FORMATS[name].entry_line(at_place(FULL, position=41))
+    before, after = {FormatName.CSV: (b'"41"', b'"%b"'), FormatName.CEF: (b"cn1=41 ", b"cn1=%b ")}[name]
+
+    with pytest.raises(MalformedError):
+        FORMATS[name].place_in(line.replace(before, after % position))
 
 
 @pytest.mark.parametrize("name", FormatName)

@@ -434,7 +434,7 @@ def test_line_without_both_parts_of_a_place_has_none(place):
     assert ocsf.place_in(json.dumps(fields).encode()) is None
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"metadata":3}'])
+@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"metadata":3}', b'{"metadata":{},"unmapped":[]}'])
 def test_what_is_no_line_is_refused(line):
     with pytest.raises(MalformedError, match=r"^a line of the export is no OCSF event$"):
         ocsf.place_in(line)
