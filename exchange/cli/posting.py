@@ -62,6 +62,13 @@ def label_of(marking: str, catalogue: Catalogue) -> LabelBody:
     return LabelBody.model_validate(parse_marking(marking, catalogue).as_json())
 
 
+def words_of_label(label: LabelBody) -> str:
+    """Return what a label says, word by word: what was typed in error is seen where it is read another way."""
+    audience = ", ".join(label.releasable_to) or "nobody but its originator"
+    rest = [*label.compartments, *label.handling]
+    return f"{label.classification} of {label.policy}, for {audience}; {', '.join(rest) or 'no caveats'}"
+
+
 def parts_of(
     files: Sequence[Path], catalogue: Catalogue, *, part_markings: Sequence[str], media_types: Sequence[str]
 ) -> list[PartBody]:

@@ -7,11 +7,12 @@ import typer
 from exchange.cli import output
 from exchange.cli.consents import show_consent, state_of
 from exchange.cli.given import checked, day_or_moment
-from exchange.cli.posting import label_of, law_catalogue
+from exchange.cli.posting import label_of, law_catalogue, words_of_label
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import RequestArgument
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
+from exchange.kernel import ExchangeError
 from exchange.markings import render_marking
 from exchange.wire import DerivationBody, DerivationRequest
 
@@ -95,4 +96,8 @@ def _show(found: DerivationBody, done: str, *, as_json: bool) -> None:
 
 
 def _marking(found: DerivationBody) -> str:
-    return render_marking(found.label.to_label(), law_catalogue(), originator=found.member)
+    try:
+        return render_marking(found.label.to_label(), law_catalogue(), originator=found.member)
+    except (ExchangeError, OSError):
+        # The exchange has words that are not known here: what it did is done, and is told.
+        return words_of_label(found.label)

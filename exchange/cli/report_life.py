@@ -12,7 +12,7 @@ from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.given import checked, day_given, day_or_moment
 from exchange.cli.instance import write_new
-from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
+from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of, words_of_label
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import MediaTypes, PartMarkings
 from exchange.cli.reports import show_posted
@@ -27,7 +27,6 @@ from exchange.wire import (
     DestructionBody,
     DowngradeBody,
     HeaderBody,
-    LabelBody,
     MadeVersionBody,
     RecallBody,
     RecallOutlookBody,
@@ -135,16 +134,9 @@ def _told_of_downgrade(report: str, wanted: DowngradeBody, version: int | None) 
     return {
         "id": report,
         "version": "whichever it is at" if version is None else version,
-        "to": _in_words(wanted.label),
-        **{f"part {number}": _in_words(label) for number, label in enumerate(parts, start=1) if label is not None},
+        "to": words_of_label(wanted.label),
+        **{f"part {number}": words_of_label(label) for number, label in enumerate(parts, start=1) if label is not None},
     }
-
-
-def _in_words(label: LabelBody) -> str:
-    """Return what a label says, word by word: what was typed in error is seen where it is read another way."""
-    audience = ", ".join(label.releasable_to) or "nobody but its originator"
-    rest = [*label.compartments, *label.handling]
-    return f"{label.classification} of {label.policy}, for {audience}; {', '.join(rest) or 'no caveats'}"
 
 
 @reports.command("recall")

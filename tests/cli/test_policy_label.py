@@ -1,8 +1,14 @@
 """Markings in the XML of STANAG 4774 and back, on the command line of anybody: no instance, no connection."""
 
+import json
+
 import pytest
 
+from exchange.cli.report_derivations import _show
+from exchange.wire import DerivationBody
 from tests.support.house import command
+
+ABSENT = "01a206dc-85dc-7553-b174-629c9b01e720"
 
 MARKING = "NATO SECRET//ATOMAL//ORCON/REL TO GBR, NOR"
 
@@ -50,6 +56,31 @@ def test_fault_is_named(words, told):
     assert ran.code == (2 if "of the two" in told else 1)
     assert told in ran.err
     assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ({"policy": "NATO", "classification": "SECRET"}, "NATO SECRET"),
+        ({"policy": "NATO", "classification": "SECRET", "compartments": ["OWN"]}, "SECRET of NATO, for NOR; OWN"),
+        ({"policy": "OWN", "classification": "HIGH"}, "HIGH of OWN, for NOR; no caveats"),
+    ],
+)
+def test_label_in_words_that_are_not_known_here_is_told_as_it_stands(capsys, label, told):
+    """A consent was granted, and ended as a failure: its label could not be written as a marking here."""
+    common = {"compartments": [], "releasable_to": ["NOR"], "handling": []}
+    given = {
+        "id": ABSENT, "report": ABSENT, "version": 1, "originator": "GBR", "member": "NOR",
+        "label": {**common, **label}, "until": "2030-01-01T00:00:00Z", "reason": "r", "state": "granted",
+        "requester": ABSENT, "requested_at": "2029-01-01T00:00:00Z", "decided_at": None, "conditions": None,
+        "grant": None,
+    }  # fmt: skip
+    made = DerivationBody.model_validate_json(json.dumps(given))
+
+    for as_json in (False, True):
+        _show(made, "granted", as_json=as_json)
+
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
