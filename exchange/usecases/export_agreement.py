@@ -59,13 +59,19 @@ async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: s
         own = [
             each
             for each, has_signed in zip(editions, signed, strict=True)
-            if has_signed or each.party(client.member) is not None
+            if each.party(client.member) is not None or (has_signed and not _had_left(each, client.member))
         ]
         if all(each.party(client.member) is None for each in own):
             own = []
     if not own:
         raise NotFoundError("no such agreement, or none that you may see")
     return own
+
+
+def _had_left(edition: Agreement, member: str) -> bool:
+    """Return whether `member` had left by its notice when this text was concluded, whatever it had signed before."""
+    # INVARIANT: what the others conclude once it is out is theirs, though it lay before it and has its signature.
+    return any((gone.member, gone.edition) == (member, edition.edition) for gone in edition.departures)
 
 
 def _signed(agreement: Agreement) -> SignedText:

@@ -14,6 +14,7 @@ from exchange.usecases import CrisisWish, NewMatter
 from tests.support.lived import MakeLived
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
+from tests.usecases.test_amending import proposed, signs, takes_back
 
 CRISIS = """\
 crisis:
@@ -278,3 +279,23 @@ async def test_stranger_has_no_evidence_and_neither_has_who_was_only_invited(pop
     for agreement_id in (populated.agreement_id, "malformed"):
         with pytest.raises(NotFoundError, match="none that you may see"):
             await usecases.export_agreement(populated.services, populated.call("ESP signatory"), agreement_id)
+
+
+@pytest.mark.parametrize("is_taken_back", [False, True])
+async def test_who_left_by_its_notice_is_shown_no_text_that_the_others_concluded_then(
+    populated: World, *, is_taken_back: bool
+) -> None:
+    view = await proposed(populated, AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]"))
+    await signs(populated, view, "DNK")
+    if is_taken_back:
+        await takes_back(populated, view, "DNK")
+    call = populated.call("DNK signatory")
+    await usecases.withdraw_agreement(populated.services, call, populated.agreement_id)
+    populated.clock.advance(timedelta(days=100))
+    for member in ("GBR", "NOR"):
+        await signs(populated, view, member)
+    made = await populated.attempt(evidence(populated, "DNK reader"))
+
+    assert [each.text.edition for each in made.value.texts] == [1]
+    assert view.amendment.text not in str(made.entry)
+    assert [each.text.edition for each in (await evidence(populated, "GBR reader")).texts] == [1, 2]
