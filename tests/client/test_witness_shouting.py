@@ -143,3 +143,30 @@ def test_contradiction_that_cannot_be_kept_is_shouted_once_all_the_same(path: Pa
     witness.close()
     assert witness.alarm.has_rung
     assert out.read_text() == "x"
+
+
+def test_disk_that_cannot_note_that_somebody_was_told_is_said(path: Path, log: MadeLog, monkeypatch, caplog) -> None:
+    command, out = counting(path)
+    witness = Witness(path, command=command)
+    witness.desk.add_checkpoint(log.body(0))
+
+    def full(*_: object) -> None:
+        raise WitnessError("no space left on device")
+
+    monkeypatch.setattr("exchange.client.witness.folder.WitnessFolder.mark_shouted", full)
+    witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
+    witness.alarm.wait()
+
+    witness.close()
+    assert out.read_text() == "x"
+    assert "it will be shouted again: no space left on device" in caplog.text
+
+
+def test_what_a_stranger_calls_its_log_steers_no_terminal(path: Path, caplog) -> None:
+    witness = Witness(path)
+
+    answer = witness.desk.add_checkpoint(MadeLog("log\u202eexe.example/\x9b2J").grow(3).body(0))
+
+    witness.close()
+    assert answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+    assert not {"\u202e", "\x9b"} & set(caplog.text)
