@@ -167,7 +167,7 @@ def restore(
         loaded = asyncio.run(load(url, rows_of(lines), since, clock=system_clock))
     # (4) beside it
     _put_beside(layout, contents)
-    done = asyncio.run(_finish_restore(folder, _Told(contents, after, signer), unfinished))
+    asyncio.run(_finish_restore(folder, _Told(contents, after, signer), unfinished))
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
@@ -178,7 +178,7 @@ def restore(
         "rows_altered": sum(contents.altered.values()),
         "log_size": 0 if contents.log is None else contents.log.size,
         "destroyed_again": len(replay.recalled) + len(replay.erased),
-        "to_confirm": len(claims) - done,
+        "to_confirm": len(asyncio.run(open_claims(url))),
     }
     if as_json:
         output.show_json(told)
@@ -339,8 +339,8 @@ class _Told:
     signer: str | None
 
 
-async def _finish_restore(folder: Path, told: _Told, unfinished: Claim) -> int:
-    """Record the restore and do again what parties did; return how many claims are settled by that."""
+async def _finish_restore(folder: Path, told: _Told, unfinished: Claim) -> None:
+    """Record the restore and do again what parties did, which settles the claims about that."""
     async with open_host(folder) as host:
         subject = Subject("instance", host.settings.node)
         for detail in _told_of_restore(told):
@@ -348,9 +348,8 @@ async def _finish_restore(folder: Path, told: _Told, unfinished: Claim) -> int:
             await host.services.store.append(draft(host.call(), None, event, permitted, subject=subject, detail=detail))
         done = await move_again(host.services, host.call(), told.after.moves)
         url = host.settings.database_url_with_password()
-        settled = sum([await confirm_claim(url, each, clock=system_clock) for each in done])
-        await confirm_claim(url, unfinished.id, clock=system_clock)
-        return settled
+        for each in (*done, unfinished.id):
+            await confirm_claim(url, each, clock=system_clock)
 
 
 def _told_of_restore(restored: _Told) -> Iterator[dict[str, str | int | list[str]]]:

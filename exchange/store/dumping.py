@@ -5,6 +5,7 @@ One form for both databases: a backup of SQLite fills a PostgreSQL, and the othe
 
 import base64
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,7 @@ from exchange.store.faults import driver_errors
 from exchange.store.lineage import next_lineage
 from exchange.store.log_tables import LogStateTable
 from exchange.store.postgres import connector
+from exchange.store.referring import referring
 from exchange.store.restore_claims import Claim, put_claims
 from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.schema import head, migrate, schema_state
@@ -129,12 +131,12 @@ class Since:
 async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock) -> int:
     """Fill the empty database at `url` in one transaction, freeze its log, and destroy what was destroyed since.
 
-    Returns how many rows were put there.
+    Returns how many rows were put there. Those that refer to what is gone were not, which is left to be confirmed.
 
     Raises ConflictError where the database is in use, MalformedError where a record does not fit this version.
     """
     await migrate(url)
-    parsed, loaded = checked_url(url), 0
+    parsed, loaded, left = checked_url(url), 0, Counter[str]()
     engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS)
     try:
         with driver_errors():
@@ -147,14 +149,15 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                     if await connection.scalar(select(func.count()).select_from(table)):
                         await connection.execute(delete(table))
                 for name, columns, rows in _in_their_order(records):
-                    await _insert(connection, name, columns, rows)
-                    loaded += len(rows)
+                    put = await _insert(connection, name, columns, rows)
+                    loaded += put
+                    left[name] += len(rows) - put
                 await _begin_lineage(connection, clock)
                 await _freeze(connection, clock, since.why)
                 await _begin_time(connection)
                 await _destroy_again(connection, clock, since.replay)
                 await _end_again(connection, clock, since.replay)
-                await put_claims(connection, since.claims)
+                await put_claims(connection, [*since.claims, *_left_out(left)])
                 if not is_sqlite(parsed):
                     await _continue_numbers(connection)
     finally:
@@ -321,19 +324,29 @@ def _in_their_order(records: Iterator[Rows]) -> Iterator[Rows]:
         yield _ARCHIVE_TABLE, columns, moved[start : start + AT_ONCE]
 
 
-async def _insert(
-    connection: AsyncConnection, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> None:
+async def _insert(connection: AsyncConnection, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    """Put these rows there, and return how many they were: without those that refer to what is gone."""
     table = _table(name)
     unknown = sorted(set(columns) - set(table.columns.keys()))
     if unknown:
         raise MalformedError(f"the backup's table `{name}` has a column `{unknown[0]}` that this version does not know")
     kinds = [table.columns[column].type for column in columns]
-    if rows:
-        values = [
-            {key: _value(value, kind) for key, value, kind in zip(columns, row, kinds, strict=True)} for row in rows
-        ]
-        await connection.execute(insert(table), values)
+    values = [{key: _value(value, kind) for key, value, kind in zip(columns, row, kinds, strict=True)} for row in rows]
+    kept = await referring(connection, table, values)
+    if kept:
+        await connection.execute(insert(table), kept)
+    return len(kept)
+
+
+def _left_out(left: Counter[str]) -> list[Claim]:
+    told = (
+        "{} rows of `{}` refer to what had been deleted when the backup was made, and are left out: look at them there"
+    )
+    return [
+        Claim(f"left-out-{name}", "rows-altered", name, told.format(count, name))
+        for name, count in sorted(left.items())
+        if count
+    ]
 
 
 def _value(value: Any, kind: Any) -> Any:
