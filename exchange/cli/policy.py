@@ -17,7 +17,7 @@ from exchange.cli.instance import Host, folder_of, policies_folder
 from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
 from exchange.cli.policy_label import translate_label
 from exchange.cli.policy_vocabulary import show_vocabulary
-from exchange.cli.posting import law_catalogue
+from exchange.cli.posting import law_catalogue, words_of_label
 from exchange.cli.program import FAILED, app
 from exchange.cli.report_options import (
     AgreementOption,
@@ -40,7 +40,7 @@ from exchange.cli.verbs import (
 )
 from exchange.client import ExchangeClient
 from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
-from exchange.markings import Label, parse_marking, render_marking
+from exchange.markings import Catalogue, Label, UnknownMarkingError, parse_marking, render_marking
 from exchange.release import Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
@@ -123,7 +123,7 @@ async def explain_decision(
                 "outcome": rule.outcome.value,
                 "reason": None if rule.reason is None else rule.reason.value,
                 "sentence": rule.sentence,
-                "marking": None if rule.label is None else render_marking(rule.label, catalogue),
+                "marking": None if rule.label is None else _marking(rule.label, catalogue),
             }
             for rule in explanation.rules
         ]
@@ -138,7 +138,7 @@ async def explain_decision(
             rule.name,
             rule.outcome.value,
             rule.sentence,
-            "" if rule.label is None else render_marking(rule.label, catalogue),
+            "" if rule.label is None else _marking(rule.label, catalogue),
         )
         for rule in explanation.rules
     ]
@@ -254,6 +254,14 @@ async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
     await services.store.append(entry)
     facts = row_facts(judged.report, call.now)
     return explain(judged.reader, judged.facts, judged.scope, facts, Use.READ, judged.law, Viewer.EXCHANGE)
+
+
+def _marking(label: Label, catalogue: Catalogue) -> str:
+    try:
+        return render_marking(label, catalogue)
+    except UnknownMarkingError:
+        # Why nobody reads what has a word that the law has no more is just what is asked for.
+        return words_of_label(LabelBody.model_validate(label.as_json()))
 
 
 async def _simulated(host: Host, supposed: Supposed) -> tuple[SimulationBody, tuple[str, ...]]:

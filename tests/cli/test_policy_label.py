@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from exchange.cli import policy
+from exchange.cli.posting import law_catalogue
 from exchange.cli.report_derivations import _show
+from exchange.markings import Label
 from exchange.wire import DerivationBody
 from tests.support.house import command
 
@@ -81,6 +84,15 @@ def test_label_in_words_that_are_not_known_here_is_told_as_it_stands(capsys, lab
         _show(made, "granted", as_json=as_json)
 
     assert told in " ".join(capsys.readouterr().out.split())
+
+
+def test_rule_about_a_label_that_the_law_knows_no_more_is_told():
+    """The decision was explained, and for the label of one of its rules nothing of it was printed."""
+    catalogue = law_catalogue()
+    label, unknown = (Label("NATO", "SECRET", compartments, ("NOR",)) for compartments in ((), ("GONE",)))
+
+    assert policy._marking(label, catalogue) == "NATO SECRET//REL TO NOR"
+    assert policy._marking(unknown, catalogue) == "SECRET of NATO, for NOR; GONE"
 
 
 @pytest.mark.parametrize(
