@@ -49,6 +49,28 @@ def test_alert_that_fails_is_said_and_nothing_else_changes(path: Path, log: Made
     assert "failed" in caplog.text
 
 
+def test_alarm_that_gets_no_thread_is_said_and_nothing_else_changes(
+    path: Path, log: MadeLog, monkeypatch, caplog
+) -> None:
+    command, out = counting(path)
+    witness = Witness(path, command=command)
+    witness.desk.add_checkpoint(log.body(0))
+
+    def none_left(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.client.witness.alarm.threading.Thread.start", none_left)
+        answer = witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
+    witness.alarm.wait()
+
+    witness.close()
+    assert answer.status == HTTPStatus.CONFLICT
+    assert "the alarm went nowhere else: can't start new thread" in caplog.text
+    assert len(witness.evidence()) == 1
+    assert not out.exists()
+
+
 def test_alert_command_that_is_none_keeps_the_webhook_from_nothing(path: Path, log: MadeLog, caplog) -> None:
     witness = Witness(path, command="page 'the officer", url="http://127.0.0.1:9/")
     witness.desk.add_checkpoint(log.body(0))

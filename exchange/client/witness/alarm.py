@@ -56,8 +56,13 @@ class Alarm:
         _log.critical("ALARM: %s: %s: evidence in %s", shout.finding, shout.told, shout.evidence)
         if is_new and (self.command is not None or self.url is not None):
             thread = threading.Thread(target=self._tell, args=(shout, on_told), name="exchange-witness-alarm")
-            thread.start()
-            self._running.append(thread)
+            try:
+                thread.start()
+            except RuntimeError as exc:
+                # The system gives none: what spoke against the log is kept, and refused, all the same.
+                _log.error("the alarm went nowhere else: %s", exc)
+            else:
+                self._running.append(thread)
 
     def wait(self) -> None:
         """Return when every shout has ended."""
