@@ -182,8 +182,9 @@ def _reader(value: object, pointer: str, reading: Reading, usual: Mapping[str, o
 def _question(value: object, pointer: str, reading: Reading, usual: Mapping[str, object]) -> GuardQuestion:
     fields = {**usual, **reading.mapping(value, pointer, required=(), optional=_REPORT)}
     words = _words(fields, pointer, reading)
+    # What stands twice is a fault already, and no label is made of it.
     sets = {
-        name: tuple(sorted(reading.texts(fields[name], f"{pointer}/{name}", least=0)))
+        name: tuple(sorted(set(reading.texts(fields[name], f"{pointer}/{name}", least=0))))
         for name in ("regions", "compartments", "releasable_to", "handling")
     }
     label = Label(

@@ -363,6 +363,10 @@ BOTH = example("gbr.no-court", forbids=True, reader="{purpose: judicial}") + exa
         ("examples:\n" + BOTH + example("nor.no-court", forbids=True), "unknown-guard"),
         ("examples:\n" + BOTH + example("gbr.no-court", forbids=False, report="{originator: NOR}"), "foreign-report"),
         ("examples:\n" + BOTH + "  - {name: a, guard: gbr.no-court, forbids: false}\n" * MOST_ITEMS, "too-large"),
+        *(
+            (f"examples:\n{BOTH}{example('gbr.no-court', forbids=False, report=f'{{{name}: [NOR, NOR]}}')}", "repeated")
+            for name in ("regions", "compartments", "releasable_to", "handling")
+        ),
         ("examples:\n" + BOTH + "# \u202e", "not-plain"),
         ("#" + "x" * MAX_NATIONAL_BYTES, "too-large"),
         ("a: &a [1]\nexamples: *a", "not-yaml"),
