@@ -90,12 +90,24 @@ class Memory:
     def _parsed(cls, text: str) -> Self:
         fields = orjson.loads(text)
         seen = b64decode(fields["seen"], validate=True)
-        told = fields["told"]
+        told = None if fields["told"] is None else _whole(fields["told"])
+        day, first = _whole(fields["day"]), _whole(fields["first"])
+        counts = {_whole(each): _whole(count) for each, count in fields["counts"]}
+        # What the rules count with: else a mean of no days, or a root of less than nothing.
+        if not 0 <= first <= day or any(count < 0 for count in counts.values()):
+            raise ValueError("it counts what nobody counted")
         return cls(
-            told=None if told is None else int(told),
-            marks=[Mark(str(word), int(at), str(entry)) for word, at, entry in fields["marks"]],
-            day=int(fields["day"]),
-            first=int(fields["first"]),
+            told=told,
+            marks=[Mark(str(word), _whole(at), str(entry)) for word, at, entry in fields["marks"]],
+            day=day,
+            first=first,
             seen={seen[start : start + _TOKEN_BYTES] for start in range(0, len(seen), _TOKEN_BYTES)},
-            counts={int(day): int(count) for day, count in fields["counts"]},
+            counts=counts,
         )
+
+
+def _whole(value: object) -> int:
+    """Return a number that can be written again; ValueError for what is none."""
+    if type(value) is not int:
+        raise ValueError(f"{value!r} is no whole number")
+    return value
