@@ -66,7 +66,10 @@ _WHAT_IS_READ: Final = "what you may read is"
 
 @dataclass(frozen=True, slots=True)
 class Compliance:
-    """What each party of an agreement did from `since` to `now`, as far as the caller may know it."""
+    """What each party of an agreement did from `since` to `now`, as far as the caller may know it.
+
+    To who has left that is until it had: what was due by then and had not come is told as overdue, whatever came since.
+    """
 
     agreement: Agreement
     since: datetime
@@ -119,19 +122,22 @@ async def show_compliance(
             begin = _beginning(call, since)
             stated_purpose(services, call, client)
             agreement = await _own_agreement(services, client, row.state, agreement_id)
+            # INVARIANT: who has left is told nothing of where the others stand since.
+            end = _end(agreement, client.member, call.now)
+            begin = min(begin, end)
             # What others promised each other before the caller's member acceded was never laid before it.
             spans = await versions_of(services, agreement.id)
         # (2) to (4)
         question = _question(services, row.state, _Asked(call, client, agreement, begin), ends_at)
-        versions = [each for each in spans if each.agreement.party(client.member)]
+        versions = [each for each in spans if each.agreement.party(client.member) and each.since <= end]
         facts = await _facts(services, question, versions)
         if await services.store.caller(thumbprint) == row:
             # (5) counted
-            parties = measure(versions, facts, begin, call.now)
+            parties = measure(versions, facts, begin, end)
             # (6) INVARIANT: no count leaves before its entry is durable, nor without a word of what it lacks
             lacking = await _lacking(services, question)
             receipt = await _record(services, question)
-            return Recorded(Compliance(agreement, begin, call.now, parties), receipt, lacking)
+            return Recorded(Compliance(agreement, begin, end, parties), receipt, lacking)
     message = "the policy changed faster than could be counted: ask again"
     raise UnavailableError(message)
 
@@ -142,6 +148,13 @@ def _beginning(call: Call, since: datetime | None) -> datetime:
         message = f"name a moment of the last {LONGEST_PERIOD.days} days"
         raise InvalidError("that period cannot be counted", (Fault("/since", "invalid-value", message),))
     return begin
+
+
+def _end(agreement: Agreement, member: str, now: datetime) -> datetime:
+    """Return until when is counted: for who has left by its notice, until it had."""
+    party = agreement.party(member)
+    leaves_at = None if party is None else party.leaves_at
+    return now if leaves_at is None else min(leaves_at, now)
 
 
 async def _own_agreement(services: Services, client: Client, state: PolicyState, agreement_id: str) -> Agreement:

@@ -361,3 +361,29 @@ async def test_replaced_services_count_the_same(owing: World) -> None:
         other = replace(owing, services=services)
 
         assert await shown(other, "GBR reader") == await shown(owing, "GBR reader")
+
+
+@pytest.mark.parametrize("asks_since", ["before it left", "after"])
+async def test_who_has_left_is_told_nothing_of_what_the_others_do_since(owing: World, asks_since: str) -> None:
+    since = owing.clock.now
+    await owing.post(label=FOR_ALL)
+    await stops(owing, "DNK", "left")
+    left = owing.clock.now
+    owing.clock.advance(DAY)
+    if asks_since == "after":
+        since = owing.clock.now
+
+    async def told() -> usecases.Compliance:
+        call = owing.call("DNK reader")
+        return (await usecases.show_compliance(owing.services, call, owing.agreement_id, since)).value
+
+    before = await told()
+    await usecases.suspend_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+    owing.clock.advance(DAY)
+    suspended = await told()
+    await usecases.resume_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+    owing.clock.advance(DAY)
+
+    assert before.parties
+    assert before.parties == suspended.parties == (await told()).parties
+    assert (before.now, before.since) == (left, min(since, left))
