@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from exchange.audit.witness import origin_hash
-from exchange.client.witness import new_witness
+from exchange.client.witness import Listening, new_witness
+from exchange.client.witness.running import Shown
 from exchange.client.witness.service import (
     LARGEST_BODY_BYTES,
     MOST_CONNECTIONS,
@@ -20,7 +21,7 @@ from exchange.client.witness.service import (
     _Timed,
 )
 from tests.support.shown_log import MadeLog
-from tests.support.witness import NAME, Service, Witness, serving
+from tests.support.witness import NAME, Service, Witness, serving, write_tls
 
 HALF = MOST_CONNECTIONS // 2
 
@@ -146,6 +147,28 @@ def test_each_request_of_a_connection_has_its_own_deadline(
         deadlines.append(handler._timed.deadline)
 
     assert deadlines == [115.0, 127.0]
+
+
+# ── what is shown ──
+
+
+def test_certificate_is_read_once_and_told_of_once_for_each_change(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "exchange.witness")
+    folder = write_tls(tmp_path)
+    shown = Shown(Listening("127.0.0.1", 0, folder / "server.pem", folder / "server.key"))
+    first = shown()
+
+    assert shown() is first
+    assert caplog.messages == []
+    (folder / "server.pem").write_bytes(b"half")
+    assert [shown() is first, shown() is first] == [True, True]
+    assert len(caplog.messages) == 1
+    write_tls(folder)
+    second = shown()
+    assert (second is first, shown() is second) == (False, True)
+    assert len(caplog.messages) == 2
 
 
 # ── what is read, and what is answered ──
