@@ -10,6 +10,7 @@ from exchange.cli.instance import Host
 from exchange.cli.program import app
 from exchange.cli.report_options import PurposeOption
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
+from exchange.cli.whole_lists import end_unless_whole
 from exchange.client import ExchangeClient
 
 webhooks = typer.Typer(help="Webhooks: be told of new reports, see what was not taken.", no_args_is_help=True)
@@ -42,15 +43,16 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
     if isinstance(where, Host):
         from exchange.usecases import list_subscriptions
 
-        rows = (await list_subscriptions(where.services, where.call())).value
-        listed = [{"id": row.id, "client": row.client, "url": row.url} for row in rows]
+        found = await list_subscriptions(where.services, where.call())
+        listed, unread = [{"id": row.id, "client": row.client, "url": row.url} for row in found.value], found.unopened
     else:
-        listed = [body.model_dump(mode="json") for body in where.webhooks.all()]
+        listed, unread = [body.model_dump(mode="json") for body in where.webhooks.all()], 0
     if as_json:
         output.show_json(listed)
-        return
-    columns = tuple(listed[0]) if listed else ("id", "url")
-    output.show_table(columns, [tuple(one.values()) for one in listed])
+    else:
+        columns = tuple(listed[0]) if listed else ("id", "url")
+        output.show_table(columns, [tuple(one.values()) for one in listed])
+    end_unless_whole(unread, "subscriptions")
 
 
 @webhooks.command("remove")

@@ -452,6 +452,16 @@ def test_list_that_lacks_what_cannot_be_read_is_not_taken_for_whole(operate, enr
     assert "are not listed" in ran.err
 
 
+def test_list_of_subscriptions_that_lacks_one_is_not_taken_for_whole(operate, monkeypatch):
+    async def lacking(*_given):
+        return Recorded([], None, 2)
+
+    monkeypatch.setattr("exchange.usecases.list_subscriptions", lacking)
+    ran = operate("webhook", "list", "--json")
+
+    assert (ran.code, ran.json, "2 of the subscriptions are not listed" in ran.err) == (1, [], True)
+
+
 def test_policy_simulate_under_no_agreement_is_refused(operate):
     ran = operate(
         "policy", "simulate", "--agreement", ABSENT, "--scope", "s", "--kind", "intrep", "--topic", "cyber",
