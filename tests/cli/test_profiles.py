@@ -1,7 +1,12 @@
 """Saved connections: found by name, kept apart from options and environment."""
 
+import fcntl
+import os
+from contextlib import suppress
+
 import pytest
 
+from exchange.cli import profiles
 from exchange.cli.profiles import Door, endpoint_of, profiles_path
 
 
@@ -44,6 +49,30 @@ def test_path_that_is_no_text_is_refused_and_harms_no_other_profile(exchange, sa
         1, "error: an address or a path of the profile is not text in UTF-8: rename the file\n"
     )  # fmt: skip
     assert profiles_path().read_bytes() == before
+
+
+def test_profiles_are_written_one_after_the_other_and_whole(exchange, saved, monkeypatch):
+    """Of two that were saved at once one was lost, or the file was put in its place half written."""
+    read = profiles.read_profiles
+    looked = []
+
+    def while_another_waits():
+        handle = os.open(profiles_path().parent, os.O_RDONLY)
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            looked.append("free")
+        os.close(handle)
+        return read()
+
+    words = ["--url", "https://two:1", "--cert", saved / "cert", "--key", saved / "key", "--ca", saved / "ca"]
+    monkeypatch.setattr(profiles, "read_profiles", while_another_waits)
+    assert exchange("profile", "add", "two", *words).code == 0
+    assert looked == []
+    # The first look says whether there is such a profile, the second one is what is written.
+    assert exchange("profile", "remove", "one").code == 0
+    assert looked == ["free"]
+    assert list(read()) == ["two"]
+    assert {path.name for path in profiles_path().parent.iterdir()} == {"profiles.toml"}
 
 
 def test_option_counts_before_profile_and_profile_before_environment(saved, monkeypatch):
