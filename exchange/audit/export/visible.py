@@ -1,8 +1,8 @@
 r"""Text from outside, made visible: no character of it can break a line, hide, or turn the direction of reading.
 
 What is escaped: the backslash itself (as `\\`), and every control, format, surrogate, private and unassigned
-character and every separator but the space (as `\u202e`, or `\U000e0041` beyond the basic plane). The form is
-reversible: `plain` returns what `visible` was given.
+character, every separator but the space, and what else shows as nothing (as `\u202e`, or `\U000e0041` beyond the basic
+plane). The form is reversible: `plain` returns what `visible` was given.
 """
 
 import re
@@ -11,6 +11,11 @@ import unicodedata
 # Cc control, Cf format (bidirectional overrides and zero widths among them), Cs surrogate, Co private, Cn unassigned,
 # Zl and Zp end lines for some readers, Zs but the space only look like one.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+# What shows as nothing and is of none of these: the rest of Unicode's Default_Ignorable_Code_Point (joiners, fillers,
+# variation selectors), and the empty cell of Braille.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(\\))")
 # What needs no look: printable ASCII but the backslash.
 _HARMLESS = re.compile(r"[ -\[\]-~]*")
@@ -37,6 +42,6 @@ def escape(letter: str) -> str:
 def _seen(letter: str) -> str:
     if letter == "\\":
         return "\\\\"
-    if letter != " " and unicodedata.category(letter) in _UNSHOWN:
+    if letter != " " and (unicodedata.category(letter) in _UNSHOWN or _BLANK.match(letter)):
         return escape(letter)
     return letter

@@ -24,6 +24,10 @@ ANY = st.text(st.characters(codec=None))
         ("\u2028\u2029\u00a0\u3000", "\\u2028\\u2029\\u00a0\\u3000"),
         ("\ue000\ud800\uffff", "\\ue000\\ud800\\uffff"),
         ("\U000e0041\U0010ffff", "\\U000e0041\\U0010ffff"),
+        ("NOR\u3164\u115f\u1160\uffa0", "NOR\\u3164\\u115f\\u1160\\uffa0"),
+        ("a\ufe0f\u034f\u2800\u180b", "a\\ufe0f\\u034f\\u2800\\u180b"),
+        ("\u17b4\u17b5\u180d\u180f\ufe00", "\\u17b4\\u17b5\\u180d\\u180f\\ufe00"),
+        ("\U000e0100\U000e01ef", "\\U000e0100\\U000e01ef"),
     ],
 )
 def test_what_cannot_be_seen_is_escaped(text, seen):
