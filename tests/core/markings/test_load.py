@@ -213,6 +213,8 @@ LEVEL_E = (
         ("authority: nobody\n", 'authority: "no\\tbody"\n', [(f"{PLACE}/authority", "bad-text", 3)]),
         ("authority: nobody\n", 'authority: "nobody "\n', [(f"{PLACE}/authority", "bad-text", 3)]),
         ("authority: nobody\n", 'authority: "nobody\\u200b"\n', [(f"{PLACE}/authority", "bad-text", 3)]),
+        ("authority: nobody\n", 'authority: "nobody\\u3164"\n', [(f"{PLACE}/authority", "bad-text", 3)]),
+        ("authority: nobody\n", 'authority: "nobody\\ufe0f"\n', [(f"{PLACE}/authority", "bad-text", 3)]),
         ("authority: nobody\n", 'authority: "no\\u00a0body"\n', [(f"{PLACE}/authority", "bad-text", 3)]),
         ("authority: nobody\n", 'authority: "nobode\\u0301"\n', [(f"{PLACE}/authority", "bad-text", 3)]),
         ("authority: nobody\n", "authority: nobody\nbase: yes\n", [(f"{PLACE}/base", "bad-choice", 4)]),
