@@ -171,6 +171,23 @@ def test_certificate_is_read_once_and_told_of_once_for_each_change(
     assert len(caplog.messages) == 2
 
 
+@pytest.mark.parametrize("order", [("pem", "key"), ("key", "pem")])
+def test_pair_that_is_put_there_one_after_the_other_is_shown_once_both_are_there(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    (tmp_path / "next").mkdir()
+    folder, renewed = write_tls(tmp_path), write_tls(tmp_path / "next")
+    shown = Shown(Listening("127.0.0.1", 0, folder / "server.pem", folder / "server.key"))
+    former = shown()
+
+    seen = []
+    for half in order:
+        (renewed / f"server.{half}").replace(folder / f"server.{half}")
+        seen.append(shown() is former)
+
+    assert seen == [True, False]
+
+
 # ── what is read, and what is answered ──
 
 
