@@ -325,23 +325,34 @@ def _in_their_order(records: Iterator[Rows]) -> Iterator[Rows]:
 
 
 async def _insert(connection: AsyncConnection, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
-    """Put these rows there, and return how many they were: without those that refer to what is gone."""
+    """Put these rows there, and return how many they were: without those that refer to what is gone, or have no key."""
     table = _table(name)
     unknown = sorted(set(columns) - set(table.columns.keys()))
     if unknown:
         raise MalformedError(f"the backup's table `{name}` has a column `{unknown[0]}` that this version does not know")
-    kinds = [table.columns[column].type for column in columns]
-    values = [{key: _value(value, kind) for key, value, kind in zip(columns, row, kinds, strict=True)} for row in rows]
+    kinds, keys = [table.columns[column].type for column in columns], _keys_of(table)
+
+    def has_key(row: Sequence[Any]) -> bool:
+        named = zip(columns, row, kinds, strict=True)
+        return all(name not in keys or value is None or _fits(value, kind) for name, value, kind in named)
+
+    # INVARIANT: of two rows in whose keys something else was written neither is in the other's way.
+    named = [row for row in rows if has_key(row)]
+    values = [{key: _value(value, kind) for key, value, kind in zip(columns, row, kinds, strict=True)} for row in named]
     kept = await referring(connection, table, values)
     if kept:
         await connection.execute(insert(table), kept)
     return len(kept)
 
 
+def _keys_of(table: Table) -> frozenset[str]:
+    """Return the columns of a table's keys, of which no two rows have the same values."""
+    unique = (column.name for index in table.indexes if index.unique for column in index.columns)
+    return frozenset((*table.primary_key.columns.keys(), *unique))
+
+
 def _left_out(left: Counter[str]) -> list[Claim]:
-    told = (
-        "{} rows of `{}` refer to what had been deleted when the backup was made, and are left out: look at them there"
-    )
+    told = "{} rows of `{}` had no key when the backup was made, or refer to what was deleted: they are left out"
     return [
         Claim(f"left-out-{name}", "rows-altered", name, told.format(count, name))
         for name, count in sorted(left.items())

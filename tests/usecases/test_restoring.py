@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from exchange.reports import PostedPart
 from exchange.store import dumping
 from exchange.store.dumping import load, open_claims
 from exchange.usecases import pull_report
@@ -56,4 +57,22 @@ async def test_rows_that_refer_to_what_was_deleted_keep_nothing_from_being_resto
         assert [len(found[name]) for name in ("report_part", "log_cosignature")] == [1, 1]
         claims = {claim.subject: claim.told for claim in await open_claims(url)}
         assert set(claims) == {"report_part", "log_cosignature"}
-        assert claims["report_part"].startswith("1 rows of `report_part` refer to what had been deleted")
+        assert claims["report_part"].startswith("1 rows of `report_part` had no key when the backup was made, or refer")
+
+
+async def test_rows_whose_keys_were_made_alike_keep_nothing_from_being_restored(
+    populated: World, unused_urls: list[str]
+) -> None:
+    """What is no number stands there as one and the same: two such parts of a report could not both be put there."""
+    parts = tuple(PostedPart(None, "text/plain", name, name.encode()) for name in ("one", "two"))
+    await populated.post(parts=parts)
+    records = list(rows_of(await backed_up(populated)))
+    for name, columns, some in records:
+        for row in some if name == "report_part" else ():
+            row[columns.index("number")] = "no number"
+
+    for url in unused_urls:
+        await load(url, iter(records), NOTHING, clock=populated.clock)
+        found = await rows(url)
+        assert [len(found[name]) for name in ("report", "report_part")] == [1, 0]
+        assert [claim.id for claim in await open_claims(url)] == ["left-out-report_part"]
