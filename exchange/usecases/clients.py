@@ -199,8 +199,8 @@ async def add_certificate(
     """Let a client use a second certificate beside its first, for rotation; two at most are active."""
 
     async def add(unit: UnitOfWork, client: Client, operator: Client | None) -> CertificateMark:
-        if (fault := authority_fault(services, operator, client.member, certificate)) is not None:
-            raise InvalidError("the certificate cannot be added", (fault,))
+        if faults := _certificate_faults(services, call, operator, client.member, certificate):
+            raise InvalidError("the certificate cannot be added", tuple(faults))
         blind = services.randomness(BLIND_BYTES)
         await unit.add_certificate(client.id, certificate, blind)
         return mark_of(client.id, certificate.thumbprint, certificate.public_key, blind)
@@ -276,6 +276,21 @@ async def _administered(unit: UnitOfWork, caller: Client | None, client_id: str)
     return client
 
 
+def _certificate_faults(
+    services: Services, call: Call, operator: Client | None, member: str, certificate: CertificateFacts
+) -> list[Fault]:
+    """Return why nobody of `member` could come with this certificate, or may not be enrolled with it by `operator`."""
+    faults: list[Fault] = []
+    if certificate.not_after <= call.now:
+        faults.append(Fault("/certificate", "certificate-expired", "the certificate has expired: issue a new one"))
+    if certificate.is_authority:
+        told = "it is an authority's, with which nobody connects: give the client's own (`exchange ca add` takes these)"
+        faults.append(Fault("/certificate", "authority-certificate", told))
+    if (fault := authority_fault(services, operator, member, certificate)) is not None:
+        faults.append(fault)
+    return faults
+
+
 def _checked_client(
     services: Services, call: Call, operator: Client | None, enrolment: Enrolment, member: Member | None
 ) -> Client:
@@ -284,10 +299,7 @@ def _checked_client(
         faults.append(Fault("/member", "unknown-member", f"no member `{enrolment.member[:20]}`: add it first"))
     elif member.standing is not Standing.ACTIVE:
         faults.append(Fault("/member", "member-suspended", f"member `{member.code}` is suspended: resume it first"))
-    if enrolment.certificate.not_after <= call.now:
-        faults.append(Fault("/certificate", "certificate-expired", "the certificate has expired: issue a new one"))
-    if (fault := authority_fault(services, operator, enrolment.member, enrolment.certificate)) is not None:
-        faults.append(fault)
+    faults += _certificate_faults(services, call, operator, enrolment.member, enrolment.certificate)
     checked = Collected(faults)
     name = checked.value(lambda: check_name(enrolment.name), "")
     agency = checked.value(lambda: check_agency(enrolment.agency), "")

@@ -92,6 +92,10 @@ FAULTS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         [("/certificate", "certificate-expired")],
     ),
     (
+        {"certificate": replace(certificate_of("authority"), is_authority=True)},
+        [("/certificate", "authority-certificate")],
+    ),
+    (
         {
             "name": "",
             "agency": "",
@@ -188,6 +192,24 @@ async def test_two_certificates_may_overlap_and_no_third(world: World) -> None:
     assert third.entry["object"] == {"type": "client", "id": client.id}
     for name, found in (("sensor-7", client), ("second", client), ("third", None)):
         assert (await services.store.caller(thumbprint_of(name))).client == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"not_after": NOW}, "certificate-expired"), ({"is_authority": True}, "authority-certificate")],
+)
+async def test_certificate_with_which_nobody_can_come_is_added_to_no_client(
+    populated: World, changes: dict[str, Any], code: str
+) -> None:
+    client, certificate = populated.clients["NOR reader"].id, replace(certificate_of("next"), **changes)
+    adding = usecases.add_certificate(populated.services, populated.call(None), client, certificate)
+    made = await populated.attempt(adding)
+
+    assert isinstance(made.error, InvalidError)
+    assert [(fault.pointer, fault.code) for fault in made.error.faults] == [("/certificate", code)]
+    assert (made.entry["type"], made.entry["decision"]) == ("certificate.added", "refused")
+    shown = await usecases.show_client(populated.services, populated.call(None), client)
+    assert shown.value.thumbprints == (thumbprint_of("NOR reader"),)
 
 
 async def test_removed_certificate_makes_room_for_its_successor(world: World) -> None:
