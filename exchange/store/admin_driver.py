@@ -3,6 +3,7 @@
 By itself it takes four, and each wakes the thread and then the event loop, while others wait for SQLite's one lock.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -64,9 +65,25 @@ class _Cursor:
 
 
 class _Connection(aiosqlite.Connection):
+    _ending: "asyncio.Future[Any] | None" = None
+
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=64)
         self._thread.daemon = True  # as SQLAlchemy has it: whoever ends waits for no database
+
+    async def _connect(self) -> aiosqlite.Connection:
+        try:
+            return await super()._connect()
+        except Exception:
+            # Where no file is opened the thread answers once more: to a loop that is over by then, with a traceback.
+            if self._ending is not None:
+                await self._ending
+            raise
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        """Have the thread end; it says so by what is returned."""
+        self._ending = super().stop()
+        return self._ending
 
     def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy enters it, as it would aiosqlite's
         return _Cursor(self)
