@@ -12,6 +12,7 @@ from exchange.agreements import (
     Agreement,
     Crisis,
     CrisisClause,
+    as_it_was,
     asked_length,
     crisis_end,
     is_party,
@@ -133,12 +134,13 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
         found = [each for each in agreement.crises if each.id == crisis_id]
         if not any(_is_of_its_time(agreement, client, each) for each in found):
             raise NotFoundError("no such crisis of this agreement, or none that you may see")
+        # A party that has left has no say in what the others do, though the text names its people still; nor is it told
+        # whether they ended it.
+        _require_party(agreement, client, call)
         unfinished = {crisis.id: (crisis, clause) for crisis, clause in unfinished_crises(agreement, call.now)}
         if crisis_id not in unfinished:
             raise ConflictError("the crisis is over", code="crisis-over")
         crisis, clause = unfinished[crisis_id]
-        # A party that has left has no say in what the others do, though the text names its people still.
-        _require_party(agreement, client, call)
         require_named(clause, client)
         # It may have been opened by a node whose clock is ahead: no crisis ends before it began.
         await unit.crises().end(crisis.id, client, max(call.now, crisis.opened_at))
@@ -160,7 +162,7 @@ async def list_crises(services: Services, call: Call, agreement_id: str) -> Reco
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id, crises_unread=unread)
         receipt = await record_look(unit, call, client, event, agreement)
-    views = _views(agreement, call)
+    views = _views(_as_known_to(client, agreement, call), call)
     shown = {view.crisis.id for view in views}
     unread.rows += [UnreadRow(f"crisis {each.id}") for each in agreement.crises if each.id not in shown]
     uses = tuple(view for view in views if _is_of_its_time(agreement, client, view.crisis))
@@ -203,6 +205,15 @@ def _require_may_open(agreement: Agreement, clause: CrisisClause, client: Client
 def _require_party(agreement: Agreement, client: Client, call: Call) -> None:
     if not is_party(agreement, client.member, call.now):
         raise ConflictError("your member has left the agreement", code="not-a-party")
+
+
+def _as_known_to(client: Client | None, agreement: Agreement, call: Call) -> Agreement:
+    """Return `agreement` with its crises as the caller may know them: to who has left, as they were when it left."""
+    party = None if client is None else agreement.party(client.member)
+    if party is None or party.leaves_at is None or party.leaves_at > call.now:
+        return agreement
+    # INVARIANT: nor when the others, once it is out, ended what was opened before.
+    return as_it_was(agreement, party.leaves_at)
 
 
 def _is_of_its_time(agreement: Agreement, client: Client | None, crisis: Crisis) -> bool:

@@ -80,7 +80,7 @@ async def test_16_who_has_left_sees_refuses_and_ends_no_crisis_of_the_others(bot
     # One from its own time it may not end, and one from after that is to it as one that there never was.
     told = [await _told_to_who_ends(both, each) for each in (*before, newest, random_id())]
     assert [type(error) for error in told] == [ConflictError, NotFoundError, NotFoundError]
-    assert (told[0].message, told[1].message) == ("the crisis is over", told[2].message)
+    assert (told[0].message, told[1].message) == ("your member has left the agreement", told[2].message)
     assert (await _seen_by(both, "GBR reader")) == [newest, *before]
 
 

@@ -299,3 +299,32 @@ async def test_who_left_by_its_notice_is_shown_no_text_that_the_others_concluded
     assert [each.text.edition for each in made.value.texts] == [1]
     assert view.amendment.text not in str(made.entry)
     assert [each.text.edition for each in (await evidence(populated, "GBR reader")).texts] == [1, 2]
+
+
+async def test_who_has_left_is_not_told_when_the_others_ended_a_crisis_of_its_time(populated: World) -> None:
+    populated.agreement_id = await populated.agree(AGREEMENT + CRISIS)
+    services, agreement = populated.services, populated.agreement_id
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), agreement)
+    populated.clock.advance(timedelta(days=89))
+    await crisis(populated)
+    populated.clock.advance(timedelta(days=1, hours=1))
+
+    async def told(name: str) -> usecases.CrisisView:
+        (use,) = (await usecases.list_crises(services, populated.call(name), agreement)).value.uses
+        return use
+
+    async def ends() -> str:
+        with pytest.raises(ConflictError) as refused:
+            await usecases.end_crisis(services, populated.call("DNK signatory"), agreement, before.crisis.id)
+        return refused.value.code
+
+    before = await told("DNK reader")
+    assert await ends() == "not-a-party"
+    await usecases.end_crisis(services, populated.call("GBR signatory"), agreement, before.crisis.id)
+
+    assert await ends() == "not-a-party"
+    assert before.is_open
+    assert await told("DNK reader") == before
+    assert not (await told("GBR reader")).is_open
+    populated.clock.advance(timedelta(days=3))
+    assert not (await told("DNK reader")).is_open
