@@ -5,6 +5,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+import orjson
+
 # One text: at six bytes per escaped character, every text of an entry together stays below LARGEST_ENTRY_BYTES.
 LONGEST_TEXT = 512
 
@@ -12,6 +14,9 @@ LONGEST_TEXT = 512
 _KEPT = 384
 
 _ENCRYPTED = "pii"
+
+# Half of an entry: that of an alert holds the label of the one it is about, and says more besides.
+_LARGEST_LABEL_BYTES = 32 * 1024
 
 # Lone surrogates have no UTF-8; PostgreSQL has no NUL in text.
 _UNWRITABLE = re.compile("[\ud800-\udfff\0]")
@@ -38,11 +43,12 @@ def fit_text(text: str) -> str:
 
 
 def are_fit(fields: Mapping[str, object]) -> bool:
-    """Return whether no text in these fields of an entry is longer than a fit one, or holds NUL.
+    """Return whether no text in these fields of an entry is longer than a fit one or holds NUL, and the label is small.
 
     What is encrypted is passed over: it is as long as it is.
     """
-    return all(_is_fit(value) for name, value in fields.items() if name != _ENCRYPTED)
+    is_small = len(orjson.dumps(fields.get("label"))) <= _LARGEST_LABEL_BYTES
+    return is_small and all(_is_fit(value) for name, value in fields.items() if name != _ENCRYPTED)
 
 
 def _is_fit(value: object) -> bool:

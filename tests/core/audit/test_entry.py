@@ -431,6 +431,14 @@ def test_what_nobody_sealed_is_unfit(field, text):
     assert are_fit({**entry, "member": "x" * 512, "pii": {"kid": "kid-1", "ciphertext": "x" * 600}})
 
 
+def test_label_that_leaves_no_room_for_what_is_said_about_it_is_unfit():
+    entry = parse_entry(sealed(FULL).content)
+    label = {"policy": "NATO", "classification": "SECRET"}
+
+    assert are_fit({**entry, "label": {**label, "releasable_to": ["x" * 509] * 63}})
+    assert not are_fit({**entry, "label": {**label, "releasable_to": ["x" * 509] * 64}})
+
+
 @given(DRAFTS)
 @settings(deadline=None)
 def test_sealed_bytes_are_the_canonical_bytes(draft):
