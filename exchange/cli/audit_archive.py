@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 OlderOption = Annotated[
     int | None,
-    typer.Option("--older-than", metavar="DAYS", help="How old the newest entry of a bundle is at least.", min=1),
+    typer.Option(
+        "--older-than",
+        metavar="DAYS",
+        help="How old the newest entry of a bundle is at least.",
+        min=1,
+        max=366 * 200,  # as of `audit_retention_days`
+    ),
 ]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be moved, and move nothing.")]
 

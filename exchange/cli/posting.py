@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exchange.cli.given import checked
-from exchange.cli.instance import policies_folder, read_bytes, unreadable
+from exchange.cli.instance import policies_folder, read_bytes, read_text, unreadable
 from exchange.cli.usage import UsageError
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.markings import Catalogue, load_catalogue, parse_marking
@@ -51,7 +51,7 @@ LARGEST_LOOKED_INTO = 16 * 1024 * 1024
 def law_catalogue() -> Catalogue:
     """Return the classification policies: those of EXCHANGE_POLICIES_DIR, else those that came with the program."""
     folder = policies_folder() / "classification"
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    files = {path.name: read_text(path) for path in sorted(folder.glob("*.yaml"))}
     if not files:
         raise InvalidError(f"there are no classification policies in `{folder}`: set EXCHANGE_POLICIES_DIR")
     return load_catalogue(files)

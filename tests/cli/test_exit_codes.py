@@ -383,6 +383,7 @@ def test_options_that_are_wrong_themselves_are_2(exchange, enrol, tmp_path, word
     [
         (SIMULATE, "give `--originator CODE`"),
         (("serve", "--port", "0", "--ops", "9000"), "write HOST:PORT"),
+        (("audit", "archive", "--older-than", "999999999999"), "less than or equal to 73200"),
         (("serve", "--port", "0", "--ops", "localhost:" + "9" * 5000), "write HOST:PORT"),
         (("audit", "export", "--format", "csv", "--out", "x"), "an auditor chooses, over HTTPS"),
     ],

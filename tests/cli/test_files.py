@@ -86,6 +86,15 @@ def test_part_that_is_marked_twice_has_none_of_the_two(tmp_path, again):
         assert make([file], law_catalogue(), part_markings=pairs[:1] * 2, media_types=[])
 
 
+def test_policy_file_that_is_no_text_is_named(tmp_path, monkeypatch):
+    (tmp_path / "classification").mkdir()
+    (tmp_path / "classification" / "OWN.yaml").write_bytes(b"id: \xe9")
+    monkeypatch.setenv("EXCHANGE_POLICIES_DIR", str(tmp_path))
+
+    with pytest.raises(InvalidError, match=r"OWN\.yaml` is not UTF-8 text: byte 4 is wrong"):
+        law_catalogue()
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(InvalidError, match=r"none\.txt"):
         parts_of([tmp_path / "none.txt"], law_catalogue(), part_markings=[], media_types=[])
