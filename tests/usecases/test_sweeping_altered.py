@@ -126,3 +126,30 @@ async def test_report_that_is_old_in_its_row_alone_is_not_ended(populated: World
 
     assert (before, await swept_elsewhere(populated)) == ((0, 0), (1, 0))
     assert populated.sql("SELECT report_id, cause FROM report_tombstone") == [(report, "retention")]
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_nobody_is_asked_to_destroy_what_was_recalled_in_a_row_alone(
+    populated: World, *, has_ended: bool
+) -> None:
+    await populated.agree(AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept"))
+    await populated.enrol("NOR releaser", "NOR", "releaser")
+    forged, recalled = await populated.post(), await populated.post("NOR contributor")
+    for report, reader in ((forged, "NOR reader"), (recalled, "GBR reader")):
+        await usecases.pull_report(populated.services, populated.call(reader), report)
+    await usecases.recall_report(populated.services, populated.call("NOR releaser"), recalled, "mistaken")
+    populated.sql("DELETE FROM report_destruction")
+    populated.sql("DELETE FROM report_notice")
+    if has_ended:
+        populated.clock.advance(timedelta(days=5 * 366))
+        assert await swept_elsewhere(populated) == (1, 0)
+        populated.unguard("report_tombstone")
+        populated.sql("UPDATE report_tombstone SET cause = 'recalled' WHERE report_id = $1", forged)
+        populated.sql("UPDATE report_tombstone SET raised_at = (SELECT max(raised_at) FROM report_tombstone)")
+    else:
+        what = "SELECT $1, cause, raised_at, note, entry_id FROM report_tombstone"
+        populated.sql(f"INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id) {what}", forged)
+    await swept_elsewhere(populated)
+
+    assert populated.sql("SELECT report_id FROM report_destruction") == [(recalled,)]
+    assert populated.sql("SELECT report_id FROM report_notice") == [(recalled,)]
