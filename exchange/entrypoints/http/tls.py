@@ -182,7 +182,9 @@ class CertificateProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         super().shutdown()
-        self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
+        # A server that stops says so again and again.
+        if self._goodbye_timer is None:
+            self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
 
     def _part(self) -> None:
         """Cut the connection once it was closed; one that is still being answered is looked at again."""

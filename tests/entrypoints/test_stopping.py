@@ -1,0 +1,102 @@
+"""Connections of a server that stops: what has begun ends, and nobody is waited for longer than that."""
+
+# ruff: noqa: F811  `trust` is a fixture of another file
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import uvloop
+
+from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
+from exchange.entrypoints.http.tls import CertificateProtocol
+from tests.entrypoints.certificates import Trust
+from tests.entrypoints.test_tls import context_of, trust  # noqa: F401
+from tests.support.waiting import eventually
+
+
+@dataclass
+class Served:
+    """A server on the loop of the real one, in a thread of its own, and how it ends its connections.
+
+    `timers` are those that a connection had after each time that it was told to end.
+    """
+
+    port: int
+    stop: Callable[[], None]
+    timers: list[asyncio.TimerHandle | None] = field(default_factory=list)
+    looks: list[CertificateProtocol] = field(default_factory=list)
+
+
+begun = threading.Event()
+"""Set once a request is being answered."""
+
+
+async def whole_body(scope, receive, send) -> None:
+    begun.set()
+    more = True
+    while more:
+        more = (await receive()).get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+@pytest.fixture
+def served(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    with serving(trust, monkeypatch) as running:
+        yield running
+
+
+@contextmanager
+def serving(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
+    ready, stopping = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    running = Served(
+        listening.service.getsockname()[1], stop=lambda: loops[0].call_soon_threadsafe(stopping.set) and None
+    )
+    shutdown, part = CertificateProtocol.shutdown, CertificateProtocol._part
+
+    def told(protocol: CertificateProtocol) -> None:
+        shutdown(protocol)
+        running.timers.append(protocol._goodbye_timer)
+
+    def looked(protocol: CertificateProtocol) -> None:
+        running.looks.append(protocol)
+        part(protocol)
+
+    monkeypatch.setattr(CertificateProtocol, "shutdown", told)
+    monkeypatch.setattr(CertificateProtocol, "_part", looked)
+    monkeypatch.setattr("exchange.entrypoints.http.tls._GOODBYE_SECONDS", 0.1)
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        service = service_config(whole_body, context_of(trust))
+        await run_servers(service, operations_config(whole_body), listening, on_ready=ready.set, stopping=stopping)
+
+    thread = threading.Thread(target=lambda: uvloop.run(serve()))
+    thread.start()
+    assert ready.wait(60)
+    yield running
+    running.stop()
+    thread.join(60)
+
+
+async def test_connection_that_is_told_to_end_often_has_one_timer(served: Served, trust: Trust) -> None:
+    """It is told every hundredth of a second; with a timer for each time the looks would take a worker's whole time."""
+    begun.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=trust.context(trust.client("slow")))
+    writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n1")
+    assert await asyncio.to_thread(begun.wait, 20)
+    served.stop()
+    await asyncio.to_thread(eventually, lambda: len(served.timers) >= 10 and len(served.looks) >= 2)
+    timers, looks = set(served.timers), len(served.looks)
+    writer.write(b"2")
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.endswith(b"done")
+    assert len(timers) <= looks + 1
