@@ -12,6 +12,8 @@ holds the agreement: numbers of breaches grow in the order of commits.
 What was due is looked at as it stood then: a party that suspends its part, or leaves, and a text that comes after it,
 take back nothing that had fallen due. So (2) and (3) are asked for each stretch of the agreement since the last round,
 as of the last moment of that stretch.
+
+What is found by rows is asked of the log before anybody is accused (`sure_breaches`).
 """
 
 from bisect import bisect_right
@@ -65,6 +67,7 @@ from exchange.usecases.counting import (
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.subscriptions import waiting
+from exchange.usecases.sure_breaches import is_silent, is_unacknowledged
 from exchange.usecases.unread import known_agreements
 
 LOOK_BACK: Final = timedelta(days=7)
@@ -177,12 +180,21 @@ class DutyWatch:
             ended = [each for each in due if stretch.begin <= each.due < stretch.end]
             for row in (*await self._unacknowledged(stretch, begin, ended), *await self._silences(stretch)):
                 found.setdefault((row.party, row.owed_to, row.subject), row)
-        rows = list(found.values())
+        rows: list[BreachRow] = []
+        for row in found.values():
+            if len(rows) <= _AT_ONCE and await self._is_sure(row):
+                rows.append(row)
         await self._keep(agreement, rows[:_AT_ONCE])
         if len(rows) > _AT_ONCE:
             return True
         self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
         return False
+
+    async def _is_sure(self, row: BreachRow) -> bool:
+        """Return whether the log says so too; of a silence that is asked where its rhythm is known."""
+        if row.kind is not BreachKind.ACKNOWLEDGEMENT:
+            return True
+        return await is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at)
 
     async def _stretches(
         self, agreement: Agreement, state: PolicyState, since: datetime, now: datetime
@@ -282,9 +294,12 @@ class DutyWatch:
         for other in sorted(others):
             posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
             rhythm = rhythm_of(spells, posts, now, now)
-            due = None if rhythm is None or not rhythm.is_overdue else rhythm.due
+            if rhythm is None or rhythm.every is None or rhythm.due is None or not rhythm.is_overdue:
+                continue
+            due, since = rhythm.due, moved_by(rhythm.due, rhythm.every, back=True)
             # One silence is one breach, though what a member's readers may read has changed meanwhile.
-            if due is not None and due > known.get((member, other, scope.name), EPOCH):
+            is_new = due > known.get((member, other, scope.name), EPOCH)
+            if is_new and await is_silent(services, treaty.agreement.id, member, since=since):
                 found.append(
                     self._row(
                         treaty,

@@ -1,0 +1,65 @@
+"""Whether a breach that rows tell of is one by the log too: nobody is accused by a row that somebody altered.
+
+A breach is on the record for good, and told to who it was owed to. The rows that it is found by (when a report was
+posted and how urgent it is, who acknowledged it) are held against the log once in some hours. So the log is asked
+before: each post has its entry, and so has each acknowledgement, and what is sealed in a report says the rest.
+
+INVARIANT: where a report's row is not what its entries and what is sealed in it say, no breach is found by it.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from exchange.audit import Criteria, Entry, EventName, Outcome
+from exchange.kernel import parse_rfc3339
+from exchange.store import ReceiptHow, Sought
+from exchange.usecases.context import Services
+from exchange.usecases.told_entries import entries_at, require_readable, told_until_now
+from exchange.usecases.walk_reports import contradicted_reports
+from exchange.usecases.whole_entries import whole_entry
+
+_AT_ONCE = 500
+
+
+async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime) -> bool:
+    """Return whether no client of the member `by` acknowledged a report up to `due`, and its row is what it came to.
+
+    Raises UnavailableError as `require_readable`.
+    """
+    await require_readable(services, "what was acknowledged")
+    posts = [entry async for entry in told_until_now(services, EventName.REPORT_POSTED, subject=report)]
+    if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
+        return False
+    async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report):
+        is_said = entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
+        if is_said and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
+            return False
+    return True
+
+
+async def is_silent(services: Services, agreement: str, member: str, *, since: datetime) -> bool:
+    """Return whether each report that a member posted since then is in its row what it came to, and so was counted.
+
+    Raises UnavailableError as `require_readable`.
+    """
+    await require_readable(services, "what was posted")
+    async for posts in _posts(services, agreement, member, since):
+        if await contradicted_reports(services, posts):
+            return False
+    return True
+
+
+async def _posts(services: Services, agreement: str, member: str, since: datetime) -> AsyncIterator[list[Entry]]:
+    # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
+    waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
+    yield [entry for entry in waiting if entry is not None and _is_post(entry, agreement, member)]
+    event, outcome = EventName.REPORT_POSTED.value, Outcome.PERMITTED.value
+    criteria = Criteria(since=since, owner=member, agreement=agreement, event=event, outcome=outcome)
+    sought = Sought(criteria, None, newest_first=False)
+    async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
+        yield await entries_at(services, places)
+
+
+def _is_post(entry: Entry, agreement: str, member: str) -> bool:
+    is_one = (entry["type"], entry["decision"]) == (EventName.REPORT_POSTED.value, Outcome.PERMITTED.value)
+    return is_one and (entry.get("agreement"), entry.get("owner")) == (agreement, member)

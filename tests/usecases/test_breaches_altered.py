@@ -1,0 +1,112 @@
+"""Breaches that rows alone tell of, for somebody altered them in the database: nobody is accused of one."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import UnavailableError
+from exchange.markings import Label
+from exchange.usecases import DutyWatch
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.world import World
+from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, flash, found, made_owing
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def owing(make_lived: MakeLived) -> World:
+    return (await make_lived(made_owing))[0]
+
+
+async def accused(world: World) -> list[tuple[str, str, str | None]]:
+    """Return of what another node, which remembers nothing, accuses whom towards whom."""
+    async with world.another_node() as node:
+        await DutyWatch(node).round()
+    return [
+        (entry["detail"]["party"], entry["detail"]["owed_to"], entry["detail"].get("report"))
+        for entry in await found(world)
+    ]
+
+
+async def silent(world: World) -> list[tuple[str, str]]:
+    return [(party, owed_to) for party, owed_to, report in await accused(world) if report is None]
+
+
+async def as_urgent(world: World) -> str:
+    report = await world.post(label=GBR_NOR)
+    world.sql("UPDATE report SET precedence = 'FLASH'")
+    return report
+
+
+async def as_old(world: World) -> str:
+    world.clock.advance(HOUR)
+    report = await flash(world)
+    world.sql("UPDATE report SET posted_at = posted_at - $1", 5 * MINUTE // INSTANT)
+    return report
+
+
+async def as_unsaid(world: World) -> str:
+    report = await flash(world)
+    await usecases.receive_report(world.services, world.call("NOR reader"), report)
+    world.unguard("report_receipt")
+    world.sql("DELETE FROM report_receipt")
+    return report
+
+
+async def as_said_late(world: World) -> str:
+    report = await flash(world)
+    await usecases.receive_report(world.services, world.call("NOR reader"), report)
+    world.unguard("report_receipt")
+    world.sql("UPDATE report_receipt SET received_at = received_at + $1", HOUR // INSTANT)
+    return report
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("alter", [as_urgent, as_old, as_unsaid, as_said_late])
+async def test_nobody_is_accused_of_no_acknowledgement_by_an_altered_row(
+    owing: World, alter: Callable[[World], Awaitable[str]], *, is_placed: bool
+) -> None:
+    await alter(owing)
+    # One of the same time that nobody altered, and nobody acknowledged.
+    other = await flash(owing)
+    if is_placed:
+        await place_entries(owing, is_searchable=True)
+    owing.clock.advance(11 * MINUTE)
+
+    assert await accused(owing) == [("NOR", "GBR", other)]
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("change", ["posted_at = posted_at - 86400000000", "class_id = 1"])
+async def test_nobody_is_accused_of_silence_by_an_altered_row(owing: World, change: str, *, is_placed: bool) -> None:
+    await owing.post(label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR")))
+    owing.clock.advance(DAY - 2 * MINUTE)
+    report = await owing.post(label=GBR_NOR)
+    if is_placed:
+        await place_entries(owing, is_searchable=True)
+    ((posted_at, class_id),) = owing.sql("SELECT posted_at, class_id FROM report WHERE id = $1", report)
+    owing.sql(f"UPDATE report SET {change} WHERE id = $1", report)
+    owing.clock.advance(3 * MINUTE)
+    by_altered = await silent(owing)
+    owing.sql("UPDATE report SET posted_at = $1, class_id = $2 WHERE id = $3", posted_at, class_id, report)
+
+    assert by_altered == []
+    # What Denmark was sent last is too old indeed.
+    assert await silent(owing) == [("GBR", "DNK")]
+
+
+async def test_nobody_is_accused_while_too_much_waits_to_be_asked(
+    owing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await flash(owing)
+    owing.clock.advance(11 * MINUTE)
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        with pytest.raises(UnavailableError, match="what was acknowledged"):
+            await accused(owing)
+
+    assert len(await accused(owing)) == 1
