@@ -276,9 +276,10 @@ async def record_look(  # noqa: PLR0913  who was shown what of which agreement
     *,
     told: Mapping[str, str | int | list[str]] | None = None,
 ) -> Receipt:
-    """Record that somebody was shown something of an agreement, as `record_agreement` does for who is a party.
+    """Record that somebody was shown something of an agreement, or signs it, as `record_agreement` does for a party.
 
-    Of who is none any more, or not yet, the entry tells its own auditor no more than it was shown, and others nothing.
+    Of who is none any more, or not yet, the entry tells its own auditor no more than it was shown, and others nothing
+    but what `told` says.
     """
     if client is None or sees_everyone(client) or is_party(agreement, client.member, call.now):
         return await record_agreement(unit, call, client, event, agreement, told=told)

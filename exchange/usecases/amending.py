@@ -199,7 +199,7 @@ async def take_back_signature(
         statement = await checked_signature(unit, call, client, draft_text, given, purpose=TAKING_BACK_PURPOSE)
         await unit.amendments().take_back(agreement.id, statement)
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
-        receipt = await record_agreement(unit, call, client, event, agreement, told=noted)
+        receipt = await record_look(unit, call, client, event, agreement, told=noted)
         taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
         view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
         if not is_party(agreement, client.member, call.now):
@@ -260,7 +260,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
         # Where it waits for nobody any more, since who had not signed has left, the next word of any signatory binds.
         raise ConflictError("your member has signed this text", code="conflict")
     noted = told_of(signature) | _parties_told(call, client, agreement, [amendment.terms])
-    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=noted)
+    receipt = await record_look(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=noted)
     signatures = {client.member: signature, **signatures}
     concluded = conclude(agreement, amendment.terms, signatures, call.now)
     if concluded is not None:
@@ -317,7 +317,9 @@ def _as_signed_so_far(
         else Party(member, PartyState.PENDING)
         for member in terms.parties
     )
-    return replace(amended(agreement, terms, call.now), parties=parties)
+    # INVARIANT: nor how often the others moved: it counts as any draft, from its proposal on.
+    version = 1 + sum(party.state is PartyState.SIGNED for party in parties)
+    return replace(amended(agreement, terms, call.now), version=version, parties=parties)
 
 
 async def _is_of_its_time(

@@ -328,3 +328,28 @@ async def test_who_has_left_is_not_told_when_the_others_ended_a_crisis_of_its_ti
     assert not (await told("GBR reader")).is_open
     populated.clock.advance(timedelta(days=3))
     assert not (await told("DNK reader")).is_open
+
+
+@pytest.mark.parametrize("member", ["DNK", "ESP"])
+async def test_who_is_no_party_is_told_by_its_signature_of_nothing_that_the_others_did(
+    populated: World, member: str
+) -> None:
+    services, agreement, now = populated.services, populated.agreement_id, populated.clock
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), agreement)
+    now.advance(timedelta(days=91))
+    later = AGREEMENT.replace("P5Y", "P4Y").replace("[GBR, NOR, DNK]", "[GBR, NOR, DNK, ESP]")
+    view = await proposed(populated, later)
+
+    async def told(attempt: Any) -> tuple[Any, dict[str, Any]]:
+        made = await populated.attempt(attempt)
+        return made.value, {"object": made.entry["object"], "state": made.entry["detail"].get("state")}
+
+    before, entry = await told(signs(populated, view, member))
+    _, taken_back = await told(takes_back(populated, view, member))
+    await usecases.suspend_agreement(services, populated.call("NOR signatory"), agreement)
+    view = await proposed(populated, later.replace("P4Y", "P3Y"))
+    after, entry_after = await told(signs(populated, view, member))
+    _, taken_back_after = await told(takes_back(populated, view, member))
+
+    assert entry == entry_after == taken_back == taken_back_after
+    assert (before.agreement.version, before.state) == (after.agreement.version, after.state) == (2, before.state)
