@@ -30,7 +30,10 @@ _ID_RANDOMNESS_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class NewMatter:
-    """What to open: with which other parties (none named: all that have not left), about which breach (None: none)."""
+    """What to open: with which other parties, about which breach (None: none).
+
+    With none named it is with all that have not left; to who has left itself, that had not when it did.
+    """
 
     kind: MatterKind
     text: str
@@ -140,7 +143,10 @@ def _members(call: Call, client: Client, agreement: Agreement, others: Collectio
     if faults:
         raise InvalidError("nothing can be opened so", tuple(faults))
     # Who has left is spoken with where it is named, and is told of nothing that was said to all.
-    present = [member for member in agreement.terms.parties if is_party(agreement, member, call.now)]
+    own = agreement.party(client.member)
+    # INVARIANT: who has left itself is told by none of it who of the others left since.
+    moment = call.now if own is None or own.leaves_at is None else min(own.leaves_at, call.now)
+    present = [member for member in agreement.terms.parties if is_party(agreement, member, moment)]
     named_members = {client.member, *(others or present)}
     if len(named_members) == 1:
         fault = Fault("/members", "invalid-value", "name another party than your own")

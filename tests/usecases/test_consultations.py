@@ -206,3 +206,16 @@ async def test_two_who_speak_at_once_are_both_heard(populated: World) -> None:
 
     (found,) = await listed(populated, "GBR signatory")
     assert {each.text for each in found.said[1:]} == {"first", "second"}
+
+
+async def test_who_has_left_is_told_by_none_of_its_disputes_who_of_the_others_left_since(populated: World) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+
+    for member in ("DNK", "NOR"):
+        await usecases.withdraw_agreement(services, populated.call(f"{member} signatory"), agreement_id)
+        populated.clock.advance(timedelta(days=91))
+        if member == "DNK":
+            before = await opened(populated, DISPUTE, "DNK signatory")
+
+    after = await opened(populated, DISPUTE, "DNK signatory")
+    assert after.members == before.members == ("GBR", "NOR", "DNK")
