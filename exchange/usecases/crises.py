@@ -24,7 +24,7 @@ from exchange.agreements import (
     unfinished_crises,
 )
 from exchange.audit import EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id, rfc3339
+from exchange.kernel import ConflictError, Fault, ForbiddenError, InvalidError, NotFoundError, new_id, rfc3339
 from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
 from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.agreements import record_agreement, record_look, sees_all_of, visible_agreement
@@ -104,8 +104,12 @@ async def carry_out_crisis(
     if first is None:
         raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
     # Both, as the text names them now: one may have been enrolled anew, or its member have suspended its part.
-    for each in (first, client):
-        _require_may_open(agreement, clause, each, call)
+    _require_may_open(agreement, clause, client, call)
+    try:
+        _require_may_open(agreement, clause, first, call)
+    except (ConflictError, ForbiddenError) as exc:
+        # No fault of who confirms, nor its to mend: it is told none of the words that are meant for who asked.
+        raise ConflictError("who asked may no longer ask: ask again", code="requester-gone") from exc
     crisis = Crisis(
         id=new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)),
         clause=clause.name,
