@@ -3,6 +3,8 @@
 # ruff: noqa: F811  `trust` is a fixture of another file
 
 import asyncio
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_tls import context_of, trust  # noqa: F401
 from tests.support.waiting import eventually
 
+LARGE = bytes(256 * 1024)
+NARROW_BYTES = 8 * 1024
+
 
 @dataclass
 class Served:
@@ -26,7 +31,8 @@ class Served:
     """
 
     port: int
-    stop: Callable[[], None]
+    stop: Callable[[], object]
+    thread: threading.Thread
     timers: list[asyncio.TimerHandle | None] = field(default_factory=list)
     looks: list[CertificateProtocol] = field(default_factory=list)
 
@@ -40,8 +46,9 @@ async def whole_body(scope, receive, send) -> None:
     more = True
     while more:
         more = (await receive()).get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-    await send({"type": "http.response.body", "body": b"done"})
+    body = LARGE if scope["path"] == "/large" else b"done"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
@@ -53,10 +60,14 @@ def served(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 @contextmanager
 def serving(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
+    # What is on its way to a reader far away; on one machine the system would take it all at once.
+    listening.service.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW_BYTES)
     ready, stopping = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
     running = Served(
-        listening.service.getsockname()[1], stop=lambda: loops[0].call_soon_threadsafe(stopping.set) and None
+        port=listening.service.getsockname()[1],
+        stop=lambda: loops[0].call_soon_threadsafe(stopping.set),
+        thread=threading.Thread(target=lambda: uvloop.run(serve())),
     )
     shutdown, part = CertificateProtocol.shutdown, CertificateProtocol._part
 
@@ -77,12 +88,12 @@ def serving(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         service = service_config(whole_body, context_of(trust))
         await run_servers(service, operations_config(whole_body), listening, on_ready=ready.set, stopping=stopping)
 
-    thread = threading.Thread(target=lambda: uvloop.run(serve()))
-    thread.start()
+    running.thread.start()
     assert ready.wait(60)
     yield running
-    running.stop()
-    thread.join(60)
+    if running.thread.is_alive():
+        running.stop()
+    running.thread.join(60)
 
 
 async def test_connection_that_is_told_to_end_often_has_one_timer(served: Served, trust: Trust) -> None:
@@ -100,3 +111,41 @@ async def test_connection_that_is_told_to_end_often_has_one_timer(served: Served
 
     assert answer.endswith(b"done")
     assert len(timers) <= looks + 1
+
+
+def connected(served: Served, trust: Trust) -> ssl.SSLSocket:
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
+    plain.connect(("127.0.0.1", served.port))
+    plain.settimeout(60)
+    return trust.context(trust.client("reader")).wrap_socket(plain, server_hostname="localhost")
+
+
+def test_reader_that_is_slow_gets_the_answer_that_left_before_the_end(served: Served, trust: Trust) -> None:
+    """All of it was handed over, so that nothing but the connection knew that most of it had not left."""
+    got = b""
+    with connected(served, trust) as reader:
+        reader.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        got += reader.recv(1024)
+        served.stop()
+        eventually(lambda: len(served.looks) >= 3)
+        while piece := reader.recv(64 * 1024):
+            got += piece
+
+    assert got.partition(b"\r\n\r\n")[2] == LARGE
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_connection_of_a_pool_that_never_answers_its_end_is_waited_for_once(
+    served: Served, trust: Trust, monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """Also where the system does not tell what waits."""
+    if not is_told:
+        monkeypatch.setattr("exchange.entrypoints.http.tls.termios.TIOCOUTQ", 0)
+    with connected(served, trust) as pooled:
+        pooled.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        pooled.recv(4096)
+        served.stop()
+        eventually(lambda: not served.thread.is_alive())
+
+    assert len(served.looks) == 1

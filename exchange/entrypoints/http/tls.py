@@ -10,8 +10,11 @@ connection pins what it relies on. Prefer the server's own field when it appears
 """
 
 import asyncio
+import fcntl
 import hashlib
 import ssl
+import sys
+import termios
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -47,6 +50,8 @@ _LONGEST_TIMER_SECONDS = 86_400.0
 _GOODBYE_SECONDS = 1.0
 """What a client has to answer the end of a connection when the service stops: pools of idle connections never do, and
 the service would wait for them."""
+_GOODBYE_BYTES = 64
+"""More than the end of a connection takes in TLS: 24."""
 _SILENT_SECONDS = 75.0
 """How long a new connection may ask nothing: as long as one that has asked may be idle."""
 _STALL_SECONDS = 30.0
@@ -187,11 +192,24 @@ class CertificateProtocol(HttpToolsProtocol):
             self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
 
     def _part(self) -> None:
-        """Cut the connection once it was closed; one that is still being answered is looked at again."""
-        if self.transport.is_closing():
+        """Cut the connection once it was closed; one that is still being answered is looked at again.
+
+        So is one whose answer is on its way: its reader is slow, and what it has not taken would be lost.
+        """
+        if self.transport.is_closing() and not self._is_being_taken():
             self.transport.abort()
         else:
             self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
+
+    def _is_being_taken(self) -> bool:
+        """Return whether the other end has more to take than the goodbye, as far as the system says."""
+        # What TLS has given away waits where nothing else can be asked; the system's part of it goes out last.
+        connection = self.transport.get_extra_info("socket")
+        try:
+            waiting = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+        except (AttributeError, OSError, ValueError):
+            return False
+        return int.from_bytes(waiting, sys.byteorder) > _GOODBYE_BYTES
 
     def data_received(self, data: bytes) -> None:
         if not self._reads_on:
