@@ -34,7 +34,7 @@ class OnwardWish:
 
 @dataclass(frozen=True, slots=True)
 class OnwardRow:
-    """A request, and what became of it."""
+    """A request, and what became of it. `salt` goes into the digest by which its entry names what is asked for."""
 
     id: str
     report: str
@@ -49,6 +49,7 @@ class OnwardRow:
     decided_by: str | None = None
     conditions: str | None = None
     note: bytes | None = None
+    salt: str = ""
 
 
 class ConsentBook:
@@ -116,6 +117,7 @@ def _columns(row: OnwardRow) -> dict[str, Any]:
         "purposes": list(wish.purposes),
         "until": None if wish.until is None else to_micros(wish.until),
         "reason": wish.reason,
+        "salt": row.salt,
     }
     return {
         "id": row.id,
@@ -158,4 +160,5 @@ def _row(row: OnwardTable) -> OnwardRow:
         decided_by=row.decided_by,
         conditions=row.conditions,
         note=row.note,
+        salt=asked.get("salt", ""),
     )

@@ -45,6 +45,7 @@ from exchange.usecases.originating import (
     require_may_know_still,
 )
 from exchange.usecases.recording import about_report, draft, on_record, refuse
+from exchange.usecases.requested_consents import require_as_requested
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 from exchange.usecases.seeking import Sought, seek_report
 from exchange.usecases.unread import record_unread
@@ -52,6 +53,7 @@ from exchange.usecases.unread import record_unread
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
 _ID_RANDOMNESS_BYTES = 10
+_ENDS: Final = (EventName.DERIVATION_REFUSED, EventName.DERIVATION_WITHDRAWN, EventName.DERIVATION_REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ async def _decided(services: Services, call: Call, request_id: str, conditions: 
         # What the report itself builds on was asked about before: a consent that is taken back meanwhile gives nothing.
         await unit.reports().hold_order(own.state.policy_version)
         held = in_state(await unit.derivations().one(row.id), *UNDECIDED)
+        said = {"request": held.id, **consent_detail(services, held.wish, held.requester_member)}
+        await require_as_requested(services, EventName.DERIVATION_REQUESTED, own, said, ends=_ENDS)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
         if not is_above(services, (own.facts.label,)):

@@ -16,7 +16,7 @@ from typing import Final
 
 from exchange.agreements import OnwardRelease
 from exchange.audit import Deed, DeedKind, EventName, Outcome, Receipt, deed_digest, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
+from exchange.kernel import Canonical, ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, header_from_json, require_act
@@ -51,12 +51,15 @@ from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.report_moves import PAST_KEPT
+from exchange.usecases.requested_consents import request_digest, require_as_requested
 from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 from exchange.usecases.unread import known_agreements, record_unread
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
 _ID_RANDOMNESS_BYTES = 10
+_SALT_BYTES = 16
+_ENDS: Final = (EventName.ONWARD_REFUSED, EventName.ONWARD_WITHDRAWN, EventName.ONWARD_REVOKED)
 _NO_END: Final = "taken back"
 _CONTROLLED: Final = "originator-control"
 _NOTHING_GOES_ON: Final = "the agreement lets nothing go on to others: no consent can"
@@ -106,8 +109,6 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Onwar
             originator = judged.facts.originator
             require_few_undecided(await unit.consents().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
-            detail: dict[str, str | int | list[str]] = {"request": row_id, "recipient": meant.recipient}
-            receipt = await unit.record(replace(judged_draft(call, client, event, judged), detail=detail))
             row = OnwardRow(
                 id=row_id,
                 report=judged.report.id,
@@ -117,8 +118,12 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Onwar
                 wish=meant,
                 state=ConsentState.ASKED,
                 asked_at=call.now,
-                entry=receipt.entry,
+                entry="",
+                salt=services.randomness(_SALT_BYTES).hex(),
             )
+            detail: Detail = {**_requested_detail(row)}
+            receipt = await unit.record(replace(judged_draft(call, client, event, judged), detail=detail))
+            row = replace(row, entry=receipt.entry)
             await unit.consents().add(row)
     return Recorded(OnwardView(row, is_requesters=True), receipt)
 
@@ -173,6 +178,8 @@ async def _decided(
                 # What was promised is asked before: an agreement that ends meanwhile lets nothing go on.
                 await unit.reports().hold_order(own.state.policy_version)
             held = in_state(await unit.consents().one(row.id), *UNDECIDED)
+            said = _requested_detail(held)
+            await require_as_requested(services, EventName.ONWARD_REQUESTED, own, said, ends=_ENDS)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             asked = held.wish
             wish = replace(asked, until=_granted_until(asked, until, call))
@@ -419,6 +426,22 @@ def _is_decider(row: OnwardRow, client: Client) -> bool:
 
 def _detail(row: OnwardRow) -> Detail:
     return {"request": row.id, "recipient": row.wish.recipient}
+
+
+def _requested_detail(row: OnwardRow) -> dict[str, str]:
+    """Return what the entry of a request says; all that is asked for by digest: its numbers tell of other parts."""
+    wish = row.wish
+    said: dict[str, Canonical] = {
+        "report": row.report,
+        "requester": row.requester,
+        "member": row.requester_member,
+        "recipient": wish.recipient,
+        "parts": list(wish.parts),
+        "purposes": list(wish.purposes),
+        "until": None if wish.until is None else rfc3339(wish.until),
+        "reason": wish.reason,
+    }
+    return {"request": row.id, "recipient": wish.recipient, "asked": request_digest(row.salt, said)}
 
 
 KIND: Final = ConsentKind(

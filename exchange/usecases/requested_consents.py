@@ -1,0 +1,44 @@
+"""Whether a request for consent still asks for what was asked: a releaser says yes to that, and to nothing else.
+
+What a request wishes for stands in its row, and whoever writes to the database writes rows: to whom a report is to go
+on could be changed between the look at a request and the yes to it. The entry of the request says it too: in words, or
+by a digest with a salt that its row alone has, where it tells who asked of what it does not see.
+
+INVARIANT: nothing is consented to that no entry asks for.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+
+from exchange.audit import EventName
+from exchange.kernel import Canonical, ConflictError, canonical_bytes
+from exchange.usecases.context import Services
+from exchange.usecases.originating import OwnReport
+from exchange.usecases.told_entries import require_readable, told_until_now
+
+
+def request_digest(salt: str, said: Mapping[str, Canonical]) -> str:
+    """Return by what the entry of a request names all that it asks for: SHA-256, in hex."""
+    return hashlib.sha256(canonical_bytes({"salt": salt, "said": dict(said)})).hexdigest()
+
+
+async def require_as_requested(
+    services: Services, event: EventName, own: OwnReport, said: Mapping[str, str], *, ends: Collection[EventName]
+) -> None:
+    """Raise ConflictError where the request that `said` names is not what the log says; an older entry says less.
+
+    So it is where that is about another report than `own`, or a version before: what it asks for is gone with that;
+    and where an entry of one of `ends` is about it: what was refused or taken back is asked for no more.
+
+    Raises UnavailableError as `require_readable`.
+    """
+    await require_readable(services, "what was asked for")
+    async for entry in told_until_now(services, *ends, subject=own.report.id):
+        if entry.get("detail", {}).get("request") == said["request"]:
+            raise ConflictError("the log says that this was decided or taken back: ask again", code="request-ended")
+    async for entry in told_until_now(services, event, subject=own.report.id):
+        detail, is_of_this = entry.get("detail", {}), entry["object"].get("version") == own.report.version
+        is_it = is_of_this and detail.get("request") == said["request"]
+        if is_it and all(detail.get(name, value) == value for name, value in said.items()):
+            return
+    raise ConflictError("what is kept is not what was asked for: let it be asked again", code="request-altered")

@@ -1,0 +1,141 @@
+"""Requests for consent that somebody altered in the database before they were decided: nobody consents to them."""
+
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, UnavailableError
+from exchange.markings import Label
+from exchange.reports import PostedPart
+from exchange.store import OnwardRow
+from tests.support import deriving as derivations
+from tests.support import onward
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.world import World
+
+RECIPIENT = """'"recipient": "ESP"', '"recipient": "DNK"'"""
+WIDER = [
+    RECIPIENT,
+    """'"parts": [1]', '"parts": []'""",
+    """'"purposes": ["defence"]', '"purposes": []'""",
+    """'"until": 1780408800000000', '"until": null'""",
+    """'"reason": "', '"reason": "not '""",
+    """'"salt": "', '"salt": "00'""",
+]
+
+
+@pytest.fixture
+async def asking(make_lived: MakeLived) -> World:
+    return (await make_lived(onward.with_releasers))[0]
+
+
+async def asked(world: World) -> str:
+    label = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+    lower = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
+    parts = (
+        PostedPart(lower, "text/plain", "one.txt", b"one"),
+        PostedPart(label, "text/plain", "two.txt", b"two"),
+    )
+    report = await world.post(label=label, parts=parts)
+    until = world.clock.now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1, hours=2)
+    return await onward.ask(world, report, parts=(1,), purposes=("defence",), until=until)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("wider", WIDER)
+async def test_nobody_releases_to_another_or_more_than_was_asked_for(
+    asking: World, wider: str, *, is_placed: bool
+) -> None:
+    request = await asked(asking)
+    if is_placed:
+        await place_entries(asking, is_searchable=True)
+    ((before,),) = asking.sql("SELECT asked FROM onward_release")
+    asking.sql(f"UPDATE onward_release SET asked = replace(asked, {wider})")
+    assert asking.sql("SELECT asked FROM onward_release") != [(before,)]
+    made = await asking.attempt(onward.grant(asking, request))
+    asking.sql("UPDATE onward_release SET asked = $1", before)
+
+    assert isinstance(made.error, ConflictError)
+    assert (made.error.code, made.entry["decision"]) == ("request-altered", "refused")
+    assert (await onward.grant(asking, request)).row.wish.recipient == "ESP"
+
+
+async def test_request_of_an_older_version_is_held_to_its_recipient(
+    asking: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.usecases.onward_release._requested_detail", _of_before)
+        old, altered = await asked(asking), await asked(asking)
+    asking.sql(f"UPDATE onward_release SET asked = replace(asked, {RECIPIENT}) WHERE id = $1", altered)
+
+    assert (await onward.grant(asking, old)).row.wish.recipient == "ESP"
+    with pytest.raises(ConflictError, match="not what was asked for"):
+        await onward.grant(asking, altered)
+
+
+def _of_before(row: OnwardRow) -> dict[str, str]:
+    return {"request": row.id, "recipient": row.wish.recipient}
+
+
+async def test_request_about_a_version_that_was_replaced_is_granted_by_nobody(asking: World) -> None:
+    label = onward.LOW
+    report = await asking.post(label=label)
+    request = await onward.ask(asking, report)
+    amended = asking.posted(label=label, content=b"another part")
+    await usecases.amend_report(asking.services, asking.call("GBR contributor"), report, amended)
+    asking.sql("UPDATE onward_release SET state = 'asked'")
+
+    with pytest.raises(ConflictError, match="not what was asked for"):
+        await onward.grant(asking, request)
+
+
+@pytest.mark.parametrize("end", ["refuse", "withdraw", "revoke"])
+async def test_request_that_was_decided_or_taken_back_is_granted_by_nobody_whatever_its_row_says(
+    asking: World, end: str
+) -> None:
+    report = await asking.post(label=onward.LOW)
+    request, services = await onward.ask(asking, report), asking.services
+    if end == "revoke":
+        await onward.grant(asking, request)
+        await usecases.revoke_onward(services, asking.call("GBR releaser"), request)
+    elif end == "refuse":
+        await usecases.refuse_onward(services, asking.call("GBR releaser"), request, "not theirs")
+    else:
+        await usecases.withdraw_onward(services, asking.call("NOR reader"), request)
+    asking.sql("UPDATE onward_release SET state = 'asked'")
+
+    with pytest.raises(ConflictError, match="the log says"):
+        await onward.grant(asking, request)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "lowest = replace(lowest, 'RESTRICTED', 'UNCLASSIFIED')",
+        "until = until + 86400000000",
+        "requester_member = 'DNK'",
+        "report_id = (SELECT id FROM report WHERE id <> report_id)",
+    ],
+)
+async def test_nobody_consents_to_a_lower_marking_than_was_asked_for(asking: World, alter: str) -> None:
+    await asking.enrol("NOR analyst", "NOR", "contributor", "reader")
+    source = await asking.post(label=derivations.MIDDLE)
+    request = await derivations.ask(asking, source)
+    await asking.post(label=derivations.MIDDLE)
+    asking.sql(f"UPDATE derivation_consent SET {alter}")
+    made = await asking.attempt(derivations.grant(asking, request))
+
+    assert isinstance(made.error, ConflictError)
+    assert (made.error.code, made.entry["decision"]) == ("request-altered", "refused")
+
+
+async def test_nobody_consents_while_too_much_waits_to_be_asked(asking: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = await asked(asking)
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        made = await asking.attempt(onward.grant(asking, request))
+
+    assert isinstance(made.error, UnavailableError)
+    assert (await onward.grant(asking, request)).row.state.value == "granted"
