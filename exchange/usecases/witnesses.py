@@ -208,6 +208,8 @@ def _is_safe(url: str) -> bool:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        # No port has a greater number than 65535, and no text half a letter: both are a ValueError.
+        _ = parts.port, url.encode()
         if any(letter.isspace() for letter in url) or not host or parts.query or parts.fragment or parts.username:
             return False
         is_loopback = host == "localhost" or (parts.scheme == "http" and ip_address(host).is_loopback)

@@ -119,6 +119,13 @@ async def test_address_that_is_not_safe_is_not_called(url: str) -> None:
         assert await line.newest(url, "origin") is None
 
 
+@pytest.mark.parametrize("url", ["https://localhost:65536", "https://localhost/\udcff", "https://[::bad"])
+async def test_address_that_is_none_ends_nothing(url: str) -> None:
+    async with HttpWitnessLine(None) as line:
+        assert await line.add_checkpoint(url, b"") == Unreachable("its address is none")
+        assert await line.newest(url, "origin") is None
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
 
 

@@ -234,6 +234,8 @@ async def test_rules_of_their_own_are_left_alone(watched: Watched) -> None:
         ("nor2", None, "https://"),
         ("nor2", None, "file:///etc/passwd"),
         ("nor2", None, "http://[::bad"),
+        ("nor2", None, "https://witness.example:65536/"),
+        ("nor2", None, "https://witness.example/\udcff"),
         ("nor2", "nor", None),
     ],
 )
