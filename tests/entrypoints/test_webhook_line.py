@@ -225,6 +225,19 @@ async def test_redirect_is_not_followed(receiver: Receive) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3 + OK, None),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 8_000 + OK, "no connection: RemoteProtocolError"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + bytes(200_000), None),
+    ],
+)
+async def test_no_more_is_read_than_the_head_of_an_answer(receiver: Receive, answer: bytes, told: str | None) -> None:
+    """Interim answers without end took the time of the process that places entries, four at a time of one client."""
+    assert await HttpWebhookLine().post(hook_to(receiver(answer)), {}, b"{}") == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
         (b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", "it answered 500"),
         (b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", "it answered 410"),
         (b"nothing of HTTP\r\n\r\n", "no connection: RemoteProtocolError"),

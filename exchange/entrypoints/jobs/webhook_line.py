@@ -2,7 +2,7 @@
 
 Promises: a name is resolved once, every address that it has must be a public one (unless the operator said that this
 host is private), and the connection goes to one of exactly these; the certificate is checked for the name. No redirect
-is followed, no proxy asked, no answer read; a call has a deadline.
+is followed, no proxy asked, no answer read beyond its head; a call has a deadline.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import httpx2
@@ -24,6 +24,9 @@ CALL_SECONDS: Final = 15.0
 
 _HTTPS_PORT: Final = 443
 _MOST_ADDRESSES: Final = 3
+_LARGEST_HEAD_BYTES: Final = 32 * 1024
+"""Interim answers (RFC 9110 §15.2) may be as many as a receiver likes, and each costs more to read than to send."""
+_CONNECTED: Final = "connection.start_tls.complete"
 _OK: Final = range(200, 300)
 _ELSEWHERE: Final = range(300, 400)
 
@@ -102,9 +105,27 @@ async def _sent(
     url = urlunsplit(("https", place, parts.path or "/", parts.query, ""))
     # INVARIANT: the name is for the certificate and the receiver; where the bytes go was decided above.
     own = {**headers, "host": parts.netloc}
-    name = {"sni_hostname": parts.hostname}
-    async with http.stream("POST", url, content=body, headers=own, extensions=name) as answer:
+    extensions = {"sni_hostname": parts.hostname, "trace": _bound}
+    async with http.stream("POST", url, content=body, headers=own, extensions=extensions) as answer:
         status = answer.status_code
     if status in _OK:
         return None
     return f"it answered {status}: redirects are not followed" if status in _ELSEWHERE else f"it answered {status}"
+
+
+async def _bound(event: str, told: Mapping[str, Any]) -> None:
+    """Let a connection that stands bring no more than the head of an answer."""
+    if event != _CONNECTED:
+        return
+    line, left = told["return_value"], _LARGEST_HEAD_BYTES
+    as_ever = line.read
+
+    async def read(most: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  as its caller names it
+        nonlocal left
+        if left <= 0:
+            raise httpx2.RemoteProtocolError("its answer does not begin")
+        content: bytes = await as_ever(min(most, left), timeout)
+        left -= len(content)
+        return content
+
+    line.read = read
