@@ -6,7 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
-from exchange.store.amendments import unread_amendment
+from exchange.store.amendments import unread_amendment, unread_signature
 from exchange.store.blobs import BlobMissingError, BlobStore
 from exchange.store.breach_book import BreachKind, BreachRow, UnreadBreach
 from exchange.store.caveat_rows import CaveatSet, CaveatsInForce, CaveatText
@@ -156,4 +156,5 @@ __all__ = [
     "schema_state",
     "superseded_notice",
     "unread_amendment",
+    "unread_signature",
 ]

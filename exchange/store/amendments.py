@@ -56,25 +56,18 @@ class Amendments:
         await self._session.flush()
         return _amendment(row)
 
-    async def signatures(self, text: str) -> dict[str, TextSignature]:
-        """Return the signatures under a text by member, each with its keys; those that were taken back are left out."""
+    async def signatures(self, text: str, unread: Unread) -> list[TextSignature]:
+        """Return the signatures under a text, each with its keys, but what is unread and what was taken back."""
         signature, key = table("agreement_signature"), table("signatory_key")
         columns = [col(getattr(AgreementSignatureTable, name)) for name in ("member", "signatory", "signed_at")]
         halves = [signature.c.ed25519, signature.c.ml_dsa_65, key.c.ed25519, key.c.ml_dsa_65]
         joined = signature.join(key, col(SignatoryKeyTable.key_id) == col(AgreementSignatureTable.key_id))
         which = (col(AgreementSignatureTable.text) == text, col(AgreementSignatureTable.member).not_in(_ended(text)))
-        rows = await self._session.execute(select(*columns, *halves).select_from(joined).where(*which))
-        return {
-            member: TextSignature(
-                text,
-                member,
-                signatory,
-                ObjectVerifyingKey.from_raw(public_ed25519, public_ml_dsa_65),
-                ObjectSignature(ed25519, ml_dsa_65),
-                from_micros(signed_at),
-            )
-            for member, signatory, signed_at, ed25519, ml_dsa_65, public_ed25519, public_ml_dsa_65 in rows
-        }
+        rows = [
+            tuple(row)
+            for row in await self._session.execute(select(*columns, *halves).select_from(joined).where(*which))
+        ]
+        return unread.each(rows, lambda row: _signature(text, *row), lambda row: unread_signature(text, row[0]))
 
     async def taken_back(self, text: str) -> frozenset[str]:
         """Return the members that have taken back their signature under a text."""
@@ -112,6 +105,11 @@ def unread_amendment(agreement_id: str, number: int) -> UnreadRow:
     return UnreadRow(f"amendment {number} of agreement {agreement_id}")
 
 
+def unread_signature(text: str, member: str) -> UnreadRow:
+    """Return that a member's signature under a text cannot be read, or is none."""
+    return UnreadRow(f"signature of {member} under text {text}")
+
+
 def _ended(text: str) -> Select[str]:
     return select(col(TakenBackTable.member)).where(col(TakenBackTable.text) == text)
 
@@ -125,3 +123,10 @@ def _amendment(row: AmendmentTable) -> Amendment:
         proposed_by=row.proposed_by,
         proposed_at=from_micros(row.proposed_at),
     )
+
+
+def _signature(  # noqa: PLR0913, PLR0917  the columns of a row
+    text: str, member: str, signatory: str, signed_at: int, ed25519: bytes, ml_dsa_65: bytes, *public: bytes
+) -> TextSignature:
+    key, made = ObjectVerifyingKey.from_raw(*public), ObjectSignature(ed25519, ml_dsa_65)
+    return TextSignature(text, member, signatory, key, made, from_micros(signed_at))

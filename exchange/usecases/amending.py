@@ -25,6 +25,7 @@ from exchange.agreements import (
     conclude,
     differences,
     is_party,
+    is_signed,
     require_amendable,
     signatories_of,
     standing_signatures,
@@ -33,9 +34,9 @@ from exchange.agreements import (
     text_of,
 )
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, InvalidError, MalformedError, NotFoundError, is_uuid7
 from exchange.members import Client, Role
-from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment
+from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
 from exchange.usecases.agreements import (
     AgreementView,
     logged_text,
@@ -109,7 +110,9 @@ async def propose_amendment(
             unit, call, client, event, agreement, told={**told, "number": amendment.number}
         )
         taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
-        view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
+        view = await _view(
+            unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
+        )
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
@@ -130,7 +133,10 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
             if await _is_of_its_time(unit, call, client, agreement, each)
         ]
         taken_back = await _taken_back(services, unit, agreement, shown)
-        views = [await _view(unit, call, client, agreement, each, taken_back=taken_back[each.text]) for each in shown]
+        views = [
+            await _view(unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
+            for each in shown
+        ]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
         receipt = await record_look(unit, call, client, event, agreement, told=told)
     until = monotonic() + MOST_SECONDS
@@ -167,9 +173,13 @@ async def sign_agreement(
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
         taken_back = (await _taken_back(services, unit, agreement, [amendment]))[amendment.text]
-        return await _sign_amendment(
-            unit, call, client, agreement, amendment=amendment, taken_back=taken_back, given=given
+        unread = Unread()
+        kept = await _kept_signatures(unit, agreement, amendment, unread)
+        made = await _sign_amendment(
+            unit, call, client, agreement, amendment=amendment, kept=kept, taken_back=taken_back, given=given
         )
+    await record_unread(services, unread, client)
+    return made
 
 
 async def take_back_signature(
@@ -193,7 +203,9 @@ async def take_back_signature(
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
             raise ConflictError(message, code="conflict")
-        if client.member not in await unit.amendments().signatures(amendment.text):
+        if not await _has_signed(unit, client, amendment) or client.member in await unit.amendments().taken_back(
+            amendment.text
+        ):
             raise ConflictError("no signature of your member's stands under this text", code="conflict")
         draft_text = amended(agreement, amendment.terms, call.now)
         statement = await checked_signature(unit, call, client, draft_text, given, purpose=TAKING_BACK_PURPOSE)
@@ -201,7 +213,9 @@ async def take_back_signature(
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
         receipt = await record_look(unit, call, client, event, agreement, told=noted)
         taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
-        view = await _view(unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text])
+        view = await _view(
+            unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
+        )
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
             shown = [each for each in proposed.values() if client.member in each.terms.parties]
@@ -243,6 +257,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     agreement: Agreement,
     *,
     amendment: Amendment,
+    kept: Mapping[str, TextSignature],
     taken_back: Collection[str],
     given: GivenSignature,
 ) -> Recorded[AgreementView]:
@@ -251,8 +266,10 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     require_amendable(agreement, call.now)
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
         raise ConflictError("your member has nothing to sign here", code="not-a-party")
-    kept = await unit.amendments().signatures(amendment.text)
     signatures = _standing(call, client, agreement, kept, taken_back)
+    if client.member not in signatures and await _has_signed(unit, client, amendment):
+        told = "what is kept of your member's signature is not what it signed: lay another text before the parties"
+        raise ConflictError(told, code="conflict")
     signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
     if client.member not in signatures:
         await unit.signatory_keys().add_signature(agreement.id, signature)
@@ -273,6 +290,28 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     if not is_party(now, client.member, call.now):
         now = _as_signed_so_far(agreement, amendment.terms, signatures, call)
     return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
+
+
+async def _kept_signatures(
+    unit: UnitOfWork, agreement: Agreement, amendment: Amendment, unread: Unread
+) -> dict[str, TextSignature]:
+    """Return the signatures under a proposed text by member; what is none, or cannot be read, is noted."""
+    text = await _proposed_text(unit, agreement, amendment)
+    kept = await unit.amendments().signatures(amendment.text, unread)
+
+    def verified(signature: TextSignature) -> tuple[str, TextSignature]:
+        # INVARIANT: no text is concluded by a row that says that somebody has signed it.
+        if not is_signed(text, amendment.text, signature):
+            raise MalformedError("a signature is not what was signed")
+        return signature.member, signature
+
+    return dict(unread.each(kept, verified, lambda each: unread_signature(amendment.text, each.member)))
+
+
+async def _has_signed(unit: UnitOfWork, client: Client, amendment: Amendment) -> bool:
+    """Return whether a signature of the caller's member is kept, whatever became of it since."""
+    signers = await unit.amendments().signers([amendment.text])
+    return client.member in signers.get(amendment.text, ())
 
 
 def _standing(
@@ -347,14 +386,17 @@ async def _as_proposed(unit: UnitOfWork, agreement: Agreement, unread: Unread) -
     """Return the amendments of an agreement whose terms are what their digest names; the others are noted."""
     found = []
     for each in await unit.amendments().of(agreement.id, unread):
-        edition = await unit.edition_after(agreement.id, each.previous)
         # INVARIANT: nobody is shown other words than those that lie before the parties to be signed.
-        text = TreatyText(agreement.id, edition, each.previous, terms_as_json(each.terms))
-        if text.digest == each.text:
+        if (await _proposed_text(unit, agreement, each)).digest == each.text:
             found.append(each)
         else:
             unread.rows.append(unread_amendment(agreement.id, each.number))
     return found
+
+
+async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amendment) -> TreatyText:
+    edition = await unit.edition_after(agreement.id, amendment.previous)
+    return TreatyText(agreement.id, edition, amendment.previous, terms_as_json(amendment.terms))
 
 
 async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
@@ -409,6 +451,7 @@ async def _view(  # noqa: PLR0913  what is shown to whom, and which signatures c
     amendment: Amendment,
     *,
     taken_back: Collection[str],
+    unread: Unread,
 ) -> AmendmentView:
     """Return one amendment, as one caller may know it, without what it would do to reports."""
     standing = amendment_state(agreement, amendment)
@@ -421,7 +464,8 @@ async def _view(  # noqa: PLR0913  what is shown to whom, and which signatures c
     elif standing is AmendmentState.PROPOSED:
         gone = {each.member for each in agreement.parties if not is_party(agreement, each.member, call.now)}
         changes = differences(agreement.terms, amendment.terms, gone=gone)
-    given = standing_signatures(agreement, await unit.amendments().signatures(amendment.text), call.now)
+    kept = await _kept_signatures(unit, agreement, amendment, unread)
+    given = standing_signatures(agreement, kept, call.now)
     signed = frozenset(given).difference(taken_back).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)

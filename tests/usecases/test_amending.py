@@ -405,3 +405,23 @@ async def test_evidence_of_an_amended_agreement_is_a_chain_that_verifies(populat
 
     assert all(finding.is_good for finding in findings)
     assert [each.text.previous for each in evidence.texts] == [None, first.digest]
+
+
+@pytest.mark.parametrize("altered", ["signed_at = 9223372036854775807", "ed25519 = ml_dsa_65", "signatory = member"])
+async def test_signature_that_is_none_any_more_binds_nobody_and_hides_no_text(populated: World, altered: str) -> None:
+    view = await proposed(populated, NARROWED)
+    await signs(populated, view, "NOR")
+    populated.unguard("agreement_signature")
+    populated.sql(f"UPDATE agreement_signature SET {altered} WHERE text = '{view.amendment.text}'")
+    for member in ("GBR", "DNK"):
+        last = await signs(populated, view, member)
+    call = populated.call("GBR signatory")
+    listed = await usecases.list_amendments(populated.services, call, populated.agreement_id)
+    with pytest.raises(ConflictError, match="not what it signed"):
+        await signs(populated, view, "NOR")
+
+    assert (last.agreement.edition, listed.unopened) == (1, 1)
+    assert [each.signed for each in listed.value] == [frozenset({"GBR", "DNK"})]
+    places = [entry["detail"]["place"] for entry in await populated.entries() if entry["type"] == "key.opened"]
+    assert set(places) == {f"signature of NOR under text {view.amendment.text}"}
+    assert (await takes_back(populated, view, "NOR")).value.state == "proposed"
