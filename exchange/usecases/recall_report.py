@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.audit import Deed, DeedKind, EventName, Outcome
-from exchange.kernel import ConflictError, ExchangeError, rfc3339
+from exchange.kernel import ExchangeError, rfc3339
 from exchange.markings import render_marking
 from exchange.members import Role
 from exchange.reports import ReportAct, ReportStatus, require_act
@@ -23,6 +23,7 @@ from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import OwnReport, own_report
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import lapse_consents
+from exchange.usecases.tombstones import put_tombstone, require_not_ended
 from exchange.usecases.unread import record_unread
 
 _RECALL = EventName.REPORT_RECALLED
@@ -50,15 +51,14 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         # (2) once
         require_act(held.stored_status, ReportAct.RECALL)
-        if await book.has_tombstone(held.id):
-            raise _ended()
+        await require_not_ended(services, book, held.id)
         # (3) INVARIANT: whoever is answered after this commit finds no key
         await book.shred(held.id, ReportStatus.RECALLED)
         await lapse_consents(unit, held.id)
         note = services.store.attest(_deed(call, own, reason))
         receipt = await unit.record(own.entry(call, _RECALL, Outcome.PERMITTED, detail={"reason": reason}))
         stone = TombstoneRow(held.id, EndCause.RECALLED, call.now, note, receipt.entry)
-        await book.add_tombstone(stone)
+        await put_tombstone(book, stone)
     # (4) in a transaction of its own: what it finds must not be able to keep a report from being recalled
     try:
         asked = await ask_destruction(services, own.entry(call, _RECALL, Outcome.PERMITTED), own.report.id)
@@ -92,8 +92,7 @@ async def preview_recall(services: Services, call: Call, report_id: str) -> Reco
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
         require_act(own.report.status, ReportAct.RECALL)
-        if await unit.reports().has_tombstone(own.report.id):
-            raise _ended()
+        await require_not_ended(services, unit.reports(), own.report.id)
     # Behind the unit: however often it was read, whoever writes does not wait for the look through the log.
     given = Counter(each.member for each in await given_to(services, own.report.id))
     receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED, detail={"outlook": "yes"}))
@@ -120,10 +119,6 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
     await record_unread(services, Unread([unread_destruction(each) for each in altered]), own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))
-
-
-def _ended() -> ConflictError:
-    return ConflictError("the report has ended: its keys are destroyed already", code="expired")
 
 
 def _deed(call: Call, own: OwnReport, reason: str) -> Deed:

@@ -39,6 +39,7 @@ from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
 from exchange.usecases.told_entries import told_until_now
 from exchange.usecases.told_leavings import with_told_leavings
+from exchange.usecases.tombstones import put_tombstone, require_not_ended
 from exchange.usecases.unread import known_agreements
 
 AT_ONCE: Final = 200
@@ -253,11 +254,12 @@ async def _recall(services: Services, now: datetime, report_id: str, state: Poli
         await book.hold_order()
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         require_act(held.stored_status, ReportAct.RECALL)
+        await require_not_ended(services, book, own.report.id)
         await book.shred(own.report.id, ReportStatus.RECALLED)
         await lapse_consents(unit, own.report.id)
         receipt = await unit.record(entry)
         note = services.store.attest(deed)
-        await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RECALLED, now, note, receipt.entry))
+        await put_tombstone(book, TombstoneRow(own.report.id, EndCause.RECALLED, now, note, receipt.entry))
     # In a transaction of its own: what it finds must not be able to keep a report from being recalled.
     await ask_destruction(services, own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED), report_id)
     return True
@@ -290,11 +292,12 @@ async def _end(services: Services, now: datetime, report_id: str, state: PolicyS
         book = unit.reports()
         await book.hold_order()
         await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+        await require_not_ended(services, book, own.report.id)
         await book.shred(own.report.id, ReportStatus.EXPIRED)
         await lapse_consents(unit, own.report.id)
         receipt = await unit.record(own.entry(call, EventName.REPORT_ENDED, Outcome.PERMITTED))
         note = services.store.attest(deed)
-        await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RETENTION, now, note, receipt.entry))
+        await put_tombstone(book, TombstoneRow(own.report.id, EndCause.RETENTION, now, note, receipt.entry))
     return True
 
 

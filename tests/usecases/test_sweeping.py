@@ -178,13 +178,10 @@ async def test_reports_that_cannot_be_ended_stand_in_nobodys_way(
     stuck = [await populated.post() for _ in range(3)]
     last = await populated.post()
     # They ended before, and somebody set their status back: a report has one tombstone.
+    await populated.enrol("GBR releaser", "GBR", "releaser")
     for report in stuck:
-        populated.sql(
-            "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id)"
-            " VALUES ($1, 'retention', 0, $2, '')",
-            report,
-            b"",
-        )
+        await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "mistaken")
+    populated.sql("UPDATE report SET status = 'current'")
     if is_over:
         await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
         populated.clock.advance(NOTICE)

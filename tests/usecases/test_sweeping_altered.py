@@ -153,3 +153,39 @@ async def test_nobody_is_asked_to_destroy_what_was_recalled_in_a_row_alone(
 
     assert populated.sql("SELECT report_id FROM report_destruction") == [(recalled,)]
     assert populated.sql("SELECT report_id FROM report_notice") == [(recalled,)]
+
+
+FORGED = (
+    "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id) SELECT id, $1, 1, $2, id FROM report"
+)
+
+
+@pytest.mark.parametrize("cause", ["retention", "recalled"])
+@pytest.mark.parametrize("how", ["recalled", "by text", "retention"])
+async def test_tombstone_that_no_entry_tells_of_keeps_no_report_from_ending(
+    populated: World, cause: str, how: str
+) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    if how == "retention":
+        await populated.agree(AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept"))
+    report = await populated.post()
+    await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+    populated.sql(FORGED, cause, b"forged")
+    call = populated.call("GBR releaser")
+    assert (await usecases.preview_recall(populated.services, call, report)).value.given == {"NOR": 1}
+    if how == "recalled":
+        recalled = (await usecases.recall_report(populated.services, call, report, "mistaken")).value
+        assert recalled.tombstone.note != b"forged"
+    else:
+        # The agreement ends before the report has been kept for long enough.
+        populated.clock.advance(timedelta(days=1700 if how == "by text" else 5 * 366))
+        assert await swept_elsewhere(populated) == ((1, 0) if how == "retention" else (0, 1))
+
+    assert populated.sql("SELECT length(sealed_header) FROM report") == [(0,)]
+    asked = populated.sql("SELECT count(*) FROM report_destruction")
+    assert asked == [(0 if how == "retention" else 1,)]
+    ended = {entry["type"] for entry in await populated.entries()} & {"report.recalled", "report.ended"}
+    assert ended == {"report.ended" if how == "retention" else "report.recalled"}
+    # Once: it has ended now, whatever its status is set to.
+    populated.sql("UPDATE report SET status = 'current'")
+    assert await swept_elsewhere(populated) == (0, 0)
