@@ -1,6 +1,7 @@
 """The figures: summed over workers, bounded in their labels, documented by name, and cheap enough to take."""
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -207,6 +208,20 @@ async def test_scrape_tells_the_rest_where_the_disk_does_not_answer(service, wor
 
     assert "exchange_ready 1" in lines
     assert "exchange_disk" not in lines
+
+
+async def test_scrape_waits_for_no_pipe_among_certificates_and_lists(service, world, tmp_path: Path) -> None:
+    """Whoever opens one waits for a writer, and a worker would answer nobody meanwhile."""
+    for name in ("server.pem", "edges.pem"):
+        os.mkfifo(tmp_path / name)
+    places = HostPlaces(
+        tmp_path, tmp_path / "server.pem", tmp_path, {}, edges=tmp_path / "edges.pem", revocations=tmp_path
+    )
+
+    lines = await scraped(service, places)
+
+    assert "exchange_ready 1" in lines
+    assert "_expiry_timestamp" not in lines
 
 
 async def test_scrape_tells_when_the_newest_certificate_of_the_edge_ends(service, world, tmp_path: Path) -> None:

@@ -126,8 +126,12 @@ def test_folder_that_never_rests_is_read_all_the_same(node: Node) -> None:
     assert (node.admits(node.client), node.admits(node.other)) == (False, True)
 
 
-def test_pipe_among_the_lists_keeps_nobody_waiting(node: Node) -> None:
-    os.mkfifo(node.lists / "pipe.pem")
+@pytest.mark.parametrize("name", ["crl/pipe.pem", "server.pem", "edges.pem"])
+def test_pipe_among_the_files_keeps_nobody_waiting(node: Node, name: str) -> None:
+    (node.folder / "edges.pem").write_bytes((node.folder / "server.pem").read_bytes())
+    node.start()
+    (node.folder / name).unlink(missing_ok=True)
+    os.mkfifo(node.folder / name)
     node.put(listed(node.own.authority, node.client, number=6))
     node.looks()
 

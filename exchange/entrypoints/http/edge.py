@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from exchange.crypto import read_certificate, read_certificates
+from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import Clock, MalformedError, UnsafeSettingError, system_clock
 from exchange.kernel.addresses import is_address
 
@@ -121,7 +122,7 @@ def load_edges(
 def read_edges(path: Path) -> frozenset[str]:
     """Return the thumbprints of the certificates in a PEM file; UnsafeSettingError where it holds none."""
     try:
-        thumbprints = frozenset(facts.thumbprint for facts in read_certificates(path.read_bytes()))
+        thumbprints = frozenset(facts.thumbprint for facts in read_certificates(read_plain(path)))
     except (OSError, MalformedError) as exc:
         raise UnsafeSettingError(f"`{path}` does not hold the edges' certificates in PEM: {exc}") from exc
     if not thumbprints:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from exchange.crypto import CryptoError, read_certificates, revocations_end
 from exchange.entrypoints.http.board import Family, Kind, Series, labelled
+from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import ExchangeError
 from exchange.usecases import Inspection
 
@@ -144,7 +145,7 @@ def _ends(paths: Sequence[Path]) -> list[float]:
     found = []
     for path in paths:
         try:
-            found += [facts.not_after.timestamp() for facts in read_certificates(path.read_bytes())]
+            found += [facts.not_after.timestamp() for facts in read_certificates(read_plain(path))]
         except (OSError, CryptoError, ExchangeError):
             continue  # `exchange doctor` says what is wrong with it
     return found
@@ -155,7 +156,7 @@ def _list_ends(places: HostPlaces) -> list[float]:
     paths = [] if places.revocations is None else sorted(places.revocations.glob("*.pem"))
     for path in paths if places.edge_lists is None else [*paths, places.edge_lists]:
         try:
-            found.append(revocations_end(path.read_bytes()).timestamp())
+            found.append(revocations_end(read_plain(path)).timestamp())
         except (OSError, CryptoError, ExchangeError):
             continue  # as above
     return found

@@ -258,7 +258,7 @@ class Trust:
             return _Round(held, refused=[f"a fault: {type(exc).__name__}"]), None
 
     def _server(self, held: _Held, now: datetime) -> _Round:
-        pair = Pair(self._files.certificate, self._files.certificate.read_bytes(), self._read_secret(self._files.key))
+        pair = Pair(self._files.certificate, read_plain(self._files.certificate), self._read_secret(self._files.key))
         if pair == held.pair:
             return _Round(held)
         require_pair(pair)
