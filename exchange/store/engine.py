@@ -1,6 +1,7 @@
 """The engine behind administrative sessions and migrations."""
 
 import asyncio
+import os
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
-from exchange.kernel import UnsafeSettingError
+from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store.admin_driver import connect
-from exchange.store.faults import driver_errors, is_of_one_row
+from exchange.store.faults import SILENT_STORE, driver_errors, is_of_one_row
 from exchange.store.lineage import COURSE, Course, Lineage
 from exchange.store.password import Password, logged_in
 
@@ -107,10 +108,10 @@ def new_engine(  # noqa: PLR0913  what a connection may be told
     arguments = {"timeout": wait_seconds, "isolation_level": None, "async_creator_fn": connect}
     engine = create_async_engine(url, pool_size=1, max_overflow=-1, connect_args=arguments)
     event.listen(engine.sync_engine, "do_connect", partial(_note_file, path=path))
-    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+    event.listen(engine.sync_engine, "connect", partial(_set_up_sqlite, path=path))
     event.listen(engine.sync_engine, "checkout", partial(_require_file, path=path))
     event.listen(engine.sync_engine, "checkin", _require_end)
-    event.listen(engine.sync_engine, "begin", partial(_begin_immediate, wait_seconds=wait_seconds))
+    event.listen(engine.sync_engine, "begin", partial(_begin_immediate, wait_seconds=wait_seconds, path=path))
     event.listen(engine.sync_engine, "handle_error", _keep_unfailed)
     return engine
 
@@ -151,13 +152,15 @@ def existing_file(path: str, *, mode: str = "rw") -> str:
     return f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
+def _set_up_sqlite(connection: Any, record: ConnectionPoolEntry, *, path: Path) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     # Until here SQLite itself waits where another process has just ended; then `_begin_immediate` does.
     cursor.execute("PRAGMA busy_timeout = 0")
     cursor.close()
+    # Open by now, and nobody else deletes them for as long as this connection is.
+    record.info["beside"] = files_beside(str(path))
 
 
 def _note_file(_dialect: object, record: ConnectionPoolEntry, *_: object, path: Path) -> None:
@@ -197,7 +200,36 @@ def _keep_unfailed(failure: ExceptionContext) -> None:
     failure.is_disconnect = not is_of_one_row(failure.original_exception)
 
 
-def _begin_immediate(connection: Connection, *, wait_seconds: float) -> None:
+def files_beside(path: str) -> tuple[int, int]:
+    """Return which files lie beside a database of SQLite: its log, and the index of that; 0 where there is none."""
+    return _number(f"{path}-wal"), _number(f"{path}-shm")
+
+
+def require_beside(path: str, known: tuple[int, int]) -> None:
+    """Refuse where another log or index, or none, lies beside the database than a connection of this process goes by.
+
+    The connection is kept: the last one to be closed puts what was committed to that log into the database.
+    """
+    # INVARIANT: durable means these files. SQLite writes on, without an error, to a log that has no name any more: what
+    # is committed there is lost with the processes that have it open. Without its index others write over it.
+    if files_beside(path) != known:
+        raise UnavailableError(
+            f"{SILENT_STORE}: `{path}-wal` or `{path}-shm` was deleted or replaced while this process had it open: "
+            "put it back; else stop every process of the exchange before anything else, and none by force: the last "
+            "one puts what was committed into the database",
+            told=f"{SILENT_STORE}: a file beside the database is gone",
+        )
+
+
+def _number(path: str) -> int:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116  a Path made for each read costs as much as some reads
+    except OSError:  # no file that was opened has this number
+        return 0
+
+
+def _begin_immediate(connection: Connection, *, wait_seconds: float, path: Path) -> None:
+    require_beside(str(path), connection.info["beside"])
     # At once, not at the first write: a read that becomes a write under another writer fails and cannot be waited for.
     cursor: Any = connection.connection.cursor()
     deadline = monotonic() + wait_seconds

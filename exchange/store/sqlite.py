@@ -20,7 +20,7 @@ from typing import TypeVar
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
 from exchange.store.dialect import NoText, Parameters, Row, Statement, Value, as_sqlite
-from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, has_begun
+from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, files_beside, has_begun, require_beside
 from exchange.store.faults import driver_errors, is_of_no_text, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
@@ -51,7 +51,7 @@ class SqliteDatabase:
         self._write = write
         self._observer = observer
         self._wait_seconds = wait_seconds
-        self._reader = _Connection(path, partial(connect, wait_seconds=_READ_WAIT_SECONDS))
+        self._reader = FileConnection(path, partial(connect, wait_seconds=_READ_WAIT_SECONDS))
         self._waiting: deque[Waiting] = deque()
         self._batches: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._is_writing = False
@@ -117,7 +117,7 @@ class SqliteDatabase:
 
     def _work(self) -> None:
         opened = partial(connect_writer, wait_seconds=self._wait_seconds, checkpoint_pages=_CHECKPOINT_PAGES)
-        connection = _Connection(self._path, opened)
+        connection = FileConnection(self._path, opened)
         writer = _Writer(connection, self._write, self._wait_seconds)
         while (batch := self._batches.get()) is not None:
             begun = perf_counter()
@@ -128,14 +128,15 @@ class SqliteDatabase:
         connection.drop()
 
 
-class _Connection:
-    """A connection that is opened when first needed, and anew after every failure of the database."""
+class FileConnection:
+    """A connection that is opened when first needed, and anew once it was dropped, as after a failure."""
 
     def __init__(self, path: str, opened: Callable[[str], sqlite3.Connection]) -> None:
         self._path = path
         self._opened = opened
         self._connection: sqlite3.Connection | None = None
         self._file = 0
+        self._beside = (0, 0)
 
     def open(self) -> sqlite3.Connection:
         """Return the connection to the file that is at the path now."""
@@ -144,7 +145,9 @@ class _Connection:
         if self._connection is None or file != self._file:
             self.drop()
             self._connection = self._opened(self._path)
-            self._file = file
+            self._file, self._beside = file, files_beside(self._path)
+        else:
+            require_beside(self._path, self._beside)
         return self._connection
 
     def drop(self) -> None:
@@ -157,7 +160,7 @@ class _Connection:
 class _Writer:
     """Runs batches on a connection of the writer thread's own."""
 
-    def __init__(self, connection: _Connection, write: Write, wait_seconds: float) -> None:
+    def __init__(self, connection: FileConnection, write: Write, wait_seconds: float) -> None:
         self._connection = connection
         self._write = write
         self._wait_seconds = wait_seconds

@@ -4,11 +4,11 @@ Its settings let others take over within seconds: a sequencer that was stopped o
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
 import asyncpg
@@ -22,7 +22,7 @@ from exchange.store.password import Password
 from exchange.store.postgres import connector
 from exchange.store.postgres import drive as drive_postgres
 from exchange.store.schema import require_schema_over
-from exchange.store.sqlite import begin, connect_writer, drive, read
+from exchange.store.sqlite import FileConnection, begin, connect_writer, drive, read
 
 T = TypeVar("T")
 
@@ -79,20 +79,19 @@ class SqliteTree:
     """
 
     def __init__(self, path: str, *, wait_seconds: float) -> None:
-        self._path = path
         self._wait_seconds = wait_seconds
-        self._connection: sqlite3.Connection | None = None
-        self._file = 0
+        opened = partial(connect_writer, wait_seconds=wait_seconds, checkpoint_pages=_CHECKPOINT_PAGES)
+        self._connection = FileConnection(path, opened)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-tree")
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
-        return await self._apart(lambda: read(self._open(), statement, parameters))
+        return await self._apart(lambda: read(self._connection.open(), statement, parameters))
 
     async def transact(self, steps: LogSteps[T], *, is_durable: bool = True) -> T:
         return await self._apart(lambda: self._transact(steps, "FULL" if is_durable else "NORMAL"))
 
     async def close(self) -> None:
-        await self._apart(self._drop)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.drop)
         self._thread.shutdown()
 
     async def _apart(self, work: Callable[[], T]) -> T:
@@ -100,37 +99,23 @@ class SqliteTree:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._careful, work)
 
     def _careful(self, work: Callable[[], T]) -> T:
+        # Before anything is at stake: a connection that may not be used is kept.
+        connection = self._connection.open()
         try:
             return work()
         except BaseException:
-            self._drop()
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            self._connection.drop()
             raise
 
     def _transact(self, steps: LogSteps[T], synchronous: str) -> T:
-        connection = self._open()
+        connection = self._connection.open()
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         begin(connection, wait_seconds=self._wait_seconds)
         result = drive(connection, steps)
         connection.execute("COMMIT")
         return result
-
-    def _open(self) -> sqlite3.Connection:
-        # A file that was put in the place of another one is another database: what was known of it is void.
-        file = os.stat(self._path).st_ino  # noqa: PTH116  asked five times a second
-        if self._connection is None or file != self._file:
-            self._drop()
-            self._connection = connect_writer(
-                self._path, wait_seconds=self._wait_seconds, checkpoint_pages=_CHECKPOINT_PAGES
-            )
-            self._file = file
-        return self._connection
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            connection.close()
 
 
 class PostgresTree:
