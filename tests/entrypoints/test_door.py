@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from exchange.audit import Receipt
 from exchange.entrypoints.api import api_document
+from exchange.entrypoints.http.large_answers import LARGE_BYTES
 from exchange.entrypoints.http.limits import RateLimiter, Refusals
 from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
 from exchange.entrypoints.http.routing import OperationRoute
@@ -204,6 +205,28 @@ async def test_answer_that_may_not_go_on_ends_with_its_connection(service, world
     assert (line.levelname, line.exc_info, line.code) == ("INFO", None, "unavailable")
     with pytest.raises(UnavailableError):
         await converse(service, "auditor", body=[], method="GET", path="/v1/audit/export")
+
+
+async def test_large_answer_that_finds_no_room_is_no_error_that_nobody_foresaw(
+    service, world, caplog, monkeypatch
+) -> None:
+    """A client may ask for as many as it likes; each wrote two traces into the process's log."""
+
+    async def large(_visit) -> Response:
+        return Response(bytes(LARGE_BYTES + 1))
+
+    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
+    monkeypatch.setattr(route, "_visitor", large)
+    monkeypatch.setattr(service.door.large, "_most_bytes", LARGE_BYTES)
+    closed: list[str] = []
+    ends = {"exchange.connection": {"close": lambda: closed.append("behind what was sent")}}
+    with caplog.at_level("INFO", "exchange.http"):
+        sent = await converse(service, "NOR reader", body=[], method="GET", path="/v1/whoami", extensions=ends)
+
+    assert [message["type"] for message in sent] == ["http.response.start"]
+    assert closed == ["behind what was sent"]
+    (line,) = [each for each in caplog.records if each.name == "exchange.http"]
+    assert (line.levelname, line.exc_info, line.code) == ("INFO", None, "overloaded")
 
 
 async def test_unforeseen_error_of_the_log_tells_nothing_either(world, http, monkeypatch) -> None:

@@ -6,6 +6,7 @@ would take the reader for quick.
 
 from starlette.types import Message, Send
 
+from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.holders import Holder
 from exchange.entrypoints.http.shares import Shares
 
@@ -16,8 +17,11 @@ MOST_BYTES = 256 * 1024 * 1024
 """Of answers on their way from one worker at a time."""
 
 
-class TooManyLargeAnswersError(Exception):
+class TooManyLargeAnswersError(OverloadedError):
     """As much is on its way from here, or to this client or its member, as may be: it is cut off, and asks again."""
+
+    def __init__(self) -> None:
+        super().__init__("too much is on its way from here, or to this client or its member: ask again")
 
 
 class LargeAnswers:
