@@ -23,6 +23,7 @@ from exchange.custody.log_key import (
     load_log_key,
     parse_log_key,
     replace_log_key,
+    stated_seconds,
 )
 from exchange.custody.roots import add_root_version, create_root_file
 from exchange.custody.traced import TracedCustodian
@@ -46,4 +47,5 @@ __all__ = [
     "load_log_key",
     "parse_log_key",
     "replace_log_key",
+    "stated_seconds",
 ]

@@ -110,6 +110,12 @@ def checkpoint_signed_by(verifier_keys: str, note: bytes) -> Checkpoint:
     return parse_checkpoint(parsed.text)
 
 
+def stated_seconds(verifier_keys: str, note: bytes) -> int:
+    """Return the POSIX time that the signatures of a note state, 0 where they state none; raises as the above."""
+    keys = [parse_verifier_key(line) for line in verifier_keys.splitlines()]
+    return max((each.at_seconds or 0 for each in verify_note(parse_note(note), keys)), default=0)
+
+
 def _log_key(origin: str, seeds: dict[str, bytes]) -> LogKey:
     signers = []
     for name, seed in seeds.items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from exchange.audit.merkle import TreeHead
 from exchange.audit.note_keys import NoteError
-from exchange.custody import checkpoint_signed_by
+from exchange.custody import checkpoint_signed_by, stated_seconds
 from exchange.kernel import ExchangeError, MalformedError
 from exchange.store.archived import LogDamagedError
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
@@ -20,6 +20,7 @@ from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import LogState
 
 _HEADS_REMEMBERED = 1000
+_MICROS = 1_000_000
 
 _log = logging.getLogger("exchange.sequencer")
 
@@ -46,7 +47,8 @@ class LogGuard:
 
     async def check(self, state: LogState, said: LastSigned) -> LastSigned:
         """Return what the file says after the comparison (1) to (3); raises LogContradictionError."""
-        if state.head == said.confirmed.head and said.prepared is None:
+        is_same = (state.head, state.signed_at) == (said.confirmed.head, said.confirmed.signed_at)
+        if is_same and said.prepared is None:
             return said  # nearly always: what this process signed itself
         self._verified.clear()
         with _damage_contradicts():
@@ -56,7 +58,9 @@ class LogGuard:
             # (3) behind what this host signed
             said = await self._settled(state, said)
             await self._check_root(state, said.confirmed.head, "this host signed")
-        if state.size > said.confirmed.head.size:
+        # Of one tree two nodes may each have signed a checkpoint: the one in the database counts.
+        is_other = said.prepared is None and state.signed_at != said.confirmed.signed_at
+        if state.size > said.confirmed.head.size or is_other:
             said = self.file.confirm(said, _as_signed(state))
         return said
 
@@ -83,10 +87,14 @@ class LogGuard:
             return
         try:
             checkpoint = checkpoint_signed_by(state.keys, state.note)
+            seconds = stated_seconds(state.keys, state.note)
         except (NoteError, MalformedError) as exc:
             raise LogContradictionError(f"the checkpoint in the database is not the log's: {exc.message}") from exc
         if (checkpoint.origin, checkpoint.head) != (state.origin, state.head):
             raise LogContradictionError("the checkpoint in the database is of another tree than the one beside it")
+        if seconds != state.signed_at // _MICROS:
+            # The next one would be signed with that time, and no later one ever with an earlier.
+            raise LogContradictionError("the checkpoint in the database states another time than the one beside it")
 
     async def _settled(self, state: LogState, said: LastSigned) -> LastSigned:
         """Find out what became of a commit whose end is not known."""

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from exchange.kernel import ExchangeError, from_micros
+from exchange.kernel import ExchangeError, from_micros, to_micros
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
 from exchange.usecases.context import Services
 from exchange.usecases.last_backup import last_backup
@@ -61,7 +61,8 @@ async def _log(services: Services) -> LogFigures | None:
     now, none = services.clock(), timedelta(0)
     # A clock that was put back must not show a wait below nothing.
     wait = none if backlog.oldest_at is None else max(none, now - from_micros(backlog.oldest_at))
-    age = max(none, now - from_micros(state.signed_at))
+    # Nor must a time that somebody wrote beside the checkpoint keep all other figures from being told.
+    age = now - from_micros(min(max(0, state.signed_at), to_micros(now)))
     return LogFigures(state.size, backlog.count, wait, age, is_frozen=state.frozen_why is not None)
 
 

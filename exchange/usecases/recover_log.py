@@ -14,7 +14,7 @@ from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.note_keys import NoteError
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import grow_tiles, head_from_tiles
-from exchange.custody import LogKey, checkpoint_signed_by
+from exchange.custody import LogKey, checkpoint_signed_by, stated_seconds
 from exchange.kernel import (
     ConflictError,
     ForbiddenError,
@@ -37,6 +37,8 @@ from exchange.usecases.sequence_log import Desk, Sequencer, check_or_adopt
 
 RESTORED_FROM: Final = "restored from the backup of"
 """Why a log is frozen whose rows a restore put there: what came after them is to be confirmed already."""
+
+_MICROS: Final = 1_000_000
 
 _GIVEN_UP: Final = "its keys are given up:"
 
@@ -143,12 +145,13 @@ async def recover_log(
     old = await frozen_log(call, desk)
     known = await _signed_before(desk, old)
     is_held_against = witnessed is not None or "signed_size" in known
-    recovery = _Recovery(old, key.origin, {**known, **_witnessed(old, witnessed)}, is_held_against)
+    known |= _witnessed(old, witnessed)
+    recovery = _Recovery(old, key.origin, known, is_held_against, _signed_at(old, to_micros(call.now)))
     entry_id, content, number = await _recorded(services, call, desk, recovery)
     leaf = hash_leaf(content)
     tiles = grow_tiles(0, [leaf], _no_tile)
     head = head_from_tiles(1, {tile.path: tile.content for tile in tiles}.__getitem__)
-    signed_at = max(to_micros(call.now), old.signed_at)
+    signed_at = max(to_micros(call.now), recovery.last_signed_at)
     note = key.sign(head, signed_at // 1_000_000)
     begun = LogState(old.log + 1, key.origin, key.verifier_keys, 0, EMPTY_ROOT, 0, b"", None)
     signed = SignedHead(head, note, signed_at, is_kept=True)
@@ -171,7 +174,7 @@ async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Reco
         # What was lost is numbered once more: clients that go on where they were would pass over what comes now.
         await unit.begin_lineage()
         if recovery.is_older:
-            await unit.leave_to_confirm(unknown_acts(rfc3339(from_micros(old.signed_at))))
+            await unit.leave_to_confirm(unknown_acts(rfc3339(from_micros(recovery.last_signed_at))))
         receipt = await unit.record(entry)
     waiting = await desk.tree.waiting_entry(receipt.entry)
     if waiting is None or waiting.content is None:
@@ -184,12 +187,14 @@ class _Recovery:
     """`known` is what this host and witnesses know of the old log.
 
     `is_held_against`: some of it does not come from the database itself, which knows nothing of what came after it.
+    `last_signed_at`: when the old log was signed last, in microseconds since 1970.
     """
 
     old: LogState
     origin: str
     known: dict[str, str | int]
     is_held_against: bool
+    last_signed_at: int
 
     @property
     def is_older(self) -> bool:
@@ -200,6 +205,15 @@ class _Recovery:
         sizes = (self.known.get(f"{whose}_size") for whose in ("signed", "witnessed"))
         is_short = any(isinstance(size, int) and size > self.old.size for size in sizes)
         return is_short or not self.is_held_against or not why.startswith(_GIVEN_UP)
+
+
+def _signed_at(old: LogState, now: int) -> int:
+    """Return when a log was signed last: by its checkpoint, for beside it may stand what somebody wrote there."""
+    try:
+        seconds = stated_seconds(old.keys, old.note)
+    except (NoteError, MalformedError):
+        return min(max(0, old.signed_at), now)
+    return old.signed_at if old.signed_at // _MICROS == seconds else seconds * _MICROS
 
 
 def _no_tile(path: TilePath) -> bytes:

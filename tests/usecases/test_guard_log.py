@@ -14,10 +14,11 @@ from exchange import usecases
 from exchange.audit import EventName, hash_leaf, parse_entry
 from exchange.audit.merkle import TreeHead
 from exchange.custody import checkpoint_signed_by, create_log_key, replace_log_key
-from exchange.kernel import ConflictError, InvalidError, UnavailableError
+from exchange.kernel import ConflictError, InvalidError, UnavailableError, to_micros
 from exchange.store import migrate
 from exchange.store.log_rows import CosignatureRow
 from exchange.usecases import Call, sequence_log
+from exchange.usecases.inspect_service import _log as log_figures
 from exchange.usecases.recover_log import next_origin, recover_log, resume_log
 from exchange.usecases.sequence_log import Step
 from tests.support.log import ORIGIN, Log, Snapshot, check_log
@@ -377,6 +378,35 @@ async def test_tree_that_somebody_changed_freezes(log: Log, change: str) -> None
     await log.append(1)
 
     assert await log.drain(sequencer) is Step.FROZEN
+
+
+@pytest.mark.parametrize("damage", ["", ", note = CAST('x' AS {blob})"], ids=["its time", "its note too"])
+@pytest.mark.parametrize("at", [2**62, -(2**62), 32_503_680_000_000_000], ids=["beyond", "before", "year 3000"])
+async def test_time_that_no_signature_states_is_never_signed(
+    log: Log, world_services: Callable[[Log], Any], at: int, damage: str
+) -> None:
+    sequencer = await log.sequencer()
+    await log.append(5)
+    await log.drain(sequencer)
+    note = damage.format(blob="BLOB" if log.url.startswith("sqlite") else "bytea")
+    await unguarded(log, f"UPDATE log_state SET signed_at = {at}{note}")
+    await log.append(1)
+
+    assert await log.drain(sequencer) is Step.FROZEN
+    services = world_services(log)
+    services.clock = log.clock
+    figures = await log_figures(services)
+    assert figures is not None
+    assert figures.is_frozen
+    desk = await log.desk()
+    key = replace_log_key(log.folder / "log.key", await next_origin(desk.tree.reader), os.urandom)
+    await recover_log(Services(log), HOST, desk, key=key)
+    begun = await log.store.log.state()
+    assert begun is not None
+    assert begun.signed_at == to_micros(NOW)
+    ((told,),) = await rows_of(log.store, "SELECT told FROM restore_claim")
+    is_lost = damage and at < 0
+    assert f"after {'1970-01-01' if is_lost else '2026-03-01'}T" in told
 
 
 async def test_tree_that_nobody_signed_freezes(log: Log) -> None:
