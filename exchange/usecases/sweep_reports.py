@@ -176,7 +176,10 @@ async def _declassify(services: Services, now: datetime, report_id: str, state: 
         # The day on the row is not the sealed one: the row alone declassifies nothing.
         return False
     agreement = (await known_agreements(services, state)).get(own.facts.agreement)
-    if agreement is not None and _is_over(agreement, own.facts, before, first_moment(before.declassify_on)):
+    if agreement is None or not agreement.is_proven:
+        # INVARIANT: whether it was to be destroyed before, no text says that not all its parties have signed.
+        return False
+    if _is_over(agreement, own.facts, before, first_moment(before.declassify_on)):
         return False
     after = declassified(before, services.law.catalogue.declassified)
     consents = await require_above_sources(services, call, after, state)

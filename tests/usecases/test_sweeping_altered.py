@@ -155,6 +155,24 @@ async def test_nobody_is_asked_to_destroy_what_was_recalled_in_a_row_alone(
     assert populated.sql("SELECT report_id FROM report_notice") == [(recalled,)]
 
 
+@pytest.mark.parametrize("altered", ['replace(terms, \'"retention":"P5Y"\', \'"retention":"P9Y"\')', "'no text'"])
+async def test_what_was_to_be_destroyed_is_not_declassified_by_an_altered_text(populated: World, altered: str) -> None:
+    kept = AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept").replace("2030", "2035")
+    await populated.agree(kept)
+    end = populated.clock.now + timedelta(days=5 * 366)
+    report = await populated.post(declassify_on=end.date())
+    populated.clock.now = end + timedelta(days=1)
+    before = populated.sql(f"SELECT terms FROM agreement {IN_FORCE}")
+    populated.sql(f"UPDATE agreement SET terms = {altered} {IN_FORCE}")
+    assert populated.sql(f"SELECT terms FROM agreement {IN_FORCE}") != before
+    async with populated.another_node() as node:
+        # Under a legal hold what is over its time is there still.
+        swept = await sweep_reports(node, populated.clock.now, is_held=True)
+
+    assert (swept.declassified, swept.left) == (0, 1)
+    assert populated.sql("SELECT version FROM report WHERE id = $1", report) == [(1,)]
+
+
 FORGED = (
     "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id) SELECT id, $1, 1, $2, id FROM report"
 )
