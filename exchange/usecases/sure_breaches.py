@@ -7,11 +7,13 @@ before: each post has its entry, and so has each acknowledgement, and what is se
 INVARIANT: where a report's row is not what its entries and what is sealed in it say, no breach is found by it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from exchange.audit import Criteria, Entry, EventName, Outcome
-from exchange.kernel import parse_rfc3339
+from exchange.crypto import OpeningError
+from exchange.kernel import UnavailableError, parse_rfc3339
 from exchange.store import ReceiptHow, Sought
 from exchange.usecases.context import Services
 from exchange.usecases.told_entries import entries_at, require_readable, told_until_now
@@ -24,29 +26,40 @@ _AT_ONCE = 500
 async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime) -> bool:
     """Return whether no client of the member `by` acknowledged a report up to `due`, and its row is what it came to.
 
-    Raises UnavailableError as `require_readable`.
+    Raises UnavailableError as `require_readable`, OpeningError where what the log says of it cannot be read.
     """
     await require_readable(services, "what was acknowledged")
-    posts = [entry async for entry in told_until_now(services, EventName.REPORT_POSTED, subject=report)]
-    if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
-        return False
-    async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report):
-        is_said = entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
-        if is_said and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
+    with _of_one():
+        posts = [entry async for entry in told_until_now(services, EventName.REPORT_POSTED, subject=report)]
+        if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
             return False
+        async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report):
+            is_said = entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
+            if is_said and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
+                return False
     return True
 
 
 async def is_silent(services: Services, agreement: str, member: str, *, since: datetime) -> bool:
     """Return whether each report that a member posted since then is in its row what it came to, and so was counted.
 
-    Raises UnavailableError as `require_readable`.
+    Raises as `is_unacknowledged`.
     """
     await require_readable(services, "what was posted")
-    async for posts in _posts(services, agreement, member, since):
-        if await contradicted_reports(services, posts):
-            return False
+    with _of_one():
+        async for posts in _posts(services, agreement, member, since):
+            if await contradicted_reports(services, posts):
+                return False
     return True
+
+
+@contextmanager
+def _of_one() -> Iterator[None]:
+    """Raise OpeningError, of one agreement, for a bundle that the archive lacks: all others are looked at."""
+    try:
+        yield
+    except UnavailableError as exc:
+        raise OpeningError("what the log says of it cannot be read") from exc
 
 
 async def _posts(services: Services, agreement: str, member: str, since: datetime) -> AsyncIterator[list[Entry]]:

@@ -1,18 +1,19 @@
 """Breaches that rows alone tell of, for somebody altered them in the database: nobody is accused of one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 import pytest
 
 from exchange import usecases
+from exchange.audit.rows_told import Contradiction
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
-from exchange.usecases import DutyWatch
+from exchange.usecases import DutyWatch, Services, sure_breaches
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
-from tests.support.world import World
-from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, flash, found, made_owing
+from tests.support.world import Entry, World
+from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, OWING, flash, found, made_owing
 
 HOUR = timedelta(hours=1)
 
@@ -110,3 +111,30 @@ async def test_nobody_is_accused_while_too_much_waits_to_be_asked(
             await accused(owing)
 
     assert len(await accused(owing)) == 1
+
+
+@pytest.mark.parametrize("is_silence", [False, True])
+async def test_what_cannot_be_read_of_one_agreement_hides_no_breach_of_another(
+    owing: World, monkeypatch: pytest.MonkeyPatch, *, is_silence: bool
+) -> None:
+    first = owing.agreement_id
+    await (owing.post(label=GBR_NOR) if is_silence else flash(owing))
+    await owing.agree(OWING.replace("North Sea", "Nordic"))
+    owing.clock.advance(MINUTE)
+    other = await flash(owing)
+    owing.clock.advance(DAY + HOUR)
+    contradicted = sure_breaches.contradicted_reports
+
+    async def lacking(services: Services, entries: Iterable[Entry]) -> list[Contradiction]:
+        known = list(entries)
+        if any(entry["agreement"] == first for entry in known):
+            raise UnavailableError("the archive lacks a bundle")
+        return await contradicted(services, known)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sure_breaches, "contradicted_reports", lacking)
+        with pytest.raises(UnavailableError, match=f"{first} is not looked at"):
+            await accused(owing)
+    assert {entry["object"]["id"] for entry in await found(owing)} == {owing.agreement_id}
+    assert ("NOR", "GBR", other) in await accused(owing)
+    assert {entry["object"]["id"] for entry in await found(owing)} == {owing.agreement_id, first}
