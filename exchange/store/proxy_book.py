@@ -96,6 +96,13 @@ class ProxyBook:
             or_(col(ProxyTable.originator) == member, col(ProxyTable.proxy) == member), unread=unread
         )
 
+    async def under(self, agreement: str, member: str) -> list[ProxyRow]:
+        """Return those that a member gave, and those that it was given, under one agreement, oldest first."""
+        row = ProxyTable
+        return await self._rows(
+            col(row.agreement) == agreement, or_(col(row.originator) == member, col(row.proxy) == member)
+        )
+
     async def given(self, originator: str, proxy: str, agreement: str, scope: str) -> list[ProxyRow]:
         """Return those given by one member to another for one scope; their time may be over."""
         row = ProxyTable

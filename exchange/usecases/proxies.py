@@ -169,8 +169,9 @@ async def _own_consent(unit: UnitOfWork, client: Client, consent_id: str) -> Pro
 async def end_consents(unit: UnitOfWork, call: Call, agreement_id: str, member: str) -> None:
     """End what `member`, which comes back to an agreement that it had left, gave or was given under it before."""
     # INVARIANT: no consent outlives the promise that it was given under; who accedes anew consents anew.
-    for row in await unit.proxies().of_member(member):
-        if row.wish.agreement != agreement_id or row.state in _ENDED:
+    # Those alone: what cannot be read under another agreement keeps nobody from acceding to this one.
+    for row in await unit.proxies().under(agreement_id, member):
+        if row.state in _ENDED:
             continue
         await unit.proxies().put(replace(row, state=ProxyState.REVOKED, decided_at=call.now))
         detail = {"consent": row.id, "proxy": row.wish.proxy}

@@ -229,6 +229,18 @@ async def test_consent_of_who_left_and_came_back_is_given_anew(joint: World) -> 
     assert await post(joint)
 
 
+async def test_consent_under_another_agreement_that_cannot_be_read_keeps_nobody_from_acceding(joint: World) -> None:
+    first = joint.agreement_id
+    await given(joint)
+    joint.sql("UPDATE proxy_consent SET asked_at = 9223372036854775807")
+    joint.agreement_id = await joint.agree(AGREEMENT.replace("notice: P90D", "notice: PT0S"))
+    await usecases.withdraw_agreement(joint.services, joint.call("NOR signatory"), joint.agreement_id)
+    joint.clock.advance(timedelta(days=1))
+    last = await concluded(joint, AGREEMENT.replace("P5Y", "P4Y"))
+
+    assert (first != joint.agreement_id, last.agreement.edition) == (True, 2)
+
+
 @pytest.mark.parametrize(("by", "state"), [("NOR second releaser", "refused"), ("NOR releaser", "revoked")])
 async def test_consent_that_was_refused_or_taken_back_waits_no_more(joint: World, by: str, state: str) -> None:
     view = await ask(joint)
