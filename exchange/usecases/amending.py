@@ -7,6 +7,7 @@ and counted by `amendment_impact`. Who is no party yet, or has left, is told of 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from time import monotonic
 
 from exchange.agreements import (
@@ -34,7 +35,15 @@ from exchange.agreements import (
     text_of,
 )
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, InvalidError, MalformedError, NotFoundError, is_uuid7
+from exchange.kernel import (
+    EPOCH,
+    ConflictError,
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    is_uuid7,
+    parse_rfc3339,
+)
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
 from exchange.usecases.agreements import (
@@ -111,7 +120,7 @@ async def propose_amendment(
         )
         taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
         view = await _view(
-            unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
+            services, unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
         )
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
@@ -134,7 +143,7 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         ]
         taken_back = await _taken_back(services, unit, agreement, shown)
         views = [
-            await _view(unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
+            await _view(services, unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
             for each in shown
         ]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
@@ -174,7 +183,7 @@ async def sign_agreement(
             return await sign_own_text(unit, call, client, agreement, given)
         taken_back = (await _taken_back(services, unit, agreement, [amendment]))[amendment.text]
         unread = Unread()
-        kept = await _kept_signatures(unit, agreement, amendment, unread)
+        kept = await _kept_signatures(services, unit, call, agreement, amendment, unread)
         made = await _sign_amendment(
             unit, call, client, agreement, amendment=amendment, kept=kept, taken_back=taken_back, given=given
         )
@@ -214,7 +223,7 @@ async def take_back_signature(
         receipt = await record_look(unit, call, client, event, agreement, told=noted)
         taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
         view = await _view(
-            unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
+            services, unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
         )
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
@@ -292,10 +301,13 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
 
 
-async def _kept_signatures(
-    unit: UnitOfWork, agreement: Agreement, amendment: Amendment, unread: Unread
+async def _kept_signatures(  # noqa: PLR0913, PLR0917  under which text of which agreement, and as of when
+    services: Services, unit: UnitOfWork, call: Call, agreement: Agreement, amendment: Amendment, unread: Unread
 ) -> dict[str, TextSignature]:
-    """Return the signatures under a proposed text by member; what is none, or cannot be read, is noted."""
+    """Return the signatures under a proposed text by member; what is none, or cannot be read, is noted.
+
+    Those of who has left are of when the log says that they were made.
+    """
     text = await _proposed_text(unit, agreement, amendment)
     kept = await unit.amendments().signatures(amendment.text, unread)
 
@@ -305,7 +317,25 @@ async def _kept_signatures(
             raise MalformedError("a signature is not what was signed")
         return signature.member, signature
 
-    return dict(unread.each(kept, verified, lambda each: unread_signature(amendment.text, each.member)))
+    given = dict(unread.each(kept, verified, lambda each: unread_signature(amendment.text, each.member)))
+    gone = [party.member for party in agreement.parties if not is_party(agreement, party.member, call.now)]
+    if given.keys() & set(gone):
+        # INVARIANT: nor is anybody brought back by a row that says that it signed since it left.
+        told = await _signings_told(services, agreement, amendment)
+        given |= {each: replace(given[each], signed_at=told.get(each, EPOCH)) for each in gone if each in given}
+    return given
+
+
+async def _signings_told(services: Services, agreement: Agreement, amendment: Amendment) -> dict[str, datetime]:
+    """Return by member when the log says that it signed a text last; of nobody where that cannot be asked now."""
+    found: dict[str, datetime] = {}
+    if await is_too_much_waiting(services):
+        return found
+    async for entry in told_until_now(services, EventName.AGREEMENT_SIGNED, subject=agreement.id):
+        if entry.get("detail", {}).get("text") == amendment.text:
+            member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
+            found[member] = max(at, found.get(member, at))
+    return found
 
 
 async def _has_signed(unit: UnitOfWork, client: Client, amendment: Amendment) -> bool:
@@ -443,7 +473,8 @@ async def _counted(  # noqa: PLR0913  what is counted, for whom, and until when
     return replace(view, changes=(*view.changes, *counts))
 
 
-async def _view(  # noqa: PLR0913  what is shown to whom, and which signatures count for it
+async def _view(  # noqa: PLR0913, PLR0917  what is shown to whom, and which signatures count for it
+    services: Services,
     unit: UnitOfWork,
     call: Call,
     client: Client,
@@ -464,7 +495,7 @@ async def _view(  # noqa: PLR0913  what is shown to whom, and which signatures c
     elif standing is AmendmentState.PROPOSED:
         gone = {each.member for each in agreement.parties if not is_party(agreement, each.member, call.now)}
         changes = differences(agreement.terms, amendment.terms, gone=gone)
-    kept = await _kept_signatures(unit, agreement, amendment, unread)
+    kept = await _kept_signatures(services, unit, call, agreement, amendment, unread)
     given = standing_signatures(agreement, kept, call.now)
     signed = frozenset(given).difference(taken_back).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)

@@ -160,6 +160,19 @@ async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back_and_that
     assert (await takes_back(populated, view, "GBR")).value.signed == frozenset()
 
 
+async def test_of_who_has_left_no_signature_is_shown_while_nobody_reads_when_it_signed(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await proposed(populated, RAISED)
+    for member in ("DNK", "NOR"):
+        await signs(populated, view, member)
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    populated.clock.advance(timedelta(days=90))
+    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+
+    assert (await takes_back(populated, view, "NOR")).value.signed == frozenset()
+
+
 async def test_what_binds_and_what_was_never_signed_is_not_taken_back(populated: World) -> None:
     view = await proposed(populated, NARROWED)
     with pytest.raises(ConflictError):
@@ -330,12 +343,16 @@ async def test_text_that_waited_for_who_has_left_since_binds_with_the_next_word_
     ]
 
 
-async def test_who_has_left_is_brought_back_by_no_act_of_others(populated: World) -> None:
+@pytest.mark.parametrize("is_rewritten", [False, True])
+async def test_who_has_left_is_brought_back_by_no_act_of_others(populated: World, *, is_rewritten: bool) -> None:
     view = await proposed(populated, RAISED)
     for member in ("DNK", "NOR"):
         await signs(populated, view, member)
     await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
     populated.clock.advance(timedelta(days=90))
+    if is_rewritten:
+        populated.unguard("agreement_signature")
+        populated.sql("UPDATE agreement_signature SET signed_at = signed_at + 86400000000 * 90 WHERE member = 'DNK'")
     last = await signs(populated, view, "GBR")
 
     assert last.agreement.edition == 1
