@@ -135,16 +135,23 @@ class Notifier:
         subscriptions, now = self._services.store.subscriptions, self._services.clock()
         if not await subscriptions.has_due(to_micros(now)):
             return []
-        held = Counter(self._telling.values())
-        full = [one.id for one in active.values() if held[one.client] >= _OF_ONE]
+        held, passed, found = Counter(self._telling.values()), set[str](), list[DeliveryRow]()
 
         def take(subscription: str) -> bool:
             client = active[subscription].client if subscription in active else subscription
             held[client] += 1
+            if held[client] > _OF_ONE:
+                passed.add(subscription)
             return held[client] <= _OF_ONE
 
-        room = _AT_ONCE - len(self._telling)
-        return await subscriptions.claim(Claiming(to_micros(now), to_micros(now + CLAIMED), room, full), take)
+        # What is longest due may all be of one: whoever comes behind it is looked for anew, without it.
+        has_more = True
+        while has_more and (room := _AT_ONCE - len(self._telling) - len(found)) > 0:
+            before = len(passed)
+            full = passed.union(one.id for one in active.values() if held[one.client] >= _OF_ONE)
+            found += await subscriptions.claim(Claiming(to_micros(now), to_micros(now + CLAIMED), room, full), take)
+            has_more = len(passed) > before
+        return found
 
     def _begin_to_tell(self, one: DeliveryRow, subscription: SubscriptionRow | None) -> asyncio.Task[None]:
         telling = asyncio.create_task(self._tell(one, subscription), name="telling a subscriber")

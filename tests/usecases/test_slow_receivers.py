@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -67,6 +68,27 @@ async def test_receiver_that_hangs_keeps_its_own_subscriber_waiting_and_nobody_e
 
     assert held == notify_subscribers._OF_ONE
     assert line.taken.count(QUICK) == REPORTS
+
+
+async def test_long_row_of_one_subscriber_keeps_nobody_else_waiting(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was looked at for a round was its own, as it waits longest: four a round, until the row was gone."""
+    line = Line(lambda: None)
+    notifier = Notifier(populated.services, line, Reach())
+    await add_subscription(populated.services, populated.call("GBR reader"), SLOW)
+    for _ in range(REPORTS):
+        await populated.post(label=BOTH)
+    monkeypatch.setattr(notify_subscribers, "_AT_ONCE", 0)
+    await notifier.round()
+    populated.clock.advance(timedelta(seconds=1))
+    await add_subscription(populated.services, populated.call("NOR reader"), QUICK)
+    await populated.post(label=BOTH)
+    monkeypatch.setattr(notify_subscribers, "_AT_ONCE", REPORTS - 2)
+
+    await notifier.round()
+
+    assert sorted(line.taken) == [QUICK, *[SLOW] * notify_subscribers._OF_ONE]
 
 
 async def test_what_is_on_its_way_at_the_end_is_let_go_and_comes_again(
