@@ -1,5 +1,6 @@
 """A witness's folder on the disk: what of it outlives a power cut, and what is never written over or through."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -43,6 +44,26 @@ def test_file_that_came_meanwhile_is_not_written_over(path: Path, monkeypatch: p
     with pytest.raises(WitnessError, match="cannot be written: file exists"):
         make_folder(path, {"witness.key": b"another"})
     assert (path / "witness.key").read_bytes() == b"key"
+
+
+def test_disk_that_is_full_leaves_nothing_in_the_way_of_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, files = tmp_path / "witness", {"logs": b"logs", "witness.key": b"key"}
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == "witness.key":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(os, "fsync", full)
+        with pytest.raises(WitnessError, match="cannot be written: no space left"):
+            make_folder(folder, files)
+    make_folder(folder, files)
+
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == files
 
 
 def test_that_somebody_was_told_is_on_the_disk_by_its_name(path: Path, synced: list[Path]) -> None:

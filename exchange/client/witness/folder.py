@@ -8,6 +8,7 @@ Does not: read what it keeps, or decide.
 import fcntl
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -131,14 +132,13 @@ class WitnessFolder:
 
 
 def make_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make a witness's folder with its first files; raises WitnessError where it is one already."""
+    """Make a witness's folder with all of its first files; raises WitnessError where it is one already."""
     try:
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         for name in files:
             if (path / name).exists():
                 raise WitnessError(f"`{path / name}` exists already: nothing is overwritten")
-        for name, content in files.items():
-            _write(path / name, content, flags=os.O_EXCL)
+        _write_new({path / name: content for name, content in files.items()})
         sync_folder(path)
     except OSError as exc:
         raise WitnessError(f"`{path}` cannot be written: {_reason(exc)}") from exc
@@ -156,8 +156,30 @@ def read_guarded(path: Path) -> bytes:
         raise WitnessError(f"`{path}` cannot be read: {_reason(exc)}") from exc
 
 
-def _write(path: Path, content: bytes, *, flags: int = os.O_TRUNC) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, _SECRET_MODE)
+def _write_new(files: Mapping[Path, bytes]) -> None:
+    """Write files that must not exist yet; where that fails none is left, for it would stand in the next try's way."""
+    made: list[Path] = []
+    try:
+        for path, content in files.items():
+            descriptor = _opened(path, os.O_EXCL)
+            made.append(path)
+            _fill(descriptor, content)
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.unlink()
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
+    _fill(_opened(path, os.O_TRUNC), content)
+
+
+def _opened(path: Path, flags: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, _SECRET_MODE)
+
+
+def _fill(descriptor: int, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
