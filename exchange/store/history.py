@@ -22,6 +22,7 @@ from exchange.store.records import client_of, member_of
 from exchange.store.rows import stored_status
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
+from exchange.store.unread import read_alone
 
 T = TypeVar("T")
 LAST_MICROS = 2**63 - 1
@@ -160,12 +161,21 @@ async def read_history(
 async def read_versions(
     fetch: Fetch, statements: HistoryStatements, agreement_id: str, *, since: int = 0, until: int = LAST_MICROS
 ) -> tuple[Span[Agreement], ...]:
-    """Return the versions of an agreement that were current at some moment from `since` until `until`, oldest first."""
+    """Return the versions of an agreement that were current at some moment from `since` until `until`, oldest first.
+
+    Raises UnreadRowError where one of them cannot be read.
+    """
     asked: Parameters = {"since": since, "until": until, "agreement_id": agreement_id}
     versions: dict[int, list[Row]] = {}
     for row in await fetch(statements.agreements, asked):
         versions.setdefault(row[3], []).append(row)
-    return tuple(Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2])) for rows in versions.values())
+    return tuple(
+        read_alone(rows, _version, f"agreement {agreement_id}: version {number}") for number, rows in versions.items()
+    )
+
+
+def _version(rows: Sequence[Row]) -> Span[Agreement]:
+    return Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2]))
 
 
 async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: str) -> ReportRecord | None:

@@ -27,7 +27,8 @@ from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
-from exchange.store import UnitOfWork, Unread
+from exchange.store import UnitOfWork, Unread, UnreadRow
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.knowledge import codes_of
@@ -92,8 +93,15 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     client, unread = await admit_anyone(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
         known = await unit.agreements(unread)
-        visible = [agreement for agreement in known if _isvisible_agreement(client, agreement)]
-        visible = [await _as_known_to(services, client, agreement, call) for agreement in visible]
+        visible = []
+        for agreement in known:
+            if not _isvisible_agreement(client, agreement):
+                continue
+            try:
+                visible.append(await _as_known_to(services, client, agreement, call))
+            except UnreadRowError as exc:
+                # What it was when the caller's member left cannot be told: of all others it can.
+                unread.rows.append(UnreadRow(exc.place, frozenset(agreement.terms.parties)))
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
     unopened = await record_unread(services, unread, client)
     return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), receipt, unopened)

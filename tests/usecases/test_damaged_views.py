@@ -10,6 +10,7 @@ from exchange import usecases
 from exchange.markings import Label
 from exchange.reports import Precedence
 from exchange.usecases import CrisisWish, DutyWatch
+from exchange.usecases.recording import TamperedError
 from tests.attacks.hidden import Api, open_api
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -165,3 +166,28 @@ async def test_altered_agreement_that_is_asked_for_by_itself_is_unavailable_and_
 
     assert answer.status_code == 503
     assert [each["place"] for each in await failed(world)] == [f"agreement {ids['main']}"]
+
+
+@pytest.mark.parametrize(
+    "altered", ["agreement SET terms = 'x'", "agreement_party SET signed_at = 9223372036854775807"]
+)
+async def test_former_version_that_cannot_be_read_hides_from_who_has_left_no_other_agreement(
+    populated: World, altered: str
+) -> None:
+    services, damaged = populated.services, populated.agreement_id
+    other = await populated.agree(AGREEMENT)
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), damaged)
+    populated.clock.advance(timedelta(days=91))
+    for table in ("agreement", "agreement_party"):
+        populated.unguard(table)
+    which = "version = 2" if "party" in altered else "version = 1"
+    id_column = "agreement_id" if "party" in altered else "id"
+    populated.sql(f"UPDATE {altered} WHERE {which} AND {id_column} = '{damaged}'")
+
+    listed = await usecases.list_agreements(services, populated.call("DNK reader"))
+    shown = await populated.attempt(usecases.show_agreement(services, populated.call("DNK reader"), damaged))
+    counted = await populated.attempt(usecases.show_compliance(services, populated.call("GBR reader"), damaged))
+
+    assert ([each.agreement.id for each in listed.value], listed.unopened) == ([other], 1)
+    assert len((await usecases.list_agreements(services, populated.call("GBR reader"))).value) == 2
+    assert type(shown.error) is type(counted.error) is TamperedError
