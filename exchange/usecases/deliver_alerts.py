@@ -17,6 +17,7 @@ from exchange.crypto import WebhookKey
 from exchange.kernel import ExchangeError, canonical_bytes, from_micros, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.store.alert_rows import AlertRow, DueDelivery
+from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
 
@@ -104,7 +105,7 @@ class AlertDelivery:
         hook, seconds = self.renewed(self._by_name[one.hook]), int(self.services.clock().timestamp())
         try:
             body = body_of(one.alert)
-        except (ExchangeError, OverflowError):
+        except (ExchangeError, *UNREADABLE):
             return "its row was altered"  # as one that is never taken: given up on the record
         headers = {
             "content-type": "application/json",

@@ -90,7 +90,7 @@ class AlertWatch:
             # The log that recovery began in place of this one: all of it came after the rules, its entry 0 above all.
             moved = replace(position, log=following.log, position=0, learned_to=0)
             return await self._write(position, moved, _NOTHING)
-        if position.reaches > state.size:
+        if position.reaches > state.size or position.position < 0:
             return await self._set_back(position)
         # (2) the next entries
         if not is_at_end:
@@ -149,7 +149,7 @@ class AlertWatch:
             return  # another process began it in the same moment
 
     async def _set_back(self, position: AlertPosition) -> bool:
-        """Evaluate the end of the log in use again where a position lies behind it: somebody else wrote that.
+        """Evaluate the end of the log in use again where a position lies outside of it: somebody else wrote that.
 
         What was raised already is raised no second time.
         """
@@ -159,7 +159,7 @@ class AlertWatch:
             return False
         end = min(state.size, await log.places(state.log))
         last = max(0, end - BATCH)
-        moved = replace(position, log=state.log, position=last, learned_to=min(position.learned_to, last))
+        moved = replace(position, log=state.log, position=last, learned_to=max(0, min(position.learned_to, last)))
         _log.critical("the position of alerts was moved to where the log has not come: it is set back")
         return await self._write(position, moved, _NOTHING, told=_position_entry(self.services, position, moved))
 
@@ -261,7 +261,8 @@ def _rules_entry(services: Services, digest: str) -> EntryDraft:
 
 
 def _position_entry(services: Services, was: AlertPosition, moved: AlertPosition) -> EntryDraft:
-    why = f"it is {was.reaches} of log {was.log}, where no entry is"
+    place = was.reaches if was.position >= 0 else was.position
+    why = f"it is {place} of log {was.log}, where no entry is"
     done = f"set back to {moved.position} of log {moved.log}"
     subject = Subject("alert-position", str(moved.log))
     entry = service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED, subject=subject)

@@ -127,8 +127,28 @@ async def test_altered_alert_is_sent_without_what_it_rested_on_and_keeps_no_othe
     assert [(each["rule"], len(each["evidence"])) for each in told] == [("refusals", 0), ("pulls", 1)] * 3
 
 
-async def test_alert_of_which_no_message_can_be_made_is_given_up_on_the_record(alerted: AlertedWorld) -> None:
-    alerted.world.sql("UPDATE alert SET raised_at = 9000000000000000000")
+@pytest.mark.parametrize("tries", ["-100", "2147483647", "no number"])
+async def test_number_of_tries_that_was_altered_keeps_no_other_alert_waiting(
+    alerted: AlertedWorld, backend: str, tries: str
+) -> None:
+    # PostgreSQL takes no text there.
+    written = ("'x'" if backend == "sqlite" else "-1") if tries == "no number" else tries
+    alerted.world.sql(f"UPDATE alert_delivery SET tries = {written} WHERE hook = 'soc'")
+    alerted.line.answers = [None, "it answered 500"]
+
+    assert await alerted.delivery(HOOK, OTHER).round() == 2
+    assert [name for name, _, _ in alerted.line.sent] == ["other", "soc"]
+    ended = alerted.world.sql("SELECT hook, is_delivered FROM alert_delivery WHERE ended_at IS NOT NULL ORDER BY hook")
+    assert ended == [("other", True), ("soc", False)]
+    assert [entry["type"] for entry in await alerted.world.entries()].count("alert.undelivered") == 1
+
+
+@pytest.mark.parametrize("raised_at", ["9000000000000000000", "no number"])
+async def test_alert_of_which_no_message_can_be_made_is_given_up_on_the_record(
+    alerted: AlertedWorld, backend: str, raised_at: str
+) -> None:
+    written = ("'x'" if backend == "sqlite" else str(2**62)) if raised_at == "no number" else raised_at
+    alerted.world.sql(f"UPDATE alert SET raised_at = {written}")
     delivery = alerted.delivery()
     for wait in (*BACKOFF, timedelta(days=2)):
         assert await delivery.round() == 1

@@ -269,7 +269,10 @@ async def test_position_that_was_set_back_doubles_nothing(alerted: AlertedWorld)
     assert len(await alerted.raised()) == 1
 
 
-@pytest.mark.parametrize("change", ["position = 1000000", "learned_to = 1000000", "log = 7", "log = 0, position = -3"])
+@pytest.mark.parametrize(
+    "change",
+    ["position = 1000000", "learned_to = 1000000", "log = 7", "log = 0, position = -3", f"position = {-(2**60)}"],
+)
 async def test_position_where_no_entry_is_silences_nothing(alerted: AlertedWorld, change: str) -> None:
     await pull_some(alerted, count=2)
     await alerted.settle()
