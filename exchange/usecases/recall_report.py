@@ -23,6 +23,7 @@ from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import OwnReport, own_report
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import lapse_consents
+from exchange.usecases.told_destructions import borne_out
 from exchange.usecases.tombstones import put_tombstone, require_not_ended
 from exchange.usecases.unread import record_unread
 
@@ -117,6 +118,8 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
             raise report_not_found()
         asked, altered = await book.destructions(report=own.report.id)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
+    asked, others = await borne_out(services, own.report.id, asked)
+    altered = list({each.client: each for each in (*altered, *others)}.values())
     await record_unread(services, Unread([unread_destruction(each) for each in altered]), own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))
 
