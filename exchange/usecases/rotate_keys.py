@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject, parse_entry
+from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject
 from exchange.custody import CustodyStatus
 from exchange.kernel import ConflictError
 from exchange.store import KeptKind, KeptRow, Sealed, Sought
@@ -25,6 +25,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.kept_keys import UNRENEWED, renewed_seals
 from exchange.usecases.own_keys import require_own_keys
 from exchange.usecases.recording import draft
+from exchange.usecases.whole_entries import whole_entry
 
 Progress = Callable[[int, int], None]
 
@@ -266,9 +267,12 @@ async def recorded_version(services: Services, custody: CustodyStatus, version: 
     subject, event = _subject(custody, version), EventName.KEY_CREATED.value
     sought = Sought(Criteria(event=event, subject=subject.id), member=None)
     contents = [hit.content async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE) for hit in hits]
-    for entry in map(parse_entry, [*contents, *await services.store.waiting_entries()]):
-        if entry["type"] == event and entry.get("object") == {"type": subject.kind, "id": subject.id}:
-            return str(entry["detail"]["fingerprint"])
+    # One that is damaged says nothing: it must not keep a key that leaked in use for ever.
+    for entry in map(whole_entry, [*contents, *await services.store.waiting_entries()]):
+        if entry is None or entry["type"] != event:
+            continue
+        if entry.get("object") == {"type": subject.kind, "id": subject.id}:
+            return str(entry.get("detail", {}).get("fingerprint"))
     return None
 
 

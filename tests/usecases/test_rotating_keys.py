@@ -18,6 +18,7 @@ from exchange.store import KeptKind
 from exchange.store.kept_keys import KeptKeys
 from exchange.usecases import rotate_keys
 from exchange.usecases.rotate_keys import key_status, rewrap
+from tests.support.placing import place_entries
 from tests.support.rotating import SMALL, add_version, everything, host, require_all_open, under
 from tests.support.uploading import LARGE, awaited, begun, completed, pulled, sent
 from tests.support.world import World
@@ -552,3 +553,20 @@ async def test_version_that_is_elsewhere_is_asked_for_by_a_row(populated: World)
 
     with pytest.raises(ConflictError, match=f"the first row is report-header {report}"):
         await rotated(populated)
+
+
+@pytest.mark.parametrize("is_placed", [False, True], ids=["waiting", "placed"])
+async def test_damaged_entry_does_not_keep_keys_from_being_rotated(populated: World, *, is_placed: bool) -> None:
+    await populated.post()
+    await add_version(populated)
+    if is_placed:
+        await place_entries(populated, is_searchable=True)
+    (added,) = [entry["id"] for entry in await populated.entries() if entry["type"] == "key.created"]
+    populated.unguard()
+    populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", added)
+
+    made = await populated.attempt(rotated(populated))
+
+    assert made.value.left == 0
+    # The key is on the record again.
+    assert [entry["object"]["id"] for entry in made.entries if entry["type"] == "key.created"] == ["file/2"]
