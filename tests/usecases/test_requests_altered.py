@@ -108,6 +108,9 @@ async def test_request_that_was_decided_or_taken_back_is_granted_by_nobody_whate
 
     with pytest.raises(ConflictError, match="the log says"):
         await onward.grant(asking, request)
+    # What is asked for anew is decided anew.
+    again = await onward.ask(asking, report)
+    assert (await onward.grant(asking, again)).row.state.value == "granted"
 
 
 @pytest.mark.parametrize(
