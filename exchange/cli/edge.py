@@ -16,7 +16,7 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.edge_lists import lists_for_edge
-from exchange.cli.enrolment import demo_authority, held_alone, read_pem
+from exchange.cli.enrolment import demo_authority, read_pem
 from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import (
@@ -29,6 +29,7 @@ from exchange.crypto import (
     read_certificates,
 )
 from exchange.kernel import rfc3339
+from exchange.kernel.files import held_alone
 from exchange.usecases.recording import draft
 
 _NAME = "edge"

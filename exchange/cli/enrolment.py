@@ -14,6 +14,7 @@ from exchange.audit import EventName, Outcome
 from exchange.cli.instance import Host, unreadable, write_new
 from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, read_certificate, sign_request
 from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
+from exchange.kernel.files import held_alone
 from exchange.settings import InstanceLayout, read_secret
 from exchange.usecases import ClientView, Enrolment, enrol_client
 from exchange.usecases.context import DEFAULT_PURPOSE
@@ -99,17 +100,6 @@ def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
         os.close(held)
         if made_out and not any(out.iterdir()):
             out.rmdir()
-
-
-@contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
-    """Let nobody else who asks this change what is in `folder` meanwhile; the kernel ends it with the process."""
-    handle = _opened(folder)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _refuse_taken(out: Path, names: Sequence[str]) -> None:

@@ -1,16 +1,13 @@
 """The key with which this node signs for its entries: made, shown and put on the record by the command line."""
 
-import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from exchange.audit import EventName, Outcome, SignatureType, Subject, VerifierKey
 from exchange.cli.instance import Host, unwritable, write_new
 from exchange.crypto import SEED_BYTES, SignatureScheme, SigningKey
-from exchange.kernel.files import keep_file, sync_folder
+from exchange.kernel.files import held_alone, keep_file, sync_folder
 from exchange.settings import Settings
 from exchange.usecases.recording import draft
 
@@ -31,7 +28,7 @@ def make_missing_node_key(path: Path) -> bool:
     It is, too, where the process that made it was killed before it had done so: `key_is_recorded` ends that.
     """
     try:
-        with _alone_in(path.parent):
+        with held_alone(path.parent):
             mark = _mark(path)
             told = mark.read_bytes() if mark.exists() else None
             # A mark that was put back without its key says nothing about the next one.
@@ -78,14 +75,3 @@ def _verifier(settings: Settings) -> VerifierKey:
 def _mark(path: Path) -> Path:
     """Return the file that stands while a key is being made, and after it where that was killed."""
     return path.with_name(f".{path.name}.unfinished")
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep others from making keys in `folder` meanwhile; the kernel ends it with the process."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

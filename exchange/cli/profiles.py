@@ -3,20 +3,18 @@
 A file of names and paths, `~/.config/exchange/profiles.toml`; it holds no key and no secret.
 """
 
-import fcntl
 import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.cli.usage import UsageError
 from exchange.client import Endpoint
 from exchange.kernel import InvalidError
-from exchange.kernel.files import keep_file
+from exchange.kernel.files import held_alone, keep_file
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FIELDS = ("url", "cert", "key", "ca")
@@ -109,30 +107,24 @@ def save_profile(name: str, endpoint: Endpoint) -> Path:
         raise UsageError(f"`{name}` is no name of a profile: use letters, digits, `_`, `.` and `-`")
     paths = {"cert": endpoint.cert, "key": endpoint.key, "ca": endpoint.ca}
     fields = {"url": endpoint.url, **{field: str(path.resolve()) for field, path in paths.items()}}
-    with _written_by_nobody_else():
+    # Of two profiles that were saved at once one was lost.
+    with held_alone(_own_folder()):
         return _write({**read_profiles(), name: fields})
 
 
 def remove_profile(name: str) -> Path | None:
     """Remove the profile `name`, and return where its receipts are kept, which stay; raises as `read_profile`."""
     read_profile(name)
-    with _written_by_nobody_else():
+    with held_alone(_own_folder()):
         _write({kept: fields for kept, fields in read_profiles().items() if kept != name})
     receipts = receipts_of(name)
     return receipts if receipts.exists() else None
 
 
-@contextmanager
-def _written_by_nobody_else() -> Iterator[None]:
-    """Let no other process write the file meanwhile: of two profiles that were saved at once one was lost."""
+def _own_folder() -> Path:
     folder = profiles_path().parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    return folder
 
 
 def _write(profiles: Mapping[str, Mapping[str, str]]) -> Path:

@@ -12,11 +12,12 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
-from exchange.cli.enrolment import demo_authority, held_alone, read_pem
+from exchange.cli.enrolment import demo_authority, read_pem
 from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import host_names, is_issued_by, issue_server, read_certificate
 from exchange.kernel import ConflictError, MalformedError, rfc3339
+from exchange.kernel.files import held_alone
 from exchange.usecases.recording import draft
 
 _HERE = ("localhost", "127.0.0.1")

@@ -1,12 +1,21 @@
 """What is kept is on the disk before it takes the place of what was kept before."""
 
+import fcntl
 import os
 import re
 from pathlib import Path
 
 import pytest
 
-from exchange.kernel.files import SECRET_MOUNT, is_mounted_secret, keep_file, may_lie_there, shut_out, state_of
+from exchange.kernel.files import (
+    SECRET_MOUNT,
+    held_alone,
+    is_mounted_secret,
+    keep_file,
+    may_lie_there,
+    shut_out,
+    state_of,
+)
 
 
 @pytest.fixture
@@ -209,3 +218,18 @@ def test_what_lies_in_a_shut_folder_may_lie_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "lstat", refused)
     assert may_lie_there(tmp_path / "gone")
+
+
+def test_folder_is_held_by_one_at_a_time_until_it_is_done(tmp_path):
+    other = os.open(tmp_path, os.O_RDONLY)
+    with held_alone(tmp_path), pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def ended_by_a_fault():
+        with held_alone(tmp_path):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ended_by_a_fault()
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)
