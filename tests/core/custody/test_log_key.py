@@ -11,7 +11,14 @@ import pytest
 
 from exchange.audit import Checkpoint, NoteError, SignatureType, SignedNote, TreeHead, parse_note, parse_verifier_key
 from exchange.audit.note_keys import verify_note
-from exchange.custody import LOG_KEY_MEND, checkpoint_signed_by, create_log_key, load_log_key, replace_log_key
+from exchange.custody import (
+    LOG_KEY_MEND,
+    checkpoint_signed_by,
+    create_log_key,
+    load_log_key,
+    replace_log_key,
+    stated_seconds,
+)
 from exchange.custody.guarded import replacement_path
 from exchange.kernel import ConflictError, MalformedError, UnsafeSettingError
 
@@ -229,6 +236,15 @@ def test_both_sign_and_only_one_states_the_time(key):
         (SignatureType.ED25519, None),
         (SignatureType.ML_DSA_44_COSIGNATURE, AT),
     ]
+
+
+def test_time_is_what_is_stated_by_who_signed_and_nothing_where_nobody_states_one(key):
+    ed25519, ml_dsa = (f"{line}\n" for line in key.verifier_keys.splitlines())
+    note = key.sign(HEAD, AT)
+
+    assert [stated_seconds(keys, note) for keys in (key.verifier_keys, ml_dsa, ed25519)] == [AT, AT, 0]
+    with pytest.raises(NoteError):
+        stated_seconds(key.verifier_keys, note.replace(b"\n7\n", b"\n8\n"))
 
 
 @pytest.mark.parametrize("kept", [0, 1])
