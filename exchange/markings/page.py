@@ -3,7 +3,6 @@
 Works on the composed nodes, so that `NO` stays text, a key written twice is seen, and each fault has its line.
 """
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date
@@ -12,16 +11,11 @@ import yaml
 
 from exchange.kernel import MalformedError, parse_day
 from exchange.kernel.errors import Fault, pointer_token
+from exchange.kernel.unseen import UNSEEN
 from exchange.markings.quoting import quoted
 
 # libyaml is not in every build of the library; with it the policies are read in a third of the time.
 _FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# What shows as nothing and is printable all the same: the rest of Unicode's Default_Ignorable_Code_Point (joiners,
-# fillers, variation selectors), and the empty cell of Braille. Two levels that look alike must not be two.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 
 _OPENING = "[{-?"
 _MOST_OPENED = 10_000
@@ -132,7 +126,7 @@ def _composed(text: str) -> yaml.Node | None:
 
 def is_plain_line(text: str) -> bool:
     """Return whether `text` is a printable line in normal form C with single inner spaces only."""
-    is_seen = text.isprintable() and _UNSEEN.search(text) is None
+    is_seen = text.isprintable() and UNSEEN.search(text) is None
     return text != "" and is_seen and " ".join(text.split()) == text and unicodedata.is_normalized("NFC", text)
 
 

@@ -6,13 +6,10 @@ Attack 26 is why: two strings that look alike must not become two identities.
 import re
 import unicodedata
 
+from exchange.kernel.unseen import UNSEEN
+
 # Control, format (bidirectional overrides, zero-width), surrogate, private use, unassigned, separators of lines.
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# What shows as nothing and is of none of these: the rest of Unicode's Default_Ignorable_Code_Point (joiners, fillers,
-# variation selectors), and the empty cell of Braille.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 # What one keyboard writes for another one's hyphen and apostrophe: dashes of every length, quotes of every form.
 _HYPHENS = re.compile("[\u058a\u05be\u1400\u1806\u2010-\u2015\u2212\u2e17\u2e3a\u2e3b\u2e40\u30a0]")
 _APOSTROPHES = re.compile("[`\u02b9\u02bb-\u02bd\u02c8\u02ca\u02cb\u05f3\u2018\u2019\u201b\u2032\u2035\ua78c]")
@@ -51,7 +48,7 @@ def name_problem(text: str, *, longest: int) -> str | None:
     """
     if (problem := text_problem(text, longest=longest)) is not None:
         return problem
-    if (unseen := _UNSEEN.search(text)) is not None:
+    if (unseen := UNSEEN.search(text)) is not None:
         return f"has the character U+{ord(unseen[0]):04X} at position {unseen.start() + 1}: leave it out"
     if not unicodedata.is_normalized("NFKC", text):
         return "has compatibility characters: write the plain ones"
@@ -70,6 +67,6 @@ def identity_key(text: str) -> str:
 
     So do a hyphen and a dash, an apostrophe and a quote, and the Turkish letters that are an I where all are capitals.
     """
-    folded = _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
+    folded = UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
     plain = unicodedata.normalize("NFKC", folded.replace("i\u0307", "i").replace("\u0131", "i"))
     return " ".join(_APOSTROPHES.sub("'", _HYPHENS.sub("-", plain)).split())

@@ -8,14 +8,11 @@ plane). The form is reversible: `plain` returns what `visible` was given.
 import re
 import unicodedata
 
+from exchange.kernel.unseen import UNSEEN
+
 # Cc control, Cf format (bidirectional overrides and zero widths among them), Cs surrogate, Co private, Cn unassigned,
 # Zl and Zp end lines for some readers, Zs but the space only look like one.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
-# What shows as nothing and is of none of these: the rest of Unicode's Default_Ignorable_Code_Point (joiners, fillers,
-# variation selectors), and the empty cell of Braille.
-_BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 _ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(\\))")
 # What needs no look: printable ASCII but the backslash.
 _HARMLESS = re.compile(r"[ -\[\]-~]*")
@@ -42,6 +39,6 @@ def escape(letter: str) -> str:
 def _seen(letter: str) -> str:
     if letter == "\\":
         return "\\\\"
-    if letter != " " and (unicodedata.category(letter) in _UNSHOWN or _BLANK.match(letter)):
+    if letter != " " and (unicodedata.category(letter) in _UNSHOWN or UNSEEN.match(letter)):
         return escape(letter)
     return letter
