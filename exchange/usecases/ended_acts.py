@@ -14,7 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import ConflictError
 from exchange.members import DERIVED_MARKING, ERASE_PERSONAL, ONWARD_RELEASE, PROXY_POSTING, PendingAct
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import require_readable, told_until_now
+from exchange.usecases.told_entries import is_told, require_readable, told_until_now
 
 _ENDS: Final = (EventName.ACT_CONFIRMED, EventName.ACT_REFUSED)
 
@@ -56,7 +56,7 @@ async def require_not_ended(services: Services, act: PendingAct) -> None:
     """
     # INVARIANT: what two persons did, or one of them took back, is done no more, whatever its rows say.
     await require_readable(services, "whether this has ended")
-    async for _ in told_until_now(services, *_ENDS, subject=act.id):
+    if await is_told(services, *_ENDS, subject=act.id):
         raise _ended()
     besides = _BESIDES.get(act.kind)
     if besides is None:

@@ -37,7 +37,7 @@ from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
-from exchange.usecases.told_entries import told_until_now
+from exchange.usecases.told_entries import is_told, told_until_now
 from exchange.usecases.told_leavings import with_told_leavings
 from exchange.usecases.tombstones import put_tombstone, require_not_ended
 from exchange.usecases.unread import known_agreements
@@ -315,17 +315,11 @@ async def _posted_at(services: Services, own: OwnReport) -> datetime | None:
 
 async def _follow_up(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
     call, own = await _own(services, now, report_id, state)
-    if not await _is_told(services, EventName.REPORT_RECALLED, report_id):
+    if not await is_told(services, EventName.REPORT_RECALLED, subject=report_id):
         # INVARIANT: nobody is asked to destroy what no entry recalled: a row of the tombstone alone may be forged.
         raise _not_as_its_row(report_id)
     await ask_destruction(services, own.entry(call, EventName.DESTRUCTION_ASKED, Outcome.PERMITTED), report_id)
     return True
-
-
-async def _is_told(services: Services, event: EventName, report_id: str) -> bool:
-    async for _ in told_until_now(services, event, subject=report_id):
-        return True
-    return False
 
 
 async def _tell_late(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:

@@ -69,6 +69,13 @@ async def told_until_now(services: Services, *events: EventName, subject: str) -
                 yield entry
 
 
+async def is_told(services: Services, *events: EventName, subject: str) -> bool:
+    """Return whether there is any of the entries that `told_until_now` yields."""
+    async for _ in told_until_now(services, *events, subject=subject):
+        return True
+    return False
+
+
 async def entries_at(services: Services, places: Sequence[Found]) -> list[Entry]:
     """Return the entries at these places that are whole, log by log."""
     entries: list[Entry] = []

@@ -12,16 +12,15 @@ from exchange.kernel import ConflictError
 from exchange.store import TombstoneRow
 from exchange.store.report_book import ReportBook
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import told_until_now
+from exchange.usecases.told_entries import is_told
 
 _log = logging.getLogger("exchange.reports")
 
 
 async def require_not_ended(services: Services, book: ReportBook, report: str) -> None:
     """Raise ConflictError where a report has its tombstone, and an entry tells that it ended."""
-    if not await book.has_tombstone(report):
-        return
-    async for _ in told_until_now(services, EventName.REPORT_RECALLED, EventName.REPORT_ENDED, subject=report):
+    ends = (EventName.REPORT_RECALLED, EventName.REPORT_ENDED)
+    if await book.has_tombstone(report) and await is_told(services, *ends, subject=report):
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
 
 
