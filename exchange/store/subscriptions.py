@@ -125,6 +125,17 @@ class Subscriptions:
             async with AsyncSession(self._engine) as session:
                 return await SubscriptionBook(session).all(unread)
 
+    async def members(self) -> dict[str, str]:
+        """Return the member of each client that has a subscription."""
+        client = ClientTable
+        subscribed = select(col(SubscriptionTable.client_id)).where(col(SubscriptionTable.ended_at).is_(None))
+        chosen = select(col(client.id), col(client.member)).where(
+            col(client.superseded_at).is_(None), col(client.id).in_(subscribed)
+        )
+        with driver_errors():
+            async with AsyncSession(self._engine) as session:
+                return dict((await session.execute(chosen)).tuples().all())
+
     async def thumbprint_of(self, client_id: str, now: int) -> str | None:
         """Return a certificate that the client uses, None where it has none that is valid."""
         used = (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))

@@ -44,6 +44,8 @@ from exchange.usecases.unread import unread_draft
 _AT_ONCE: Final = 64
 _OF_ONE: Final = 4
 """Of one client at a time: a receiver that answers slowly keeps its own subscriber waiting, and nobody else."""
+_OF_MEMBER: Final = 16
+"""Of all clients of one member: however many it has, their receivers leave room for the others'."""
 _PATIENCE_SECONDS: Final = 1.0
 """What a round waits for those whom it began to tell: who takes longer is waited for beside the next rounds."""
 _LAST_SECONDS: Final = 2.0
@@ -78,6 +80,26 @@ class _Message:
     kind: str
     at: datetime
     facts: dict[str, str]
+
+
+class _Held:
+    """Which places are taken, by client and by member."""
+
+    def __init__(self, members: Mapping[str, str]) -> None:
+        self._members = members
+        self._of_client = Counter[str]()
+        self._of_member = Counter[str]()
+
+    def is_full(self, client: str) -> bool:
+        return self._of_client[client] >= _OF_ONE or self._of_member[self._member(client)] >= _OF_MEMBER
+
+    def add(self, client: str) -> None:
+        self._of_client[client] += 1
+        self._of_member[self._member(client)] += 1
+
+    def _member(self, client: str) -> str:
+        # One whose row is no more (its subscription was put into a row by hand) stands for itself.
+        return self._members.get(client, client)
 
 
 class Notifier:
@@ -135,20 +157,23 @@ class Notifier:
         subscriptions, now = self._services.store.subscriptions, self._services.clock()
         if not await subscriptions.has_due(to_micros(now)):
             return []
-        held, passed, found = Counter(self._telling.values()), set[str](), list[DeliveryRow]()
+        held, passed, found = _Held(await subscriptions.members()), set[str](), list[DeliveryRow]()
+        for client in self._telling.values():
+            held.add(client)
 
         def take(subscription: str) -> bool:
             client = active[subscription].client if subscription in active else subscription
-            held[client] += 1
-            if held[client] > _OF_ONE:
+            if held.is_full(client):
                 passed.add(subscription)
-            return held[client] <= _OF_ONE
+                return False
+            held.add(client)
+            return True
 
         # What is longest due may all be of one: whoever comes behind it is looked for anew, without it.
         has_more = True
         while has_more and (room := _AT_ONCE - len(self._telling) - len(found)) > 0:
             before = len(passed)
-            full = passed.union(one.id for one in active.values() if held[one.client] >= _OF_ONE)
+            full = passed.union(one.id for one in active.values() if held.is_full(one.client))
             found += await subscriptions.claim(Claiming(to_micros(now), to_micros(now + CLAIMED), room, full), take)
             has_more = len(passed) > before
         return found

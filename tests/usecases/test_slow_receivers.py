@@ -70,6 +70,36 @@ async def test_receiver_that_hangs_keeps_its_own_subscriber_waiting_and_nobody_e
     assert line.taken.count(QUICK) == REPORTS
 
 
+async def test_many_clients_of_one_member_leave_room_for_the_others(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen clients of one member, each with receivers that hang, held every place there was."""
+    monkeypatch.setattr(notify_subscribers, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(notify_subscribers, "_AT_ONCE", 4)
+    monkeypatch.setattr(notify_subscribers, "_OF_MEMBER", 3)
+    for number in range(4):
+        name = f"GBR reader {number}"
+        await populated.enrol(name, "GBR", "reader")
+        await add_subscription(populated.services, populated.call(name), SLOW)
+    await add_subscription(populated.services, populated.call("NOR reader"), QUICK)
+    await populated.post(label=BOTH)
+    answered = asyncio.get_running_loop().create_future()
+    line = Line(lambda: asyncio.shield(answered))
+    notifier = Notifier(populated.services, line, Reach())
+
+    for _ in range(5):
+        await notifier.round()
+    held = line.begun.count(SLOW)
+    told = line.taken.count(QUICK)
+    answered.set_result(None)
+    while line.taken.count(SLOW) < 4:
+        await notifier.round()
+        await asyncio.sleep(0)
+    await notifier.close()
+
+    assert (held, told) == (3, 1)
+
+
 async def test_long_row_of_one_subscriber_keeps_nobody_else_waiting(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
