@@ -92,6 +92,7 @@ async def read_part(
     # The log holds the part's own number, whatever this reader calls it.
     entry = replace(entry, detail={"part": part.number, "asked": asked})
     # (3) under the same Permit, or not at all
+    asked_at = services.clock()
     again = await seek_permit(services, call, report_id, parts=part.number, event=event)
     if not again.is_same_as(granted):
         moved = UnavailableError("the policy or the report changed while the part was read: ask again")
@@ -112,7 +113,7 @@ async def read_part(
         services.register.note(services.law, again.judged.report.id, again.judged.facts.label, entry)
     # (7) the answer
     shown = replace(part, number=asked, size_bytes=size)
-    pieces = _pieces(services, call, again, part) if is_streamed else None
+    pieces = _pieces(services, call, again, part, asked_at) if is_streamed else None
     return Recorded(ReadPart(shown, content, pieces, span), receipt)
 
 
@@ -165,14 +166,19 @@ def _require_told(part: PartHeader, digest: "hashlib._Hash") -> None:
         raise OpeningError("a part is not the one that its header tells of")
 
 
-def _pieces(services: Services, call: Call, granted: Granted, part: PartHeader) -> Pieces:
+def _pieces(services: Services, call: Call, granted: Granted, part: PartHeader, asked_at: datetime) -> Pieces:
+    """Return what gives the octets of a part that was known to be permitted at `asked_at`.
+
+    To open it to its end may have taken long since: the first piece is asked about too.
+    """
+
     async def between(start: int, stop: int) -> AsyncIterator[bytes]:
-        position, asked_at = 0, services.clock()
+        position, known_at = 0, asked_at
         async for piece in _opened_pieces(services, call, granted, part.number):
             wanted = piece[max(start - position, 0) : max(stop - position, 0)]
             position += len(piece)
             if wanted:
-                asked_at = await _require_still(services, call, granted, part, asked_at)
+                known_at = await _require_still(services, call, granted, part, known_at)
                 yield wanted
             if position >= stop:
                 return

@@ -212,6 +212,17 @@ async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(
     assert ended["decision"] in {"refused", "failed"}
 
 
+async def test_right_that_is_lost_while_a_part_is_opened_to_its_end_shows_nothing_of_it(place: World) -> None:
+    """What is large takes long to be opened before its first piece is shown, and nobody asked again in between."""
+    report = await posted(place)
+    pieces = (await pieces_of(place, report))(0, len(CONTENT))
+    await revoked(place, report)
+    place.clock.advance(timedelta(seconds=1))
+
+    with pytest.raises(ExchangeError):
+        await anext(pieces)
+
+
 async def test_who_may_read_the_rest_of_a_report_still_is_shown_no_more_of_a_part_above(place: World) -> None:
     low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
     parts = (
