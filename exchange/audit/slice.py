@@ -158,11 +158,19 @@ def _without_ids(view: EntryView, hidden: Collection[str]) -> EntryView:
     fields = {name: value for name, value in view.fields.items() if name != "pii" and name not in _RESULTS}
     listed = view.fields.get("result_ids", []) if fields["type"] in _LISTS_OF_REPORTS else []
     kept = [each for each in cast("list[str]", listed) if each not in hidden]
-    detail = cast("Mapping[str, object]", fields.get("detail", {}))
-    if "in_crisis" in detail:
-        in_crisis = [each for each in cast("list[str]", detail["in_crisis"]) if each in kept]
-        fields["detail"] = {**detail, "in_crisis": in_crisis}
+    if "in_crisis" in cast("Mapping[str, object]", fields.get("detail", {})):
+        fields = _of_one_crisis(fields, kept)
     return EntryView(Extent.CLEARED, {**fields, "result_count": len(kept), "result_ids": kept})
+
+
+def _of_one_crisis(fields: Mapping[str, object], kept: Collection[str]) -> dict[str, object]:
+    """Return a list with those of `kept` that a crisis alone showed; where that tells of others, as one without any."""
+    detail = cast("Mapping[str, object]", fields["detail"])
+    shown = [each for each in cast("list[str]", detail["in_crisis"]) if each in kept]
+    # INVARIANT: no crisis is named for what is not shown. Of several crises nothing says which showed which report.
+    if shown and len(cast("list[str]", fields.get("policies", []))) == 1:
+        return {**fields, "detail": {**detail, "in_crisis": shown}}
+    return {name: value for name, value in fields.items() if name not in {"policies", "detail"}}
 
 
 def owns(entry: Entry, member: str) -> bool:

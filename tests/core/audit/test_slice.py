@@ -391,15 +391,42 @@ def test_list_of_reports_holds_those_that_are_covered_and_tells_nothing_of_other
     event: EventName, hidden: set[str]
 ) -> None:
     ids = ("report-1", "report-2", "report-3")
-    made = {**listed(event, *ids, in_crisis=["report-2", "report-3"]), "pii": {"kid": "key-1", "data": "sealed"}}
+    made = {**listed(event, *ids), "pii": {"kid": "key-1", "data": "sealed"}}
     view = cleared(made, hidden)
 
     assert reports_named(view_of(made, auditor())) == set(ids)
     assert view.extent is Extent.CLEARED
     assert view.fields["result_ids"] == [each for each in ids if each not in hidden]
     assert view.fields["result_count"] == len(view.fields["result_ids"])
-    assert view.fields["detail"]["in_crisis"] == [each for each in ids[1:] if each not in hidden]
     assert view.fields.keys() == made.keys() - {"pii"}
+
+
+@pytest.mark.parametrize(
+    ("crises", "hidden", "shown"),
+    [
+        (("crisis/one",), set(), ["report-2", "report-3"]),
+        (("crisis/one",), {"report-1", "report-2"}, ["report-3"]),
+        (("crisis/one",), {"report-2", "report-3"}, None),
+        # Which of two crises showed the one that is hidden is not told: neither of them is named, whatever is hidden.
+        (("crisis/one", "crisis/two"), {"report-2"}, None),
+        (("crisis/one", "crisis/two"), set(), None),
+    ],
+)
+def test_list_names_no_crisis_for_what_is_not_shown(
+    crises: tuple[str, ...], hidden: set[str], shown: list[str] | None
+) -> None:
+    made = entry(
+        event=EventName.REPORT_LISTED,
+        result_ids=("report-1", "report-2", "report-3"),
+        policies=crises,
+        detail={"in_crisis": ["report-2", "report-3"]},
+    )
+    fields = cleared(made, hidden).fields
+
+    told = {} if shown is None else {"policies": list(crises), "detail": {"in_crisis": shown}}
+    assert {name: fields[name] for name in ("policies", "detail") if name in fields} == told
+    without = cleared(listed(EventName.REPORT_LISTED, "report-1", "report-2", "report-3"), hidden).fields
+    assert fields.keys() == without.keys() | told.keys()
 
 
 @pytest.mark.parametrize("event", [EventName.AUDIT_SEARCHED, EventName.REQUEST_LISTED, EventName.ACT_LISTED])
