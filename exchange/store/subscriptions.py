@@ -134,7 +134,7 @@ class Subscriptions:
         )
         with driver_errors():
             async with AsyncSession(self._engine) as session:
-                return dict((await session.execute(chosen)).tuples().all())
+                return dict(list(await session.execute(chosen)))
 
     async def thumbprint_of(self, client_id: str, now: int) -> str | None:
         """Return a certificate that the client uses, None where it has none that is valid."""
