@@ -1,6 +1,7 @@
-"""Every answer that a test gets over HTTP is one that the document has: its status, and its media type there."""
+"""Every answer that a test gets over HTTP is one that the document has: its status, its media type and its headers."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -25,7 +26,9 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("".join(pieces))
 
 
-def undocumented(method: str, path: str, status: int, media_type: str | None) -> str | None:
+def undocumented(
+    method: str, path: str, status: int, media_type: str | None, headers: Iterable[str] = ()
+) -> str | None:
     """Return what the document does not say of an answer, None where it says it, or knows no such path."""
     operations = next((known for pattern, known in _paths() if pattern.fullmatch(path)), None)
     if operations is None:
@@ -40,14 +43,28 @@ def undocumented(method: str, path: str, status: int, media_type: str | None) ->
         answer = api_document()["components"]["responses"][answer["$ref"].rpartition("/")[2]]
     if media_type is not None and not {media_type, "*/*"} & set(map(_bare, answer["content"])):
         return f"{method} {path} answered {status} as {media_type}, documented are {sorted(answer['content'])}"
-    return None
+    untold = _told_somewhere() & {name.lower() for name in headers} - {name.lower() for name in answer["headers"]}
+    return f"{method} {path} answered {status} with {sorted(untold)}, which is documented elsewhere" if untold else None
+
+
+@cache
+def _told_somewhere() -> frozenset[str]:
+    """Return the headers that the document has of any answer, but for those of the receipt, held everywhere.
+
+    What stands on every answer, such as `Cache-Control`, is no answer's own.
+    """
+    answers = [
+        each for _, known in _paths() for operation in known.values() for each in operation["responses"].values()
+    ]
+    headers = {name.lower() for each in answers for name in each.get("headers", {})}
+    return frozenset(headers - {"x-audit-entry", "x-audit-leaf"})
 
 
 async def require_documented(answer: httpx2.Response) -> None:
     """Fail the test whose request was answered as no document says; a hook for clients."""
     request = answer.request
     media_type = _bare(answer.headers.get("content-type", "")) or None
-    found = undocumented(request.method, request.url.path, answer.status_code, media_type)
+    found = undocumented(request.method, request.url.path, answer.status_code, media_type, answer.headers)
     assert found is None, found
 
 

@@ -32,7 +32,7 @@ EXPORT = Operation(
         *FILTERS,
     ),
     errors=EVERYWHERE,
-    answer_headers=(END_HEADER,),
+    answer_headers=("Content-Disposition", END_HEADER),
 )
 _NAMES = frozenset(parameter.name for parameter in EXPORT.parameters)
 

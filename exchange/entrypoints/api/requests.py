@@ -49,6 +49,7 @@ ASK = Operation(
     status=201,
     parameters=(PURPOSE,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location",),
     example={
         "agreement": "01980000-0000-7000-8000-000000000001",
         "scope": "cyber-threats",
