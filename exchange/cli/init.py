@@ -78,7 +78,7 @@ def init(
     folder = folder_of(dir)
     layout = InstanceLayout(folder.absolute())
     is_there = if_absent and layout.settings_file.is_file()
-    is_unfinished = is_there and _mark(layout).exists()
+    is_unfinished = if_absent and _mark(layout).exists() and (is_there or _may_be_in_use(layout))
     if is_unfinished:
         asyncio.run(_finish(layout))
     elif not is_there:
@@ -102,7 +102,7 @@ async def make_instance(layout: InstanceLayout, host_names: tuple[str, ...] = ()
     # (1) Nothing that exists is touched.
     made_folder = _refuse_existing(layout)
     try:
-        # (2) - (4) Every file but the database.
+        # (2) and (3) Every file but the settings and the database.
         _write_files(layout, host_names)
         await _finish(layout)
     except BaseException:
@@ -111,6 +111,9 @@ async def make_instance(layout: InstanceLayout, host_names: tuple[str, ...] = ()
 
 
 async def _finish(layout: InstanceLayout) -> None:
+    # (4) The settings: what makes it an instance.
+    if not layout.settings_file.is_file():
+        write_new(layout.settings_file, _SETTINGS_TEXT.encode(), mode=_SECRET)
     # (5) The schema.
     await migrate(load_settings(layout.folder).database_url_with_password())
     # (6) The first entries of the log.
@@ -122,6 +125,12 @@ async def _finish(layout: InstanceLayout) -> None:
 
 def _mark(layout: InstanceLayout) -> Path:
     return layout.unfinished_file
+
+
+def _may_be_in_use(layout: InstanceLayout) -> bool:
+    """Say whether something may be under the keys of what was not finished."""
+    # The mark comes before any key: without one it was made itself and no more, be it whole or empty.
+    return layout.roots_file.exists() and _mark(layout).read_bytes() != _NOTHING_YET
 
 
 def _refuse_existing(layout: InstanceLayout) -> bool:
@@ -136,7 +145,7 @@ def _refuse_existing(layout: InstanceLayout) -> bool:
             mend = f"`{layout.settings_file.name}` is missing: put it back; without a line everything has its default"
         if _mark(layout).exists():
             mend = "its making was broken off: `exchange init --if-absent` ends it"
-            if _mark(layout).read_bytes() == _NOTHING_YET:
+            if not _may_be_in_use(layout):
                 mend = "its making was broken off before anything was under its keys: remove it, and make it anew"
         raise UnsafeSettingError(f"`{layout.folder}` holds {names} already: nothing was changed; {mend}")
     return not layout.folder.exists()
@@ -156,14 +165,15 @@ def _own_paths(layout: InstanceLayout) -> tuple[Path, ...]:
 
 def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
     secrets = (layout.roots_file, layout.cursor_key_file, layout.last_signed_file)
-    folders = (layout.folder, *(path.parent for path in secrets), layout.tls_folder)
+    folders = (*(path.parent for path in secrets), layout.tls_folder, layout.authorities_folder)
     try:
-        for folder in (*folders, layout.authorities_folder):
-            folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+        _make_folders(layout.folder)
         layout.folder.chmod(_FOLDER)
+        # Before its first folder: without it whoever comes after a kill takes that for a part of an instance.
+        write_new(_mark(layout), _NOTHING_YET, mode=_SECRET)
+        _make_folders(*folders)
     except OSError as exc:
         raise UnsafeSettingError(f"`{exc.filename}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
-    write_new(_mark(layout), _NOTHING_YET, mode=_SECRET)
     now = system_clock()
     create_root_file(layout.roots_file, now, os.urandom)
     write_new(layout.cursor_key_file, os.urandom(CURSOR_KEY_BYTES), mode=_SECRET)
@@ -177,7 +187,11 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
     write_new(layout.authorities_folder / "demo.pem", authority.certificate_pem, mode=_PUBLIC)
     # INVARIANT: from here on something may be under these keys, and nobody is told to remove them.
     keep_file(_mark(layout), b"")
-    write_new(layout.settings_file, _SETTINGS_TEXT.encode(), mode=_SECRET)
+
+
+def _make_folders(*folders: Path) -> None:
+    for folder in folders:
+        folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
 
 
 def _write_pair(certificate: Path, key: Path, pair: KeyAndCertificate) -> None:

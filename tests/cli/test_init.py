@@ -172,6 +172,44 @@ def test_part_of_an_instance_that_was_never_one_says_so(exchange, tmp_path, monk
     assert (again.code, "before anything was under its keys: remove it" in again.err) == (1, True)
 
 
+def test_instance_that_was_killed_amid_its_folders_says_that_it_may_go(exchange, tmp_path, monkeypatch):
+    """Its folders without a word in them were taken for an instance that somebody uses."""
+    make = init_module._make_folders
+    with monkeypatch.context() as patch:
+        patch.setattr(init_module, "_make_folders", lambda first, *others: killed() if others else make(first))
+        patch.setattr(init_module, "_take_back", lambda *_given, **_named: None)
+        assert exchange("init", "--dir", tmp_path / "new").code != 0
+    (tmp_path / "new" / "custody").mkdir()
+
+    again = exchange("init", "--dir", tmp_path / "new", "--if-absent")
+
+    assert (again.code, "before anything was under its keys: remove it" in again.err) == (1, True)
+
+
+def test_instance_that_was_killed_before_its_settings_is_finished(exchange, tmp_path, monkeypatch):
+    """It was told to run what it had just run, for ever."""
+    folder = tmp_path / "new"
+    with monkeypatch.context() as patch:
+        patch.setattr(init_module, "_finish", killed)
+        patch.setattr(init_module, "_take_back", lambda *_given, **_named: None)
+        assert exchange("init", "--dir", folder).code != 0
+    again = exchange("init", "--dir", folder)
+    assert (again.code, "exchange init --if-absent` ends it" in again.err) == (1, True)
+
+    assert exchange("init", "--dir", folder, "--if-absent").code == 0
+
+    assert [each["code"] for each in exchange("member", "list", "--dir", folder, "--json").json] == ["EXCHANGE"]
+
+
+def test_instance_that_was_killed_at_its_first_file_says_that_it_may_go(exchange, tmp_path):
+    (tmp_path / "new").mkdir()
+    InstanceLayout(tmp_path / "new").unfinished_file.touch()
+
+    again = exchange("init", "--dir", tmp_path / "new", "--if-absent")
+
+    assert (again.code, "before anything was under its keys: remove it" in again.err) == (1, True)
+
+
 def test_certificates_outlast_the_year(instance):
     layout = InstanceLayout(instance)
     ends = read_certificate(layout.authority_certificate_file.read_bytes()).not_after
