@@ -12,7 +12,7 @@ added below.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import cast
 
@@ -80,6 +80,8 @@ _LISTS_OF_REPORTS = frozenset(
 _RESULTS = frozenset({"result_count", "result_ids", "result_ids_sha256"})
 _UNCLASSIFIED_LISTS = frozenset(event.value for event in (EventName.CAVEATS_LISTED, EventName.PROXY_LISTED))
 """Of what has no label: a member's own caveats, and consents to post for it."""
+_COUNTED = {EventName.UPLOAD_LISTED.value: "open", EventName.CAVEATS_CHECKED.value: "changes"}
+"""What in a detail tells how many reports there are: that a client has under way, that caveats would change."""
 
 TOLD_REASONS = frozenset({"not-authenticated", "role-missing", "client-suspended", "weak-assurance"})
 """Reasons that lie in the caller alone: it was told them, whatever it asked for."""
@@ -144,12 +146,20 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
             return None
     if shown["type"] == EventName.AUDIT_READ.value and held.get("type") == "entry":
         # Which entry a colleague looked at: it may be one above this auditor.
-        return EntryView(
-            Extent.CLEARED, {name: value for name, value in shown.items() if name not in {"object", "pii"}}
-        )
+        return _cleared_without(view, "object")
+    detail = cast("Mapping[str, object]", shown.get("detail", {}))
+    if (counted := _COUNTED.get(str(shown["type"]))) in detail:
+        rest = {name: value for name, value in detail.items() if name != counted}
+        cut = _cleared_without(view, "detail")
+        return replace(cut, fields={**cut.fields, "detail": rest}) if rest else cut
     if _RESULTS.isdisjoint(shown) or shown["type"] in _UNCLASSIFIED_LISTS:
         return view
     return _without_ids(view, hidden)
+
+
+def _cleared_without(view: EntryView, name: str) -> EntryView:
+    # And without the random bytes that keep its leaf hash from being guessed.
+    return EntryView(Extent.CLEARED, {each: value for each, value in view.fields.items() if each not in {name, "pii"}})
 
 
 def _without_ids(view: EntryView, hidden: Collection[str]) -> EntryView:

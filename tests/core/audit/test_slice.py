@@ -13,6 +13,7 @@ from exchange.audit import (
     Auditor,
     Criteria,
     EntryDraft,
+    EntryView,
     EventName,
     Extent,
     Guard,
@@ -456,9 +457,29 @@ def test_which_entry_a_colleague_looked_at_is_not_told() -> None:
     assert (view.extent, view.fields.keys()) == (Extent.CLEARED, made.keys() - {"object", "pii"})
 
 
+@pytest.mark.parametrize("of", ["NOR", None])
+@pytest.mark.parametrize(
+    ("event", "detail", "rest"),
+    [
+        (EventName.UPLOAD_LISTED, {"open": 2}, {}),
+        (EventName.CAVEATS_CHECKED, {"guards": 1, "changes": 3}, {"detail": {"guards": 1}}),
+    ],
+)
+def test_how_many_reports_there_are_of_something_is_not_told(
+    event: EventName, detail: dict[str, int], rest: dict[str, Any], of: str | None
+) -> None:
+    made = entry(event=event, detail=detail)
+    view = cleared({**made, "pii": {"kid": "key-1", "data": "sealed"}}, set(), of)
+
+    # Without the random bytes either that keep its leaf hash from being guessed.
+    assert view == EntryView(Extent.CLEARED, {name: made[name] for name in made.keys() - {"detail"}} | rest)
+
+
 @pytest.mark.parametrize(
     "made",
     [
+        # What was refused counted nothing.
+        entry(event=EventName.CAVEATS_CHECKED, outcome=Outcome.REFUSED, owner="NOR", detail={"codes": ["unfit"]}),
         listed(EventName.CAVEATS_LISTED, "set-1"),
         listed(EventName.PROXY_LISTED, "consent-1"),
         entry(event=EventName.CLIENT_CHANGED, subject=Subject("client", "report-1")),
