@@ -24,7 +24,8 @@ _MOST_DIGITS = 9
 """Of the seconds that are asked for: more than thirty years are no time that anybody waits."""
 _UNDONE_STATUSES = frozenset({429})
 """With these nothing was done, whatever was asked for: a rate is looked at first of all."""
-_FIRST_REFUSAL = 400
+_FIRST_WITHOUT_SUCCESS = 300
+"""An exchange sends nobody elsewhere, and the certificate is shown to nobody else: a redirect is no success."""
 
 
 class Body(TypedDict, total=False):
@@ -126,7 +127,7 @@ class Transport:
         try:
             with self._http.stream("GET", path, headers={"Accept": "*/*", **headers}, timeout=timeout) as answer:
                 self._keep(answer)
-                if answer.status_code >= _FIRST_REFUSAL:
+                if answer.status_code >= _FIRST_WITHOUT_SUCCESS:
                     answer.read()
                 yield checked(answer)
         except httpx2.TransportError as exc:
@@ -154,7 +155,7 @@ def _has_host(url: str) -> bool:
 
 def checked(answer: httpx2.Response) -> httpx2.Response:
     """Return `answer` where it is a success; raise the problem that it describes otherwise."""
-    if answer.status_code < 300:  # noqa: PLR2004  the first status that is no success
+    if answer.status_code < _FIRST_WITHOUT_SUCCESS:
         return answer
     request_id = answer.headers.get("x-request-id", "")
     try:

@@ -309,7 +309,12 @@ def nested(_):
     return httpx2.Response(400, content=b'{"code": "x", "errors": ' + b"[" * 200_000)
 
 
-@pytest.mark.parametrize("answer", [garbled, nested])
+def elsewhere(_):
+    page = (piece for piece in [b"<html>"])
+    return httpx2.Response(302, headers={"location": "https://elsewhere.test/"}, content=page)
+
+
+@pytest.mark.parametrize("answer", [garbled, nested, elsewhere])
 @pytest.mark.parametrize("ask", [lambda client: client.members(), lambda client: next(client.watch_reports())])
 def test_answer_that_no_exchange_gives_is_told_as_such(line, answer, ask):
     """It ended the program with the library's own error, of which none of the SDK's callers knows."""
