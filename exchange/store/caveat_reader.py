@@ -11,6 +11,7 @@ from exchange.store import caveat_tables  # noqa: F401  fills the metadata
 from exchange.store.caveat_rows import CaveatText
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
 from exchange.store.tables import table
+from exchange.store.unread import read_alone
 
 
 class CaveatReads(NamedTuple):
@@ -55,9 +56,13 @@ class CaveatReader:
         return [_undated(row) for row in await self._fetch(self._reads.texts, {"ids": sorted(ids)})]
 
     async def between(self, member: str, since: datetime, until: datetime) -> list[CaveatText]:
-        """Return what a member had in force at some moment from `since` until `until` (exclusive), oldest first."""
+        """Return what a member had in force at some moment from `since` until `until` (exclusive), oldest first.
+
+        Raises UnreadRowError where one of them cannot be read.
+        """
         period: Parameters = {"member": member, "since": to_micros(since), "until": to_micros(until)}
-        return [_text(row) for row in await self._fetch(self._reads.between, period)]
+        rows = await self._fetch(self._reads.between, period)
+        return [read_alone(row, _text, f"caveats {row[0]}") for row in rows]
 
 
 def _text(row: Row) -> CaveatText:

@@ -29,6 +29,8 @@ LAST_MICROS = 2**63 - 1
 """What a database counts to."""
 _AT_ONCE = 500
 """Ids in one statement."""
+_OF_A_REPORT = ("id", "version", "class_id", "originator", "posted_at", "valid_until", "status")
+_ORIGINATOR = _OF_A_REPORT.index("originator")
 _DESTROYED = frozenset({ReportStatus.RECALLED, ReportStatus.EXPIRED})
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
@@ -105,7 +107,6 @@ class HistoryStatements:
         ).select_from(with_signatures(*tables))
         certificate = _CERTIFICATE.c
         used = select(certificate.client_id, certificate.added_at, certificate.removed_at, certificate.not_after)
-        report = ("id", "version", "class_id", "originator", "posted_at", "valid_until", "status")
         current = and_(_CLIENT.c.id == bindparam("client_id"), _CLIENT.c.superseded_at.is_(None))
         return cls(
             clients=sql.compile(select(*_CLIENT.c).where(_within(_CLIENT.c)).order_by(_CLIENT.c.id, _CLIENT.c.version)),
@@ -123,7 +124,7 @@ class HistoryStatements:
                 )
             ),
             report=sql.compile(
-                select(*(_REPORT.c[name] for name in report)).where(_REPORT.c.id == bindparam("report_id"))
+                select(*(_REPORT.c[name] for name in _OF_A_REPORT)).where(_REPORT.c.id == bindparam("report_id"))
             ),
             past=sql.compile(
                 select(_PAST.c.class_id, _PAST.c.valid_until, _PAST.c.until_at)
@@ -141,19 +142,19 @@ class HistoryStatements:
 async def read_history(
     fetch: Fetch, statements: HistoryStatements, agreement_id: str, since: datetime, until: datetime
 ) -> History:
-    """Return what held at some moment from `since` until `until` (exclusive)."""
+    """Return what held at some moment from `since` until `until` (exclusive).
+
+    Raises UnreadRowError where one version cannot be read: who could do what then is nothing that anybody can say.
+    """
     begin, end = to_micros(since), to_micros(until)
     period = {"since": begin, "until": end}
     clients = [named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
     members = [named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
     used = await fetch(statements.certificates, period)
     return History(
-        clients=tuple(_span(client_of(row, Standing.ACTIVE.value), row) for row in clients),
-        members=tuple(_span(member_of(row), row) for row in members),
-        certificates=tuple(
-            Span(client_id, from_micros(added), from_micros(not_after if gone is None else min(gone, not_after)))
-            for client_id, added, gone, not_after in used
-        ),
+        clients=tuple(read_alone(row, _client_span, f"client {row.id}: version {row.version}") for row in clients),
+        members=tuple(read_alone(row, _member_span, f"member {row.code}: version {row.version}") for row in members),
+        certificates=tuple(read_alone(row, _use_of, f"client {row[0]}: certificate") for row in used),
         agreements=await read_versions(fetch, statements, agreement_id, since=begin, until=end),
     )
 
@@ -179,31 +180,26 @@ def _version(rows: Sequence[Row]) -> Span[Agreement]:
 
 
 async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: str) -> ReportRecord | None:
-    """Return what the store knows of a report; None where there is none."""
+    """Return what the store knows of a report; None where there is none, UnreadRowError where it cannot be read."""
     rows = await fetch(statements.report, {"report_id": report_id})
-    if not rows:
-        return None
-    found_id, version, class_id, originator, posted_at, valid_until, status = rows[0]
-    until = None if valid_until is None else from_micros(valid_until)
-    return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, stored_status(status))
+    return read_alone(rows[0], _record, f"report {report_id}") if rows else None
 
 
 async def read_past(fetch: Fetch, statements: HistoryStatements, report: ReportRecord) -> tuple[Span[ReportThen], ...]:
     """Return what a report was when, oldest first, until its keys were destroyed.
 
     Moves that were made before they were kept are not known: what it was after them holds from its beginning on.
+    Raises UnreadRowError where one of them, or when it ended, cannot be read.
     """
     by_id = {"report_id": report.id}
-    past = [
-        (ReportThen(class_id, None if end is None else from_micros(end)), from_micros(until))
-        for class_id, end, until in await fetch(statements.past, by_id)
-    ]
+    past = [read_alone(row, _then, f"report {report.id}: past") for row in await fetch(statements.past, by_id)]
     ended = await fetch(statements.ended, by_id)
     if not ended and report.status in _DESTROYED:
         return ()  # altered: when it ended cannot be said
     now = ReportThen(report.class_id, report.valid_until)
+    last = read_alone(ended[0][0], from_micros, f"report {report.id}: tombstone") if ended else None
     spans, since = [], report.posted_at
-    for value, until in [*past, (now, from_micros(ended[0][0]) if ended else None)]:
+    for value, until in [*past, (now, last)]:
         spans.append(Span(value, since, until))
         since = until or since
     return tuple(spans)
@@ -219,9 +215,20 @@ async def read_classes(fetch: Fetch, statements: HistoryStatements, report_ids: 
 
 
 async def read_client(fetch: Fetch, statements: HistoryStatements, client_id: str) -> Client | None:
-    """Return the current version of a client, whatever its member's standing; None where there is none."""
+    """Return the current version of a client, whatever its member's standing; None where there is none.
+
+    Raises UnreadRowError where it cannot be read.
+    """
     rows = await fetch(statements.client, {"client_id": client_id})
-    return client_of(named(_CLIENT.c.keys(), rows[0]), Standing.ACTIVE.value) if rows else None
+    return read_alone(named(_CLIENT.c.keys(), rows[0]), _client, f"client {client_id}") if rows else None
+
+
+async def read_owners(fetch: Fetch, statements: HistoryStatements, asked: str) -> frozenset[str]:
+    """Return whose client or report has this id, whatever else of its row can be read; nobody's: empty."""
+    clients = await fetch(statements.client, {"client_id": asked})
+    reports = await fetch(statements.report, {"report_id": asked})
+    owners = [named(_CLIENT.c.keys(), row).member for row in clients] + [row[_ORIGINATOR] for row in reports]
+    return frozenset(map(str, owners))
 
 
 def _within(columns: object) -> ColumnElement[bool]:
@@ -230,8 +237,32 @@ def _within(columns: object) -> ColumnElement[bool]:
     return and_(recorded_at < bindparam("until"), or_(superseded_at.is_(None), superseded_at > bindparam("since")))
 
 
-def _span(value: T, row: SimpleNamespace) -> Span[T]:
-    return Span(value, *_validity(row.recorded_at, row.superseded_at))
+def _client(row: SimpleNamespace) -> Client:
+    return client_of(row, Standing.ACTIVE.value)
+
+
+def _client_span(row: SimpleNamespace) -> Span[Client]:
+    return Span(_client(row), *_validity(row.recorded_at, row.superseded_at))
+
+
+def _member_span(row: SimpleNamespace) -> Span[Member]:
+    return Span(member_of(row), *_validity(row.recorded_at, row.superseded_at))
+
+
+def _use_of(row: Row) -> Span[str]:
+    client_id, added, gone, not_after = row
+    return Span(client_id, from_micros(added), from_micros(not_after if gone is None else min(gone, not_after)))
+
+
+def _record(row: Row) -> ReportRecord:
+    found_id, version, class_id, originator, posted_at, valid_until, status = row
+    until = None if valid_until is None else from_micros(valid_until)
+    return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, stored_status(status))
+
+
+def _then(row: Row) -> tuple[ReportThen, datetime]:
+    class_id, end, until = row
+    return ReportThen(class_id, None if end is None else from_micros(end)), from_micros(until)
 
 
 def _validity(recorded_at: int, superseded_at: int | None) -> tuple[datetime, datetime | None]:

@@ -33,6 +33,7 @@ from exchange.store.history import (
     read_classes,
     read_client,
     read_history,
+    read_owners,
     read_past,
     read_report,
     read_versions,
@@ -420,6 +421,10 @@ class Store:
     async def enrolled_client(self, client_id: str) -> Client | None:
         """Return the current version of a client, revoked or not; None where there is none."""
         return await read_client(self._database.fetch, self._history, client_id)
+
+    async def owners_of(self, asked: str) -> frozenset[str]:
+        """Return the member whose client or report has this id, also where its row cannot be read; else none."""
+        return await read_owners(self._database.fetch, self._history, asked)
 
     async def personal_keys(self, kids: Sequence[str]) -> dict[str, PersonalKeyRow]:
         """Return the keys of personal data with these ids; one that was never made is left out."""

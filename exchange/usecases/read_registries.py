@@ -12,6 +12,7 @@ from exchange.members import Client
 from exchange.release import ClassFacts
 from exchange.reports import ReportStatus, status_of
 from exchange.store import Parts, ReportRecord
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.auditing import FoundEntry, Gaze, admit_auditor, found_entries, within_slice
 from exchange.usecases.context import Call, Recorded, Services
@@ -87,7 +88,7 @@ async def client_registry(
     """Return what a client was given, to its own member's auditor and the exchange's; others' are absent."""
     event, subject = EventName.AUDIT_READ, named("client", client_id)
     gaze = await admit_auditor(services, call, event=event, subject=subject)
-    client = await services.store.enrolled_client(client_id if is_uuid7(client_id) else ABSENT_ID)
+    client = await _enrolled(services, call, gaze, client_id if is_uuid7(client_id) else ABSENT_ID)
     if client is None or gaze.auditor.member not in {None, client.member}:
         absent = NotFoundError("no such client, or none that you may see")
         return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)
@@ -124,15 +125,32 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
     """Return a report of the auditor's own member (any, for the exchange's) that its clearance covers; else refuse."""
     event, subject = EventName.AUDIT_READ, named("report", report_id)
     asked = report_id if is_uuid7(report_id) else ABSENT_ID
-    report = await services.store.report_record(asked)
+    unread, report = None, None
+    try:
+        report = await services.store.report_record(asked)
+    except UnreadRowError as exc:
+        unread = exc
     row = (await services.store.report_for("", asked, parts=Parts.NONE)).report
     asker = Asker(call, gaze.client, gaze.state)
     facts = None if row is None else (await own_class(services, asker, row, event=event)).facts
     is_own = facts is not None and gaze.auditor.member in {None, facts.originator}
-    if report is None or facts is None or not is_own or not gaze.auditor.covers(facts.label.as_json()):
+    may_know = facts is not None and is_own and gaze.auditor.covers(facts.label.as_json())
+    if may_know and unread is not None:
+        await record_tampering(services, call, gaze.client, unread.place, unread)
+    if report is None or facts is None or not may_know:
         absent = NotFoundError("no such report, or none that you may see")
         return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)
     return report, facts
+
+
+async def _enrolled(services: Services, call: Call, gaze: Gaze, client_id: str) -> Client | None:
+    """Return a client; one that was altered is on the record for whoever may know of it, and absent to others."""
+    try:
+        return await services.store.enrolled_client(client_id)
+    except UnreadRowError as exc:
+        if gaze.auditor.member not in {None, *await services.store.owners_of(client_id)}:
+            return None
+        await record_tampering(services, call, gaze.client, exc.place, exc)
 
 
 async def opened_facts(services: Services, call: Call, gaze: Gaze, report: ReportRecord) -> ClassFacts:

@@ -1,0 +1,120 @@
+"""What is asked of the past, where rows were altered: told and recorded to whom it may be, and absent to all others."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.attacks.hidden import open_api, seen
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.world import World
+from tests.usecases.test_registries import ABSENT, TO_NOR, pull, with_auditors
+
+LATEST = 2**63 - 1
+"""No moment, and what a column takes on both databases."""
+
+CLIENT = {
+    "no roles": "UPDATE client SET roles = '{' WHERE id = $1",
+    "no moment": f"UPDATE client SET cleared_since = {LATEST} WHERE id = $1",
+}
+REPORT = {
+    "no status": "UPDATE report SET status = 'x' WHERE id = $1",
+    "posted at no moment": f"UPDATE report SET posted_at = {LATEST} WHERE id = $1",
+    "valid until no moment": f"UPDATE report SET valid_until = {LATEST} WHERE id = $1",
+}
+
+
+async def lived(world: World) -> dict[str, str]:
+    """Have a report of GBR that NOR read, an hour ago, and auditors."""
+    await with_auditors(world)
+    report = await world.post(label=TO_NOR)
+    await pull(world, "NOR reader", report)
+    await place_entries(world, is_searchable=True)
+    at = world.clock.now.isoformat().replace("+00:00", "Z")
+    world.clock.advance(timedelta(hours=1))
+    return {"report": report, "client": world.clients["NOR reader"].id, "at": at}
+
+
+OF_CLIENT = ("/v1/audit/clients/{client}/registry",)
+OF_REPORT = (
+    "/v1/audit/reports/{report}/registry",
+    "/v1/audit/reports/{report}/readers?on={at}",
+    "/v1/audit/reports/{report}/explanation?client={client}",
+)
+
+
+async def tampered(world: World) -> list[str]:
+    entries = [entry for entry in await world.entries() if entry["type"] == "key.opened"]
+    return [entry["detail"]["place"] for entry in entries if entry["decision"] == "failed"]
+
+
+@pytest.mark.parametrize(
+    ("alter", "kind", "paths", "own", "foreign"),
+    [(each, "client", OF_CLIENT, "NOR auditor", "GBR auditor") for each in CLIENT.values()]
+    + [(each, "report", OF_REPORT, "GBR auditor", "NOR auditor") for each in REPORT.values()],
+)
+async def test_altered_row_is_told_to_its_own_auditors_and_is_as_absent_as_ever_to_others(
+    make_lived: MakeLived, alter: str, kind: str, paths: tuple[str, ...], own: str, foreign: str
+) -> None:
+    world, ids = await make_lived(lived)
+    world.sql(alter, ids[kind])
+    async with open_api(world) as api:
+        for path in paths:
+            for name in (own, "auditor"):
+                assert (await api.as_client(name).get(path.format(**ids))).status_code == 503, path
+            hidden = seen(await api.as_client(foreign).get(path.format(**ids)))
+            absent = seen(await api.as_client(foreign).get(path.format(**{**ids, kind: ABSENT})))
+            assert (hidden, hidden.status) == (absent, 404)
+
+    assert await tampered(world) == [f"{kind} {ids[kind]}"] * 2 * len(paths)
+
+
+@pytest.mark.parametrize(
+    ("alter", "kind", "asked"),
+    [(each, "client", "client") for each in CLIENT.values()]
+    + [(each, "report", "subject") for each in REPORT.values()],
+)
+async def test_altered_row_hides_no_entry_from_who_searches_for_what_it_is_of(
+    make_lived: MakeLived, alter: str, kind: str, asked: str
+) -> None:
+    world, ids = await make_lived(lived)
+    path = f"/v1/audit/entries?{asked}={ids[kind]}"
+
+    async def found() -> list[list[str]]:
+        async with open_api(world) as api:
+            answers = [await api.as_client(name).get(path) for name in ("GBR auditor", "NOR auditor")]
+            return [[entry["id"] for entry in answer.json()["items"]] for answer in answers]
+
+    before = await found()
+    world.sql(alter, ids[kind])
+
+    assert await found() == before
+    assert all(before)
+
+
+THEN = {
+    "client": "UPDATE client SET compartments = 'x' WHERE name = 'DNK reader'",
+    "member DNK: version 1": f"UPDATE member SET recorded_at = {-LATEST} WHERE code = 'DNK'",
+    "client (of a certificate)": f"UPDATE client_certificate SET added_at = {-LATEST}",
+    "report {report}: past": "INSERT INTO report_past (seq, report_id, class_id, until_at)"
+    f" SELECT -5, id, class_id, {LATEST} FROM report",
+    "report {report}: tombstone": "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id)"
+    f" SELECT id, 'recalled', {LATEST}, sealed_header, id FROM report",
+    "caveats x": "INSERT INTO caveat_set (id, member, guards, examples, told, digest, act_id, proposed_by, proposed_at,"
+    f" in_force_at, ended_at) VALUES ('x', 'GBR', 'x', '', '[]', 'x', 'x', 'x', 1, 1, {LATEST})",
+}
+"""By what is named in the log."""
+
+
+@pytest.mark.parametrize("place", THEN)
+async def test_past_that_cannot_be_read_is_told_and_nothing_is_left_out_of_an_answer(
+    make_lived: MakeLived, place: str
+) -> None:
+    world, ids = await make_lived(lived)
+    world.sql(THEN[place])
+    async with open_api(world) as api:
+        answer = await api.as_client("GBR auditor").get(OF_REPORT[1].format(**ids))
+
+    assert answer.status_code == 503
+    (told,) = await tampered(world)
+    assert told.startswith(place.partition(" (")[0].format(**ids))
