@@ -36,7 +36,7 @@ class SubscriptionRow:
 class DeliveryRow:
     """One thing to tell, or told; neither a report nor a breach is a test. `told` is what went wrong last.
 
-    `report` is the id of a report or of a request for information.
+    `report` is the id of a report or of a request for information; which of them is known where it is listed.
     """
 
     id: str
@@ -49,6 +49,16 @@ class DeliveryRow:
     ended_at: int | None
     told: str | None
     breach: str | None = None
+    is_request: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Return what it tells of."""
+        if self.breach is not None:
+            return "breach"
+        if self.report is None:
+            return "test"
+        return "request" if self.is_request else "report"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,17 @@ queue for one subscription never both do. At least once: a sender that dies in b
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import MalformedError, from_micros, is_uuid7
 from exchange.store.faults import driver_errors
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
+from exchange.store.request_tables import RequestTable
 from exchange.store.rows import Sealed
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
@@ -89,8 +91,10 @@ class SubscriptionBook:
         due = SubscriptionDeliveryTable
         waiting_test = and_(_WAITING, col(due.report_id).is_(None), col(due.breach_id).is_(None))
         of_them = (col(due.subscription_id).in_(subscription_ids), or_(col(due.state).in_(_SHOWN), waiting_test))
-        found = select(due).where(*of_them).order_by(col(due.id).desc()).limit(limit)
-        return [_delivery(row) for row in await self._session.scalars(found)]
+        is_request = exists().where(col(RequestTable.id) == col(due.report_id))
+        found = select(due, is_request).where(*of_them).order_by(col(due.id).desc()).limit(limit)
+        rows = await self._session.execute(found)
+        return [replace(_delivery(row), is_request=bool(of_request)) for row, of_request in rows]
 
     async def replay(self, subscription_id: str, now: int) -> int:
         """Let what could not be told be tried again from the first try; return how many there are."""

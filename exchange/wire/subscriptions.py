@@ -46,7 +46,7 @@ class DeliveryBody(AnswerModel):
     """A message that was delivered, or that nobody took, or a test that waits: `told` is what went wrong last."""
 
     id: Id
-    kind: Literal["report", "test"]
+    kind: Literal["report", "request", "breach", "test"]
     state: Literal["delivered", "dead", "waiting"]
     tries: int
     queued_at: Instant

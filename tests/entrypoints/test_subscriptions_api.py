@@ -1,11 +1,17 @@
 """Subscriptions over HTTP: a secret shown once, one's own alone, each act on the record."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from exchange.kernel import to_micros
+from exchange.store import Unread
+from exchange.store.subscription_rows import DeliveryState
 from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases.subscriptions import waiting
 from tests.support.alerted_world import SilentLine
+from tests.usecases.test_information_requests import ask
 
 PATH = "/v1/subscriptions"
 URL = "https://desk.example/told"
@@ -55,6 +61,23 @@ async def test_test_message_is_queued_and_seen(http, world, added) -> None:
 
     assert sent.status_code == 202
     assert (row["id"], row["kind"], row["state"]) == (sent.json()["id"], "test", "delivered")
+
+
+async def test_each_message_is_listed_as_what_it_told_of(http, world, added) -> None:
+    """A breach that was told stood there as a test that nobody had asked for, and a request as a report."""
+    reader, place = http("NOR reader"), f"{PATH}/{added['id']}"
+    notifier = Notifier(world.services, SilentLine(), Reach())
+    await world.post()
+    await ask(world)
+    await reader.post(f"{place}/test", json={})
+    await notifier.round()
+    store, now = world.services.store, to_micros(world.clock())
+    (one,) = await store.subscriptions.active(Unread())
+    breach = waiting(world.agreement_id, added["id"], None, now, breach=world.agreement_id)
+    await store.subscriptions.move(one, one.seq, [replace(breach, state=DeliveryState.DELIVERED, ended_at=now)])
+    listed = (await reader.get(f"{place}/deliveries")).json()["items"]
+
+    assert sorted(row["kind"] for row in listed) == ["breach", "report", "request", "test"]
 
 
 async def test_removed_is_gone(http, added) -> None:

@@ -157,7 +157,7 @@ def _body(row: SubscriptionRow) -> SubscriptionBody:
 def _delivery(row: DeliveryRow) -> DeliveryBody:
     shown = {
         "id": row.id,
-        "kind": "test" if row.report is None else "report",
+        "kind": row.kind,
         "state": row.state.value,
         "tries": row.tries,
         "queued_at": from_micros(row.queued_at),
