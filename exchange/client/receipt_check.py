@@ -1,8 +1,9 @@
 """Kept receipts held against the log: every one must be proven, under checkpoints that tell one history.
 
-Steps: (1) the log proves each receipt's leaf under a checkpoint that all its keys signed; (2) of two checkpoints the
-smaller tree is the beginning of the larger one, those included that were kept before or that others hold; (3) the log
-is no smaller than what was kept. What fails is what the log has lost, changed, or tells somebody else differently.
+Steps: (1) the log proves each receipt's leaf under a checkpoint that all its keys signed, and no entry was given for
+two answers, for it tells of one alone (of a refused flood one tells of all); (2) of two checkpoints the smaller tree is
+the beginning of the larger one, those included that were kept before or that others hold; (3) the log is no smaller
+than what was kept. What fails is what the log has lost, changed, or tells somebody else differently.
 
 Kept proofs are not the log: one that is missing among them, or is older than a checkpoint, says nothing of it.
 
@@ -113,6 +114,7 @@ class ReceiptCheck:
         self._now = now
         self._seen: dict[bytes, _Seen] = {}
         self._unplaced: list[KeptReceipt] = []
+        self._given: dict[str, KeptReceipt] = {}
         self.findings: list[ReceiptFinding] = []
         self.proven = self.waiting = self.unlinked = 0
 
@@ -128,10 +130,14 @@ class ReceiptCheck:
 
         Raises ConnectionFailedError, and ProblemError for a refusal that says nothing of the log.
         """
+        # (1) It was given for this answer alone, and what is shown proves it.
+        first = self._given.setdefault(receipt.entry, receipt)
+        if first != receipt and (first.is_of_success or receipt.is_of_success):
+            self._owe(receipt, f"its entry was given for {first.request} at {first.at} too, and tells of one alone")
+            return None
         content = self._asked(receipt)
         if content is None:
             return None
-        # (1) What is shown proves what was given.
         try:
             proof = prove_receipt(receipt.leaf_hash, content, self._keys_of(parse_tlog_proof(content).note.text))
         except ExchangeError as exc:

@@ -27,6 +27,7 @@ LEAF_HEADER = "x-audit-leaf"
 _LEAF_BYTES = 32
 # A line of ours has about 300 bytes; a longer one is not of ours.
 _LONGEST_LINE = 4096
+_SUCCESSES = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class KeptReceipt:
     def leaf_hash(self) -> bytes:
         """Return the leaf hash itself."""
         return base64.b64decode(self.leaf)
+
+    @property
+    def is_of_success(self) -> bool:
+        """Return whether what was asked for was done: each such answer has an entry of its own."""
+        return self.status in _SUCCESSES
 
 
 class ReceiptFile:
@@ -96,11 +102,13 @@ def receipt_of(answer: httpx2.Response) -> KeptReceipt | None:
 
 
 def read_receipts(path: Path) -> tuple[list[KeptReceipt], list[int]]:
-    """Return the receipts in a file, each entry once, and the numbers of lines that hold none.
+    """Return the receipts in a file, and the numbers of lines that hold none.
+
+    One that was written down twice is there once, and of a refused flood the one that speaks for it.
 
     Raises ReceiptFileError where the file cannot be read.
     """
-    kept: dict[tuple[str, str], KeptReceipt] = {}
+    kept: dict[object, KeptReceipt] = {}
     spoiled = []
     try:
         with path.open("rb") as file:
@@ -108,7 +116,7 @@ def read_receipts(path: Path) -> tuple[list[KeptReceipt], list[int]]:
                 if receipt is None:
                     spoiled.append(number)
                 else:
-                    kept.setdefault((receipt.entry, receipt.leaf), receipt)
+                    kept.setdefault(receipt if receipt.is_of_success else (receipt.entry, receipt.leaf), receipt)
     except OSError as exc:
         raise ReceiptFileError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
     return list(kept.values()), spoiled

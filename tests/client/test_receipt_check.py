@@ -1,6 +1,7 @@
 """Receipts against the log: each is proven or owed, and every checkpoint seen tells one history."""
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,27 @@ def test_receipt_of_an_entry_that_is_gone_is_owed(check, log):
     assert [(each.receipt, each.why) for each in check.findings] == [
         (gone, "the log no longer holds it: the log was cut")
     ]
+
+
+@pytest.mark.parametrize("statuses", [(200, 200), (429, 200), (201, 429)])
+def test_entry_that_was_given_for_two_answers_is_owed_to_the_second(check, log, statuses):
+    """An exchange gave the receipt of one answer again, and left what it did then out of its log."""
+    whole = receipt(log.contents[31])
+    first, second = (replace(whole, status=status, request=f"GET /{at}") for at, status in enumerate(statuses))
+
+    assert check.prove(first) is not None
+    assert check.prove(second) is None
+    assert [(each.receipt, each.why) for each in check.findings] == [
+        (second, f"its entry was given for GET /0 at {first.at} too, and tells of one alone")
+    ]
+
+
+def test_entry_of_a_refused_flood_is_given_for_all_of_it(check, log):
+    refused = replace(receipt(log.contents[31]), status=429)
+
+    for request in ("GET /v1/reports", "GET /v1/whoami"):
+        assert check.prove(replace(refused, request=request)) is not None
+    assert check.findings == []
 
 
 def test_receipt_of_an_entry_that_was_changed_is_owed(check, log):

@@ -161,11 +161,27 @@ def test_line_cut_short_by_a_crash_spoils_no_other(line, tmp_path):
     path.write_bytes(b'{"entry":"019b')
     client = answering(line, members(HEADERS), path)
 
-    # The same receipt counts once.
-    for _ in range(2):
+    for times in (1, 2):
         client.members()
         kept, spoiled = read_receipts(path)
-        assert ([each.entry for each in kept], spoiled) == ([ENTRY], [1])
+        assert ([each.entry for each in kept], spoiled) == ([ENTRY] * times, [1])
+
+
+def test_line_that_is_there_twice_counts_once_and_a_refused_flood_too(tmp_path):
+    whole = {"entry": ENTRY, "leaf": LEAF, "at": "2026-01-01T00:00:00Z", "request": "GET /v1/whoami", "status": 200}
+    later, flood = whole | {"at": "2026-01-01T00:00:01Z"}, whole | {"status": 429}
+    path = tmp_path / "receipts.ndjson"
+    path.write_text(
+        "".join(f"{json.dumps(each)}\n" for each in (whole, whole, later, flood, flood | {"at": later["at"]}))
+    )
+
+    kept, spoiled = read_receipts(path)
+
+    # Of two answers with one entry both are there: they are held against each other.
+    assert ([(each.status, each.at) for each in kept], spoiled) == (
+        [(200, whole["at"]), (200, later["at"]), (429, whole["at"])],
+        [],
+    )
 
 
 def test_programs_that_write_to_one_file_at_once_overwrite_nothing(line, tmp_path, monkeypatch):
@@ -182,7 +198,7 @@ def test_programs_that_write_to_one_file_at_once_overwrite_nothing(line, tmp_pat
     client.members()
 
     kept, spoiled = read_receipts(path)
-    assert (len(kept), spoiled, path.read_bytes().count(b"\n")) == (2, [], 3)
+    assert (len(kept), spoiled, path.read_bytes().count(b"\n")) == (3, [], 3)
 
 
 @pytest.mark.parametrize(
