@@ -45,6 +45,16 @@ def parsed(model: type[Answer], content: bytes) -> Answer:
     return answer
 
 
+def about(asked: str, answer: Answer, told: str) -> Answer:
+    """Return an answer that tells of what was asked for; AnswerError for one of another thing.
+
+    Else what an exchange puts in its place is signed, confirmed or kept under the name that was asked for.
+    """
+    if told != asked:
+        raise AnswerError(f"the answer is about `{told[:60]}`, and `{asked}` was asked for: do not use it")
+    return answer
+
+
 def post(
     transport: Transport, model: type[Answer], path: str, said: WireModel, headers: Mapping[str, str] | None = None
 ) -> Answer:

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from exchange.agreements import TreatyText, sign_text, take_back
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.client.answers import JSON, parsed, path_of, post, sent
+from exchange.client.answers import JSON, about, parsed, path_of, post, sent
 from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.derivations import Derivations
@@ -216,7 +216,8 @@ class ExchangeClient:
 
     def client(self, client_id: str) -> ClientBody:
         """Return one client."""
-        return self._get(ClientBody, path_of("/v1/clients", client_id))
+        body = self._get(ClientBody, path_of("/v1/clients", client_id))
+        return about(client_id, body, body.id)
 
     def enrol_client(self, enrolment: ClientEnrolment) -> ClientBody:
         """Enrol a client with its certificate (operator)."""
@@ -237,7 +238,8 @@ class ExchangeClient:
 
     def agreement(self, agreement_id: str) -> AgreementBody:
         """Return one agreement and where its parties stand."""
-        return self._get(AgreementBody, path_of("/v1/agreements", agreement_id))
+        body = self._get(AgreementBody, path_of("/v1/agreements", agreement_id))
+        return about(agreement_id, body, body.id)
 
     def propose_agreement(self, terms_json: bytes) -> AgreementBody:
         """Propose an agreement; `terms_json` is the JSON form of the agreement file."""
@@ -285,7 +287,8 @@ class ExchangeClient:
 
     def agreement_evidence(self, agreement_id: str) -> AgreementEvidenceBody:
         """Return every text of an agreement with its signatures and keys, to be verified without the exchange."""
-        return self._get(AgreementEvidenceBody, path_of("/v1/agreements", agreement_id, "evidence"))
+        body = self._get(AgreementEvidenceBody, path_of("/v1/agreements", agreement_id, "evidence"))
+        return about(agreement_id, body, body.agreement)
 
     def enrol_signature_key(self, client_id: str, offer: SignatoryKeyOffer) -> SignatoryKeyBody:
         """Enrol a signatory's key (operator)."""
@@ -329,7 +332,8 @@ class ExchangeClient:
         headers = {} if purpose is None else {"Exchange-Purpose": purpose}
         body: Body = {"headers": headers}
         answer = self._transport.request("GET", path_of("/v1/reports", report_id), may_repeat=True, body=body)
-        return parsed(PulledReportBody, answer.content)
+        pulled = parsed(PulledReportBody, answer.content)
+        return about(report_id, pulled, pulled.id)
 
     def content(self, report_id: str, part: PulledPartBody, *, purpose: str | None = None) -> Iterator[bytes]:
         """Yield the bytes of a pulled part, streamed where they were too large to come along.
@@ -368,14 +372,16 @@ class ExchangeClient:
 
     def explanation(self, report_id: str) -> ExplanationBody:
         """Return why this client may see a report."""
-        return self._get(ExplanationBody, path_of("/v1/reports", report_id, "explanation"))
+        told = self._get(ExplanationBody, path_of("/v1/reports", report_id, "explanation"))
+        return about(report_id, told, told.id)
 
     def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
         """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
         headers = JSON if purpose is None else {**JSON, "Exchange-Purpose": purpose}
         body: Body = {"content": b"{}", "headers": headers}
         path = path_of("/v1/reports", report_id, "receipts")
-        return parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
+        kept = parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
+        return about(report_id, kept, kept.report)
 
     def simulate(self, report: SimulationRequest) -> SimulationBody:
         """Return who could read such a report if it were posted (contributor)."""
@@ -430,7 +436,8 @@ class ExchangeClient:
 
     def audit_entry(self, entry_id: str) -> ShownEntryBody:
         """Return one entry of the log (auditor)."""
-        return self._get(ShownEntryBody, path_of("/v1/audit/entries", entry_id))
+        entry = self._get(ShownEntryBody, path_of("/v1/audit/entries", entry_id))
+        return about(entry_id, entry, entry.id)
 
     def report_registry(self, report_id: str, *, most: int | None = None) -> Iterator[RegistryLineBody]:
         """Yield who was given what of a report, oldest first (its originator's auditor); `most` as `audit_entries`."""
@@ -456,7 +463,8 @@ class ExchangeClient:
 
     def act(self, act_id: str) -> PendingActBody:
         """Return an act that was asked for."""
-        return self._get(PendingActBody, path_of("/v1/acts", act_id))
+        act = self._get(PendingActBody, path_of("/v1/acts", act_id))
+        return about(act_id, act, act.id)
 
     def confirm_act(self, act_id: str, digest: str) -> PendingActBody:
         """Confirm an act that somebody else asked for, by the digest that `act` showed; it is done at once."""
@@ -474,7 +482,8 @@ class ExchangeClient:
 
     def erasure(self, erasure_id: str) -> ErasureBody:
         """Return an erasure that was asked for (operator, auditor)."""
-        return self._get(ErasureBody, path_of("/v1/audit/erasures", erasure_id))
+        body = self._get(ErasureBody, path_of("/v1/audit/erasures", erasure_id))
+        return about(erasure_id, body, body.id)
 
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
