@@ -155,12 +155,17 @@ async def _could(
 async def _reports(
     services: Services, call: Call, gaze: Gaze, report: ReportRecord, period: _Period
 ) -> tuple[Span[_Then], ...]:
-    """Return what the report was in the period; its agreement and its originator are the same all the time."""
+    """Return what the report was in the period; its agreement and its originator are the same all the time.
+
+    INVARIANT: while it stood above the auditor's clearance nothing is told of it, as no entry from then is: who could
+    read it, and who could not, tells what it was.
+    """
     found = []
     for span in await services.store.report_past(report):
         if span.since < period.end and (span.until is None or span.until > period.begin):
             facts = await opened_facts(services, call, gaze, replace(report, class_id=span.value.class_id))
-            found.append(Span(_Then(facts, span.value.valid_until), span.since, span.until))
+            if gaze.auditor.covers(facts.label.as_json()):
+                found.append(Span(_Then(facts, span.value.valid_until), span.since, span.until))
     return tuple(found)
 
 

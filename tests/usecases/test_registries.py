@@ -310,6 +310,31 @@ async def test_report_that_moved_was_what_it_was(world: World) -> None:
     assert since[world.clients["NOR reader"].id] == moments[0]
 
 
+@pytest.mark.parametrize(
+    ("label", "below"), [(TO_NOR, "low auditor"), (replace(TO_NOR, compartments=("ATOMAL",)), "GBR auditor")]
+)
+async def test_nothing_is_told_of_a_report_from_while_it_stood_above_the_auditor(
+    world: World, label: Label, below: str
+) -> None:
+    """Who could read it then told what it had been: its entries from then are in no such auditor's slice."""
+    for name, role in (("NOR special", "reader"), ("GBR special", "auditor"), ("GBR releaser", "releaser")):
+        await world.enrol(name, name[:3], role, level="TOP SECRET", compartments=("ATOMAL",))
+    await world.enrol("GBR second releaser", "GBR", "releaser", level="TOP SECRET", compartments=("ATOMAL",))
+    report = await world.post(label=label)
+    await pull(world, "NOR special", report)
+    above = later(world)
+    await lower(world, report, Downgrade(TO_ALL))
+    since = world.clock.now
+    end = later(world)
+    low, whole = [await readers(world, report, NOW, end, name) for name in (below, "GBR special")]
+
+    assert (await readers(world, report, NOW, above, below)).could == ()
+    assert names(world, low) == names(world, whole)
+    assert {each.since for each in low.could} == {since}
+    assert NOW in {each.since for each in whole.could}
+    assert (len(low.did), len(whole.did)) == (0, 1)
+
+
 async def test_tear_line_is_told_from_the_whole(world: World) -> None:
     await world.enrol("NOR junior", "NOR", "reader", level="RESTRICTED", purposes=("law-enforcement", "defence"))
     low = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
