@@ -34,9 +34,6 @@ COSIGNATURE_COLUMNS = ("log", "size", "witness", "line", "received_at")
 TILE_LEVELS = 5
 """Levels of tiles: enough for a million million entries."""
 
-_NO_PLACE = 2**62
-"""Beyond every position that an entry will have, and before whatever is no number."""
-
 _BACKLOG_COUNTED = 100_000
 """Beyond it, how many wait is no longer what matters."""
 
@@ -65,7 +62,7 @@ class LogReads:
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
-        entry, outbox, search = (table(name) for name in ("audit_entry", "audit_outbox", "audit_search"))
+        entry, outbox = table("audit_entry"), table("audit_outbox")
         leaf, tile, kept, cosigned = (
             table(name) for name in ("log_leaf", "log_tile", "log_checkpoint", "log_cosignature")
         )
@@ -76,7 +73,7 @@ class LogReads:
             leaf.c.position >= bindparam("start"),
             leaf.c.position < bindparam("stop"),
         )
-        by_size = [_typed(kept.c[name]) for name in CHECKPOINT_COLUMNS]
+        by_size = checkpoint_columns()
         is_of = (cosigned.c.log == bindparam("log"), cosigned.c.size == bindparam("size"))
         is_cosigned = exists().where(cosigned.c.log == kept.c.log, cosigned.c.size == kept.c.size)
         waiting = select(outbox.c.id).limit(_BACKLOG_COUNTED).subquery()
@@ -128,12 +125,7 @@ class LogReads:
             ),
             cosigned_last=sql.compile(newest_kept.where(is_cosigned)),
             placed_last=sql.compile(select(func.max(leaf.c.position)).where(leaf.c.log == bindparam("log"))),
-            searched_last=sql.compile(
-                # On SQLite a text comes behind every number, and is no place.
-                select(func.max(search.c.position)).where(
-                    search.c.log == bindparam("log"), search.c.position < _NO_PLACE
-                )
-            ),
+            searched_last=sql.compile(last_searched(bindparam("log"))),
             backlog=sql.compile(
                 select(
                     select(func.count()).select_from(waiting).scalar_subquery(),
@@ -215,6 +207,21 @@ class LogWrites:
             outbox=sql.insert("audit_outbox", ("entry_id",)),
             search=sql.insert("audit_search", SEARCH_COLUMNS, then=" ON CONFLICT DO NOTHING"),
         )
+
+
+def checkpoint_columns() -> list[ColumnElement[Any]]:
+    """Return the columns of a kept checkpoint, each of its type."""
+    kept = table("log_checkpoint")
+    return [_typed(kept.c[name]) for name in CHECKPOINT_COLUMNS]
+
+
+def last_searched(log: ColumnElement[int]) -> Select[Any]:
+    """Return the statement for the last place of a log that the search knows."""
+    search, state = table("audit_search"), table("log_state")
+    # INVARIANT: a row behind the log's end was written there by nobody of ours, or is no number, which on SQLite comes
+    # behind all of them: taken for a place, nothing that comes would ever be found by a search again.
+    size = select(_typed(state.c.size)).where(state.c.log == log).scalar_subquery()
+    return select(func.max(search.c.position)).where(search.c.log == log, search.c.position < size)
 
 
 def _states() -> Select[Any]:

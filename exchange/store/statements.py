@@ -10,6 +10,7 @@ from sqlalchemy.sql.selectable import FromClause
 from exchange.store.agreement_rows import absence_rows, current_agreements, earlier_texts
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
+from exchange.store.log_statements import last_searched
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
@@ -97,9 +98,9 @@ class HotStatements:
 
 def _waiting() -> CompoundSelect[Any]:
     # What an entry is found by is written after its place: between the two it stands in neither outbox nor search.
-    outbox, leaf, search = table("audit_outbox"), table("log_leaf"), table("audit_search")
+    outbox, leaf = table("audit_outbox"), table("log_leaf")
     log = select(func.max(table("log_state").c.log)).scalar_subquery()
-    last = select(func.coalesce(func.max(search.c.position), -1)).where(search.c.log == log).scalar_subquery()
+    last = func.coalesce(last_searched(log).scalar_subquery(), -1)
     placed = select(_ENTRY.c.content).join(leaf, leaf.c.entry_id == _ENTRY.c.id)
     return union_all(
         select(_ENTRY.c.content).join(outbox, outbox.c.entry_id == _ENTRY.c.id),

@@ -3,14 +3,18 @@
 import pytest
 
 from exchange import usecases
+from exchange.audit import Criteria
 from exchange.kernel import NotFoundError
+from exchange.members import Standing
 from exchange.usecases import EntryQuery
+from exchange.usecases.clients import change_standing
 from exchange.usecases.read_log import prove_entry
 from tests.support.alerted_world import AlertedWorld
 from tests.support.placing import place_entries
 from tests.support.world import NOW, World
 from tests.usecases import test_alerts
 from tests.usecases.test_alerts import pull_some
+from tests.usecases.test_rows_held import held
 
 alerted = test_alerts.alerted
 
@@ -67,3 +71,29 @@ async def test_damaged_entry_of_an_alert_takes_no_other_alert_from_the_list(aler
 
     assert before[1:]
     assert (await alerted.seen_by("auditor")).items == before[1:]
+
+
+@pytest.mark.parametrize("behind", [1_000_000, 2**61, 2**63 - 1])
+async def test_place_written_behind_the_log_s_end_hides_nothing_that_comes_from_the_search(
+    populated: World, behind: int
+) -> None:
+    """Else one row, written once, would hide from all searches whatever is done from then on."""
+    await place_entries(populated, is_searchable=True)
+    rest = "at_micros, node, boot, node_seq, event, outcome, actor_kind, request_id, source"
+    populated.sql(
+        f"INSERT INTO audit_search (log, position, id, {rest}) SELECT log, {behind}, 'x', {rest} FROM audit_search"
+        " WHERE position = 0"
+    )
+    services, reader = populated.services, populated.clients["NOR reader"]
+    await change_standing(services, populated.call(None), reader.id, Standing.REVOKED)
+    (waiting,) = [entry["id"] for entry in await populated.entries() if entry["type"] == "client.revoked"]
+
+    assert any(waiting.encode() in content for content in await services.store.waiting_entries())
+    await place_entries(populated, is_searchable=True)
+    asked = EntryQuery(criteria=Criteria(event="client.revoked"))
+    found = (await usecases.search_entries(services, populated.call("auditor"), asked)).value.items
+    assert [entry.receipt.entry for entry in found] == [waiting]
+    # Nor does who puts the row back as it was before.
+    populated.sql("DELETE FROM client WHERE id = $1 AND superseded_at IS NULL", reader.id)
+    populated.sql("UPDATE client SET superseded_at = NULL WHERE id = $1", reader.id)
+    assert reader.id in {entry["object"]["id"] for entry in await held(populated)}
