@@ -17,7 +17,7 @@ from exchange.kernel import MalformedError, UnavailableError
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.archive import BundleArchive
 from exchange.store.blobs import BlobMissingError, BlobsAwayError
-from exchange.store.dialect import Fetch, Sql, Statement
+from exchange.store.dialect import Fetch, Sql, Statement, as_bytes
 from exchange.store.tables import table
 
 _BUNDLES_KEPT = 8
@@ -117,7 +117,7 @@ class ArchivedEntries:
         except BlobMissingError as exc:
             # Of a report that stands for damage to it, and of the log it accuses none.
             raise BlobsAwayError(exc.message, told=exc.told) from exc
-        if hashlib.sha256(content).digest() != bytes(digest):
+        if hashlib.sha256(content).digest() != as_bytes(digest):
             raise MalformedError(
                 f"archived bundle `{location}` was changed: its digest is not the one of what was moved"
             )
@@ -145,5 +145,5 @@ class ArchivedEntries:
     async def _prove(self, log: int, index: int, bundle: Sequence[bytes]) -> None:
         start = index * TILE_WIDTH
         rows = await self._fetch(self._reads.leaves, {"log": log, "start": start, "stop": start + TILE_WIDTH})
-        if [bytes(row[0]) for row in rows] != [hash_leaf(content) for content in bundle]:
+        if [as_bytes(row[0]) for row in rows] != [hash_leaf(content) for content in bundle]:
             raise LogDamagedError(f"archived bundle {index} was changed: its leaf hashes are not those in the tree")

@@ -13,7 +13,7 @@ from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TileP
 from exchange.kernel import micros_in
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import ArchivedEntries, LogDamagedError
-from exchange.store.dialect import Fetch, Row, Sql, Value, as_bytes
+from exchange.store.dialect import Fetch, Row, Sql, Value, as_bytes, as_text
 from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState, Placed
 from exchange.store.log_statements import TILE_LEVELS, LogReads
 
@@ -54,7 +54,7 @@ class LogReader:
     async def leaf(self, entry_id: str) -> LeafRow | None:
         """Return the place of an entry, None while it waits for one."""
         rows = await self._fetch(self._reads.leaf, {"entry_id": entry_id})
-        return LeafRow(rows[0][0], rows[0][1], bytes(rows[0][2])) if rows else None
+        return LeafRow(rows[0][0], rows[0][1], as_bytes(rows[0][2])) if rows else None
 
     async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
         """Return the bytes of the entries at these positions, from the database or the archive.
@@ -98,7 +98,7 @@ class LogReader:
     async def leaf_hashes(self, log: int, start: int, stop: int) -> list[bytes]:
         """Return the leaf hashes at these positions, as many as there are."""
         rows = await self._fetch(self._reads.leaf_hashes, {"log": log, "start": start, "stop": stop})
-        return [bytes(row[0]) for row in rows]
+        return [as_bytes(row[0]) for row in rows]
 
     async def tile(self, log: int, path: TilePath) -> bytes:
         """Return the hashes of a tile, one after the other; LogDamagedError where it is not (yet) so wide."""
@@ -135,27 +135,27 @@ class LogReader:
     async def checkpoint(self, log: int, size: int) -> KeptCheckpoint | None:
         """Return the kept checkpoint of exactly this size."""
         rows = await self._fetch(self._reads.checkpoint, {"log": log, "size": size})
-        return _kept(rows[0]) if rows else None
+        return checkpoint_of(rows[0]) if rows else None
 
     async def checkpoints(self, log: int, *, after: int = -1, limit: int = 1000) -> list[KeptCheckpoint]:
         """Return kept checkpoints of a log, by size, beginning behind the size `after`."""
         rows = await self._fetch(self._reads.checkpoints_after, {"log": log, "size": after, "limit": limit})
-        return [_kept(row) for row in rows]
+        return [checkpoint_of(row) for row in rows]
 
     async def kept_checkpoint(self, log: int) -> KeptCheckpoint | None:
         """Return the newest kept checkpoint of a log: what witnesses are asked about."""
         rows = await self._fetch(self._reads.kept_last, {"log": log})
-        return _kept(rows[0]) if rows else None
+        return checkpoint_of(rows[0]) if rows else None
 
     async def cosigned_checkpoint(self, log: int) -> KeptCheckpoint | None:
         """Return the newest checkpoint of a log that any witness cosigned."""
         rows = await self._fetch(self._reads.cosigned_last, {"log": log})
-        return _kept(rows[0]) if rows else None
+        return checkpoint_of(rows[0]) if rows else None
 
     async def cosignatures(self, log: int, size: int) -> list[CosignatureRow]:
         """Return what witnesses say of the checkpoint of exactly this size, by witness."""
         rows = await self._fetch(self._reads.cosignatures, {"log": log, "size": size})
-        return [CosignatureRow(*row) for row in rows]
+        return [cosignature_of(row) for row in rows]
 
     async def backlog(self) -> Backlog:
         """Return what waits for its place."""
@@ -176,7 +176,7 @@ class LogReader:
         """Return the entries of `rows`, those that left the database from the archive."""
         archived = await self.archived.at(log, [position for position, content, _ in rows if content is None])
         return [
-            Placed(position, bytes(leaf_hash), archived[position] if content is None else as_bytes(content))
+            Placed(position, as_bytes(leaf_hash), archived[position] if content is None else as_bytes(content))
             for position, content, leaf_hash in rows
         ]
 
@@ -254,6 +254,13 @@ def _state(row: Row) -> LogState:
     return LogState(log, origin, keys, size, bytes(root), signed_at, bytes(note), frozen_why)
 
 
-def _kept(row: Row) -> KeptCheckpoint:
+def checkpoint_of(row: Row) -> KeptCheckpoint:
+    """Return the kept checkpoint in a row of `checkpoint_columns`."""
     log, size, root, signed_at, note = row
     return KeptCheckpoint(log, size, bytes(root), signed_at, bytes(note))
+
+
+def cosignature_of(row: Row) -> CosignatureRow:
+    """Return what a witness said, in columns as COSIGNATURE_COLUMNS, a line that is no text as the text of it."""
+    log, size, witness, line, received_at = row
+    return CosignatureRow(log, size, witness, as_text(line), received_at)

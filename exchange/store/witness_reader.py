@@ -6,8 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from exchange.store.dialect import Fetch, Sql, Statement
+from exchange.store.log_reader import checkpoint_of, cosignature_of
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint
-from exchange.store.log_statements import CHECKPOINT_COLUMNS, COSIGNATURE_COLUMNS
+from exchange.store.log_statements import COSIGNATURE_COLUMNS, checkpoint_columns
 from exchange.store.tables import table
 
 _BEYOND = 2**63 - 1
@@ -40,7 +41,7 @@ class WitnessReads(NamedTuple):
             .limit(bindparam("limit"))
         )
         first_after = (
-            select(*(kept.c[name] for name in CHECKPOINT_COLUMNS))
+            select(*checkpoint_columns())
             .where(kept.c.log == bindparam("log"), kept.c.size > bindparam("after"))
             .order_by(kept.c.size)
             .limit(1)
@@ -58,17 +59,14 @@ class WitnessReader:
     async def latest_of(self, log: int, witness: str) -> CosignatureRow | None:
         """Return what the witness with this key name said last, of the largest checkpoint."""
         rows = await self._fetch(self._reads.of_one, {"log": log, "witness": witness})
-        return CosignatureRow(*rows[0]) if rows else None
+        return cosignature_of(rows[0]) if rows else None
 
     async def before(self, log: int, size: int | None, limit: int) -> Sequence[CosignatureRow]:
         """Return cosignatures of checkpoints smaller than `size` (None: of all), the largest first."""
         asked = {"log": log, "before": _BEYOND if size is None else size, "limit": limit}
-        return [CosignatureRow(*row) for row in await self._fetch(self._reads.before, asked)]
+        return [cosignature_of(row) for row in await self._fetch(self._reads.before, asked)]
 
     async def kept_after(self, log: int, size: int) -> KeptCheckpoint | None:
         """Return the smallest kept checkpoint that is larger than `size`."""
         rows = await self._fetch(self._reads.first_after, {"log": log, "after": size})
-        if not rows:
-            return None
-        number, kept_size, root, signed_at, note = rows[0]
-        return KeptCheckpoint(number, kept_size, bytes(root), signed_at, bytes(note))
+        return checkpoint_of(rows[0]) if rows else None

@@ -298,6 +298,19 @@ async def test_archive_and_digest_changed_alike_are_found_by_the_tree(old: Log, 
     assert (finding.place, finding.position) == ("entry 0", 0)
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["'x'", "7"])
+@pytest.mark.parametrize(("name", "column"), [("log_archive", "digest"), ("log_leaf", "leaf_hash")])
+async def test_what_is_no_hash_accuses_the_bundle(old: Log, folder: Path, name: str, column: str, value: str) -> None:
+    await archive_all(old, folder)
+    await rows_of(old.store, f"DROP TRIGGER {name}_no_update")
+    await rows_of(old.store, f"UPDATE {name} SET {column} = {value}")
+
+    async with reading(old, folder) as store:
+        with pytest.raises(LogDamagedError, match="was changed"):
+            await store.log.contents(1, 0, 1)
+
+
 async def test_alert_is_shown_when_its_entry_moved(old: Log, folder: Path) -> None:
     (before,) = await old.store.log.contents(1, 9, 10)
     entry_id = parse_entry(before)["id"]

@@ -97,3 +97,19 @@ async def test_place_written_behind_the_log_s_end_hides_nothing_that_comes_from_
     populated.sql("DELETE FROM client WHERE id = $1 AND superseded_at IS NULL", reader.id)
     populated.sql("UPDATE client SET superseded_at = NULL WHERE id = $1", reader.id)
     assert reader.id in {entry["object"]["id"] for entry in await held(populated)}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["'x'", "7", "1000000000000", "CAST(x'7bff' AS TEXT)", "zeroblob(3)"])
+async def test_what_is_no_hash_of_an_entry_keeps_no_other_from_being_told(populated: World, value: str) -> None:
+    await place_entries(populated, is_searchable=True)
+    populated.unguard("log_leaf")
+    one = "(SELECT max(position) FROM audit_search WHERE event = 'client.enrolled')"
+    ((entry,),) = populated.sql(f"SELECT entry_id FROM log_leaf WHERE position = {one}")
+    populated.sql(f"UPDATE log_leaf SET leaf_hash = {value} WHERE position = {one}")
+    reader = populated.clients["NOR reader"].id
+    populated.sql("UPDATE client SET nationality = 'GBR' WHERE id = $1", reader)
+
+    assert reader in {each["object"]["id"] for each in await held(populated)}
+    # Its proof is made of the tree, and not of what stands beside it.
+    assert (await prove_entry(populated.services, populated.call("auditor"), entry)).value

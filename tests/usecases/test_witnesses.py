@@ -13,6 +13,7 @@ from exchange.store.log_rows import CosignatureRow
 from exchange.store.log_tables import LogCosignatureTable
 from exchange.usecases import check_readiness
 from exchange.usecases.quorum import newest_witnessed
+from exchange.usecases.read_log import WhichCheckpoint, read_checkpoint
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
 from tests.core.audit.signers import W1
 from tests.support.meanwhile import at_once
@@ -147,6 +148,34 @@ async def test_line_changed_in_the_database_takes_nothing_from_the_others(watche
     assert shown.note is not None
     assert watched.made["gbr"].signer.name in shown.note.render().decode()
     assert line not in shown.note.render().decode()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["x'7bff'", "CAST(x'7bff' AS TEXT)", "7"])
+@pytest.mark.parametrize("column", ["log_cosignature.line", "log_checkpoint.note", "log_checkpoint.signed_at"])
+async def test_what_is_of_another_kind_in_the_database_takes_nothing_from_the_others(
+    watched: Watched, column: str, value: str
+) -> None:
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    await watched.opened.keep()
+    await watched.ask("nor")
+    kept = await watched.opened.grow()
+    await watched.ask("gbr")
+    rows, _, name = column.partition(".")
+    watched.world.unguard(rows)
+    watched.world.sql(f"UPDATE {rows} SET {name} = {value} WHERE size < {kept.size}")
+
+    view = await watched.view()
+    read = await read_checkpoint(watched.world.services, watched.world.call("auditor"), WhichCheckpoint.WITNESSED)
+
+    assert {each.name: each.size for each in view.witnesses}["gbr"] == kept.size
+    assert view.has_quorum
+    assert watched.made["gbr"].signer.name in read.value.decode()
+    # Where no quorum is looked for behind it, the first that lacks it is told of.
+    await set_quorum(watched.world.services, watched.world.call(None), 2)
+    assert (await watched.view()).since is not None
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 500])
