@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from exchange.entrypoints.http.problems import Asked, refusal
 from exchange.entrypoints.http.receipts import receipt_headers
+from exchange.entrypoints.http.routing import ExactRoute
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import ExchangeError
 from exchange.usecases import record_visit
@@ -68,4 +69,4 @@ def _route(path: str, content: bytes, media: str) -> Route:
             return await refusal(services, call, exc, Asked(request.method, path))
         return Response(content, headers=headers | receipt_headers(receipt))
 
-    return Route(path, serve, methods=["GET"])
+    return ExactRoute(path, serve, methods=["GET"])

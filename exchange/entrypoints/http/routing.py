@@ -4,6 +4,7 @@ A route in FastAPI's router whose handler is ours: the caller is authenticated b
 FastAPI's own body parameters do not allow, and nothing stands between the socket and the use case on the hot paths.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -83,7 +84,15 @@ class Operation:
         return self.action.replace(".", "_").replace("-", "_")
 
 
-class OperationRoute(Route):
+class ExactRoute(Route):
+    """A route of its path alone: Starlette's own is found behind a line break, too, where `$` matches."""
+
+    def __init__(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z")
+
+
+class OperationRoute(ExactRoute):
     """A route with its operation; HEAD answers like GET without content."""
 
     def __init__(self, operation: Operation, endpoint: Endpoint, limits: BodyLimits) -> None:
