@@ -18,7 +18,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from exchange.entrypoints.api import api_document
-from tests.attacks.hidden import Api, Hidden, client_of, segment_of
+from tests.attacks.callers import body_of, insider_of
+from tests.attacks.hidden import Api, Hidden, client_of, filled, random_id, segment_of
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
 YAML = "application/yaml"
@@ -137,6 +138,26 @@ async def test_answers_are_as_documented_and_nothing_fails(
         answer = await client.request(**{key: value for key, value in request.items() if key != "cookies"})
 
     case.validate_response(answer, checks=CHECKS)
+
+
+async def test_what_a_purpose_bears_on_is_what_says_that_it_may_be_stated(api: Api, ids: dict[str, list[str]]) -> None:
+    """Asked by who may, about what is there, for a purpose that the vocabulary has not."""
+    told, documented = set(), set()
+    for method, path, operation in api.operations():
+        client, sent = api.as_client(insider_of(operation)), body_of(api, operation)
+        query = (
+            {"client": api.world.clients["GBR reader"].id} if operation["x-policy-action"] == "audit.explain" else {}
+        )
+        headers = {**sent.pop("headers", {}), "Exchange-Purpose": "nothing-known"}
+        if any(each["name"] == "Exchange-Purpose" for each in operation["parameters"]):
+            documented.add(operation["x-policy-action"])
+        for an_id in ids.get(segment_of(path) or "", [random_id()]):
+            answer = await client.request(method, filled(path, an_id), params=query, headers=headers, **sent)
+            faults = answer.json().get("errors", []) if answer.status_code == 422 else []  # noqa: PLR2004
+            told |= {operation["x-policy-action"] for each in faults if each["pointer"] == "/exchange-purpose"}
+
+    # Before all its parts have come nothing of it is looked at.
+    assert told | {"report.complete"} == documented
 
 
 LINES = st.sampled_from(

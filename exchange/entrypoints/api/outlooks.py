@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.agreements import PROPOSE, document_of
-from exchange.entrypoints.api.parameters import EVERYWHERE, REPORT_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, WITH_BODY
 from exchange.entrypoints.api.reports import explanation_body
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, read_query
@@ -60,7 +60,7 @@ EXPLAIN = Operation(
     action="audit.explain",
     summary="Why a client may (not) see a report: for its originator's auditor and the exchange's.",
     answer=ExplanationBody,
-    parameters=(REPORT_ID, Parameter("client", "query", "The client's id.", required=True)),
+    parameters=(REPORT_ID, Parameter("client", "query", "The client's id.", required=True), PURPOSE),
     errors=EVERYWHERE,
 )
 

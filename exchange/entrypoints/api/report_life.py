@@ -6,7 +6,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, IF_MATCH, REPORT_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import EVERYWHERE, IF_MATCH, PURPOSE, REPORT_ID, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, stated_version
 from exchange.members import Role
@@ -52,7 +52,7 @@ AMEND = Operation(
     body=AmendmentBody,
     answer=MadeVersionBody,
     status=201,
-    parameters=(REPORT_ID, IF_MATCH),
+    parameters=(REPORT_ID, IF_MATCH, PURPOSE),
     errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
     answer_headers=("ETag",),
     example={

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, PART_NUMBER, REPORT_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import EVERYWHERE, PART_NUMBER, PURPOSE, REPORT_ID, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, arriving_body, read_query, require_media_type, stated_length
 from exchange.kernel import MalformedError
@@ -54,7 +54,7 @@ COMPLETE = Operation(
     body_required=False,
     answer=HeaderBody,
     status=201,
-    parameters=(REPORT_ID,),
+    parameters=(REPORT_ID, PURPOSE),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     answer_headers=("Location",),
     example={},
