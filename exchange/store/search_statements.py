@@ -81,11 +81,12 @@ class SearchStatements:
     values: Mapping[Along, Statement]
     contents: Statement
     content: Statement
+    owner: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
         """Write all of them."""
-        several, one = _Numbered(is_sqlite=sql.is_sqlite), _Numbered(is_sqlite=sql.is_sqlite)
+        several, one, owner = (_Numbered(is_sqlite=sql.is_sqlite) for _ in range(3))
         return cls(
             newest_first={along: _walk(sql, along, newest_first=True) for along in Along},
             oldest_first={along: _walk(sql, along, newest_first=False) for along in Along},
@@ -94,6 +95,10 @@ class SearchStatements:
             values={along: _values_of(sql, along) for along in LISTED},
             contents=several.statement(_CONTENTS + several.is_listed("id", "ids")),
             content=one.statement(f"{_CONTENTS} id = {one.text('entry_id')}"),
+            owner=owner.statement(
+                f"SELECT s.owner FROM audit_search s WHERE s.subject_id = {owner.text('subject')}"  # noqa: S608  ours
+                " ORDER BY s.at_micros, s.position LIMIT 1"
+            ),
         )
 
 

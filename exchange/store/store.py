@@ -389,6 +389,11 @@ class Store:
             return as_bytes(rows[0][1])
         return (await self.log.archived.named([entry_id])).get(entry_id)
 
+    async def first_owner(self, subject_id: str) -> str | None:
+        """Return whose a thing is by the first entry about it that a search finds; None where that names nobody."""
+        rows = await self._database.fetch(self._search.owner, {"subject": subject_id})
+        return rows[0][0] if rows else None
+
     async def waiting_entries(self) -> list[bytes]:
         """Return the bytes of the audit entries that no search finds yet: they wait for a place, or just got one."""
         return [as_bytes(row[0]) for row in await self._database.fetch(self._hot.waiting, {})]

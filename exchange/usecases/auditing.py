@@ -158,6 +158,9 @@ async def with_personal(
 async def _own_of(services: Services, gaze: Gaze, criteria: Criteria, member: str) -> frozenset[str]:
     """Return those ids in the filters that belong to `member`; asked alike of ids that are nobody's."""
     own = {member, *gaze.treaties}
+    if criteria.subject is not None and await services.store.first_owner(criteria.subject) == member:
+        # A request, a consent, what is under way: it has no row among clients and reports.
+        own.add(criteria.subject)
     for asked in {criteria.client, criteria.subject} - {None}:
         # INVARIANT: a row that was altered so that it cannot be read hides from nobody what the log tells of it.
         own |= {str(asked)} if member in await services.store.owners_of(str(asked)) else set()

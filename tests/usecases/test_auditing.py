@@ -20,6 +20,7 @@ from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
 from exchange.usecases.entry_labels import label_of
 from exchange.usecases.search_entries import check_criteria
 from tests.support.lived import MakeLived
+from tests.support.uploading import awaited, begun
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 
 SECRET_TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -270,6 +271,27 @@ async def test_every_filter_finds_within_the_slice_what_the_view_shows(audited: 
                 assert (shown if inner is None else shown[inner]) == value  # type: ignore[index]  # a mapping
             fresh = {each.receipt.entry for each in found} - whole.keys()
             assert all(each.view.fields["type"] == "audit.searched" for each in found if each.receipt.entry in fresh)
+
+
+@pytest.mark.parametrize("name", AUDITORS)
+async def test_whatever_an_entry_of_the_slice_is_about_it_is_found_by(audited: Audited, name: str) -> None:
+    world = audited.world
+    made = await usecases.request_information(world.services, world.call("GBR reader"), world.wanted())
+    asked = made.value.row.id
+    for member in ("GBR", "ESP"):
+        await world.attempt(usecases.show_request(world.services, world.call(f"{member} reader"), asked))
+    await world.attempt(usecases.show_request(world.services, world.call("NOR contributor"), asked))
+    await begun(world, awaited(b"x"))
+    world.sequence()
+    about: dict[str, list[str]] = {}
+    for each in await search(world, name):
+        subject: Any = each.view.fields.get("object", {"id": ""})
+        about.setdefault(subject["id"], []).append(each.receipt.entry)
+    assert len(about) > 3
+
+    for subject_id in about.keys() - {""}:
+        found = await search(world, name, subject=subject_id)
+        assert [each.receipt.entry for each in found] == about[subject_id]
 
 
 async def test_auditor_that_is_not_cleared_sees_no_stub_and_no_count(audited: Audited) -> None:
