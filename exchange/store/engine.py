@@ -156,11 +156,10 @@ def _set_up_sqlite(connection: Any, record: ConnectionPoolEntry, *, path: Path) 
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    record.info["beside"] = held_beside(cursor, str(path))
     # Until here SQLite itself waits where another process has just ended; then `_begin_immediate` does.
     cursor.execute("PRAGMA busy_timeout = 0")
     cursor.close()
-    # Open by now, and nobody else deletes them for as long as this connection is.
-    record.info["beside"] = files_beside(str(path))
 
 
 def _note_file(_dialect: object, record: ConnectionPoolEntry, *_: object, path: Path) -> None:
@@ -203,6 +202,14 @@ def _keep_unfailed(failure: ExceptionContext) -> None:
 def files_beside(path: str) -> tuple[int, int]:
     """Return which files lie beside a database of SQLite: its log, and the index of that; 0 where there is none."""
     return _number(f"{path}-wal"), _number(f"{path}-shm")
+
+
+def held_beside(cursor: Any, path: str) -> tuple[int, int]:
+    """Return the files beside the database, opened by the connection of this cursor: as long as it is, they stay."""
+    # Who has just made the database, or changed how it is kept, opens them with what it reads or writes next.
+    cursor.execute("PRAGMA schema_version")
+    cursor.fetchall()
+    return files_beside(path)
 
 
 def require_beside(path: str, known: tuple[int, int]) -> None:

@@ -20,7 +20,7 @@ from typing import TypeVar
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
 from exchange.store.dialect import NoText, Parameters, Row, Statement, Value, as_sqlite
-from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, files_beside, has_begun, require_beside
+from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, has_begun, held_beside, require_beside
 from exchange.store.faults import driver_errors, is_of_no_text, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
@@ -144,8 +144,12 @@ class FileConnection:
         file = os.stat(self._path).st_ino  # noqa: PTH116  a Path made for each read costs as much as some reads
         if self._connection is None or file != self._file:
             self.drop()
-            self._connection = self._opened(self._path)
-            self._file, self._beside = file, files_beside(self._path)
+            self._connection, self._file = self._opened(self._path), file
+            try:
+                self._beside = held_beside(self._connection.cursor(), self._path)
+            except BaseException:
+                self.drop()
+                raise
         else:
             require_beside(self._path, self._beside)
         return self._connection

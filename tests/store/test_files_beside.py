@@ -3,13 +3,17 @@
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from shutil import copy
 
 import pytest
+from sqlalchemy import text
 
 from exchange.kernel import UnavailableError
-from exchange.store import Store
+from exchange.store import Store, sqlite
+from exchange.store.engine import checked_url, new_engine, read_rows
+from exchange.store.sqlite import FileConnection, connect
 from exchange.store.tree_database import LogSteps, SqliteTree
 from tests.support.prepared import run_prepared
 from tests.support.store import draft, open_store
@@ -61,6 +65,49 @@ async def test_nothing_is_answered_until_the_file_is_back(file: Path, ending: st
 
     await use(store)
     await store.close()
+
+
+async def test_another_one_at_a_new_database_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """Whoever made it had not opened the log that it had asked for: another's was taken for one in its place."""
+    file = tmp_path / "new.db"
+    file.touch()
+    engine = new_engine(checked_url(f"sqlite+aiosqlite:///{file}"), wait_seconds=1)
+    async with engine.connect():
+        pass
+    with closing(sqlite3.connect(file)) as another:
+        another.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+
+        assert await read_rows(engine, text("SELECT 1")) == [(1,)]
+    await engine.dispose()
+
+
+async def test_reader_of_a_database_kept_in_another_way_has_its_log_open(tmp_path: Path) -> None:
+    file = tmp_path / "copied.db"
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("CREATE TABLE kept (number INTEGER)")
+    reader = FileConnection(str(file), partial(connect, wait_seconds=1))
+    reader.open()
+    with closing(sqlite3.connect(file)) as another:
+        another.execute("SELECT * FROM kept").fetchall()
+
+        assert reader.open().execute("SELECT * FROM kept").fetchall() == []
+    reader.drop()
+
+
+async def test_reader_that_could_not_begin_begins_anew(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    reader = FileConnection(str(file), partial(connect, wait_seconds=1))
+    reader.open()
+    reader.drop()
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "held_beside", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            reader.open()
+
+    assert reader.open().execute("SELECT 1").fetchall() == [(1,)]
+    reader.drop()
 
 
 COMMITTED = """
