@@ -42,6 +42,7 @@ from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_
 from exchange.kernel.clock import Clock
 from exchange.store.engine import checked_url, existing_file, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
+from exchange.store.given_up import give_up_blobs
 from exchange.store.lineage import next_lineage
 from exchange.store.log_tables import LogStateTable
 from exchange.store.postgres import connector
@@ -429,10 +430,9 @@ async def _destroy_again(connection: AsyncConnection, clock: Clock, replay: Repl
 
 
 async def _give_up_blobs(connection: AsyncConnection, clock: Clock, part: Table, *, report_id: str) -> None:
-    now = literal(to_micros(clock()), BigInteger)
     owner = part.c.report_id if part.name == "report_part" else part.c.upload_id
-    named = select(part.c.location, now).where(owner == report_id, part.c.location.is_not(None))
-    await connection.execute(insert(_table("blob_debris")).from_select(["location", "due_at"], named))
+    named = select(part.c.location).where(owner == report_id, part.c.location.is_not(None))
+    await give_up_blobs(connection, named, to_micros(clock()))
 
 
 async def _abandon(connection: AsyncConnection, clock: Clock, report_id: str) -> None:

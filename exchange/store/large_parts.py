@@ -2,7 +2,8 @@
 
 Steps of a post: (1) a row says which blobs will be there; (2) the blobs are written, durably; (3) the transaction that
 makes the parts takes the rows away. Whatever stops between them leaves rows, and `sweep` deletes what they name.
-INVARIANT: a blob is deleted by nothing but `sweep`, a while after the last part that named it is gone.
+INVARIANT: a blob is deleted by nothing but `sweep`, a while after the last part that named it is gone; one that a part
+names is not, whatever the row says.
 
 What arrives in pieces is put away in pieces: without a blob store, as rows of their own in the database, under a
 location as a blob has it.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, false, select
+from sqlalchemy import bindparam, exists, false, not_, select
 
 from exchange.kernel import Clock, UnavailableError, from_micros, to_micros
 from exchange.store.batch import BlobsJob
@@ -279,19 +280,18 @@ def _moved(part: NewPart, location: str | None) -> NewPart:
     return part if location is None else replace(part, ciphertext=b"", location=location)
 
 
-def _due(sql: Sql) -> Statement:
+def _due(sql: Sql, *conditions: Any) -> Statement:
     debris = table(BlobDebrisTable)
     is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
-    due = select(debris.c.location).where(*is_due).order_by(debris.c.due_at)
-    return sql.compile(due.limit(bindparam("limit")))
+    # INVARIANT: what a part names stays, whatever a row says of it.
+    parts = [table(each) for each in ("report_part", "upload_part")]
+    is_named = (exists().where(each.c.location == debris.c.location) for each in parts)
+    due = select(debris.c.location).where(*is_due, *(not_(each) for each in is_named), *conditions)
+    return sql.compile(due.order_by(debris.c.due_at).limit(bindparam("limit")))
 
 
 def _due_pieces(sql: Sql) -> Statement:
-    debris = table(BlobDebrisTable)
-    is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
-    is_here = debris.c.location.startswith(_PIECES, autoescape=True)
-    due = select(debris.c.location).where(*is_due, is_here).order_by(debris.c.due_at)
-    return sql.compile(due.limit(bindparam("limit")))
+    return _due(sql, table(BlobDebrisTable).c.location.startswith(_PIECES, autoescape=True))
 
 
 def _piece(sql: Sql) -> Statement:

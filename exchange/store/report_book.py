@@ -19,6 +19,7 @@ from exchange.reports import ReportStatus
 from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.blobs import GIVEN_UP_TIME
 from exchange.store.dialect import is_among
+from exchange.store.given_up import give_up_blobs
 from exchange.store.life_rows import (
     DestructionRow,
     EndCause,
@@ -318,10 +319,7 @@ class ReportBook:
     async def _give_up_blobs(self, report_id: str) -> None:
         row = PartTable
         named = select(col(row.location)).where(col(row.report_id) == report_id, col(row.location).is_not(None))
-        due_at = to_micros(self._now + GIVEN_UP_TIME)
-        rows = [{"location": location, "due_at": due_at} for location in await self._session.scalars(named)]
-        if rows:
-            await self._session.execute(insert(BlobDebrisTable), rows)
+        await give_up_blobs(self._session, named, to_micros(self._now + GIVEN_UP_TIME))
 
     async def next_place(self, now: datetime) -> tuple[int, int]:
         """Return the next sequence number and its time, which never falls while the number grows."""

@@ -38,9 +38,14 @@ _PAIRS = (
 )
 
 
-def _where_given(name: str, column: str) -> Index:
+def where_given(name: str, column: str, *others: str) -> Index:
+    """Return an index of the rows in which `column` is given."""
     given = text(f"{column} IS NOT NULL")
-    return Index(name, column, *_IN_TIME, sqlite_where=given, postgresql_where=given)
+    return Index(name, column, *others, sqlite_where=given, postgresql_where=given)
+
+
+def _searched(name: str, column: str) -> Index:
+    return where_given(name, column, *_IN_TIME)
 
 
 class PolicyStateTable(SQLModel, table=True):
@@ -199,6 +204,7 @@ class PartTable(SQLModel, table=True):
     """One part of a report; `ciphertext` is empty where `location` names the blob that holds it."""
 
     __tablename__: ClassVar[str] = "report_part"
+    __table_args__ = (where_given("report_part_location", "location"),)
 
     report_id: str = Field(primary_key=True, foreign_key="report.id")
     number: int = Field(primary_key=True)
@@ -258,8 +264,8 @@ class AuditSearchTable(SQLModel, table=True):
         # Each holds the rows of one value side by side, in the order in which they are found.
         Index("audit_search_at", *_IN_TIME),
         Index("audit_search_facet", "facet", *_IN_TIME),
-        _where_given("audit_search_owner_facet", "owner_facet"),
-        *(_where_given(f"audit_search_{name}", name) for name in _PAIRS),
+        _searched("audit_search_owner_facet", "owner_facet"),
+        *(_searched(f"audit_search_{name}", name) for name in _PAIRS),
         Index(
             "audit_search_owner_member_facet",
             text("(owner || '|' || facet)"),
@@ -267,11 +273,11 @@ class AuditSearchTable(SQLModel, table=True):
             sqlite_where=text("owner_member IS NOT NULL"),
             postgresql_where=text("owner_member IS NOT NULL"),
         ),
-        _where_given("audit_search_actor", "actor_id"),
-        _where_given("audit_search_agency", "agency"),
-        _where_given("audit_search_subject", "subject_id"),
-        _where_given("audit_search_agreement", "agreement"),
-        _where_given("audit_search_reasons", "reasons"),
+        _searched("audit_search_actor", "actor_id"),
+        _searched("audit_search_agency", "agency"),
+        _searched("audit_search_subject", "subject_id"),
+        _searched("audit_search_agreement", "agreement"),
+        _searched("audit_search_reasons", "reasons"),
     )
 
     log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from exchange.kernel import ConflictError, UnavailableError, to_micros
 from exchange.store.blob_tables import BlobDebrisTable
+from exchange.store.given_up import give_up_blobs
 from exchange.store.report_book import sealed_part_columns
 from exchange.store.rows import Idempotency, NewPart, NewReport
 from exchange.store.tables import IdempotencyTable, PartTable
@@ -142,11 +143,7 @@ class UploadBook:
         # At once: nobody reads what has not become a report.
         row = UploadPartTable
         named = select(col(row.location)).where(*which, col(row.location).is_not(None))
-        rows = [
-            {"location": location, "due_at": to_micros(self._now)} for location in await self._session.scalars(named)
-        ]
-        if rows:
-            await self._session.execute(insert(BlobDebrisTable), rows)
+        await give_up_blobs(self._session, named, to_micros(self._now))
 
 
 def _columns(upload_id: str, received: ReceivedPart) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
+from exchange.store.tables import where_given
+
 _OPEN = text("ended IS NULL")
 
 
@@ -40,6 +42,7 @@ class UploadPartTable(SQLModel, table=True):
     """A part received for an upload, sealed as it will be in the report, and the digest of its content, sealed too."""
 
     __tablename__: ClassVar[str] = "upload_part"
+    __table_args__ = (where_given("upload_part_location", "location"),)
 
     upload_id: str = Field(primary_key=True, foreign_key="upload.id")
     number: int = Field(primary_key=True)

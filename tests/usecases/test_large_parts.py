@@ -137,8 +137,9 @@ async def test_who_is_refused_makes_nobody_ask_the_blob_store(filing: World, fol
 
 @pytest.mark.parametrize("location", ["parts/00/stuck", "parts//00", "../parts", ""])
 async def test_what_cannot_be_deleted_stands_in_no_others_way(filing: World, folder: Path, location: str) -> None:
-    report = await filing.post(content=LARGE)
-    (blob,) = files_in(folder)
+    blob = folder / "parts" / "ff" / "given-up"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"sealed")
     # A folder in its place, or a row that was altered to what is no place at all.
     (folder / "parts" / "00" / "stuck" / "held").mkdir(parents=True)
     for place, due_at in ((location, 0), (str(blob.relative_to(folder)), 1)):
@@ -157,7 +158,43 @@ async def test_what_cannot_be_deleted_stands_in_no_others_way(filing: World, fol
         filing.clock.advance(timedelta(minutes=59))
         assert await parts.sweep() == 0
         filing.clock.advance(-timedelta(minutes=59))
-    assert report
+
+
+LISTED = "INSERT INTO blob_debris (location, due_at) SELECT location, $1 FROM report_part WHERE location IS NOT NULL"
+
+
+async def test_what_a_part_names_is_not_deleted_whatever_a_row_says(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE)
+    filing.sql(LISTED, 0)
+
+    assert await filing.services.store.large_parts.sweep() == 0
+    assert (await pulled(filing, report))[1] == LARGE
+    await usecases.recall_report(filing.services, filing.call("GBR releaser"), report, "the source is at risk")
+    assert await cleared(filing, GIVEN_UP_TIME) == 1
+    assert files_in(folder) == []
+
+
+async def test_blob_that_two_reports_name_goes_with_the_last(filing: World, folder: Path) -> None:
+    other = await filing.post(content=LARGE[::-1])
+    (blob,) = files_in(folder)
+    taken = await filing.post(content=LARGE)
+    alike = "(SELECT location FROM report_part WHERE report_id = $1 AND location IS NOT NULL)"
+    filing.sql(f"UPDATE report_part SET location = {alike} WHERE report_id = $2", other, taken)
+    for gone, left in ((taken, True), (other, False)):
+        await usecases.recall_report(filing.services, filing.call("GBR releaser"), gone, "the source is at risk")
+        await cleared(filing, GIVEN_UP_TIME)
+        assert blob.exists() == left
+
+
+async def test_report_whose_blob_is_listed_already_can_be_recalled(filing: World, folder: Path) -> None:
+    """The row stood in the way of its own: nothing could destroy the report's keys."""
+    report = await filing.post(content=LARGE)
+    filing.sql(LISTED, 2**60)
+
+    await usecases.recall_report(filing.services, filing.call("GBR releaser"), report, "the source is at risk")
+
+    assert await cleared(filing, GIVEN_UP_TIME) == 1
+    assert files_in(folder) == []
 
 
 async def test_row_that_was_altered_deletes_nothing_outside_of_the_folder(
