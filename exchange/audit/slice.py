@@ -130,7 +130,8 @@ def reports_named(view: EntryView) -> frozenset[str]:
 def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> EntryView | None:
     """Return the view of an auditor that is not cleared for all, to which the reports in `hidden` do not exist.
 
-    `hidden` are those of `reports_named` that its clearance does not cover. None where there is no such entry then.
+    `hidden` are those of `reports_named` of which nothing says that its clearance covers them. None where there is no
+    such entry then.
     """
     shown = view.fields
     if view.extent is Extent.REFUSAL or "label" in shown:

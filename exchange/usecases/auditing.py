@@ -194,12 +194,15 @@ async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[C
 
 
 async def _hidden(services: Services, gaze: Gaze, reports: Collection[str]) -> frozenset[str]:
-    """Return those of `reports` that the auditor's clearance does not cover as they are labelled now."""
+    """Return those of `reports` that the auditor's clearance does not cover as they are labelled now.
+
+    INVARIANT: so are those of which no label is known: of one that was begun and never completed nothing else is kept.
+    """
     # What an altered entry names may be no id: no database is asked for that.
     ids = sorted(filter(is_uuid7, reports))
     classes = await services.store.classes_of(ids)
     covered = {each: await _is_covered(services, gaze, each) for each in set(classes.values())}
-    return frozenset(report for report, class_id in classes.items() if not covered[class_id])
+    return frozenset(reports) - {report for report, class_id in classes.items() if covered[class_id]}
 
 
 async def _is_covered(services: Services, gaze: Gaze, class_id: int) -> bool:

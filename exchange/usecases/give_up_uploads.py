@@ -5,15 +5,18 @@ ciphertext is cleared away with that of other parts that are gone.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Actor, EntryDraft
 from exchange.kernel import ExchangeError, new_id
 from exchange.store import UploadRow
+from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Call, Services
-from exchange.usecases.recording import draft
+from exchange.usecases.sealed_headers import UNOPENED
+from exchange.usecases.uploads import abandoned_entry, opened_declaration
 
 AT_ONCE: Final = 200
 
@@ -42,26 +45,21 @@ async def _given_up(services: Services, now: datetime, upload_id: str) -> bool:
     row = await services.store.uploads.one(upload_id)
     if row is None:
         return False
+    entry = await _entry(services, now, row)
     async with services.store.unit_of_work() as unit:
         book = unit.uploads()
         _, ended = await book.hold(upload_id)
         if ended is not None:
             return False  # somebody else came first
-        await unit.record(_entry(services, now, row))
+        await unit.record(entry)
         await book.abandon(upload_id)
     return True
 
 
-def _entry(services: Services, now: datetime, row: UploadRow) -> EntryDraft:
+async def _entry(services: Services, now: datetime, row: UploadRow) -> EntryDraft:
     call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
-    entry = draft(
-        call,
-        None,
-        EventName.UPLOAD_ABANDONED,
-        Outcome.PERMITTED,
-        subject=Subject("report", row.id, 1),
-        owner=row.originator,
-        agreement=row.agreement,
-        detail={"client": row.client},
-    )
-    return replace(entry, actor=Actor("service"))
+    declared = None
+    # What cannot be opened, for whatever reason, is given up all the same.
+    with suppress(*UNOPENED, *UNREADABLE):
+        declared = await opened_declaration(services, row)
+    return replace(abandoned_entry(call, None, row, declared), actor=Actor("service"))

@@ -4,10 +4,10 @@ INVARIANT: nobody else's are told of, nor how many there are. What was declared 
 and sizes: no clearance is asked of who posts (ADR 0009), so what it posted is nothing for it to read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome
 from exchange.members import Role
 from exchange.store import OpenUploadRow, Unread
 from exchange.usecases.authenticate import authenticate
@@ -15,7 +15,14 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, note_tampering, on_record
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.unread import record_unread
-from exchange.usecases.uploads import ended_as, has_begun, opened_declaration, own_upload_row, require_begun
+from exchange.usecases.uploads import (
+    abandoned_entry,
+    ended_as,
+    has_begun,
+    opened_declaration,
+    own_upload_row,
+    require_begun,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +75,13 @@ async def give_up_upload(services: Services, call: Call, upload_id: str) -> Reco
     """
     event = EventName.UPLOAD_ABANDONED
     client, _, row = await own_upload_row(services, call, upload_id, event=event)
+    declared = None
     try:
-        await opened_declaration(services, row)
+        declared = await opened_declaration(services, row)
     except UNOPENED:
         await require_begun(services, call, client, row, event=event)
-    subject = Subject("report", row.id, 1)
-    entry = draft(
-        *(call, client, event, Outcome.PERMITTED),
-        subject=subject,
-        owner=row.originator,
-        agreement=row.agreement,
-        detail={"client": row.client},
-    )
-    refused = draft(call, client, event, Outcome.REFUSED, subject=subject, owner=row.originator)
+    entry = abandoned_entry(call, client, row, declared)
+    refused = replace(entry, outcome=Outcome.REFUSED, detail={})
     async with on_record(services, refused), services.store.unit_of_work() as unit:
         book = unit.uploads()
         _, ended = await book.hold(row.id)

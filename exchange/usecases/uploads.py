@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
-from exchange.audit import Entry, EntryDraft, EventName, Outcome
+from exchange.audit import Entry, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, digest_context, upload_context
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import render_marking
@@ -148,6 +148,16 @@ def upload_entry(  # noqa: PLR0913  what the entry says
         size_bytes=size_bytes,
         detail=detail or {},
     )
+
+
+def abandoned_entry(call: Call, client: Client | None, row: UploadRow, declared: Header | None) -> EntryDraft:
+    """Return the entry about an upload that is given up; without `declared`, which did not open, no label is known."""
+    event, detail = EventName.UPLOAD_ABANDONED, Detail(client=row.client)
+    if declared is not None:
+        return upload_entry(call, client, declared, event, Outcome.PERMITTED, detail=detail)
+    subject = Subject("report", row.id, 1)
+    entry = draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=row.originator, detail=detail)
+    return replace(entry, agreement=row.agreement)
 
 
 async def received_parts(

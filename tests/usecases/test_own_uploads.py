@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.audit import Criteria, Extent
 from exchange.kernel import ConflictError, LimitExceededError, NotFoundError
-from exchange.usecases import OpenUpload
+from exchange.markings import Label
+from exchange.usecases import EntryQuery, OpenUpload
+from exchange.usecases.give_up_uploads import give_up_uploads
 from tests.support.placing import place_entries
 from tests.support.uploading import UPLOADS, awaited, begun, completed, nothing_kept, sent
 from tests.support.world import World
@@ -157,3 +160,33 @@ async def test_what_was_completed_while_it_was_looked_at_is_not_given_up(
 
     assert refused.value.code == "already-complete"
     assert populated.sql("SELECT count(*) FROM report") == [(1,)]
+
+
+async def test_auditor_that_is_not_cleared_for_an_upload_learns_nothing_of_it(populated: World) -> None:
+    await populated.enrol("GBR low auditor", "GBR", "auditor", level="RESTRICTED")
+    low = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+    below, by_time = await begun(populated, awaited(b"x"), label=low), await begun(populated, awaited(b"x"), label=low)
+    given, damaged, late = [await begun(populated, awaited(b"x")) for _ in range(3)]
+    populated.sql("UPDATE upload SET sealed_header = $1 WHERE id = $2", b"altered", damaged)
+    for upload in (below, given, damaged):
+        await place_entries(populated, is_searchable=True)
+        await given_up(populated, upload)
+    # Another member's try for it, and its own client's for what has ended.
+    for upload, name in ((late, "NOR contributor"), (given, "GBR contributor"), (damaged, "GBR contributor")):
+        assert (await populated.attempt(given_up(populated, upload, name))).error is not None
+    populated.clock.advance(timedelta(days=1))
+    await give_up_uploads(populated.services, populated.clock.now)
+    await place_entries(populated, is_searchable=True)
+
+    async def shown(upload: str) -> list[tuple[str, Extent]]:
+        call = populated.call("GBR low auditor")
+        query = EntryQuery(Criteria(subject=upload), newest_first=False)
+        found = (await usecases.search_entries(populated.services, call, query)).value.items
+        return [(str(each.view.fields["type"]), each.view.extent) for each in found]
+
+    # That it was begun, and who ended it: the client itself, or the exchange.
+    assert await shown(below) == [("upload.begun", Extent.WHOLE), ("upload.abandoned", Extent.WHOLE)]
+    assert await shown(by_time) == [("upload.begun", Extent.WHOLE), ("upload.abandoned", Extent.OTHERS)]
+    # What a refused client sent is shown whatever there is.
+    assert await shown(given) == await shown(damaged) == [("upload.abandoned", Extent.REFUSAL)]
+    assert await shown(late) == []
