@@ -79,19 +79,23 @@ def send_test(client: ExchangeClient, id: IdArgument, as_json: JsonOption = Fals
 @either_verb
 async def deliveries(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """Show what was delivered and what nobody took, the newest hundred."""
+    columns = ("id", "state", "tries", "told")
     if isinstance(where, Host):
         from exchange.usecases import list_deliveries
 
-        rows = (await list_deliveries(where.services, where.call(), id)).value
+        found = await list_deliveries(where.services, where.call(), id)
         # Which reports these are is nothing that an operator is told.
-        listed = [{"id": row.id, "state": row.state.value, "tries": row.tries, "told": row.told} for row in rows]
+        listed = [
+            dict(zip(columns, (row.id, row.state.value, row.tries, row.told), strict=True)) for row in found.value
+        ]
+        unread = found.unopened
     else:
-        listed = [body.model_dump(mode="json") for body in where.webhooks.deliveries(id)]
+        listed, unread = [body.model_dump(mode="json") for body in where.webhooks.deliveries(id)], 0
     if as_json:
         output.show_json(listed)
-        return
-    columns = ("id", "state", "tries", "told")
-    output.show_table(columns, [tuple(one[name] for name in columns) for one in listed])
+    else:
+        output.show_table(columns, [tuple(one[name] for name in columns) for one in listed])
+    end_unless_whole(unread, "deliveries")
 
 
 @webhooks.command("replay")

@@ -11,11 +11,9 @@ from exchange.store.alert_reader import ALERT_COLUMNS, alert_row
 from exchange.store.alert_rows import DueDelivery
 from exchange.store.alert_tables import AlertDeliveryTable, AlertTable
 from exchange.store.faults import driver_errors
-from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
+from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
 
 _LONGEST_TOLD = 200
-_TRIED = range(1000)
-"""As often as anything was ever tried, and far beyond."""
 
 
 class Deliveries:
@@ -39,8 +37,7 @@ class Deliveries:
         with driver_errors():
             async with self._engine.begin() as connection:
                 found = [
-                    # On SQLite anything may stand there: what cannot be counted on from was tried often enough.
-                    DueDelivery(alert_row(columns), hook, tries + 1 if tries in _TRIED else _TRIED.stop)
+                    DueDelivery(alert_row(columns), hook, one_more(tries))
                     for hook, tries, *columns in await connection.execute(chosen)
                 ]
                 for one in found:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import MalformedError, from_micros, is_uuid7
 from exchange.store.faults import driver_errors
-from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
+from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
 from exchange.store.request_tables import RequestTable
 from exchange.store.rows import Sealed
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
@@ -83,8 +83,8 @@ class SubscriptionBook:
         self._session.add_all([_delivery_table_row(row) for row in rows])
         await self._session.flush()
 
-    async def deliveries(self, subscription_ids: Sequence[str], limit: int) -> list[DeliveryRow]:
-        """Return what was told and what could not be, newest first.
+    async def deliveries(self, subscription_ids: Sequence[str], limit: int, unread: Unread) -> list[DeliveryRow]:
+        """Return what was told and what could not be, newest first, without what cannot be read.
 
         Of what waits, tests alone: whether the rest may be known of is decided when it is sent.
         """
@@ -93,8 +93,8 @@ class SubscriptionBook:
         of_them = (col(due.subscription_id).in_(subscription_ids), or_(col(due.state).in_(_SHOWN), waiting_test))
         is_request = exists().where(col(RequestTable.id) == col(due.report_id))
         found = select(due, is_request).where(*of_them).order_by(col(due.id).desc()).limit(limit)
-        rows = await self._session.execute(found)
-        return [replace(_delivery(row), is_request=bool(of_request)) for row, of_request in rows]
+        rows = list(await self._session.execute(found))
+        return unread.each(rows, _listed_delivery, lambda row: UnreadRow(f"delivery {row[0].id}"))
 
     async def replay(self, subscription_id: str, now: int) -> int:
         """Let what could not be told be tried again from the first try; return how many there are."""
@@ -174,7 +174,7 @@ class Subscriptions:
                 looked_at = await session.scalars(chosen.limit(claiming.limit).with_for_update(skip_locked=True))
                 rows = [row for row in looked_at if take(row.subscription_id)]
                 for row in rows:
-                    row.tries, row.next_at = row.tries + 1, claiming.until
+                    row.tries, row.next_at = one_more(row.tries), claiming.until
                 found = [_delivery(row) for row in rows]
                 await session.commit()
         return found
@@ -242,6 +242,16 @@ def _table_row(row: SubscriptionRow) -> SubscriptionTable:
         seq=row.seq,
         added_at=row.added_at,
     )
+
+
+def _listed_delivery(row: Row[tuple[SubscriptionDeliveryTable, bool]]) -> DeliveryRow:
+    """Return a row in which everything is what was written there, and whether it is of a request; UNREADABLE else."""
+    kept, is_request = row
+    for moment in (kept.queued_at, kept.ended_at or 0):
+        from_micros(moment)
+    if not is_uuid7(kept.id) or not isinstance(kept.tries, int) or not isinstance(kept.told or "", str):
+        raise MalformedError("this is no delivery")
+    return replace(_delivery(kept), is_request=bool(is_request))
 
 
 def _delivery(row: SubscriptionDeliveryTable) -> DeliveryRow:

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
 from exchange.kernel import ExchangeError, UnavailableError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.members import Client, Role
@@ -27,6 +28,7 @@ from exchange.reports import header_from_json
 from exchange.store import Parts, Unread, UnreadRow
 from exchange.store.pulse import Beat
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.unread import UNREADABLE
 from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
@@ -264,7 +266,7 @@ class Notifier:
         if one.report is None:
             row = await services.store.caller(call.thumbprint)
             may_act = row.client is not None and _may_act(row.client)
-            return _Message("subscription.test", from_micros(one.queued_at), {}) if may_act else None
+            return _Message("subscription.test", _queued_at(one), {}) if may_act else None
         return await self._report_message(call, one.report, subscription)
 
     async def _report_message(self, call: Call, report_id: str, subscription: SubscriptionRow) -> _Message | None:
@@ -353,6 +355,14 @@ def told_to_client(told: str) -> str:
 
 def _may_act(client: Client) -> bool:
     return client.is_active and Role.READER in client.roles
+
+
+def _queued_at(one: DeliveryRow) -> datetime:
+    """Return when something was queued; OpeningError where what stands there is no time."""
+    try:
+        return from_micros(one.queued_at)
+    except UNREADABLE as exc:
+        raise OpeningError("a delivery is not what was queued") from exc
 
 
 def _later(wait: timedelta, randomness: bytes) -> timedelta:

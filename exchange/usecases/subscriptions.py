@@ -106,20 +106,24 @@ async def check_subscription(services: Services, call: Call, subscription_id: st
 async def list_deliveries(services: Services, call: Call, subscription_id: str | None) -> Recorded[list[DeliveryRow]]:
     """Return the newest deliveries that ended, and tests that wait, of one subscription or (for the host) of all.
 
-    No report is named: whoever may still read it is told by sending again.
+    Those that cannot be read are left out, counted and on the record. No report is named: whoever may still read it is
+    told by sending again.
     """
     event = EventName.SUBSCRIPTION_LISTED
     client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
-    subject = None if subscription_id is None else named("subscription", subscription_id)
+    subject, unread = None if subscription_id is None else named("subscription", subscription_id), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=subject)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         own = [row.id for row in await _own(unit, client)]
         if subscription_id is not None and subscription_id not in own:
             raise _no_subscription()
         wanted = own if subscription_id is None else [subscription_id]
-        rows = await unit.subscriptions().deliveries(wanted, _MOST_SHOWN)
+        rows = await unit.subscriptions().deliveries(wanted, _MOST_SHOWN, unread)
         receipt = await unit.record(replace(attempt, outcome=Outcome.PERMITTED))
-    return Recorded(rows, receipt)
+    # They are of the subscriptions that were asked about.
+    lacking = len(unread.rows)
+    await record_unread(services, unread, client)
+    return Recorded(rows, receipt, lacking)
 
 
 async def replay_deliveries(services: Services, call: Call, subscription_id: str) -> Recorded[int]:

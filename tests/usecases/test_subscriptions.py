@@ -358,6 +358,48 @@ async def test_what_was_altered_is_tried_for_the_last_time_some_day(told: Told, 
     assert len([each for each in entries if each["type"] == "key.opened"]) == (0 if "secret" in damage else tries)
 
 
+@pytest.mark.parametrize("tries", ["-100", "2147483647", "no number"])
+async def test_number_of_tries_that_was_altered_keeps_no_other_message_waiting(
+    told: Told, backend: str, tries: str
+) -> None:
+    # PostgreSQL takes no text there.
+    written = ("'x'" if backend == "sqlite" else "-1") if tries == "no number" else tries
+    test = (await usecases.check_subscription(told.world.services, told.world.call("NOR reader"), told.id)).value
+    told.world.sql(f"UPDATE subscription_delivery SET tries = {written}")
+    told.line.answers = ["it answered 500"]
+    await told.notifier.round()
+    report = await told.world.post(label=FOR_NOR)
+    await told.notifier.round()
+
+    assert [each["data"].get("report") for each in told.messages] == [None, report]
+    states = dict(told.world.sql("SELECT id, state FROM subscription_delivery"))
+    assert (states.pop(test), *states.values()) == ("dead", "delivered")
+    assert [entry["type"] for entry in await told.world.entries()].count("subscription.undelivered") == 1
+
+
+@pytest.mark.parametrize("queued_at", ["9000000000000000000", "no number"])
+async def test_time_that_was_altered_is_given_up_some_day_and_hides_no_other_message(
+    told: Told, backend: str, queued_at: str
+) -> None:
+    written = ("'x'" if backend == "sqlite" else str(2**62)) if queued_at == "no number" else queued_at
+    test = (await usecases.check_subscription(told.world.services, told.world.call("NOR reader"), told.id)).value
+    told.world.sql(f"UPDATE subscription_delivery SET queued_at = {written}")
+    await told.world.post(label=FOR_NOR)
+    for wait in (*BACKOFF, timedelta(days=2)):
+        await told.notifier.round()
+        told.world.clock.advance(wait + wait)
+    call = told.world.call("NOR reader")
+    listed = await told.world.attempt(usecases.list_deliveries(told.world.services, call, told.id))
+
+    assert len(told.messages) == 1
+    assert told.world.sql("SELECT state FROM subscription_delivery WHERE id = $1", test) == [("dead",)]
+    assert [each.state.value for each in listed.value.value] == ["delivered"]
+    assert listed.value.unopened == 1
+    assert listed.entries[-1]["detail"]["place"] == f"delivery {test}"
+    told.world.sql("UPDATE subscription_delivery SET id = 'no id' WHERE state = 'delivered'")
+    assert (await usecases.list_deliveries(told.world.services, call, told.id)).unopened == 2
+
+
 async def test_subscription_that_cannot_be_looked_at_keeps_no_other_waiting(told: Told) -> None:
     await told.world.enrol("GBR desk", "GBR", "reader", purposes=("defence",))
     for name in ("GBR reader", "GBR desk"):
