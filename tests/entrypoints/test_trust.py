@@ -28,6 +28,7 @@ from exchange.kernel import UnsafeSettingError
 from exchange.settings import read_secret
 from tests.entrypoints.certificates import NOW, YESTERDAY, Identity, is_let_in, listed, make_trust, write_identity
 from tests.entrypoints.certificates import Trust as Authorities
+from tests.entrypoints.test_edge import rfc9440
 
 
 class Node:
@@ -512,6 +513,29 @@ def test_edges_are_believed_as_the_file_names_them(node: Node) -> None:
     assert "holds no certificate" in node.refused
 
 
+def test_edge_names_nobody_whom_a_list_has_that_lay_there_at_the_start(node: Node) -> None:
+    (node.folder / "edges.pem").write_bytes(node.own.client("edge").certificate_pem)
+    node.put(listed(node.own.authority, node.client, number=6))
+    node.start()
+    named = [
+        node.trust.edges.forwarded([(b"client-cert", rfc9440(each).encode())]) for each in (node.client, node.other)
+    ]
+
+    assert [each is not None for each in named] == [False, True]
+
+
+def test_start_tells_of_edges_though_there_is_no_list(tmp_path: Path) -> None:
+    node = Node(tmp_path, lists=False)
+    without = node.trust.in_use
+    edge = node.own.client("edge")
+    (node.folder / "edges.pem").write_bytes(edge.certificate_pem)
+    node.start()
+
+    assert without == {}
+    assert set(node.trust.in_use) == {"authorities", "edges"}
+    assert node.trust.in_use["edges"] == [edge.thumbprint]
+
+
 def test_context_is_made_where_the_system_has_no_files_in_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     node.put(listed(node.own.authority, node.client, number=6))
@@ -556,6 +580,7 @@ async def test_fault_of_ours_does_not_end_the_looking(node: Node, monkeypatch: p
         await asyncio.wait_for(enough.wait(), 30)
 
     assert caplog.text.count("the files of TLS cannot be looked at") == 1
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def test_edges_of_none_stay_none(node: Node) -> None:
