@@ -29,11 +29,13 @@ class Shown:
     proofs: MadeLog | None = None
     brought: list[bytes] = field(default_factory=list)
     refuses: bool = False
+    asked: list[tuple[int, int]] = field(default_factory=list)
 
     def checkpoint(self) -> bytes:
         return self.log.note(self.size).render()
 
     def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+        self.asked.append((old_size, new_size))
         if self.failure is not None:
             raise self.failure
         return (self.proofs or self.log).proof(old_size, new_size)
@@ -72,6 +74,16 @@ def test_round_after_round_is_cosigned_and_brought(witness: Witness, log: MadeLo
     assert [parse_checkpoint(note.text).size for note in brought] == [12, 21, 21]
     assert all(verify_note(note, witness.keys.verifiers) for note in brought)
     assert not witness.alarm.has_rung
+
+
+def test_proof_is_asked_for_only_where_something_grew_from_something(witness: Witness, log: MadeLog) -> None:
+    shown = Shown(log)
+    one_round(witness.desk, shown)
+    one_round(witness.desk, shown)
+    log.grow(9)
+    one_round(witness.desk, shown)
+
+    assert shown.asked == [(12, 21)]
 
 
 def test_round_may_keep_the_cosignature_at_home(witness: Witness, log: MadeLog) -> None:

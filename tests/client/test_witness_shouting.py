@@ -35,7 +35,10 @@ def test_alert_command_gets_the_facts_and_no_shell(path: Path, log: MadeLog, tmp
     assert "different histories" in told
 
 
-@pytest.mark.parametrize("alarm", [{"command": "/nonexistent"}, {"url": "http://127.0.0.1:9/"}])
+@pytest.mark.parametrize(
+    "alarm",
+    [{"command": "/nonexistent"}, *({"url": f"http://{place}/"} for place in ("127.0.0.1:9", "127.0.0.1:x", "a..b"))],
+)
 def test_alert_that_fails_is_said_and_nothing_else_changes(path: Path, log: MadeLog, caplog, alarm) -> None:
     witness = Witness(path, **alarm)
     witness.desk.add_checkpoint(log.body(0))
