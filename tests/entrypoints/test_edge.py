@@ -115,6 +115,7 @@ async def test_edge_itself_is_nobody(port: int, trust: Trust, edge: Identity) ->
     [
         "",
         "::",
+        ":",
         ":AAAA:",
         ":not base64!:",
         "AAAA",
@@ -228,6 +229,41 @@ def test_certificate_is_looked_at_anew_when_time_has_passed(trust: Trust) -> Non
     assert edges.forwarded(headers) is not None
     moments[0] += timedelta(days=31)
     assert edges.forwarded(headers) is None
+
+
+def named(edges: Edges, value: str) -> bool:
+    return edges.forwarded([(b"client-cert", value.encode())]) is not None
+
+
+def test_header_of_a_certificate_is_read_in_its_very_form(trust: Trust) -> None:
+    edges, reader = Edges([], extension_of=tls_extension), trust.client("reader")
+    inner, pem = rfc9440(reader)[1:-1], escaped(reader)
+    others = [inner, f'"{inner}"', f"::{inner}::", f":{inner}", f"{inner}:", f":{inner[:8]}!{inner[8:]}:"]
+    others += [f"{pem[:32]}%21{pem[32:]}", f"%20{pem}"]
+
+    assert named(edges, rfc9440(reader))
+    assert named(edges, pem)
+    assert not any(named(edges, value) for value in others)
+
+
+def test_header_that_is_too_large_is_not_read(trust: Trust) -> None:
+    edges, pem = Edges([], extension_of=tls_extension), escaped(trust.client("reader"))
+    largest = pem + "%0A" * ((16_384 - len(pem)) // 3)
+    largest += "\n" * (16_384 - len(largest))
+
+    assert named(edges, largest)
+    assert not named(edges, f"{largest}\n")
+
+
+def test_no_more_certificates_are_kept_than_so_many(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.entrypoints.http.edge._MOST_KEPT", 2)
+    edges, pem = Edges([], extension_of=tls_extension), escaped(trust.client("reader"))
+    kept = []
+    for number in range(4):
+        assert named(edges, pem + "%0A" * number)
+        kept.append(len(edges._known))
+
+    assert kept == [1, 2, 1, 2]
 
 
 def test_several_edges_stand_in_one_file(trust: Trust, tmp_path: Path) -> None:

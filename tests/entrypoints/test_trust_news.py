@@ -119,6 +119,39 @@ async def test_what_could_not_be_recorded_is_recorded_later_and_counted_with_wha
     assert [(each.told, each.count) for each in log.entries] == [(("one", "two"), 2)]
 
 
+async def test_end_waits_for_what_is_being_written_and_begins_nothing_after_it(log: Log) -> None:
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def record(taken: TakenUp) -> None:
+        begun.set()
+        await let_go.wait()
+        await log.record(taken)
+
+    news = TrustNews(record)
+    news.note("edges", ["one"], is_taken=True)
+    await begun.wait()
+    news.note("edges", ["two"], is_taken=True)
+    later = news._later
+    ending = asyncio.create_task(news.__aexit__(None, None, None))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    early = ending.done()
+    let_go.set()
+    await ending
+
+    assert not early
+    assert [each.told for each in log.entries] == [("one",), ("two",)]
+    assert later is not None
+    assert later.cancelled()
+
+
+async def test_end_of_what_had_nothing_to_tell_tells_nothing(log: Log) -> None:
+    async with TrustNews(log.record):
+        pass
+
+    assert log.entries == []
+
+
 async def test_name_of_any_length_and_no_text_is_an_entry_all_the_same(world: World) -> None:
     async def record(taken: TakenUp) -> None:
         await record_trust(world.services, taken)

@@ -137,7 +137,7 @@ def _der(value: bytes) -> bytes:
     if value.startswith(_ESCAPED_PEM):
         body = unquote_to_bytes(value).replace(b"-----BEGIN CERTIFICATE-----", b"").replace(_PEM_END, b"")
         return base64.b64decode(b"".join(body.split()), validate=True)
-    if len(value) > 2 and value[:1] == value[-1:] == b":":  # noqa: PLR2004  two colons and something between
+    if value[:1] == value[-1:] == b":":
         return base64.b64decode(value[1:-1], validate=True)
     raise binascii.Error("neither a byte sequence nor an escaped PEM")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from exchange.crypto import CryptoError, read_certificates, revocations_end
+from exchange.crypto import read_certificates, revocations_end
 from exchange.entrypoints.http.board import Family, Kind, Series, labelled
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import ExchangeError
@@ -146,7 +146,7 @@ def _ends(paths: Sequence[Path]) -> list[float]:
     for path in paths:
         try:
             found += [facts.not_after.timestamp() for facts in read_certificates(read_plain(path))]
-        except (OSError, CryptoError, ExchangeError):
+        except (OSError, ExchangeError):
             continue  # `exchange doctor` says what is wrong with it
     return found
 
@@ -157,7 +157,7 @@ def _list_ends(places: HostPlaces) -> list[float]:
     for path in paths if places.edge_lists is None else [*paths, places.edge_lists]:
         try:
             found.append(revocations_end(read_plain(path)).timestamp())
-        except (OSError, CryptoError, ExchangeError):
+        except (OSError, ExchangeError):
             continue  # as above
     return found
 

@@ -24,7 +24,6 @@ from typing import Final, Protocol
 
 from exchange.crypto import (
     Authority,
-    CryptoError,
     issuer_and_serial,
     read_authorities,
     read_certificates,
@@ -250,7 +249,7 @@ class Trust:
         try:
             each = rounds[kind](held, now)
             return each, each.held.context() if each.held is not held else None
-        except (OSError, ExchangeError, CryptoError) as exc:
+        except (OSError, ExchangeError) as exc:
             return _Round(held, refused=[str(exc)]), None
         except Exception as exc:  # noqa: BLE001  told
             # A fault of ours in one kind must keep no other from being taken up.
