@@ -244,7 +244,7 @@ def _table_row(row: SubscriptionRow) -> SubscriptionTable:
     )
 
 
-def _listed_delivery(row: Row[tuple[SubscriptionDeliveryTable, bool]]) -> DeliveryRow:
+def _listed_delivery(row: Row[SubscriptionDeliveryTable, bool]) -> DeliveryRow:
     """Return a row in which everything is what was written there, and whether it is of a request; UNREADABLE else."""
     kept, is_request = row
     for moment in (kept.queued_at, kept.ended_at or 0):
