@@ -7,6 +7,7 @@ from exchange.audit.shape import Entry
 from exchange.kernel import parse_rfc3339
 from exchange.store import GivenTo, Sought
 from exchange.usecases.context import Services
+from exchange.usecases.told_entries import entries_at
 from exchange.usecases.whole_entries import whole_entry
 
 _GIVEN = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value, EventName.REPORT_RECEIVED.value})
@@ -22,8 +23,9 @@ async def given_to(services: Services, report_id: str, *, before: int | None = N
     # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
     _note(first, map(whole_entry, await services.store.waiting_entries()), report_id, before)
     sought = Sought(Criteria(subject=report_id, outcome=Outcome.PERMITTED.value), member=None, newest_first=False)
-    async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
-        _note(first, (whole_entry(hit.content) for hit in hits), report_id, before)
+    async for places in services.store.found_places(sought, at_a_time=_AT_A_TIME):
+        # INVARIANT: as the tree has them. Whom an altered entry names would be told of a report that it never read.
+        _note(first, await entries_at(services, places), report_id, before)
     return tuple(sorted(first.values(), key=lambda given: (given.at, given.client)))
 
 

@@ -16,16 +16,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.custody import CustodyStatus
 from exchange.kernel import ConflictError
-from exchange.store import KeptKind, KeptRow, Sealed, Sought
+from exchange.store import KeptKind, KeptRow, Sealed
 from exchange.store.kept_keys import Place
 from exchange.usecases.context import Call, Services
 from exchange.usecases.kept_keys import UNRENEWED, renewed_seals
 from exchange.usecases.own_keys import require_own_keys
 from exchange.usecases.recording import draft
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.told_entries import told_until_now
 
 Progress = Callable[[int, int], None]
 
@@ -264,13 +264,9 @@ async def _require_recorded(services: Services, call: Call, custody: CustodyStat
 
 async def recorded_version(services: Services, custody: CustodyStatus, version: int) -> str | None:
     """Return which key the log says was added as a version, whichever node added it; None where it says nothing."""
-    subject, event = _subject(custody, version), EventName.KEY_CREATED.value
-    sought = Sought(Criteria(event=event, subject=subject.id), member=None)
-    contents = [hit.content async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE) for hit in hits]
+    subject = _subject(custody, version)
     # One that is damaged says nothing: it must not keep a key that leaked in use for ever.
-    for entry in map(whole_entry, [*contents, *await services.store.waiting_entries()]):
-        if entry is None or entry["type"] != event:
-            continue
+    async for entry in told_until_now(services, EventName.KEY_CREATED, subject=subject.id):
         if entry.get("object") == {"type": subject.kind, "id": subject.id}:
             return str(entry.get("detail", {}).get("fingerprint"))
     return None

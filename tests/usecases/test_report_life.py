@@ -146,11 +146,26 @@ async def test_reader_whose_entry_has_a_place_but_is_not_searchable_yet_is_asked
     assert [row.given.client for row in (await recall(living, report)).asked] == [living.clients["NOR reader"].id]
 
 
+async def test_entry_that_was_altered_tells_nobody_of_what_it_names(living: World) -> None:
+    """Whom it named was told of a report that it had never read."""
+    report = await living.post()
+    read = await usecases.pull_report(living.services, living.call("NOR reader"), report)
+    await pull(living, report, "GBR reader")
+    await place_entries(living, is_searchable=True)
+    ids = [living.clients[name].id for name in ("NOR reader", "GBR reader")]
+    ((content,),) = living.sql("SELECT content FROM audit_entry WHERE id = $1", read.receipt.entry)
+    living.unguard()
+    other = bytes(content).replace(ids[0].encode(), living.clients["GBR contributor"].id.encode())
+    living.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", other, read.receipt.entry)
+
+    assert [row.given.client for row in (await recall(living, report)).asked] == [ids[1]]
+
+
 async def test_originator_is_told_who_had_read_it_placed_in_the_log_or_not(living: World) -> None:
     report = await living.post()
     await pull(living, report, "NOR reader")
     await pull(living, await living.post(), "GBR reader")
-    living.sequence()
+    await place_entries(living, is_searchable=True)
     living.clock.advance(timedelta(minutes=1))
     await usecases.read_part(living.services, living.call("GBR reader"), report, 1)
     await listed(living, "NOR reader")

@@ -198,7 +198,7 @@ async def test_two_nodes_never_add_two_keys_of_one_number(populated: World, tmp_
 
     with pytest.raises(ConflictError, match="another node"):
         await add_version(other)
-    populated.sequence()
+    await place_entries(populated, is_searchable=True)
     with pytest.raises(ConflictError, match="another node"):
         await add_version(other)
     await rotated(populated)
@@ -555,13 +555,38 @@ async def test_version_that_is_elsewhere_is_asked_for_by_a_row(populated: World)
         await rotated(populated)
 
 
+async def test_entry_that_was_altered_is_no_word_for_another_key(populated: World) -> None:
+    """What it said was believed: the key of this node's own file was taken for another node's, or another for it."""
+    await populated.post()
+    await add_version(populated)
+    await place_entries(populated, is_searchable=True)
+    ((added, content),) = populated.sql(
+        "SELECT id, content FROM audit_entry WHERE id = $1", await added_entry(populated)
+    )
+    populated.unguard()
+    fingerprint = (await key_status(populated.services)).custody.fingerprint(2).encode()
+    assert fingerprint in bytes(content)
+    other = bytes(content).replace(fingerprint, fingerprint[::-1])
+    populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", other, added)
+
+    made = await populated.attempt(rotated(populated))
+
+    assert made.value.left == 0
+    assert [entry["object"]["id"] for entry in made.entries if entry["type"] == "key.created"] == ["file/2"]
+
+
+async def added_entry(world: World) -> str:
+    (added,) = [entry["id"] for entry in await world.entries() if entry["type"] == "key.created"]
+    return added
+
+
 @pytest.mark.parametrize("is_placed", [False, True], ids=["waiting", "placed"])
 async def test_damaged_entry_does_not_keep_keys_from_being_rotated(populated: World, *, is_placed: bool) -> None:
     await populated.post()
     await add_version(populated)
     if is_placed:
         await place_entries(populated, is_searchable=True)
-    (added,) = [entry["id"] for entry in await populated.entries() if entry["type"] == "key.created"]
+    added = await added_entry(populated)
     populated.unguard()
     populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", added)
 

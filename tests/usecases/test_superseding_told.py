@@ -19,6 +19,7 @@ from exchange.store.report_book import ReportBook
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
 from tests.support.uploading import awaited, begun, completed, sent
 from tests.support.world import NOW, World
 
@@ -204,7 +205,7 @@ async def test_amendment_before_it_is_told_late_beside_it(told: World) -> None:
     await amend(told, report, label=EVERYBODY)
     await told.post(supersedes=report, label=EVERYBODY)
     told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
-    told.sequence()
+    await place_entries(told, is_searchable=True)
     for _ in range(2):
         await sweep_reports(told.services, told.clock.now)
 
@@ -221,10 +222,10 @@ async def test_read_that_was_under_way_while_the_place_was_taken_is_told_by_the_
     assert told.sql("SELECT client_id FROM report_notice") == []
     # As if it had come just now; and another one that was shown a superseded report.
     told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
-    told.sequence()
+    await place_entries(told, is_searchable=True)
     told.clock.advance(timedelta(minutes=6))
     await usecases.pull_report(told.services, told.call("DNK reader"), report)
-    told.sequence()
+    await place_entries(told, is_searchable=True)
     for _ in range(2):
         await sweep_reports(told.services, told.clock.now)
     ((about,),) = told.sql("SELECT entry_id FROM report_notice")
@@ -245,7 +246,7 @@ async def test_no_notice_takes_a_number_before_one_that_was_seen_by_then(
     await amend(told, report, label=EVERYBODY)
     await told.post(supersedes=report, label=EVERYBODY)
     told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
-    told.sequence()
+    await place_entries(told, is_searchable=True)
     tells, beside, came_first = ReportBook.tell, list[asyncio.Task[str]](), list[bool]()
 
     async def tell(book: ReportBook, rows: Sequence[NoticeRow]) -> None:
@@ -271,7 +272,7 @@ async def test_entry_that_was_damaged_tells_nobody_late_and_keeps_no_other_from_
         told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late[-1])
         await told.post(supersedes=report, label=EVERYBODY)
         told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late[-1])
-    told.sequence()
+    await place_entries(told, is_searchable=True)
     told.unguard()
     about = [entry["id"] for entry in await told.entries() if entry["type"] == "report.superseded"]
     told.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", about[0])
@@ -287,7 +288,7 @@ async def test_nobody_is_told_late_of_what_was_recalled_since(told: World) -> No
     await told.post(supersedes=report, label=EVERYBODY)
     told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
     await recall(told, report)
-    told.sequence()
+    await place_entries(told, is_searchable=True)
     await sweep_reports(told.services, told.clock.now)
 
     assert [kind for kind, *_ in await notices(told, "NOR reader")] == ["recalled"]
