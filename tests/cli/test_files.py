@@ -1,5 +1,6 @@
 """From files to parts and back: media types, markings, names that cannot leave their folder."""
 
+import base64
 import errno
 import json
 import os
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.cli import sealed_io
-from exchange.cli.demo.disk import files_holding, pieces_of
+from exchange.cli.demo.disk import files_holding, pieces_of, spellings_of
 from exchange.cli.enrolment import release_folder
 from exchange.cli.instance import put_file, write_all_new, write_new
 from exchange.cli.posting import STIX, declared_parts_of, guess_media_type, label_of, law_catalogue, part_of, parts_of
@@ -158,6 +159,26 @@ def test_search_finds_what_is_in_the_clear(tmp_path_factory, content):
     (folder / "deep" / ".hidden-wal").write_bytes(b"\x00" * 1000 + content + b"\x00" * 1000)
 
     assert files_holding(folder, pieces_of(content)) == ["deep/.hidden-wal"]
+
+
+@given(st.text(min_size=40, max_size=2000).filter(lambda text: len(set(text.encode())) > 10), st.binary(max_size=4))
+def test_search_finds_what_is_kept_as_it_was_sent(text, before):
+    """The demo stayed green over a server that kept each body as it came: as text in JSON, or in base64."""
+    content = text.encode()
+    spelled = spellings_of(pieces_of(content))
+
+    for kept in (json.dumps(text), json.dumps(text, ensure_ascii=False), base64.b64encode(before + content).decode()):
+        assert any(piece in kept.encode() for piece in (*pieces_of(content), *spelled))
+
+
+def test_search_of_bytes_that_are_no_text_is_for_their_base64_alone():
+    content = bytes(range(200, 256))
+
+    spelled = spellings_of(pieces_of(content))
+
+    for before in range(3):
+        kept = base64.b64encode(bytes(before) + content)
+        assert sum(piece in kept for piece in spelled) == len(spelled) // 3
 
 
 def test_search_finds_a_piece_between_two_chunks(tmp_path):

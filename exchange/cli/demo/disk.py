@@ -1,5 +1,7 @@
 """Is there plaintext on disk: every file of the instance searched for pieces of what was posted."""
 
+import base64
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +13,8 @@ _LEAST_DISTINCT = 10
 # What is shorter than a piece and less varied than this, as a member's code, stands in a database by chance.
 _LEAST_OF_ALL = 8
 _CHUNK_BYTES = 1 << 20
+# Of each content: who keeps a body keeps all of it, and each spelling is another search of everything.
+_MOST_SPELLED = 5
 
 
 def pieces_of(content: bytes) -> list[bytes]:
@@ -20,6 +24,26 @@ def pieces_of(content: bytes) -> list[bytes]:
     pieces = {content[start : start + _PIECE_BYTES] for start in sorted(starts)}
     telling = [piece for piece in pieces if len(set(piece)) >= _LEAST_DISTINCT]
     return sorted(telling) or ([content] if _is_telling(content) else [])
+
+
+def spellings_of(pieces: Sequence[bytes]) -> list[bytes]:
+    """Return some of `pieces` as they cross the interface: as text in JSON and in base64, wherever they begin there."""
+    chosen = pieces[:: len(pieces) // _MOST_SPELLED + 1]
+    return [spelling for piece in chosen for spelling in (*_in_json(piece), *_in_base64(piece)) if spelling != piece]
+
+
+def _in_json(piece: bytes) -> Iterator[bytes]:
+    # Cut off at its ends in the middle of a letter, perhaps; what is no text besides does not go as text.
+    text = piece.decode(errors="ignore")
+    if text.encode() in piece and len(text.encode()) * 3 >= len(piece) * 2:
+        yield from {json.dumps(text, ensure_ascii=escapes)[1:-1].encode() for escapes in (True, False)}
+
+
+def _in_base64(piece: bytes) -> Iterator[bytes]:
+    for before in range(3):
+        whole = (bytes(before) + piece)[: (before + len(piece)) // 3 * 3]
+        # The first digits are of what stands before it too.
+        yield base64.b64encode(whole)[-(-before * 4 // 3) :]
 
 
 def _is_telling(content: bytes) -> bool:

@@ -1,13 +1,13 @@
 """What is left behind: no plaintext on disk, and a log that tells all of it."""
 
 from exchange.cli.demo import cast
-from exchange.cli.demo.disk import files_below, files_holding, pieces_of
+from exchange.cli.demo.disk import files_below, files_holding, pieces_of, spellings_of
 from exchange.cli.demo.record import Entry, outcome_of, reasons_of
 from exchange.cli.demo.stage import Stage
 
 
 def search_disk(stage: Stage, when: str) -> None:
-    """Search every file of the instance for pieces of the inputs and for the subject line.
+    """Search every file of the instance for pieces of the inputs and for the subject line, as they are and as sent.
 
     The search is tried first on something that is there in the clear, so that finding nothing means something.
     """
@@ -17,8 +17,8 @@ def search_disk(stage: Stage, when: str) -> None:
 
 def _search(stage: Stage, when: str) -> None:
     searched = {name: pieces_of(content) for name, content in stage.contents().items()}
-    pieces = [piece for found in searched.values() for piece in found]
-    pieces.append(cast.SUBJECT.encode())
+    told_apart = [*searched.values(), [cast.SUBJECT.encode()]]
+    pieces = [piece for found in told_apart for piece in (*found, *spellings_of(found))]
     control = files_holding(stage.folder, [cast.TITLE.encode()])
     stage.script.check(f"the search finds what is in the clear ({when})", ", ".join(control), is_right=bool(control))
     found = files_holding(stage.folder, pieces)

@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Mapping
 
+from exchange.agreements import verify_texts
 from exchange.cli.demo import cast
 from exchange.cli.demo.inputs import Input, marked, post_inputs
+from exchange.cli.demo.refusing import is_as_if_absent
 from exchange.cli.demo.stage import Stage
 from exchange.client import ExchangeClient
-from exchange.wire import HeaderBody, PulledReportBody
+from exchange.crypto import ObjectSigningKey
+from exchange.wire import AgreementEvidenceBody, HeaderBody, PulledReportBody
 
 
 def sign_by_all(stage: Stage, url: str) -> None:
@@ -17,12 +20,25 @@ def sign_by_all(stage: Stage, url: str) -> None:
         for player in (cast.GBR, cast.NOR, cast.DNK):
             with stage.connect(player, url) as client:
                 states.append(client.sign_agreement(stage.agreement, stage.keys[player.name]).state)
+        with stage.connect(cast.GBR, url) as client:
+            is_signed = _is_signed(client.agreement_evidence(stage.agreement), stage.keys)
         found = f"{', '.join(cast.PARTIES)} signed the text, each with its own keys: {states[-1]}"
-        is_right = states == ["draft", "draft", "in_force"]
-        stage.script.check("the agreement is signed by its parties", found, is_right=is_right)
+        is_right = states == ["draft", "draft", "in_force"] and is_signed
+        told = found if is_signed else "the signatures are not theirs"
+        stage.script.check("the agreement is signed by its parties", told, is_right=is_right)
         with stage.connect(cast.ESP, url) as client:
             seen = client.agreements()
-        stage.script.check("ESP, no party, sees no agreement", f"{len(seen)} listed", is_right=not seen)
+        is_absent = is_as_if_absent(stage, url, cast.ESP, f"/v1/agreements/{stage.agreement}", stage.agreement)
+        found = f"{len(seen)} listed, and asked for by its id it is {'absent' if is_absent else 'there'}"
+        stage.script.check("ESP, no party, sees no agreement", found, is_right=not seen and is_absent)
+
+
+def _is_signed(evidence: AgreementEvidenceBody, keys: Mapping[str, ObjectSigningKey]) -> bool:
+    """Return whether each party signed, with the key that its signatory made for itself."""
+    own = [keys[player.name].verifying_key.key_id for player in (cast.GBR, cast.NOR, cast.DNK)]
+    findings = verify_texts(evidence.to_texts(), evidence.to_keys(), trusted=own)
+    used = {each.key.key_id for text in evidence.to_texts() for each in text.signatures}
+    return all(finding.is_good for finding in findings) and used == set(own)
 
 
 def exchange_reports(stage: Stage, url: str) -> None:

@@ -9,7 +9,7 @@ from exchange.cli.demo.evidence import check_log, search_disk
 from exchange.cli.demo.exchanging import exchange_reports, sign_by_all
 from exchange.cli.demo.operating import read_log, revoke, set_up
 from exchange.cli.demo.refusing import refuse_everybody, refuse_revoked, refuse_strangers
-from exchange.cli.demo.server import running_server
+from exchange.cli.demo.server import check_server, running_server
 from exchange.cli.demo.stage import Stage
 
 
@@ -19,7 +19,7 @@ def perform(stage: Stage) -> None:
     script.chapter("The operator sets up the exchange")
     asyncio.run(set_up(stage))
     with script.step("the server starts"), running_server(stage.folder, stage.folder / "serve.log") as url:
-        script.check("the server starts", f"{url}, mutual TLS only", is_right=url.startswith("https://"))
+        check_server(script, url)
         _meet(stage, url)
     search_disk(stage, "server stopped")
     script.chapter("Everything is on the record")

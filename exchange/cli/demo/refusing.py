@@ -73,10 +73,16 @@ def ask(stage: Stage, who: str, url: str, path: str) -> Answer:
     return Answer(answer.status_code, _code(answer.content), request_id, (answer.status_code, tuple(headers), body))
 
 
+def is_as_if_absent(stage: Stage, url: str, player: cast.Player, path: str, id: str) -> bool:  # noqa: A002
+    """Return whether `path` answers a player as it answers with an id of nothing in the place of `id`."""
+    absent = _absent(stage)
+    answer, nothing = (ask(stage, player.name, url, each) for each in (path, path.replace(id, absent)))
+    return answer.status == _NOT_FOUND and answer.sameness == nothing.sameness
+
+
 def _invisible(stage: Stage, url: str, player: cast.Player, report: str, told: str, reason: str) -> None:
     with stage.script.step(told):
-        absent = new_id(system_clock(), os.urandom(10))
-        stage.names[absent] = "that does not exist"
+        absent = _absent(stage)
         is_same = True
         for route in ("", "/parts/1", "/explanation"):
             answer = ask(stage, player.name, url, f"/v1/reports/{report}{route}")
@@ -100,6 +106,12 @@ def _forbidden(stage: Stage, url: str, player: cast.Player, told: str, reason: s
         stage.refused.extend(Refused(told, answer.request_id, reason) for answer in answers)
         found = " ".join(dict.fromkeys(f"{answer.status} {answer.code}" for answer in answers))
         stage.script.check(told, found, is_right=is_right)
+
+
+def _absent(stage: Stage) -> str:
+    absent = new_id(system_clock(), os.urandom(10))
+    stage.names[absent] = "that does not exist"
+    return absent
 
 
 def _code(body: bytes) -> str:

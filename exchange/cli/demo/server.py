@@ -2,6 +2,7 @@
 
 import os
 import select
+import ssl
 import subprocess
 import sys
 import time
@@ -9,11 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
+
+from exchange.cli.demo.script import Script
 from exchange.kernel import UnavailableError
 
 _READY = "ready "
 _START_SECONDS = 40.0
 _STOP_SECONDS = 15.0
+_ANSWER_SECONDS = 30.0
 # Enough of its last words to see why it stopped.
 _LOG_TAIL_BYTES = 2000
 
@@ -31,6 +36,20 @@ def running_server(folder: Path, log: Path) -> Iterator[str]:
             yield _address(process, log)
         finally:
             _stop(process)
+
+
+def check_server(script: Script, url: str) -> None:
+    """Check that the server speaks TLS, and to nobody who shows no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Whoever has no certificate takes any of the server's: what matters is what it is told.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        answer = httpx2.get(f"{url}/v1/whoami", verify=context, trust_env=False, timeout=_ANSWER_SECONDS)
+    except httpx2.TransportError:
+        found, is_mutual = "mutual TLS only", True
+    else:
+        found, is_mutual = f"answers without a certificate: {answer.status_code}", False
+    script.check("the server starts", f"{url}, {found}", is_right=is_mutual and url.startswith("https://"))
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -11,7 +11,7 @@ SCOPE = "cyber-threats"
 WARNINGS = "warnings"
 CLAUSE = "cut-cable"
 MARKING = "NATO SECRET//REL TO GBR, NOR"
-WIDE_MARKING = "NATO SECRET//REL TO DNK, GBR, NOR"
+WIDE_MARKING = "NATO SECRET//REL TO GBR, DNK, NOR"
 
 GBR_SIGNATORY = Player("gbr-signatory", "GBR", "FCDO", ("signatory",))
 NOR_SIGNATORY = Player("nor-signatory", "NOR", "UD", ("signatory",))

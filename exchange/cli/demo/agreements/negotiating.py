@@ -12,7 +12,7 @@ from exchange.cli.demo.convicting import run_apart
 from exchange.cli.demo.stage import Stage
 from exchange.client import ProblemError
 from exchange.kernel import system_clock
-from exchange.wire import AgreementAmendmentBody
+from exchange.wire import AgreementAmendmentBody, AgreementBody
 
 
 def negotiate(stage: Stage, url: str) -> None:
@@ -22,14 +22,18 @@ def negotiate(stage: Stage, url: str) -> None:
     with script.step("Britain sees what its draft would do before anybody else does"):
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             outlook = client.simulate_agreement(terms)
-        found = f"{len(outlook.lines)} lines, none of it kept"
-        script.check("Britain sees what its draft would do before anybody else does", found, is_right=bool(outlook.own))
+        kept = [each.id for each in _seen_by(stage, url, cast.GBR_SIGNATORY, cast.NOR_SIGNATORY)]
+        found = f"{len(outlook.lines)} lines, {'some' if kept else 'none'} of it kept"
+        is_right = bool(outlook.own) and not kept
+        script.check("Britain sees what its draft would do before anybody else does", found, is_right=is_right)
     with script.step("Britain proposes the text"):
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             proposed = client.propose_agreement(terms)
         stage.agreement = proposed.id
         stage.names[proposed.id] = "arrangement"
-        script.check("Britain proposes the text", f"{proposed.title}: {proposed.state}", is_right=True)
+        seen = [each.id for each in _seen_by(stage, url, cast.NOR_SIGNATORY)]
+        is_right = proposed.state == "draft" and seen == [proposed.id]
+        script.check("Britain proposes the text", f"{proposed.title}: {proposed.state}", is_right=is_right)
     with script.step("both states sign the same text"):
         states = [_sign(stage, url, player) for player in (cast.GBR_SIGNATORY, cast.NOR_SIGNATORY)]
         script.check("both states sign the same text", " -> ".join(states), is_right=states == ["draft", "in_force"])
@@ -86,6 +90,14 @@ def suspend(stage: Stage, url: str) -> None:
             state = client.resume_agreement(stage.agreement).state
         script.check("Norway takes it up again", state, is_right=state == "in_force")
         require_pulled(stage, url, cast.NOR_DESK, report)
+
+
+def _seen_by(stage: Stage, url: str, *players: Player) -> list[AgreementBody]:
+    found: list[AgreementBody] = []
+    for player in players:
+        with stage.connect(player, url) as client:
+            found += client.agreements()
+    return found
 
 
 def _sign(stage: Stage, url: str, player: Player, amendment: AgreementAmendmentBody | None = None) -> str:

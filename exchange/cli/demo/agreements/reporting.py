@@ -21,10 +21,12 @@ def post(stage: Stage, url: str, player: Player, marking: str, *, scope: str = c
         "subject": "Signed updates of a network management product carry a backdoor",
     }
     with stage.connect(player, url) as client:
-        header = post_inputs(client, stage.inputs, marked(marking, stage.inputs), fields)
+        wanted = marked(marking, stage.inputs)
+        header = post_inputs(client, stage.inputs, wanted, fields)
     stage.reports.append(header.id)
     stage.names[header.id] = f"no. {len(stage.reports)}"
-    stage.script.check(f"{player.member} posts report {stage.names[header.id]}", header.marking, is_right=True)
+    is_right = (header.marking, header.originator) == (wanted, player.member)
+    stage.script.check(f"{player.member} posts report {stage.names[header.id]}", header.marking, is_right=is_right)
     return header.id
 
 

@@ -10,7 +10,7 @@ from exchange.cli.demo.agreements.releasing import release_onward
 from exchange.cli.demo.agreements.reporting import post, require_pulled
 from exchange.cli.demo.convicting import verify_apart
 from exchange.cli.demo.operating import enrol_everybody, make_stage, read_log
-from exchange.cli.demo.server import running_server
+from exchange.cli.demo.server import check_server, running_server
 from exchange.cli.demo.stage import Stage
 from exchange.cli.instance import open_host
 
@@ -21,7 +21,7 @@ def perform_agreements(stage: Stage) -> None:
     script.chapter("The operator sets up the exchange")
     asyncio.run(_set_up(stage))
     with script.step("the server starts"), running_server(stage.folder, stage.folder / "serve.log") as url:
-        script.check("the server starts", f"{url}, mutual TLS only", is_right=url.startswith("https://"))
+        check_server(script, url)
         _meet(stage, url)
     script.chapter("Everything is on the record, and verified by who trusts nobody")
     asyncio.run(read_log(stage))

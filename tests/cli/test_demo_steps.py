@@ -1,0 +1,160 @@
+"""Steps of the demo over an exchange that is broken in one way: each has to see it."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import httpx2
+import pytest
+
+from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, sign_text
+from exchange.cli.demo import cast, exchanging, refusing
+from exchange.cli.demo.agreements import cast as tour
+from exchange.cli.demo.agreements import negotiating, releasing, reporting
+from exchange.cli.demo.refusing import Answer
+from exchange.cli.demo.script import Script, StepFailedError
+from exchange.cli.demo.server import check_server
+from exchange.crypto import ObjectSigningKey
+from exchange.kernel import UnavailableError
+from exchange.wire import AgreementEvidenceBody
+from tests.core.agreements.worlds import example_json
+
+AGREEMENT, ENTRY = (f"01980000-0000-7000-8000-00000000000{digit}" for digit in "12")
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+TEXT = TreatyText(AGREEMENT, 1, None, example_json())
+URL = "https://127.0.0.1:1"
+
+
+class StoppedError(StepFailedError):
+    """What a step asks for behind the one under test."""
+
+
+def key_of(seed):
+    return ObjectSigningKey.new(lambda count: bytes([seed]) * count)
+
+
+def stage_of(client):
+    """Return a stage on which everybody has the same client."""
+
+    @contextmanager
+    def connect(_player, _url):
+        yield client
+
+    script = Script(is_quiet=True)
+    return SimpleNamespace(script=script, connect=connect, names={}, reports=["r"], inputs={}, agreement=AGREEMENT)
+
+
+def outcome(stage, name):
+    (step,) = [step for step in stage.script.steps if step.name == name]
+    return step.is_right
+
+
+@pytest.mark.parametrize(("answers", "is_right"), [(False, True), (True, False)])
+def test_server_that_answers_without_a_certificate_is_wrong(monkeypatch, answers, is_right):
+    def get(*_, **__):
+        if answers:
+            return httpx2.Response(401)
+        raise httpx2.ReadError("tlsv13 alert certificate required")
+
+    monkeypatch.setattr("exchange.cli.demo.server.httpx2.get", get)
+    script = Script(is_quiet=True)
+    check_server(script, URL)
+
+    assert [(step.name, step.is_right) for step in script.steps] == [("the server starts", is_right)]
+
+
+def evidence_of(keys):
+    """Return evidence of a text that GBR, NOR and DNK signed with these keys."""
+    signatures, enrolled = [], []
+    for at, (member, key) in enumerate(zip(cast.PARTIES, keys, strict=True)):
+        client = f"01980000-0000-7000-8000-00000000001{at}"
+        made = sign_text(TEXT, key, member=member, signatory=client)
+        signatures.append(TextSignature(TEXT.digest, member, client, key.verifying_key, made, AT))
+        enrolled.append(SignatoryKey(key.verifying_key, client, member, AT, None, ENTRY))
+    return AgreementEvidenceBody.of(AGREEMENT, [SignedText(TEXT, TEXT.digest, tuple(signatures))], enrolled)
+
+
+def test_signature_with_another_key_than_the_party_s_own_is_seen():
+    own = {player.name: key_of(at) for at, player in enumerate((cast.GBR, cast.NOR, cast.DNK))}
+    first, second, third = own.values()
+
+    assert exchanging._is_signed(evidence_of([first, second, third]), own)
+    assert not exchanging._is_signed(evidence_of([first, second, key_of(9)]), own)
+    assert not exchanging._is_signed(AgreementEvidenceBody.of(AGREEMENT, [], []), own)
+
+
+@pytest.mark.parametrize(
+    ("shown", "absent", "is_absent"), [(404, 404, True), (200, 404, False), (403, 403, False), (404, 400, False)]
+)
+def test_agreement_that_a_stranger_is_shown_by_its_id_is_seen(monkeypatch, shown, absent, is_absent):
+    def ask(_stage, _who, _url, path):
+        status = shown if path.endswith(AGREEMENT) else absent
+        return Answer(status, "", "r", (status,))
+
+    monkeypatch.setattr(refusing, "ask", ask)
+    stage = SimpleNamespace(names={})
+
+    path = f"/v1/agreements/{AGREEMENT}"
+    assert refusing.is_as_if_absent(stage, URL, cast.ESP, path, AGREEMENT) is is_absent
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "after", "right"),
+    [
+        ([], "draft", [AGREEMENT], (True, True)),
+        ([AGREEMENT], "draft", [AGREEMENT], (False, True)),
+        ([], "in_force", [AGREEMENT], (True, False)),
+        ([], "draft", [], (True, False)),
+    ],
+)
+def test_draft_that_was_kept_and_text_that_binds_unsigned_are_seen(monkeypatch, before, state, after, right):
+    seen = iter([before, before, after])
+
+    def stop(*_):
+        raise StoppedError("behind it")
+
+    monkeypatch.setattr(negotiating, "_sign", stop)
+    stage = stage_of(
+        SimpleNamespace(
+            simulate_agreement=lambda _: SimpleNamespace(lines=[1], own=[1]),
+            propose_agreement=lambda _: SimpleNamespace(id=AGREEMENT, title="t", state=state),
+            agreements=lambda: [SimpleNamespace(id=each) for each in next(seen)],
+        )
+    )
+    with pytest.raises(StoppedError):
+        negotiating.negotiate(stage, URL)
+
+    names = ("Britain sees what its draft would do before anybody else does", "Britain proposes the text")
+    assert tuple(outcome(stage, name) for name in names) == right
+
+
+@pytest.mark.parametrize(
+    ("marking", "originator", "is_right"),
+    [(tour.MARKING, "GBR", True), (tour.WIDE_MARKING, "GBR", False), (tour.MARKING, "NOR", False)],
+)
+def test_report_under_another_marking_or_name_is_seen(monkeypatch, marking, originator, is_right):
+    header = SimpleNamespace(id="x", marking=marking, originator=originator)
+    monkeypatch.setattr(reporting, "post_inputs", lambda *_: header)
+    stage = stage_of(SimpleNamespace())
+
+    assert reporting.post(stage, URL, tour.GBR_DESK, tour.MARKING) == "x"
+    assert outcome(stage, "GBR posts report no. 2") is is_right
+
+
+@pytest.mark.parametrize(
+    ("hidden", "state", "is_right"),
+    [((True, True), "asked", True), ((True, False), "asked", False), ((True, True), "granted", False)],
+)
+def test_request_that_releases_by_itself_is_seen(monkeypatch, hidden, state, is_right):
+    looks = iter(hidden)
+    monkeypatch.setattr(releasing, "is_hidden", lambda *_: next(looks))
+
+    def grant(*_):
+        raise UnavailableError("behind it")
+
+    asked = SimpleNamespace(id="x", state=state)
+    stage = stage_of(SimpleNamespace(onward=SimpleNamespace(request=lambda *_: asked, grant=grant)))
+    with pytest.raises(StepFailedError):
+        releasing.release_onward(stage, URL)
+
+    assert outcome(stage, "Norway asks on behalf of Spain") is is_right
