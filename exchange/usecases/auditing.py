@@ -4,11 +4,11 @@ Every entry that comes from the store passes `views_of` and `matches` before any
 proposes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from exchange.agreements import Agreement, Crisis
+from exchange.agreements import Agreement, Crisis, Terms
 from exchange.audit import (
     Auditor,
     Criteria,
@@ -223,13 +223,16 @@ async def _is_cleared_for_all(
         return False  # altered: whoever lists reports next records it
     if services.knowledge.unread:
         return False  # what its agreement lets be asked for cannot be said
-    labels |= {
-        Label(terms.policy, scope.ceiling, tuple(sorted(scope.compartments)))
-        for agreement in agreements
-        for terms in agreement.texts
-        for scope in terms.scopes
-    }
+    labels |= {label for agreement in agreements for terms in agreement.texts for label in _highest(terms)}
     return all(auditor.covers(label.as_json()) for label in labels)
+
+
+def _highest(terms: Terms) -> Iterator[Label]:
+    """Yield what nothing is above that may be posted or asked for under a text, in a crisis too."""
+    for scope in terms.scopes:
+        ceilings = (scope.ceiling, *(each.ceiling for each in terms.crisis if each.scope == scope.name))
+        for ceiling in filter(None, ceilings):
+            yield Label(terms.policy, ceiling, tuple(sorted(scope.compartments)))
 
 
 def _covers(services: Services, clearance: Clearance | None) -> Callable[[EntryLabel], bool]:

@@ -1,6 +1,7 @@
 """The review after a crisis: each auditor finds what was released only because of it, in its own slice and no further."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from exchange.markings import Label
 from exchange.usecases import CrisisWish, EntryQuery, ListQuery
 from exchange.usecases.registering import register_reads
 from tests.support.lived import MakeLived
+from tests.support.uploading import awaited, begun
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_crises import FOR_DNK, TEXT, agreed, opened
 
@@ -162,6 +164,24 @@ async def test_signatory_reviews_only_where_its_member_made_it_an_auditor_too(re
 
     assert told(await found(reviewed, "DNK both", crisis)) == READ
     assert told(await found(reviewed, "DNK low both", crisis)) == []
+
+
+async def test_auditor_below_what_a_crisis_lets_be_posted_is_not_cleared_for_all(reviewed: World) -> None:
+    """What is under way is of no release class yet, and may be above the scope's own ceiling while a crisis is open."""
+    for level in ("SECRET", "TOP SECRET"):
+        await reviewed.enrol(f"up to {level}", "GBR", "auditor", level=level, compartments=("ATOMAL",))
+    await opened(reviewed)
+    await begun(reviewed, awaited(b"x"), label=replace(FOR_DNK, classification="TOP SECRET"))
+    await usecases.list_uploads(reviewed.services, reviewed.call("GBR contributor"))
+    reviewed.sequence()
+
+    async def told(name: str) -> object:
+        query = EntryQuery(Criteria(event="upload.listed"))
+        (found,) = (await usecases.search_entries(reviewed.services, reviewed.call(name), query)).value.items
+        return found.view.fields.get("detail")
+
+    assert await told("up to TOP SECRET") == {"open": 1}
+    assert await told("up to SECRET") is None
 
 
 async def test_crisis_of_others_is_as_absent(reviewed: World) -> None:
