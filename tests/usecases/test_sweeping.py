@@ -1,6 +1,7 @@
 """What time alone does to reports: declassified on their day, ended by retention, recalls followed up."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -14,6 +15,7 @@ from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade
+from exchange.store import OnwardWish
 from exchange.store.report_book import ReportBook
 from exchange.usecases import sweep_reports as module
 from exchange.usecases.rounds_of_time import RoundsOfTime
@@ -40,6 +42,11 @@ def without_norway(text: str) -> str:
     return text.replace("[GBR, NOR, DNK]", "[GBR, DNK]").replace("[GBR, NOR", "[GBR")
 
 
+async def asked_onward(world: World, report: str) -> None:
+    wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
+    await usecases.request_onward(world.services, world.call("NOR reader"), report, wish)
+
+
 async def read(world: World, report: str, name: str = "NOR reader") -> bytes:
     return (await usecases.pull_report(world.services, world.call(name), report)).value.header_json
 
@@ -64,6 +71,16 @@ async def test_report_is_declassified_on_its_day_and_not_before(populated: World
     told = populated.sql("SELECT kind, version FROM report_notice")
     assert told == [("declassified", 2)]
     assert await sweep(populated) == Swept(0, 0, 0, 0)
+
+
+async def test_node_with_other_policy_files_than_those_in_force_moves_nothing(populated: World) -> None:
+    report = await populated.post(declassify_on=DAY)
+    populated.clock.advance(timedelta(days=2))
+    other = replace(populated.services, law=replace(populated.services.law, digest="0" * 64))
+
+    with pytest.raises(UnavailableError, match="other policy files"):
+        await sweep_reports(other, populated.clock.now)
+    assert populated.sql("SELECT version FROM report WHERE id = $1", report) == [(1,)]
 
 
 async def test_audience_and_caveats_stay_when_the_level_falls(populated: World) -> None:
@@ -153,6 +170,7 @@ async def test_more_than_a_round_holds_is_left_for_the_next(populated: World, mo
 async def test_report_ends_when_its_scope_no_longer_keeps_it(populated: World) -> None:
     await populated.agree(KEPT)
     report = await populated.post()
+    await asked_onward(populated, report)
     populated.clock.advance(YEARS - timedelta(days=20))
     assert (await sweep(populated)).ended == 0
     populated.clock.advance(timedelta(days=40))
@@ -166,6 +184,7 @@ async def test_report_ends_when_its_scope_no_longer_keeps_it(populated: World) -
     ((note,),) = populated.sql("SELECT note FROM report_tombstone")
     deed = read_deed(bytes(note), [NODE])
     assert (deed.kind, deed.content["cause"], deed.content["report"]) == (DeedKind.TOMBSTONE, "retention", report)
+    assert populated.sql("SELECT state FROM onward_release") == [("lapsed",)]
     assert (await sweep(populated)).ended == 0
 
 
@@ -414,6 +433,7 @@ async def test_reports_of_who_has_left_are_recalled_where_the_text_says_so(popul
     report = await populated.post(content=b"shared")
     other = await populated.post("NOR contributor")
     await read(populated, report)
+    await asked_onward(populated, report)
     await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
     assert (await sweep(populated)).recalled == 0
     populated.clock.advance(NOTICE)
@@ -428,6 +448,7 @@ async def test_reports_of_who_has_left_are_recalled_where_the_text_says_so(popul
     assert populated.sql("SELECT report_id, cause FROM report_tombstone") == [(report, "recalled")]
     ((reader,),) = populated.sql("SELECT client_id FROM report_destruction")
     assert reader == populated.clients["NOR reader"].id
+    assert populated.sql("SELECT state FROM onward_release") == [("lapsed",)]
     assert (await sweep(populated)).recalled == 0
     assert await read(populated, other)
 
