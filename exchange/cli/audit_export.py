@@ -75,6 +75,8 @@ async def export(
     filters = {name: value for name, value in {**words, **more, **rest}.items() if value is not None}
     with read_as_given(MalformedError):
         begun = None if after is None else parse_place(after)
+    if resume and (force or after is not None):
+        raise UsageError("`--resume` goes on behind what FILE.part has: without `--after` and `--force`")
     if out is None:
         _require_pipe(resume=resume, as_json=as_json)
         await _fill(where, ExportStream(sys.stdout.buffer, FORMATS[format], begun), format, filters)

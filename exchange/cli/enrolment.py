@@ -14,7 +14,7 @@ from exchange.audit import EventName, Outcome
 from exchange.cli.instance import Host, unreadable, write_new
 from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, read_certificate, sign_request
 from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
-from exchange.kernel.files import held_alone
+from exchange.kernel.files import held_alone, sync_folder
 from exchange.settings import InstanceLayout, read_secret
 from exchange.usecases import ClientView, Enrolment, enrol_client
 from exchange.usecases.context import DEFAULT_PURPOSE
@@ -95,6 +95,9 @@ def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
         yield private
         for file in private.iterdir():
             file.rename(out / file.name)
+        # The client is enrolled with this key: after a power cut it must be where it was said to be.
+        for folder in (out, *([out.parent] if made_out else [])):
+            sync_folder(folder)
     finally:
         shutil.rmtree(private, ignore_errors=True)
         os.close(held)

@@ -325,6 +325,20 @@ def test_key_that_a_killed_enrolment_left_goes_with_the_next_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["client.key"]
 
 
+def test_key_of_one_enrolled_is_where_it_was_said_to_be_after_a_power_cut(tmp_path, monkeypatch):
+    """Its name in the folder was not on the disk when the command ended, and the client was enrolled with it."""
+    synced = []
+
+    def sync(folder):
+        synced.append((folder, sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))))
+
+    monkeypatch.setitem(release_folder.__wrapped__.__globals__, "sync_folder", sync)
+    with release_folder(tmp_path / "there") as folder:
+        (folder / "client.key").write_bytes(b"a private key")
+
+    assert synced == [(tmp_path / "there", ["client.key"]), (tmp_path, ["there"])]
+
+
 def test_key_of_one_enrolment_is_not_replaced_by_that_of_another_at_the_same_time(tmp_path):
     with release_folder(tmp_path) as folder:
         (folder / "client.key").write_bytes(b"the first one's")

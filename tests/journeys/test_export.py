@@ -128,6 +128,14 @@ def test_export_is_not_resumed_as_another(house, tmp_path):
     assert "another export" in ran.err
 
 
+@pytest.mark.parametrize("beside", [["--after", "1.5"], ["--force"]], ids=["after", "force"])
+def test_resumed_export_is_told_nothing_that_it_would_pass_over(house, tmp_path, beside):
+    ran = house.as_("auditor", "audit", "export", "--out", tmp_path / "log.ndjson", "--resume", *beside)
+
+    assert (ran.code, list(tmp_path.iterdir())) == (2, [])
+    assert "without `--after` and `--force`" in ran.err
+
+
 def test_host_exports_what_verifies(house, tmp_path):
     ran = house.operate("audit", "export", "--out", tmp_path / "log.ndjson", "--json")
     entries, statement = _read(tmp_path / "log.ndjson")
