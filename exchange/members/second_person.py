@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from exchange.kernel import Canonical, ConflictError, ForbiddenError, canonical_bytes, rfc3339
+from exchange.kernel import Canonical, ConflictError, ForbiddenError, MalformedError, canonical_bytes, rfc3339
 from exchange.members.act_kinds import ACT_KINDS, ActKind
+from exchange.members.checks import is_member_code
 from exchange.members.model import EXCHANGE_MEMBER, Client, ClientId, Role
 from exchange.members.text import identity_key
 
@@ -49,6 +50,13 @@ class PendingAct:
         asked: Mapping[str, str] = content["asked"] if "members" in content else content
         return asked
 
+    def said(self, name: str) -> str:
+        """Return what was asked for under a name; ConflictError where nothing was, and as `asked`."""
+        asked = self.asked
+        if name not in asked:
+            raise _altered()
+        return asked[name]
+
     @property
     def members(self) -> frozenset[str]:
         """Return the members whose people may see and confirm it; ConflictError as `asked`."""
@@ -82,10 +90,23 @@ class PendingAct:
         payload = canonical_bytes({**self._content(), _SEAL: seal}).decode()
         return replace(self, payload=payload, digest=_digest_hex(payload))
 
+    def require_readable(self) -> None:
+        """Raise MalformedError where its digest names what no act says: that was written beside the payload."""
+        if _digest_hex(self.payload) != self.digest:
+            return  # whoever asks what it says is told
+        try:
+            content = json.loads(self.payload)
+            # What no text can hold is in no payload either, but escaped.
+            canonical_bytes(content)
+        except (ValueError, RecursionError) as exc:
+            raise MalformedError("an act is no JSON") from exc
+        if not isinstance(content, dict) or not _is_readable(content):
+            raise MalformedError("an act says something else than what is asked for")
+
     def _content(self) -> dict[str, Any]:
         # The digest stands in the log since the act was asked for.
         if _digest_hex(self.payload) != self.digest:
-            raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+            raise _altered()
         content: dict[str, Any] = json.loads(self.payload)
         return content
 
@@ -183,6 +204,19 @@ def _is_same_person(first: Client, second: Client) -> bool:
 def _require_role(client: Client, roles: frozenset[Role], doing: str) -> None:
     if not client.is_active or client.roles.isdisjoint(roles):
         raise ForbiddenError(f"{doing} needs the role {' or '.join(sorted(f'`{role.value}`' for role in roles))}")
+
+
+def _is_readable(content: Mapping[str, Any]) -> bool:
+    """Return whether what an act asks for is text by name, and its members are codes: it can be shown."""
+    asked, members = (content.get("asked"), content["members"]) if "members" in content else (content, [])
+    if not isinstance(asked, dict) or not isinstance(members, list):
+        return False
+    is_text = all(isinstance(each, str) for each in asked.values())
+    return is_text and all(isinstance(each, str) and is_member_code(each) for each in members)
+
+
+def _altered() -> ConflictError:
+    return ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
 
 
 def _digest_hex(payload: str) -> str:

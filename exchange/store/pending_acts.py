@@ -89,7 +89,7 @@ def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _act_of(row: PendingActTable, ended: PendingActEndTable | None) -> PendingAct:
-    return PendingAct(
+    act = PendingAct(
         id=id_in(row.id),
         kind=text_in(row.kind),
         payload=text_in(row.payload),
@@ -98,6 +98,8 @@ def _act_of(row: PendingActTable, ended: PendingActEndTable | None) -> PendingAc
         requested_at=from_micros(row.requested_at),
         expires_at=from_micros(row.expires_at),
         approver=None if row.approver is None else ClientId(id_in(row.approver)),
-        refuser=None if ended is None else ClientId(ended.client),
-        refusal=None if ended is None else ended.reason,
+        refuser=None if ended is None else ClientId(id_in(ended.client)),
+        refusal=None if ended is None or ended.reason is None else text_in(ended.reason),
     )
+    act.require_readable()
+    return act

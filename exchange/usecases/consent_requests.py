@@ -174,7 +174,8 @@ async def end_with_act(  # noqa: PLR0913, PLR0917  one call's surroundings, and 
     services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct, kind: ConsentKind[RequestT]
 ) -> None:
     """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    held = await kind.book(unit).one(act.asked["request"])
+    request_id = act.said("request")
+    held = await kind.book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
     if held is None or held.state is not ConsentState.AWAITING:
         return
     if act.refuser == act.requester:

@@ -24,12 +24,22 @@ from exchange.agreements import (
     unfinished_crises,
 )
 from exchange.audit import EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, ForbiddenError, InvalidError, NotFoundError, new_id, rfc3339
+from exchange.kernel import (
+    ConflictError,
+    Fault,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    is_uuid7,
+    new_id,
+    rfc3339,
+)
 from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
 from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.agreements import record_agreement, record_look, sees_all_of, visible_agreement
 from exchange.usecases.authenticate import admit_anyone, authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask
 from exchange.usecases.unread import record_unread
@@ -177,7 +187,7 @@ async def list_crises(services: Services, call: Call, agreement_id: str) -> Reco
 
 async def may_know_crisis(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
     """Return whether `client` may know of an act that opens a crisis: that its member is a party and has not left."""
-    agreement = await services.store.agreement(act.asked["agreement"])
+    agreement = await _agreement_of(services, act)
     return agreement is not None and is_party(agreement, client.member, call.now)
 
 
@@ -186,10 +196,15 @@ async def require_may_refuse_crisis(services: Services, client: Client, act: Pen
 
     Where the text has no such clause any more nobody can confirm, and whoever sees the act may end it.
     """
-    agreement = await services.store.agreement(act.asked["agreement"])
-    clause = None if agreement is None else agreement.terms.crisis_clause(act.asked["clause"])
+    agreement = await _agreement_of(services, act)
+    clause = None if agreement is None else agreement.terms.crisis_clause(act.said("clause"))
     if clause is not None:
         require_named(clause, client)
+
+
+async def _agreement_of(services: Services, act: PendingAct) -> Agreement | None:
+    agreement_id = act.said("agreement")
+    return await services.store.agreement(agreement_id if is_uuid7(agreement_id) else ABSENT_ID)
 
 
 def _named_clause(agreement: Agreement, name: str) -> CrisisClause:

@@ -159,7 +159,10 @@ def _asked(wanted: WantedErasure) -> Mapping[str, str]:
 
 
 def _wanted(act: PendingAct) -> WantedErasure:
-    return WantedErasure(**act.asked)
+    wanted = WantedErasure(subject=act.said("subject"), period=act.said("period"), reason=act.said("reason"))
+    if not is_period(wanted.period):
+        raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+    return wanted
 
 
 def _not_found() -> NotFoundError:

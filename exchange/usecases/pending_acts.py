@@ -33,6 +33,7 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derivations import carry_out_derivation, end_derivation
 from exchange.usecases.downgrade_report import ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
+from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant, end_grant
 from exchange.usecases.originating import may_know_report
@@ -78,7 +79,8 @@ MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 
 
 async def _may_know_its_report(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
-    return await may_know_report(services, call, client, act.asked["report"])
+    report_id = act.said("report")
+    return await may_know_report(services, call, client, report_id if is_uuid7(report_id) else ABSENT_ID)
 
 
 MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType(
@@ -239,9 +241,10 @@ async def _record(  # noqa: PLR0913, PLR0917  who did what about which act
 
 async def _label_of(services: Services, act: PendingAct) -> dict[str, str | list[str]] | None:
     """Return the label of the report that an act is about: who may not know of that knows of neither."""
-    if "report" not in act.asked:
+    report_id = act.asked.get("report", "")
+    if not is_uuid7(report_id):
         return None
-    report = (await services.store.report_for("", act.asked["report"], parts=Parts.NONE)).report
+    report = (await services.store.report_for("", report_id, parts=Parts.NONE)).report
     if report is None:
         return None
     try:

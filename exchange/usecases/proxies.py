@@ -110,7 +110,8 @@ async def carry_out_proxy(services: Services, unit: UnitOfWork, call: Call, clie
 
 async def end_proxy(_: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
     """End the consent that a second releaser refused, or that who asked for it took back: it is given to nobody."""
-    row = await unit.proxies().one(act.asked["consent"])
+    consent_id = act.said("consent")
+    row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
     if row is None or row.state is not ProxyState.AWAITING:
         return
     is_own = act.refuser == act.requester

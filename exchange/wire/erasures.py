@@ -50,5 +50,7 @@ class ErasureBody(AnswerModel):
             expires_at=act.expires_at,
             approver=act.approver,
             keys=keys,
-            **act.asked,
+            subject=act.said("subject"),
+            period=act.said("period"),
+            reason=act.said("reason"),
         )

@@ -1,5 +1,6 @@
 """Rows that somebody damages to hide a report silently, or to tell a reader of what it may not see."""
 
+import hashlib
 import json
 
 import pytest
@@ -121,6 +122,71 @@ async def test_act_that_was_made_one_of_another_kind_takes_nothing_from_a_list(a
     api.world.sql("UPDATE pending_act SET kind = 'proxy-posting'")
 
     assert (await releaser.get("/v1/proxies")).json() == before
+
+
+SAID_BY_AN_ACT = (
+    "[]",
+    "no json",
+    "[" * 100_000,
+    '{"members":["GBR"]}',
+    '{"asked":[],"members":["GBR"]}',
+    '{"asked":{},"members":["GBR"]}',
+    '{"asked":{},"members":"GBR"}',
+    '{"asked":{},"members":["gbr"]}',
+    '{"asked":{"report":1,"consent":[]},"members":["GBR"]}',
+    '{"asked":{"report":"\\ud800"},"members":["GBR"]}',
+    '{"asked":{"agreement":"\\u0000","report":"\\u0000","clause":"x"},"members":["GBR"]}',
+)
+
+
+@pytest.mark.parametrize("payload", SAID_BY_AN_ACT, ids=lambda payload: payload[:40])
+async def test_act_that_was_written_with_its_digest_takes_nothing_from_a_list(
+    api: Api, hidden: Hidden, payload: str
+) -> None:
+    lists = [
+        *((name, "/v1/acts") for name in ("operator", "GBR releaser", "GBR signatory")),
+        *(("GBR releaser", path) for path in ("/v1/proxies", "/v1/onward-requests", "/v1/derivation-requests")),
+    ]
+    before = (await api.as_client("operator").get("/v1/acts")).json()["items"]
+    ((act,),) = api.world.sql("SELECT id FROM pending_act WHERE kind = 'proxy-posting'")
+    api.world.unguard()
+    digest = hashlib.sha256(payload.encode()).hexdigest()
+    for kind in ("proxy-posting", "onward-release", "derived-marking", "downgrade", "open-crisis"):
+        api.world.sql(
+            "UPDATE pending_act SET kind = $1, payload = $2, digest = $3 WHERE id = $4", kind, payload, digest, act
+        )
+        for name, path in lists:
+            assert (await api.as_client(name).get(path)).status_code == 200, (kind, name, path)
+        for method, path in (("GET", ""), ("POST", "/refusal")):
+            for name in ("GBR second releaser", "GBR signatory"):
+                answer = await api.as_client(name).request(method, f"/v1/acts/{act}{path}", json={})
+                assert answer.status_code in {200, 404, 409}, (kind, name, path)
+
+    assert (await api.as_client("operator").get("/v1/acts")).json()["items"] == before
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [*SAID_BY_AN_ACT, '{"subject":"stranger","period":"2026","reason":"x"}'],
+    ids=lambda payload: payload[:40],
+)
+async def test_erasure_that_was_written_with_its_digest_is_none(api: Api, hidden: Hidden, payload: str) -> None:
+    api.world.unguard()
+    digest = hashlib.sha256(payload.encode()).hexdigest()
+    api.world.sql("UPDATE pending_act SET payload = $1, digest = $2 WHERE id = $3", payload, digest, hidden.erasure)
+    for method, path in (("GET", ""), ("POST", "/approval")):
+        answer = await api.as_client("operator").request(method, f"/v1/audit/erasures/{hidden.erasure}{path}", json={})
+        assert answer.status_code in {404, 409, 503}
+
+
+async def test_act_whose_end_was_altered_is_told_of_to_nobody_as_a_fault(api: Api, hidden: Hidden) -> None:
+    ((act,),) = api.world.sql("SELECT id FROM pending_act WHERE kind = 'proxy-posting'")
+    second = api.as_client("GBR second releaser")
+    assert (await second.post(f"/v1/acts/{act}/refusal", json={})).status_code == 200
+    api.world.unguard("pending_act_end")
+    api.world.sql("UPDATE pending_act_end SET client = 'x'")
+
+    assert (await second.get(f"/v1/acts/{act}")).status_code in {404, 503}
 
 
 ASKED_FOR = {
