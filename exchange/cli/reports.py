@@ -3,8 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +40,16 @@ from exchange.cli.report_options import (
 )
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
-from exchange.client import ExchangeClient, ToldEvent, UnopenedEvent, WatchedEvent
+from exchange.client import (
+    AnswerError,
+    ConnectionFailedError,
+    ExchangeClient,
+    ProblemError,
+    ReceiptFileError,
+    ToldEvent,
+    UnopenedEvent,
+    WatchedEvent,
+)
 from exchange.kernel import ExchangeError, new_id
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, ReportListBody, UnopenedBody
 
@@ -51,6 +60,9 @@ _FOLLOW_SECONDS = 2.0
 _PAGE = 100
 
 _ID_RANDOMNESS_BYTES = 10
+
+# From here on a status says that the exchange failed: what became of the request, it may not know itself.
+_FAILED = 500
 
 
 @reports.command("post")
@@ -106,10 +118,10 @@ def post(
     is_streamed = stream or size_of(files) > LARGEST_WHOLE_BYTES
     parts = declared_parts_of if is_streamed else parts_of
     body["parts"] = parts(files, catalogue, part_markings=part_marking or [], media_types=media_type or [])
-    if is_streamed:
-        header = _sent(client, checked_body({**body, "complete": False}), files, idempotency_key)
-    else:
-        header = client.post_report(checked_body(body), idempotency_key=idempotency_key)
+    report = checked_body({**body, "complete": False} if is_streamed else body)
+    # Whoever gave no key is told one where no answer comes, or the rest does not arrive: nobody could go on without it.
+    key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+    header = _sent(client, report, files, key) if is_streamed else _posted(client, report, key)
     show_posted(header, as_json=as_json)
 
 
@@ -252,10 +264,26 @@ def receipt(
     output.show_record({"report": kept.report, "received": received, "entry": kept.entry}, title="acknowledged")
 
 
-def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str | None) -> HeaderBody:
-    # Whoever gave no key is told one where the rest does not arrive: without it nobody could go on.
-    key = key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
-    upload = client.uploads.begin(report, idempotency_key=key)
+def _posted(client: ExchangeClient, report: ReportBody, key: str) -> HeaderBody:
+    with _once_only(key):
+        return client.post_report(report, idempotency_key=key)
+
+
+@contextmanager
+def _once_only(key: str) -> Iterator[None]:
+    """Tell who is left without an answer how to ask again without posting twice; a refusal is an answer."""
+    try:
+        yield
+    except (ConnectionFailedError, AnswerError, ReceiptFileError, ProblemError, KeyboardInterrupt) as exc:
+        if not isinstance(exc, ProblemError) or exc.status >= _FAILED:
+            how = f"the same command with `--idempotency-key {key}` posts it once only"
+            output.note(f"it may have been taken all the same: {how}")
+        raise
+
+
+def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str) -> HeaderBody:
+    with _once_only(key):
+        upload = client.uploads.begin(report, idempotency_key=key)
     try:
         with ProgressBar("sending") as bar:
             return client.uploads.send_files(upload, files, progress=bar)

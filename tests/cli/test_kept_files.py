@@ -7,9 +7,9 @@ import pytest
 
 from exchange.cli.instance import write_new
 from exchange.cli.policy_caveats import _write_both
-from exchange.cli.reports import _sent
-from exchange.client import AnswerError
-from exchange.kernel import UnsafeSettingError
+from exchange.cli.reports import _posted, _sent
+from exchange.client import AnswerError, ConnectionFailedError, ProblemError, ReceiptFileError
+from exchange.kernel import InvalidError, UnsafeSettingError
 from exchange.wire import CaveatSetTextBody, ReportBody, UploadBody
 
 REPORT = "01a20000-0000-7000-8000-000000000001"
@@ -64,6 +64,38 @@ def test_caveats_of_what_is_no_member_are_written_nowhere(tmp_path, member):
         _write_both(tmp_path / "out", found)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def refused(status):
+    return ProblemError(status=status, code="x", detail="no")
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_told"),
+    [
+        (ConnectionFailedError("no answer"), True),
+        (AnswerError("no receipt"), True),
+        (ReceiptFileError("no room"), True),
+        (KeyboardInterrupt(), True),
+        (refused(503), True),
+        (refused(422), False),
+        (refused(429), False),
+        (InvalidError("never sent"), False),
+    ],
+)
+@pytest.mark.parametrize("send", [_posted, lambda client, body, key: _sent(client, body, [], key)])
+def test_who_posts_and_gets_no_answer_is_told_how_to_post_once(capsys, send, fault, is_told):
+    """Who gave the command again posted the report twice: the key was made anew, and nobody knew the first one."""
+
+    def broken(*_given, **named):
+        assert named == {"idempotency_key": "the-key"}
+        raise fault
+
+    client = SimpleNamespace(post_report=broken, uploads=SimpleNamespace(begin=broken))
+    with pytest.raises(type(fault)):
+        send(client, ReportBody.model_construct(), "the-key")
+
+    assert ("with `--idempotency-key the-key` posts it once only" in capsys.readouterr().err) is is_told
 
 
 @pytest.mark.parametrize("fault", [FileNotFoundError(2, "No such file or directory", "a"), KeyboardInterrupt()])
