@@ -68,7 +68,8 @@ def safe_name(name: str) -> str:
     """Return `name` as one that names a file in the folder it is put into and nothing else."""
     last = name.replace("\\", "/").rpartition("/")[2]
     cleaned = _UNSAFE.sub("_", last).strip(" .")[-_LONGEST_NAME:]
-    return cleaned.lstrip(". ") or "part"
+    # One with `-` before it, cut off so or sent so, is an option to whatever command is given all files of the folder.
+    return cleaned.lstrip(". -") or "part"
 
 
 def _save(client: ExchangeClient, report_id: str, part: PulledPartBody, target: Path, purpose: str | None) -> None:

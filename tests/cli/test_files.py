@@ -121,7 +121,9 @@ def test_marking_that_is_none_is_refused(text):
         ("a\x00b.txt", "a_b.txt"),
         ("a\u202etxt.exe", "a_txt.exe"),
         ("C:evil", "C_evil"),
-        ("-rf", "-rf"),
+        ("-rf", "rf"),
+        ("a" * 10 + "-" + "b" * 119, "b" * 119),
+        ("--", "part"),
     ],
 )
 def test_name_becomes_one_that_stays_in_its_folder(name, safe):
@@ -135,7 +137,7 @@ def test_no_name_leaves_its_folder(name):
     assert safe
     assert "/" not in safe
     assert "\\" not in safe
-    assert not safe.startswith(".")
+    assert not safe.startswith((".", "-", " "))
     assert safe.isprintable()
     assert len(safe.encode()) <= 120
 
