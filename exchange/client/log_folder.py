@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from exchange.audit import checkpoint_in
+from exchange.audit import Checkpoint, checkpoint_in
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.merkle import HASH_BYTES
 from exchange.audit.note import LARGEST_NOTE_BYTES
@@ -80,16 +80,18 @@ def write_log(source: Source, root: Path, progress: Progress | None = None) -> i
     """Write a log into a folder and return its size; the newest checkpoint is written last.
 
     What a folder holds of the log already is not written again: stopped, it goes on; later, it adds what is new.
-    Raises MalformedError for what the source cannot hand over, InvalidError where the folder is of another log; nothing
-    is verified here.
+    Raises MalformedError for what the source cannot hand over, InvalidError where the folder is of another log, or of
+    another history of this one; nothing else is verified here.
     """
     newest = source.newest()
     head = checkpoint_in(newest.note)
     _require_own(root, head.origin)
+    _require_same(root, head)
     size, folder = head.size, _Written(root)
     for kept in source.older():
-        at = checkpoint_in(kept.note).size
-        folder.write(f"{OLDER}/{at}", kept.note)
+        older = checkpoint_in(kept.note)
+        _require_same(root, older)
+        folder.write(f"{OLDER}/{older.size}", kept.note)
     for tile in tiles_of_size(size):
         if not _is_there(root, str(tile), is_full=tile.is_full):
             folder.write(str(tile), _present(source.tile(tile), str(tile)))
@@ -115,6 +117,21 @@ def _require_own(root: Path, origin: str) -> None:
         raise InvalidError(f"`{root / CHECKPOINT}` is no checkpoint: write the log into a folder of its own") from exc
     if there != origin:
         raise InvalidError(f"`{root}` holds the log `{there}`: write `{origin}` into a folder of its own")
+
+
+def _require_same(root: Path, shown: Checkpoint) -> None:
+    """Refuse a checkpoint of which the folder holds another one: written over it, the two histories would be one."""
+    path = root / OLDER / str(shown.size)
+    held = _read(path, LARGEST_NOTE_BYTES)
+    try:
+        is_same = held is None or checkpoint_in(held).root == shown.root
+    except MalformedError:
+        return  # damaged: it is written anew
+    if not is_same:
+        raise InvalidError(
+            f"two histories: `{path}` was signed over other entries than what is shown now as the same"
+            f" {shown.size}: keep that folder, and write the log into another one"
+        )
 
 
 class _Written:

@@ -9,7 +9,7 @@ from exchange.audit import BundlePath, TilePath, parse_checkpoint, parse_note
 from exchange.audit.verify import Expectations, KeptCheckpoint, verify_log
 from exchange.client.log_folder import LogFolder, write_log
 from exchange.kernel import InvalidError, MalformedError
-from tests.core.audit.verify.worlds import KEYS, START, content, sign, signers, world
+from tests.core.audit.verify.worlds import KEYS, SECOND, START, content, sign, signers, world
 
 
 @pytest.fixture
@@ -68,6 +68,33 @@ def test_log_after_a_recovery_is_not_written_over_the_one_that_ended(folder):
         write_log(next_one, folder)
 
     assert verified(folder).is_sound
+
+
+@pytest.mark.parametrize("at", [-1, 0])
+def test_history_that_contradicts_what_is_kept_is_not_written_over_it(log, folder, at):
+    """The other root of the same size was written over the first one, and the folder verified as if there were one."""
+    size = parse_checkpoint(parse_note(log.checkpoints[at].note).text).size
+    kept = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+    contents = list(log.contents[:size])
+    contents[-1] = content(size - 1, purpose="other")
+    log.rebuild(contents)
+    if at == 0:
+        log.append(content(size))
+
+    with pytest.raises(InvalidError, match=f"two histories: .*as the same {size}: keep that folder"):
+        write_log(log, folder)
+
+    assert {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()} == kept
+
+
+def test_checkpoint_that_was_damaged_or_signed_again_is_written_anew(log, folder):
+    (folder / "checkpoints" / "600").write_bytes(b"no note")
+    write_log(log, folder)
+    log.rebuild(list(log.contents), at=START + 5000 * SECOND)
+    write_log(log, folder)
+
+    assert verified(folder).is_sound
+    assert (folder / "checkpoints" / "600").read_bytes() == log.checkpoints[-1].note
 
 
 def test_folder_whose_checkpoint_is_none_is_not_written_on(log, folder):
