@@ -14,6 +14,7 @@ from exchange.agreements import Matter, MatterKind, Said, Speech
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client
 from exchange.store.consultation_tables import ConsultationSaidTable, ConsultationTable
+from exchange.store.shapes import id_in, member_in, text_in
 from exchange.store.unread import Unread, UnreadRow, read_each
 
 
@@ -107,10 +108,10 @@ def _columns(matter_id: str, number: int, said: Said) -> dict[str, Any]:
 def _matter(row: tuple[ConsultationTable, list[ConsultationSaidTable]]) -> Matter:
     one, words = row
     members = tuple(json.loads(one.members))
-    return Matter(
-        one.id, one.agreement_id, MatterKind(one.kind), members, one.breach_id, tuple(_said(each) for each in words)
-    )
+    said = tuple(_said(each) for each in words)
+    return Matter(id_in(one.id), id_in(one.agreement_id), MatterKind(one.kind), members, one.breach_id, said)
 
 
 def _said(row: ConsultationSaidTable) -> Said:
-    return Said(row.member, row.client_id, Speech(row.speech), row.text, from_micros(row.said_at), row.entry_id)
+    words, at = text_in(row.text), from_micros(row.said_at)
+    return Said(member_in(row.member), id_in(row.client_id), Speech(row.speech), words, at, id_in(row.entry_id))

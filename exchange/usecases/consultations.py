@@ -1,8 +1,8 @@
 """Consultations and disputes under an agreement: opened, answered, settled, each act by a signatory for its member.
 
 A matter is between the members that it names, and to any other one it does not exist. What was said is kept; the log
-has its digest, so that nobody can say later that other words were spoken. It is no report: nothing in it is protected
-by a label, and nothing classified belongs there.
+has its digest, so that nobody can say later that other words were spoken, and it is shown as the log bears it out. It
+is no report: nothing in it is protected by a label, and nothing classified belongs there.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.told_consultations import borne_out, require_borne_out
 from exchange.usecases.unread import record_unread
 
 MOST_UNANSWERED = 20
@@ -79,7 +80,8 @@ async def list_consultations(services: Services, call: Call, agreement_id: str) 
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await last_text_of(unit, client, agreement_id)
         kept = await unit.consultations().of_agreement(agreement.id, client.member, unread)
-        found = [each for each in kept if client.member in each.members]
+        named_in = [each for each in kept if client.member in each.members]
+        found = await borne_out(services, unit, client.member, agreement.id, kept=named_in, unread=unread)
         shown = tuple([await _shown_to(services, unit, call, client, each) for each in found])
         entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
         receipt = await unit.record(entry)
@@ -104,6 +106,7 @@ async def _speak(
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end: two who speak at once speak one after the other.
         matter = await _own_matter(unit, client, matter_id)
+        await require_borne_out(services, matter)
         require_speech(matter, client.member, words[0])
         said = Said(client.member, client.id, words[0], words[1], call.now)
         receipt = await unit.record(_entry(call, client, event, matter, said))
