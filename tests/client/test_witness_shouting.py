@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import httpx2
 import pytest
 
-from exchange.client.witness import WitnessError
+from exchange.client.witness import Alarm, Shout, WitnessError
 from tests.client import test_witness_desk
 from tests.support.shown_log import MadeLog
 from tests.support.witness import Witness
@@ -33,6 +33,19 @@ def test_alert_command_gets_the_facts_and_no_shell(path: Path, log: MadeLog, tmp
     assert (finding, origin) == ("forked", log.origin)
     assert Path(evidence) == witness.evidence()[0]
     assert "different histories" in told
+
+
+def test_name_of_a_log_is_no_option_of_the_alert_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange shows a log of any name, which no witness knows: as `-o/etc/passwd` it told the command what to do."""
+    run = Mock()
+    monkeypatch.setattr("exchange.client.witness.alarm.subprocess.run", run)
+    alarm = Alarm("page --now")
+
+    alarm.ring(Shout("-o/etc/passwd", "unknown-log", "no such log is known here", tmp_path), is_new=True)
+    alarm.wait()
+
+    (arguments,) = run.call_args.args
+    assert arguments == ["page", "--now", "unknown-log", " -o/etc/passwd", str(tmp_path), "no such log is known here"]
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,9 @@ class Alarm:
 
 def _run(command: str, shout: Shout) -> bool:
     try:
-        # No shell: what a log calls itself must not become a command.
-        arguments = [*shlex.split(command), shout.finding, shout.origin, str(shout.evidence), shout.told]
+        # No shell, and no option: what a log calls itself must become neither a command nor a part of one.
+        told = (shout.finding, shout.origin, str(shout.evidence), shout.told)
+        arguments = [*shlex.split(command), *(f" {each}" if each.startswith("-") else each for each in told)]
         subprocess.run(arguments, check=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)  # noqa: S603  the operator's own
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
         _log.error("the alert command failed: %s", exc)
