@@ -17,6 +17,7 @@ from exchange.settings import InstanceLayout, Settings
 from exchange.store import LogState
 from exchange.store.archived import LogDamagedError
 from exchange.store.blobs import BlobsAwayError, folder_of_url
+from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import SILENT_STORE
 from exchange.store.last_signed import LastSigned, LastSignedFile
 from exchange.store.unread import UNREADABLE
@@ -61,6 +62,8 @@ def disks(settings: Settings) -> Iterator[Finding]:
         ("disk", settings.instance_folder, "where nothing can be recorded, nothing is served"),
         ("disk of large parts", folder_of_url(settings.blob_store_url), "without it no large part is taken"),
         ("disk of the archive", folder_of_url(settings.audit_archive_url), "without it no entry leaves the database"),
+        ("disk of the database", _database_folder(settings), "where nothing can be recorded, nothing is served"),
+        ("disk of last-signed.json", settings.last_signed_file.parent, "without it the log is not signed"),
     )
     seen: set[int] = set()
     for name, folder, otherwise in places:
@@ -70,6 +73,12 @@ def disks(settings: Settings) -> Iterator[Finding]:
             if there is not None and (device := there.stat().st_dev) not in seen:
                 seen.add(device)
                 yield _disk(name, there, otherwise)
+
+
+def _database_folder(settings: Settings) -> Path | None:
+    """Return where SQLite's file is; None where a server has the database."""
+    url = checked_url(settings.database_url)
+    return Path(str(url.database)).parent if is_sqlite(url) else None
 
 
 def _made(folder: Path) -> Path | None:

@@ -32,6 +32,25 @@ def test_disk_of_large_parts_is_looked_at_where_it_is_another(findings, instance
     assert "disk of large parts" not in findings()[1]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "name"),
+    [
+        ("EXCHANGE_LAST_SIGNED_FILE", "/proc/exchange/last-signed.json", "disk of last-signed.json"),
+        ("EXCHANGE_DATABASE_URL", "sqlite+aiosqlite:////proc/exchange.db", "disk of the database"),
+    ],
+)
+def test_full_disk_that_holds_nothing_else_is_told(findings, monkeypatch, variable, value, name):
+    """Nothing was wrong but a backlog, for which another sequencer was to be run: it cannot sign either."""
+    full, roomy = SimpleNamespace(total=1 << 41, free=0), SimpleNamespace(total=1 << 41, free=1 << 40)
+    monkeypatch.setattr("exchange.cli.doctor_log.shutil.disk_usage", lambda at: full if at == Path("/proc") else roomy)
+    monkeypatch.setenv(variable, value)
+
+    found = findings()[1]
+
+    assert (found["disk"]["state"], found[name]["state"]) == ("ok", "mend")
+    assert "/proc" in found[name]["mend"]
+
+
 def test_database_is_named_by_its_file_whatever_its_folder_is_called(instance):
     settings = load_settings(instance.rename(instance.parent / "100%25?"))
 
