@@ -1,15 +1,18 @@
 """The operations address and the logs: what the operator sees, and nothing else."""
 
 import asyncio
+import errno
+import io
 import json
 import logging
+import os
 import sys
 import time
 
 import httpx2
 import pytest
 
-from exchange.entrypoints.http.logs import JsonLines
+from exchange.entrypoints.http.logs import JsonLines, Lines
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.service import Service
 from exchange.kernel import UnavailableError, is_uuid7
@@ -99,3 +102,39 @@ async def test_error_that_nobody_waited_for_is_logged_without_its_message(caplog
     assert "canary" in record.getMessage()
     assert (line["from"], line["message"], line["cause"]) == ("asyncio", told["message"], "ValueError")
     assert "canary" not in json.dumps(line)
+
+
+class Disk(io.StringIO):
+    """Takes ten letters more where it is nearly full, and no line."""
+
+    is_full = False
+
+    def write(self, text: str) -> int:
+        if not self.is_full:
+            return super().write(text)
+        super().write(text[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_log_on_a_full_disk_tells_no_text_of_errors_and_goes_on_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    disk = Disk()
+    handler = Lines(disk)
+    handler.setFormatter(JsonLines())
+    log = logging.getLogger("exchange.full-disk")
+    log.propagate = False
+    log.addHandler(handler)
+    log.warning("before")
+
+    disk.is_full = True
+    try:
+        raise ValueError("canary")
+    except ValueError:
+        log.warning("amid")
+    disk.is_full = False
+    log.warning("after")
+    log.warning("later")
+    log.removeHandler(handler)
+
+    lines = disk.getvalue().splitlines()
+    assert [json.loads(line)["message"] for line in (lines[0], *lines[2:])] == ["before", "after", "later"]
+    assert capsys.readouterr().err == ""

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 import traceback
+from typing import TextIO
 
 _FIELDS = ("request_id", "code", "cause", "worker", "address", "entry")
 """What may stand in a line beside the message; anything else given as `extra` is left out."""
@@ -36,6 +37,21 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes lines; one that its stream does not take, as where its disk is full, is lost and ends nothing."""
+
+    _is_cut = False
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, behind the end of one that was cut off: else both would be lost."""
+        end, self._is_cut = "\n" * self._is_cut, False
+        return end + super().format(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002  the library's name
+        """Remember it. The library would write to stderr what it met and what led to it, texts of errors included."""
+        self._is_cut = True
+
+
 def _message(record: logging.LogRecord) -> str:
     # Behind its first line the loop writes what it holds: tasks with the error that ended them, and its text.
     told = record.getMessage()
@@ -44,7 +60,7 @@ def _message(record: logging.LogRecord) -> str:
 
 def log_to_stderr() -> None:
     """Send every log of this process to stderr, and nothing to stdout: that has one line only."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Lines(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for chatty in (_LOOP, "uvicorn.error", "httpx2"):
