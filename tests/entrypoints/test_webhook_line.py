@@ -1,9 +1,11 @@
 """Attack 31: a webhook reaches nothing but the host it was meant for; over real sockets, with a real certificate."""
 
+import asyncio
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -173,6 +175,41 @@ async def test_name_is_resolved_once_and_only_what_was_looked_at_is_connected_to
 
     assert await line.post(hook_to(soc, "soc.example"), {}, b"{}") is not None
     assert (resolver.asked, soc.requests) == (["soc.example"], [])
+
+
+async def test_name_servers_that_say_nothing_keep_no_other_webhook_waiting(receiver: Receive) -> None:
+    """A member with a dozen such names kept the threads that all lookups of the process share, alerts' among them."""
+    soc, are_silent = receiver(), threading.Event()
+    threads = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(threads)
+    threads.submit(are_silent.wait)
+
+    try:
+        assert await HttpWebhookLine(call_seconds=5).post(hook_to(soc), {}, b"{}") is None
+    finally:
+        are_silent.set()
+
+
+async def test_name_that_is_found_when_nobody_waits_any_more_troubles_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_asked, goes_on = threading.Event(), threading.Event()
+
+    def silent(*_given: object, **_named: object) -> list[object]:
+        is_asked.set()
+        goes_on.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    looking = asyncio.create_task(addresses_of("example.org", 443))
+    await asyncio.to_thread(is_asked.wait, 20)
+    thread = next(each for each in threading.enumerate() if each.name == "webhook-name")
+
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    goes_on.set()
+
+    await asyncio.to_thread(thread.join, 20)
+    assert not thread.is_alive()
 
 
 async def test_certificate_is_checked_for_the_name_and_not_for_the_address(receiver: Receive) -> None:

@@ -8,7 +8,11 @@ is followed, no proxy asked, no answer read beyond its head; a call has a deadli
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -34,9 +38,28 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
-    """Return the addresses of a host in the order of the system's resolver; OSError where it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
+    """Return the addresses of a host in the order of the system's resolver; OSError where it has none.
+
+    Each is looked for in a thread of its own: the loop's few would all wait for name servers that say nothing, with
+    every other webhook and whoever connects to the database behind them.
+    """
+    looked: Future[list[str]] = Future()
+
+    def look() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except Exception as exc:  # noqa: BLE001  told to who waits, if anybody still does
+            told = partial(looked.set_exception, exc)
+        else:
+            told = partial(looked.set_result, list(dict.fromkeys(str(where[0]) for _, _, _, _, where in found)))
+        # Whoever gave up has cancelled it.
+        if looked.set_running_or_notify_cancel():
+            with suppress(RuntimeError):  # the loop has closed: nobody waits
+                told()
+
+    # The end of the process waits for none of them.
+    threading.Thread(target=look, name="webhook-name", daemon=True).start()
+    return await asyncio.wrap_future(looked)
 
 
 class HttpWebhookLine:
