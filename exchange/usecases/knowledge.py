@@ -101,6 +101,8 @@ class Knowledge:
     _agreements_version: int = -1
     unread: frozenset[UnreadRow] = frozenset()
     """Agreements, and crises of them, that cannot be read: nothing stands under them until they are mended."""
+    told_unread: frozenset[UnreadRow] = frozenset()
+    """Those of them that are on record as that."""
     _member_codes: frozenset[str] = frozenset()
     _members_version: int = -1
     _scopes: dict[tuple[str, str, int], _ScopeThen] = field(default_factory=dict)

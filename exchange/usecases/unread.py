@@ -24,10 +24,13 @@ async def known_agreements(services: Services, state: PolicyState) -> dict[str, 
     on the record.
     """
     knowledge = services.knowledge
-    before = knowledge.unread
     agreements = await knowledge.agreements(services.store, state)
-    if knowledge.unread and not knowledge.unread <= before:
-        await services.store.append(unread_draft(services, knowledge.unread - before))
+    # What was mended is told again where it is altered again.
+    knowledge.told_unread &= knowledge.unread
+    if untold := knowledge.unread - knowledge.told_unread:
+        await services.store.append(unread_draft(services, untold))
+        # INVARIANT: only now: where the log was away, whoever comes next records it.
+        knowledge.told_unread |= untold
     return agreements
 
 

@@ -102,6 +102,21 @@ async def test_agreement_that_was_mended_stands_again_without_a_new_process(make
     assert (before, after) == ([], [ids["other"]])
 
 
+async def test_agreement_that_was_met_while_the_log_was_away_is_on_record_before_anything_is_answered(
+    make_lived: MakeLived,
+) -> None:
+    world, ids = await make_lived(agreed)
+    world.sql("UPDATE agreement SET terms = '{' WHERE id = $1", ids["two"])
+    async with world.another_node() as node:
+        world.sql("ALTER TABLE audit_entry RENAME TO gone")
+        with pytest.raises(UnavailableError):
+            await listed(node, world, "NOR reader")
+        world.sql("ALTER TABLE gone RENAME TO audit_entry")
+        made = await world.attempt(listed(node, world, "NOR reader"))
+
+    assert [each["rows"] for each in failed(made.entries)] == [[f"agreement {ids['two']}"]]
+
+
 async def test_auditor_is_cleared_for_all_only_where_all_can_be_read(make_lived: MakeLived) -> None:
     world, ids = await make_lived(agreed)
     world.sql("UPDATE agreement SET terms = '{' WHERE id = $1", ids["two"])
