@@ -383,6 +383,11 @@ def _ended(kind: RowKind, place: str | None) -> Callable[[Entry], Iterator[RowTo
     return read
 
 
+def _withdrawn_request(entry: Entry) -> Iterator[RowTold]:
+    # Of one that was closed whoever is asked still reads: what was withdrawn is that for good.
+    yield _subject(entry, RowKind.REQUEST, is_over=True, says={"ended": "withdrawn"})
+
+
 def _alert(entry: Entry) -> Iterator[RowTold]:
     detail = entry.get("detail", {})
     alert = detail.get("alert")
@@ -524,7 +529,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.DERIVATION_REVOKED.value: _ended(RowKind.DERIVATION, "request"),
     EventName.CRISIS_ENDED.value: _ended(RowKind.CRISIS, "crisis"),
     EventName.REQUEST_CLOSED.value: _ended(RowKind.REQUEST, None),
-    EventName.REQUEST_WITHDRAWN.value: _ended(RowKind.REQUEST, None),
+    EventName.REQUEST_WITHDRAWN.value: _withdrawn_request,
     EventName.PERSONAL_ERASED.value: _erased,
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
     EventName.CAVEATS_ACTIVATED.value: _caveats,

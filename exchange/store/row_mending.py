@@ -17,7 +17,7 @@ from exchange.audit import EventName
 from exchange.audit.rows_told import RowKind, RowName
 from exchange.kernel import to_micros
 from exchange.members import Client, Member
-from exchange.reports import ReportStatus
+from exchange.reports import ReportStatus, RequestState
 from exchange.store.acting import hold_client, hold_member
 from exchange.store.agreement_book import AgreementBook
 from exchange.store.agreement_rows import agreement_row, party_rows
@@ -29,6 +29,7 @@ from exchange.store.derivation_tables import DerivationTable
 from exchange.store.proxy_book import ProxyState
 from exchange.store.proxy_tables import ProxyTable
 from exchange.store.records import client_row, member_row
+from exchange.store.request_tables import RequestTable
 from exchange.store.subscription_tables import SubscriptionTable
 from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable, ReportTable
 from exchange.store.treaty_tables import SignatoryKeyTable
@@ -57,6 +58,12 @@ _MOMENTS: Final[dict[RowKind, tuple[Any, Any, str]]] = {
 }
 """What ends by a moment."""
 
+_REQUEST_STATES: Final = {
+    EventName.REQUEST_CLOSED.value: RequestState.CLOSED.value,
+    EventName.REQUEST_WITHDRAWN.value: RequestState.WITHDRAWN.value,
+}
+"""How an event ended a request for information."""
+
 _VERSIONED: Final[dict[RowKind, tuple[Any, Any]]] = {
     RowKind.CLIENT: (ClientTable, col(ClientTable.id)),
     RowKind.MEMBER: (MemberTable, col(MemberTable.code)),
@@ -81,11 +88,14 @@ class RowMending:
         elif name.kind in _MOMENTS:
             rows, key, column = _MOMENTS[name.kind]
             values = {column: to_micros(self._now)}
+        elif name.kind is RowKind.REQUEST:
+            rows, key, values = RequestTable, col(RequestTable.id), {"ended": _REQUEST_STATES[event]}
         else:
             return False
         self._note_law()
         ((ended, value),) = values.items()
-        goes_on = col(getattr(rows, ended)).is_(None) if name.kind in _MOMENTS else col(getattr(rows, ended)) != value
+        place = col(getattr(rows, ended))
+        goes_on = place.is_(None) if name.kind in _MOMENTS else place.is_distinct_from(value)
         done = update(rows).where(key == name.id, goes_on).values(values).returning(key)
         return (await self._session.execute(done)).first() is not None
 

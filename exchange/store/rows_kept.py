@@ -151,10 +151,15 @@ class RowsKept:
             case RowKind.ONWARD | RowKind.DERIVATION:
                 return await self._consents(kind, ids)
             case _:
-                column, is_over = _IS_OVER[kind]
-                asked: Any = select(column, is_over)
-                rows = await self._rows(kind.value, (asked, column), ids)
-                return {row[0]: RowKept(0, is_over=bool(row[1])) for row in rows}
+                return await self._ending_once(kind, ids)
+
+    async def _ending_once(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
+        column, is_over = _IS_OVER[kind]
+        # How a request ended says whether whoever is asked still reads it.
+        said = [_REQUEST.c.ended] if kind is RowKind.REQUEST else []
+        asked: Any = select(column, is_over, *said)
+        rows = await self._rows(kind.value, (asked, column), ids)
+        return {row[0]: RowKept(0, bool(row[1]), {0: {"ended": row[2]}} if said else {}) for row in rows}
 
     async def _consents(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         column, is_over = _IS_OVER[kind]

@@ -462,6 +462,33 @@ async def test_recalled_report_goes_to_nobody_whatever_its_last_consents_were(li
     assert (await found_in(living), await held(living)) == ([], [])
 
 
+@pytest.mark.parametrize("put_back", ["NULL", "'closed'"])
+async def test_request_for_information_that_was_withdrawn_is_again_absent_for_whoever_was_asked(
+    living: World, put_back: str
+) -> None:
+    services, asker = living.services, living.call("GBR reader")
+    request, closed = [
+        (await usecases.request_information(services, asker, living.wanted())).value.row.id for _ in range(2)
+    ]
+    for each in (request, closed):
+        await usecases.close_request(services, asker, each)
+    await usecases.withdraw_request(services, asker, request)
+    before = await held(living)
+    living.sql(f"UPDATE information_request SET ended = {put_back} WHERE id = $1", request)
+    assert (await usecases.show_request(services, living.call("NOR contributor"), request)).value.row.id == request
+
+    assert {place for place, _ in await found_in(living)} == {f"request {request}"}
+    assert before == []
+    assert {(each["object"]["id"], each["detail"]["done"]) for each in await held(living)} == {(request, "ended again")}
+    with pytest.raises(NotFoundError):
+        await usecases.show_request(services, living.call("NOR contributor"), request)
+    assert living.sql("SELECT id, ended FROM information_request ORDER BY number") == [
+        (request, "withdrawn"),
+        (closed, "closed"),
+    ]
+    assert (await found_in(living), await held(living)) == ([], [])
+
+
 async def test_request_that_was_refused_or_taken_back_is_ended_again_as_it_was(living: World) -> None:
     await living.enrol("NOR analyst", "NOR", "contributor", "reader")
     report, services = await living.post(), living.services

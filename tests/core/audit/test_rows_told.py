@@ -188,6 +188,22 @@ def test_what_ended_is_what_the_entry_is_about(event: EventName, kind: RowKind) 
     assert said(event, version=None).version == 0
 
 
+def test_request_that_was_withdrawn_is_that_for_good_and_a_closed_one_may_still_be() -> None:
+    closed, withdrawn = (RowKept(0, is_over=True, says={0: {"ended": state}}) for state in ("closed", "withdrawn"))
+    closing, withdrawal = (
+        said(event, version=None) for event in (EventName.REQUEST_CLOSED, EventName.REQUEST_WITHDRAWN)
+    )
+
+    assert [contradiction(closing, kept) for kept in (closed, withdrawn)] == [None, None]
+    assert contradiction(withdrawal, withdrawn) is None
+    found = contradiction(withdrawal, closed)
+    assert found is not None
+    assert (found.why, found.is_current) == (
+        "`ended` in version 0 is another than `request.withdrawn` put there",
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("event", "kind"),
     [(EventName.ONWARD_GRANTED, RowKind.ONWARD), (EventName.DERIVATION_GRANTED, RowKind.DERIVATION)],
