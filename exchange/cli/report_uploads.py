@@ -44,11 +44,23 @@ def give_up(
         known = {each.id: each for each in client.uploads.open()}
         shown = {each: _told(known[each]) if each in known else "not open" for each in ids}
         ask("gives up what you have not completed: what has come of it is destroyed", shown)
-    given_up = [{"id": client.uploads.give_up(each)} for each in ids]
+    given_up: list[str] = []
+    try:
+        for each in ids:
+            given_up.append(client.uploads.give_up(each))  # noqa: PERF401  each counts as soon as it is done
+    except BaseException:
+        # What is destroyed is told of, whatever became of those behind it.
+        if given_up:
+            _show_given_up(given_up, as_json=as_json)
+        raise
+    _show_given_up(given_up, as_json=as_json)
+
+
+def _show_given_up(ids: list[str], *, as_json: bool) -> None:
     if as_json:
-        output.show_json(given_up)
+        output.show_json([{"id": each} for each in ids])
     else:
-        output.show_table(("given up",), [(each["id"],) for each in given_up])
+        output.show_table(("given up",), [(each,) for each in ids])
 
 
 def _told(upload: OpenUploadBody) -> str:

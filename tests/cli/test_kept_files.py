@@ -1,12 +1,15 @@
 """What lies at the place of a file is not written over, and what was begun is not lost with a file that is gone."""
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from exchange.cli.instance import write_new
 from exchange.cli.policy_caveats import _write_both
+from exchange.cli.report_uploads import give_up
 from exchange.cli.reports import _posted, _sent
 from exchange.client import AnswerError, ConnectionFailedError, ProblemError, ReceiptFileError
 from exchange.kernel import InvalidError, UnsafeSettingError
@@ -119,3 +122,27 @@ def test_whoever_loses_a_file_amid_sending_is_told_how_to_go_on(capsys, fault):
         _sent(SimpleNamespace(uploads=uploads), ReportBody.model_construct(), [], "the-key")
 
     assert "--idempotency-key the-key` goes on with it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", [refused(404), KeyboardInterrupt()])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_was_given_up_is_told_though_the_next_cannot_be(capsys, fault, as_json):
+    """What had come of the first one was destroyed, and nobody was told."""
+    give_up_one = Mock(side_effect=["first", fault])
+    client = SimpleNamespace(uploads=SimpleNamespace(give_up=give_up_one))
+
+    with pytest.raises(type(fault)):
+        give_up.__wrapped__(client, ["first", "second", "third"], yes=True, as_json=as_json)
+
+    told = capsys.readouterr().out
+    assert json.loads(told) == [{"id": "first"}] if as_json else told.split() == ["given", "up", "first"]
+    assert give_up_one.call_count == 2
+
+
+def test_where_nothing_was_given_up_nothing_is_told(capsys):
+    client = SimpleNamespace(uploads=SimpleNamespace(give_up=Mock(side_effect=refused(404))))
+
+    with pytest.raises(ProblemError):
+        give_up.__wrapped__(client, ["first"], yes=True, as_json=True)
+
+    assert capsys.readouterr().out == ""
