@@ -32,9 +32,12 @@ def new_id(now: datetime, randomness: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def is_uuid7(text: str) -> bool:
-    """Return whether `text` is a UUIDv7 in the one form the exchange writes: lower case, with hyphens."""
-    return _UUID7.fullmatch(text) is not None
+def is_uuid7(text: object) -> bool:
+    """Return whether `text` is a UUIDv7 in the one form the exchange writes: lower case, with hyphens.
+
+    It may come from a row, in which on SQLite anything may stand.
+    """
+    return isinstance(text, str) and _UUID7.fullmatch(text) is not None
 
 
 def micros_in(text: str) -> int | None:

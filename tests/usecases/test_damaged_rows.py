@@ -273,3 +273,16 @@ async def test_without_its_one_policy_state_nothing_is_decided_and_whoever_runs_
     assert {name for name, error in said.items() if not isinstance(error, UnavailableError)} == set()
     assert {"exchange restore" in error.message and "policy state" in error.told for error in said.values()} == {True}
     assert ["exchange restore" in check.finding for check in readiness.checks if not check.is_working] == [True]
+
+
+async def test_report_whose_id_is_none_takes_no_other_from_a_list(populated: World, backend: str) -> None:
+    damaged, other = await populated.post(), await populated.post()
+    written = "x'ff'" if backend == "sqlite" else "'x'"
+    for table in ("report_part", "report"):
+        populated.unguard(table)
+    populated.sql("DELETE FROM report_part WHERE report_id = $1", damaged)
+    populated.sql(f"UPDATE report SET id = {written} WHERE id = $1", damaged)
+    page = (await usecases.list_reports(populated.services, populated.call("NOR reader"), ListQuery())).value
+
+    assert [json.loads(item)["id"] for item in page.items] == [other]
+    assert [each.id for each in page.unopened] == [None]
