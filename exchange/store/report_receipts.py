@@ -13,6 +13,8 @@ from sqlmodel import Field, SQLModel, col
 from exchange.kernel import ConflictError, from_micros, to_micros
 from exchange.store.engine import read_rows
 from exchange.store.faults import driver_errors
+from exchange.store.shapes import text_in
+from exchange.store.unread import read_alone
 
 ACKNOWLEDGED_MEANWHILE: Final = "acknowledged-meanwhile"
 """The code of the one ConflictError after which an acknowledgement is only to be looked up."""
@@ -89,9 +91,7 @@ class ReportReceipts:
 async def acknowledgement(session: AsyncSession, report: str, client: str) -> ReceiptRow | None:
     """Return the acknowledgement of a report by a client, in the transaction of `session`."""
     row = await session.get(ReportReceiptTable, (report, client, ReceiptHow.ACKNOWLEDGED.value))
-    if row is None:
-        return None
-    return ReceiptRow(row.report_id, row.client_id, ReceiptHow(row.how), from_micros(row.received_at), row.entry_id)
+    return None if row is None else read_alone(row, _receipt, f"receipt of report {report} by {client}")
 
 
 async def acknowledge(session: AsyncSession, row: ReceiptRow) -> None:
@@ -102,6 +102,11 @@ async def acknowledge(session: AsyncSession, row: ReceiptRow) -> None:
     result: Any = await session.execute(_ADD, _parameters(row))
     if result.rowcount != 1:
         raise ConflictError("somebody else acknowledged it at the same moment", code=ACKNOWLEDGED_MEANWHILE)
+
+
+def _receipt(row: ReportReceiptTable) -> ReceiptRow:
+    at = from_micros(row.received_at)
+    return ReceiptRow(row.report_id, row.client_id, ReceiptHow(row.how), at, text_in(row.entry_id))
 
 
 def _parameters(row: ReceiptRow) -> dict[str, str | int]:

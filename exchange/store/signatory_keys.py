@@ -13,7 +13,7 @@ from exchange.crypto import ObjectVerifyingKey
 from exchange.kernel import ConflictError, MalformedError, from_micros, to_micros
 from exchange.store.shapes import id_in, member_in
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
-from exchange.store.unread import Unread, UnreadRow
+from exchange.store.unread import Unread, UnreadRow, read_alone
 
 
 class SignatoryKeys:
@@ -27,7 +27,7 @@ class SignatoryKeys:
     async def find(self, key_id: str, *, for_update: bool = False) -> SignatoryKey | None:
         """Return the keys of that name, in use or retired; `for_update` holds them to the end of the unit."""
         row = await self._session.get(SignatoryKeyTable, key_id, with_for_update=for_update)
-        return None if row is None else _key_of(row)
+        return None if row is None else read_alone(row, _key_of, f"key {key_id}")
 
     async def of_client(self, client_id: str, unread: Unread) -> list[SignatoryKey]:
         """Return every key that a client ever had, the oldest first, without those that cannot be read."""

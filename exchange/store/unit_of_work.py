@@ -62,7 +62,7 @@ from exchange.store.tables import (
     PolicyStateTable,
 )
 from exchange.store.time_book import TimeBook
-from exchange.store.unread import Unread, UnreadRow, read_each
+from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 from exchange.store.upload_book import UploadBook
 from exchange.store.walk_book import WalkBook
 
@@ -96,7 +96,7 @@ class UnitOfWork:
     async def member(self, code: str) -> Member | None:
         """Return the current version of a member."""
         row = await self._session.scalar(_current(MemberTable, col(MemberTable.code) == code))
-        return None if row is None else member_of(row)
+        return None if row is None else read_alone(row, member_of, f"member {code}")
 
     async def members(self, unread: Unread | None = None) -> list[Member]:
         """Return the current version of every member, by code; with `unread`, without those that cannot be read."""

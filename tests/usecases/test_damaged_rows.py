@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from exchange.agreements import MatterKind
 from exchange.audit import EventName
 from exchange.kernel import NotFoundError, UnavailableError
 from exchange.markings import Label
+from exchange.store.unread import UnreadRowError
 from exchange.usecases import ListQuery, NewMatter, Recorded, Services, SimulatedReport
 from exchange.usecases.auditing import admit_auditor
 from exchange.usecases.ending_certificates import ending_certificates
@@ -286,3 +287,37 @@ async def test_report_whose_id_is_none_takes_no_other_from_a_list(populated: Wor
 
     assert [json.loads(item)["id"] for item in page.items] == [other]
     assert [each.id for each in page.unopened] == [None]
+
+
+async def test_review_that_was_noted_of_no_day_keeps_no_other_from_being_noted(populated: World) -> None:
+    populated.clock.now = datetime(2028, 1, 1, tzinfo=UTC)
+    populated.sql("INSERT INTO agreement_review (agreement_id, due_on, entry_id) VALUES ('x', 'x', 'x')")
+
+    assert [await note_reviews(populated.services) for _ in range(2)] == [1, 0]
+
+
+async def test_member_or_key_that_cannot_be_read_is_told_to_who_acts_on_it(populated: World) -> None:
+    services, host, client = populated.services, populated.call(None), populated.clients["NOR signatory"].id
+    ((key,),) = populated.sql("SELECT key_id FROM signatory_key WHERE client_id = $1", client)
+    populated.unguard("signatory_key")
+    populated.sql("UPDATE member SET standing = 'x' WHERE code = 'DNK'")
+    populated.sql(f"UPDATE signatory_key SET enrolled_at = {LATEST} WHERE key_id = $1", key)
+    acts = {
+        "member DNK": usecases.suspend_member(services, host, "DNK"),
+        f"key {key}": usecases.retire_signatory_key(services, host, client, key),
+    }
+
+    for place, act in acts.items():
+        made = await populated.attempt(act)
+        assert isinstance(made.error, TamperedError), place
+        assert (made.entry["type"], made.entry["detail"]["place"]) == ("key.opened", place)
+
+
+async def test_acknowledgement_that_cannot_be_read_is_told_as_altered(populated: World) -> None:
+    report = await populated.post()
+    await usecases.receive_report(populated.services, populated.call("NOR reader"), report)
+    populated.sql(f"UPDATE report_receipt SET received_at = {LATEST}")
+
+    with pytest.raises(UnreadRowError) as raised:
+        await usecases.receive_report(populated.services, populated.call("NOR reader"), report)
+    assert raised.value.place == f"receipt of report {report} by {populated.clients['NOR reader'].id}"
