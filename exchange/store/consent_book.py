@@ -13,7 +13,7 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.store.consent_states import ConsentState, count_undecided, lapse
 from exchange.store.consent_tables import OnwardTable
-from exchange.store.shapes import id_in, member_in
+from exchange.store.shapes import bytes_in, each_in, id_in, member_in, none_or, number_in, text_in
 from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
@@ -146,19 +146,19 @@ def _row(row: OnwardTable) -> OnwardRow:
         requester=id_in(row.requester),
         requester_member=member_in(row.requester_member),
         wish=OnwardWish(
-            recipient=asked["recipient"],
-            parts=tuple(asked["parts"]),
-            purposes=tuple(asked["purposes"]),
+            recipient=member_in(asked["recipient"]),
+            parts=each_in(number_in, asked["parts"]),
+            purposes=each_in(text_in, asked["purposes"]),
             until=until,
-            reason=asked["reason"],
-            seen=tuple(asked.get("seen", ())),
+            reason=text_in(asked["reason"]),
+            seen=each_in(number_in, asked.get("seen", [])),
         ),
         state=ConsentState(row.state),
         asked_at=from_micros(row.asked_at),
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=row.decided_by,
-        conditions=row.conditions,
-        note=row.note,
-        salt=asked.get("salt", ""),
+        decided_by=none_or(id_in, row.decided_by),
+        conditions=none_or(text_in, row.conditions),
+        note=none_or(bytes_in, row.note),
+        salt=text_in(asked.get("salt", "")),
     )

@@ -17,7 +17,7 @@ from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
 from exchange.store.consent_states import ConsentState, count_undecided, lapse
 from exchange.store.derivation_tables import DerivationTable
-from exchange.store.shapes import id_in, member_in, number_in
+from exchange.store.shapes import bytes_in, id_in, label_in, member_in, none_or, number_in, text_in
 from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
@@ -145,18 +145,12 @@ def _row(row: DerivationTable) -> DerivationRow:
         originator=member_in(row.originator),
         requester=id_in(row.requester),
         requester_member=member_in(row.requester_member),
-        wish=DerivationWish(_label(row.lowest), from_micros(row.until), row.reason),
+        wish=DerivationWish(label_in(json.loads(row.lowest)), from_micros(row.until), text_in(row.reason)),
         state=ConsentState(row.state),
         asked_at=from_micros(row.asked_at),
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=row.decided_by,
-        conditions=row.conditions,
-        note=row.note,
+        decided_by=none_or(id_in, row.decided_by),
+        conditions=none_or(text_in, row.conditions),
+        note=none_or(bytes_in, row.note),
     )
-
-
-def _label(text: str) -> Label:
-    kept = json.loads(text)
-    sets = (tuple(kept[name]) for name in ("compartments", "releasable_to", "handling"))
-    return Label(kept["policy"], kept["classification"], *sets)

@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.store.proxy_tables import ProxyTable
-from exchange.store.shapes import id_in, member_in, text_in
+from exchange.store.shapes import id_in, member_in, none_or, text_in
 from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
@@ -142,13 +142,13 @@ def _row(row: ProxyTable) -> ProxyRow:
     return ProxyRow(
         id=id_in(row.id),
         originator=member_in(row.originator),
-        wish=ProxyWish(member_in(row.proxy), id_in(row.agreement), text_in(row.scope), until, row.reason),
+        wish=ProxyWish(member_in(row.proxy), id_in(row.agreement), text_in(row.scope), until, text_in(row.reason)),
         state=ProxyState(row.state),
         asked_at=from_micros(row.asked_at),
         asked_by=id_in(row.asked_by),
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=None if row.decided_by is None else id_in(row.decided_by),
-        refusal=row.refusal,
+        decided_by=none_or(id_in, row.decided_by),
+        refusal=none_or(text_in, row.refusal),
         seal=row.seal,
     )

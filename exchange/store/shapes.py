@@ -1,11 +1,17 @@
 """Columns that are shown as they stand: one that holds what was never written there is found where its row is read."""
 
 import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from exchange.kernel import MalformedError, is_uuid7
+from exchange.markings import Label
 from exchange.members import is_member_code
 
+T = TypeVar("T")
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LONGEST_WORD = 128
 
 
 def id_in(column: object) -> str:
@@ -48,3 +54,32 @@ def bytes_in(column: object) -> bytes:
     if not isinstance(column, bytes) or not column:
         raise MalformedError("a row holds something else where bytes were")
     return column
+
+
+def each_in(read: Callable[[object], T], column: object) -> tuple[T, ...]:
+    """Return what `read` makes of each of a list; MalformedError for what is no list."""
+    if not isinstance(column, list):
+        raise MalformedError("a row holds something else where a list was")
+    return tuple(map(read, column))
+
+
+def none_or(read: Callable[[object], T], column: object) -> T | None:
+    """Return what `read` makes of a column, None where that is empty."""
+    return None if column is None else read(column)
+
+
+def label_in(kept: Any) -> Label:
+    """Return a label from its JSON; MalformedError, KeyError or TypeError for what is none."""
+    return Label(
+        _word_in(kept["policy"]),
+        _word_in(kept["classification"]),
+        each_in(_word_in, kept["compartments"]),
+        each_in(member_in, kept["releasable_to"]),
+        each_in(_word_in, kept["handling"]),
+    )
+
+
+def _word_in(column: object) -> str:
+    if not 0 < len(text_in(column)) <= _LONGEST_WORD:
+        raise MalformedError("a row holds something else where a word was")
+    return text_in(column)
