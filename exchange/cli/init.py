@@ -17,7 +17,7 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
-from exchange.cli.instance import Host, folder_of, open_host, write_new
+from exchange.cli.instance import NOTHING_YET, Host, folder_of, open_host, write_new
 from exchange.cli.log_keys import make_log_key
 from exchange.cli.node_key import record_node_key, write_node_key
 from exchange.cli.program import app
@@ -37,8 +37,6 @@ OWN_MEMBER = "EXCHANGE"
 _SECRET = 0o600
 _PUBLIC = 0o644
 _FOLDER = 0o700
-
-_NOTHING_YET = b"nothing is under these keys yet\n"
 
 _SETTINGS_TEXT = """\
 # Settings of this instance. Each may also be set as EXCHANGE_<NAME> in the environment, which counts before this file.
@@ -130,7 +128,7 @@ def _mark(layout: InstanceLayout) -> Path:
 def _may_be_in_use(layout: InstanceLayout) -> bool:
     """Say whether something may be under the keys of what was not finished."""
     # The mark comes before any key: without one it was made itself and no more, be it whole or empty.
-    return layout.roots_file.exists() and _mark(layout).read_bytes() != _NOTHING_YET
+    return layout.roots_file.exists() and _mark(layout).read_bytes() != NOTHING_YET
 
 
 def _refuse_existing(layout: InstanceLayout) -> bool:
@@ -170,7 +168,7 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
         _make_folders(layout.folder)
         layout.folder.chmod(_FOLDER)
         # Before its first folder: without it whoever comes after a kill takes that for a part of an instance.
-        write_new(_mark(layout), _NOTHING_YET, mode=_SECRET)
+        write_new(_mark(layout), NOTHING_YET, mode=_SECRET)
         _make_folders(*folders)
     except OSError as exc:
         raise UnsafeSettingError(f"`{exc.filename}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc

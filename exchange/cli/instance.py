@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from exchange.settings import InstanceLayout, Settings
     from exchange.usecases import Call, Services
 
+NOTHING_YET = b"nothing is under these keys yet\n"
+"""What `InstanceLayout.unfinished_file` holds where whoever finds it may remove the keys beside it."""
+
 _ID_RANDOMNESS_BYTES = 10
 
 

@@ -14,13 +14,14 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.audit_keys import log_keys_of
-from exchange.cli.instance import Host, folder_of, refuse_strange_places, write_all_new, write_new
+from exchange.cli.instance import NOTHING_YET, Host, folder_of, refuse_strange_places, write_all_new, write_new
 from exchange.cli.keys_group import keys
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.crypto.sealed_files import Identity
 from exchange.custody import parse_log_key
 from exchange.kernel import InvalidError, MalformedError
+from exchange.kernel.files import sync_folder
 from exchange.settings import InstanceLayout
 from exchange.usecases.recording import draft
 
@@ -87,20 +88,42 @@ def restore_keys(
 ) -> None:
     """Put keys and settings into a folder that holds no instance; the database comes from `exchange restore`."""
     layout = InstanceLayout(folder_of(dir).absolute())
-    taken = [name for name in (_SETTINGS, "exchange.db", *_FOLDERS) if (layout.folder / name).exists()]
-    if taken:
-        raise InvalidError(f"`{layout.folder}` holds `{taken[0]}` already: nothing was changed; name another folder")
+    _refuse_existing(layout)
     with sealed_lines(file, identity_of(identity)) as lines:
         # To the end: a file that was cut is not believed in its beginning.
         contents = list(lines)
     files = _without_trust(_read(contents))
     if key:
         _require_those_of(files, key)
-    write_all_new({layout.folder / name: secret for name, secret in files.items()}, mode=0o600)
+    _put_back(layout, files)
     if as_json:
         output.show_json({"id": str(layout.folder), "files": sorted(files)})
         return
     output.show_line(f"{layout.folder} holds the keys again; next: `exchange restore BACKUP --dir {layout.folder}`")
+
+
+def _refuse_existing(layout: InstanceLayout) -> None:
+    mark, names = layout.unfinished_file, (_SETTINGS, "exchange.db", *_FOLDERS)
+    if mark.exists() and not layout.settings_file.exists() and mark.read_bytes() == NOTHING_YET:
+        raise InvalidError(f"`{layout.folder}` was begun and broken off, and nothing is under its keys: remove it")
+    taken = [name for name in (mark.name, *names) if (layout.folder / name).exists()]
+    if taken:
+        raise InvalidError(f"`{layout.folder}` holds `{taken[0]}` already: nothing was changed; name another folder")
+
+
+def _put_back(layout: InstanceLayout, files: dict[str, bytes]) -> None:
+    """Write all files or none; where that is killed, what is there is no instance, and says so.
+
+    With a part of its keys one would be given new ones by `exchange migrate`.
+    """
+    mark, waiting = layout.unfinished_file, layout.folder / f".{_SETTINGS}.new"
+    names = {name: waiting if name == _SETTINGS else layout.folder / name for name in files}
+    write_all_new({mark: NOTHING_YET, **{names[name]: content for name, content in files.items()}}, mode=0o600)
+    # INVARIANT: it never stands beside settings: by it whoever looks is told to remove the keys.
+    mark.unlink()
+    sync_folder(layout.folder)
+    waiting.replace(layout.settings_file)
+    sync_folder(layout.folder)
 
 
 def _require_those_of(files: dict[str, bytes], given: list[str]) -> None:
@@ -141,6 +164,7 @@ def _read(contents: list[bytes]) -> dict[str, bytes]:
         if record["exchange_keys"] != _FORMAT:
             raise ValueError
         files = {str(name): base64.b64decode(each, validate=True) for name, each in record["files"].items()}
+        _ = files[_SETTINGS]
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InvalidError("the file holds no keys of an instance: a backup is put back by `exchange restore`") from exc
     refuse_strange_places(files, (_SETTINGS,), _FOLDERS)

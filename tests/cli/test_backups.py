@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import tempfile
@@ -17,7 +18,7 @@ import pytest
 
 from exchange.cli import key_escrow, sealed_io
 from exchange.cli.backups import _put_beside
-from exchange.cli.instance import open_host
+from exchange.cli.instance import open_host, write_all_new
 from exchange.crypto import read_certificate
 from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.custody import create_log_key, create_root_file, load_log_key, replace_log_key
@@ -206,6 +207,32 @@ def test_nothing_is_overwritten(exchange, instance, keeper):
     assert (over.code, "in use" in over.err) == (1, True)
     beside = exchange("keys", "restore", keys, "--identity", keeper / "identity", "--dir", instance)
     assert (beside.code, "already" in beside.err) == (1, True)
+
+
+@pytest.mark.parametrize("written", [0, 1, 3, 6])
+def test_keys_that_were_put_back_in_part_are_no_instance(exchange, instance, keeper, monkeypatch, written):
+    """With half of its keys and its settings it was one, for which `exchange migrate` made the other half anew."""
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", ("--identity", keeper / "identity")
+
+    def some(files, *, mode):
+        write_all_new(dict(list(files.items())[: written + 1]), mode=mode)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(key_escrow, "write_all_new", some)
+        assert exchange("keys", "restore", keys, *identity, "--dir", place).code != 0
+    made = exchange("migrate", "--dir", place)
+    assert (made.code, "no instance" in made.err) == (1, True), made.err
+    again = exchange("keys", "restore", keys, *identity, "--dir", place)
+    assert (again.code, "remove it" in again.err) == (1, True), again.err
+    begun = exchange("init", "--dir", place, "--if-absent")
+    assert (begun.code, "remove it" in begun.err) == (1, True), begun.err
+
+    shutil.rmtree(place)
+    assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
+    assert not InstanceLayout(place).unfinished_file.exists()
+    assert exchange("restore", backup, *identity, "--dir", place).code == 0
 
 
 @pytest.mark.parametrize(
