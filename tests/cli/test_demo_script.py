@@ -2,7 +2,10 @@
 
 import errno
 import os
+import sqlite3
+from subprocess import TimeoutExpired
 
+import httpx2
 import pytest
 
 from exchange.cli.demo.script import Script, StepFailedError
@@ -10,9 +13,16 @@ from exchange.kernel import UnavailableError
 
 
 @pytest.mark.parametrize(
-    "raised", [UnavailableError("the store is away"), FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "it")]
+    ("raised", "found"),
+    [
+        (UnavailableError("the store is away"), "the store is away"),
+        (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "it"), "[Errno 2] No such file or directory: 'it'"),
+        (httpx2.ReadError("broken"), "ReadError: broken"),
+        (TimeoutExpired("exchange", 60), "TimeoutExpired: Command 'exchange' timed out after 60 seconds"),
+        (sqlite3.OperationalError("no such table"), "OperationalError: no such table"),
+    ],
 )
-def test_step_that_cannot_be_taken_is_told_with_those_before_it(raised):
+def test_step_that_cannot_be_taken_is_told_with_those_before_it(raised, found):
     script = Script(is_quiet=True)
     script.check("first", "fine", is_right=True)
 
@@ -21,7 +31,7 @@ def test_step_that_cannot_be_taken_is_told_with_those_before_it(raised):
 
     assert [(step.name, step.is_right) for step in script.steps] == [("first", True), ("second", False)]
     assert not script.is_right
-    assert script.steps[1].found == str(raised)
+    assert script.steps[1].found == found
 
 
 def test_step_within_a_step_is_told_once():

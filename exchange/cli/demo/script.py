@@ -60,6 +60,8 @@ class Script:
             yield
         except StepFailedError:
             raise
-        except (ExchangeError, OSError) as exc:
-            self.check(name, str(exc), is_right=False)
-            raise StepFailedError(f"step `{name}` failed: {exc}") from exc
+        except Exception as exc:
+            # A library's own error, as of a connection that broke or a process that took too long, is no other outcome.
+            found = str(exc) if isinstance(exc, ExchangeError | OSError) else f"{type(exc).__name__}: {exc}"
+            self.check(name, found, is_right=False)
+            raise StepFailedError(f"step `{name}` failed: {found}") from exc
