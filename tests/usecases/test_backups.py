@@ -58,6 +58,7 @@ from tests.support.alerted_world import SilentLine
 from tests.support.world import World, reopen_world
 
 NOTHING = Since("restored", Replay(), ())
+WHO_REFUSED = "019e830e-1a00-7000-b26e-14530b259d7d"
 
 
 async def backed_up(world: World, **files: bytes) -> list[bytes]:
@@ -276,14 +277,14 @@ async def test_act_that_had_its_second_person_waits_for_none(populated: World, u
     lines = await backed_up(populated)
 
     for url in unused_urls:
-        since = Since("restored", Replay(acts={asked: "who-refused"}), ())
+        since = Since("restored", Replay(acts={asked: WHO_REFUSED}), ())
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
         async with again.services.store.unit_of_work() as unit:
             assert [act.id for act in await unit.open_acts(Unread())] == []
             act = await unit.pending_act(asked)
             assert act is not None
-            assert act.refuser == "who-refused"
+            assert act.refuser == WHO_REFUSED
         await again.services.store.close()
 
 
