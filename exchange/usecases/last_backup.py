@@ -12,6 +12,7 @@ from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.kernel import parse_rfc3339
 from exchange.store import Sought
 from exchange.usecases.context import Services
+from exchange.usecases.told_entries import entries_at
 from exchange.usecases.whole_entries import whole_entry
 
 _AT_A_TIME: Final = 20
@@ -33,10 +34,11 @@ async def last_backup(services: Services, *, with_waiting: bool = False) -> date
     if times:
         return max(times)
     sought = Sought(Criteria(event=_EVENT, outcome=Outcome.PERMITTED.value), member=None)
-    async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
-        for hit in hits:
-            if (time := _written_at(whole_entry(hit.content))) is not None:
-                return time
+    async for places in services.store.found_places(sought, at_a_time=_AT_A_TIME):
+        # Within a page they are in the order of the log.
+        times = [time for entry in await entries_at(services, places) if (time := _written_at(entry)) is not None]
+        if times:
+            return max(times)
     return None
 
 

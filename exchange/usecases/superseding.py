@@ -21,7 +21,7 @@ from exchange.usecases.derived_marking import Source
 from exchange.usecases.given_to import given_to
 from exchange.usecases.originating import OwnReport
 from exchange.usecases.recording import about_report, draft
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.told_entries import entries_at
 
 UNDER_WAY: Final = timedelta(minutes=5)
 """Who asked for a report so long after it was superseded was shown it so: longer than a post takes to be durable."""
@@ -47,10 +47,10 @@ async def superseding_of(services: Services, call: Call, client: Client, source:
 async def superseded_since(services: Services, moment: datetime) -> AsyncIterator[Entry]:
     """Yield the entries about reports that are superseded since `moment`, the oldest first."""
     criteria = Criteria(since=moment, event=EventName.REPORT_SUPERSEDED.value, outcome=Outcome.PERMITTED.value)
-    async for hits in services.store.found_entries(Sought(criteria, None, newest_first=False), at_a_time=_AT_A_TIME):
-        for entry in map(whole_entry, (hit.content for hit in hits)):
-            # One that is about nothing was altered.
-            if entry is not None and "object" in entry:
+    async for places in services.store.found_places(Sought(criteria, None, newest_first=False), at_a_time=_AT_A_TIME):
+        # Those about something: where the index was altered another entry may be at a place.
+        for entry in await entries_at(services, places):
+            if entry["type"] == EventName.REPORT_SUPERSEDED.value and "object" in entry:
                 yield entry
 
 

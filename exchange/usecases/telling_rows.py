@@ -9,7 +9,7 @@ from exchange.audit.rows_told import Contradiction, RowName, RowTold
 from exchange.store import Sought
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.told_entries import entries_at
 
 NOTHING_DONE: Final = "nothing"
 
@@ -45,10 +45,11 @@ class TellingRows:
     async def _is_on_record(self, told: RowTold, now: datetime) -> bool:
         """Return whether a process said so of late that is gone, or is another node's."""
         asked = Criteria(event=EventName.ROW_CONTRADICTED.value, subject=told.name.id, since=now - _TOLD_AGAIN)
-        async for hits in self._services.store.found_entries(Sought(asked, None), at_a_time=_AT_ONCE):
+        async for places in self._services.store.found_places(Sought(asked, None), at_a_time=_AT_ONCE):
             # What was altered tells of nothing: then it is told once more.
-            for entry in map(whole_entry, (hit.content for hit in hits)):
-                if entry is not None and entry.get("detail", {}).get("entry") == told.by["id"]:
+            for entry in await entries_at(self._services, places):
+                is_it = entry["type"] == EventName.ROW_CONTRADICTED.value
+                if is_it and entry.get("detail", {}).get("entry") == told.by["id"]:
                     return True
         return False
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import to_micros
+from exchange.kernel import canonical_bytes, to_micros
 from exchange.store import ClassRow, ReportRow
 from exchange.store.report_book import ReportBook
 from exchange.usecases import report_moves, told_entries, walk_reports
@@ -113,6 +113,28 @@ async def test_report_that_was_taken_out_of_lists_is_told_once_a_day_and_by_the_
     assert await told(world) == []
     world.clock.advance(timedelta(days=1))
     assert len(await told(world)) == 1
+
+
+async def test_entry_that_was_altered_says_not_that_it_is_told(walked: tuple[World, list[str]]) -> None:
+    """Whoever could write to the database had a report passed over for a day by an entry that it made to name it."""
+    world, reports = walked
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1", reports[5])
+    (before,) = await told(world)
+    await place_entries(world, is_searchable=True)
+    (post,) = [each["id"] for each in await world.entries() if is_post_of(each, reports[3])]
+    world.unguard()
+    world.unguard("audit_search")
+    other = canonical_bytes({**before, "detail": {**before["detail"], "entry": post}})
+    world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", other, before["id"])
+    world.sql("UPDATE audit_search SET subject_id = $1 WHERE id = $2", reports[3], before["id"])
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1", reports[3])
+    world.clock.advance(timedelta(hours=2))
+
+    assert reports[3] in {entry["object"]["id"] for entry in await told(world)}
+
+
+def is_post_of(entry: dict[str, Any], report: str) -> bool:
+    return entry["type"] == "report.posted" and entry["object"]["id"] == report
 
 
 async def test_walk_goes_on_where_it_stands_and_begins_anew(
