@@ -33,6 +33,7 @@ from exchange.kernel import ExchangeError, from_micros, to_micros
 from exchange.members import MemberCode
 from exchange.store.crisis_book import with_crises
 from exchange.store.dialect import Row
+from exchange.store.shapes import digest_in, number_in
 from exchange.store.tables import AgreementTable, PartyTable, table
 from exchange.store.unread import Unread, UnreadRow, read_each
 
@@ -83,8 +84,8 @@ def agreement_of(rows: Sequence[Row]) -> Agreement:
         version=version,
         terms=terms_from_stored(orjson.loads(terms)),
         parties=tuple(_party_of(text, *row[6:]) for row in rows),
-        edition=edition,
-        previous=previous,
+        edition=number_in(edition),
+        previous=None if previous is None else digest_in(previous),
     )
     return proven(kept)
 

@@ -112,6 +112,7 @@ LISTS = (
     ("/v1/clients", "UPDATE client SET id = 'x' WHERE name = 'GBR contributor'", "GBR reader"),
     ("/v1/subscriptions", f"UPDATE subscription SET added_at = {LATEST}", "GBR reader"),
     ("/v1/agreements", "UPDATE agreement SET terms = '{' WHERE title_of_two", "GBR reader"),
+    ("/v1/agreements", "UPDATE agreement SET previous = 'x' WHERE title_of_two", "GBR reader"),
     ("/v1/acts", f"UPDATE pending_act SET requested_at = {LATEST}", "GBR releaser"),
 )
 
