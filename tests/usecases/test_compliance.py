@@ -7,7 +7,7 @@ import pytest
 
 from exchange import usecases
 from exchange.agreements import Rhythm, ScopeRecord
-from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
 from exchange.usecases import ClearanceChange
@@ -387,3 +387,11 @@ async def test_who_has_left_is_told_nothing_of_what_the_others_do_since(owing: W
     assert before.parties
     assert before.parties == suspended.parties == (await told()).parties
     assert (before.now, before.since) == (left, min(since, left))
+
+
+async def test_node_that_is_behind_the_time_of_the_agreement_says_so(populated: World) -> None:
+    behind = populated.call("GBR reader", at=populated.clock.now - timedelta(hours=1))
+    made = await populated.attempt(usecases.show_compliance(populated.services, behind, populated.agreement_id))
+
+    assert isinstance(made.error, ConflictError)
+    assert (made.entry["type"], made.entry["decision"]) == ("compliance.read", "refused")
