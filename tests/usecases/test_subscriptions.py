@@ -377,6 +377,18 @@ async def test_number_of_tries_that_was_altered_keeps_no_other_message_waiting(
     assert [entry["type"] for entry in await told.world.entries()].count("subscription.undelivered") == 1
 
 
+async def test_message_whose_id_is_none_keeps_no_other_waiting(told: Told, backend: str) -> None:
+    await usecases.check_subscription(told.world.services, told.world.call("NOR reader"), told.id)
+    written = "x'ff'" if backend == "sqlite" else "'x'"
+    told.world.sql(f"UPDATE subscription_delivery SET id = {written}")
+    report = await told.world.post(label=FOR_NOR)
+    await told.notifier.round()
+
+    assert [each["data"].get("report") for each in told.messages] == [report]
+    listed = await usecases.list_deliveries(told.world.services, told.world.call("NOR reader"), told.id)
+    assert (len(listed.value), listed.unopened) == (1, 1)
+
+
 @pytest.mark.parametrize("queued_at", ["9000000000000000000", "no number"])
 async def test_time_that_was_altered_is_given_up_some_day_and_hides_no_other_message(
     told: Told, backend: str, queued_at: str
