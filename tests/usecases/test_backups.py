@@ -298,12 +298,12 @@ async def test_request_that_was_refused_since_is_to_be_granted_by_nobody(
     lines = await backed_up(populated)
 
     for url in unused_urls:
-        since = Since("restored", Replay(refused={refused: "who-refused"}), ())
+        since = Since("restored", Replay(refused={refused: WHO_REFUSED}), ())
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
         seen = (await list_onward(again.services, again.call("GBR releaser"))).value
         assert {view.row.id: (view.row.state.value, view.row.decided_by) for view in seen} == {
-            refused: ("refused", "who-refused"),
+            refused: ("refused", WHO_REFUSED),
             other: ("asked", None),
         }
         await again.services.store.close()
