@@ -1,0 +1,130 @@
+"""What is read to be moved is held: two who decide about one row on PostgreSQL come one after the other.
+
+SQLite has one writer at a time and no such words, so what is asked of PostgreSQL is looked at here.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.dialects import postgresql
+
+from exchange.store.acting import Acting, hold_client, hold_member
+from exchange.store.agreement_book import AgreementBook
+from exchange.store.alerting import AlertBook
+from exchange.store.consent_book import ConsentBook
+from exchange.store.consultation_book import ConsultationBook
+from exchange.store.derivation_book import DerivationBook
+from exchange.store.pending_acts import pending_act
+from exchange.store.proxy_book import ProxyBook
+from exchange.store.report_book import ReportBook
+from exchange.store.request_book import RequestBook
+from exchange.store.signatory_keys import SignatoryKeys
+from exchange.store.standing import hold_state
+from exchange.store.tables import table
+from exchange.store.time_book import TimeBook
+from exchange.store.upload_book import UploadBook
+from tests.support.store import NOW, client
+
+_ALONE, _SHARED, _COUNTED = "FOR UPDATE", "FOR SHARE", "FOR NO KEY UPDATE"
+
+
+class Found(list[Any]):
+    """No row, and where there must be one, one."""
+
+    def first(self) -> None:
+        return None
+
+    def one(self) -> tuple[int, None]:
+        return 0, None
+
+    def all(self) -> list[tuple[int]]:
+        return [(1,)]
+
+
+class Session:
+    """A session with PostgreSQL that keeps what it is asked, and finds next to nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def scalar(self, statement: Any) -> None:
+        self._ask(statement)
+
+    async def scalars(self, statement: Any) -> list[object]:
+        self._ask(statement)
+        return []
+
+    async def execute(self, statement: Any) -> Found:
+        self._ask(statement)
+        return Found()
+
+    async def get(self, kind: Any, _: str, *, with_for_update: bool) -> None:
+        self.asked.append(f"FROM {table(kind).name} {_ALONE if with_for_update else ''}")
+
+    def held(self) -> list[tuple[str, str]]:
+        """Return the tables of which rows were held, and how, in order."""
+        return [
+            (each.partition("FROM ")[2].split()[0], f"FOR {each.rpartition('FOR ')[2].strip()}")
+            for each in self.asked
+            if "FOR " in each
+        ]
+
+    def _ask(self, statement: Any) -> None:
+        self.asked.append(str(statement.compile(dialect=postgresql.dialect())))
+
+
+def nothing() -> None:
+    """Note no write: there is none."""
+
+
+async def count() -> None:
+    """Count nothing."""
+
+
+async def acting_of(session: Any) -> None:
+    acting = Acting(session)
+    acting.counted(client(), count)
+    await acting._count()
+
+
+_STATE = ("policy_state", _ALONE)
+HOLDS: dict[str, tuple[Callable[[Any], Awaitable[object]], list[tuple[str, str]]]] = {
+    "pending act": (lambda session: pending_act(session, "id"), [("pending_act", _ALONE)]),
+    "onward release": (lambda session: ConsentBook(session, nothing).one("id"), [("onward_release", _ALONE)]),
+    "derivation": (
+        lambda session: DerivationBook(session, nothing, nothing).one("id"),
+        [("derivation_consent", _ALONE)],
+    ),
+    "proxy": (lambda session: ProxyBook(session, nothing, nothing).one("id"), [("proxy_consent", _ALONE)]),
+    "consultation": (lambda session: ConsultationBook(session, nothing).one("id"), [("consultation", _ALONE)]),
+    "request": (lambda session: RequestBook(session, nothing).one("id"), [("information_request", _ALONE)]),
+    "report": (lambda session: ReportBook(session, nothing, NOW).held("id"), [("report", _ALONE)]),
+    "destruction": (
+        lambda session: ReportBook(session, nothing, NOW).destruction("r", "c"),
+        [("report_destruction", _ALONE)],
+    ),
+    "order": (lambda session: ReportBook(session, nothing, NOW).hold_order(), [_STATE]),
+    "state": (lambda session: hold_state(session, "policy_version"), [_STATE]),
+    "upload": (lambda session: UploadBook(session, nothing, NOW).hold("id"), [("upload", _ALONE)]),
+    "agreement": (lambda session: AgreementBook(session).hold("id", of=None), [("agreement", _ALONE)]),
+    "client": (lambda session: hold_client(session, "id"), [_STATE, ("client", _ALONE)]),
+    "member": (lambda session: hold_member(session, "GBR"), [_STATE, ("member", _ALONE)]),
+    "counted": (acting_of, [("member", _SHARED), ("client", _COUNTED)]),
+    "acting": (lambda session: Acting(session)._hold("id", "GBR"), [("member", _SHARED), ("client", _SHARED)]),
+    "key": (
+        lambda session: SignatoryKeys(session, NOW, nothing).find("id", for_update=True),
+        [("signatory_key", _ALONE)],
+    ),
+    "alerts": (lambda session: AlertBook(session).held_position(), [("alert_position", _ALONE)]),
+    "time": (lambda session: TimeBook(session).held(), [("timekeeping", _ALONE)]),
+}
+
+
+@pytest.mark.parametrize("what", HOLDS)
+async def test_what_is_read_to_be_moved_is_held(what: str) -> None:
+    session, (hold, held) = Session(), HOLDS[what]
+
+    await hold(session)
+
+    assert session.held() == held
