@@ -46,7 +46,7 @@ class Turns:
         try:
             await given
         except asyncio.CancelledError:
-            if given.done() and not given.cancelled():
+            if not given.cancelled():
                 self.end(holder)
             raise
 
