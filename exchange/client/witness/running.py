@@ -137,7 +137,7 @@ def log_to_stderr() -> None:
 
 def address_of(text: str) -> tuple[str, int]:
     """Return the host and port that `HOST:PORT` names; WitnessError for what is none."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > _LARGEST_PORT:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > _LARGEST_PORT:
         raise WitnessError(f"`{text}` is no address: write HOST:PORT")
     return host.strip("[]"), int(port)
