@@ -34,6 +34,9 @@ COSIGNATURE_COLUMNS = ("log", "size", "witness", "line", "received_at")
 TILE_LEVELS = 5
 """Levels of tiles: enough for a million million entries."""
 
+_NO_PLACE = 2**62
+"""Beyond every position that an entry will have, and before whatever is no number."""
+
 _BACKLOG_COUNTED = 100_000
 """Beyond it, how many wait is no longer what matters."""
 
@@ -124,7 +127,10 @@ class LogReads:
                 select(*(cosigned.c[name] for name in COSIGNATURE_COLUMNS)).where(*is_of).order_by(cosigned.c.witness)
             ),
             cosigned_last=sql.compile(newest_kept.where(is_cosigned)),
-            placed_last=sql.compile(select(func.max(leaf.c.position)).where(leaf.c.log == bindparam("log"))),
+            # On SQLite a text comes behind every number, and is no place.
+            placed_last=sql.compile(
+                select(func.max(leaf.c.position)).where(leaf.c.log == bindparam("log"), leaf.c.position < _NO_PLACE)
+            ),
             searched_last=sql.compile(last_searched(bindparam("log"))),
             backlog=sql.compile(
                 select(

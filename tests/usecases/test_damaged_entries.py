@@ -113,3 +113,17 @@ async def test_what_is_no_hash_of_an_entry_keeps_no_other_from_being_told(popula
     assert reader in {each["object"]["id"] for each in await held(populated)}
     # Its proof is made of the tree, and not of what stands beside it.
     assert (await prove_entry(populated.services, populated.call("auditor"), entry)).value
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("place", ["'x'", "x'ff'", "CAST(x'7bff' AS TEXT)", "9223372036854775807"])
+async def test_what_is_no_place_in_the_log_keeps_nothing_from_being_found(populated: World, place: str) -> None:
+    await place_entries(populated, is_searchable=True)
+    populated.unguard("log_leaf")
+    populated.sql(f"INSERT INTO log_leaf (log, position, entry_id, leaf_hash) VALUES (1, {place}, 'x', zeroblob(32))")
+    services, reader = populated.services, populated.clients["NOR reader"]
+    await change_standing(services, populated.call(None), reader.id, Standing.REVOKED)
+    await place_entries(populated, is_searchable=True)
+
+    asked = EntryQuery(criteria=Criteria(event="client.revoked"))
+    assert len((await usecases.search_entries(services, populated.call("auditor"), asked)).value.items) == 1
