@@ -2,22 +2,25 @@
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx2
 import pytest
 
 from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, sign_text
-from exchange.cli.demo import cast, exchanging, refusing
+from exchange.cli.demo import cast, convicting, exchanging, refusing
 from exchange.cli.demo.agreements import cast as tour
 from exchange.cli.demo.agreements import negotiating, releasing, reporting
 from exchange.cli.demo.refusing import Answer
 from exchange.cli.demo.script import Script, StepFailedError
 from exchange.cli.demo.server import check_server
+from exchange.client.log_folder import write_log
 from exchange.crypto import ObjectSigningKey
 from exchange.kernel import UnavailableError
 from exchange.wire import AgreementEvidenceBody
 from tests.core.agreements.worlds import example_json
+from tests.core.audit.verify.worlds import world
 
 AGREEMENT, ENTRY = (f"01980000-0000-7000-8000-00000000000{digit}" for digit in "12")
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -158,3 +161,23 @@ def test_request_that_releases_by_itself_is_seen(monkeypatch, hidden, state, is_
         releasing.release_onward(stage, URL)
 
     assert outcome(stage, "Norway asks on behalf of Spain") is is_right
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_log_of_which_no_node_signed_anything_is_seen(monkeypatch, tmp_path, signed):
+    """Of entries younger than two minutes the verifier takes it that their node may still sign: all of a demo's are."""
+
+    def run_apart(_desk, _group, verb, *words):
+        if verb == "tiles":
+            write_log(world(60, 20), Path(words[words.index("--out") + 1]))
+        return 0, {"sound": True, "size": 60, "entries": 60, "root": "00"}
+
+    monkeypatch.setattr(convicting, "run_apart", run_apart)
+    monkeypatch.setattr(convicting, "_keys_on", lambda *_: ())
+    monkeypatch.setattr(convicting, "bears_signature", lambda _: signed)
+    stage = SimpleNamespace(script=Script(is_quiet=True), folder=tmp_path)
+    convicting.verify_apart(stage)
+
+    (step,) = stage.script.steps
+    assert step.is_right is signed
+    assert ("every node's own signature" if signed else "no node signed for anything of boot") in step.found
