@@ -521,10 +521,11 @@ async def test_part_that_was_never_declared_is_left(populated: World) -> None:
     assert (await rotated(populated)).unopened == (f"upload-part {upload} 3",)
 
 
-async def test_version_that_nobody_added_is_named_and_the_rest_goes_on(populated: World) -> None:
+@pytest.mark.parametrize("version", [999, 0])
+async def test_version_that_nobody_added_is_named_and_the_rest_goes_on(populated: World, version: int) -> None:
     altered, other = [await populated.post() for _ in range(2)]
     await add_version(populated)
-    populated.sql("UPDATE report SET key_version = 999 WHERE id = $1", altered)
+    populated.sql("UPDATE report SET key_version = $1 WHERE id = $2", version, altered)
 
     made = await populated.attempt(rotated(populated))
 
@@ -534,7 +535,8 @@ async def test_version_that_nobody_added_is_named_and_the_rest_goes_on(populated
     failed = [entry["detail"] for entry in made.entries if entry["type"] == "key.opened"]
     assert failed == [{"place": f"report-header {altered}"}]
     status = await key_status(populated.services)
-    assert (status.missing, status.unknown, status.strange) == ((), (999,), (f"report-header {altered}",))
+    assert (status.missing, status.unknown, status.strange) == ((), (version,), (f"report-header {altered}",))
+    assert await add_version(populated) == 3
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL takes no text there
