@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql
 
 from exchange.audit import EventName
 from exchange.audit.rows_told import RowKind, RowName
@@ -19,7 +19,7 @@ class Session:
         self._found = found
 
     async def execute(self, statement: Any) -> "Session":
-        made = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+        made = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
         self.asked.append(" ".join(str(made).split()))
         return self
 
@@ -55,7 +55,7 @@ async def test_what_ends_by_its_state_ends_as_the_event_says(kind, event, rows, 
 
     assert await mends.end(RowName(kind, "one"), event.value)
     assert asked == [
-        f"UPDATE {rows} SET state='{state}' WHERE {rows}.id = 'one' AND {rows}.state != '{state}' RETURNING id"
+        f"UPDATE {rows} SET state='{state}' WHERE {rows}.id = 'one' AND {rows}.state IS DISTINCT FROM '{state}' RETURNING {rows}.id"
     ]
     assert noted == ["law"]
 
@@ -74,7 +74,7 @@ async def test_what_ends_by_a_moment_ends_now_where_it_has_none(kind, rows, key,
     assert await mends.end(RowName(kind, "one"), "anything")
     (statement,) = asked
     assert statement.startswith(f"UPDATE {rows} SET {moment}=")
-    assert statement.endswith(f"WHERE {rows}.{key} = 'one' AND {rows}.{moment} IS NULL RETURNING {key}")
+    assert statement.endswith(f"WHERE {rows}.{key} = 'one' AND {rows}.{moment} IS NULL RETURNING {rows}.{key}")
     assert noted == ["law"]
 
 
@@ -95,7 +95,7 @@ async def test_grant_is_ended_where_it_is_one(found: str | None) -> None:
     assert await mends.end_grant(RowName(RowKind.ONWARD, "one")) is (found is not None)
     rows = "onward_release"
     assert asked == [
-        f"UPDATE {rows} SET state='revoked' WHERE {rows}.id = 'one' AND {rows}.state = 'granted' RETURNING id"
+        f"UPDATE {rows} SET state='revoked' WHERE {rows}.id = 'one' AND {rows}.state = 'granted' RETURNING {rows}.id"
     ]
     assert noted == ["law"]
 
