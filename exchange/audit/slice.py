@@ -80,8 +80,14 @@ _LISTS_OF_REPORTS = frozenset(
 _RESULTS = frozenset({"result_count", "result_ids", "result_ids_sha256"})
 _UNCLASSIFIED_LISTS = frozenset(event.value for event in (EventName.CAVEATS_LISTED, EventName.PROXY_LISTED))
 """Of what has no label: a member's own caveats, and consents to post for it."""
-_COUNTED = {EventName.UPLOAD_LISTED.value: "open", EventName.CAVEATS_CHECKED.value: "changes"}
-"""What in a detail tells how many reports there are: that a client has under way, that caveats would change."""
+_TELLING = {
+    EventName.UPLOAD_LISTED.value: "open",
+    EventName.CAVEATS_CHECKED.value: "changes",
+    EventName.AUDIT_SEARCHED.value: "subject",
+    EventName.AUDIT_EXPORTED.value: "subject",
+}
+"""What in a detail tells of reports: how many a client has under way, how many changes caveats would make; and what a
+colleague looked for, who may be cleared for more."""
 
 TOLD_REASONS = frozenset({"not-authenticated", "role-missing", "client-suspended", "weak-assurance"})
 """Reasons that lie in the caller alone: it was told them, whatever it asked for."""
@@ -149,10 +155,10 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
         # Which entry a colleague looked at: it may be one above this auditor.
         return _cleared_without(view, "object")
     detail = cast("Mapping[str, object]", shown.get("detail", {}))
-    if (counted := _COUNTED.get(str(shown["type"]))) in detail:
-        rest = {name: value for name, value in detail.items() if name != counted}
+    if (telling := _TELLING.get(str(shown["type"]))) in detail:
+        rest = {name: value for name, value in detail.items() if name != telling}
         cut = _cleared_without(view, "detail")
-        return replace(cut, fields={**cut.fields, "detail": rest}) if rest else cut
+        view = replace(cut, fields={**cut.fields, "detail": rest}) if rest else cut
     if _RESULTS.isdisjoint(shown) or shown["type"] in _UNCLASSIFIED_LISTS:
         return view
     return _without_ids(view, hidden)

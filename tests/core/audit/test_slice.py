@@ -463,12 +463,15 @@ def test_which_entry_a_colleague_looked_at_is_not_told() -> None:
     [
         (EventName.UPLOAD_LISTED, {"open": 2}, {}),
         (EventName.CAVEATS_CHECKED, {"guards": 1, "changes": 3}, {"detail": {"guards": 1}}),
+        # Which report a colleague looked for: it may be one above this auditor.
+        (EventName.AUDIT_EXPORTED, {"end": "1/9", "subject": "report-1"}, {"detail": {"end": "1/9"}}),
+        (EventName.AUDIT_SEARCHED, {"subject": "report-1"}, {"result_count": 0, "result_ids": []}),
     ],
 )
-def test_how_many_reports_there_are_of_something_is_not_told(
-    event: EventName, detail: dict[str, int], rest: dict[str, Any], of: str | None
+def test_what_an_act_tells_of_reports_without_a_label_is_not_told(
+    event: EventName, detail: dict[str, Any], rest: dict[str, Any], of: str | None
 ) -> None:
-    made = entry(event=event, detail=detail)
+    made = entry(event=event, detail=detail, result_ids=("one",) if "result_ids" in rest else None)
     view = cleared({**made, "pii": {"kid": "key-1", "data": "sealed"}}, set(), of)
 
     # Without the random bytes either that keep its leaf hash from being guessed.
