@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from exchange.cli.demo.agreements import negotiating, releasing, reporting
 from exchange.cli.demo.refusing import Answer
 from exchange.cli.demo.script import Script, StepFailedError
 from exchange.cli.demo.server import check_server
+from exchange.client import ConnectionFailedError, ProblemError
 from exchange.client.log_folder import write_log
 from exchange.crypto import ObjectSigningKey
 from exchange.kernel import UnavailableError
@@ -181,3 +183,25 @@ def test_log_of_which_no_node_signed_anything_is_seen(monkeypatch, tmp_path, sig
     (step,) = stage.script.steps
     assert step.is_right is signed
     assert ("every node's own signature" if signed else "no node signed for anything of boot") in step.found
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_right"),
+    [
+        (ConnectionFailedError("alert unknown ca"), True),
+        (ProblemError(status=401, code="not-authenticated", detail="no"), False),
+        (None, False),
+    ],
+)
+def test_foreign_authority_that_is_answered_is_seen_in_its_own_step(monkeypatch, answer, is_right):
+    @contextmanager
+    def at(_endpoint):
+        yield SimpleNamespace(whoami=Mock(side_effect=answer))
+
+    monkeypatch.setattr(refusing, "ExchangeClient", SimpleNamespace(at=at))
+    monkeypatch.setattr(refusing, "ask", lambda *_: Answer(401, "not-authenticated", "r", ()))
+    stage = SimpleNamespace(script=Script(is_quiet=True), endpoint=lambda *_: None, reports=["r"], refused=[])
+    refusing.refuse_strangers(stage, URL)
+
+    assert outcome(stage, "a certificate that nobody enrolled")
+    assert outcome(stage, "a certificate of a foreign authority") is is_right
