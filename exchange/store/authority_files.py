@@ -34,7 +34,11 @@ class AuthorityFiles:
         Empty where none of them did. Raises UnavailableError where the files cannot be read.
         """
         try:
-            found = [(path.name, path.read_bytes()) for path in sorted(self._folder.glob("*.pem"))]
+            paths = sorted(self._folder.glob("*.pem"))
+            # Asked before: who opens a pipe waits for a writer, and everybody whom this process answers waits for it.
+            if no_file := next((path.name for path in paths if not path.is_file()), None):
+                raise UnavailableError(f"the authorities cannot be read: `{no_file}` is no file, take it away")
+            found = [(path.name, path.read_bytes()) for path in paths]
         except OSError as exc:
             raise UnavailableError(f"the authorities cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
         issued = (name for name, pem in found if any(each.has_issued(der) for each in readable_authorities(pem)))

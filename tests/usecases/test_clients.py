@@ -1,5 +1,6 @@
 """Clients: enrolment with every fault at once, clearances, revocation, certificates."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -517,9 +518,14 @@ async def test_second_certificate_is_of_an_authority_of_the_clients_member(popul
     assert set(own.value.value.thumbprints) == {thumbprint_of("NOR reader"), given["NOR"].thumbprint}
 
 
-async def test_authorities_that_cannot_be_read_vouch_for_nobody(populated: World, tmp_path: Path) -> None:
-    (tmp_path / "folder.pem").mkdir()
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+async def test_authorities_that_cannot_be_read_vouch_for_nobody(
+    populated: World, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "other.pem")
     services = replace(populated.services, authorities=AuthorityFiles(tmp_path))
     refused = usecases.enrol_client(services, populated.call(None), ENROLMENT)
 
-    assert isinstance((await populated.attempt(refused)).error, UnavailableError)
+    error = (await populated.attempt(refused)).error
+    assert isinstance(error, UnavailableError)
+    assert "`other.pem` is no file" in error.message
