@@ -25,7 +25,7 @@ from typing import Final
 
 from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, measure, next_change
 from exchange.audit import EventName, Outcome, Receipt
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
+from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
 from exchange.store import Countable, PolicyState, ReportRow, Unread
@@ -130,7 +130,7 @@ async def show_compliance(
             versions = [each for each in spans if each.agreement.party(client.member) and each.since <= end]
             if not versions:
                 # Recorded at a node whose clock is ahead, or its row says so.
-                raise ConflictError("the agreement is of a later time than this node has yet: ask again in a moment")
+                raise UnavailableError("the agreement is of a later time than this node has yet: ask again in a moment")
         # (2) to (4)
         question = _question(services, row.state, _Asked(call, client, agreement, begin), ends_at)
         facts = await _facts(services, question, versions)

@@ -7,11 +7,11 @@ import pytest
 
 from exchange import usecases
 from exchange.agreements import Rhythm, ScopeRecord
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
 from exchange.usecases import ClearanceChange
-from tests.attacks.hidden import AGREEMENT_OF_TWO, random_id
+from tests.attacks.hidden import AGREEMENT_OF_TWO, open_api, random_id
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.world import AGREEMENT, NOW, World
@@ -390,8 +390,10 @@ async def test_who_has_left_is_told_nothing_of_what_the_others_do_since(owing: W
 
 
 async def test_node_that_is_behind_the_time_of_the_agreement_says_so(populated: World) -> None:
-    behind = populated.call("GBR reader", at=populated.clock.now - timedelta(hours=1))
-    made = await populated.attempt(usecases.show_compliance(populated.services, behind, populated.agreement_id))
+    populated.clock.advance(-timedelta(hours=1))
+    path = f"/v1/agreements/{populated.agreement_id}/compliance"
+    async with open_api(populated) as api:
+        answer = await api.as_client("GBR reader").get(path)
 
-    assert isinstance(made.error, ConflictError)
-    assert (made.entry["type"], made.entry["decision"]) == ("compliance.read", "refused")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "ask again" in answer.json()["detail"]
