@@ -29,11 +29,11 @@ from exchange.agreements import (
     with_proven_texts,
 )
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
-from exchange.kernel import ExchangeError, from_micros, to_micros
+from exchange.kernel import ExchangeError, MalformedError, from_micros, to_micros
 from exchange.members import MemberCode
 from exchange.store.crisis_book import with_crises
 from exchange.store.dialect import Row
-from exchange.store.shapes import digest_in, number_in
+from exchange.store.shapes import digest_in, member_in, none_or, number_in
 from exchange.store.tables import AgreementTable, PartyTable, table
 from exchange.store.unread import Unread, UnreadRow, read_each
 
@@ -85,8 +85,11 @@ def agreement_of(rows: Sequence[Row]) -> Agreement:
         terms=terms_from_stored(orjson.loads(terms)),
         parties=tuple(_party_of(text, *row[6:]) for row in rows),
         edition=number_in(edition),
-        previous=None if previous is None else digest_in(previous),
+        previous=none_or(digest_in, previous),
     )
+    # INVARIANT: a row makes nobody a party of what does not name it, and takes no party from what does.
+    if {party.member for party in kept.parties} != set(kept.terms.parties):
+        raise MalformedError("the parties are not those that the text names")
     return proven(kept)
 
 
@@ -272,7 +275,7 @@ def _party_of(  # noqa: PLR0913, PLR0917  the columns of a party, in their order
     public_ml_dsa_65: bytes | None,
 ) -> Party:
     party = Party(
-        MemberCode(member),
+        MemberCode(member_in(member)),
         PartyState(state),
         None if signed_at is None else from_micros(signed_at),
         leaves_at=None if leaves_at is None else from_micros(leaves_at),

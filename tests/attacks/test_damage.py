@@ -113,6 +113,16 @@ LISTS = (
     ("/v1/subscriptions", f"UPDATE subscription SET added_at = {LATEST}", "GBR reader"),
     ("/v1/agreements", "UPDATE agreement SET terms = '{' WHERE title_of_two", "GBR reader"),
     ("/v1/agreements", "UPDATE agreement SET previous = 'x' WHERE title_of_two", "GBR reader"),
+    (
+        "/v1/agreements",
+        "UPDATE agreement_party SET member = 'x' WHERE member = 'ESP' AND agreement_title_of_two",
+        "GBR reader",
+    ),
+    (
+        "/v1/agreements",
+        "UPDATE agreement_party SET member = 'NOR' WHERE member = 'ESP' AND agreement_title_of_two",
+        "GBR reader",
+    ),
     ("/v1/acts", f"UPDATE pending_act SET requested_at = {LATEST}", "GBR releaser"),
 )
 
@@ -216,6 +226,18 @@ async def test_act_whose_end_was_altered_is_told_of_to_nobody_as_a_fault(api: Ap
     api.world.sql("UPDATE pending_act_end SET client = 'x'")
 
     assert (await second.get(f"/v1/acts/{act}")).status_code in {404, 503}
+
+
+async def test_row_makes_nobody_a_party_of_what_does_not_name_it(api: Api, hidden: Hidden) -> None:
+    api.world.unguard()
+    made = "UPDATE agreement_party SET member = 'NOR' WHERE member = 'GBR' AND agreement_id = $1"
+    api.world.sql(made, hidden.agreement)
+    outsider = api.as_client("NOR signatory")
+    listed = (await outsider.get("/v1/agreements")).json()["items"]
+
+    assert hidden.agreement not in [each["id"] for each in listed]
+    for path in ("", "/export", "/amendments", "/crises", "/consultations"):
+        assert (await outsider.get(f"/v1/agreements/{hidden.agreement}{path}")).status_code in {404, 503}
 
 
 ASKED_FOR = {
