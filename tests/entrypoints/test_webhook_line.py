@@ -303,3 +303,39 @@ async def test_name_that_does_not_exist() -> None:
 
     assert await HttpWebhookLine(gone).post(HOOK, {}, b"{}") == "no connection: gaierror"
     assert "127.0.0.1" in await addresses_of("localhost", 443)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://[", "no connection: ValueError"),
+        ("https://receiver.example:x/", "no connection: ValueError"),
+        ("https://a..b/", "no connection: UnicodeError"),
+        ("https://receiver.example/\0", "no connection: InvalidURL"),
+    ],
+)
+async def test_address_that_cannot_be_called_is_told(url: str, told: str) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == "receiver.example" else await addresses_of(host, port)
+
+    assert await HttpWebhookLine(resolve).post(replace(HOOK, url=url, is_private=True), {}, b"{}") == told
+
+
+@pytest.mark.parametrize(("place", "port"), [("receiver.example", 443), ("receiver.example:8443", 8443)])
+async def test_name_is_asked_for_with_the_port_that_is_called(place: str, port: int) -> None:
+    asked = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        return []
+
+    await HttpWebhookLine(resolve).post(replace(HOOK, url=f"https://{place}/"), {}, b"{}")
+
+    assert asked == [("receiver.example", port)]
+
+
+@pytest.mark.parametrize(
+    ("address", "may_be"), [("1.1.1.1", True), ("2606:4700:4700::1111", True), ("10.0.0.1", False)]
+)
+def test_public_address_is_reached_without_being_named(address: str, may_be: bool) -> None:
+    assert webhook_line._may_be_reached(replace(HOOK, is_private=False, networks=()), address) is may_be

@@ -119,6 +119,13 @@ async def test_address_that_is_not_safe_is_not_called(url: str) -> None:
         assert await line.newest(url, "origin") is None
 
 
+@pytest.mark.parametrize("url", ["https://localhost/\0", "https://\u2488com"])
+async def test_address_that_cannot_be_called_is_told(url: str) -> None:
+    async with HttpWitnessLine(None) as line:
+        assert await line.add_checkpoint(url, b"") == Unreachable("no connection: InvalidURL")
+        assert await line.newest(url, "origin") is None
+
+
 @pytest.mark.parametrize("url", ["https://localhost:65536", "https://localhost/\udcff", "https://[::bad"])
 async def test_address_that_is_none_ends_nothing(url: str) -> None:
     async with HttpWitnessLine(None) as line:

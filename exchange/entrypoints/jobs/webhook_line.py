@@ -77,7 +77,7 @@ class HttpWebhookLine:
                 return await self._post(hook, headers, body)
         except TimeoutError:
             return f"no answer within {self._seconds:g} seconds"
-        except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, ValueError) as exc:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as exc:
             return f"no connection: {type(exc).__name__}"
 
     async def _post(self, hook: Webhook, headers: Mapping[str, str], body: bytes) -> str | None:
