@@ -393,7 +393,7 @@ async def test_damaged_entry_of_one_reader_keeps_no_other_from_being_asked(popul
         (await usecases.pull_report(populated.services, populated.call(name), report)).receipt.entry
         for name in ("GBR reader", "NOR reader")
     ]
-    populated.sequence()
+    await place_entries(populated, is_searchable=True)
     populated.unguard()
     damaged = "CAST('x' AS text)" if backend == "sqlite" else "'x'"
     populated.sql(f"UPDATE audit_entry SET content = {damaged} WHERE id = $1", one)
