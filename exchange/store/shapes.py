@@ -63,7 +63,7 @@ def each_in(read: Callable[[object], T], column: object) -> tuple[T, ...]:
     return tuple(map(read, column))
 
 
-def none_or(read: Callable[[object], T], column: object) -> T | None:
+def none_or(read: Callable[[Any], T], column: object) -> T | None:
     """Return what `read` makes of a column, None where that is empty."""
     return None if column is None else read(column)
 

@@ -17,6 +17,7 @@ from exchange.store.faults import driver_errors
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
 from exchange.store.request_tables import RequestTable
 from exchange.store.rows import Sealed
+from exchange.store.shapes import none_or, text_in
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
 from exchange.store.tables import CertificateTable, ClientTable
@@ -226,6 +227,7 @@ def _subscription(row: SubscriptionTable) -> SubscriptionRow:
 def _whole(row: SubscriptionTable) -> SubscriptionRow:
     """Return a row in which everything is what was written there; UNREADABLE else."""
     from_micros(row.added_at)
+    none_or(text_in, row.purpose)
     if not is_uuid7(row.id) or not row.url.lower().startswith("https://") or not isinstance(row.seq, int):
         raise MalformedError("this is no subscription")
     return _subscription(row)
@@ -249,8 +251,8 @@ def _table_row(row: SubscriptionRow) -> SubscriptionTable:
 def _listed_delivery(row: Row[SubscriptionDeliveryTable, bool]) -> DeliveryRow:
     """Return a row in which everything is what was written there, and whether it is of a request; UNREADABLE else."""
     kept, is_request = row
-    for moment in (kept.queued_at, kept.ended_at or 0):
-        from_micros(moment)
+    from_micros(kept.queued_at)
+    none_or(from_micros, kept.ended_at)
     if not is_uuid7(kept.id) or not isinstance(kept.tries, int) or not isinstance(kept.told or "", str):
         raise MalformedError("this is no delivery")
     return replace(_delivery(kept), is_request=bool(is_request))

@@ -111,6 +111,7 @@ LISTS = (
     ("/v1/caveats", "UPDATE caveat_set SET replaces = 'x'", "GBR reader"),
     ("/v1/clients", "UPDATE client SET id = 'x' WHERE name = 'GBR contributor'", "GBR reader"),
     ("/v1/subscriptions", f"UPDATE subscription SET added_at = {LATEST}", "GBR reader"),
+    ("/v1/subscriptions", "UPDATE subscription SET purpose = x'ff'", "GBR reader"),
     ("/v1/agreements", "UPDATE agreement SET terms = '{' WHERE title_of_two", "GBR reader"),
     ("/v1/agreements", "UPDATE agreement SET previous = 'x' WHERE title_of_two", "GBR reader"),
     (
@@ -238,6 +239,17 @@ async def test_row_makes_nobody_a_party_of_what_does_not_name_it(api: Api, hidde
     assert hidden.agreement not in [each["id"] for each in listed]
     for path in ("", "/export", "/amendments", "/crises", "/consultations"):
         assert (await outsider.get(f"/v1/agreements/{hidden.agreement}{path}")).status_code in {404, 503}
+
+
+async def test_delivery_that_ended_at_no_time_takes_nothing_from_a_list(api: Api, hidden: Hidden) -> None:
+    reader, path = api.as_client("GBR reader"), f"/v1/subscriptions/{hidden.subscription}"
+    for _ in range(2):
+        assert (await reader.post(f"{path}/test", json={})).status_code == 202
+    api.world.sql(
+        "UPDATE subscription_delivery SET ended_at = '' WHERE id = (SELECT max(id) FROM subscription_delivery)"
+    )
+
+    assert (await reader.get(f"{path}/deliveries")).status_code == 200
 
 
 ASKED_FOR = {
