@@ -15,6 +15,7 @@ class ReportVersionTable(SQLModel, table=True):
     """A version of a report that another one replaced. `digest` names it in the log; its content is gone."""
 
     __tablename__: ClassVar[str] = "report_version"
+    __table_args__ = (Index("report_version_replaced", "replaced_at"),)
 
     report_id: str = Field(primary_key=True, foreign_key="report.id")
     version: int = Field(primary_key=True)

@@ -90,7 +90,11 @@ class LogCosignatureTable(SQLModel, table=True):
     """What a witness says of a kept checkpoint: the line it adds to the note. `witness` is its key's name."""
 
     __tablename__: ClassVar[str] = "log_cosignature"
-    __table_args__ = (ForeignKeyConstraint(["log", "size"], ["log_checkpoint.log", "log_checkpoint.size"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["log", "size"], ["log_checkpoint.log", "log_checkpoint.size"]),
+        # One that has long been silent is found behind none of what the others said since.
+        Index("log_cosignature_witness", "log", "witness", "size"),
+    )
 
     log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     size: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})

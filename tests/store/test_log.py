@@ -16,6 +16,7 @@ from exchange.store.dialect import sql_for
 from exchange.store.log_statements import LogWrites
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
 from exchange.store.tables import table
+from exchange.store.witness_reader import WitnessReads
 from tests.support.prepared import run_prepared
 from tests.support.store import NOW, draft, open_store, rows_of
 
@@ -84,6 +85,23 @@ async def test_what_waits_is_looked_up_entry_by_entry(store: Store, store_url: s
     for name, key in (("audit_entry", "id"), ("log_leaf", "entry_id")):
         (at,) = (place for place, line in enumerate(plan) if f" {name} " in line)
         assert f"({key}=?)" in plan[at] if is_sqlite else plan[at + 1].startswith(f"Index Cond: (({key})::text = (")
+
+
+async def test_silent_witness_costs_no_look_at_what_others_said_since(store: Store, store_url: str) -> None:
+    is_sqlite = store_url.startswith("sqlite")
+    numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)"
+    for rows in (
+        "log_checkpoint {} SELECT 1, n, '', 0, '' FROM n",
+        "log_cosignature {} SELECT 1, n, 'w', '', 0 FROM n",
+    ):
+        await rows_of(store, f"INSERT INTO {rows.format(numbers)}")
+    of_one = WitnessReads.compiled(sql_for(is_sqlite=is_sqlite)).of_one
+    explained = replace(of_one, sql=("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + of_one.sql)
+
+    plan = [str(row[-1]).strip() for row in await store._database.fetch(explained, {"log": 1, "witness": "silent"})]
+
+    used = "(log=? AND witness=?)" if is_sqlite else "log_cosignature_witness"
+    assert any(used in line for line in plan), plan
 
 
 async def test_numbers_of_one_start_leave_no_gap(store: Store) -> None:
