@@ -111,11 +111,12 @@ async def test_witness_of_another_authority_is_not_believed(witness: Witness, tl
 
 
 @pytest.mark.parametrize(
-    "url", ["http://192.0.2.1", "http://witness.example", "ftp://127.0.0.1", "file:///etc/passwd", "", "https://", "http://127.0.0.1.example"]
+    "url", ["http://192.0.2.1", "http://witness.example", "ftp://127.0.0.1", "ftp://localhost", "file:///etc/passwd", "", "http://127.0.0.1.example"]
 )  # fmt: skip
 async def test_address_that_is_not_safe_is_not_called(url: str) -> None:
     async with HttpWitnessLine(None) as line:
-        assert isinstance(await line.add_checkpoint(url, b""), Unreachable)
+        told = "its address is neither HTTPS nor on loopback"
+        assert await line.add_checkpoint(url, b"") == Unreachable(told)
         assert await line.newest(url, "origin") is None
 
 
