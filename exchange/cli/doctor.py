@@ -11,8 +11,8 @@ from pathlib import Path
 
 from exchange.cli.doctor_log import disks, opened_rooms
 from exchange.cli.edge_lists import enrolled
-from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
+from exchange.cli.instance import unreadable
 from exchange.cli.patience import SILENT, patiently
 from exchange.crypto import (
     Authority,
@@ -23,6 +23,7 @@ from exchange.crypto import (
     revocations_end,
 )
 from exchange.custody import LOG_KEY_MEND
+from exchange.entrypoints.http.contexts import read_plain
 from exchange.entrypoints.http.listed import by_key, fault_of, without_list
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.kernel.files import shut_out
@@ -174,7 +175,7 @@ def _lists(settings: Settings, roots: list[Authority], now: datetime) -> Iterato
     for path in sorted(settings.crl_folder.glob("*.pem")):
         found = _validity(_REVOCATIONS, path, revocations_end, now=now)
         with suppress(MalformedError, OSError):  # told by that
-            for each in read_revocation_lists(path.read_bytes()):
+            for each in read_revocation_lists(read_plain(path)):
                 fault = fault_of(each, roots, now)
                 if fault is None:
                     sound.append(each)
@@ -191,7 +192,7 @@ def _lists(settings: Settings, roots: list[Authority], now: datetime) -> Iterato
 def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *, now: datetime) -> Finding:
     name = f"{paper.noun} {path.name}"
     try:
-        end = end_of(read_pem(path))
+        end = end_of(_content(path))
     except ExchangeError as exc:
         mend = f"put a PEM {paper.noun} there" if paper is not _SERVER else paper.mend
         return Finding(name, Finding.MEND, exc.message, mend)
@@ -201,6 +202,14 @@ def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *,
     if end - now < paper.near:
         return Finding(name, Finding.WARNING, told, f"soon: {paper.mend}")
     return Finding(name, Finding.OK, told)
+
+
+def _content(path: Path) -> bytes:
+    # As a node reads it: a list has no largest size, and whoever opens a pipe waits for a writer.
+    try:
+        return read_plain(path)
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
 
 
 def _end_of_edges(pem: bytes) -> datetime:
@@ -218,6 +227,8 @@ def _trust_bundle(settings: Settings) -> Finding:
         mend = "add one with `exchange ca add`"
         return Finding("trust bundle", Finding.MEND, "no authority is trusted: nobody can connect", mend)
     try:
+        for path in (*paths, settings.server_certificate_file, settings.server_key_file):
+            read_plain(path)  # refuses what OpenSSL would wait for
         for path in paths:
             context.load_verify_locations(cafile=path)
         context.load_cert_chain(settings.server_certificate_file, settings.server_key_file, password=lambda: b"")

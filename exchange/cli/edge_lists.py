@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from exchange.crypto import Authority, RevocationList, read_authorities
-from exchange.entrypoints.http.contexts import read_lists
+from exchange.entrypoints.http.contexts import read_lists, read_plain
 from exchange.entrypoints.http.listed import by_key, first_lists, next_lists
 from exchange.kernel import MalformedError, UnsafeSettingError
 
@@ -43,7 +43,7 @@ def enrolled(folder: Path) -> list[Authority]:
     found: list[Authority] = []
     for path in sorted(folder.glob("*.pem")):
         try:
-            found += read_authorities(path.read_bytes())
+            found += read_authorities(read_plain(path))
         except (MalformedError, OSError):
             continue  # told where authorities are looked at
     return found

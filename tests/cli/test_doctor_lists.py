@@ -1,8 +1,10 @@
 """The doctor looks at the revocation lists, and at whether they lie where they are looked for."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 
 from exchange.crypto import empty_crl, new_authority
 from exchange.settings import InstanceLayout
@@ -42,6 +44,40 @@ def test_list_that_is_cut_off_is_told(findings, instance):
     (layout.crl_folder / "NOR.pem").write_bytes(whole + whole[:-40])
 
     assert findings()[1]["revocation list NOR.pem"]["state"] == "mend"
+
+
+def test_long_list_is_read_as_running_nodes_read_it(findings, instance):
+    """With some thousand certificates on it a list is longer than any certificate, and was to be mended."""
+    layout = InstanceLayout(instance)
+    layout.crl_folder.mkdir(exist_ok=True)
+    filling = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(70_000))
+    (layout.crl_folder / "NOR.pem").write_bytes(listed(new_authority("NOR", YESTERDAY), extensions=((filling, False),)))
+    layout.edge_lists_file.write_bytes((layout.crl_folder / "NOR.pem").read_bytes())
+
+    found = findings()[1]
+
+    assert found["revocation list NOR.pem"]["state"] == "ok"
+    assert found["revocation list edge-crl.pem"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("crl/NOR.pem", "revocation list NOR.pem"),
+        ("authorities/NOR.pem", "certificate NOR.pem"),
+        ("server.pem", "certificate server.pem"),
+        ("server.key", "secret server.key"),
+    ],
+)
+def test_pipe_is_told_and_waited_for_by_nobody(findings, instance, place, name):
+    path = InstanceLayout(instance).tls_folder / place
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+
+    code, found = findings()
+
+    assert (code, found[name]["state"]) == (1, "mend")
 
 
 def test_authority_without_a_list_beside_others_lists_is_told(findings, instance):
