@@ -22,7 +22,7 @@ ALTERED = {
     "settled": SAID.format("speech = 'settle'"),
     "opened": SAID.format("speech = 'open'"),
     "by another member": SAID.format("member = 'GBR'"),
-    "by another client": SAID.format("client_id = (SELECT min(id) FROM client)"),
+    "by another client": SAID.format("client_id = (SELECT id FROM client WHERE name = 'NOR reader')"),
     "at another time": SAID.format("said_at = said_at + 1000000"),
     "of another entry": SAID.format(
         f"entry_id = (SELECT min(entry_id) FROM consultation_said WHERE consultation_id = {OTHER})"
