@@ -54,7 +54,7 @@ class DeliveryBody(AnswerModel):
     told: str | None
 
 
-class DeliveryListBody(AnswerModel):
+class DeliveryListBody(ListAnswer):
     """The newest messages of a subscription that were delivered or given up, and tests that wait."""
 
     items: list[DeliveryBody]

@@ -80,6 +80,21 @@ async def test_each_message_is_listed_as_what_it_told_of(http, world, added) -> 
     assert sorted(row["kind"] for row in listed) == ["breach", "report", "request", "test"]
 
 
+async def test_list_without_a_message_that_was_altered_says_so(http, world, added) -> None:
+    reader, place = http("NOR reader"), f"{PATH}/{added['id']}"
+    test = (await reader.post(f"{place}/test", json={})).json()["id"]
+    whole = (await reader.get(f"{place}/deliveries")).json()
+    store = world.services.store
+    (one,) = await store.subscriptions.active(Unread())
+    no_time = waiting(world.agreement_id, added["id"], None, 9 * 10**18)
+    await store.subscriptions.move(one, one.seq + 1, [no_time])
+    listed = (await reader.get(f"{place}/deliveries")).json()
+
+    assert "unopened" not in whole
+    assert [row["id"] for row in listed["items"]] == [test]
+    assert listed["unopened"] == [{"id": None}]
+
+
 async def test_removed_is_gone(http, added) -> None:
     reader, place = http("NOR reader"), f"{PATH}/{added['id']}"
     removed = await reader.delete(place)
