@@ -56,7 +56,7 @@ class AlertReader:
     async def position(self) -> AlertPosition | None:
         """Return how far the log was evaluated, None before the first time."""
         rows = await self._fetch(self._reads.position, {})
-        return AlertPosition(*rows[0]) if rows else None
+        return AlertPosition.of(rows[0]) if rows else None
 
     async def memory(self, keys: Iterable[Key]) -> dict[Key, str]:
         """Return what is remembered under these keys."""

@@ -1,6 +1,11 @@
 """What the store tells of alerts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Self
+
+MOST_COUNTED: Final = 2**62
+"""Further nothing was ever counted: what is there was written by hand, and one more may have no room in its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +18,19 @@ class AlertPosition:
     revision: int
     last_number: int
     digest: str
+
+    @classmethod
+    def of(cls, row: Sequence[object]) -> Self:
+        """Return what a row says; a place that is no number is one outside of every log, from which it is set back."""
+        log, position, learned_to, revision, last_number, digest = row
+        return cls(
+            log=_counted(log, -1),
+            position=_counted(position, -1),
+            learned_to=_counted(learned_to, MOST_COUNTED),
+            revision=_counted(revision, 0),
+            last_number=_counted(last_number, 0),
+            digest=digest if isinstance(digest, str) else "",
+        )
 
     @property
     def reaches(self) -> int:
@@ -45,3 +63,7 @@ class DueDelivery:
     alert: AlertRow
     hook: str
     tries: int
+
+
+def _counted(column: object, otherwise: int) -> int:
+    return column if isinstance(column, int) and -MOST_COUNTED <= column <= MOST_COUNTED else otherwise

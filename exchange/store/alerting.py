@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.audit.alerts import Alert, Key
 from exchange.store.alert_reader import POSITION_COLUMNS
-from exchange.store.alert_rows import AlertPosition
+from exchange.store.alert_rows import MOST_COUNTED, AlertPosition
 from exchange.store.alert_tables import AlertDeliveryTable, AlertPositionTable, AlertTable
 from exchange.store.tables import table
 
@@ -33,7 +33,7 @@ class AlertBook:
         """Return how far the log was evaluated, held to the end of the unit; None before the first time."""
         columns = [getattr(AlertPositionTable, name) for name in POSITION_COLUMNS]
         row = (await self._session.execute(select(*columns).with_for_update())).first()
-        return None if row is None else AlertPosition(*row)
+        return None if row is None else AlertPosition.of(row)
 
     async def begin(self, position: AlertPosition) -> None:
         """Begin the evaluation; ConflictError where another process has begun it."""
@@ -42,6 +42,12 @@ class AlertBook:
     async def move(self, position: AlertPosition) -> None:
         """Say how far the log was evaluated."""
         await self._session.execute(update(AlertPositionTable).values(_columns(position)))
+
+    async def last_number(self, position: AlertPosition) -> int:
+        """Return the number of the newest alert: the position says it, or an alert whose number is taken already."""
+        number = col(AlertTable.number)
+        taken = await self._session.scalar(select(func.max(number)).where(number <= MOST_COUNTED))
+        return max(position.last_number, taken or 0)
 
     async def has(self, alert_id: str) -> bool:
         """Return whether the alert was raised already."""

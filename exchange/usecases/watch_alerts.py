@@ -191,7 +191,7 @@ class AlertWatch:
                 return False
             if told is not None:
                 await unit.record(told)
-            number = base.last_number
+            number = await book.last_number(base) if evaluation.alerts else base.last_number
             for alert in evaluation.alerts:
                 if await book.has(alert.id):
                     continue  # somebody set the position back

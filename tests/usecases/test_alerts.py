@@ -285,6 +285,31 @@ async def test_position_where_no_entry_is_silences_nothing(alerted: AlertedWorld
     assert (told["object"]["type"], told["decision"]) == ("alert-position", "failed")
 
 
+@pytest.mark.parametrize("column", ["log", "position", "learned_to", "revision", "last_number"])
+async def test_position_that_is_none_silences_nothing(alerted: AlertedWorld, column: str) -> None:
+    if alerted.world.url.startswith("postgresql"):
+        pytest.skip("its columns hold what they are for")
+    await pull_some(alerted, count=2)
+    await alerted.settle()
+    alerted.world.sql(f"UPDATE alert_position SET {column} = $1", b"\xff")
+    await pull_some(alerted, count=1)
+    await alerted.settle()
+
+    assert "pulls" in await alerted.rules_told()
+
+
+@pytest.mark.parametrize("change", ["last_number = 0", "last_number = {most}", "revision = {most}"])
+async def test_counts_of_the_position_that_were_altered_silence_nothing(alerted: AlertedWorld, change: str) -> None:
+    await pull_some(alerted)
+    await alerted.settle()
+    alerted.world.sql(f"UPDATE alert_position SET {change.format(most=2**63 - 1)}")
+    for _ in range(3):
+        await alerted.pull("DNK reader", "01980000-0000-7000-8000-000000000000")
+    await alerted.settle()
+
+    assert await alerted.rules_told() == ["pulls", "refusals"]
+
+
 async def test_other_rules_are_on_the_record_and_memory_goes_on(alerted: AlertedWorld) -> None:
     await pull_some(alerted, count=2)
     await alerted.settle()
