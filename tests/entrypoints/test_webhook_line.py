@@ -305,6 +305,21 @@ async def test_name_that_does_not_exist() -> None:
     assert "127.0.0.1" in await addresses_of("localhost", 443)
 
 
+async def test_name_that_no_thread_is_left_for_is_told_as_one_that_is_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What failed so ended the whole round: the others of it were not told that they are tried again."""
+
+    def none_left(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(webhook_line.threading.Thread, "start", none_left)
+        told = await HttpWebhookLine().post(HOOK, {}, b"{}")
+
+    assert told == "no connection: OSError"
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

@@ -58,7 +58,12 @@ async def addresses_of(host: str, port: int) -> list[str]:
                 told()
 
     # The end of the process waits for none of them.
-    threading.Thread(target=look, name="webhook-name", daemon=True).start()
+    thread = threading.Thread(target=look, name="webhook-name", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        # Too many look already: it is tried again, and given up some day, as one that is not reached.
+        raise OSError("there is no thread to look for a name in") from exc
     return await asyncio.wrap_future(looked)
 
 
