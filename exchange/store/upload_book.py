@@ -17,6 +17,7 @@ from exchange.store.given_up import give_up_blobs
 from exchange.store.report_book import sealed_part_columns
 from exchange.store.rows import Idempotency, NewPart, NewReport
 from exchange.store.tables import IdempotencyTable, PartTable
+from exchange.store.unread import read_alone
 from exchange.store.upload_rows import NewUpload, ReceivedPart, UploadEnd
 from exchange.store.upload_tables import UploadPartTable, UploadTable
 
@@ -89,11 +90,13 @@ class UploadBook:
         await self._session.execute(insert(UploadTable), columns)
 
     async def hold(self, upload_id: str) -> tuple[int, UploadEnd | None]:
-        """Return the revision of an upload and how it ended, held to the end of the unit."""
+        """Return the revision of an upload and how it ended, held to the end of the unit.
+
+        Raises UnreadRowError where its row was altered.
+        """
         row = UploadTable
         asked = select(col(row.revision), col(row.ended)).where(col(row.id) == upload_id).with_for_update()
-        revision, ended = (await self._session.execute(asked)).one()
-        return int(revision), None if ended is None else UploadEnd(ended)
+        return read_alone((await self._session.execute(asked)).one(), _held, f"upload {upload_id}")
 
     async def put_part(self, upload_id: str, received: ReceivedPart) -> None:
         """Put a part in the place of one that came before it, if any did; the upload is held."""
@@ -144,6 +147,11 @@ class UploadBook:
         row = UploadPartTable
         named = select(col(row.location)).where(*which, col(row.location).is_not(None))
         await give_up_blobs(self._session, named, to_micros(self._now))
+
+
+def _held(row: Any) -> tuple[int, UploadEnd | None]:
+    revision, ended = row
+    return int(revision), None if ended is None else UploadEnd(ended)
 
 
 def _columns(upload_id: str, received: ReceivedPart) -> dict[str, Any]:

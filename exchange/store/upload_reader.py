@@ -54,7 +54,8 @@ class UploadReader:
     async def due(self, now: datetime, *, after: str, limit: int) -> list[str]:
         """Return the ids of open uploads that are to be given up, in their order, behind the id `after`."""
         rows = await self._fetch(self._due, {"now": to_micros(now), "after": after, "limit": limit})
-        return [str(upload) for (upload,) in rows]
+        # As they stand: what is made of one that is no text is no place that anything is behind.
+        return [upload for (upload,) in rows]
 
 
 def _open_row(row: Row) -> OpenUploadRow:

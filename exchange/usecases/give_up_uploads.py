@@ -38,6 +38,9 @@ async def give_up_uploads(services: Services, now: datetime, *, is_held: bool = 
                 given_up += await _given_up(services, now, upload_id)
             except ExchangeError as exc:
                 _log.error("a report that is not complete cannot be given up: %s", exc.message)
+            except UNREADABLE as exc:
+                # Somebody wrote it there: all others are given up.
+                _log.critical("upload %r cannot be read, and is left as it is: %s", upload_id, type(exc).__name__)
     return given_up >= AT_ONCE
 
 

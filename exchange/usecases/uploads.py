@@ -17,11 +17,12 @@ from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.reports import Awaited, Header, PartHeader, header_from_json, with_received
 from exchange.store import PolicyState, UnitOfWork, UploadEnd, UploadPartRow, UploadRow
+from exchange.store.unread import read_alone
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
-from exchange.usecases.recording import about_report, draft, record_tampering, refuse
+from exchange.usecases.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.told_entries import told_of, waiting_of
 
@@ -91,7 +92,10 @@ async def own_upload_row(
     require_same_law(services, standing.state)
     if row is None or row.client != client.id:
         await _absent(services, call, client, row, upload_id, event=event)
-    if (error := ended_error(row, call.now)) is not None:
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=asked_for(row.id))
+    async with on_record(services, attempt):
+        error = read_alone(row, lambda found: ended_error(found, call.now), f"upload {row.id}")
+    if error is not None:
         told: Detail = {"codes": [error.code]}
         ended = draft(
             call, client, event, Outcome.REFUSED, subject=asked_for(row.id), owner=row.originator, detail=told
