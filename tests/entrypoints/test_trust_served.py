@@ -1,16 +1,19 @@
 """Open connections of whoever is refused from now on are ended, whatever they are amid; all others go on."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import uvloop
 
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.tls import thumbprint_in
+from exchange.entrypoints.http.tls import CertificateProtocol, thumbprint_in, tls_extension
 from tests.entrypoints.certificates import Identity, listed
 from tests.entrypoints.test_edge import rfc9440
 from tests.entrypoints.test_trust import Node
@@ -29,8 +32,9 @@ async def app(scope, receive, send) -> None:
 class Served:
     """A node that is served, on the loop of the real one, in a thread of its own."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, lead: timedelta) -> None:
         self.node = node
+        self.lead = lead
         self.gate = ConnectionGate()
         self._bound = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
         self.port = self._bound.service.getsockname()[1]
@@ -41,7 +45,9 @@ class Served:
 
     async def _serve(self) -> None:
         self._loop, trust = asyncio.get_running_loop(), self.node.trust
-        service = service_config(app, trust.context, self.gate, trust.edges, trust=trust)
+        service = service_config(
+            app, trust.context, self.gate, trust.edges, trust=trust, clock=lambda: datetime.now(UTC) + self.lead
+        )
         await run_servers(
             service, operations_config(app), self._bound, on_ready=self._ready.set, stopping=self._stopping
         )
@@ -59,11 +65,11 @@ class Served:
 def serve(tmp_path: Path) -> Iterator[Callable[[], Served]]:
     begun: list[Served] = []
 
-    def serve(prepare: Callable[[Node], None] = lambda _: None) -> Served:
+    def serve(prepare: Callable[[Node], None] = lambda _: None, lead: timedelta = timedelta(0)) -> Served:
         node = Node(tmp_path)
         prepare(node)
         node.start()
-        begun.append(Served(node))
+        begun.append(Served(node, lead))
         return begun[-1]
 
     yield serve
@@ -191,6 +197,47 @@ async def test_edge_names_nobody_whom_a_list_of_this_node_has(serve) -> None:
     assert others_stream.reader.at_eof() is False
     for each in (kept, others_stream):
         each.writer.transport.abort()
+
+
+async def test_answer_by_an_edge_does_not_outlive_the_certificate_of_whom_it_is_for(serve) -> None:
+    """The edge looked at it when the stream began, and on the edge's own connection it went on for up to a day."""
+    edges: list[Identity] = []
+
+    def prepare(node: Node) -> None:
+        edges.append(node.own.client("edge"))
+        (node.folder / "edges.pem").write_bytes(edges[0].certificate_pem)
+
+    # By the time that ends connections the one is over; when it was named it was not.
+    served = serve(prepare, timedelta(days=3))
+    dying, lasting = served.node.own.client("dying", days=2), served.node.own.client("lasting")
+    others, ended = [await line(served, edges[0]) for _ in range(2)]
+    assert await others.ask("/stream", lasting) == lasting.thumbprint
+    assert await ended.ask(named=lasting) == await ended.ask(named=lasting) == lasting.thumbprint
+
+    ended.writer.write(f"GET /stream HTTP/1.1\r\nhost: x\r\nClient-Cert: {rfc9440(dying)}\r\n\r\n".encode())
+    async with asyncio.timeout(30):
+        await ended.reader.read()
+
+    assert others.reader.at_eof() is False
+    others.writer.transport.abort()
+
+
+def test_whoever_is_named_for_longer_than_who_came_before_is_looked_at_later(serve) -> None:
+    lasting = serve().node.own.client("lasting", days=30)
+    der = ssl.PEM_cert_to_DER_cert(lasting.certificate_pem.decode())
+    protocol = CertificateProtocol.__new__(CertificateProtocol)
+    protocol.loop, protocol.transport = Mock(), Mock()
+    protocol._unanswered = (Mock(response_complete=False, scope={"extensions": {"tls": tls_extension(der)}}),)
+
+    protocol._end_over()
+
+    protocol.transport.close.assert_not_called()
+    protocol.loop.call_later.assert_called_once_with(86_400.0, protocol._end_over)
+
+    # Nobody is answered any more: there is nothing to look at.
+    protocol._unanswered = ()
+    protocol._end_over()
+    protocol.loop.call_later.assert_called_once()
 
 
 async def test_edge_that_was_renewed_is_believed_on_the_connection_it_had_before(serve) -> None:

@@ -40,6 +40,8 @@ class Forwarded:
 
     extension: dict[str, Any]
     source: str
+    not_after: datetime
+    """When the certificate ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Edges:
         known = self._known.get(named[0]) or self._read(named[0])
         if known is None or not known.not_before <= self._clock() < known.not_after:
             return None
-        return Forwarded(known.extension, _source(headers))
+        return Forwarded(known.extension, _source(headers), known.not_after)
 
     def _read(self, value: bytes) -> _Known | None:
         try:

@@ -16,11 +16,12 @@ import ssl
 import sys
 import termios
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from exchange.crypto import issuer_of_der, public_key_of_der, subject_of_der
+from exchange.crypto import issuer_of_der, public_key_of_der, read_certificate, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers, Wrong
@@ -104,6 +105,8 @@ class CertificateProtocol(HttpToolsProtocol):
     _expiry_timer: asyncio.TimerHandle | None = None
     _goodbye_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
+    _named_timer: asyncio.TimerHandle | None = None
+    _named_until: datetime | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
         super().connection_made(transport)
@@ -139,6 +142,8 @@ class CertificateProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self._expiry_timer is not None:
             self._expiry_timer.cancel()
+        if self._named_timer is not None:
+            self._named_timer.cancel()
         if self._goodbye_timer is not None:
             self._goodbye_timer.cancel()
         self._stop_stall_timer()
@@ -331,7 +336,27 @@ class CertificateProtocol(HttpToolsProtocol):
         if forwarded is not None:
             extensions[TLS_EXTENSION] = forwarded.extension
             self.scope["client"] = (forwarded.source, 0)
+            self._name_until(forwarded.not_after)
         self.scope["extensions"] = extensions
+
+    def _name_until(self, not_after: datetime) -> None:
+        """Look then at whom the edge named, if nobody of theirs ends before."""
+        if self._named_until is not None and self._named_until <= not_after:
+            return
+        if self._named_timer is not None:
+            self._named_timer.cancel()
+        left_seconds = max(0.0, (not_after - self.clock()).total_seconds())
+        self._named_until = not_after
+        self._named_timer = self.loop.call_later(min(left_seconds, _LONGEST_TIMER_SECONDS), self._end_over)
+
+    def _end_over(self) -> None:
+        # INVARIANT: no answer outlives the certificate of whom it is for. The edge asked about it at the beginning.
+        self._named_timer = self._named_until = None
+        ends = [read_certificate(der).not_after for der in self._named_by_edge()]
+        if any(end <= self.clock() for end in ends):
+            self.transport.close()
+        elif ends:
+            self._name_until(min(ends))
 
     def _stop_stall_timer(self) -> None:
         if self._stall_timer is not None:
