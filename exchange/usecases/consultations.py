@@ -20,7 +20,7 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.told_consultations import borne_out, require_borne_out
+from exchange.usecases.told_consultations import borne_out, require_borne_out, told_of_matters
 from exchange.usecases.unread import record_unread
 
 MOST_UNANSWERED = 20
@@ -77,14 +77,21 @@ async def list_consultations(services: Services, call: Call, agreement_id: str) 
     event = EventName.CONSULTATION_LISTED
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt, unread = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id)), Unread()
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await last_text_of(unit, client, agreement_id)
-        kept = await unit.consultations().of_agreement(agreement.id, client.member, unread)
-        named_in = [each for each in kept if client.member in each.members]
-        found = await borne_out(services, unit, client.member, agreement.id, kept=named_in, unread=unread)
-        shown = tuple([await _shown_to(services, unit, call, client, each) for each in found])
-        entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
-        receipt = await unit.record(entry)
+    async with on_record(services, attempt):
+        async with services.store.unit_of_work() as unit:
+            agreement = await last_text_of(unit, client, agreement_id)
+            kept = await unit.consultations().of_agreement(agreement.id, client.member, unread)
+        # Between the units: however much the log and its archive have of it, whoever writes does not wait for them.
+        told = await told_of_matters(services, agreement.id)
+        async with services.store.unit_of_work() as unit:
+            await last_text_of(unit, client, agreement_id)
+            named_in = [each for each in kept if client.member in each.members]
+            found = await borne_out(
+                services, unit, client.member, agreement.id, kept=named_in, told=told, unread=unread
+            )
+            shown = tuple([await _shown_to(services, unit, call, client, each) for each in found])
+            entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
+            receipt = await unit.record(entry)
     return Recorded(shown, receipt, await record_unread(services, unread, client))
 
 

@@ -31,24 +31,31 @@ async def require_borne_out(services: Services, matter: Matter) -> None:
 
     Raises UnavailableError as `require_readable`.
     """
-    if not _is_borne_out(matter, await _told(services, matter.agreement)):
+    if not _is_borne_out(matter, await told_of_matters(services, matter.agreement)):
         raise UnreadRowError(_place(matter.id))
 
 
 async def borne_out(  # noqa: PLR0913  what was read, within what, for whom
-    services: Services, unit: UnitOfWork, member: str, agreement: str, *, kept: Sequence[Matter], unread: Unread
+    services: Services,
+    unit: UnitOfWork,
+    member: str,
+    agreement: str,
+    *,
+    kept: Sequence[Matter],
+    told: Told,
+    unread: Unread,
 ) -> list[Matter]:
     """Return those of `kept`, the matters of an agreement that name `member`, that the log bears out, oldest first.
 
-    All that the log has of such matters besides is noted in `unread`. Raises UnavailableError as `require_readable`.
+    `told` is what `told_of_matters` gave of the agreement. All that the log has of such matters besides is noted in
+    `unread`. Raises UnavailableError as `require_readable`.
     """
-    told = await _told(services, agreement)
     sure = [each for each in kept if _is_borne_out(each, told)]
     doubted = {each.id for each in kept} | {each for each in told if is_uuid7(each) and member in _parties(told[each])}
     doubted -= {each.id for each in sure}
     # What was said meanwhile was in one of the two and not in the other: held, nobody says more.
     held = {matter_id: await _held(unit, matter_id) for matter_id in sorted(doubted)}
-    told = await _told(services, agreement) if held else told
+    told = await told_of_matters(services, agreement) if held else told
     known = {row.place for row in unread.rows}
     for matter_id, matter in held.items():
         if matter is not None and member in matter.members and _is_borne_out(matter, told):
@@ -58,7 +65,8 @@ async def borne_out(  # noqa: PLR0913  what was read, within what, for whom
     return sorted(sure, key=lambda each: each.id)
 
 
-async def _told(services: Services, agreement: str) -> Told:
+async def told_of_matters(services: Services, agreement: str) -> Told:
+    """Return what the log tells of the matters of an agreement; raises UnavailableError as `require_readable`."""
     await require_readable(services, "what was said")
     told: Told = {}
     async for entry in told_until_now(services, *_EVENTS.values(), subject=agreement):

@@ -8,7 +8,7 @@ import pytest
 from exchange import usecases
 from exchange.agreements import Matter
 from exchange.kernel import NotFoundError, UnavailableError
-from exchange.usecases import told_consultations
+from exchange.usecases import consultations, told_consultations
 from tests.support.placing import place_entries
 from tests.support.world import World
 from tests.usecases.test_consultations import DISPUTE, listed, opened, settled
@@ -120,13 +120,12 @@ async def test_matter_that_is_gone_or_was_made_up_is_told(populated: World, *, i
     assert rows[0] == sorted([f"consultation {made_up}", f"consultation {matter.id}"])
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite who looks is alone
 @pytest.mark.parametrize("when", ["before the log is read", "after it was"])
 async def test_what_is_said_while_others_look_is_no_damage(
     populated: World, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """The log has it and the rows that were read have not, or the other way round."""
-    matter, told, said = await spoken(populated), told_consultations._told, []
+    """The log has it and the rows that were read have not, or the other way round; nor does who looks keep it waiting."""
+    matter, told, said = await spoken(populated), told_consultations.told_of_matters, list[str]()
 
     async def meanwhile(*asked: Any) -> Any:
         first = None if when == "before the log is read" else await told(*asked)
@@ -135,7 +134,8 @@ async def test_what_is_said_while_others_look_is_no_damage(
             await settled(populated, "GBR signatory", matter)
         return await told(*asked) if first is None else first
 
-    monkeypatch.setattr(told_consultations, "_told", meanwhile)
+    for module in (consultations, told_consultations):
+        monkeypatch.setattr(module, "told_of_matters", meanwhile)
     shown, unopened = await found(populated)
 
     assert (matter.id in shown, unopened) == (True, 0)
