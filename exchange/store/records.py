@@ -11,7 +11,7 @@ from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Ro
 from exchange.release import class_from_json
 from exchange.store.dialect import Row
 from exchange.store.rows import ClassRow
-from exchange.store.shapes import id_in, member_in, number_in, text_in
+from exchange.store.shapes import each_in, id_in, member_in, number_in, text_in
 from exchange.store.tables import ClientTable, MemberTable
 from exchange.store.unread import UnreadRow
 
@@ -73,15 +73,15 @@ def client_of(row: ClientColumns, member_standing: str) -> Client:
         name=text_in(row.name),
         member=MemberCode(member_in(row.member)),
         agency=text_in(row.agency),
-        roles=frozenset(Role(name) for name in orjson.loads(row.roles)),
+        roles=frozenset(map(Role, each_in(text_in, orjson.loads(row.roles)))),
         clearance=Clearance(
-            level=row.level,
-            compartments=tuple(orjson.loads(row.compartments)),
+            level=text_in(row.level),
+            compartments=each_in(text_in, orjson.loads(row.compartments)),
             since=from_micros(row.cleared_since),
             until=None if until is None else from_micros(until),
         ),
         nationality=text_in(row.nationality),
-        purposes=tuple(orjson.loads(row.purposes)),
+        purposes=each_in(text_in, orjson.loads(row.purposes)),
         standing=Standing(row.standing),
         member_standing=Standing(member_standing),
     )

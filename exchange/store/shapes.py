@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from exchange.kernel import MalformedError, is_uuid7
+from exchange.kernel import LARGEST_INTEGER, MalformedError, is_uuid7
 from exchange.markings import Label
 from exchange.members import is_member_code
 
@@ -36,8 +36,8 @@ def digest_in(column: object) -> str:
 
 
 def number_in(column: object) -> int:
-    """Return a whole number from one on; MalformedError for anything else."""
-    if not isinstance(column, int) or column < 1:
+    """Return a whole number from one on that an entry can hold; MalformedError for anything else."""
+    if not isinstance(column, int) or not 1 <= column <= LARGEST_INTEGER:
         raise MalformedError("a row holds something else where a number was")
     return column
 

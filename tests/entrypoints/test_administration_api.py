@@ -1,7 +1,9 @@
 """Members, clients, agreements, the caller and simulations over HTTP."""
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -310,3 +312,23 @@ async def test_simulation_says_who_could_read(world, http) -> None:
     assert not members["DNK"].can_read
     assert "not-releasable" in members["DNK"].reasons
     assert (await http("GBR reader").get("/v1/reports")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("alter", "left"),
+    [
+        ("UPDATE client SET level = x'ff' WHERE name = 'ESP reader'", 1),
+        ("UPDATE client SET compartments = '[7]' WHERE name = 'ESP reader'", 1),
+        ("UPDATE client SET purposes = '{\"defence\": 1}' WHERE name = 'ESP reader'", 1),
+        ("UPDATE client SET roles = '{\"reader\": 1}' WHERE name = 'ESP reader'", 1),
+        ("UPDATE client SET version = 9007199254740992 WHERE name = 'ESP reader'", 1),
+        ("UPDATE client_certificate SET thumbprint = x'ff' WHERE thumbprint = '{thumbprint}'", 0),
+    ],
+)
+async def test_altered_client_takes_no_other_from_the_operators_list(http, world, alter: str, left: int) -> None:
+    before = (await http("operator").get("/v1/clients")).json()["items"]
+    with closing(sqlite3.connect(world.folder / "exchange.db")) as database, database:
+        database.execute(alter.replace("{thumbprint}", thumbprint_of("ESP reader")))
+
+    answer = await http("operator").get("/v1/clients")
+    assert (answer.status_code, len(answer.json()["items"])) == (200, len(before) - left)
