@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
 from exchange.store.alert_rows import AlertPosition, AlertRow
-from exchange.store.archived import ArchivedEntries, LogDamagedError
+from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
 from exchange.store.tables import table
@@ -71,19 +71,20 @@ class AlertReader:
 
     async def page(
         self, *, after: int, limit: int, rule: str | None, member: str | None
-    ) -> list[tuple[AlertRow, bytes]]:
-        """Return alerts behind a number with their entries' bytes, in the order of numbers.
+    ) -> list[tuple[AlertRow, bytes | None]]:
+        """Return alerts behind a number with their entries' bytes, in the order of numbers; None where there are none.
 
         `member` None means all of them, else those about its clients or its reports. Raises UnavailableError where the
         entry of one of them is in the archive, and that is away.
         """
         asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
         rows = [(alert_row(row[:-1]), row[-1]) for row in await self._fetch(self._reads.page, asked)]
-        gone = [alert.entry_id for alert, content in rows if content is None]
+        # One whose row names no entry keeps no auditor from the others.
+        gone = [alert.entry_id for alert, content in rows if content is None and isinstance(alert.entry_id, str)]
         archived = await self._archived.named(gone) if gone else {}
-        if missing := set(gone) - set(archived):
-            raise LogDamagedError(f"the store lacks the entry `{min(missing)}`")
-        return [(alert, archived[alert.entry_id] if content is None else as_bytes(content)) for alert, content in rows]
+        return [
+            (alert, archived.get(alert.entry_id) if content is None else as_bytes(content)) for alert, content in rows
+        ]
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""

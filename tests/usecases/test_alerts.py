@@ -285,6 +285,19 @@ async def test_position_where_no_entry_is_silences_nothing(alerted: AlertedWorld
     assert (told["object"]["type"], told["decision"]) == ("alert-position", "failed")
 
 
+@pytest.mark.parametrize("entry", ["x", b"\xff"])
+async def test_alert_whose_row_names_no_entry_keeps_no_auditor_from_the_others(
+    alerted: AlertedWorld, entry: object
+) -> None:
+    await pull_some(alerted)
+    await refused_often(alerted)
+    await alerted.settle()
+    entry = "y" if isinstance(entry, bytes) and alerted.world.url.startswith("postgresql") else entry
+    alerted.world.sql("UPDATE alert SET entry_id = $1 WHERE rule = 'pulls'", entry)
+
+    assert [alert.rule for alert in (await alerted.seen_by("auditor")).items] == ["refusals"]
+
+
 @pytest.mark.parametrize("column", ["log", "position", "learned_to", "revision", "last_number"])
 async def test_position_that_is_none_silences_nothing(alerted: AlertedWorld, column: str) -> None:
     if alerted.world.url.startswith("postgresql"):
