@@ -56,15 +56,27 @@ def digest_context(upload_id: str, part_number: int, wrapped_key: bytes) -> byte
 
 
 def personal_context(kid: str, subject: str, period: str, boot: str) -> bytes:
-    """Return the 32-byte context of a key for personal data: whose it is, of which period and process start."""
+    """Return the 32-byte context of a key for personal data: whose it is, of which period and process start.
+
+    Raises OpeningError for what is no text: SQLite keeps anything in its place, if somebody puts it there.
+    """
     place: Canonical = {"boot": boot, "is": "personal", "kid": kid, "period": period, "subject": subject}
-    return hashlib.sha256(canonical_bytes(place)).digest()
+    try:
+        return hashlib.sha256(canonical_bytes(place)).digest()
+    except CanonicalError as exc:
+        raise OpeningError("the place of a key is none that one was ever sealed for") from exc
 
 
 def webhook_context(subscription_id: str, client_id: str, url: str) -> bytes:
-    """Return the 32-byte context of a subscription's secret: whose it is, and where it signs for."""
+    """Return the 32-byte context of a subscription's secret: whose it is, and where it signs for.
+
+    Raises OpeningError for what is no text, as `personal_context`.
+    """
     place: Canonical = {"client": client_id, "is": "webhook", "subscription": subscription_id, "url": url}
-    return hashlib.sha256(canonical_bytes(place)).digest()
+    try:
+        return hashlib.sha256(canonical_bytes(place)).digest()
+    except CanonicalError as exc:
+        raise OpeningError("the place of a secret is none that one was ever sealed for") from exc
 
 
 def check_context(context: bytes) -> None:

@@ -77,8 +77,8 @@ async def _unwrapped(services: Services, row: PersonalKeyRow | None) -> Personal
         return Unrevealed.ERASED
     stored = row.key
     wrapped = Wrapped(stored.key_id, stored.key_version, stored.suite, stored.blob)
-    context = personal_context(row.kid, row.subject, row.period, row.boot)
     try:
+        context = personal_context(row.kid, row.subject, row.period, row.boot)
         return PersonalKey(row.kid, await services.custodian.unwrap(wrapped, context))
     except (CryptoError, KeyMissingError):
         return Unrevealed.DAMAGED

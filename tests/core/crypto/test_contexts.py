@@ -111,6 +111,14 @@ def test_part_of_a_number_that_none_can_have_opens_nowhere():
             part_context(LABEL, REPORT, number, 2)
 
 
+def test_key_of_what_is_no_text_opens_nowhere():
+    for place in (("kid", b"NOR", "2026-06", "boot"), ("kid", "NOR", b"\xff", "boot")):
+        with pytest.raises(OpeningError, match=r"^the place of a key is none that one was ever sealed for$"):
+            personal_context(*place)
+    with pytest.raises(OpeningError, match=r"^the place of a secret is none that one was ever sealed for$"):
+        webhook_context("kid", "NOR", b"boot")
+
+
 def test_context_of_what_is_sealed_beside_a_report_stays_what_it_is():
     # What was sealed under it must open for ever.
     key = hashlib.sha256(b"key").hexdigest()
