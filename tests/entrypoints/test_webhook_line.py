@@ -1,6 +1,7 @@
 """Attack 31: a webhook reaches nothing but the host it was meant for; over real sockets, with a real certificate."""
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -127,8 +128,10 @@ async def test_receiver_s_authority_is_renewed_without_a_restart(receiver: Recei
     authority.write_bytes(b"-----BEGIN")
     broken = await line.post(hook, {}, b"{}")
     authority.unlink()
+    gone = await line.post(hook, {}, b"{}")
+    os.mkfifo(authority)
 
-    assert (renewed, broken, await line.post(hook, {}, b"{}")) == (None, None, None)
+    assert (renewed, broken, gone, await line.post(hook, {}, b"{}")) == (None, None, None, None)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

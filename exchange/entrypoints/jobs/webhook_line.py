@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import httpx2
 
+from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel.addresses import is_public, lies_in
 from exchange.kernel.files import state_of
 from exchange.usecases.deliver_alerts import Webhook
@@ -111,6 +112,8 @@ class HttpWebhookLine:
         known = self._contexts.get(authority)
         if known is None or known[0] != state:
             try:
+                if authority is not None:
+                    read_plain(Path(authority))  # refuses a pipe, which OpenSSL would wait at, and this loop with it
                 context = ssl.create_default_context(cafile=authority)
             except OSError:
                 if known is None:

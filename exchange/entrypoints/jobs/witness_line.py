@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from exchange.audit.witness import SIZE_MEDIA_TYPE, origin_hash, parse_size_line
+from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import MalformedError
 from exchange.kernel.files import state_of
 from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
@@ -97,6 +98,7 @@ class HttpWitnessLine:
         if self._authority is not None and (state := state_of(self._authority)) != self._seen:
             self._seen = state
             with suppress(OSError):
+                read_plain(self._authority)  # refuses a pipe, which OpenSSL would wait at, and this loop with it
                 self._context.load_verify_locations(cafile=self._authority)
 
 
