@@ -106,9 +106,17 @@ def _refuse_existing(layout: InstanceLayout) -> None:
     mark, names = layout.unfinished_file, (_SETTINGS, "exchange.db", *_FOLDERS)
     if mark.exists() and not layout.settings_file.exists() and mark.read_bytes() == NOTHING_YET:
         raise InvalidError(f"`{layout.folder}` was begun and broken off, and nothing is under its keys: remove it")
+    waiting = _waiting(layout)
+    if waiting.exists() and not mark.exists() and not layout.settings_file.exists():
+        raise InvalidError(f"`{layout.folder}` holds all keys already: rename its `{waiting.name}` to `{_SETTINGS}`")
     taken = [name for name in (mark.name, *names) if (layout.folder / name).exists()]
     if taken:
         raise InvalidError(f"`{layout.folder}` holds `{taken[0]}` already: nothing was changed; name another folder")
+
+
+def _waiting(layout: InstanceLayout) -> Path:
+    """Return where the settings are until all else is there."""
+    return layout.folder / f".{_SETTINGS}.new"
 
 
 def _put_back(layout: InstanceLayout, files: dict[str, bytes]) -> None:
@@ -116,7 +124,7 @@ def _put_back(layout: InstanceLayout, files: dict[str, bytes]) -> None:
 
     With a part of its keys one would be given new ones by `exchange migrate`.
     """
-    mark, waiting = layout.unfinished_file, layout.folder / f".{_SETTINGS}.new"
+    mark, waiting = layout.unfinished_file, _waiting(layout)
     names = {name: waiting if name == _SETTINGS else layout.folder / name for name in files}
     write_all_new({mark: NOTHING_YET, **{names[name]: content for name, content in files.items()}}, mode=0o600)
     # INVARIANT: it never stands beside settings: by it whoever looks is told to remove the keys.

@@ -235,6 +235,24 @@ def test_keys_that_were_put_back_in_part_are_no_instance(exchange, instance, kee
     assert exchange("restore", backup, *identity, "--dir", place).code == 0
 
 
+def test_keys_that_were_put_back_but_for_the_name_of_their_settings_say_so(exchange, instance, keeper, monkeypatch):
+    """Told that the settings are missing, somebody wrote others, though their own lay beside."""
+    _, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", ("--identity", keeper / "identity")
+
+    def killed(_folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(key_escrow, "sync_folder", killed)
+        assert exchange("keys", "restore", keys, *identity, "--dir", place).code != 0
+    again = exchange("keys", "restore", keys, *identity, "--dir", place)
+    assert (again.code, "rename its `.exchange.toml.new` to `exchange.toml`" in again.err) == (1, True), again.err
+
+    (place / ".exchange.toml.new").rename(place / "exchange.toml")
+    assert (place / "exchange.toml").read_bytes() == (instance / "exchange.toml").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
