@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 import threading
 from collections.abc import Iterator
@@ -437,6 +438,14 @@ def test_context_names_the_file_that_cannot_be_used(trust: Trust, broken: str) -
     (trust.folder / broken).write_text("nothing")
 
     with pytest.raises(UnsafeSettingError):
+        context_of(trust)
+
+
+def test_start_waits_at_no_pipe(trust: Trust) -> None:
+    (trust.folder / "server.pem").unlink()
+    os.mkfifo(trust.folder / "server.pem")
+
+    with pytest.raises(UnsafeSettingError, match=r"server\.pem.* it is no plain file"):
         context_of(trust)
 
 

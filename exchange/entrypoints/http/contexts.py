@@ -68,7 +68,7 @@ def context_of(
 def read_pair(certificate: Path, key: Path) -> Pair:
     """Return the server's certificate and key; UnsafeSettingError where they do not work together."""
     try:
-        pair = Pair(certificate, certificate.read_bytes(), key.read_bytes())
+        pair = Pair(certificate, read_plain(certificate), read_plain(key))
     except OSError as exc:
         raise _useless(certificate, exc) from exc
     require_pair(pair)
