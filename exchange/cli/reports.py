@@ -276,7 +276,7 @@ def _once_only(key: str) -> Iterator[None]:
         yield
     except (ConnectionFailedError, AnswerError, ReceiptFileError, ProblemError, KeyboardInterrupt) as exc:
         if not isinstance(exc, ProblemError) or exc.status >= _FAILED:
-            how = f"the same command with `--idempotency-key {key}` posts it once only"
+            how = f"for 24 hours the same command with `--idempotency-key {key}` posts it once only"
             output.note(f"it may have been taken all the same: {how}")
         raise
 

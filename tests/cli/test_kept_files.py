@@ -98,7 +98,8 @@ def test_who_posts_and_gets_no_answer_is_told_how_to_post_once(capsys, send, fau
     with pytest.raises(type(fault)):
         send(client, ReportBody.model_construct(), "the-key")
 
-    assert ("with `--idempotency-key the-key` posts it once only" in capsys.readouterr().err) is is_told
+    told = "for 24 hours the same command with `--idempotency-key the-key` posts it once only"
+    assert (told in capsys.readouterr().err) is is_told
 
 
 @pytest.mark.parametrize("fault", [FileNotFoundError(2, "No such file or directory", "a"), KeyboardInterrupt()])
