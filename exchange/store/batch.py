@@ -22,7 +22,7 @@ from exchange.store.places import Place, place_of
 from exchange.store.rates import LeaseJob
 from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, Sealed
 from exchange.store.sealing import Sealer
-from exchange.store.standing import the_one
+from exchange.store.standing import numbers_of, the_one
 from exchange.store.write_statements import WriteStatements, by_column
 
 REPLAY_MICROS = 24 * 3600 * 1_000_000
@@ -175,7 +175,7 @@ class _Batch:
         digests = _listed(post.report.digest for post in posts)
         rows = yield Ask(self.statements.state_and_classes, {"digests": digests})
         # A row for each class that is known, or one without.
-        self.policy_version, self.class_version, self.seq, self.time = the_one({row[:4] for row in rows})
+        self.policy_version, self.class_version, self.seq, self.time = numbers_of(the_one({row[:4] for row in rows}))
         self.class_ids = {row[4]: row[5] for row in rows if row[4] is not None}
         asked = [post.idempotency for post in posts if post.idempotency is not None]
         if asked:

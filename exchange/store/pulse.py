@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, bindparam, literal_column, select
 
 from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.rows import PolicyState
-from exchange.store.standing import REPORT, STATE, the_one
+from exchange.store.standing import REPORT, STATE, numbers_of, the_one
 from exchange.store.stream_book import StreamKind
 from exchange.store.stream_tables import StreamEventTable
 from exchange.store.tables import table
@@ -67,6 +67,7 @@ class Pulse:
     async def beat(self) -> Beat:
         """Return what holds now."""
         policy_version, class_version, digest, seq = the_one(await self._fetch(self._reads.beat, {}))
+        numbers_of((policy_version, class_version, seq))
         return Beat(PolicyState(policy_version, class_version, digest), seq)
 
     async def classes_behind(self, after: int, to: int) -> frozenset[int]:

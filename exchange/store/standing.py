@@ -5,7 +5,7 @@ so by `the_one` or `hold_state`, which say what is missing and what to do. A bac
 read it by statements of their own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, and_, bindparam, select, true
@@ -51,9 +51,22 @@ def the_one(rows: Iterable[Found]) -> Found:
     found = list(rows)
     if len(found) == 1:
         return found[0]
-    lost = "holds no policy state" if not found else "holds more than one policy state"
+    raise _lost("holds no policy state" if not found else "holds more than one policy state")
+
+
+def numbers_of(row: Sequence[Any]) -> Sequence[Any]:
+    """Return numbers of the policy state as they are: versions, the last number of a report, a moment.
+
+    UnavailableError where one of them is none: SQLite keeps anything in its place, if somebody puts it there.
+    """
+    if not all(isinstance(each, int) for each in row):
+        raise _lost("holds a policy state that was altered")
+    return row
+
+
+def _lost(lost: str) -> UnavailableError:
     mend = "put a backup back with `exchange restore`, into an empty database, and find out who altered `policy_state`"
-    raise UnavailableError(f"{SILENT_STORE}: the database {lost}: {mend}", told=f"{SILENT_STORE}: it {lost}")
+    return UnavailableError(f"{SILENT_STORE}: the database {lost}: {mend}", told=f"{SILENT_STORE}: it {lost}")
 
 
 async def hold_state(session: AsyncSession, *columns: str) -> tuple[Any, ...]:

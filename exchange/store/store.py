@@ -80,7 +80,7 @@ from exchange.store.search_statements import SearchStatements
 from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.shared_keys import SharedKeyReader
 from exchange.store.sqlite import SqliteDatabase
-from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH, the_one
+from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH, numbers_of, the_one
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.subscriptions import Subscriptions
 from exchange.store.time_book import TimeReader
@@ -545,9 +545,10 @@ class Store:
                 assert_never(other)
 
     def _state(self, standing: Row) -> PolicyState:
-        self.lineage.see(standing[0])
-        self._personal.see(standing[0])
-        return PolicyState(policy_version=standing[0], class_version=standing[1], policy_digest=standing[2])
+        policy_version, class_version = numbers_of(standing[:2])
+        self.lineage.see(policy_version)
+        self._personal.see(policy_version)
+        return PolicyState(policy_version, class_version, policy_digest=standing[2])
 
     async def _append_sealed(self, entry: SealedEntry) -> None:
         await self._submitted(AppendJob(entry))

@@ -276,6 +276,29 @@ async def test_without_its_one_policy_state_nothing_is_decided_and_whoever_runs_
     assert ["exchange restore" in check.finding for check in readiness.checks if not check.is_working] == [True]
 
 
+@pytest.mark.parametrize("column", ["policy_version", "class_version", "report_seq"])
+async def test_policy_state_that_holds_no_number_is_told_with_its_mend(
+    populated: World, backend: str, column: str
+) -> None:
+    if backend == "postgresql":
+        pytest.skip("its columns hold numbers alone")
+    node, reader = populated.services, populated.call("NOR reader")
+    populated.sql(f"UPDATE policy_state SET {column} = 'x'")
+    acts: dict[str, Awaitable[object]] = {
+        "post": usecases.post_report(node, populated.call("GBR contributor"), populated.posted()),
+        "stream": node.store.pulse.beat(),
+    }
+    if column != "report_seq":
+        acts |= {
+            "caller": usecases.describe_caller(node, reader),
+            "list": usecases.list_reports(node, reader, ListQuery()),
+            "suspend": usecases.suspend_member(node, populated.call("operator"), "ESP"),
+        }
+    said = {name: (await populated.attempt(act)).error for name, act in acts.items()}
+
+    assert {name for name, error in said.items() if "exchange restore" not in str(error)} == set()
+
+
 async def test_report_whose_id_is_none_takes_no_other_from_a_list(populated: World, backend: str) -> None:
     damaged, other = await populated.post(), await populated.post()
     written = "x'ff'" if backend == "sqlite" else "'x'"
