@@ -101,7 +101,7 @@ def alert_row(row: Sequence[Any]) -> AlertRow:
 def _evidence(text: str) -> tuple[str, ...]:
     try:
         named = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(each for each in named if isinstance(each, str)) if isinstance(named, list) else ()
 

@@ -13,7 +13,7 @@ from exchange.kernel import ExchangeError
 R = TypeVar("R")
 T = TypeVar("T")
 
-UNREADABLE: Final = (ExchangeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+UNREADABLE: Final = (ExchangeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 """What is raised where a row holds what was never written there. Around pure reading only: a store that is away is not
 a row that was altered."""
 
