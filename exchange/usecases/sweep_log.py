@@ -119,7 +119,7 @@ class Index:
         return replace(state, size=min(state.size, await self._tree.reader.places(state.log)))
 
     async def _is_behind(self, state: LogState) -> bool:
-        if self._done.get(state.log, -1) != state.size:
+        if self._done.get(state.log) != state.size:
             # Asked anew each time: a database put in the place of another one may be behind it.
             self._done[state.log] = await self._tree.reader.searched(state.log)
         return self._done[state.log] < state.size

@@ -56,6 +56,15 @@ async def test_row_that_names_another_entry_shows_nothing_of_it(alerted: Alerted
     assert (await alerted.seen_by("auditor")).items == ()
 
 
+async def test_size_of_less_than_nothing_ends_no_search(alerted: AlertedWorld) -> None:
+    await pull_some(alerted)
+    await alerted.settle()
+    alerted.world.unguard("log_state")
+    alerted.world.sql("UPDATE log_state SET size = -1")
+
+    assert not await Index(alerted.log.tree).chunk()
+
+
 async def told_by_jobs(alerted: AlertedWorld) -> list[dict[str, Any]]:
     """Let the jobs hold the rows against the log; return the entries that this makes."""
     await alerted.settle()
