@@ -4,6 +4,7 @@ Promises: each fault says what is wrong and, apart from that, what mends it.
 Does not: open anything for use; whether keys and databases open, those who open them say.
 """
 
+import errno
 import os
 import ssl
 import stat
@@ -129,8 +130,11 @@ def _faults_of_authorities(settings: Settings) -> Iterator[SettingFault]:
     for name, path in named:
         if path is None:
             continue
+        place = settings.instance_folder / path
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.instance_folder / path)
+            if place.exists() and not place.is_file():
+                raise OSError(errno.EINVAL, "it is no plain file")  # a pipe would be waited for
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
         except (OSError, ssl.SSLError) as exc:
             told = f"`{name}`: `{path}` holds no authorities in PEM: {str(exc).lower()}"
             yield SettingFault(told, "put them there, or unset it")

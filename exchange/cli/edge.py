@@ -17,7 +17,7 @@ from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.edge_lists import lists_for_edge
 from exchange.cli.enrolment import demo_authority, read_pem
-from exchange.cli.instance import Host, put_file
+from exchange.cli.instance import Host, put_file, unreadable
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import (
     KeyAndCertificate,
@@ -28,6 +28,7 @@ from exchange.crypto import (
     read_certificate,
     read_certificates,
 )
+from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import rfc3339
 from exchange.kernel.files import held_alone
 from exchange.usecases.recording import draft
@@ -131,7 +132,14 @@ def _end(path: Path) -> datetime:
 
 
 def _joined(folder: Path) -> bytes:
-    return b"\n".join(path.read_bytes().strip() for path in sorted(folder.glob("*.pem"))) + b"\n"
+    return b"\n".join(_plain(path).strip() for path in sorted(folder.glob("*.pem"))) + b"\n"
+
+
+def _plain(path: Path) -> bytes:
+    try:
+        return read_plain(path)
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
 
 
 def _write_pair(folder: Path, name: str, pair: KeyAndCertificate) -> None:

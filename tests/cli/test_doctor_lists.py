@@ -7,7 +7,8 @@ import pytest
 from cryptography import x509
 
 from exchange.crypto import empty_crl, new_authority
-from exchange.settings import InstanceLayout
+from exchange.setting_faults import faults_of
+from exchange.settings import InstanceLayout, load_settings
 from tests.entrypoints.certificates import YESTERDAY, listed
 
 
@@ -110,3 +111,13 @@ def test_lists_that_are_not_where_they_are_looked_for_start_nothing(findings, op
     assert found["setting"]["mend"].startswith("move them there, or unset it")
     assert (ran.code, ran.out, "holds no list" in ran.err) == (1, "", True)
     assert "setting" not in findings()[1]
+
+
+def test_pipe_in_place_of_the_authorities_of_receivers_is_told_and_not_waited_for(exchange, instance):
+    os.mkfifo(instance / "ca.pem")
+    path = instance / "exchange.toml"
+    path.write_text(f'webhook_authority_file = "ca.pem"\n{path.read_text()}')
+
+    (fault,) = faults_of(load_settings(instance))
+
+    assert "it is no plain file" in fault.told

@@ -38,6 +38,15 @@ def test_edge_is_believed_from_then_on_and_on_the_record(exchange, instance, tmp
     assert added == [{"type": "edge", "id": own.thumbprint}]
 
 
+def test_pipe_among_the_authorities_is_told_and_not_waited_for(exchange, instance, tmp_path):
+    os.mkfifo(load_settings(instance).authorities_folder / "another.pem")
+
+    ran = exchange("ca", "edge", "--dir", instance, "--out", tmp_path / "edge")
+
+    assert ran.code == 1
+    assert "another.pem` cannot be read: it is no plain file" in ran.err
+
+
 def test_edges_are_made_one_after_the_other(exchange, instance, tmp_path, monkeypatch):
     """Of two at once the one took from the list of those whom nodes believe whom the other had just named."""
 
