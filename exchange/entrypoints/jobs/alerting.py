@@ -51,4 +51,8 @@ async def _repeat(work: Callable[[], Awaitable[float]], stopping: asyncio.Event,
             seconds = INTERVAL_SECONDS
             if told.take(exc.message):
                 _log.error("%s: %s", trouble, exc.message)
+        except Exception as exc:  # noqa: BLE001  told, and tried again: it ends none of those beside it
+            seconds = INTERVAL_SECONDS
+            if told.take(repr(exc)):
+                _log.exception("%s", trouble)
         await wait_for(stopping, seconds)

@@ -27,6 +27,9 @@ async def notify_in_rounds(notifier: Notifier, stopping: asyncio.Event) -> None:
             except ExchangeError as exc:
                 if told.take(exc.message):
                     _log.error("subscribers cannot be told: %s", exc.message)
+            except Exception as exc:  # noqa: BLE001  told, and tried again: it ends none of those beside it
+                if told.take(repr(exc)):
+                    _log.exception("subscribers cannot be told")
             if not count:
                 await wait_for(stopping, INTERVAL_SECONDS)
     finally:
