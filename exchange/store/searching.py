@@ -313,7 +313,8 @@ class Search:
         rows = await self._fetch(by_order[along], {**self._filters, **starts, "share": share})
         found: list[list[Found]] = [[] for _ in group]
         for number, at_micros, position, entry_id, log in rows:
-            found[number].append(Found(Place(at_micros, position), entry_id, log))
+            # On SQLite anything may stand there: what is no text names no entry.
+            found[number].append(Found(Place(at_micros, position), str(entry_id), log))
         for lane, more in zip(group, found, strict=True):
             more.sort(reverse=self._sought.newest_first)
             lane.waiting += more

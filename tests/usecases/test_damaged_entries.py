@@ -49,6 +49,23 @@ async def test_damaged_entry_keeps_no_auditor_from_the_others(
     assert "damaged or gone" in caplog.text
 
 
+async def test_id_that_is_no_text_keeps_no_auditor_from_the_others(populated: World) -> None:
+    if populated.url.startswith("postgresql"):
+        pytest.skip("PostgreSQL keeps the types of its columns")
+    report = await populated.post()
+    one, other = [
+        (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt.entry
+        for _ in range(2)
+    ]
+    await place_entries(populated, is_searchable=True)
+    populated.unguard()
+    populated.sql("UPDATE audit_search SET id = x'61ff' WHERE id = $1", one)
+
+    found = (await usecases.search_entries(populated.services, populated.call("auditor"), EntryQuery())).value.items
+
+    assert {one, other}.intersection(entry.receipt.entry for entry in found) == {other}
+
+
 async def test_damaged_entry_is_nobodys(populated: World) -> None:
     report = await populated.post()
     receipt = (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt
