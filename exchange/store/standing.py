@@ -43,6 +43,10 @@ _REPORT_COLUMNS = (
 REPORT_WIDTH = len(_REPORT_COLUMNS)
 
 
+class AlteredStateError(UnavailableError):
+    """In the row of the policy state something is no number: it is to come on the record."""
+
+
 def the_one(rows: Iterable[Found]) -> Found:
     """Return the one row that the policy state makes; UnavailableError where it is gone, or there is another beside it.
 
@@ -57,16 +61,16 @@ def the_one(rows: Iterable[Found]) -> Found:
 def numbers_of(row: Sequence[Any]) -> Sequence[Any]:
     """Return numbers of the policy state as they are: versions, the last number of a report, a moment.
 
-    UnavailableError where one of them is none: SQLite keeps anything in its place, if somebody puts it there.
+    AlteredStateError where one of them is none: SQLite keeps anything in its place, if somebody puts it there.
     """
     if not all(isinstance(each, int) for each in row):
-        raise _lost("holds a policy state that was altered")
+        raise _lost("holds a policy state that was altered", AlteredStateError)
     return row
 
 
-def _lost(lost: str) -> UnavailableError:
+def _lost(lost: str, kind: type[UnavailableError] = UnavailableError) -> UnavailableError:
     mend = "put a backup back with `exchange restore`, into an empty database, and find out who altered `policy_state`"
-    return UnavailableError(f"{SILENT_STORE}: the database {lost}: {mend}", told=f"{SILENT_STORE}: it {lost}")
+    return kind(f"{SILENT_STORE}: the database {lost}: {mend}", told=f"{SILENT_STORE}: it {lost}")
 
 
 async def hold_state(session: AsyncSession, *columns: str) -> tuple[Any, ...]:

@@ -173,7 +173,7 @@ class Door:
         try:
             return await self.holders.meet(nobody.client) or nobody
         except UnavailableError as exc:
-            await problem(exc, call.request_id)(scope, receive, answer)
+            await (await refusal(scope[SERVICES_KEY], call, exc, _asked(scope)))(scope, receive, answer)
             return None
         finally:
             self._meeting -= 1

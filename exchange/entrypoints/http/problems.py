@@ -37,6 +37,7 @@ from exchange.kernel import (
     UnavailableError,
     faults_told,
 )
+from exchange.store.standing import AlteredStateError
 from exchange.store.unread import UnreadRowError
 from exchange.usecases import Call, Services, authenticate, record_rejection, record_tampering
 from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
@@ -107,7 +108,9 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
     What a use case raised is recorded already; what was refused before any is recorded here. A stranger hears that
     it is one, whatever else was wrong. Where the log fails the answer is a 503: nothing is answered off the record.
     """
-    if isinstance(error, UnreadRowError):
+    if isinstance(error, AlteredStateError):
+        _log.error("request not answered", extra={"request_id": call.request_id, "cause": _shortened(error.message)})
+    if isinstance(error, UnreadRowError | AlteredStateError):
         return await failure(services, call, asked, error)
     if error.receipt is None and not isinstance(error, UnavailableError):
         try:
@@ -117,7 +120,7 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
             )
         except (NotAuthenticatedError, ForbiddenError) as exc:
             error = exc
-        except UnreadRowError as exc:
+        except (UnreadRowError, AlteredStateError) as exc:
             return await failure(services, call, asked, exc)
         except ExchangeError as exc:
             _log.error("rejection not recorded", extra={"request_id": call.request_id, "cause": type(exc).__name__})
