@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exchange.kernel import ConflictError, ForbiddenError
+from exchange.kernel import ConflictError, ForbiddenError, MalformedError
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
@@ -263,6 +263,53 @@ def test_what_was_altered_cannot_be_read(changes):
             read()
 
         assert code_of(refused) == "request-altered"
+
+
+def written(payload):
+    """Return the act as somebody puts it there who writes the digest too."""
+    return dataclasses.replace(ACT, payload=payload, digest=hashlib.sha256(payload.encode()).hexdigest())
+
+
+def test_what_is_not_among_what_was_asked_for_is_altered():
+    act = written('{"subject": "x"}')
+
+    assert act.said("subject") == "x"
+    with pytest.raises(ConflictError) as refused:
+        act.said("period")
+    assert code_of(refused) == "request-altered"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"subject": 1}',
+        '{"subject": null}',
+        '{"asked": [], "members": []}',
+        '{"members": []}',
+        '{"asked": {}, "members": {}}',
+        '{"asked": {}, "members": [1]}',
+        '{"asked": {}, "members": ["nobody"]}',
+        '{"asked": {"a": []}, "members": ["GBR"]}',
+        '{"subject": "\\ud800"}',
+        '{"subject": ' + 100_000 * "[" + 100_000 * "]" + "}",
+    ],
+)
+def test_act_that_says_what_none_does_is_unreadable(payload):
+    with pytest.raises(MalformedError):
+        written(payload).require_readable()
+
+
+@pytest.mark.parametrize("payload", ['{"subject": "x"}', '{"asked": {"a": "b"}, "members": ["GBR"]}', "{}"])
+def test_act_that_can_be_shown_is_readable(payload):
+    written(payload).require_readable()
+
+
+def test_act_of_another_digest_is_told_by_who_asks_what_it_says():
+    dataclasses.replace(ACT, payload="{").require_readable()
 
 
 @pytest.mark.parametrize(
