@@ -61,10 +61,7 @@ def personal_context(kid: str, subject: str, period: str, boot: str) -> bytes:
     Raises OpeningError for what is no text: SQLite keeps anything in its place, if somebody puts it there.
     """
     place: Canonical = {"boot": boot, "is": "personal", "kid": kid, "period": period, "subject": subject}
-    try:
-        return hashlib.sha256(canonical_bytes(place)).digest()
-    except CanonicalError as exc:
-        raise OpeningError("the place of a key is none that one was ever sealed for") from exc
+    return _context_of(place, "key")
 
 
 def webhook_context(subscription_id: str, client_id: str, url: str) -> bytes:
@@ -73,10 +70,14 @@ def webhook_context(subscription_id: str, client_id: str, url: str) -> bytes:
     Raises OpeningError for what is no text, as `personal_context`.
     """
     place: Canonical = {"client": client_id, "is": "webhook", "subscription": subscription_id, "url": url}
+    return _context_of(place, "secret")
+
+
+def _context_of(place: Canonical, what: str) -> bytes:
     try:
         return hashlib.sha256(canonical_bytes(place)).digest()
     except CanonicalError as exc:
-        raise OpeningError("the place of a secret is none that one was ever sealed for") from exc
+        raise OpeningError(f"the place of a {what} is none that one was ever sealed for") from exc
 
 
 def check_context(context: bytes) -> None:
