@@ -44,6 +44,7 @@ from exchange.members.model import (
 )
 from exchange.members.second_person import (
     PendingAct,
+    altered_request,
     ask_for_act,
     may_see_act,
     require_may_refuse,
@@ -92,6 +93,7 @@ __all__ = [
     "Role",
     "Standing",
     "StandingMove",
+    "altered_request",
     "ask_for_act",
     "check_agency",
     "check_member_code",

@@ -54,7 +54,7 @@ class PendingAct:
         """Return what was asked for under a name; ConflictError where nothing was, and as `asked`."""
         asked = self.asked
         if name not in asked:
-            raise _altered()
+            raise altered_request()
         return asked[name]
 
     @property
@@ -106,7 +106,7 @@ class PendingAct:
     def _content(self) -> dict[str, Any]:
         # The digest stands in the log since the act was asked for.
         if _digest_hex(self.payload) != self.digest:
-            raise _altered()
+            raise altered_request()
         content: dict[str, Any] = json.loads(self.payload)
         return content
 
@@ -215,7 +215,8 @@ def _is_readable(content: Mapping[str, Any]) -> bool:
     return is_text and all(isinstance(each, str) and is_member_code(each) for each in members)
 
 
-def _altered() -> ConflictError:
+def altered_request() -> ConflictError:
+    """Return the error for an act whose row says something else than was asked for."""
     return ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
 
 

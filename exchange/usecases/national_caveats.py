@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
-from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role
+from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role, altered_request
 from exchange.release import NationalText, check_national
 from exchange.store import CaveatSet, CaveatsInForce, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
@@ -90,7 +90,7 @@ async def carry_out_caveats(
     one = await book.one(member, act.asked["caveats"])
     text = None if one is None else NationalText(one.guards, one.examples)
     if one is None or text is None or {text.digest(member), one.digest} != {act.asked["text"]}:
-        raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+        raise altered_request()
     current = await book.in_force(member)
     # (3) what it was to replace
     if act.asked["replaces"] != _named(current):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from exchange.crypto import CryptoError
 from exchange.custody import Wrapped
 from exchange.kernel import ConflictError, new_id
-from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
+from exchange.members import ActKind, Client, PendingAct, altered_request, ask_for_act, require_second_person
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.context import Call, Services
 from exchange.usecases.ended_acts import require_not_ended
@@ -111,7 +111,7 @@ async def _acts_about(unit: UnitOfWork, kind: ActKind, asked: Mapping[str, str])
 def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
     """Raise ConflictError where what would be done is not what `act` says; one from before may say less of it."""
     if not act.asked.items() <= meant.items():
-        raise _altered()
+        raise altered_request()
 
 
 async def _sealed(services: Services, act: PendingAct) -> PendingAct:
@@ -124,17 +124,13 @@ async def _require_sealed(services: Services, act: PendingAct) -> None:
     # INVARIANT: a second person confirms what a first one asked for, and no row that says so.
     seal, statement = act.seal, act.statement
     if seal is None:
-        raise _altered()
+        raise altered_request()
     try:
         found = await services.custodian.unwrap(_as_wrapped(seal), statement)
     except (CryptoError, ValueError) as exc:
-        raise _altered() from exc
+        raise altered_request() from exc
     if found != statement:
-        raise _altered()
-
-
-def _altered() -> ConflictError:
-    return ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+        raise altered_request()
 
 
 def _as_text(wrapped: Wrapped) -> str:
