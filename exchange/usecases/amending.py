@@ -41,7 +41,6 @@ from exchange.kernel import (
     InvalidError,
     MalformedError,
     NotFoundError,
-    is_uuid7,
     parse_rfc3339,
 )
 from exchange.members import Client, Role
@@ -57,7 +56,7 @@ from exchange.usecases.agreements import (
 from exchange.usecases.amendment_impact import impact_of
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
@@ -431,7 +430,7 @@ async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amen
 
 async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
     """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
-    asked = agreement_id if is_uuid7(agreement_id) else ABSENT_ID
+    asked = sought_id(agreement_id)
     # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or as one
     # that would be, neither the text is read nor what was laid before the others.
     proposed = await unit.amendments().of(asked, Unread(), naming=client.member)

@@ -9,14 +9,14 @@ durable together.
 from collections.abc import Iterable
 
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import Header, ReportStatus, too_wide_for_answer
 from exchange.store import RequestAnswer, RequestRow, UnitOfWork
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.judging_requests import (
     RequestView,
     SoughtRequest,
@@ -122,7 +122,7 @@ def _require_open(row: RequestRow) -> None:
 
 async def _own(services: Services, call: Call, sought: SoughtRequest, report_id: str) -> OwnReport:
     try:
-        asked = report_id if is_uuid7(report_id) else ABSENT_ID
+        asked = sought_id(report_id)
         return await loaded_report(services, call, sought.client, asked)
     except NotFoundError as exc:
         fault = Fault("/report", "unknown-report", "no such report, or none of your member's own")

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, Protocol, TypeVar
 
 from exchange.audit import EntryDraft, EventName, Outcome, fit_text
-from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError
 from exchange.markings import Label
 from exchange.members import ActKind, Client, PendingAct, Role
 from exchange.reports import ReportAct, require_act
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, OnwardRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, own_report
 from exchange.usecases.recording import about_report, draft, named, on_record
 from exchange.usecases.second_person import end_waiting, hold_waiting
@@ -94,7 +94,7 @@ async def own_request(
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named(kind.name, request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await kind.book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        row = await kind.book(unit).one(sought_id(request_id))
         if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
             raise NotFoundError("no such request, or none that you may decide")
     own = await own_report(services, call, row.report, Role.RELEASER, event=event)
@@ -134,7 +134,7 @@ async def withdrawn(
     client = await authenticate(services, call, *roles, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named(kind.name, request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await kind.book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        row = await kind.book(unit).one(sought_id(request_id))
         if row is None or row.requester != client.id:
             raise NotFoundError("no such request, or none that you made")
     entry = await _entry_about(services, call, client, row, event)
@@ -175,7 +175,7 @@ async def end_with_act(  # noqa: PLR0913, PLR0917  one call's surroundings, and 
 ) -> None:
     """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
     request_id = act.said("request")
-    held = await kind.book(unit).one(request_id if is_uuid7(request_id) else ABSENT_ID)
+    held = await kind.book(unit).one(sought_id(request_id))
     if held is None or held.state is not ConsentState.AWAITING:
         return
     if act.refuser == act.requester:

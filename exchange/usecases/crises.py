@@ -30,7 +30,6 @@ from exchange.kernel import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
-    is_uuid7,
     new_id,
     rfc3339,
 )
@@ -39,7 +38,7 @@ from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.agreements import record_agreement, record_look, sees_all_of, visible_agreement
 from exchange.usecases.authenticate import admit_anyone, authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask
 from exchange.usecases.unread import record_unread
@@ -204,7 +203,7 @@ async def require_may_refuse_crisis(services: Services, client: Client, act: Pen
 
 async def _agreement_of(services: Services, act: PendingAct) -> Agreement | None:
     agreement_id = act.said("agreement")
-    return await services.store.agreement(agreement_id if is_uuid7(agreement_id) else ABSENT_ID)
+    return await services.store.agreement(sought_id(agreement_id))
 
 
 def _named_clause(agreement: Agreement, name: str) -> CrisisClause:

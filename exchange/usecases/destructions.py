@@ -33,7 +33,7 @@ from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.given_to import given_to
-from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found
+from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, sought_id
 from exchange.usecases.log_words import recorded_label
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
@@ -118,7 +118,7 @@ async def certify_destruction(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=asked_for(report_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         book = unit.reports()
-        known = report_id if is_uuid7(report_id) else ABSENT_ID
+        known = sought_id(report_id)
         row = await book.destruction(known, certificate.client or client.id)
         stone = await book.tombstone(known)
         if row is None or stone is None or not await _is_for(services, call, client, row.report, row.given):

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.audit import STRANGER, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text, is_period
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7
-from exchange.members import ERASE_PERSONAL, EXCHANGE_MEMBER, Client, PendingAct
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
+from exchange.members import ERASE_PERSONAL, EXCHANGE_MEMBER, Client, PendingAct, altered_request
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import ABSENT_ID, sought_id
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask, confirmed_by
 
@@ -114,7 +114,7 @@ async def _erase(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) 
 
 async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[PendingAct, str | None]:
     """Return an erasure that `client` may see, and whose client it is about."""
-    act = await unit.pending_act(act_id if is_uuid7(act_id) else ABSENT_ID, ERASE_PERSONAL.name)
+    act = await unit.pending_act(sought_id(act_id), ERASE_PERSONAL.name)
     # Whose it is, is looked up where there is none, too: what may not be seen costs what an absent one costs.
     owner = await _owner_of(unit, client, ABSENT_ID if act is None else _wanted(act).subject)
     if act is None:
@@ -125,7 +125,7 @@ async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[P
 async def _owner_of(unit: UnitOfWork, client: Client, subject: str) -> str | None:
     """Return whose client `subject` is, None for strangers; one that `client` does not act for is not found."""
     is_of_exchange = client.member == EXCHANGE_MEMBER
-    found = await unit.client(subject if is_uuid7(subject) else ABSENT_ID)
+    found = await unit.client(sought_id(subject))
     if subject == STRANGER:
         if not is_of_exchange:
             raise _not_found()
@@ -161,7 +161,7 @@ def _asked(wanted: WantedErasure) -> Mapping[str, str]:
 def _wanted(act: PendingAct) -> WantedErasure:
     wanted = WantedErasure(subject=act.said("subject"), period=act.said("period"), reason=act.said("reason"))
     if not is_period(wanted.period):
-        raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+        raise altered_request()
     return wanted
 
 

@@ -31,7 +31,7 @@ from exchange.usecases.recording import about_report, draft, on_record
 from exchange.usecases.unread import known_agreements
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
-"""Asked of the store in place of a malformed id, so that both cost the same query."""
+"""An id that nothing has."""
 
 NO_LAW_YET = "no law is in force in this database yet: the first `exchange serve` puts its own there"
 
@@ -159,6 +159,11 @@ def judged_draft(
         reasons=tuple(reason.value for reason in reasons),
         size_bytes=size_bytes,
     )
+
+
+def sought_id(asked: str) -> str:
+    """Return the id to ask the store for: `asked`, or where that is none one that nothing has, at the same cost."""
+    return asked if is_uuid7(asked) else ABSENT_ID
 
 
 def asked_for(report_id: str) -> Subject:

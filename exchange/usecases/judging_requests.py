@@ -14,7 +14,7 @@ from typing import assert_never
 from exchange.agreements import Agreement, AnswersTo, Clause, clause_of
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, request_context
-from exchange.kernel import MalformedError, NotFoundError, is_uuid7
+from exchange.kernel import MalformedError, NotFoundError
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.release import (
@@ -34,7 +34,7 @@ from exchange.store import Parts, PolicyState, RequestAnswer, RequestRow
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
-from exchange.usecases.judging import ABSENT_ID, check_call, law_in_force
+from exchange.usecases.judging import check_call, law_in_force, sought_id
 from exchange.usecases.recording import about, draft, named, note_tampering, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.seeking import judge_linked
@@ -99,7 +99,7 @@ async def seek_request(
     client, state = await admit_to_requests(services, call, *roles, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("request", request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await unit.requests().one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        row = await unit.requests().one(sought_id(request_id))
     if row is None:
         detail: dict[str, str | int | list[str]] = {"finding": "absent"}
         return await refuse(services, replace(attempt, detail=detail), request_not_found())

@@ -7,7 +7,7 @@ else it is absent, for it in every respect.
 from dataclasses import dataclass, replace
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
-from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
 from exchange.reports import Header, ReportStatus, status_of
@@ -15,7 +15,7 @@ from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, Uni
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import is_cleared_for
-from exchange.usecases.judging import ABSENT_ID, absent_draft, asked_for, report_not_found, require_same_law
+from exchange.usecases.judging import absent_draft, asked_for, report_not_found, require_same_law, sought_id
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import about_report, draft, known_version, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED, known_class
@@ -76,7 +76,7 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     Raises ForbiddenError without one of `roles`, NotFoundError alike for absent, foreign and too high, each recorded
     under `event`.
     """
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    asked = sought_id(report_id)
     row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
     # (1) the role
     client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))

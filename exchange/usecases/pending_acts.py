@@ -33,7 +33,7 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derivations import carry_out_derivation, end_derivation
 from exchange.usecases.downgrade_report import ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant, end_grant
 from exchange.usecases.originating import may_know_report
@@ -80,7 +80,7 @@ MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 
 async def _may_know_its_report(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
     report_id = act.said("report")
-    return await may_know_report(services, call, client, report_id if is_uuid7(report_id) else ABSENT_ID)
+    return await may_know_report(services, call, client, sought_id(report_id))
 
 
 MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType(

@@ -21,7 +21,6 @@ from exchange.kernel import (
     InvalidError,
     NotFoundError,
     canonical_bytes,
-    is_uuid7,
     new_id,
     rfc3339,
 )
@@ -29,7 +28,7 @@ from exchange.members import PROXY_POSTING, Client, PendingAct, Role
 from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
@@ -63,7 +62,7 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", wish.agreement))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        sought = wish.agreement if is_uuid7(wish.agreement) else ABSENT_ID
+        sought = sought_id(wish.agreement)
         found = await unit.agreement(sought, of=client.member, for_update=True)
         agreement = require_in_force(found, client, call)
         if faults := _faults(agreement, client, wish, call):
@@ -111,7 +110,7 @@ async def carry_out_proxy(services: Services, unit: UnitOfWork, call: Call, clie
 async def end_proxy(_: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
     """End the consent that a second releaser refused, or that who asked for it took back: it is given to nobody."""
     consent_id = act.said("consent")
-    row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
+    row = await unit.proxies().one(sought_id(consent_id))
     if row is None or row.state is not ProxyState.AWAITING:
         return
     is_own = act.refuser == act.requester
@@ -161,7 +160,7 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
 
 
 async def _own_consent(unit: UnitOfWork, client: Client, consent_id: str) -> ProxyRow:
-    row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
+    row = await unit.proxies().one(sought_id(consent_id))
     if row is None or row.originator != client.member:
         raise NotFoundError("no such consent, or none of your member")
     return row

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from exchange.audit import Criteria, EntryDraft, EntryView, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
-from exchange.kernel import NotFoundError, is_uuid7
+from exchange.kernel import NotFoundError
 from exchange.members import Client
 from exchange.release import ClassFacts
 from exchange.reports import ReportStatus, status_of
@@ -16,7 +16,7 @@ from exchange.store.unread import UnreadRowError
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.auditing import FoundEntry, Gaze, admit_auditor, found_entries, within_slice
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.judging import sought_id
 from exchange.usecases.recording import about_report, draft, named, on_record, record_tampering, refuse
 from exchange.usecases.search_entries import BEGINNING, open_place, seal_place
 from exchange.usecases.seeking import own_class
@@ -88,7 +88,7 @@ async def client_registry(
     """Return what a client was given, to its own member's auditor and the exchange's; others' are absent."""
     event, subject = EventName.AUDIT_READ, named("client", client_id)
     gaze = await admit_auditor(services, call, event=event, subject=subject)
-    client = await _enrolled(services, call, gaze, client_id if is_uuid7(client_id) else ABSENT_ID)
+    client = await _enrolled(services, call, gaze, sought_id(client_id))
     if client is None or gaze.auditor.member not in {None, client.member}:
         absent = NotFoundError("no such client, or none that you may see")
         return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)
@@ -124,7 +124,7 @@ def report_draft(
 async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: str) -> tuple[ReportRecord, ClassFacts]:
     """Return a report of the auditor's own member (any, for the exchange's) that its clearance covers; else refuse."""
     event, subject = EventName.AUDIT_READ, named("report", report_id)
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    asked = sought_id(report_id)
     unread, report = None, None
     try:
         report = await services.store.report_record(asked)

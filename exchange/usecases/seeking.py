@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 
 from exchange.audit import EventName
 from exchange.crypto import OpeningError
-from exchange.kernel import is_uuid7
 from exchange.members import Client, Role
 from exchange.release import Permit
 from exchange.store import ClassRow, Parts, PolicyState, PullRow, ReportRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import (
-    ABSENT_ID,
     Judged,
     absent_draft,
     asked_for,
     check_call,
     judge_row,
     report_not_found,
+    sought_id,
 )
 from exchange.usecases.recording import TamperedError, refuse
 from exchange.usecases.sealed_headers import (
@@ -49,7 +48,7 @@ async def seek_report(
 
     Raises what `admit` and `check_call` raise, and the one NotFoundError where there is none: recorded under `event`.
     """
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    asked = sought_id(report_id)
     row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
     client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))
     await check_call(services, call, client, row.state, event=event)

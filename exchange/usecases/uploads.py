@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from exchange.audit import Entry, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, digest_context, upload_context
-from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.reports import Awaited, Header, PartHeader, header_from_json, with_received
@@ -21,7 +21,7 @@ from exchange.store.unread import read_alone
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
+from exchange.usecases.judging import asked_for, report_not_found, require_same_law, sought_id
 from exchange.usecases.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.told_entries import told_of, waiting_of
@@ -85,7 +85,7 @@ async def own_upload_row(
     services: Services, call: Call, upload_id: str, *, event: EventName
 ) -> tuple[Client, PolicyState, UploadRow]:
     """Return the calling client and an open upload of its own, whatever was declared; raises as `own_upload`."""
-    asked = upload_id if is_uuid7(upload_id) else ABSENT_ID
+    asked = sought_id(upload_id)
     standing = await services.store.caller(required_thumbprint(call))
     row = await services.store.uploads.one(asked)
     client = await admit(services, call, standing.client, Role.CONTRIBUTOR, event=event, subject=asked_for(upload_id))
