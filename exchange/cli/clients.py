@@ -17,6 +17,7 @@ from exchange.cli.enrolment import (
     NAMES_WITHOUT_KEY,
     Newcomer,
     enrol_with_files,
+    enrolled_before,
     issue_into,
     read_pem,
     refusal_recorded,
@@ -198,7 +199,8 @@ async def certificate_issue(
     """Issue a client a second certificate by the demo CA, before its first one ends."""
     client = (await show_client(host.services, host.call(), id)).value.client
     organisation = f"{client.member}/{client.agency}"
-    with release_folder(out, NAMES if csr is None else NAMES_WITHOUT_KEY) as folder:
+    names = NAMES if csr is None else NAMES_WITHOUT_KEY
+    with release_folder(out, names, known=await enrolled_before(host, out)) as folder:
         async with refusal_recorded(host, EventName.CERTIFICATE_ADDED):
             certificate = issue_into(folder, host.layout, client.name, organisation=organisation, request=csr)
         view = (await add_certificate(host.services, host.call(), id, certificate)).value

@@ -1,10 +1,14 @@
-"""The files a new client gets: written beside their place first, so that a refused enrolment leaves none behind."""
+"""The files a new client gets: written beside their place first, so that a refused enrolment leaves none behind.
+
+Its key is nowhere else. So where a run ends between the enrolment and the last file, the next one in that folder puts
+there what is left.
+"""
 
 import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +17,29 @@ from pathlib import Path
 from exchange.audit import EventName, Outcome
 from exchange.cli.instance import Host, unreadable, write_new
 from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, read_certificate, sign_request
-from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
+from exchange.kernel import (
+    ConflictError,
+    ExchangeError,
+    InvalidError,
+    MalformedError,
+    UnavailableError,
+    UnsafeSettingError,
+    system_clock,
+)
 from exchange.kernel.files import held_alone, sync_folder
+from exchange.members import Standing
 from exchange.settings import InstanceLayout, read_secret
-from exchange.usecases import ClientView, Enrolment, enrol_client
+from exchange.usecases import ClientView, Enrolment, enrol_client, list_clients
 from exchange.usecases.context import DEFAULT_PURPOSE
 from exchange.usecases.recording import draft, on_record
 
 NAMES = ("client.pem", "client.key", "ca.pem")
 NAMES_WITHOUT_KEY = ("client.pem", "ca.pem")
 """What a signed request gives: its key stays where the agency made it, which may be the same folder."""
+_LAST = "client.pem"
+"""Says whose the files are, for as long as not all of them are in their place."""
 _PRIVATE = ".enrol-"
+_PAGE = 500
 # A request or a certificate has a few KiB; a named pipe or a disk image is a slip of the hand.
 _LARGEST_PEM_BYTES = 65_536
 
@@ -45,7 +61,8 @@ class Newcomer:
 
 async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request: Path | None = None) -> ClientView:
     """Enrol a client and write its files into `out`; nothing is written where the enrolment is refused."""
-    with release_folder(out, NAMES if request is None else NAMES_WITHOUT_KEY) as folder:
+    names = NAMES if request is None else NAMES_WITHOUT_KEY
+    with release_folder(out, names, known=await enrolled_before(host, out)) as folder:
         organisation = f"{newcomer.member}/{newcomer.agency}"
         async with refusal_recorded(host, EventName.CLIENT_ENROLLED):
             certificate = issue_into(folder, host.layout, newcomer.name, organisation=organisation, request=request)
@@ -69,40 +86,73 @@ def refusal_recorded(host: Host, event: EventName) -> AbstractAsyncContextManage
     return on_record(host.services, draft(host.call(), None, event, Outcome.REFUSED))
 
 
+async def enrolled_before(host: Host, out: Path) -> dict[str, ClientView]:
+    """Return the clients by the thumbprints of their certificates; none where no run left files in `out`."""
+    found: dict[str, ClientView] = {}
+    if not _is_any_at_work(out):
+        return found
+    call, after = host.call(), None
+    while True:
+        listed = (await list_clients(host.services, call, after=after, limit=_PAGE)).value
+        in_use = [view for view in listed.views if view.client.standing is not Standing.REVOKED]
+        found |= {thumbprint: view for view in in_use for thumbprint in view.thumbprints}
+        if (after := listed.next) is None:
+            return found
+
+
 @contextmanager
-def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
+def release_folder(
+    out: Path, names: Sequence[str] = NAMES, *, known: Mapping[str, ClientView] | None = None
+) -> Iterator[Path]:
     """Yield a private folder; move its files, `names`, into `out` once the block succeeded, and none otherwise.
 
-    One that was killed left its own behind, with a key in it: it is removed. While another one is at work there, none
-    begins: of two the second would put its key in the place of the first one's.
+    One that was killed left its own behind, with a key in it: it is removed. Where `known` has a client of that
+    certificate, its files are put into `out` instead, and ConflictError says whose they are. While another one is at
+    work there, none begins: of two the second would put its key in the place of the first one's.
     """
-    _refuse_taken(out, names)
     made_out = not out.exists()
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
         with held_alone(out):
-            _clear_killed(out)
-            if any(out.glob(f"{_PRIVATE}*")):
+            _clear_killed(out, known or {})
+            if _is_any_at_work(out):
                 told = f"another client's files are being written to `{out}`"
                 raise UnsafeSettingError(f"{told}: wait for that, or name another `--out`")
             _refuse_taken(out, names)
             private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=out))
             held = _opened(private)
             fcntl.flock(held, fcntl.LOCK_EX)
+        # A client is enrolled with this key: from then on it must be found, after a power cut too.
+        for folder in (out, *([out.parent] if made_out else [])):
+            sync_folder(folder)
     except OSError as exc:
         raise UnsafeSettingError(f"`{out}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
     try:
-        yield private
-        for file in private.iterdir():
-            file.rename(out / file.name)
-        # The client is enrolled with this key: after a power cut it must be where it was said to be.
-        for folder in (out, *([out.parent] if made_out else [])):
-            sync_folder(folder)
+        with _removed_where_refused(private):
+            yield private
+        _put(private, out)
     finally:
-        shutil.rmtree(private, ignore_errors=True)
         os.close(held)
         if made_out and not any(out.iterdir()):
             out.rmdir()
+
+
+@contextmanager
+def _removed_where_refused(private: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnavailableError:
+        raise  # the client may be enrolled all the same: the next run there finds out
+    except ExchangeError:
+        shutil.rmtree(private, ignore_errors=True)
+        raise
+
+
+def _put(private: Path, out: Path) -> None:
+    for file in sorted(private.iterdir(), key=lambda file: file.name == _LAST):
+        file.rename(out / file.name)
+    sync_folder(out)
+    private.rmdir()
 
 
 def _refuse_taken(out: Path, names: Sequence[str]) -> None:
@@ -111,16 +161,39 @@ def _refuse_taken(out: Path, names: Sequence[str]) -> None:
             raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
 
 
-def _clear_killed(out: Path) -> None:
+def _is_any_at_work(out: Path) -> bool:
+    """Return whether some run has a folder of its own there, or had one when it was killed."""
+    return any(out.glob(f"{_PRIVATE}*"))
+
+
+def _clear_killed(out: Path, known: Mapping[str, ClientView]) -> None:
     for private in out.glob(f"{_PRIVATE}*"):
         with suppress(OSError):
             handle = _opened(private, os.O_NOFOLLOW)
             try:
                 # Whoever is at work holds it, for as long as that process is there.
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if (view := known.get(_thumbprint_in(private))) is not None:
+                    _refuse_taken(out, [file.name for file in private.iterdir()])
+                    _put(private, out)
+                    raise _enrolled_already(view, out)
                 shutil.rmtree(private, ignore_errors=True)
             finally:
                 os.close(handle)
+
+
+def _thumbprint_in(private: Path) -> str:
+    """Return of which certificate these files are; empty where there is none yet."""
+    try:
+        return read_certificate(read_pem(private / _LAST)).thumbprint
+    except (InvalidError, MalformedError):
+        return ""
+
+
+def _enrolled_already(view: ClientView, out: Path) -> ConflictError:
+    client = f"`{view.client.name}` of {view.client.member} ({view.client.id})"
+    told = f"a run that broke off had given its certificate to {client} already: its files are in `{out}` now"
+    return ConflictError(f"{told}, and nothing else was done: see `exchange client show`")
 
 
 def _opened(folder: Path, flags: int = 0) -> int:

@@ -338,7 +338,7 @@ def test_key_of_one_enrolled_is_where_it_was_said_to_be_after_a_power_cut(tmp_pa
     with release_folder(tmp_path / "there") as folder:
         (folder / "client.key").write_bytes(b"a private key")
 
-    assert synced == [(tmp_path / "there", ["client.key"]), (tmp_path, ["there"])]
+    assert synced == [(tmp_path / "there", []), (tmp_path, ["there"]), (tmp_path / "there", ["client.key"])]
 
 
 def test_key_of_one_enrolment_is_not_replaced_by_that_of_another_at_the_same_time(tmp_path):
