@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, Self
 
 import aiosqlite
 
+from exchange.store.dialect import taking_no_text
+from exchange.store.faults import is_of_no_text
+
 
 class _Outcome(NamedTuple):
     """What is left of a statement that has been run to its end."""
@@ -99,6 +102,18 @@ def connect(*arguments: Any, **named: Any) -> aiosqlite.Connection:
 
 
 def _run(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> _Outcome:
+    before = connection.total_changes
+    try:
+        return _run_once(connection, sql, parameters)
+    except sqlite3.OperationalError as exc:
+        # What has written is not done twice.
+        if not is_of_no_text(exc) or connection.total_changes != before:
+            raise
+    with taking_no_text(connection):
+        return _run_once(connection, sql, parameters)
+
+
+def _run_once(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> _Outcome:
     cursor = connection.execute(sql, parameters)
     try:
         rows = cursor.fetchall()

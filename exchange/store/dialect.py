@@ -3,7 +3,9 @@
 An ORM session costs six times the row it fetches; a compiled statement on the driver costs the row alone.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
@@ -114,6 +116,26 @@ class NoText(bytes):
     """What stands as a text in a column of SQLite and is no UTF-8."""
 
     __slots__ = ()
+
+
+@contextmanager
+def taking_no_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have every text that is no UTF-8 come as `NoText` inside, and take no other row with it.
+
+    Begun where a read has failed for that: a connection that looks at every text is slower for everybody.
+    """
+    connection.text_factory = _text
+    try:
+        yield
+    finally:
+        connection.text_factory = str
+
+
+def _text(stored: bytes) -> str | NoText:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return NoText(stored)
 
 
 def as_text(stored: object) -> str:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
-from exchange.store.dialect import NoText, Parameters, Row, Statement, Value, as_sqlite
+from exchange.store.dialect import Parameters, Row, Statement, Value, as_sqlite, taking_no_text
 from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, has_begun, held_beside, require_beside
 from exchange.store.faults import driver_errors, is_of_no_text, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
@@ -249,27 +249,14 @@ def drive(connection: sqlite3.Connection, steps: Generator[Step, Sequence[Row], 
 
 
 def read(connection: sqlite3.Connection, statement: Statement, parameters: Parameters) -> list[Row]:
-    """Return the rows of one read; a text in them that is no UTF-8 comes as `NoText`, and takes no other row with it.
-
-    Asked twice for that: a connection that looks at every text is slower for everybody.
-    """
+    """Return the rows of one read; text that is no UTF-8 comes as `NoText`, and takes no other row with it."""
     try:
         return ask(connection, statement, parameters)
     except sqlite3.OperationalError as exc:
         if not is_of_no_text(exc):
             raise
-    connection.text_factory = _text
-    try:
+    with taking_no_text(connection):
         return ask(connection, statement, parameters)
-    finally:
-        connection.text_factory = str
-
-
-def _text(stored: bytes) -> str | NoText:
-    try:
-        return stored.decode()
-    except UnicodeDecodeError:
-        return NoText(stored)
 
 
 def ask(connection: sqlite3.Connection, statement: Statement, parameters: Parameters) -> list[Row]:

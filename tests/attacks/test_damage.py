@@ -74,6 +74,7 @@ async def test_who_may_see_what_was_damaged_is_told_and_loses_nothing_else(
 
 
 LATEST = 2**63 - 1
+NO_TEXT = "CAST(x'7bff' AS TEXT)"
 LISTS = (
     ("/v1/onward-requests", f"UPDATE onward_release SET asked_at = {LATEST}", "GBR reader"),
     ("/v1/onward-requests", "UPDATE onward_release SET report_id = 'x'", "GBR reader"),
@@ -125,6 +126,12 @@ LISTS = (
         "GBR reader",
     ),
     ("/v1/acts", f"UPDATE pending_act SET requested_at = {LATEST}", "GBR releaser"),
+    ("/v1/acts", f"UPDATE pending_act SET payload = {NO_TEXT}", "GBR releaser"),
+    ("/v1/onward-requests", f"UPDATE onward_release SET conditions = {NO_TEXT}", "GBR reader"),
+    ("/v1/derivation-requests", f"UPDATE derivation_consent SET reason = {NO_TEXT}", "GBR contributor"),
+    ("/v1/proxies", f"UPDATE proxy_consent SET reason = {NO_TEXT}", "GBR releaser"),
+    ("/v1/caveats", f"UPDATE caveat_set SET proposed_by = {NO_TEXT}", "GBR reader"),
+    ("/v1/clients", f"UPDATE client SET purposes = {NO_TEXT} WHERE name = 'GBR contributor'", "GBR reader"),
 )
 
 

@@ -37,3 +37,20 @@ async def test_connection_that_does_not_open_is_told_of_when_its_thread_has_noth
         await connection
 
     assert gate.is_set()
+
+
+async def test_text_that_is_none_takes_no_other_row_with_it_and_has_nothing_written_twice(tmp_path: Path) -> None:
+    connection = await connect(tmp_path / "some.db", isolation_level=None)
+    cursor = connection.cursor()
+    await cursor.execute("CREATE TABLE some (word TEXT, count INTEGER)")
+    await cursor.execute("INSERT INTO some VALUES ('whole', 1), (CAST(x'7bff' AS TEXT), 1)")
+    await cursor.execute("SELECT word FROM some")
+    words = await cursor.fetchall()
+    with pytest.raises(sqlite3.OperationalError):
+        await cursor.execute("UPDATE some SET count = count + 1 RETURNING word")
+    await cursor.execute("SELECT count FROM some")
+    counts = await cursor.fetchall()
+    await connection.close()
+
+    assert words == [("whole",), (b"{\xff",)]
+    assert counts == [(2,), (2,)]
