@@ -7,8 +7,6 @@ Does not: keep keys (custody does), decide who may open, or invent a mode or con
 """
 
 from exchange.crypto.certificates import (
-    AUTHORITY_DAYS,
-    CERTIFICATE_DAYS,
     KeyAndCertificate,
     empty_crl,
     is_issued_by,
@@ -31,7 +29,7 @@ from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.object_signatures import ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
-from exchange.crypto.parts import PartDecryptor, PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+from exchange.crypto.parts import PartDecryptor, PartEncryptor, decrypt_part, encrypt_part
 from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import (
     CertificateFacts,
@@ -59,8 +57,6 @@ from exchange.crypto.tokens import open_token, seal_token
 from exchange.crypto.webhooks import WebhookKey
 
 __all__ = [
-    "AUTHORITY_DAYS",
-    "CERTIFICATE_DAYS",
     "CONTEXT_BYTES",
     "DATA_KEY_BYTES",
     "HEADER_SUITE",
@@ -89,7 +85,6 @@ __all__ = [
     "VerifyingKey",
     "WebhookKey",
     "decrypt_part",
-    "decrypt_part_chunks",
     "derive_key",
     "digest_context",
     "empty_crl",

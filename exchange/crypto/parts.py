@@ -1,12 +1,10 @@
 """Parts: bodies of any size under Cobblestone-256 (C2SP chunked encryption), which commits to its key and context."""
 
-from collections.abc import Iterator
-
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 
 from exchange.crypto.contexts import check_context
-from exchange.crypto.errors import CryptoError, OpeningError
+from exchange.crypto.errors import OpeningError
 from exchange.crypto.keys import check_key
 
 Octets = bytes | bytearray | memoryview
@@ -14,9 +12,6 @@ Octets = bytes | bytearray | memoryview
 # The segment of C2SP chunked encryption, and its tag.
 _SEGMENT_BYTES = 16 * 1024
 _TAG_BYTES = 16
-
-# Large enough for full speed, small enough that a hundred open streams stay in memory.
-_PIECE_BYTES = 16 * _SEGMENT_BYTES
 
 
 def encrypt_part(key: bytes, context: bytes, plaintext: bytes) -> bytes:
@@ -35,20 +30,6 @@ def decrypt_part(key: bytes, context: bytes, ciphertext: Octets) -> bytes:
         return decryptor.update(ciphertext) + decryptor.finalize()
     except (InvalidTag, TypeError) as exc:  # SQLite keeps a number, too, where bytes belong
         raise _opening_error() from exc
-
-
-def decrypt_part_chunks(
-    key: bytes, context: bytes, ciphertext: Octets, *, start: int = 0, stop: int | None = None
-) -> Iterator[bytes]:
-    """Yield the plaintext from octet `start` up to, not including, `stop`, in pieces of at most 256 KiB.
-
-    What is yielded is authenticated, each piece and its position. A missing end is noticed only when
-    `stop` is None or lies beyond it. Raises OpeningError, possibly after some pieces, at the first that
-    does not belong; CryptoError, before any, for sizes and for `start` or `stop` out of order.
-    """
-    if start < 0 or (stop is not None and stop < start):
-        raise CryptoError(f"range {start}..{stop} runs backwards")
-    return _opened(_new_decryptor(key, context), memoryview(ciphertext), start=start, stop=stop)
 
 
 class PartEncryptor:
@@ -99,31 +80,6 @@ class PartDecryptor:
             return self._decryptor.finalize()
         except InvalidTag as exc:
             raise _opening_error() from exc
-
-
-def _opened(
-    decryptor: Cobblestone256Decryptor, ciphertext: memoryview, *, start: int, stop: int | None
-) -> Iterator[bytes]:
-    position = 0
-    for piece in _decrypted(decryptor, ciphertext):
-        chunk = piece[max(start - position, 0) : None if stop is None else max(stop - position, 0)]
-        position += len(piece)
-        if chunk:
-            yield bytes(chunk)
-        if stop is not None and position >= stop:
-            return
-
-
-def _decrypted(decryptor: Cobblestone256Decryptor, ciphertext: memoryview) -> Iterator[memoryview]:
-    buffer = bytearray(_room_for(_PIECE_BYTES))
-    view = memoryview(buffer)
-    try:
-        for offset in range(0, len(ciphertext), _PIECE_BYTES):
-            written = decryptor.update_into(ciphertext[offset : offset + _PIECE_BYTES], buffer)
-            yield view[:written]
-        yield memoryview(decryptor.finalize())
-    except InvalidTag as exc:
-        raise _opening_error() from exc
 
 
 def _room_for(size_bytes: int) -> int:

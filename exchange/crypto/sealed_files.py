@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
 from exchange.crypto.errors import CryptoError, OpeningError
 from exchange.crypto.keys import DATA_KEY_BYTES
-from exchange.crypto.parts import Octets, PartEncryptor, decrypt_part_chunks
+from exchange.crypto.parts import Octets, PartDecryptor, PartEncryptor
 
 SEALED_BEGINNING: Final = b"exchange sealed file 1\n"
 """What every sealed file begins with."""
@@ -29,6 +29,8 @@ _X25519_BYTES: Final = 32
 _MLKEM_PUBLIC_BYTES: Final = 1184
 _SEALED_KEY_BYTES: Final = 1120 + DATA_KEY_BYTES + 16
 _HEAD_BYTES: Final = len(SEALED_BEGINNING) + _SEALED_KEY_BYTES
+_PIECE_BYTES: Final = 256 * 1024
+"""Opened at a time: large enough for full speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,11 @@ def open_sealed(identity: Identity, content: memoryview) -> Iterator[bytes]:
         data_key = _SUITE.decrypt(head[len(SEALED_BEGINNING) :], identity.key, SEALED_BEGINNING)
     except (InvalidTag, ValueError) as exc:
         raise OpeningError("the file was sealed to another recipient, or was changed") from exc
+    decryptor = PartDecryptor(data_key, hashlib.sha256(head).digest())
     try:
-        yield from decrypt_part_chunks(data_key, hashlib.sha256(head).digest(), content[_HEAD_BYTES:])
+        for offset in range(_HEAD_BYTES, len(content), _PIECE_BYTES):
+            yield decryptor.update(content[offset : offset + _PIECE_BYTES])
+        yield decryptor.finish()
     except OpeningError as exc:
         raise OpeningError("the file was changed, or cut: take another copy of it") from exc
 

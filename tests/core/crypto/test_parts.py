@@ -10,7 +10,6 @@ from exchange.crypto import (
     PartDecryptor,
     PartEncryptor,
     decrypt_part,
-    decrypt_part_chunks,
     encrypt_part,
 )
 from exchange.crypto.parts import _room_for
@@ -35,10 +34,6 @@ def flipped(blob, index):
     return blob[:index] + bytes([blob[index] ^ 1]) + blob[index + 1 :]
 
 
-def joined(ciphertext, key=KEY, context=CONTEXT, **span):
-    return b"".join(decrypt_part_chunks(key, context, ciphertext, **span))
-
-
 def streamed(plaintext, step):
     encryptor = PartEncryptor(KEY, CONTEXT)
     pieces = [bytes(encryptor.update(plaintext[at : at + step])) for at in range(0, len(plaintext), step)]
@@ -47,7 +42,7 @@ def streamed(plaintext, step):
 
 def test_stored_part_opens():
     assert decrypt_part(KEY, CONTEXT, STORED) == b"a report from the field"
-    assert joined(STORED) == b"a report from the field"
+    assert read_on(STORED, 7) == b"a report from the field"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -55,15 +50,6 @@ def test_part_opens_to_what_went_in(size):
     ciphertext = encrypt_part(KEY, CONTEXT, body(size))
 
     assert decrypt_part(KEY, CONTEXT, ciphertext) == body(size)
-    assert joined(ciphertext) == body(size)
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("span", [{}, {"start": PIECE - 1}, {"start": 5, "stop": 5}, {"stop": 0}])
-def test_no_piece_of_a_part_is_empty_or_larger_than_promised(size, span):
-    pieces = list(decrypt_part_chunks(KEY, CONTEXT, encrypt_part(KEY, CONTEXT, body(size)), **span))
-
-    assert all(0 < len(piece) <= 256 * 1024 for piece in pieces)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -172,7 +158,7 @@ def test_what_is_no_bytes_opens_nowhere():
         decrypt_part(KEY, CONTEXT, 7)
 
 
-@pytest.mark.parametrize("opened", [decrypt_part, lambda *a: b"".join(decrypt_part_chunks(*a))])
+@pytest.mark.parametrize("opened", [decrypt_part, lambda key, context, stored: read_on(stored, PIECE, key, context)])
 @pytest.mark.parametrize("size", [0, 1, SEGMENT, 3 * PIECE + 17])
 @pytest.mark.parametrize(
     "forge",
@@ -202,7 +188,7 @@ def test_part_cut_between_segments_never_opens():
     ciphertext = encrypt_part(KEY, CONTEXT, body(2 * SEGMENT + 5))
 
     with pytest.raises(OpeningError):
-        joined(ciphertext[: 56 + SEGMENT + 16])
+        decrypt_part(KEY, CONTEXT, ciphertext[: 56 + SEGMENT + 16])
 
 
 def test_segments_exchanged_never_open():
@@ -211,73 +197,7 @@ def test_segments_exchanged_never_open():
     swapped = ciphertext[:first] + ciphertext[second:third] + ciphertext[first:second] + ciphertext[third:]
 
     with pytest.raises(OpeningError):
-        joined(swapped)
-
-
-# ── ranges ──
-
-LONG = body(2 * PIECE + 777)
-LONG_CIPHERTEXT = encrypt_part(KEY, CONTEXT, LONG)
-EDGES = [0, 1, SEGMENT - 1, SEGMENT, PIECE - 16_500, PIECE, PIECE + 1, 2 * PIECE, len(LONG) - 1, len(LONG)]
-
-
-@pytest.mark.parametrize("start", EDGES)
-@pytest.mark.parametrize("stop", [*EDGES, len(LONG) + 5, None])
-def test_range_is_the_slice(start, stop):
-    if stop is not None and stop < start:
-        with pytest.raises(CryptoError, match="runs backwards"):
-            joined(LONG_CIPHERTEXT, start=start, stop=stop)
-        return
-
-    assert joined(LONG_CIPHERTEXT, start=start, stop=stop) == LONG[start:stop]
-
-
-@settings(deadline=None)
-@given(st.integers(0, 3 * PIECE), st.integers(0, 3 * PIECE))
-def test_any_range_is_the_slice(start, length):
-    assert joined(LONG_CIPHERTEXT, start=start, stop=start + length) == LONG[start : start + length]
-
-
-@pytest.mark.parametrize("span", [{"start": -1}, {"start": -2, "stop": -1}, {"start": 2, "stop": 1}])
-def test_backward_range_refuses_before_anything_is_opened(span):
-    with pytest.raises(CryptoError, match=r"range -?\d\.\..* runs backwards"):
-        decrypt_part_chunks(KEY, CONTEXT, STORED, **span)
-
-
-def test_no_chunk_is_empty_or_longer_than_a_piece_and_its_neighbour():
-    sizes = [len(chunk) for chunk in decrypt_part_chunks(KEY, CONTEXT, LONG_CIPHERTEXT)]
-
-    assert 0 not in sizes
-    assert max(sizes) <= PIECE
-
-
-def test_range_ends_before_damage_further_on():
-    damaged = flipped(LONG_CIPHERTEXT, len(LONG_CIPHERTEXT) - 1)
-
-    assert joined(damaged, start=5, stop=10) == LONG[5:10]
-    with pytest.raises(OpeningError):
-        joined(damaged, start=5)
-
-
-def test_range_that_ends_with_a_piece_opens_no_further_one():
-    first = len(next(decrypt_part_chunks(KEY, CONTEXT, LONG_CIPHERTEXT)))
-    damaged = flipped(LONG_CIPHERTEXT, 56 + first + first // SEGMENT * 16 + 5)
-
-    assert joined(damaged, stop=first) == LONG[:first]
-    with pytest.raises(OpeningError):
-        joined(damaged, stop=first + 1)
-
-
-def test_range_after_damage_never_opens():
-    with pytest.raises(OpeningError):
-        joined(flipped(LONG_CIPHERTEXT, 100), start=PIECE + 5, stop=PIECE + 10)
-
-
-def test_chunks_stay_what_they_were():
-    chunks = list(decrypt_part_chunks(KEY, CONTEXT, LONG_CIPHERTEXT))
-
-    assert b"".join(chunks) == LONG
-    assert {type(chunk) for chunk in chunks} == {bytes}
+        decrypt_part(KEY, CONTEXT, swapped)
 
 
 # ── memory ──
@@ -293,7 +213,9 @@ def test_memory_stays_flat_however_long_the_part():
     ciphertext = encrypt_part(KEY, CONTEXT, bytes(16 * PIECE))
     tracemalloc.reset_peak()
     before, _ = tracemalloc.get_traced_memory()
-    total = sum(len(chunk) for chunk in decrypt_part_chunks(KEY, CONTEXT, ciphertext))
+    decryptor = PartDecryptor(KEY, CONTEXT)
+    total = sum(len(decryptor.update(ciphertext[at : at + PIECE])) for at in range(0, len(ciphertext), PIECE))
+    total += len(decryptor.finish())
     _, decrypting = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -305,7 +227,9 @@ def test_memory_stays_flat_however_long_the_part():
 # ── sizes ──
 
 
-@pytest.mark.parametrize("act", [encrypt_part, decrypt_part, decrypt_part_chunks, lambda k, c, _: PartEncryptor(k, c)])
+@pytest.mark.parametrize(
+    "act", [encrypt_part, decrypt_part, lambda k, c, _: PartEncryptor(k, c), lambda k, c, _: PartDecryptor(k, c)]
+)
 @pytest.mark.parametrize("size", [0, 16, 31, 33])
 def test_key_or_context_of_another_size_refuses(act, size):
     with pytest.raises(CryptoError, match=f"key has {size} bytes: 32 are needed"):

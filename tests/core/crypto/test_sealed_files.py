@@ -30,6 +30,12 @@ def test_what_was_sealed_comes_back(pieces: list[bytes]) -> None:
     assert opened(sealed(*pieces)) == b"".join(pieces)
 
 
+def test_a_file_of_several_pieces_comes_back() -> None:
+    content = os.urandom(600_000)
+
+    assert opened(sealed(content)) == content
+
+
 ANOTHERS = r"^the file was sealed to another recipient, or was changed$"
 
 
