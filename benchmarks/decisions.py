@@ -22,7 +22,7 @@ async def decisions(place: Place) -> list[Result]:
         row = await services.store.caller(place.readers[0].thumbprint)
         assert row.client is not None
         now = services.clock()
-        call = Call(new_id(now, services.randomness(10)), "bench", place.readers[0].thumbprint, now)
+        call = Call(new_id(now, services.randomness), "bench", place.readers[0].thumbprint, now)
         await services.knowledge.agreements(services.store, row.state)
         kept = await services.knowledge.classes(services.store, row.state)
         reader = reader_facts(row.client, purpose="defence", call=call)

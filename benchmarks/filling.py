@@ -175,7 +175,7 @@ def report(
     digest = hashlib.sha256(content).hexdigest()
     part = PartHeader(1, label, "text/plain", "report.txt", len(content), Protection.EXCHANGE, digest)
     header = Header(
-        id=ReportId(new_id(posted_at, os.urandom(10))),
+        id=ReportId(new_id(posted_at, os.urandom)),
         agreement=AgreementId(agreements[agreement]),
         scope=SCOPE,
         originator=originator,

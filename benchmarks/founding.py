@@ -101,7 +101,7 @@ def call_as(host: Host, member: str, role: str = "signatory") -> Call:
     """Return one act of a member's client that signs or releases in this process, now."""
     now = host.services.clock()
     thumbprint = _stand_in(host, member, role).thumbprint
-    return Call(new_id(now, host.services.randomness(10)), "host", thumbprint, now)
+    return Call(new_id(now, host.services.randomness), "host", thumbprint, now)
 
 
 async def enrol_releaser(host: Host, member: str) -> None:

@@ -99,6 +99,6 @@ async def _add(desk: Desk, state: LogState, made: list[Made]) -> None:
 
 
 def _sealed(number: int) -> Made:
-    entry_id = new_id(datetime.now(UTC), os.urandom(10))
+    entry_id = new_id(datetime.now(UTC), os.urandom)
     sealed = seal_entry(draft(), entry_id=entry_id, node="benchmark", boot=entry_id, node_seq=number + 1)
     return sealed.id, sealed.content, hash_leaf(sealed.content)

@@ -115,7 +115,7 @@ async def _sight(host: Host, place: Place, person: Person) -> tuple[Sight, int]:
     services, now = host.services, host.services.clock()
     row = await services.store.caller(person.thumbprint)
     assert row.client is not None
-    call = Call(new_id(now, os.urandom(10)), "bench", person.thumbprint, now)
+    call = Call(new_id(now, os.urandom), "bench", person.thumbprint, now)
     readable = await readable_for(services, call, row.client, row.state)
     query = (
         "SELECT seq, id FROM report WHERE class_id IN (SELECT value FROM json_each(?))"

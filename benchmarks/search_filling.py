@@ -98,7 +98,7 @@ def _made(count: int, start: int) -> tuple[list[Values], list[Values]]:
     entries, rows = [], []
     for number in range(start, min(start + CHUNK, count)):
         draft = _draft(dice, number, count)
-        entry_id = new_id(draft.at, os.urandom(10))
+        entry_id = new_id(draft.at, os.urandom)
         content = seal_entry(draft, entry_id=entry_id, node="bench", boot=id_of(9, 0), node_seq=number).content
         entries.append((entry_id, content))
         # The first places are those of the entries that founding the instance left.

@@ -116,4 +116,4 @@ def _entry(number: int) -> bytes:
         subject=Subject("report", _BOOT, 1),
         owner="GBR",
     )
-    return seal_entry(draft, entry_id=new_id(at, number.to_bytes(10)), node="n1", boot=_BOOT, node_seq=number).content
+    return seal_entry(draft, entry_id=new_id(at, number.to_bytes), node="n1", boot=_BOOT, node_seq=number).content

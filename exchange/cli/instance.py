@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 NOTHING_YET = b"nothing is under these keys yet\n"
 """What `InstanceLayout.unfinished_file` holds where whoever finds it may remove the keys beside it."""
 
-_ID_RANDOMNESS_BYTES = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -41,7 +39,7 @@ class Host:
         from exchange.usecases import Call
 
         now = self.services.clock()
-        request_id = new_id(now, self.services.randomness(_ID_RANDOMNESS_BYTES))
+        request_id = new_id(now, self.services.randomness)
         return Call(request_id=request_id, source="host", thumbprint=None, now=now)
 
 

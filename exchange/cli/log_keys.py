@@ -11,14 +11,13 @@ from exchange.kernel.files import keep_file, may_lie_there, sync_folder
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import Store
 
-_ID_RANDOMNESS_BYTES = 10
 _PUBLIC = 0o644
 _NAMELESS = "exchange.example"
 
 
 def make_log_key(layout: InstanceLayout, now: datetime, *, host_name: str | None = None) -> str:
     """Make the keys of a new log and return its origin, which begins with the name that clients use for the server."""
-    origin = f"{host_name or _NAMELESS}/log/{new_id(now, os.urandom(_ID_RANDOMNESS_BYTES))}"
+    origin = f"{host_name or _NAMELESS}/log/{new_id(now, os.urandom)}"
     key = create_log_key(layout.log_key_file, origin, os.urandom)
     _show(layout, key)
     return origin

@@ -59,7 +59,6 @@ _FOLLOW_SECONDS = 2.0
 # A page for who gives a cursor and no number: what the exchange gives who asks for no number.
 _PAGE = 100
 
-_ID_RANDOMNESS_BYTES = 10
 
 # From here on a status says that the exchange failed: what became of the request, it may not know itself.
 _FAILED = 500
@@ -120,7 +119,7 @@ def post(
     body["parts"] = parts(files, catalogue, part_markings=part_marking or [], media_types=media_type or [])
     report = checked_body({**body, "complete": False} if is_streamed else body)
     # Whoever gave no key is told one where no answer comes, or the rest does not arrive: nobody could go on without it.
-    key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+    key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
     header = _sent(client, report, files, key) if is_streamed else _posted(client, report, key)
     show_posted(header, as_json=as_json)
 

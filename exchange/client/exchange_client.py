@@ -81,7 +81,6 @@ from exchange.wire import (
 
 Answer = TypeVar("Answer", bound=WireModel)
 
-_ID_RANDOMNESS_BYTES = 10
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -322,7 +321,7 @@ class ExchangeClient:
 
         A key is made where none is given, so that a broken connection does not post it twice.
         """
-        key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+        key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
         body: Body = {"content": sent(report), "headers": {**JSON, "Idempotency-Key": key}}
         answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
         return parsed(HeaderBody, answer.content)

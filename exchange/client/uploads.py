@@ -24,8 +24,6 @@ PIECE_BYTES: Final = 256 * 1024
 Progress = Callable[[int, int], None]
 """Is told how many bytes have been sent, and of how many."""
 
-_ID_RANDOMNESS_BYTES = 10
-
 
 class Uploads:
     """Posts reports whose parts are sent by themselves (contributor). Nobody sees one before it is complete."""
@@ -35,7 +33,7 @@ class Uploads:
 
     def begin(self, report: ReportBody, *, idempotency_key: str | None = None) -> UploadBody:
         """Begin a report with `complete` false; with the key of an earlier one, return where that stands."""
-        key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+        key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
         body: Body = {"content": sent(report), "headers": {**JSON, "Idempotency-Key": key}}
         answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
         return parsed(UploadBody, answer.content)

@@ -1,6 +1,7 @@
 """Ids: UUIDv7 (RFC 9562 §5.7), so that rows made together lie together."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from exchange.kernel.clock import to_micros
@@ -9,25 +10,22 @@ _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 NOT_AN_ID = "is no id: copy it whole, such as 01a20000-0000-7000-8000-000000000001"
 """What somebody is told who wrote something else in the place of one."""
 
-_LEAST_RANDOMNESS_BYTES = 10
+_RANDOM_BYTES = 8
 _VARIANT = 0x8000_0000_0000_0000
 _VARIANT_MASK = 0x3FFF_FFFF_FFFF_FFFF
 
 
-def new_id(now: datetime, randomness: bytes) -> str:
-    """Return a UUIDv7 in lower-case text for `now`.
+def new_id(now: datetime, randomness: Callable[[int], bytes]) -> str:
+    """Return a UUIDv7 in lower-case text for `now`; `randomness` returns that many bytes of a cryptographic source.
 
-    `randomness` is at least 10 bytes from a cryptographic source. The 12 bits after
-    the milliseconds hold the fraction of the millisecond (RFC 9562 §6.2, method 3).
+    The 12 bits after the milliseconds hold the fraction of the millisecond (RFC 9562 §6.2, method 3).
     """
-    if len(randomness) < _LEAST_RANDOMNESS_BYTES:
-        raise ValueError(f"randomness has {len(randomness)} bytes: give at least {_LEAST_RANDOMNESS_BYTES}")
     micros = to_micros(now)
     if micros < 0:
         raise ValueError(f"`{now}` is before 1970: a UUIDv7 cannot hold it")
     millis, rest = divmod(micros, 1000)
     high = (millis << 16) | 0x7000 | (rest * 4096 // 1000)
-    low = _VARIANT | (int.from_bytes(randomness[:8]) & _VARIANT_MASK)
+    low = _VARIANT | (int.from_bytes(randomness(_RANDOM_BYTES)) & _VARIANT_MASK)
     digits = f"{high:016x}{low:016x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 

@@ -15,8 +15,6 @@ from exchange.kernel import Clock, UnavailableError, new_id, to_micros
 from exchange.store.dialect import Parameters, Row, Value
 from exchange.store.rows import Sealed
 
-_ID_RANDOMNESS_BYTES: Final = 10
-
 _MOST_GUARDS: Final = 20_000
 """A key is 1 KiB in memory. Beyond this many clients of one process at once, keys are made anew."""
 
@@ -157,7 +155,7 @@ class PersonalKeys:
     async def new_key(self, place: Place) -> NewKey:
         """Return a key for `place`; whoever asks makes it durable and then hands it to `remember`."""
         now = self._clock()
-        kid = new_id(now, self._randomness(_ID_RANDOMNESS_BYTES))
+        kid = new_id(now, self._randomness)
         key = self._randomness(DATA_KEY_BYTES)
         try:
             stored = await self._custody.wrap(key, personal_context(kid, place.subject, place.period, self._boot))

@@ -25,8 +25,6 @@ from exchange.crypto import SEED_BYTES, SigningKey
 from exchange.kernel import Clock, UnavailableError, new_id
 from exchange.store.observing import StoreObserver, Unobserved
 
-_ID_RANDOMNESS_BYTES = 10
-
 MOST_UNSETTLED = 65_536
 """Each costs about 300 bytes. So many entries that may be lost mean a log that cannot be written: nothing is served."""
 
@@ -145,4 +143,4 @@ class Sealer:
         return seal_entry(draft, **place, node_seq=number, guard=guard)
 
     def _new_id(self) -> str:
-        return new_id(self._clock(), self._randomness(_ID_RANDOMNESS_BYTES))
+        return new_id(self._clock(), self._randomness)

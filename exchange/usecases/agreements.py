@@ -35,8 +35,6 @@ from exchange.usecases.knowledge import codes_of
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.unread import record_unread
 
-_ID_RANDOMNESS_BYTES = 10
-
 LONGEST_TEXT_BYTES = 40_000
 """An entry of the log takes 65,535 bytes, and what else it says."""
 
@@ -67,7 +65,7 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
         terms = await read_terms(services, unit, document)
         require_own_agreement(client, terms)
         await _require_answers(unit, call, client)
-        agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
+        agreement = propose(AgreementId(new_id(call.now, services.randomness)), terms)
         text = logged_text(agreement)
         await unit.add_agreement(agreement, proposed_by=None if client is None else client.id)
         receipt = await record_agreement(unit, call, client, event, agreement, told=text)

@@ -59,7 +59,6 @@ from exchange.usecases.stopped_clients import require_own_stop, takes_over
 from exchange.usecases.unread import record_unread
 from exchange.usecases.vouching import authority_fault
 
-_ID_RANDOMNESS_BYTES = 10
 _LIST = "clients"
 
 
@@ -313,7 +312,7 @@ def _checked_client(
         message = "the client cannot be enrolled so"
         raise InvalidError(message, tuple(faults))
     return Client(
-        id=ClientId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))),
+        id=ClientId(new_id(call.now, services.randomness)),
         version=1,
         name=name,
         member=member.code,

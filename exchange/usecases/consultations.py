@@ -26,8 +26,6 @@ from exchange.usecases.unread import record_unread
 MOST_UNANSWERED = 20
 """Of one client, under one agreement: each stands in what all whom it names are shown."""
 
-_ID_RANDOMNESS_BYTES = 10
-
 
 @dataclass(frozen=True, slots=True)
 class NewMatter:
@@ -59,7 +57,7 @@ async def open_consultation(services: Services, call: Call, agreement_id: str, n
         await _require_answers(unit, call, client, agreement.id)
         said = Said(client.member, client.id, Speech.OPEN, new.text, call.now)
         matter = Matter(
-            new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)),
+            new_id(call.now, services.randomness),
             agreement.id,
             new.kind,
             members,

@@ -43,8 +43,6 @@ from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask
 from exchange.usecases.unread import record_unread
 
-_ID_RANDOMNESS_BYTES = 10
-
 
 @dataclass(frozen=True, slots=True)
 class CrisisWish:
@@ -120,7 +118,7 @@ async def carry_out_crisis(
         # No fault of who confirms, nor its to mend: it is told none of the words that are meant for who asked.
         raise ConflictError("who asked may no longer ask: ask again", code="requester-gone") from exc
     crisis = Crisis(
-        id=new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)),
+        id=new_id(call.now, services.randomness),
         clause=clause.name,
         edition=agreement.edition,
         reason=asked["reason"],

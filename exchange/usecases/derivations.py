@@ -52,7 +52,6 @@ from exchange.usecases.unread import record_unread
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
-_ID_RANDOMNESS_BYTES = 10
 _ENDS: Final = (EventName.DERIVATION_REFUSED, EventName.DERIVATION_WITHDRAWN, EventName.DERIVATION_REVOKED)
 
 
@@ -94,7 +93,7 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Deriv
             await hold_as_read(unit, report, sought.row.state)
             originator = judged.facts.originator
             require_few_undecided(await unit.derivations().undecided(client.id, client.member, originator), originator)
-            row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+            row_id = new_id(call.now, services.randomness)
             detail: Detail = {"request": row_id, **consent_detail(services, wish, client.member)}
             receipt = await unit.record(_asked(call, sought, Outcome.PERMITTED, detail))
             row = DerivationRow(

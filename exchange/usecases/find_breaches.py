@@ -77,7 +77,6 @@ _OVERLAP: Final = timedelta(minutes=5)
 """Between rounds of one process: what was under way in the last one is seen by this one."""
 
 _AT_ONCE: Final = 200
-_ID_RANDOMNESS_BYTES: Final = 10
 
 _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
 
@@ -212,7 +211,7 @@ class DutyWatch:
         made = []
         for version, begin, end in _in_force(versions, since, now):
             moment = end if end == now else end - datetime.resolution
-            call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, moment)
+            call = Call(new_id(now, services.randomness), "local", None, moment)
             made.append(_Treaty(as_it_was(version, moment), begin, end, spells, classes, state, call, now))
         return made
 
@@ -332,7 +331,7 @@ class DutyWatch:
 
     async def _tell(self, unit: UnitOfWork, row: BreachRow) -> None:
         for subscription in await unit.subscriptions().of_members({row.party, row.owed_to}):
-            message_id = new_id(row.found_at, self._services.randomness(_ID_RANDOMNESS_BYTES))
+            message_id = new_id(row.found_at, self._services.randomness)
             told: DeliveryRow = waiting(message_id, subscription, None, to_micros(row.found_at), breach=row.id)
             await unit.subscriptions().queue(told)
 
@@ -349,7 +348,7 @@ class DutyWatch:
         """Return a breach by the first of `between` of what it owed the second; `subject` with when it was due."""
         now = treaty.found_at
         return BreachRow(
-            id=new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)),
+            id=new_id(now, self._services.randomness),
             agreement=treaty.agreement.id,
             kind=kind,
             party=between[0],

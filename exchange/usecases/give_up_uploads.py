@@ -20,7 +20,6 @@ from exchange.usecases.uploads import abandoned_entry, opened_declaration
 
 AT_ONCE: Final = 200
 
-_ID_RANDOMNESS_BYTES = 10
 
 _log = logging.getLogger("exchange.reports")
 
@@ -60,7 +59,7 @@ async def _given_up(services: Services, now: datetime, upload_id: str) -> bool:
 
 
 async def _entry(services: Services, now: datetime, row: UploadRow) -> EntryDraft:
-    call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+    call = Call(new_id(now, services.randomness), "local", None, now)
     declared = None
     # What cannot be opened, for whatever reason, is given up all the same.
     with suppress(*UNOPENED, *UNREADABLE):

@@ -26,7 +26,6 @@ BEAT_SECONDS = 1.0
 IDLE_BEATS = 60
 """A process that writes nothing says so once a minute: who sees nothing for two knows that it is gone."""
 
-_ID_RANDOMNESS_BYTES = 10
 _NO_HEARTBEAT = "no heartbeat"
 _UNREGISTERED = "first reads are not registered yet"
 
@@ -140,7 +139,7 @@ def service_draft(
         outcome=outcome,
         at=now,
         actor=Actor(kind="service"),
-        request_id=new_id(now, own.randomness(_ID_RANDOMNESS_BYTES)),
+        request_id=new_id(now, own.randomness),
         source="local",
         subject=subject,
     )

@@ -46,7 +46,6 @@ from exchange.usecases.told_entries import is_too_much_waiting, told_of, told_un
 
 HELD_EVERY: Final = timedelta(minutes=10)
 
-_ID_RANDOMNESS_BYTES: Final = 10
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 """So long an entry may be on its way to its place, as its row stands already."""
 
@@ -385,7 +384,7 @@ async def _mended_party(unit: UnitOfWork, told: RowTold, put: Put) -> str:
 async def _mended_caveats(services: Services, unit: UnitOfWork, told: RowTold, put: Put) -> str:
     """Put in force again what the log says; where its text is lost, what refuses every report of the member."""
     by, now = told.by, services.clock()
-    set_id = new_id(now, services.randomness(_ID_RANDOMNESS_BYTES))
+    set_id = new_id(now, services.randomness)
     detail = by.get("detail", {})
     named = str(detail.get("set") or by["object"]["id"])
     act, client = (str(each) for each in (detail.get("act"), by["actor"].get("id")))

@@ -58,7 +58,6 @@ from exchange.usecases.recording import TamperedError, draft, on_record
 from exchange.usecases.telling_requests import queue_request
 from exchange.usecases.unread import record_unread
 
-_ID_RANDOMNESS_BYTES = 10
 _ORDER = "request"
 
 _DAY: Final = timedelta(days=1)
@@ -157,7 +156,7 @@ async def _request(
     agreement = require_in_force(services.knowledge.agreement(posted.agreement), client, call)
     # (3) well formed
     members = await services.knowledge.member_codes(services.store, state)
-    request_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    request_id = new_id(call.now, services.randomness)
     rules = _rules(services, call, client, posted, agreement, members)
     request = compose_request(posted, request_id=request_id, asker=client.member, now=call.now, rules=rules)
     # (4) sealed

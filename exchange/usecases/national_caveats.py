@@ -25,7 +25,6 @@ MOST_WAITING = 8
 """Sets of one member that wait for a second person; each may hold 128 KiB."""
 
 _NOTHING = NationalText("", "")
-_ID_RANDOMNESS_BYTES = 10
 
 
 async def propose_caveats(services: Services, call: Call, text: NationalText) -> Recorded[CaveatSet]:
@@ -117,7 +116,7 @@ async def _ask(
             raise ConflictError(
                 "too many sets wait for a second person: confirm or refuse some", code="too-many-waiting"
             )
-        set_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+        set_id = new_id(call.now, services.randomness)
         asked = {"caveats": set_id, "text": digest, "replaces": _named(current), "law": services.law.digest}
         act = await ask(services, unit, call, client, NATIONAL_CAVEATS, asked=asked, members=[member])
         one = CaveatSet(

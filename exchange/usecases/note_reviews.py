@@ -10,8 +10,6 @@ from exchange.usecases.judging import require_same_law
 from exchange.usecases.recording import draft
 from exchange.usecases.unread import known_agreements
 
-_ID_RANDOMNESS_BYTES = 10
-
 
 async def note_reviews(services: Services) -> int:
     """Note every review that has fallen due and was not noted; return how many."""
@@ -23,7 +21,7 @@ async def note_reviews(services: Services) -> int:
     async with services.store.unit_of_work() as unit:
         noted = await unit.reviews().noted()
     new = sorted(due.keys() - noted)
-    call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+    call = Call(new_id(now, services.randomness), "local", None, now)
     for agreement_id, day in new:
         agreement = due[agreement_id, day]
         entry = draft(

@@ -59,7 +59,6 @@ _LOOKED_AT: Final = 1_000
 _KEPT: Final = timedelta(days=7)
 _DEAD_KEPT: Final = timedelta(days=30)
 _FORGET_EVERY: Final = timedelta(hours=1)
-_ID_RANDOMNESS_BYTES: Final = 10
 _GONE: Final = "it answered 410"
 """Standard Webhooks: a receiver that answers so wants nothing more."""
 _UNSENT: Final = "it could not be made"
@@ -217,7 +216,7 @@ class Notifier:
         readable = await self._readable_classes(one)
         seq = found[-1][0] if len(found) == _LOOKED_AT else beat.seq
         rows = [
-            waiting(new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)), one.id, report_id, to_micros(now))
+            waiting(new_id(now, self._services.randomness), one.id, report_id, to_micros(now))
             for _, report_id, class_id in found
             if class_id in readable
         ]
@@ -340,7 +339,7 @@ class Notifier:
         """Return a call in the subscriber's name, by a certificate that it uses; without one it is nobody."""
         now = self._services.clock()
         return Call(
-            request_id=new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)),
+            request_id=new_id(now, self._services.randomness),
             source="local",
             thumbprint=await self._services.store.subscriptions.thumbprint_of(one.client, to_micros(now)),
             now=now,

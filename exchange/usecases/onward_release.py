@@ -57,7 +57,6 @@ from exchange.usecases.second_person import ask, require_as_asked, require_not_w
 from exchange.usecases.unread import known_agreements, record_unread
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
-_ID_RANDOMNESS_BYTES = 10
 _SALT_BYTES = 16
 _ENDS: Final = (EventName.ONWARD_REFUSED, EventName.ONWARD_WITHDRAWN, EventName.ONWARD_REVOKED)
 _NO_END: Final = "taken back"
@@ -108,7 +107,7 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Onwar
             await hold_as_read(unit, judged.report, granted.row.state)
             originator = judged.facts.originator
             require_few_undecided(await unit.consents().undecided(client.id, client.member, originator), originator)
-            row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+            row_id = new_id(call.now, services.randomness)
             row = OnwardRow(
                 id=row_id,
                 report=judged.report.id,

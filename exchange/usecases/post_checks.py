@@ -31,8 +31,6 @@ from exchange.usecases.recording import TamperedError
 from exchange.usecases.seeking import judge
 from exchange.usecases.unopened import Asker, is_others
 
-_ID_RANDOMNESS_BYTES = 10
-
 MOST_REFERENCES = 50
 """Each costs a query and a decision; a report that cites more cites a collection."""
 
@@ -81,7 +79,7 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
     """
     originator = originator_of(client, posted)
     found = list(faults)
-    new = report_id or ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
+    new = report_id or ReportId(new_id(call.now, services.randomness))
 
     def composed() -> Header | None:
         ceilings = _crisis_ceilings(agreement, posted.scope, call)

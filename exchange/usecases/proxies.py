@@ -36,7 +36,6 @@ from exchange.usecases.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
-_ID_RANDOMNESS_BYTES = 10
 _TAKEN_BACK = "the consent was taken back before it was given"
 _ENDED = frozenset({ProxyState.REFUSED, ProxyState.REVOKED})
 
@@ -67,7 +66,7 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
         agreement = require_in_force(found, client, call)
         if faults := _faults(agreement, client, wish, call):
             raise InvalidError("nobody can post on your behalf so", tuple(faults))
-        row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+        row_id = new_id(call.now, services.randomness)
         wish = replace(wish, reason=fit_text(wish.reason))
         told = _told(row_id, wish)
         # The second releaser is shown why; the entry names what is consented to alone.

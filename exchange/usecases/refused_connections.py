@@ -5,8 +5,6 @@ from exchange.kernel import new_id
 from exchange.release import Reason
 from exchange.usecases.context import Services
 
-_ID_RANDOMNESS_BYTES = 10
-
 
 async def record_refused_connections(services: Services, counts: dict[str, int], source: str) -> Receipt:
     """Record so many refused handshakes by what was wrong, the first of them from `source`; return the receipt."""
@@ -16,7 +14,7 @@ async def record_refused_connections(services: Services, counts: dict[str, int],
         outcome=Outcome.REFUSED,
         at=now,
         actor=Actor(kind="unknown"),
-        request_id=new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)),
+        request_id=new_id(now, services.randomness),
         source=source,
         reasons=(Reason.NOT_AUTHENTICATED.value,),
         detail={"codes": sorted(counts), "count": sum(counts.values())},

@@ -19,7 +19,6 @@ from exchange.usecases.ended_acts import require_not_ended
 MOST_WAITING = 100
 """Of what one client asked for: whoever asks or lists looks through all that waits, whosever it is."""
 
-_ID_RANDOMNESS_BYTES = 10
 _KEY_NAME = "acts"
 
 
@@ -40,7 +39,7 @@ async def ask(  # noqa: PLR0913  who asks whom for what
     message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
     full = ConflictError(message, code="too-many-waiting")
     await unit.require_room(client, lambda: unit.count_open_acts(client), MOST_WAITING, full)
-    act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    act_id = new_id(call.now, services.randomness)
     act = await _sealed(services, ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now))
     await unit.learn_key(call.thumbprint, call.public_key)
     await unit.add_pending_act(act)

@@ -40,7 +40,6 @@ _LATE = timedelta(seconds=1)
 
 _TOLD_EVERY = timedelta(minutes=1)
 
-_ID_RANDOMNESS_BYTES = 10
 _ENTRIES_NAMED = 100
 
 _OF_MAKING = frozenset({EventName.SCHEMA_MIGRATED.value, EventName.NODE_HEARTBEAT.value})
@@ -360,7 +359,7 @@ def log_entry(  # noqa: PLR0913  what an entry about the log itself needs
         outcome=outcome,
         at=now,
         actor=Actor(kind="service"),
-        request_id=new_id(now, randomness(_ID_RANDOMNESS_BYTES)),
+        request_id=new_id(now, randomness),
         source="local",
         subject=Subject("log", origin),
         detail=detail,

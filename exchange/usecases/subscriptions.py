@@ -29,7 +29,6 @@ MOST_SUBSCRIPTIONS = 8
 _MOST_SHOWN = 100
 _KEY_NAME = "webhooks"
 _SECRET_BYTES = 32
-_ID_RANDOMNESS_BYTES = 10
 
 
 Act = Callable[[UnitOfWork, SubscriptionRow], Awaitable[int]]
@@ -93,7 +92,7 @@ async def remove_subscription(services: Services, call: Call, subscription_id: s
 
 async def check_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[str]:
     """Send a message that tells of nothing, and return its id; what became of it stands among the deliveries."""
-    message_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    message_id = new_id(call.now, services.randomness)
 
     async def queue(unit: UnitOfWork, row: SubscriptionRow) -> int:
         await unit.subscriptions().queue(waiting(message_id, row.id, None, to_micros(call.now)))
@@ -163,7 +162,7 @@ def waiting(
 
 async def _made(services: Services, call: Call, client: Client, url: str) -> NewSubscription:
     key = services.randomness(_SECRET_BYTES)
-    subscription_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    subscription_id = new_id(call.now, services.randomness)
     wrapped = await services.custodian.wrap(_KEY_NAME, key, webhook_context(subscription_id, client.id, url))
     beat = await services.store.pulse.beat()
     secret, added_at = Sealed(*wrapped), to_micros(call.now)

@@ -54,7 +54,6 @@ LATE: Final = timedelta(minutes=15)
 STOOD_STILL: Final = timedelta(days=7)
 """So far back a process looks when it begins to sweep: longer than the jobs of an exchange stand still."""
 
-_ID_RANDOMNESS_BYTES = 10
 
 _BY_TEXT: Final = "shared reports are recalled: the agreement has ended, or its originator has left it"
 """Stands on the tombstone and in the log."""
@@ -334,7 +333,7 @@ async def _tell_of_superseding(services: Services, now: datetime, entry: Entry, 
 
 async def _own(services: Services, now: datetime, report_id: str, state: PolicyState) -> tuple[Call, OwnReport]:
     """Return a report as the exchange's own to move: nobody calls, so nobody's right is asked."""
-    call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+    call = Call(new_id(now, services.randomness), "local", None, now)
     row = await services.store.report_for("", report_id, parts=Parts.NONE)
     if row.report is None:
         message = f"the report {report_id} is gone"

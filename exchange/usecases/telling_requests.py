@@ -18,7 +18,6 @@ from exchange.usecases.subscriptions import waiting
 from exchange.usecases.unread import known_agreements
 
 KIND = "request.visible"
-_ID_RANDOMNESS_BYTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ async def queue_request(
     """
     await unit.streams().add(StreamKind.REQUEST, request_id, asked, call.now)
     rows = [
-        waiting(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)), each, request_id, to_micros(call.now))
+        waiting(new_id(call.now, services.randomness), each, request_id, to_micros(call.now))
         for each in await unit.subscriptions().of_members(asked)
     ]
     await unit.subscriptions().queue(*rows)

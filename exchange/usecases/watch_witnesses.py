@@ -20,7 +20,6 @@ from exchange.usecases.witnessed_log import Contradiction
 BACKOFF_SECONDS: Final = (0.0, 5.0, 15.0, 60.0, 300.0)
 """After so many failures in a row; a witness that is back is seen within five minutes."""
 
-_ID_RANDOMNESS_BYTES = 10
 _FAILURES = frozenset({AskedState.UNREACHABLE, AskedState.REFUSED, AskedState.CONTRADICTED})
 
 _log = logging.getLogger("exchange.witnesses")
@@ -120,7 +119,7 @@ class WitnessWatch:
             outcome=outcome,
             at=now,
             actor=Actor(kind="service"),
-            request_id=new_id(now, self.services.randomness(_ID_RANDOMNESS_BYTES)),
+            request_id=new_id(now, self.services.randomness),
             source="local",
             subject=Subject("witness", witness.name),
             detail=detail,

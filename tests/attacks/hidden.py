@@ -105,7 +105,7 @@ class Hidden:
 
 def random_id() -> str:
     """Return a UUIDv7 of which nothing is known."""
-    return new_id(NOW, os.urandom(10))
+    return new_id(NOW, os.urandom)
 
 
 @dataclass(frozen=True)

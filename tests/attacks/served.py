@@ -100,7 +100,7 @@ def make_instance(folder: Path, database_url: str | None, clients: dict[str, tup
 
             def call(thumbprint: str | None = None) -> Call:
                 now = services.clock()
-                return Call(new_id(now, os.urandom(10)), "host", thumbprint, now)
+                return Call(new_id(now, os.urandom), "host", thumbprint, now)
 
             for code, name in MEMBERS.items():
                 if database_url is not None or code != "EXCHANGE":

@@ -46,7 +46,7 @@ _ids = itertools.count()
 
 
 def fresh_id(now: datetime = NOW) -> str:
-    return new_id(now + timedelta(milliseconds=next(_ids)), os.urandom(10))
+    return new_id(now + timedelta(milliseconds=next(_ids)), os.urandom)
 
 
 def run_apart(work: Callable[[], object]) -> None:

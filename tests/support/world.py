@@ -135,7 +135,7 @@ class World:
         """Return a call made by the client `name` (None = the host's operator, `stranger` = nobody enrolled)."""
         moment = self.clock.now if at is None else at
         return Call(
-            request_id=new_id(moment, os.urandom(10)),
+            request_id=new_id(moment, os.urandom),
             source="192.0.2.7",
             thumbprint=None if name is None else thumbprint_of(name),
             now=moment,

@@ -16,7 +16,7 @@ from exchange.usecases.note_reviews import note_reviews
 from tests.support.treaty import sign_by_call
 from tests.support.world import AGREEMENT, NOW, World
 
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 FUTURE = AGREEMENT.replace("from: 2026-01-01", "from: 2026-07-01")
 BILATERAL = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]")
 Move = Callable[[Services, Call, str], Awaitable[Recorded[AgreementView]]]

@@ -26,7 +26,7 @@ from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 SECRET_TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 SECRET_TO_NOBODY = Label("NATO", "SECRET", releasable_to=("GBR",))
 RESTRICTED = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "DNK auditor", "ESP auditor", "NOR low auditor")
 AGREEMENT_OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[GBR, NOR]", "[GBR, ESP]")
 

@@ -42,7 +42,7 @@ ENROLMENT = Enrolment(
     until=NOW + timedelta(days=90),
     purposes=("defence", "judicial"),
 )
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 NO_IDS = [ABSENT, "", "1", "\x00", ABSENT.upper(), f"{ABSENT} ", "\ud800"]
 
 

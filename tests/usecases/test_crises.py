@@ -31,7 +31,7 @@ crisis:
 TEXT = AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]") + CRISIS
 OLDER_TOO = TEXT + "    older_reports: included\n"
 FOR_DNK = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 
 
 async def agreed(world: World, text: str = TEXT) -> None:

@@ -26,7 +26,7 @@ from exchange.reports import PostedPart, Precedence
 from exchange.usecases import ClearanceChange
 from tests.support.world import AGREEMENT, NOW, World
 
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 
 
@@ -187,7 +187,7 @@ FAULTS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("references no id", {"references": ("x",)}, [("/references/0", "not-an-id")]),
     (
         "too many references",
-        {"references": tuple(new_id(NOW, bytes([0, n, *bytes(8)])) for n in range(51))},
+        {"references": tuple(new_id(NOW, n.to_bytes) for n in range(51))},
         [("/references", "too-many")],
     ),
     (

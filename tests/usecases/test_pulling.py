@@ -17,7 +17,7 @@ from exchange.store import Parts
 from exchange.usecases import Call, ClearanceChange
 from tests.support.world import NOW, World
 
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 LOW = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 PARTS = (

@@ -189,7 +189,7 @@ async def test_entry_that_concerns_others_is_as_absent_as_none(placed: World, na
     entry = await entry_of(placed, "NOR reader")
     await place_entries(placed)
     told = []
-    for asked in (entry, new_id(placed.clock.now, os.urandom(10)), "no id", entry.upper()):
+    for asked in (entry, new_id(placed.clock.now, os.urandom), "no id", entry.upper()):
         attempt = await placed.attempt(prove_entry(placed.services, placed.call(name), asked))
         assert isinstance(attempt.error, NotFoundError)
         told.append((attempt.error.message, attempt.entry["decision"], attempt.entry["object"]["type"]))

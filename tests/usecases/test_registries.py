@@ -23,7 +23,7 @@ from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 TO_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 

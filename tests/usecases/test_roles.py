@@ -36,7 +36,7 @@ from tests.support.world import NOW, World, certificate_of, reopen_world, thumbp
 
 Act = Callable[[World, Call, str], Awaitable[object]]
 
-ABSENT = new_id(NOW, bytes(10))
+ABSENT = new_id(NOW, bytes)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

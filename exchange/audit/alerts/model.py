@@ -9,8 +9,6 @@ from exchange.audit.alerts.rules import Rule, Severity
 from exchange.audit.draft import Subject
 from exchange.kernel import from_micros, new_id
 
-_ID_BYTES = 10
-
 LabelFields = Mapping[str, str | list[str]]
 
 
@@ -48,4 +46,5 @@ class Evaluation:
 def alert_id(rule: Rule, subject: str, cause: str, at: int) -> str:
     """Return the id of the alert that `rule` raises about `subject` because of `cause`: always the same one."""
     named = f"{rule.name}\n{subject}\n{cause}".encode(errors="surrogatepass")
-    return new_id(from_micros(at), hashlib.sha256(named).digest()[:_ID_BYTES])
+    digest = hashlib.sha256(named).digest()
+    return new_id(from_micros(at), lambda size: digest[:size])

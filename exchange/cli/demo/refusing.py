@@ -112,7 +112,7 @@ def _forbidden(stage: Stage, url: str, player: cast.Player, told: str, reason: s
 
 
 def _absent(stage: Stage) -> str:
-    absent = new_id(system_clock(), os.urandom(10))
+    absent = new_id(system_clock(), os.urandom)
     stage.names[absent] = "that does not exist"
     return absent
 

@@ -44,7 +44,6 @@ from exchange.kernel import (
 )
 from exchange.usecases import Call, Services
 
-_ID_RANDOMNESS_BYTES = 10
 COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 MOST_IN_FLIGHT = 1024
 """Requests that a worker answers at a time, streams apart; the next one is told at once to come again."""
@@ -311,7 +310,7 @@ def new_call(services: Services, scope: Any) -> Call:
     now = services.clock()
     client = scope.get("client")
     return Call(
-        request_id=new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)),
+        request_id=new_id(now, services.randomness),
         source="" if client is None else client[0],
         thumbprint=thumbprint_in(scope) or UNKNOWN_CERTIFICATE,
         now=now,

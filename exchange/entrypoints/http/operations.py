@@ -23,7 +23,6 @@ from exchange.entrypoints.http.service import Service
 from exchange.kernel import new_id, system_clock, system_randomness
 from exchange.usecases import Check, Readiness, check_readiness, inspect_service
 
-_ID_RANDOMNESS_BYTES = 10
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -36,7 +35,7 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                request_id = new_id(system_clock(), system_randomness(_ID_RANDOMNESS_BYTES)).encode()
+                request_id = new_id(system_clock(), system_randomness).encode()
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id), *COMMON_HEADERS]
             await send(message)
 

@@ -18,7 +18,7 @@ NO_TLS = "this address speaks TLS with client certificates: ask it by https://, 
 
 def unread_answer(detail: str) -> bytes:
     """Return a 400 that says `detail`, under a request id of its own; the connection ends with it."""
-    request_id = new_id(system_clock(), os.urandom(16))
+    request_id = new_id(system_clock(), os.urandom)
     body = json.dumps({**_PROBLEM, "detail": detail, "request_id": request_id}).encode()
     head = (
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\n"

@@ -45,7 +45,7 @@ class Boot:
     written: list[SealedEntry] = field(default_factory=list)
 
     def __post_init__(self):
-        self.id = new_id(START, bytes([self.number]) * 10)
+        self.id = new_id(START, lambda size: bytes([self.number]) * size)
         self.key, self.opening = open_boot(self.identity, bytes([100 + self.number]) * 32, node=self.node, boot=self.id)
         self.record = BootRecord(self.id)
 
@@ -75,7 +75,7 @@ class Boot:
         fields = {"event": EventName.REPORT_READ, "outcome": Outcome.PERMITTED, **fields}
         draft = EntryDraft(at=self.at, actor=Actor("client", id="desk"), request_id="r", source="192.0.2.1", **fields)
         place = {"node": self.node, "boot": self.id, "node_seq": number}
-        entry_id = new_id(self.at, number.to_bytes(4) + len(self.written).to_bytes(5) + bytes([self.number]))
+        entry_id = new_id(self.at, lambda _: number.to_bytes(4) + bytes(4))
         return seal_entry(draft, entry_id=entry_id, **place)
 
     def _keep(self, entry):

@@ -8,24 +8,23 @@ from hypothesis import strategies as st
 from exchange.kernel import from_micros, is_uuid7, micros_in, new_id, to_micros
 
 NOW = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
-ZEROS = bytes(10)
 MOMENTS = st.integers(0, to_micros(datetime(9999, 12, 31, tzinfo=UTC))).map(from_micros)
-RANDOM = st.binary(min_size=10, max_size=16)
+RANDOM = st.binary(min_size=8, max_size=8).map(lambda drawn: lambda _: drawn)
 
 
 def test_id_carries_the_milliseconds_of_the_rfcs_example():
     # RFC 9562 appendix A.6: this moment is 017F22E2-79B0.
-    assert new_id(NOW, ZEROS) == "017f22e2-79b0-7000-8000-000000000000"
+    assert new_id(NOW, bytes) == "017f22e2-79b0-7000-8000-000000000000"
 
 
 @pytest.mark.parametrize(("micros", "digits"), [(0, "7000"), (1, "7004"), (500, "7800"), (999, "7ffb"), (1000, "7000")])
 def test_id_carries_the_fraction_of_the_millisecond(micros, digits):
-    assert new_id(NOW + timedelta(microseconds=micros), ZEROS).split("-")[2] == digits
+    assert new_id(NOW + timedelta(microseconds=micros), bytes).split("-")[2] == digits
 
 
 def test_id_carries_62_random_bits():
-    assert new_id(NOW, b"\xff" * 10)[19:] == "bfff-ffffffffffff"
-    assert new_id(NOW, bytes(7) + b"\x01" + bytes(2))[19:] == "8000-000000000001"
+    assert new_id(NOW, lambda size: b"\xff" * size)[19:] == "bfff-ffffffffffff"
+    assert new_id(NOW, (1).to_bytes)[19:] == "8000-000000000001"
 
 
 @given(MOMENTS, RANDOM)
@@ -47,16 +46,10 @@ def test_later_ids_sort_later(one, other, randomness, more):
     assert first == second or new_id(first, randomness) < new_id(second, more)
 
 
-@pytest.mark.parametrize("size", [0, 8, 9])
-def test_too_little_randomness_refuses(size):
-    with pytest.raises(ValueError, match=f"randomness has {size} bytes: give at least 10"):
-        new_id(NOW, bytes(size))
-
-
 def test_time_before_1970_refuses():
-    assert new_id(datetime(1970, 1, 1, tzinfo=UTC), ZEROS).startswith("00000000-0000-7")
+    assert new_id(datetime(1970, 1, 1, tzinfo=UTC), bytes).startswith("00000000-0000-7")
     with pytest.raises(ValueError, match="is before 1970: a UUIDv7 cannot hold it"):
-        new_id(datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), ZEROS)
+        new_id(datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), bytes)
 
 
 GOOD = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"

@@ -15,7 +15,7 @@ HOURS = WorkingHours(OFFICE, {"NOR": Hours(ZoneInfo("Europe/Oslo"), WORKDAYS, ti
 
 
 def entry_id(number: int) -> str:
-    return new_id(NOW, number.to_bytes(8).ljust(10, b"\0"))
+    return new_id(NOW, number.to_bytes)
 
 
 def entry(number: int = 0, *, at: datetime = NOW, **fields):

@@ -161,8 +161,8 @@ def erasure(number, subject="desk", period="2026-01", outcome=Outcome.PERMITTED,
         outcome=outcome, at=at, actor=Actor("client"), request_id="r", source="local",
         **{"event": EventName.PERSONAL_ERASED, **given},
     )  # fmt: skip
-    place = {"node": "n1", "boot": new_id(START, bytes(10)), "node_seq": number}
-    return seal_entry(draft, entry_id=new_id(at, number.to_bytes(8) + bytes(2)), **place).content
+    place = {"node": "n1", "boot": new_id(START, bytes), "node_seq": number}
+    return seal_entry(draft, entry_id=new_id(at, number.to_bytes), **place).content
 
 
 def restored(number, *again, **fields):

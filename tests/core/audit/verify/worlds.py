@@ -48,9 +48,7 @@ def content(number, at=None, **fields):
     at = at or START + number * SECOND
     fields = {"event": EventName.CALLER_DESCRIBED, "outcome": Outcome.PERMITTED, **fields}
     draft = EntryDraft(at=at, actor=Actor("client", id="desk"), request_id=f"r{number}", source="192.0.2.1", **fields)
-    return seal_entry(
-        draft, entry_id=new_id(at, number.to_bytes(8) + bytes(2)), node="n1", boot=BOOT, node_seq=number
-    ).content
+    return seal_entry(draft, entry_id=new_id(at, number.to_bytes), node="n1", boot=BOOT, node_seq=number).content
 
 
 def sign(size, root, at, by=SIGNERS, origin=ORIGIN):
