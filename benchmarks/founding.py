@@ -136,5 +136,5 @@ def _stand_in(host: Host, member: str, role: str = "signatory") -> CertificateFa
     thumbprint = hashlib.sha256(f"{role} of {member}".encode()).hexdigest()
     day = timedelta(days=1)
     return CertificateFacts(
-        thumbprint, f"{member} {role}", "none", now - day, now + 30 * day, is_authority=False, public_key=thumbprint
+        thumbprint, f"{member} {role}", now - day, now + 30 * day, is_authority=False, public_key=thumbprint
     )

@@ -29,7 +29,7 @@ from exchange.agreements.crisis import (
 )
 from exchange.agreements.differences import differences
 from exchange.agreements.durations import moved_by
-from exchange.agreements.duties import DEFAULT_ACKNOWLEDGE, NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
+from exchange.agreements.duties import NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
 from exchange.agreements.editions import (
     AMENDABLE,
     AMENDMENT_MOVES,
@@ -113,7 +113,6 @@ __all__ = [
     "AGREEMENT_MOVES",
     "AMENDABLE",
     "AMENDMENT_MOVES",
-    "DEFAULT_ACKNOWLEDGE",
     "NOTHING_OWED",
     "PARTY_MOVES",
     "SIGNING_PURPOSE",

@@ -9,7 +9,7 @@ Does not: store, number or order entries (the store does), or decide what must b
 from exchange.audit.boot_record import BootRecord, Unsettled
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, checkpoint_in, parse_checkpoint
-from exchange.audit.columns import EntryColumns, facet_of, pair_of
+from exchange.audit.columns import EntryColumns
 from exchange.audit.criteria import CRISIS_POLICY, Criteria, matches
 from exchange.audit.deeds import Deed, DeedKind, deed_digest, read_deed, says_as, sign_deed
 from exchange.audit.draft import Actor, EntryDraft, Subject
@@ -27,7 +27,7 @@ from exchange.audit.merkle import (
     hash_level,
     root_of,
 )
-from exchange.audit.node_evidence import BootOpening, Evidence, open_boot, sign_evidence
+from exchange.audit.node_evidence import Evidence, open_boot, sign_evidence
 from exchange.audit.note import LARGEST_NOTE_BYTES, NoteSignature, SignedNote, parse_note, parse_signature_line
 from exchange.audit.note_keys import (
     Attestation,
@@ -50,7 +50,6 @@ from exchange.audit.personal import (
     period_of,
 )
 from exchange.audit.proofs import (
-    NodeReader,
     ProofError,
     consistency_proof,
     inclusion_proof,
@@ -59,7 +58,7 @@ from exchange.audit.proofs import (
     verify_inclusion,
 )
 from exchange.audit.receipt import Receipt
-from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
+from exchange.audit.shape import LARGEST_ENTRY_BYTES, Entry
 from exchange.audit.slice import (
     TOLD_REASONS,
     Auditor,
@@ -80,13 +79,12 @@ from exchange.audit.tile_paths import (
     parse_tile_path,
     tiles_of_size,
 )
-from exchange.audit.tiles import Tile, TileReader, grow_tiles, head_from_tiles, node_reader, split_hashes
+from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles, node_reader, split_hashes
 from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX, TlogProof, check_inclusion, parse_tlog_proof
 
 __all__ = [
     "CRISIS_POLICY",
     "EMPTY_ROOT",
-    "ENTRY_VERSION",
     "HASH_BYTES",
     "LARGEST_ENTRY_BYTES",
     "LARGEST_NOTE_BYTES",
@@ -102,7 +100,6 @@ __all__ = [
     "Actor",
     "Attestation",
     "Auditor",
-    "BootOpening",
     "BootRecord",
     "BundlePath",
     "Checkpoint",
@@ -121,7 +118,6 @@ __all__ = [
     "KnownLog",
     "KnownWitness",
     "LogPolicy",
-    "NodeReader",
     "NoteError",
     "NoteSignature",
     "NoteSigner",
@@ -136,7 +132,6 @@ __all__ = [
     "Subject",
     "Tile",
     "TilePath",
-    "TileReader",
     "TlogProof",
     "TreeHead",
     "Unrevealed",
@@ -150,7 +145,6 @@ __all__ = [
     "columns_of",
     "consistency_proof",
     "deed_digest",
-    "facet_of",
     "fit_text",
     "grow_tiles",
     "hash_children",
@@ -165,7 +159,6 @@ __all__ = [
     "node_reader",
     "open_boot",
     "open_personal",
-    "pair_of",
     "parse_bundle",
     "parse_bundle_path",
     "parse_checkpoint",

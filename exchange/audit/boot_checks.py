@@ -241,11 +241,6 @@ class BootChecks:
                 self._found(boot_id, fault)
         return tuple(sorted(self._findings.values(), key=lambda each: (each.position is None, each.position)))
 
-    @property
-    def open_boots(self) -> tuple[str, ...]:
-        """The boots that did not close their part: those that run, and those that were killed."""
-        return tuple(self._boots)
-
     def _found(self, boot_id: str, fault: _FaultError) -> None:
         seen = fault.seen
         place = (None, None) if seen is None else (seen.position, seen.entry)

@@ -30,7 +30,6 @@ class CertificateFacts:
 
     thumbprint: str
     subject_common_name: str | None
-    issuer_common_name: str | None
     not_before: datetime
     not_after: datetime
     is_authority: bool
@@ -80,7 +79,6 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     return CertificateFacts(
         thumbprint=thumbprint_of_der(der),
         subject_common_name=_common_name(certificate.subject),
-        issuer_common_name=_common_name(certificate.issuer),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         is_authority=_is_authority(certificate),

@@ -146,10 +146,6 @@ class SigningKey:
         """Return the signature over `message`, in the scheme's raw form."""
         return self._key.sign(message)
 
-    def seed(self) -> bytes:
-        """Return the 32 bytes that the key grew from: as secret as the key."""
-        return self._key.private_bytes_raw()
-
     def to_pem(self) -> bytes:
         """Return the key as PKCS #8 in PEM, not encrypted: who writes it keeps the file closed to others."""
         return self._key.private_bytes(

@@ -11,7 +11,6 @@ from exchange.custody.custodian import (
     CustodyUnavailableError,
     KeyMissingError,
     KeyVersion,
-    SealedHeader,
     Wrapped,
 )
 from exchange.custody.file import FileCustodian
@@ -37,7 +36,6 @@ __all__ = [
     "KeyMissingError",
     "KeyVersion",
     "LogKey",
-    "SealedHeader",
     "TracedCustodian",
     "Wrapped",
     "add_root_version",

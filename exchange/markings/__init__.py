@@ -8,13 +8,12 @@ Does not: read files, know members, or decide who may read; it compares labels a
 from exchange.markings.catalogue import Catalogue
 from exchange.markings.label import Label, label_from_json
 from exchange.markings.load import load_catalogue
-from exchange.markings.policy import Equivalence, Level, SecurityPolicy, Source, UnknownMarkingError
+from exchange.markings.policy import Level, SecurityPolicy, Source, UnknownMarkingError
 from exchange.markings.stanag4774 import from_stanag4774, to_stanag4774
 from exchange.markings.text import MarkingFormatError, parse_marking, render_marking
 
 __all__ = [
     "Catalogue",
-    "Equivalence",
     "Label",
     "Level",
     "MarkingFormatError",

@@ -62,7 +62,7 @@ from exchange.members.standing import (
     why_inactive,
     with_clearance,
 )
-from exchange.members.text import identity_key, name_problem, text_problem
+from exchange.members.text import identity_key, text_problem
 
 __all__ = [
     "ACTING_ROLES",
@@ -106,7 +106,6 @@ __all__ = [
     "inactive_error",
     "is_member_code",
     "may_see_act",
-    "name_problem",
     "require_may_refuse",
     "require_second_person",
     "resumed",

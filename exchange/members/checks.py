@@ -49,65 +49,66 @@ def check_member_code(text: str, *, pointer: str = "/code") -> MemberCode:
     raise _refused(pointer, "unknown-code", message)
 
 
-def check_nationality(text: str, *, pointer: str = "/nationality") -> str:
+def check_nationality(text: str) -> str:
     """Return `text` as a nationality: an assigned ISO 3166-1 alpha-3 code.
 
     A registered organisation's code is taken too: it stands for its staff whose nationality was not given.
     """
     if text in ASSIGNED_ALPHA3 or text in ORGANISATIONS:
         return text
-    raise _refused(pointer, "unknown-code", f"`{_quoted(text)}` is no assigned ISO 3166-1 alpha-3 code, such as NOR")
+    told = f"`{_quoted(text)}` is no assigned ISO 3166-1 alpha-3 code, such as NOR"
+    raise _refused("/nationality", "unknown-code", told)
 
 
-def check_name(text: str, *, pointer: str = "/name") -> str:
+def check_name(text: str) -> str:
     """Return `text` as the name of a member or a client."""
     if (problem := name_problem(text, longest=_LONGEST_NAME)) is not None:
-        raise _refused(pointer, "bad-name", f"the name {problem}")
+        raise _refused("/name", "bad-name", f"the name {problem}")
     return text
 
 
-def check_agency(text: str, *, pointer: str = "/agency") -> str:
+def check_agency(text: str) -> str:
     """Return `text` as an agency's name within its member; `/` parts the two where both are shown."""
     problem = name_problem(text, longest=_LONGEST_AGENCY)
     if problem is None and "/" in text:
         problem = "contains `/`: give the agency alone, without its member"
     if problem is not None:
-        raise _refused(pointer, "bad-agency", f"the agency {problem}")
+        raise _refused("/agency", "bad-agency", f"the agency {problem}")
     return text
 
 
-def check_roles(roles: Iterable[str], *, pointer: str = "/roles") -> frozenset[Role]:
+def check_roles(roles: Iterable[str]) -> frozenset[Role]:
     """Return the roles of one client: at least one, and none that handles reports beside one that watches."""
     given = tuple(roles)
     known = {role.value: role for role in Role}
     faults = [
-        Fault(f"{pointer}/{index}", "unknown-role", f"`{_quoted(name)}` is no role: use one of {', '.join(known)}")
+        Fault(f"/roles/{index}", "unknown-role", f"`{_quoted(name)}` is no role: use one of {', '.join(known)}")
         for index, name in enumerate(given)
         if name not in known
     ]
     if not given:
-        faults.append(Fault(pointer, "empty", f"no role: give at least one of {', '.join(known)}"))
+        faults.append(Fault("/roles", "empty", f"no role: give at least one of {', '.join(known)}"))
     held = frozenset(known[name] for name in given if name in known)
     if (watching := held & WATCHING_ROLES) and (handling := held & REPORT_ROLES):
         message = f"{_names(watching)} beside {_names(handling)}: enrol a second client"
-        faults.append(Fault(pointer, "roles-apart", message))
+        faults.append(Fault("/roles", "roles-apart", message))
     _raise_any("the roles are not valid", faults)
     return held
 
 
-def check_purposes(purposes: Iterable[str], known: Iterable[str], *, pointer: str = "/purposes") -> tuple[str, ...]:
+def check_purposes(purposes: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """Return a client's purposes in their order; for none, the first of `known`, which is the default."""
     words = tuple(known)
     given = tuple(purposes) or words[:1]
     faults = [
         Fault(
-            f"{pointer}/{index}", "unknown-purpose", f"`{_quoted(word)}` is no purpose: use one of {', '.join(words)}"
+            f"/purposes/{index}", "unknown-purpose", f"`{_quoted(word)}` is no purpose: use one of {', '.join(words)}"
         )
         for index, word in enumerate(given)
         if word not in words
     ]
     faults += [
-        Fault(f"{pointer}/{index}", "repeated", f"`{_quoted(word)}` stands twice: keep one")
+        Fault(f"/purposes/{index}", "repeated", f"`{_quoted(word)}` stands twice: keep one")
         for index, word in enumerate(given)
         if word in given[:index]
     ]

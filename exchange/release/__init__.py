@@ -7,7 +7,7 @@ Does not: load anything, know the time, open a part, or write the audit entry.
 
 from exchange.release.asking import as_asked, request_scope
 from exchange.release.cache import CURRENT_ROW, DecisionCache, decide_cached
-from exchange.release.caveats import CAVEATS, CaveatMeaning
+from exchange.release.caveats import CAVEATS
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.clearances import covers_label, levels_covered
 from exchange.release.consents import live_consents
@@ -28,10 +28,10 @@ from exchange.release.facts import (
     Use,
     cleared_reader,
 )
-from exchange.release.guard_examples import Example, LawReport, check_law
+from exchange.release.guard_examples import check_law
 from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, NationalGuards, load_guards
 from exchange.release.law import Law, load_law
-from exchange.release.national_check import CheckedNational, NationalText, check_national, stored_national
+from exchange.release.national_check import NationalText, check_national, stored_national
 from exchange.release.national_effects import Change, ClassChange, Spoken, national_changes
 from exchange.release.reach import Clause, Gap, Matter, find_gaps, highest_level
 from exchange.release.readable import readable_classes
@@ -49,9 +49,7 @@ __all__ = [
     "CURRENT_ROW",
     "AgencyOutlook",
     "Assurance",
-    "CaveatMeaning",
     "Change",
-    "CheckedNational",
     "ClassChange",
     "ClassFacts",
     "Clause",
@@ -59,14 +57,12 @@ __all__ = [
     "CrisisFacts",
     "Decision",
     "DecisionCache",
-    "Example",
     "Explanation",
     "Gap",
     "GuardQuestion",
     "GuardSet",
     "GuardVerdict",
     "Law",
-    "LawReport",
     "Matter",
     "MemberOutlook",
     "NationalGuards",

@@ -15,7 +15,7 @@ from exchange.store.consent_states import UNDECIDED, ConsentState
 from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
-from exchange.store.history import History, ReportRecord, ReportThen, Span
+from exchange.store.history import History, ReportRecord, Span
 from exchange.store.kept_keys import KeptKind, KeptRow, SealedDeclaration
 from exchange.store.large_parts import BlobPlace
 from exchange.store.life_rows import (
@@ -23,7 +23,6 @@ from exchange.store.life_rows import (
     EndCause,
     FormerVersion,
     GivenTo,
-    HeldReport,
     NoticeKind,
     NoticeRow,
     Superseding,
@@ -56,7 +55,7 @@ from exchange.store.rows import (
     Sealed,
     StoredClass,
 )
-from exchange.store.schema import SchemaState, head, migrate, require_schema, revision, schema_state
+from exchange.store.schema import head, migrate, revision, schema_state
 from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.stream_book import StreamKind
@@ -88,7 +87,6 @@ __all__ = [
     "EndCause",
     "FormerVersion",
     "GivenTo",
-    "HeldReport",
     "History",
     "Hit",
     "Idempotency",
@@ -125,10 +123,8 @@ __all__ = [
     "ReportBook",
     "ReportRecord",
     "ReportRow",
-    "ReportThen",
     "RequestAnswer",
     "RequestRow",
-    "SchemaState",
     "Sealed",
     "SealedDeclaration",
     "Sought",
@@ -151,7 +147,6 @@ __all__ = [
     "UploadRow",
     "head",
     "migrate",
-    "require_schema",
     "revision",
     "schema_state",
     "superseded_notice",

@@ -137,14 +137,11 @@ async def _begin_write_ahead(engine: AsyncEngine) -> None:
             await asyncio.sleep(pause)
 
 
-async def require_schema(url: str) -> None:
-    """Raise UnavailableError where the schema is not one this version works with."""
-    _require_file(checked_url(url))
-    _require_found(await schema_state(url))
+async def require_schema(fetch: Fetch, url: str) -> None:
+    """Raise UnavailableError where the schema is not one this version works with; `fetch` asks the database at `url`.
 
-
-async def require_schema_over(fetch: Fetch, url: str) -> None:
-    """Do as `require_schema`, over a connection that is there: another one costs more than all that it is asked."""
+    It is asked over a connection that is there: another one costs more than all that it is asked.
+    """
     parsed = checked_url(url)
     _require_file(parsed)
     tables = {row[0] for row in await fetch(_SQLITE_HAS if is_sqlite(parsed) else _POSTGRES_HAS, {})}

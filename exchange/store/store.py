@@ -73,7 +73,7 @@ from exchange.store.rows import (
     StoredClass,
 )
 from exchange.store.rows_kept import RowsKept
-from exchange.store.schema import require_schema_over, why_outgrown
+from exchange.store.schema import require_schema, why_outgrown
 from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
@@ -238,7 +238,7 @@ class Store:
             password=password,
         )
         try:
-            await require_schema_over(store._database.fetch, url)
+            await require_schema(store._database.fetch, url)
             await store.ping()
         except BaseException:
             await store.close()

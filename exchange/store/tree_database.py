@@ -21,7 +21,7 @@ from exchange.store.lineage import Lineage
 from exchange.store.password import Password
 from exchange.store.postgres import connector
 from exchange.store.postgres import drive as drive_postgres
-from exchange.store.schema import require_schema_over
+from exchange.store.schema import require_schema
 from exchange.store.sqlite import FileConnection, begin, connect_writer, drive, read
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ async def opened_database(
         else PostgresTree(url, lineage, password)
     )
     try:
-        await require_schema_over(database.fetch, url)
+        await require_schema(database.fetch, url)
     except BaseException:
         await database.close()
         raise

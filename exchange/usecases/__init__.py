@@ -48,7 +48,7 @@ from exchange.usecases.consultations import (
     settle_consultation,
 )
 from exchange.usecases.context import Call, Recorded, Services, UploadLimits
-from exchange.usecases.crises import CrisesView, CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
+from exchange.usecases.crises import CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.usecases.derivations import (
     DERIVING_ROLES,
     DerivationView,
@@ -59,7 +59,7 @@ from exchange.usecases.derivations import (
     revoke_derivation,
     withdraw_derivation,
 )
-from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
+from exchange.usecases.describe_caller import describe_caller, describe_vocabulary, record_visit
 from exchange.usecases.destructions import (
     DESTROYING_ROLES,
     AskedDestruction,
@@ -79,31 +79,29 @@ from exchange.usecases.erase_personal import (
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.explain_to_auditor import explain_to_auditor
 from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
-from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log, feed_log
+from exchange.usecases.export_entries import Export, export_entries, export_log, feed_log
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.find_gaps import GapQuestion, search_gaps
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.information_requests import (
-    ListedRequests,
     close_request,
     list_requests,
     request_information,
     show_request,
     withdraw_request,
 )
-from exchange.usecases.inspect_service import Inspection, LogFigures, inspect_service
+from exchange.usecases.inspect_service import Inspection, inspect_service
 from exchange.usecases.judging_requests import RequestView
 from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
-from exchange.usecases.list_breaches import ListedBreaches, list_breaches
+from exchange.usecases.list_breaches import list_breaches
 from exchange.usecases.list_notices import ListedNotice, ListedNotices, list_notices
-from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
+from exchange.usecases.list_reports import ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.national_caveats import list_caveats, propose_caveats, show_caveats, withdraw_caveats
 from exchange.usecases.onward_release import (
-    ONWARD_ROLES,
     OnwardView,
     grant_onward,
     list_onward,
@@ -122,26 +120,25 @@ from exchange.usecases.pending_acts import (
 )
 from exchange.usecases.personal import (
     Revealed,
-    may_reveal,
     personal_as_json,
     personal_custody,
     reveal_personal,
     search_tokens,
 )
-from exchange.usecases.post_report import PostedAnswer, post_report
-from exchange.usecases.preview_caveats import CaveatPreview, ChangedRelease, preview_caveats
+from exchange.usecases.post_report import post_report
+from exchange.usecases.preview_caveats import CaveatPreview, preview_caveats
 from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, WantedOctets, read_part
-from exchange.usecases.read_registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
-from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
-from exchange.usecases.recall_report import Recall, RecallOutlook, preview_recall, recall_report, show_recall
+from exchange.usecases.read_registries import Leaf, client_registry, report_registry
+from exchange.usecases.readers_on import CouldRead, ReadersOn, readers_on
+from exchange.usecases.recall_report import Recall, preview_recall, recall_report, show_recall
 from exchange.usecases.receive_part import Incoming, receive_part
 from exchange.usecases.receive_report import receive_report
 from exchange.usecases.record_trust import TakenUp, record_trust
 from exchange.usecases.recording import record_rejection, record_tampering
 from exchange.usecases.refused_connections import record_refused_connections
-from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
+from exchange.usecases.search_entries import EntryQuery, search_entries, show_entry
 from exchange.usecases.show_compliance import Compliance, show_compliance
 from exchange.usecases.signatory_keys import (
     OfferedKey,
@@ -150,7 +147,7 @@ from exchange.usecases.signatory_keys import (
     retire_signatory_key,
 )
 from exchange.usecases.signing import GivenSignature
-from exchange.usecases.simulate_agreement import AgreementOutlook, DraftLine, OwnReach, simulate_agreement
+from exchange.usecases.simulate_agreement import AgreementOutlook, DraftLine, simulate_agreement
 from exchange.usecases.simulate_release import HostSimulation, SimulatedReport, simulate_for_host, simulate_release
 from exchange.usecases.stream_reports import (
     Begun,
@@ -181,7 +178,6 @@ __all__ = [
     "DERIVING_ROLES",
     "DESTROYING_ROLES",
     "ERASING_ROLES",
-    "ONWARD_ROLES",
     "AgreementEvidence",
     "AgreementOutlook",
     "AgreementView",
@@ -190,21 +186,16 @@ __all__ = [
     "AskedDestruction",
     "Begun",
     "Call",
-    "CallerVocabulary",
     "CaveatPreview",
     "Certificate",
-    "ChangedRelease",
     "Check",
     "ClearanceChange",
-    "ClientRegistry",
     "ClientView",
     "Compliance",
     "CouldRead",
-    "CrisesView",
     "CrisisView",
     "CrisisWish",
     "DerivationView",
-    "DidRead",
     "DraftLine",
     "DutyWatch",
     "End",
@@ -214,7 +205,6 @@ __all__ = [
     "Erasure",
     "Export",
     "ExportQuery",
-    "FoundEntries",
     "FoundEntry",
     "GapQuestion",
     "GivenSignature",
@@ -224,13 +214,8 @@ __all__ = [
     "Leaf",
     "ListAnew",
     "ListQuery",
-    "ListedBreaches",
     "ListedNotice",
     "ListedNotices",
-    "ListedReports",
-    "ListedRequests",
-    "LogExport",
-    "LogFigures",
     "MadeVersion",
     "NewMatter",
     "NewSubscription",
@@ -238,19 +223,15 @@ __all__ = [
     "OfferedKey",
     "OnwardView",
     "OpenUpload",
-    "OwnReach",
     "PendingActView",
-    "PostedAnswer",
     "ProxyView",
     "PulledReport",
     "ReadPart",
     "ReadersOn",
     "Readiness",
     "Recall",
-    "RecallOutlook",
     "Recorded",
     "Recorder",
-    "ReportRegistry",
     "ReportStream",
     "RequestView",
     "Revealed",
@@ -327,7 +308,6 @@ __all__ = [
     "list_signatory_keys",
     "list_subscriptions",
     "list_uploads",
-    "may_reveal",
     "open_consultation",
     "open_stream",
     "personal_as_json",

@@ -1,20 +1,10 @@
 """What the exchange knows of the caller, and the words it may use."""
 
-from dataclasses import dataclass
-
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.members import Client
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft
-
-
-@dataclass(frozen=True, slots=True)
-class CallerVocabulary:
-    """The caller, and per security policy the names of the levels it may originate, highest first."""
-
-    client: Client
-    may_originate: dict[str, tuple[str, ...]]
 
 
 async def describe_caller(services: Services, call: Call) -> Recorded[Client]:
@@ -26,8 +16,8 @@ async def describe_caller(services: Services, call: Call) -> Recorded[Client]:
     return Recorded(client, receipt)
 
 
-async def describe_vocabulary(services: Services, call: Call) -> Recorded[CallerVocabulary]:
-    """Return the vocabulary as it concerns the caller: the levels that its clearance covers are its to originate."""
+async def describe_vocabulary(services: Services, call: Call) -> Recorded[dict[str, tuple[str, ...]]]:
+    """Return per security policy the levels that the caller may originate, highest first: its clearance covers them."""
     event = EventName.VOCABULARY_READ
     client = await authenticate(services, call, event=event)
     catalogue = services.law.catalogue
@@ -39,7 +29,7 @@ async def describe_vocabulary(services: Services, call: Call) -> Recorded[Caller
         for policy in catalogue.policies.values()
     }
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED))
-    return Recorded(CallerVocabulary(client, may_originate), receipt)
+    return Recorded(may_originate, receipt)
 
 
 async def record_visit(services: Services, call: Call, *, route: str) -> Receipt:

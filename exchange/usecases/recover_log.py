@@ -45,11 +45,10 @@ _GIVEN_UP: Final = "its keys are given up:"
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The log that begins, and the one that it follows. `is_older`: what was ended since is to be confirmed."""
+    """The log that begins, and the one that it follows."""
 
     origin: str
     old: LogState
-    is_older: bool
 
 
 async def resume_log(services: Services, call: Call, desk: Desk) -> LogState:
@@ -158,7 +157,7 @@ async def recover_log(
     first = Growth(begun, [number], [(entry_id, leaf)], tiles, signed)
     await desk.tree.begin(begun, at=to_micros(call.now), first=first)
     desk.file.write(LastSigned(key.origin, Signed(head, signed_at, note)))
-    return Recovered(key.origin, old, recovery.is_older)
+    return Recovered(key.origin, old)
 
 
 async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Recovery") -> tuple[str, bytes, int]:

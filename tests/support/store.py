@@ -231,7 +231,7 @@ async def policy_version(store: Store) -> int:
 def certificate(thumbprint: str, not_after: datetime = NOW) -> CertificateFacts:
     """Return facts of a certificate with a key of its own."""
     key = sha256(f"key of {thumbprint}".encode()).hexdigest()
-    return CertificateFacts(thumbprint, None, None, NOW, not_after, is_authority=False, public_key=key)
+    return CertificateFacts(thumbprint, None, NOW, not_after, is_authority=False, public_key=key)
 
 
 async def enrol(store: Store, enrolled: Client, thumbprint: str) -> None:

@@ -297,7 +297,6 @@ def certificate_of(name: str) -> CertificateFacts:
     return CertificateFacts(
         thumbprint=thumbprint_of(name),
         subject_common_name=name,
-        issuer_common_name="Test CA",
         not_before=NOW - timedelta(days=1),
         not_after=NOW + timedelta(days=365),
         is_authority=False,

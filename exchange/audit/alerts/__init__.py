@@ -6,7 +6,7 @@ Does not: read the log, keep anything, send anything, or decide who may see an a
 """
 
 from exchange.audit.alerts.entries import MOST_EVIDENCE, Counted, counted, evaluate, keys_of
-from exchange.audit.alerts.memory import MOST_SEEN, Key
+from exchange.audit.alerts.memory import Key
 from exchange.audit.alerts.model import Alert, Evaluation
 from exchange.audit.alerts.observing import Sight, observe
 from exchange.audit.alerts.rules import (
@@ -33,7 +33,6 @@ from exchange.audit.alerts.rules import (
 
 __all__ = [
     "MOST_EVIDENCE",
-    "MOST_SEEN",
     "AfterRevocation",
     "Alert",
     "AlertRules",

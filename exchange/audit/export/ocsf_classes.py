@@ -44,11 +44,6 @@ class Activity:
     name: str
 
 
-def is_known(event: str) -> bool:
-    """Return whether the event has a class of its own choice; within it, what has no activity there is `Other`."""
-    return event.partition(".")[0] in _CLASSES_OF_NOUNS
-
-
 def activity_of(event: str) -> Activity:
     """Return what the event called `event` is."""
     noun, _, verb = event.partition(".")

@@ -39,7 +39,7 @@ async def vocabulary(visit: Visit) -> Response:
     read_query(visit.request)
     recorded = await describe_vocabulary(visit.services, visit.call)
     law = visit.services.law
-    may_originate = recorded.value.may_originate
+    may_originate = recorded.value
     words = {
         name: [TitledCode(code=code, title=title) for code, title in getattr(law.vocabulary, name).items()]
         for name in ("topics", "regions", "kinds", "purposes")

@@ -138,7 +138,7 @@ def test_deleted_end_of_a_boot_leaves_it_open():
         checks.observe(position, parse_entry(entry.content), entry.leaf_hash)
 
     assert checks.finish() == ()
-    assert checks.open_boots == (boot.id,)
+    assert list(checks._boots) == [boot.id]
 
 
 def test_forged_row_under_a_boot_of_its_own_is_noticed():
@@ -279,10 +279,10 @@ def test_evidence_that_waits_too_long_is_not_waited_for():
     checks = BootChecks([NODE_KEY.verifying_key])
     for position, entry in enumerate(awaited):
         checks.observe(position, parse_entry(entry.content), entry.leaf_hash)
-    assert checks.open_boots != ()
+    assert checks._boots
     checks.observe(len(awaited), parse_entry(last.content), last.leaf_hash)
 
-    assert checks.open_boots == ()
+    assert not checks._boots
     assert [(each.fault, each.number, each.position) for each in checks.finish()] == [(BootFault.MISSING, 2, None)]
 
 
@@ -424,7 +424,7 @@ def test_boot_that_closed_its_part_is_forgotten():
     for position, entry in enumerate([*other.written, *boot.written]):
         checks.observe(position, parse_entry(entry.content), entry.leaf_hash)
 
-    assert checks.open_boots == (other.id,)
+    assert list(checks._boots) == [other.id]
 
 
 TAKEN = "has a number for which its node signed another entry"

@@ -9,7 +9,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from exchange.audit import Actor, EventName, Outcome, Subject
 from exchange.audit.export import ocsf
-from exchange.audit.export.ocsf_classes import Activity, OcsfClass, activity_of, is_known
+from exchange.audit.export.ocsf_classes import _CLASSES_OF_NOUNS, Activity, OcsfClass, activity_of
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import (
     BARE,
@@ -83,7 +83,7 @@ def test_every_event_but_the_service_s_own_says_who_acted():
 
 @pytest.mark.parametrize("event", EventName)
 def test_every_event_has_its_place(event):
-    assert is_known(event.value)
+    assert event.value.partition(".")[0] in _CLASSES_OF_NOUNS
 
 
 @pytest.mark.parametrize("event", EventName)
@@ -156,7 +156,6 @@ def test_what_somebody_did_is_found_by_its_activity():
 
 def test_event_of_a_newer_log_is_exported_under_its_own_name():
     assert activity_of("thing.done_so") == Activity(OcsfClass.API_ACTIVITY, 99, "Done So")
-    assert not is_known("thing.done_so")
 
 
 def test_full_entry_is_api_activity():
