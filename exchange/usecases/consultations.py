@@ -20,7 +20,7 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.told_consultations import borne_out, require_borne_out, told_of_matters
+from exchange.usecases.told_consultations import about, borne_out, require_borne_out, told_of_matters
 from exchange.usecases.unread import record_unread
 
 MOST_UNANSWERED = 20
@@ -194,5 +194,7 @@ def _entry(call: Call, client: Client, event: EventName, matter: Matter, said: S
         "parties": list(matter.members),
         "text": hashlib.sha256(said.text.encode()).hexdigest(),
     }
+    if said.speech is Speech.OPEN:
+        detail["about"] = about(matter)
     subject = Subject("agreement", matter.agreement)
     return draft(call, client, event, Outcome.PERMITTED, subject=subject, agreement=matter.agreement, detail=detail)

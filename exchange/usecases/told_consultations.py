@@ -1,7 +1,8 @@
 """Consultations as the log bears them out: a row alone puts words into nobody's mouth, and lets nobody listen.
 
-The entry of each act names who spoke for which member, in which matter, between whom, and has the digest of the words.
-A matter that says anything else, or of which words are missing, was altered, and is told of as what cannot be read.
+The entry of each act names who spoke for which member, in which matter, between whom, and has the digest of the words;
+that of its opening has one of the breach that it is about. A matter that says anything else, or of which words are
+missing, was altered, and is told of as what cannot be read.
 """
 
 import hashlib
@@ -24,6 +25,14 @@ _EVENTS: Final = {
 
 Told = dict[str, list[Entry]]
 """What the log tells of each matter."""
+
+
+def about(matter: Matter) -> str:
+    """Return by what the entry that opens a matter names its breach, or that there is none.
+
+    Not by its id: not every auditor of the members is cleared to know of the breach.
+    """
+    return hashlib.sha256(f"{matter.id} {matter.breach or ''}".encode()).hexdigest()
 
 
 async def require_borne_out(services: Services, matter: Matter) -> None:
@@ -93,10 +102,13 @@ def _is_borne_out(matter: Matter, told: Told) -> bool:
 def _says(entry: Entry, matter: Matter, said: Said) -> bool:
     detail, words = entry.get("detail", {}), hashlib.sha256(said.text.encode()).hexdigest()
     who = (entry["actor"].get("id"), entry.get("member"))
+    meant = about(matter)
     return (
         (entry["type"], entry["ts"], who) == (_EVENTS[said.speech].value, rfc3339(said.at), (said.client, said.member))
         and (detail.get("kind"), detail.get("text")) == (matter.kind.value, words)
         and (entry.get("agreement"), detail.get("parties")) == (matter.agreement, list(matter.members))
+        # One from before, and one of what came after its opening, has nothing about it.
+        and detail.get("about", meant) == meant
     )
 
 

@@ -194,6 +194,8 @@ async def test_it_may_be_about_a_breach_between_the_two_and_the_uncleared_are_no
         made = await populated.attempt(opened(populated, new, name))
         assert isinstance(made.error, InvalidError)
         assert [fault.code for fault in made.error.faults] == [code], name
+    populated.sql("UPDATE consultation SET breach_id = NULL")
+    assert await listed(populated, "NOR signatory") == []
 
 
 async def test_two_who_speak_at_once_are_both_heard(populated: World) -> None:

@@ -38,6 +38,7 @@ ALTERED = {
     "others listen": """UPDATE consultation SET members = '["GBR", "NOR", "DNK"]' WHERE id = $1""",
     "its own member does not": """UPDATE consultation SET members = '["NOR"]' WHERE id = $1""",
     "nobody listens": "UPDATE consultation SET members = '[]' WHERE id = $1",
+    "about a breach": "UPDATE consultation SET breach_id = id WHERE id = $1",
     "another agreement": "UPDATE consultation SET agreement_id = id WHERE id = $1",
 }
 
