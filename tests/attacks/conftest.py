@@ -219,6 +219,7 @@ async def both(backend: str, secret_world: tuple[World, Hidden], tmp_path: Path,
         async def fill() -> None:
             world = await populate(await open_world(url, tmp_path))
             await world.enrol("NOR operator", "NOR", "operator")
+            await world.enrol("GBR releaser", "GBR", "releaser")
             await world.services.store.close()
 
         run_apart(lambda: asyncio.run(fill()))

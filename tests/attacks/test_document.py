@@ -61,7 +61,7 @@ CALLERS = (
     "nobody enrolled",
 )
 SEARCH = settings(
-    max_examples=25,
+    max_examples=15,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.filter_too_much,

@@ -92,7 +92,8 @@ async def test_01_hidden_and_absent_are_one_answer_on_every_route(api: Api, hidd
         differences(api, path, method, hidden_id, name)
         for attacked, method, hidden_id in attacks(api, hidden)
         if attacked == path
-        for name in outsiders_of(path)
+        # Which methods a path has is the same for everybody: one asks for those that it has not.
+        for name in outsiders_of(path)[: None if acts_of(api, path, method) != [{}] else 1]
     ]
     told = [line for lines in await asyncio.gather(*found) for line in lines]
 
