@@ -1,6 +1,7 @@
 """Agreements: proposed with every fault, seen by their parties only, moved by signatories and by the calendar."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -111,14 +112,13 @@ async def test_faults_of_a_file_have_lines_and_all_are_named(populated: World) -
     assert set(made.entry["detail"]["codes"]) == {fault.code for fault in made.error.faults}
 
 
-@pytest.mark.parametrize(
-    "text", ["", "]", "{", "- 1", "title: x\ntitle: y", "\x00", "&a [*a]", "title: !!python/object:os.system x"]
-)
-async def test_what_is_no_agreement_is_refused_and_recorded(populated: World, text: str) -> None:
-    made = await populated.attempt(usecases.propose_agreement(populated.services, populated.call(None), text))
+async def test_what_is_no_agreement_is_refused_and_recorded(populated: World, subtests: pytest.Subtests) -> None:
+    for text in ("", "]", "{", "- 1", "title: x\ntitle: y", "\x00", "&a [*a]", "title: !!python/object:os.system x"):
+        made = await populated.attempt(usecases.propose_agreement(populated.services, populated.call(None), text))
 
-    assert isinstance(made.error, InvalidError)
-    assert made.entry["decision"] == "refused"
+        with subtests.test(text=text):
+            assert isinstance(made.error, InvalidError)
+            assert made.entry["decision"] == "refused"
     assert len(await populated.services.store.agreements()) == 1
 
 
@@ -177,13 +177,14 @@ async def test_only_parties_see_an_agreement(populated: World, caller: str | Non
     assert shown.entry["decision"] == ("permitted" if sees else "refused")
 
 
-@pytest.mark.parametrize("agreement_id", ["", "1", "\x00", ABSENT.upper(), "\ud800"])
-async def test_id_that_is_none_is_answered_like_an_absent_one(populated: World, agreement_id: str) -> None:
-    for act in (usecases.show_agreement, *MOVES):
+async def test_id_that_is_none_is_answered_like_an_absent_one(populated: World, subtests: pytest.Subtests) -> None:
+    ids = ("", "1", "\x00", ABSENT.upper(), "\ud800")
+    for act, agreement_id in itertools.product((usecases.show_agreement, *MOVES), ids):
         made = await populated.attempt(act(populated.services, populated.call("GBR signatory"), agreement_id))
 
-        assert isinstance(made.error, NotFoundError)
-        assert made.entry["object"] == {"type": "agreement", "id": "malformed"}
+        with subtests.test(act.__name__, agreement_id=agreement_id):
+            assert isinstance(made.error, NotFoundError)
+            assert made.entry["object"] == {"type": "agreement", "id": "malformed"}
 
 
 @pytest.mark.parametrize("move", MOVES)

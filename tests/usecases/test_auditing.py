@@ -426,33 +426,34 @@ async def test_cursor_serves_whom_it_was_given_to(audited: Audited, thief: str) 
         assert made.entry["decision"] == "refused"
 
 
-@pytest.mark.parametrize(
-    ("asked", "code"),
-    [
-        ({"event": "report.pulled"}, "unknown-event"),
-        ({"outcome": "allowed"}, "unknown-outcome"),
-        ({"level": "secret"}, "unknown-level"),
-        ({"reason": "not-releas"}, "unknown-reason"),
-        ({"text": ""}, "invalid-value"),
-        ({"member": "GBR\0"}, "invalid-value"),
-        ({"subject": "x" * 129}, "invalid-value"),
-        ({"client": "\ud800"}, "invalid-value"),
-        ({"client": "desk"}, "not-an-id"),
-        ({"agreement": ABSENT[:-1]}, "not-an-id"),
-        ({"crisis": ABSENT.upper()}, "not-an-id"),
-        ({"member": "NRO"}, "unknown-code"),
-        ({"owner": "gbr"}, "bad-code"),
-        ({"since": NOW, "until": NOW}, "invalid-value"),
-    ],
-)
-async def test_filter_that_can_find_nothing_is_a_fault(audited: Audited, asked: dict[str, Any], code: str) -> None:
-    world = audited.world
-    query = EntryQuery(Criteria(**asked))
-    made = await world.attempt(usecases.search_entries(world.services, world.call("NOR auditor"), query))
+NOTHING_FOUND: list[tuple[dict[str, Any], str]] = [
+    ({"event": "report.pulled"}, "unknown-event"),
+    ({"outcome": "allowed"}, "unknown-outcome"),
+    ({"level": "secret"}, "unknown-level"),
+    ({"reason": "not-releas"}, "unknown-reason"),
+    ({"text": ""}, "invalid-value"),
+    ({"member": "GBR\0"}, "invalid-value"),
+    ({"subject": "x" * 129}, "invalid-value"),
+    ({"client": "\ud800"}, "invalid-value"),
+    ({"client": "desk"}, "not-an-id"),
+    ({"agreement": ABSENT[:-1]}, "not-an-id"),
+    ({"crisis": ABSENT.upper()}, "not-an-id"),
+    ({"member": "NRO"}, "unknown-code"),
+    ({"owner": "gbr"}, "bad-code"),
+    ({"since": NOW, "until": NOW}, "invalid-value"),
+]
 
-    assert isinstance(made.error, InvalidError)
-    assert [fault.code for fault in made.error.faults] == [code]
-    assert made.entry["detail"] == {"codes": [code]}
+
+async def test_filter_that_can_find_nothing_is_a_fault(audited: Audited, subtests: pytest.Subtests) -> None:
+    world = audited.world
+    for asked, code in NOTHING_FOUND:
+        query = EntryQuery(Criteria(**asked))
+        made = await world.attempt(usecases.search_entries(world.services, world.call("NOR auditor"), query))
+
+        with subtests.test(asked=asked):
+            assert isinstance(made.error, InvalidError)
+            assert [fault.code for fault in made.error.faults] == [code]
+            assert made.entry["detail"] == {"codes": [code]}
 
 
 @pytest.mark.parametrize(

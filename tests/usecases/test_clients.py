@@ -119,16 +119,16 @@ FAULTS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "faults"), FAULTS)
-async def test_enrolment_names_every_fault_and_writes_nothing(
-    world: World, changes: dict[str, Any], faults: list[tuple[str, str]]
-) -> None:
-    made = await world.attempt(usecases.enrol_client(world.services, world.call(None), replace(ENROLMENT, **changes)))
+async def test_enrolment_names_every_fault_and_writes_nothing(world: World, subtests: pytest.Subtests) -> None:
+    for changes, faults in FAULTS:
+        enrolled = usecases.enrol_client(world.services, world.call(None), replace(ENROLMENT, **changes))
+        made = await world.attempt(enrolled)
 
-    assert isinstance(made.error, InvalidError)
-    assert [(fault.pointer, fault.code) for fault in made.error.faults] == faults
-    assert (made.entry["type"], made.entry["decision"]) == ("client.enrolled", "refused")
-    assert made.entry["detail"] == {"codes": list(dict.fromkeys(code for _, code in faults))}
+        with subtests.test(changes=changes):
+            assert isinstance(made.error, InvalidError)
+            assert [(fault.pointer, fault.code) for fault in made.error.faults] == faults
+            assert (made.entry["type"], made.entry["decision"]) == ("client.enrolled", "refused")
+            assert made.entry["detail"] == {"codes": list(dict.fromkeys(code for _, code in faults))}
     assert await world.services.store.clients() == []
 
 
@@ -391,12 +391,15 @@ async def test_other_members_clients_are_like_absent_ones_to_an_operator(populat
     assert (await services.store.caller(thumbprint_of("NOR reader"))).client == foreign
 
 
-@pytest.mark.parametrize("client_id", NO_IDS)
-async def test_client_that_is_none_is_not_found_and_odd_ids_stay_off_the_record(world: World, client_id: str) -> None:
-    made = await world.attempt(usecases.show_client(world.services, world.call(None), client_id))
+async def test_client_that_is_none_is_not_found_and_odd_ids_stay_off_the_record(
+    world: World, subtests: pytest.Subtests
+) -> None:
+    for client_id in NO_IDS:
+        made = await world.attempt(usecases.show_client(world.services, world.call(None), client_id))
 
-    assert isinstance(made.error, NotFoundError)
-    assert made.entry["object"] == {"type": "client", "id": ABSENT if client_id == ABSENT else "malformed"}
+        with subtests.test(client_id=client_id):
+            assert isinstance(made.error, NotFoundError)
+            assert made.entry["object"] == {"type": "client", "id": ABSENT if client_id == ABSENT else "malformed"}
 
 
 async def test_shown_client_has_its_certificates_and_leaves_an_entry(populated: World) -> None:

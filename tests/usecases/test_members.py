@@ -42,9 +42,10 @@ async def test_operator_of_a_member_adds_no_other_member(populated: World) -> No
     assert "FIN" not in [member.code for member in await populated.services.store.members()]
 
 
-@pytest.mark.parametrize(
-    ("code", "name", "codes"),
-    [
+async def test_member_with_a_wrong_code_or_name_is_refused_with_every_fault(
+    world: World, subtests: pytest.Subtests
+) -> None:
+    for code, name, codes in (
         ("XXX", "Nowhere", ["unknown-code"]),
         ("gbr", "Lower case", ["bad-code"]),
         ("GBR\x00", "With NUL", ["bad-code"]),
@@ -52,18 +53,15 @@ async def test_operator_of_a_member_adds_no_other_member(populated: World) -> No
         ("FIN", "Fin\u200bland", ["bad-name"]),
         ("FIN", "", ["bad-name"]),
         ("", "", ["bad-code", "bad-name"]),
-    ],
-)
-async def test_member_with_a_wrong_code_or_name_is_refused_with_every_fault(
-    world: World, code: str, name: str, codes: list[str]
-) -> None:
-    refused = await world.attempt(usecases.add_member(world.services, world.call(None), code, name))
+    ):
+        refused = await world.attempt(usecases.add_member(world.services, world.call(None), code, name))
 
-    assert isinstance(refused.error, InvalidError)
-    assert [fault.code for fault in refused.error.faults] == codes
-    assert (refused.entry["type"], refused.entry["decision"]) == ("member.added", "refused")
-    assert refused.entry["detail"] == {"codes": codes}
-    assert refused.error.receipt.entry == refused.entry["id"]
+        with subtests.test(code=code, name=name):
+            assert isinstance(refused.error, InvalidError)
+            assert [fault.code for fault in refused.error.faults] == codes
+            assert (refused.entry["type"], refused.entry["decision"]) == ("member.added", "refused")
+            assert refused.entry["detail"] == {"codes": codes}
+            assert refused.error.receipt.entry == refused.entry["id"]
     assert len(await world.services.store.members()) == len(MEMBERS)
 
 
@@ -117,12 +115,13 @@ async def test_resumed_member_acts_again(populated: World) -> None:
     assert (await usecases.describe_caller(services, populated.call("NOR reader"))).value.name == "NOR reader"
 
 
-@pytest.mark.parametrize("code", ["FIN", "nor", "NOR\x00", "NOR'--", "\ud800"])
-async def test_member_that_is_none_cannot_be_suspended(world: World, code: str) -> None:
-    refused = await world.attempt(usecases.suspend_member(world.services, world.call(None), code))
+async def test_member_that_is_none_cannot_be_suspended(world: World, subtests: pytest.Subtests) -> None:
+    for code in ("FIN", "nor", "NOR\x00", "NOR'--", "\ud800"):
+        refused = await world.attempt(usecases.suspend_member(world.services, world.call(None), code))
 
-    assert isinstance(refused.error, NotFoundError)
-    assert (refused.entry["type"], refused.entry["decision"]) == ("member.suspended", "refused")
+        with subtests.test(code=code):
+            assert isinstance(refused.error, NotFoundError)
+            assert (refused.entry["type"], refused.entry["decision"]) == ("member.suspended", "refused")
 
 
 async def test_suspension_of_a_suspended_member_conflicts(world: World) -> None:

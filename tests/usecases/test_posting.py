@@ -212,20 +212,19 @@ FAULTS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "faults"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
-async def test_post_names_every_fault_and_writes_nothing(
-    populated: World, changes: dict[str, Any], faults: list[tuple[str, str]]
-) -> None:
-    made = await populated.attempt(
-        usecases.post_report(populated.services, populated.call("GBR contributor"), populated.posted(**changes))
-    )
+async def test_post_names_every_fault_and_writes_nothing(populated: World, subtests: pytest.Subtests) -> None:
+    for name, changes, faults in FAULTS:
+        made = await populated.attempt(
+            usecases.post_report(populated.services, populated.call("GBR contributor"), populated.posted(**changes))
+        )
 
-    assert isinstance(made.error, InvalidError)
-    assert [(fault.pointer, fault.code) for fault in made.error.faults] == faults
-    assert (made.entry["type"], made.entry["decision"]) == ("report.posted", "refused")
-    assert made.entry["detail"] == {"codes": list(dict.fromkeys(code for _, code in faults))}
-    assert made.entry["agreement"] == populated.agreement_id
-    assert made.error.receipt.entry == made.entry["id"]
+        with subtests.test(name):
+            assert isinstance(made.error, InvalidError)
+            assert [(fault.pointer, fault.code) for fault in made.error.faults] == faults
+            assert (made.entry["type"], made.entry["decision"]) == ("report.posted", "refused")
+            assert made.entry["detail"] == {"codes": list(dict.fromkeys(code for _, code in faults))}
+            assert made.entry["agreement"] == populated.agreement_id
+            assert made.error.receipt.entry == made.entry["id"]
     assert [await count(populated, table) for table in ("report", "report_part", "release_class")] == [0, 0, 0]
 
 

@@ -404,9 +404,10 @@ async def test_parts_keep_a_label_that_is_no_higher_and_take_the_new_one_else(li
     assert [label.classification for label in made.part_labels] == ["RESTRICTED", "UNCLASSIFIED"]
 
 
-@pytest.mark.parametrize(
-    ("label", "part_labels", "code"),
-    [
+async def test_downgrade_that_is_none_is_refused_and_changes_nothing(living: World, subtests: pytest.Subtests) -> None:
+    report = await living.post()
+    before = living.sql("SELECT * FROM report")
+    for label, part_labels, code in (
         (Label("NATO", "TOP SECRET", releasable_to=("GBR", "NOR")), None, "not-lower"),
         (Label("NATO", "SECRET", releasable_to=("GBR",)), None, "not-lower"),
         (SECRET, None, "unchanged"),
@@ -415,17 +416,11 @@ async def test_parts_keep_a_label_that_is_no_higher_and_take_the_new_one_else(li
         (Label("NATO", "secret"), None, "unknown-level"),
         (Label("NATO", "RESTRICTED", releasable_to=("FRA",)), None, "unknown-member"),
         (RESTRICTED, (Label("MARS", "SECRET"),), "unknown-policy"),
-    ],
-)
-async def test_downgrade_that_is_none_is_refused_and_changes_nothing(
-    living: World, label: Label, part_labels: Any, code: str
-) -> None:
-    report = await living.post()
-    before = living.sql("SELECT * FROM report")
-    with pytest.raises(InvalidError) as refused:
-        await downgrade(living, report, label, part_labels=part_labels)
-
-    assert code in {fault.code for fault in refused.value.faults}
+    ):
+        with subtests.test(label=label, code=code):
+            with pytest.raises(InvalidError) as refused:
+                await downgrade(living, report, label, part_labels=part_labels)
+            assert code in {fault.code for fault in refused.value.faults}
     assert living.sql("SELECT * FROM report") == before
 
 

@@ -84,14 +84,15 @@ TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("media_type", "content", "told"), TYPES)
-async def test_content_of_another_type_is_refused(populated: World, media_type: str, content: bytes, told: str) -> None:
-    upload = await begun(populated, awaited(content, "a", media_type))
-    attempt = await populated.attempt(sent(populated, upload, content))
+async def test_content_of_another_type_is_refused(populated: World, subtests: pytest.Subtests) -> None:
+    for media_type, content, told in TYPES:
+        upload = await begun(populated, awaited(content, "a", media_type))
+        attempt = await populated.attempt(sent(populated, upload, content))
 
-    assert isinstance(attempt.error, InvalidError)
-    assert told in attempt.error.faults[0].message
-    assert attempt.entry["detail"] == {"codes": ["wrong-content"]}
+        with subtests.test(media_type=media_type, told=told):
+            assert isinstance(attempt.error, InvalidError)
+            assert told in attempt.error.faults[0].message
+            assert attempt.entry["detail"] == {"codes": ["wrong-content"]}
     assert populated.sql(UPLOADS) == [(0,)]
 
 
@@ -213,17 +214,16 @@ FAULTS: list[tuple[str, dict[str, Any], type[ExchangeError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("others", "kind"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
-async def test_what_may_not_be_posted_is_not_begun(
-    populated: World, others: dict[str, Any], kind: type[ExchangeError]
-) -> None:
-    posted = populated.posted(**{"parts": (awaited(LARGE),), **others})
-    attempt = await populated.attempt(
-        usecases.begin_upload(populated.services, populated.call("GBR contributor"), posted)
-    )
+async def test_what_may_not_be_posted_is_not_begun(populated: World, subtests: pytest.Subtests) -> None:
+    for name, others, kind in FAULTS:
+        posted = populated.posted(**{"parts": (awaited(LARGE),), **others})
+        attempt = await populated.attempt(
+            usecases.begin_upload(populated.services, populated.call("GBR contributor"), posted)
+        )
 
-    assert isinstance(attempt.error, kind)
-    assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.begun", "refused")
+        with subtests.test(name):
+            assert isinstance(attempt.error, kind)
+            assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.begun", "refused")
     assert populated.sql("SELECT count(*) FROM upload") == [(0,)]
 
 
