@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from exchange.audit import EventName, Outcome, Subject
-from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError, is_uuid7
+from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError, UnavailableError, is_uuid7
 from exchange.members import EXCHANGE_MEMBER, Client, Role, inactive_error
 from exchange.release import Reason
 from exchange.store import CallerRow
@@ -129,4 +129,7 @@ async def _originator(services: Services, subject: Subject | None) -> str | None
     """
     if subject is None or subject.kind != "report" or not is_uuid7(subject.id):
         return None
-    return await owner_of(services, subject.id)
+    try:
+        return await owner_of(services, subject.id)
+    except UnavailableError:
+        return None  # the log's archive is away: the refusal is the same

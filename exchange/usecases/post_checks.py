@@ -17,7 +17,7 @@ from exchange.agreements import (
     open_crises,
     state_of,
 )
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, UnavailableError, is_uuid7, new_id
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
 from exchange.release import Law, Permit, Reason, Refusal, View, is_controlled
@@ -27,7 +27,6 @@ from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source, covering_consents
-from exchange.usecases.recording import TamperedError
 from exchange.usecases.seeking import judge
 from exchange.usecases.unopened import Asker, is_others
 
@@ -204,7 +203,7 @@ async def _source(  # noqa: PLR0913  one call's surroundings, and the source loo
         return None
     try:
         judged = await judge(services, call, client, row.report, state)
-    except TamperedError:
+    except UnavailableError:
         if await is_others(services, Asker(call, client, state), row.report):
             return None
         raise

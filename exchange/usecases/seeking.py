@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from exchange.audit import EventName
 from exchange.crypto import OpeningError
+from exchange.kernel import UnavailableError
 from exchange.members import Client, Role
 from exchange.release import Permit
 from exchange.store import ClassRow, Parts, PolicyState, PullRow, ReportRow
@@ -56,7 +57,8 @@ async def seek_report(
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     try:
         return Sought(client, row, await judge(services, call, client, row.report, row.state))
-    except TamperedError:
+    except UnavailableError:
+        # Altered, or the log or custody is away: to whom it is nobody's the answer is the one for an absent one.
         await refuse_to_others(services, Asker(call, client, row.state), row.report, event=event)
         raise
 
@@ -86,8 +88,8 @@ async def judge(  # noqa: PLR0913  one call's surroundings, and the report looke
 async def judge_linked(services: Services, call: Call, client: Client, report_id: str) -> Judged | None:
     """Return the decision about a report that another one names.
 
-    None where there is no such report, and where it was altered, which is on record: that takes nothing from what
-    names it.
+    None where there is no such report, where it was altered, which is on record, and where it has ended and nobody
+    reads the log: that takes nothing from what names it.
     """
     row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     if row.report is None:
@@ -96,6 +98,10 @@ async def judge_linked(services: Services, call: Call, client: Client, report_id
         return await judge(services, call, client, row.report, row.state)
     except TamperedError:
         return None
+    except UnavailableError:
+        if row.report.sealed_header:
+            raise
+        return None  # ended, so shown to nobody, whatever the log would say of it
 
 
 async def own_class(services: Services, asker: Asker, report: ReportRow, *, event: EventName) -> ClassRow:
@@ -111,6 +117,9 @@ async def own_class(services: Services, asker: Asker, report: ReportRow, *, even
         kept = await known_class(services, report)
     except (*UNOPENED, ValueError) as exc:
         cause = exc
+    except UnavailableError:
+        await refuse_to_others(services, asker, report, event=event)
+        raise
     if kept is not None and kept.id == report.class_id:
         return kept
     try:

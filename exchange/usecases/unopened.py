@@ -17,18 +17,20 @@ from typing import Final, NoReturn
 
 from exchange.agreements import AgreementId
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
 from exchange.custody import KeyMissingError
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, UnavailableError
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import ClassFacts, Permit, RowFacts, Use, covers_label, decide
 from exchange.store import PolicyState, ReportRow
+from exchange.usecases.altered_classes import class_of
 from exchange.usecases.context import Call, Services
 from exchange.usecases.entry_labels import label_of
 from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import absent_draft, law_in_force, report_not_found
 from exchange.usecases.knowledge import Readable
-from exchange.usecases.log_words import LogWord, word_of, word_until_now
+from exchange.usecases.log_words import LogWord, word_of, word_of_class, word_until_now
 from exchange.usecases.recording import NOT_AS_PUT, TamperedError, record_tampering, refuse
 from exchange.usecases.rotate_keys import recorded_version
 
@@ -126,8 +128,17 @@ async def refuse_to_others(services: Services, asker: Asker, row: ReportRow, *, 
 
 
 async def is_others(services: Services, asker: Asker, row: ReportRow) -> bool:
-    """Return whether who asks may not know of a report that does not open: the log says so."""
-    word = await word_until_now(services, row.id)
+    """Return whether who asks may not know of a report that does not open: the log says so.
+
+    While nobody reads the log its row is asked: whom not even that lets see the report learns of none.
+    """
+    try:
+        word = await word_until_now(services, row.id)
+    except UnavailableError:
+        try:
+            word = word_of_class((await class_of(services, row.class_id)).facts)
+        except OpeningError:
+            return True  # altered besides: whose it is nobody can say
     return word is not None and not await _may_know(services, asker, row, word)
 
 
