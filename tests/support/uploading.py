@@ -65,7 +65,7 @@ async def nothing_kept(world: World) -> bool:
     world.clock.advance(POST_TIME + timedelta(seconds=1))
     while await world.services.store.large_parts.sweep():
         pass
-    files = [path for path in (world.folder.parent).rglob("parts/*/*") if path.is_file()]
+    files = [path for path in world.folder.rglob("parts/*/*") if path.is_file()]
     counted = [world.sql(f"SELECT count(*) FROM {name}")[0][0] for name in ("part_piece", "blob_debris")]
     return counted == [0, 0] and files == []
 
