@@ -7,7 +7,8 @@ database, and what parties did since; (5) nothing is served before an operator h
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -41,6 +42,7 @@ from exchange.usecases.backups import (
     Lacking,
     backup_lines,
     blobs_of,
+    files_of,
     read_contents,
     require_its_keys,
     rows_of,
@@ -79,11 +81,12 @@ async def backup(
     recipient, key = recipient_of(to), load_log_key(host.settings.log_key_file)
     await _record(host, EventName.INSTANCE_BACKED_UP)
     url = host.settings.database_url_with_password()
-    files, archived = _files_beside(host.layout), dict[str, bytes]()
+    files, left = dict(_files_beside(host.layout)), Counter[str]()
 
-    def left() -> dict[str, bytes]:
-        archived.update(_files_in(host.layout, [_ARCHIVE]))
-        return archived
+    def archived() -> Iterator[tuple[str, bytes]]:
+        for each in _files_in(host.layout, [_ARCHIVE]):
+            left[_ARCHIVE] += 1
+            yield each
 
     place = blob_place(host.settings)
     blobs = None if place is None else place.blobs
@@ -91,7 +94,7 @@ async def backup(
     with SealedWriter(file, recipient) as writer, ProgressBar("lines") as bar:
         node = host.settings.node
         lines = backup_lines(
-            url, node=node, clock=system_clock, files=files, archived=left, blobs=blobs, lacking=lacking
+            url, node=node, clock=system_clock, files=files, archived=archived, blobs=blobs, lacking=lacking
         )
         async for line in signed_lines(lines, key):
             writer.write(line)
@@ -100,7 +103,7 @@ async def backup(
     # Another entry, now that the file stands: how old the newest backup is goes by this one.
     await _record(host, EventName.INSTANCE_BACKED_UP, written_backup(writer.size_bytes))
     if as_json:
-        told = {"id": str(file), "bytes": writer.size_bytes, "files": len(files) + len(archived)}
+        told = {"id": str(file), "bytes": writer.size_bytes, "files": len(files) + left[_ARCHIVE]}
         output.show_json({**told, "large_parts_missing": len(lacking.large_parts), "rows_altered": lacking.altered})
     else:
         output.show_line(f"{file}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
@@ -149,7 +152,7 @@ def restore(
     # (1) whole, or nothing; and signed
     with sealed_lines(file, opened) as lines:
         contents = read_contents(read_signed(lines, signed))
-    refuse_strange_places(contents.files, _BESIDE, (*_BESIDE_FOLDERS, _ARCHIVE))
+    refuse_strange_places([*contents.files, *contents.archived], _BESIDE, (*_BESIDE_FOLDERS, _ARCHIVE))
     signer = vouched_by(signed, known_keys(settings, key or ()), is_unverified_taken=unverified)
     asyncio.run(require_its_keys(contents, FileCustodian.load(settings.roots_file)))
     # (2) what came after
@@ -166,7 +169,9 @@ def restore(
     with _again(file, opened, signed) as lines:
         loaded = asyncio.run(load(url, rows_of(lines), since, clock=system_clock))
     # (4) beside it
-    _put_beside(layout, contents)
+    _put_beside(layout, contents.files.items())
+    with _again(file, opened, signed) as lines:
+        _put_beside(layout, files_of(lines))
     asyncio.run(_finish_restore(folder, _Told(contents, after, signer), unfinished))
     told = {
         "id": str(folder),
@@ -246,20 +251,19 @@ async def _arriving(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _files_beside(layout: InstanceLayout) -> dict[str, bytes]:
-    paths = [layout.folder / name for name in _BESIDE]
-    found = {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths if path.is_file()}
-    return found | _files_in(layout, _BESIDE_FOLDERS)
+def _files_beside(layout: InstanceLayout) -> Iterator[tuple[str, bytes]]:
+    for path in (layout.folder / name for name in _BESIDE):
+        if path.is_file():
+            yield str(path.relative_to(layout.folder)), path.read_bytes()
+    yield from _files_in(layout, _BESIDE_FOLDERS)
 
 
-def _files_in(layout: InstanceLayout, names: Sequence[str]) -> dict[str, bytes]:
-    found = {}
+def _files_in(layout: InstanceLayout, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for path in sorted(path for name in names for path in (layout.folder / name).rglob("*")):
         # Others write there: what is not whole yet is under a name that is gone a moment later.
         with suppress(FileNotFoundError):
             if path.is_file():
-                found[str(path.relative_to(layout.folder))] = path.read_bytes()
-    return found
+                yield str(path.relative_to(layout.folder)), path.read_bytes()
 
 
 def _what_was_altered(contents: Contents) -> list[Claim]:
@@ -286,8 +290,8 @@ def _unfinished() -> Claim:
     return Claim(f"unfinished-{rfc3339(system_clock())}", UNFINISHED, "", told)
 
 
-def _put_beside(layout: InstanceLayout, contents: Contents) -> None:
-    for name, content in contents.files.items():
+def _put_beside(layout: InstanceLayout, files: Iterable[tuple[str, bytes]]) -> None:
+    for name, content in files:
         path = (layout.folder / name).resolve()
         if not path.is_relative_to(layout.folder.resolve()):
             raise InvalidError(f"the backup names a file outside the instance: `{name[:80]}`")

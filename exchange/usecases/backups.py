@@ -1,7 +1,8 @@
 """Backups as lines of JSON: the database as of one moment, and the files beside it that are no secret.
 
-Line 1 says of what and when, each other line holds rows of one table or one large part, still sealed, the last one how
-many of each there were. Signing (`signed_backup`) and sealing the whole are the caller's affair; so is where it goes.
+Line 1 says of what and when, each other line holds rows of one table, a file of the log's archive, or a piece of a
+large part, still sealed; the last one says how many of each there were. Signing (`signed_backup`) and sealing the whole
+are the caller's affair; so is where it goes.
 INVARIANT: no key of custody, of the log, of a node or of a server is in it.
 """
 
@@ -25,9 +26,9 @@ from exchange.store.restore_claims import Claim, unknown_acts
 from exchange.store.schema import head
 from exchange.usecases.move_again import PartyMove, move_told
 
-_FORMAT = 2
-_FORMATS = (1, 2)
-"""Before the second one a backup was not signed (`signed_backup`)."""
+_FORMAT = 3
+_FORMATS = (1, 2, 3)
+"""Before the second one a backup was not signed (`signed_backup`), before the third all its files were in line 1."""
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
 _KEY_TABLE = "personal_key"
@@ -85,6 +86,8 @@ class Contents:
     node: str
     schema: str
     files: dict[str, bytes]
+    archived: list[str] = field(default_factory=list)
+    """The paths of the log's archive, whose contents `files_of` yields."""
     log: BackedLog | None = None
     rows: dict[str, int] = field(default_factory=dict)
     personal_keys: list[dict[str, Any]] = field(default_factory=list)
@@ -115,23 +118,27 @@ async def backup_lines(  # noqa: PLR0913  what there is, and where
     node: str,
     clock: Clock,
     files: Mapping[str, bytes],
-    archived: Callable[[], Mapping[str, bytes]] = dict,
+    archived: Callable[[], Iterable[tuple[str, bytes]]] = tuple,
     blobs: BlobStore | None = None,
     lacking: Lacking | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield the lines of a backup of the database at `url`; `files` are path -> content, none of them secret.
 
-    `archived` reads what left the database for files; `blobs` has the large parts. INVARIANT: what is damaged keeps
-    nothing else from being put aside, and nothing is left out in silence: `lacking` says what could not be read, to be
-    told beside the backup, and so does the backup's last line.
+    `archived` reads what left the database for files, one by one; `blobs` has the large parts. INVARIANT: what is
+    damaged keeps nothing else from being put aside, and nothing is left out in silence: `lacking` says what could not
+    be read, to be told beside the backup, and so does the backup's last line.
     """
     lost = Lacking() if lacking is None else lacking
     made_at, counted, locations = rfc3339(clock()), dict[str, int](), list[str]()
     dump = dumped(url)
     # INVARIANT: as of the first row, and only then what left before: what leaves meanwhile is in one place or in both.
     first = await anext(dump)
-    kept = {path: base64.b64encode(content).decode() for path, content in {**files, **archived()}.items()}
+    kept = {path: base64.b64encode(content).decode() for path, content in files.items()}
     yield _line({"exchange_backup": _FORMAT, "made_at": made_at, "node": node, "schema": head(), "files": kept})
+    left = 0
+    for path, content in archived():
+        yield _line({"file": path, "content": base64.b64encode(content).decode()})
+        left += 1
     async for name, columns, rows in _behind(first, dump):
         counted[name] = counted.get(name, 0) + len(rows)
         if name in _PART_TABLES:
@@ -152,22 +159,25 @@ async def backup_lines(  # noqa: PLR0913  what there is, and where
             # Gone, or no place at all: what names it was altered.
             lost.large_parts.append(location)
     missing = len(lost.large_parts)
-    yield _line({"end": counted, "blobs": len(locations) - missing, "missing": missing, "altered": dict(lost.altered)})
+    held = {"blobs": len(locations) - missing, "missing": missing, "altered": dict(lost.altered), "archived": left}
+    yield _line({"end": counted, **held})
 
 
 def read_contents(lines: Iterable[bytes]) -> Contents:
     """Return what a backup holds, read to its end; MalformedError where it is none, or not whole."""
     contents: Contents | None = None
     end: dict[str, int] | None = None
-    held, piece = 0, 0
+    held, left, piece = 0, 0, 0
     for line in lines:
         record = _parsed(line)
         if contents is None:
             contents = _opened(record)
         elif "end" in record:
-            end, held = record["end"], record.get("blobs", 0)
+            end, held, left = record["end"], record.get("blobs", 0), record.get("archived", 0)
             contents.missing = record.get("missing", 0)
             contents.altered = record.get("altered", {})
+        elif "file" in record:
+            contents.archived.append(record["file"])
         elif "blob" in record:
             if record.get("piece", 0) != piece:
                 raise MalformedError("the backup is not whole: use another one")
@@ -183,7 +193,7 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
         contents is None
         or end is None
         or any(contents.rows.get(name, 0) != count for name, count in end.items())
-        or contents.blobs != held
+        or (contents.blobs, len(contents.archived)) != (held, left)
     ):
         raise MalformedError("the backup is not whole: use another one")
     return contents
@@ -195,6 +205,14 @@ def rows_of(lines: Iterable[bytes]) -> Iterator[Rows]:
         record = _parsed(line)
         if "t" in record:
             yield record["t"], record["c"], record["r"]
+
+
+def files_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of the log's archive in a backup whose contents were read before: path and content."""
+    for line in lines:
+        record = _parsed(line)
+        if "file" in record:
+            yield record["file"], base64.b64decode(record["content"], validate=True)
 
 
 def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:

@@ -159,5 +159,20 @@ def test_backup_holds_what_the_archiver_moves_while_it_is_made(filled, exchange,
     assert len(bundles(filled)) == 1
     lines = b"".join(open_sealed(identity, (tmp_path / "backup").read_bytes())).splitlines()
     contents = read_contents(read_signed(lines, Signed()))
-    archived = [name for name in contents.files if name.startswith("log/archive/")]
-    assert len(archived) == contents.rows["log_archive"]
+    assert len(contents.archived) == contents.rows["log_archive"]
+    assert all(name.startswith("log/archive/") for name in contents.archived)
+
+
+def test_archive_comes_back_with_a_backup(filled, exchange, operate, monkeypatch, tmp_path):
+    assert operate("audit", "archive", "--older-than", 30).code == 0
+    monkeypatch.undo()
+    recipient = exchange("keys", "recipient", "--out", tmp_path / "identity").out.strip()
+    assert operate("keys", "escrow", "--to", recipient, "--out", tmp_path / "keys").code == 0
+    assert operate("backup", tmp_path / "backup", "--to", recipient).code == 0
+    place = tmp_path / "place"
+    for verb in (("keys", "restore", tmp_path / "keys"), ("restore", tmp_path / "backup")):
+        ran = exchange(*verb, "--identity", tmp_path / "identity", "--dir", place)
+        assert ran.code == 0, ran.err
+
+    assert [path.read_bytes() for path in bundles(place)] == [path.read_bytes() for path in bundles(filled)]
+    assert len(bundles(place)) == 1

@@ -25,7 +25,6 @@ from exchange.custody import create_log_key, create_root_file, load_log_key, rep
 from exchange.kernel import InvalidError, UnavailableError
 from exchange.settings import InstanceLayout
 from exchange.usecases import describe_caller
-from exchange.usecases.backups import Contents
 from exchange.usecases.signed_backup import signed_lines
 from tests.support.prepared import run_prepared
 
@@ -190,7 +189,7 @@ def test_backup_holds_no_key_and_keys_hold_no_data(exchange, instance, keeper):
         secret = path.read_bytes()
         assert secret not in inside
         assert base64.b64encode(secret) not in inside
-    assert json.loads(inside.split(b"\n", 1)[0])["exchange_backup"] == 2
+    assert json.loads(inside.split(b"\n", 1)[0])["exchange_backup"] == 3
     # With what stands around it: three bytes are in ciphertext by chance now and then.
     at = inside.index(b"GBR")
     assert inside[at - 8 : at + 8] not in backup.read_bytes()
@@ -517,10 +516,8 @@ def test_escrow_says_which_key_it_has_not(exchange, instance, keeper):
 
 @pytest.mark.parametrize("name", ["../beside", "secrets/../../beside"])
 def test_33_no_file_of_a_backup_lands_outside_of_the_instance(tmp_path, name):
-    contents = Contents("2026-06-01T12:00:00Z", "node-1", "0001", {name: b"not theirs to write"})
-
     with pytest.raises(InvalidError, match="outside the instance"):
-        _put_beside(InstanceLayout(tmp_path / "instance"), contents)
+        _put_beside(InstanceLayout(tmp_path / "instance"), [(name, b"not theirs to write")])
     assert not (tmp_path / "beside").exists()
 
 
