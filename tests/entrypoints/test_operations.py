@@ -138,3 +138,35 @@ def test_log_on_a_full_disk_tells_no_text_of_errors_and_goes_on_whole(capsys: py
     lines = disk.getvalue().splitlines()
     assert [json.loads(line)["message"] for line in (lines[0], *lines[2:])] == ["before", "after", "later"]
     assert capsys.readouterr().err == ""
+
+
+class Unspeakable:
+    """Raises what says who it is where it is written out."""
+
+    def __str__(self) -> str:
+        raise ValueError("canary")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra", "cause"),
+    [
+        (("canary",), {}, "TypeError"),
+        (("canary", Unspeakable()), {}, "ValueError"),
+        (("canary", "more"), {"code": Unspeakable()}, "TypeError"),
+    ],
+)
+def test_line_that_cannot_be_written_out_is_told_of_by_its_place_alone(
+    arguments: tuple[object, ...], extra: dict[str, object], cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = io.StringIO()
+    handler = Lines(lines)
+    handler.setFormatter(JsonLines())
+    told = {"name": "exchange.lost", "levelname": "WARNING", "pathname": "desk.py", "lineno": 7, "funcName": "told"}
+    handler.handle(logging.makeLogRecord({**told, "msg": "%s was lost, and %s", "args": arguments, **extra}))
+    handler.handle(logging.makeLogRecord({**told, "msg": "after"}))
+
+    lost, after = map(json.loads, lines.getvalue().splitlines())
+    assert (lost["from"], lost["level"], lost["cause"]) == ("exchange.lost", "warning", cause)
+    assert (lost["message"], after["message"]) == ("a line is lost: it cannot be written out", "after")
+    assert lost["where"] == ["desk.py:7 told"]
+    assert "canary" not in lines.getvalue() + capsys.readouterr().err

@@ -23,10 +23,21 @@ class JsonLines(logging.Formatter):
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
+        try:
+            return self._line(record)
+        except Exception as exc:  # noqa: BLE001  whatever a value raises that is written out
+            # Not what it would have said, and not what it was said with: where that stands, it can be looked up.
+            line = {**self._head(record), "message": "a line is lost: it cannot be written out"}
+            where = f"{record.pathname}:{record.lineno} {record.funcName}"
+            return json.dumps({**line, "cause": type(exc).__name__, "where": [where]})
+
+    def _head(self, record: logging.LogRecord) -> dict[str, object]:
+        time = self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ")
+        return {"time": time, "level": record.levelname.lower(), "from": record.name}
+
+    def _line(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
-            "level": record.levelname.lower(),
-            "from": record.name,
+            **self._head(record),
             "message": _message(record),
             **{name: getattr(record, name) for name in _FIELDS if hasattr(record, name)},
         }
