@@ -1,7 +1,8 @@
 """Steps of the demo over an exchange that is broken in one way: each has to see it."""
 
+import json
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -10,7 +11,8 @@ import httpx2
 import pytest
 
 from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, sign_text
-from exchange.cli.demo import cast, convicting, exchanging, refusing
+from exchange.cli.demo import auditing, cast, convicting, exchanging, refusing
+from exchange.cli.demo import stage as demo_stage
 from exchange.cli.demo.agreements import cast as tour
 from exchange.cli.demo.agreements import negotiating, releasing, reporting
 from exchange.cli.demo.refusing import Answer
@@ -46,7 +48,8 @@ def stage_of(client):
         yield client
 
     script = Script(is_quiet=True)
-    return SimpleNamespace(script=script, connect=connect, names={}, reports=["r"], inputs={}, agreement=AGREEMENT)
+    given = {"names": {}, "reports": ["r"], "inputs": {}, "agreement": AGREEMENT, "began_on": AT.date()}
+    return SimpleNamespace(script=script, connect=connect, **given)
 
 
 def outcome(stage, name):
@@ -131,6 +134,40 @@ def test_draft_that_was_kept_and_text_that_binds_unsigned_are_seen(monkeypatch, 
 
     names = ("Britain sees what its draft would do before anybody else does", "Britain proposes the text")
     assert tuple(outcome(stage, name) for name in names) == right
+
+
+def test_texts_of_one_tour_begin_on_one_day_though_midnight_comes_between(monkeypatch):
+    """The first day of an agreement that was proposed is no amendment's to change: the tour ended red at midnight."""
+    texts = []
+
+    def proposed(*given):
+        texts.append(json.loads(given[-1]))
+        raise StoppedError("behind it")
+
+    monkeypatch.setattr(negotiating, "post", lambda *_, **_named: "r")
+    stage = stage_of(SimpleNamespace(simulate_agreement=proposed, amend_agreement=proposed))
+    stage.began_on = date(2026, 1, 31)
+    for act in (negotiating.negotiate, negotiating.amend):
+        with pytest.raises(StoppedError):
+            act(stage, URL)
+
+    assert [text["validity"]["from"] for text in texts] == ["2026-01-31", "2026-01-31"]
+
+
+@pytest.mark.parametrize("asked_on", [31, 1])
+def test_who_read_before_midnight_is_found_after_it(monkeypatch, asked_on):
+    asked = datetime(2026, 1 if asked_on == 31 else 2, asked_on, 0, 1, tzinfo=UTC)
+    monkeypatch.setattr(demo_stage, "system_clock", lambda: asked)
+    could = [SimpleNamespace(member=member) for member in ("GBR", "NOR")]
+
+    def readers_on(_report, on):
+        return SimpleNamespace(could=could, did=could[1:] if on == "2026-01-31" else [])
+
+    script = Script(is_quiet=True)
+    stage = demo_stage.Stage(Path(), {}, script, reports=["r"], began_on=date(2026, 1, 31))
+    auditing._see_who_could_read(stage, SimpleNamespace(readers_on=readers_on))
+
+    assert outcome(stage, "and who could have read it today, and who did")
 
 
 @pytest.mark.parametrize(

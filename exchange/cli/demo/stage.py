@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from exchange.cli.demo.cast import Player
@@ -10,6 +11,7 @@ from exchange.cli.demo.record import Entry
 from exchange.cli.demo.script import Script
 from exchange.client import Endpoint, ExchangeClient
 from exchange.crypto import ObjectSigningKey
+from exchange.kernel import system_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Stage:
     """`inputs` are files by the names of their parts; `clients` are client ids by player.
 
     `names` tell ids as people know them (clients, reports, agreements), `keys` are the signatories' own, by player.
+    `began_on` is the day (UTC) on which it began; another one may come before it ends.
     """
 
     folder: Path
@@ -38,6 +41,11 @@ class Stage:
     reports: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     entries: tuple[Entry, ...] = ()
+    began_on: date = field(default_factory=lambda: system_clock().date())
+
+    def days(self) -> list[date]:
+        """Return the days on which something of it was done, the first one first."""
+        return sorted({self.began_on, system_clock().date()})
 
     def contents(self) -> dict[str, bytes]:
         """Return the bytes of the inputs by the names of their parts."""

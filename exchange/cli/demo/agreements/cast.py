@@ -38,14 +38,14 @@ PLAYERS = (
 )
 
 
-def text_of_two(today: date) -> str:
-    """Return the text that Britain proposes to Norway, in force from `today` on."""
-    return _text(today, "GBR, NOR", TITLE)
+def text_of_two(first_day: date) -> str:
+    """Return the text that Britain proposes to Norway, in force from `first_day` on."""
+    return _text(first_day, "GBR, NOR", TITLE)
 
 
-def text_with_third(today: date, title: str = f"{TITLE}, with Denmark") -> str:
+def text_with_third(first_day: date, title: str = f"{TITLE}, with Denmark") -> str:
     """Return the text by which Denmark accedes as a reader; it says nothing of older reports, so it leaves them."""
-    return _text(today, "GBR, NOR, DNK", title, more=_WARNINGS) + _CRISIS
+    return _text(first_day, "GBR, NOR, DNK", title, more=_WARNINGS) + _CRISIS
 
 
 _WARNINGS = f"""\
@@ -73,13 +73,13 @@ crisis:
 """
 
 
-def _text(today: date, parties: str, title: str, *, more: str = "") -> str:
-    last = today.replace(year=today.year + 4, day=1)
+def _text(first_day: date, parties: str, title: str, *, more: str = "") -> str:
+    last = first_day.replace(year=first_day.year + 4, day=1)
     return f"""\
 title: {title}
 parties: [{parties}]
 policy: NATO
-validity: {{from: {today}, until: {last}, review_every: P1Y}}
+validity: {{from: {first_day}, until: {last}, review_every: P1Y}}
 scopes:
   - name: {SCOPE}
     topics: [cyber]

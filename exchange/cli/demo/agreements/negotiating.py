@@ -11,14 +11,13 @@ from exchange.cli.demo.cast import Player
 from exchange.cli.demo.convicting import run_apart
 from exchange.cli.demo.stage import Stage
 from exchange.client import ProblemError
-from exchange.kernel import system_clock
 from exchange.wire import AgreementAmendmentBody, AgreementBody
 
 
 def negotiate(stage: Stage, url: str) -> None:
     """Foresee what the text would do, propose it, sign it; the stage's agreement is in force after it."""
     script = stage.script
-    terms = _json(cast.text_of_two(system_clock().date()))
+    terms = _json(cast.text_of_two(stage.began_on))
     with script.step("Britain sees what its draft would do before anybody else does"):
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             outlook = client.simulate_agreement(terms)
@@ -42,18 +41,18 @@ def negotiate(stage: Stage, url: str) -> None:
 
 def amend(stage: Stage, url: str) -> None:
     """Let two amendments race to bring Denmark in; the loser is told so, and older reports stay where they were."""
-    script, today = stage.script, system_clock().date()
+    script, first_day = stage.script, stage.began_on
     with script.step("a report that its label would let Denmark have"):
         older = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING)
     with script.step("Norway proposes that Denmark accedes"):
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
-            first = client.amend_agreement(stage.agreement, _json(cast.text_with_third(today)))
+            first = client.amend_agreement(stage.agreement, _json(cast.text_with_third(first_day)))
         told = next((line for line in first.changes if "readable to DNK" in line), "nothing about Denmark")
         is_right = told == "0 current reports become readable to DNK, 0 are lost"
         script.check("Norway proposes that Denmark accedes", told, is_right=is_right)
     with script.step("Britain proposes another wording meanwhile"):
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
-            other = cast.text_with_third(today, f"{cast.TITLE} between three")
+            other = cast.text_with_third(first_day, f"{cast.TITLE} between three")
             second = client.amend_agreement(stage.agreement, _json(other))
         found = f"amendments {first.number} and {second.number} lie before the parties"
         script.check("Britain proposes another wording meanwhile", found, is_right=second.state == "proposed")
