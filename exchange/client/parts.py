@@ -22,11 +22,13 @@ def decoded(part: PulledPartBody) -> bytes | None:
 
 
 def checked_content(part: PulledPartBody, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield `chunks`; raise AnswerError behind the last one where size or SHA-256 are not the header's."""
+    """Yield `chunks`, of no more bytes than the header says; AnswerError at their end where they are not that part."""
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         digest.update(chunk)
         size += len(chunk)
+        if size > part.size_bytes:
+            break  # it may have no end
         yield chunk
     if size != part.size_bytes or digest.hexdigest() != part.sha256:
         raise AnswerError(f"part {part.number} is not what its header says: {size} bytes, other SHA-256: do not use it")

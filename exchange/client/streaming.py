@@ -115,13 +115,16 @@ def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Itera
 
 def events_of(chunks: Iterable[bytes]) -> Iterator[dict[str, str]]:
     """Yield the fields of each event; one that the connection broke off does not count."""
-    rest, fields = b"", dict[str, str]()
+    rest, fields, size_bytes = b"", dict[str, str](), 0
     for chunk in chunks:
         # (1) this exchange ends its lines with line feeds alone
         *lines, rest = (rest + chunk).split(b"\n")
         if len(rest) > _LONGEST_LINE_BYTES:
             raise AnswerError("a line of the stream is longer than any that an exchange writes")
         for line in lines:
+            size_bytes = size_bytes + len(line) if line else 0
+            if size_bytes > _LONGEST_LINE_BYTES:
+                raise AnswerError("an event of the stream is longer than any that an exchange writes")
             if line:
                 name, _, value = line.decode("utf-8", errors="replace").partition(":")
                 fields[name] = value.removeprefix(" ")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import httpx2
@@ -27,12 +27,21 @@ _UNDONE_STATUSES = frozenset({429})
 _FIRST_WITHOUT_SUCCESS = 300
 """An exchange sends nobody elsewhere, and the certificate is shown to nobody else: a redirect is no success."""
 
+LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
+"""Of an answer that is read whole: an exchange has no more than that on its way from one of its workers."""
+
 
 class Body(TypedDict, total=False):
     """What goes along with a request."""
 
     params: Mapping[str, str | int]
     content: bytes
+    headers: Mapping[str, str]
+
+
+class _Given(TypedDict, total=False):
+    params: Mapping[str, str | int]
+    content: bytes | Iterator[bytes]
     headers: Mapping[str, str]
 
 
@@ -88,14 +97,17 @@ class Transport:
         ConnectionFailedError, and ReceiptFileError where the receipt cannot be kept.
         """
         _refuse_unsendable((body or {}).get("headers", {}))
-        return self._repeated(lambda: self._http.request(method, path, **(body or {})), may_repeat=may_repeat)
+        return self._repeated(lambda: self._whole(method, path, **(body or {})), may_repeat=may_repeat)
 
     def send(self, path: str, pieces: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx2.Response:
         """Return a successful answer to a PUT of `size_bytes` in pieces, which are made anew for another try."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
-        return self._repeated(
-            lambda: self._http.request("PUT", path, content=pieces(), headers=headers), may_repeat=True
-        )
+        return self._repeated(lambda: self._whole("PUT", path, content=pieces(), headers=headers), may_repeat=True)
+
+    def _whole(self, method: str, path: str, **given: Unpack[_Given]) -> httpx2.Response:
+        with self._http.stream(method, path, **given) as answer:
+            _read(answer)
+        return answer
 
     def _repeated(self, ask: Callable[[], httpx2.Response], *, may_repeat: bool) -> httpx2.Response:
         pauses = list(_PAUSES_SECONDS)
@@ -108,8 +120,6 @@ class Transport:
                     raise self._explained(exc) from exc
                 self._endpoint.pause(pauses.pop(0))
                 continue
-            except httpx2.DecodingError as exc:
-                raise _undecodable() from exc
             passing = TRY_AGAIN_STATUSES if may_repeat else _UNDONE_STATUSES
             wait = (_asked_to_wait(answer) or 0.0) if answer.status_code in passing else None
             if not pauses or wait is None or wait > _LONGEST_RETRY_AFTER_SECONDS:
@@ -128,12 +138,11 @@ class Transport:
             with self._http.stream("GET", path, headers={"Accept": "*/*", **headers}, timeout=timeout) as answer:
                 self._keep(answer)
                 if answer.status_code >= _FIRST_WITHOUT_SUCCESS:
-                    answer.read()
+                    _read(answer)
+                _refuse_encoded(answer)
                 yield checked(answer)
         except httpx2.TransportError as exc:
             raise self._explained(exc) from exc
-        except httpx2.DecodingError as exc:
-            raise _undecodable() from exc
 
     def _keep(self, answer: httpx2.Response) -> None:
         # Before anything else is done with the answer, refusals included.
@@ -153,6 +162,39 @@ def _has_host(url: str) -> bool:
         return False
 
 
+class _Bounded(httpx2.SyncByteStream):
+    """The body of an answer that is read whole: AnswerError for more than any exchange sends so."""
+
+    def __init__(self, pieces: httpx2.SyncByteStream) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        size_bytes = 0
+        for piece in self._pieces:
+            size_bytes += len(piece)
+            if size_bytes > LARGEST_ANSWER_BYTES:
+                raise AnswerError(
+                    "the answer is larger than any that an exchange gives: is this an exchange's address?"
+                )
+            yield piece
+
+    def close(self) -> None:
+        self._pieces.close()
+
+
+def _read(answer: httpx2.Response) -> None:
+    _refuse_encoded(answer)
+    if isinstance(answer.stream, httpx2.SyncByteStream):
+        answer.stream = _Bounded(answer.stream)
+    answer.read()
+
+
+def _refuse_encoded(answer: httpx2.Response) -> None:
+    """Raise AnswerError for what was compressed: nothing that was asked for is, and it opens to any size."""
+    if answer.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise AnswerError("the answer is compressed, and nothing was asked for so: is this an exchange's address?")
+
+
 def checked(answer: httpx2.Response) -> httpx2.Response:
     """Return `answer` where it is a success; raise the problem that it describes otherwise."""
     if answer.status_code < _FIRST_WITHOUT_SUCCESS:
@@ -170,10 +212,6 @@ def checked(answer: httpx2.Response) -> httpx2.Response:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise AnswerError(f"answer {answer.status_code} without a problem: is this an exchange's address?") from exc
-
-
-def _undecodable() -> AnswerError:
-    return AnswerError("the answer is compressed and cannot be opened: is this an exchange's address?")
 
 
 def _refuse_unsendable(headers: Mapping[str, str]) -> None:

@@ -58,6 +58,17 @@ def test_other_bytes_than_the_header_names_are_refused(line, sent):
         list(one.client.content(REPORT, part(b"x" * 10, held=False)))
 
 
+def test_content_that_does_not_end_is_cut_off_where_its_header_says(line):
+    endless = (bytes(65_536) for _ in range(1_000_000))
+    one = line(lambda _: httpx2.Response(200, content=endless))
+    got = []
+
+    with pytest.raises(AnswerError, match="do not use it"):
+        got.extend(one.client.content(REPORT, part(bytes(200_000), held=False)))
+
+    assert len(b"".join(got)) <= 200_000
+
+
 def test_false_digest_of_held_content_is_refused(line):
     one = line(lambda _: httpx2.Response(500))
 

@@ -165,6 +165,13 @@ def test_long_line_is_not_kept():
         list(events_of([b"data: "] + [b"x" * 65536] * 20))
 
 
+def test_event_without_an_end_is_not_kept():
+    endless = (b"%d: %s\n" % (number, bytes(1000)) for number in range(10_000))
+
+    with pytest.raises(AnswerError, match="event of the stream is longer"):
+        list(events_of(endless))
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 def test_events_are_the_same_however_they_are_cut(size: int):
     told = BEGUN + report("c1") + b":\n\n" + END

@@ -1,5 +1,6 @@
 """What is tried again, what is not, and what a refusal becomes."""
 
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -8,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from exchange.client import AnswerError, ConnectionFailedError, Endpoint, ExchangeClient, ProblemError
+from exchange.client import AnswerError, ConnectionFailedError, Endpoint, ExchangeClient, ProblemError, transport
 from exchange.client.errors import explain_connection
 from exchange.client.transport import Transport
 from exchange.crypto import issue_client, new_authority
@@ -332,3 +333,54 @@ def test_nothing_compressed_is_asked_for(certificates):
 
     assert transport._http.headers["accept-encoding"] == "identity"
     transport.close()
+
+
+class Endless(httpx2.SyncByteStream):
+    """Gives pieces for ever, and says how many were taken."""
+
+    taken = 0
+
+    def __iter__(self):
+        while True:
+            self.taken += 1
+            yield bytes(1024)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.members(),
+        lambda client: client.post_report(report()),
+        lambda client: client.log.checkpoint(),
+    ],
+)
+def test_answer_that_does_not_end_is_given_up(line, monkeypatch, ask, status):
+    """It was read until the client's machine had no memory left."""
+    monkeypatch.setattr(transport, "LARGEST_ANSWER_BYTES", 10 * 1024)
+    endless = Endless()
+    one = line(lambda _: httpx2.Response(status, stream=endless))
+
+    with pytest.raises(AnswerError, match="larger than any that an exchange gives"):
+        ask(one.client)
+
+    assert (endless.taken, len(one.sent)) == (11, 1)
+
+
+def test_refusal_of_a_stream_that_does_not_end_is_given_up(line, monkeypatch):
+    monkeypatch.setattr(transport, "LARGEST_ANSWER_BYTES", 10 * 1024)
+    endless = Endless()
+
+    with pytest.raises(AnswerError, match="larger than any that an exchange gives"):
+        next(line(lambda _: httpx2.Response(404, stream=endless)).client.watch_reports())
+
+    assert endless.taken == 11
+
+
+@pytest.mark.parametrize("ask", [lambda client: client.members(), lambda client: next(client.watch_reports())])
+def test_compressed_answer_is_opened_by_nobody(line, ask):
+    bomb = gzip.compress(bytes(1_000_000))
+    opened = httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=httpx2.ByteStream(bomb))
+
+    with pytest.raises(AnswerError, match="compressed"):
+        ask(line(lambda _: opened).client)
