@@ -14,7 +14,7 @@ from exchange.cli.given import checked, day_given, day_or_moment
 from exchange.cli.instance import write_new
 from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of, words_of_label
 from exchange.cli.report_group import IdArgument, reports
-from exchange.cli.report_options import MediaTypes, PartMarkings
+from exchange.cli.report_options import MediaTypes, PartMarkings, SourcesPurposeOption
 from exchange.cli.reports import show_posted
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
@@ -55,10 +55,11 @@ def amend(
     valid_until: Annotated[str | None, typer.Option("--valid-until", metavar="TIME")] = None,
     declassify_on: Annotated[str | None, typer.Option("--declassify-on", metavar="DATE")] = None,
     if_version: VersionOption = None,
+    purpose: SourcesPurposeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put a new version in the place of a report (contributor that reads it); what is not given stays as it is."""
-    catalogue, before = law_catalogue(), client.pull_report(id)
+    catalogue, before = law_catalogue(), client.pull_report(id, purpose=purpose)
     kept = before.valid_until if valid_until is None else day_or_moment(valid_until)
     wanted = {
         "kind": before.kind,
@@ -75,7 +76,8 @@ def amend(
     }
     # What stays as it is was read from this version: of a later one it would take back what that one changed.
     meant = before.version if if_version is None else if_version
-    made = client.life.amend(id, checked(AmendmentBody, wanted, else_told=_FAULTY), if_version=meant)
+    amendment = checked(AmendmentBody, wanted, else_told=_FAULTY)
+    made = client.life.amend(id, amendment, if_version=meant, purpose=purpose)
     _show_made(made, "amended", as_json=as_json)
 
 
@@ -89,10 +91,11 @@ def supersede(
     part_marking: PartMarkings = None,
     media_type: MediaTypes = None,
     subject: NewSubject = None,
+    purpose: SourcesPurposeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Post a report in the place of another one, which stays as superseded; what is not given is taken from it."""
-    catalogue, before = law_catalogue(), client.pull_report(id)
+    catalogue, before = law_catalogue(), client.pull_report(id, purpose=purpose)
     body: dict[str, object] = {
         **_taken_over(before),
         "subject": before.subject if subject is None else subject,
@@ -100,7 +103,7 @@ def supersede(
         "supersedes": id,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
-    show_posted(client.post_report(checked_body(body)), as_json=as_json)
+    show_posted(client.post_report(checked_body(body), purpose=purpose), as_json=as_json)
 
 
 @reports.command("downgrade")

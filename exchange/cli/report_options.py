@@ -24,4 +24,7 @@ MediaTypes = Annotated[
     list[str] | None, typer.Option("--media-type", metavar="FILE=TYPE", help="Where the name does not tell it.")
 ]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
+SourcesPurposeOption = Annotated[
+    str | None, typer.Option("--purpose", metavar="P", help="Why you read what it builds on (unset: your first).")
+]
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.", callback=id_given)]

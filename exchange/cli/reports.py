@@ -36,6 +36,7 @@ from exchange.cli.report_options import (
     PurposeOption,
     RegionOption,
     ScopeOption,
+    SourcesPurposeOption,
     TopicOption,
 )
 from exchange.cli.usage import UsageError
@@ -91,6 +92,7 @@ def post(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key posts once only.")
     ] = None,
+    purpose: SourcesPurposeOption = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Send each part by itself; so are files that are large anyway.")
     ] = False,
@@ -120,7 +122,7 @@ def post(
     report = checked_body({**body, "complete": False} if is_streamed else body)
     # Whoever gave no key is told one where no answer comes, or the rest does not arrive: nobody could go on without it.
     key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
-    header = _sent(client, report, files, key) if is_streamed else _posted(client, report, key)
+    header = _sent(client, report, files, key, purpose) if is_streamed else _posted(client, report, key, purpose)
     show_posted(header, as_json=as_json)
 
 
@@ -263,9 +265,9 @@ def receipt(
     output.show_record({"report": kept.report, "received": received, "entry": kept.entry}, title="acknowledged")
 
 
-def _posted(client: ExchangeClient, report: ReportBody, key: str) -> HeaderBody:
+def _posted(client: ExchangeClient, report: ReportBody, key: str, purpose: str | None) -> HeaderBody:
     with _once_only(key):
-        return client.post_report(report, idempotency_key=key)
+        return client.post_report(report, idempotency_key=key, purpose=purpose)
 
 
 @contextmanager
@@ -280,12 +282,12 @@ def _once_only(key: str) -> Iterator[None]:
         raise
 
 
-def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str) -> HeaderBody:
+def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str, purpose: str | None) -> HeaderBody:
     with _once_only(key):
-        upload = client.uploads.begin(report, idempotency_key=key)
+        upload = client.uploads.begin(report, idempotency_key=key, purpose=purpose)
     try:
         with ProgressBar("sending") as bar:
-            return client.uploads.send_files(upload, files, progress=bar)
+            return client.uploads.send_files(upload, files, progress=bar, purpose=purpose)
     except (ExchangeError, OSError, KeyboardInterrupt):
         until = f"{upload.given_up_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
         output.note(

@@ -25,6 +25,11 @@ def path_of(collection: str, *steps: str) -> str:
     return "/".join([collection, *steps])
 
 
+def stating(purpose: str | None) -> dict[str, str]:
+    """Return the header that states why the caller reads; none where its first registered purpose is meant."""
+    return {} if purpose is None else {"Exchange-Purpose": purpose}
+
+
 def sent(model: WireModel) -> bytes:
     """Return a model as the JSON that is sent."""
     return model.model_dump_json(by_alias=True).encode()

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from exchange.agreements import TreatyText, sign_text, take_back
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.client.answers import JSON, about, parsed, path_of, post, sent
+from exchange.client.answers import JSON, about, parsed, path_of, post, sent, stating
 from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.derivations import Derivations
@@ -316,20 +316,22 @@ class ExchangeClient:
 
     # ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def post_report(self, report: ReportBody, *, idempotency_key: str | None = None) -> HeaderBody:
+    def post_report(
+        self, report: ReportBody, *, idempotency_key: str | None = None, purpose: str | None = None
+    ) -> HeaderBody:
         """Post a report (contributor) and return its header.
 
-        A key is made where none is given, so that a broken connection does not post it twice.
+        A key is made where none is given, so that a broken connection does not post it twice. `purpose` is why its
+        sources are read: what it supersedes or refers to.
         """
         key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
-        body: Body = {"content": sent(report), "headers": {**JSON, "Idempotency-Key": key}}
+        body: Body = {"content": sent(report), "headers": {**JSON, **stating(purpose), "Idempotency-Key": key}}
         answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
         return parsed(HeaderBody, answer.content)
 
     def pull_report(self, report_id: str, *, purpose: str | None = None) -> PulledReportBody:
         """Return a report with the parts permitted to this client; large contents are null: see `content`."""
-        headers = {} if purpose is None else {"Exchange-Purpose": purpose}
-        body: Body = {"headers": headers}
+        body: Body = {"headers": stating(purpose)}
         answer = self._transport.request("GET", path_of("/v1/reports", report_id), may_repeat=True, body=body)
         pulled = parsed(PulledReportBody, answer.content)
         return about(report_id, pulled, pulled.id)
@@ -376,7 +378,7 @@ class ExchangeClient:
 
     def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
         """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
-        headers = JSON if purpose is None else {**JSON, "Exchange-Purpose": purpose}
+        headers = {**JSON, **stating(purpose)}
         body: Body = {"content": b"{}", "headers": headers}
         path = path_of("/v1/reports", report_id, "receipts")
         kept = parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
@@ -521,8 +523,8 @@ class ExchangeClient:
         return parsed(AgreementBody, answer.content)
 
     def _streamed(self, report_id: str, number: int, purpose: str | None) -> Iterator[bytes]:
-        headers = {} if purpose is None else {"Exchange-Purpose": purpose}
-        with self._transport.stream(path_of("/v1/reports", report_id, "parts", str(number)), headers) as answer:
+        path = path_of("/v1/reports", report_id, "parts", str(number))
+        with self._transport.stream(path, stating(purpose)) as answer:
             yield from answer.iter_bytes(_CHUNK_BYTES)
 
 

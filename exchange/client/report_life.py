@@ -1,8 +1,9 @@
 """The life of reports over the interface: amend, downgrade, recall, destroy."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
-from exchange.client.answers import parsed, path_of, post
+from exchange.client.answers import parsed, path_of, post, stating
 from exchange.client.transport import Body, Transport
 from exchange.wire import (
     AmendmentBody,
@@ -27,13 +28,24 @@ class ReportLife:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def amend(self, report_id: str, amendment: AmendmentBody, *, if_version: int | None = None) -> MadeVersionBody:
-        """Put a new version in the place of a report (originator's contributor)."""
-        return self._post(MadeVersionBody, report_id, "amendments", amendment, if_version=if_version)
+    def amend(
+        self,
+        report_id: str,
+        amendment: AmendmentBody,
+        *,
+        if_version: int | None = None,
+        purpose: str | None = None,
+    ) -> MadeVersionBody:
+        """Put a new version in the place of a report (originator's contributor).
+
+        `purpose` is why what it refers to is read.
+        """
+        headers = {**_meant_for(if_version), **stating(purpose)}
+        return self._post(MadeVersionBody, report_id, "amendments", amendment, headers)
 
     def downgrade(self, report_id: str, downgrade: DowngradeBody, *, if_version: int | None = None) -> MadeVersionBody:
         """Lower the labels of a report (originator's releaser); above CONFIDENTIAL `act` waits for a second one."""
-        return self._post(MadeVersionBody, report_id, "downgrade", downgrade, if_version=if_version)
+        return self._post(MadeVersionBody, report_id, "downgrade", downgrade, _meant_for(if_version))
 
     def recall(self, report_id: str, reason: str) -> RecallBody:
         """Recall a report for good (originator's releaser); the answer says who had it."""
@@ -65,7 +77,15 @@ class ReportLife:
         return self._post(AskedDestructionBody, report_id, "destruction", certificate)
 
     def _post(
-        self, model: type[Answer], report_id: str, act: str, said: WireModel, *, if_version: int | None = None
+        self,
+        model: type[Answer],
+        report_id: str,
+        act: str,
+        said: WireModel,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        headers = {} if if_version is None else {"If-Match": f'"{if_version}"'}
         return post(self._transport, model, path_of("/v1/reports", report_id, act), said, headers)
+
+
+def _meant_for(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"If-Match": f'"{version}"'}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from exchange.client.answers import JSON, parsed, path_of, post, sent
+from exchange.client.answers import JSON, parsed, path_of, post, sent, stating
 from exchange.client.transport import Body, Transport
 from exchange.kernel import InvalidError, new_id
 from exchange.wire import (
@@ -31,10 +31,12 @@ class Uploads:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def begin(self, report: ReportBody, *, idempotency_key: str | None = None) -> UploadBody:
+    def begin(
+        self, report: ReportBody, *, idempotency_key: str | None = None, purpose: str | None = None
+    ) -> UploadBody:
         """Begin a report with `complete` false; with the key of an earlier one, return where that stands."""
         key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
-        body: Body = {"content": sent(report), "headers": {**JSON, "Idempotency-Key": key}}
+        body: Body = {"content": sent(report), "headers": {**JSON, **stating(purpose), "Idempotency-Key": key}}
         answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
         return parsed(UploadBody, answer.content)
 
@@ -44,9 +46,10 @@ class Uploads:
         answer = self._transport.send(path, lambda: _pieces(file, progress), file.stat().st_size)
         return parsed(UploadBody, answer.content)
 
-    def complete(self, upload_id: str) -> HeaderBody:
-        """Complete a report of which every part was sent, and return its header."""
-        return post(self._transport, HeaderBody, path_of("/v1/reports", upload_id, "completion"), Completion())
+    def complete(self, upload_id: str, *, purpose: str | None = None) -> HeaderBody:
+        """Complete a report of which every part was sent, and return its header; its sources are looked at again."""
+        path = path_of("/v1/reports", upload_id, "completion")
+        return post(self._transport, HeaderBody, path, Completion(), stating(purpose))
 
     def open(self) -> list[OpenUploadBody]:
         """Return what this client began and has not completed, the oldest first."""
@@ -65,15 +68,24 @@ class Uploads:
         *,
         idempotency_key: str | None = None,
         progress: Progress | None = None,
+        purpose: str | None = None,
     ) -> HeaderBody:
         """Begin a report, send each part's file, complete it, and return its header.
 
         `files` are the contents of the parts of `report`, in order. With the key of an earlier try what has come
         already is not sent again. Raises InvalidError, before one is sent, where they are not as many as the parts.
         """
-        return self.send_files(self.begin(report, idempotency_key=idempotency_key), files, progress=progress)
+        begun = self.begin(report, idempotency_key=idempotency_key, purpose=purpose)
+        return self.send_files(begun, files, progress=progress, purpose=purpose)
 
-    def send_files(self, upload: UploadBody, files: Sequence[Path], *, progress: Progress | None = None) -> HeaderBody:
+    def send_files(
+        self,
+        upload: UploadBody,
+        files: Sequence[Path],
+        *,
+        progress: Progress | None = None,
+        purpose: str | None = None,
+    ) -> HeaderBody:
         """Send the file of each part that has not come, complete the report, and return its header; as `post_files`."""
         if len(upload.parts) != len(files):
             raise InvalidError(f"the exchange waits for {len(upload.parts)} parts, and {len(files)} files are given")
@@ -83,7 +95,7 @@ class Uploads:
             if not part.received:
                 self.send_part(upload.id, part.number, file, progress=_behind(progress, before, total))
             before += part.size_bytes
-        return self.complete(upload.id)
+        return self.complete(upload.id, purpose=purpose)
 
 
 def _pieces(file: Path, progress: Progress | None) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from exchange.client.errors import explain_connection
 from exchange.client.transport import Transport
 from exchange.crypto import issue_client, new_authority
 from exchange.kernel import InvalidError
-from exchange.wire import MemberAddition, ReportBody
+from exchange.wire import AmendmentBody, MemberAddition, ReportBody
 
 MEMBERS = {"items": [{"code": "GBR", "version": 1, "name": "United Kingdom", "standing": "active"}]}
 
@@ -384,3 +384,21 @@ def test_compressed_answer_is_opened_by_nobody(line, ask):
 
     with pytest.raises(AnswerError, match="compressed"):
         ask(line(lambda _: opened).client)
+
+
+def test_purpose_goes_with_every_post_that_reads_other_reports(line):
+    one = line(lambda _: problem(404))
+    life, uploads = one.client.life, one.client.uploads
+    amendment = AmendmentBody.model_construct()
+    for post in (
+        lambda **given: one.client.post_report(report(), **given),
+        lambda **given: uploads.begin(report(), **given),
+        lambda **given: uploads.complete("x", **given),
+        lambda **given: life.amend("x", amendment, if_version=3, **given),
+    ):
+        for given in ({}, {"purpose": "law-enforcement"}):
+            with pytest.raises(ProblemError):
+                post(**given)
+
+    assert [each.headers.get("exchange-purpose") for each in one.sent] == [None, "law-enforcement"] * 4
+    assert one.sent[-1].headers["if-match"] == '"3"'

@@ -72,3 +72,16 @@ def test_content_that_is_none_of_its_type_is_refused_and_nothing_is_posted(house
 
     assert (refused.code, "does not begin like application/pdf" in refused.err) == (1, True)
     assert len(house.as_("nor", "report", "list", "--json").json) == before
+
+
+def test_purpose_is_stated_however_a_report_is_sent(house, tmp_path):
+    note = tmp_path / "note.txt"
+    note.write_text("what was seen\n")
+    refused = [house.post(*MARKING, *how, "--purpose", "curiosity", files=(note,)) for how in ((), ("--stream",))]
+    posted = [house.post(*MARKING, *how, "--purpose", "defence", files=(note,)) for how in ((), ("--stream",))]
+    report = posted[0].json["id"]
+    again = ("report", "amend", report), ("report", "supersede", report)
+    refused += [house.as_("gbr", *words, note, "--purpose", "curiosity") for words in again]
+
+    assert [ran.code for ran in posted] == [0, 0]
+    assert [(ran.code, "no known purpose" in ran.err) for ran in refused] == [(1, True)] * 4
