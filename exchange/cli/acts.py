@@ -11,6 +11,7 @@ from exchange.cli.given import id_given
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.kernel import ExchangeError
 from exchange.markings import render_marking
@@ -24,6 +25,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="ACT", help="The act's id.", 
 
 @acts.command("list")
 @member_verb
+@lists_whole("acts that wait")
 def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what waits for you, or was asked for at your member."""
     bodies = client.acts()

@@ -10,6 +10,7 @@ from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
 from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import CrisisBody, CrisisRequest, ShownEntryBody
 
@@ -45,6 +46,7 @@ def open_crisis(
 
 @crisis.command("list")
 @member_verb
+@lists_whole("uses of crisis clauses")
 def list_crises(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List every use of an agreement's crisis clauses, the newest first."""
     found = client.crises.list(id)

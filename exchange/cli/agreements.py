@@ -26,7 +26,7 @@ from exchange.cli.agreement_group import (
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
-from exchange.cli.whole_lists import end_unless_whole
+from exchange.cli.whole_lists import end_unless_whole, lists_whole
 from exchange.client import ExchangeClient, ProblemError
 from exchange.kernel import Fault, InvalidError
 from exchange.wire import AgreementBody, OwnReachBody, WhoamiBody
@@ -104,6 +104,7 @@ async def show(where: Where, id: IdArgument, as_json: JsonOption = False) -> Non
 
 @agreements.command("list")
 @either_verb
+@lists_whole("agreements")
 async def list_all(where: Where, as_json: JsonOption = False) -> None:
     """List agreements: all to the operator, to a member those it is a party of."""
     if isinstance(where, Host):

@@ -27,7 +27,7 @@ from exchange.cli.given import day_or_moment
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
-from exchange.cli.whole_lists import end_unless_whole
+from exchange.cli.whole_lists import end_unless_whole, lists_whole
 from exchange.crypto import CertificateFacts, read_certificate
 from exchange.kernel import InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
@@ -104,6 +104,7 @@ async def enrol(
 
 @clients.command("list")
 @either_verb
+@lists_whole("clients")
 async def list_all(where: Where, as_json: JsonOption = False) -> None:
     """List the clients: all, as the operator of the exchange (--dir), or those of your member (--url)."""
     bodies, unread = await _everybody(where)

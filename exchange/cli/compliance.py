@@ -9,6 +9,7 @@ from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
 from exchange.cli.given import moment_text
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import ComplianceBody, RhythmBody
 
@@ -48,6 +49,7 @@ def _show(found: ComplianceBody) -> None:
 
 @agreements.command("breaches")
 @member_verb
+@lists_whole("breaches")
 def breaches(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List what your member did not do for others, or others for it (signatory, as far as it is cleared)."""
     found = list(client.duties.breaches(id))

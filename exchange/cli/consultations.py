@@ -9,6 +9,7 @@ from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
 from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import ConsultationBody, ConsultationOpening
 
@@ -48,6 +49,7 @@ def dispute(
 
 @agreements.command("consultations")
 @member_verb
+@lists_whole("consultations and disputes")
 def consultations(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List the consultations and disputes that name your member (signatory)."""
     _show(client.duties.consultations(id), as_json=as_json)

@@ -10,6 +10,7 @@ from exchange.cli import output
 from exchange.cli.given import id_given
 from exchange.cli.instance import unreadable, write_all_new
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import AnswerError, ExchangeClient
 from exchange.kernel import InvalidError
 from exchange.members import is_member_code
@@ -48,6 +49,7 @@ def withdraw(client: ExchangeClient, as_json: JsonOption = False) -> None:
 
 @caveat.command("list")
 @member_verb
+@lists_whole("sets of caveats")
 def list_sets(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what your member has, had and waits to have in force, the newest first."""
     found = client.caveats.list()

@@ -11,6 +11,7 @@ from exchange.cli.posting import label_of, law_catalogue, words_of_label
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import RequestArgument
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.kernel import ExchangeError
 from exchange.markings import render_marking
@@ -41,6 +42,7 @@ def request(
 
 @derivations.command("list")
 @member_verb
+@lists_whole("requests")
 def list_derivations(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what you asked for; a releaser's list has what is asked of its member."""
     found = client.derivations.list()

@@ -18,6 +18,7 @@ from exchange.cli.report_options import MediaTypes, PartMarkings, SourcesPurpose
 from exchange.cli.reports import show_posted
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, UnsafeSettingError
 from exchange.wire import (
@@ -177,6 +178,7 @@ def _told_of_recall(outlook: RecallOutlookBody) -> dict[str, object]:
 
 @reports.command("notices")
 @member_verb
+@lists_whole("notices")
 def list_notices(
     client: ExchangeClient,
     after: Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what came behind it.")] = None,
@@ -194,6 +196,7 @@ def list_notices(
 
 @destructions.command("list")
 @member_verb
+@lists_whole("destructions")
 def list_destructions(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List the recalled reports that you, or for a releaser its member, are still to destroy."""
     found = client.life.destructions()

@@ -10,6 +10,7 @@ from exchange.cli.given import checked, day_or_moment
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import RequestArgument
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import OnwardRequest
 
@@ -43,6 +44,7 @@ def request(
 
 @onward.command("list")
 @member_verb
+@lists_whole("requests")
 def list_onward(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what you asked for; a releaser's list has what is asked of its member."""
     found = client.onward.list()

@@ -8,6 +8,7 @@ from exchange.cli import output
 from exchange.cli.given import checked, day_or_moment
 from exchange.cli.report_group import reports
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import ProxyBody, ProxyConsent
 
@@ -34,6 +35,7 @@ def consent(
 
 @proxies.command("list")
 @member_verb
+@lists_whole("consents")
 def list_proxies(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List your member's consents (releaser), or those under which you may post for others (contributor)."""
     found = client.proxies.list()

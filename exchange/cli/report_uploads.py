@@ -8,6 +8,7 @@ from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.report_group import reports
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import OpenUploadBody
 
@@ -17,6 +18,7 @@ reports.add_typer(uploads, name="uploads")
 
 @uploads.command("list")
 @member_verb
+@lists_whole("uploads")
 def list_open(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List the reports that you began part by part and have not completed (contributor)."""
     found = client.uploads.open()

@@ -20,6 +20,7 @@ from exchange.cli.report_options import (
     TopicOption,
 )
 from exchange.cli.verbs import JsonOption, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import InformationWanted, RequestLineBody, RequestShownBody
 
@@ -64,6 +65,7 @@ def ask(
 
 @requests.command("list")
 @member_verb
+@lists_whole("requests")
 def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List the requests that your member made or is asked by, oldest first."""
     found = list(client.information.list())

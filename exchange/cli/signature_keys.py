@@ -11,6 +11,7 @@ from exchange.cli.client_group import IdArgument, clients
 from exchange.cli.instance import Host
 from exchange.cli.treaties import read_offer
 from exchange.cli.verbs import JsonOption, Where, either_verb
+from exchange.cli.whole_lists import end_unless_whole, lists_whole
 from exchange.wire import SignatoryKeyBody
 
 keys = typer.Typer(help="A signatory's keys: what signs agreements for its member.", no_args_is_help=True)
@@ -49,7 +50,7 @@ async def retire(
 ) -> None:
     """Retire a key from the next signature on; what it signed stands."""
     if is_asked(yes=yes):
-        others = sum(each.retired_at is None and each.key != key_id for each in await _keys(where, id))
+        others = sum(each.retired_at is None and each.key != key_id for each in (await _keys(where, id))[0])
         told = {
             "client": id,
             "key": key_id,
@@ -68,18 +69,21 @@ async def retire(
 
 @keys.command("list")
 @either_verb
+@lists_whole("keys")
 async def list_all(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List every key that a signatory ever had."""
-    _show(await _keys(where, id), None, as_json=as_json)
+    bodies, unread = await _keys(where, id)
+    _show(bodies, None, as_json=as_json)
+    end_unless_whole(unread, "keys")
 
 
-async def _keys(where: Where, client_id: str) -> list[SignatoryKeyBody]:
+async def _keys(where: Where, client_id: str) -> tuple[list[SignatoryKeyBody], int]:
     if not isinstance(where, Host):
-        return where.signature_keys(client_id)
+        return where.signature_keys(client_id), 0
     from exchange.usecases import list_signatory_keys
 
-    found = (await list_signatory_keys(where.services, where.call(), client_id)).value
-    return [SignatoryKeyBody.of(each) for each in found]
+    found = await list_signatory_keys(where.services, where.call(), client_id)
+    return [SignatoryKeyBody.of(each) for each in found.value], found.unopened
 
 
 def _show(bodies: list[SignatoryKeyBody], done: str | None, *, as_json: bool) -> None:

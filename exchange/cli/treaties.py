@@ -24,6 +24,7 @@ from exchange.cli.instance import Host, read_text, write_new
 from exchange.cli.program import FAILED
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
+from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.crypto import ObjectSigningKey, ObjectVerifyingKey
 from exchange.kernel import InvalidError, UnsafeSettingError
@@ -123,6 +124,7 @@ def amend(
 
 @agreements.command("amendments")
 @member_verb
+@lists_whole("amendments")
 def list_amendments(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List an agreement's amendments, who has signed each, and in words what it changes (signatory)."""
     _show_amendments(id, client.amendments(id), as_json=as_json)

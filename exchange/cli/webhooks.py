@@ -10,7 +10,7 @@ from exchange.cli.instance import Host
 from exchange.cli.program import app
 from exchange.cli.report_options import PurposeOption
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
-from exchange.cli.whole_lists import end_unless_whole
+from exchange.cli.whole_lists import end_unless_whole, lists_whole
 from exchange.client import ExchangeClient
 
 webhooks = typer.Typer(help="Webhooks: be told of new reports, see what was not taken.", no_args_is_help=True)
@@ -38,6 +38,7 @@ def add(
 
 @webhooks.command("list")
 @either_verb
+@lists_whole("subscriptions")
 async def list_all(where: Where, as_json: JsonOption = False) -> None:
     """List your subscriptions; the host's operator sees everybody's."""
     if isinstance(where, Host):
@@ -77,6 +78,7 @@ def send_test(client: ExchangeClient, id: IdArgument, as_json: JsonOption = Fals
 
 @webhooks.command("deliveries")
 @either_verb
+@lists_whole("deliveries")
 async def deliveries(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """Show what was delivered and what nobody took, the newest hundred."""
     columns = ("id", "state", "tries", "told")

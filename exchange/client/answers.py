@@ -46,7 +46,9 @@ def parsed(model: type[Answer], content: bytes) -> Answer:
         raise AnswerError(f"the answer is not what the contract says: {place}: {first['msg'].lower()}") from exc
     if isinstance(answer, ListAnswer) and answer.unopened:
         # Who takes the items alone must not take them for all there is.
-        _log.warning("%d things are not in the answer: what is stored of them cannot be read", len(answer.unopened))
+        lacking = len(answer.unopened)
+        told = "%d things are not in the answer: what is stored of them cannot be read"
+        _log.warning(told, lacking, extra={"unopened": lacking})
     return answer
 
 

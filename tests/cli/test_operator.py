@@ -452,14 +452,21 @@ def test_list_that_lacks_what_cannot_be_read_is_not_taken_for_whole(operate, enr
     assert "are not listed" in ran.err
 
 
-def test_list_of_subscriptions_that_lacks_one_is_not_taken_for_whole(operate, monkeypatch):
+@pytest.mark.parametrize(
+    ("use_case", "words", "what"),
+    [
+        ("list_subscriptions", ("webhook", "list"), "subscriptions"),
+        ("list_signatory_keys", ("client", "signature-key", "list", ABSENT), "keys"),
+    ],
+)
+def test_list_of_which_nothing_can_be_read_is_not_taken_for_whole(operate, monkeypatch, use_case, words, what):
     async def lacking(*_given):
         return Recorded([], None, 2)
 
-    monkeypatch.setattr("exchange.usecases.list_subscriptions", lacking)
-    ran = operate("webhook", "list", "--json")
+    monkeypatch.setattr(f"exchange.usecases.{use_case}", lacking)
+    ran = operate(*words, "--json")
 
-    assert (ran.code, ran.json, "2 of the subscriptions are not listed" in ran.err) == (1, [], True)
+    assert (ran.code, ran.json, f"2 of the {what} are not listed" in ran.err) == (1, [], True)
 
 
 def test_policy_simulate_under_no_agreement_is_refused(operate):
