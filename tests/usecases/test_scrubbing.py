@@ -8,6 +8,7 @@ import pytest
 
 from exchange import usecases
 from exchange.usecases.rounds_of_time import RoundsOfTime
+from tests.support.uploading import begun
 from tests.support.world import World
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -40,6 +41,31 @@ async def test_what_opened_a_recalled_report_is_in_no_file_a_round_later(populat
 
     await RoundsOfTime(populated.services).reports()
     assert holding(populated, *remains) == []
+
+
+DESTROYING = {
+    "a report": "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id) VALUES ('x', 'x', 1, '', 'x')",
+    "an erasure": "UPDATE pending_act SET approver = 'x', approved_at = 1",
+    "an upload": "UPDATE upload SET ended = 'abandoned', ended_at = 1",
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("destroying", DESTROYING.values(), ids=list(DESTROYING))
+async def test_whatever_was_destroyed_since_the_last_round_is_written_over_in_the_next(
+    populated: World, destroying: str
+) -> None:
+    wanted = usecases.WantedErasure(populated.clients["NOR reader"].id, f"{populated.clock.now:%Y-%m}", "because")
+    await usecases.describe_caller(populated.services, populated.call("NOR reader"))
+    await usecases.request_erasure(populated.services, populated.call("operator"), wanted)
+    await begun(populated)
+    await populated.services.store.scrub_what_was_destroyed()
+    assert size_of_log(populated) == 0
+
+    populated.sql(destroying)
+    assert size_of_log(populated) > 0
+    await populated.services.store.scrub_what_was_destroyed()
+    assert size_of_log(populated) == 0
 
 
 @on_sqlite
