@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
-from exchange.store.alert_rows import AlertPosition, AlertRow
+from exchange.store.alert_rows import MOST_COUNTED, AlertPosition, AlertRow
 from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
@@ -29,11 +29,13 @@ class AlertReads(NamedTuple):
     memory_of: Statement
     page: Statement
     due: Statement
+    newest: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> "AlertReads":
         """Return the statements for one database."""
         position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
+        number = table("alert").c.number
         is_waiting = (due.c.ended_at.is_(None), is_due(due.c.next_at, bindparam("now"), bindparam("latest")))
         remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
         return cls(
@@ -42,6 +44,7 @@ class AlertReads(NamedTuple):
             sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules"))),
             sql.compile(_page()),
             sql.compile(select(func.count()).where(*is_waiting)),
+            sql.compile(select(func.max(number)).where(number <= MOST_COUNTED)),
         )
 
 
@@ -90,6 +93,11 @@ class AlertReader:
         """Return whether any webhook is to be sent anything at `now`."""
         ((count,),) = await self._fetch(self._reads.due, {"now": now, "latest": now + PUT_OFF_AT_MOST_MICROS})
         return int(count) > 0
+
+    async def newest(self) -> int:
+        """Return the number of the newest alert, 0 where there is none."""
+        ((number,),) = await self._fetch(self._reads.newest, {})
+        return number or 0
 
 
 def alert_row(row: Sequence[Any]) -> AlertRow:

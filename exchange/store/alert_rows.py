@@ -7,6 +7,9 @@ from typing import Final, Self
 MOST_COUNTED: Final = 2**62
 """Further nothing was ever counted: what is there was written by hand, and one more may have no room in its column."""
 
+TO_BE_SENT: Final = {"tries": 0, "next_at": 0, "ended_at": None, "is_delivered": False, "told": None}
+"""What stands of an alert that a webhook is to be sent at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertPosition:

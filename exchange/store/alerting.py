@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from exchange.audit.alerts import Alert, Key
 from exchange.store.alert_reader import POSITION_COLUMNS
-from exchange.store.alert_rows import MOST_COUNTED, AlertPosition
+from exchange.store.alert_rows import MOST_COUNTED, TO_BE_SENT, AlertPosition
 from exchange.store.alert_tables import AlertDeliveryTable, AlertPositionTable, AlertTable
 from exchange.store.tables import table
 
@@ -71,9 +71,8 @@ class AlertBook:
             "evidence": json.dumps(alert.evidence),
         }
         await self._session.execute(insert(AlertTable), row)
-        sent = {"number": number, "tries": 0, "next_at": 0, "ended_at": None, "is_delivered": False, "told": None}
         for hook in hooks:
-            await self._session.execute(insert(AlertDeliveryTable), {**sent, "hook": hook})
+            await self._session.execute(insert(AlertDeliveryTable), {**TO_BE_SENT, "number": number, "hook": hook})
 
     async def remember(self, memory: Mapping[Key, str | None]) -> None:
         """Keep what rules remember in place of what they did; None forgets it."""

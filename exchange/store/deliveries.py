@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from exchange.store.alert_reader import ALERT_COLUMNS, alert_row
-from exchange.store.alert_rows import DueDelivery
+from exchange.store.alert_rows import MOST_COUNTED, TO_BE_SENT, DueDelivery
 from exchange.store.alert_tables import AlertDeliveryTable, AlertTable
 from exchange.store.faults import driver_errors
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
@@ -43,6 +43,24 @@ class Deliveries:
                 for one in found:
                     await connection.execute(_of(one).values(tries=one.tries, next_at=until))
         return found
+
+    async def add_missing(self, hooks: Sequence[str], *, after: int) -> int:
+        """Have each alert behind number `after` sent to each of `hooks`; return the number of the newest one.
+
+        Whoever raised it may know other webhooks. Raises ConflictError where another process does the same just now.
+        """
+        number, due = col(AlertTable.number), AlertDeliveryTable
+        with driver_errors():
+            async with self._engine.begin() as connection:
+                raised = set(await connection.scalars(select(number).where(number > after, number <= MOST_COUNTED)))
+                kept = select(col(due.number), col(due.hook)).where(col(due.number) > after, col(due.hook).in_(hooks))
+                missing = {(each, hook) for each in raised for hook in hooks} - {
+                    (each, hook) for each, hook in await connection.execute(kept)
+                }
+                if missing:
+                    rows = [{**TO_BE_SENT, "number": each, "hook": hook} for each, hook in sorted(missing)]
+                    await connection.execute(insert(due), rows)
+        return max(raised, default=after)
 
     async def put_off(self, one: DueDelivery, *, next_at: int, told: str) -> None:
         """Note that it failed, and when it is tried again."""

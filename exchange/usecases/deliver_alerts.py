@@ -1,20 +1,22 @@
 """Delivers alerts to webhooks (Standard Webhooks): at least once, later and later, and given up on the record.
 
-One round: (1) what is due, claimed for a while so that no other process sends it too; (2) all of it sent at once, each
-with its own deadline; (3) what was delivered is ended, what was not is put off or, after the last try, given up.
+One round: (1) what another process raised meanwhile goes to the webhooks here too: it may know others; (2) what is due,
+claimed for a while so that no other process sends it too; (3) all of it sent at once, each with its own deadline;
+(4) what was delivered is ended, what was not is put off or, after the last try, given up.
 What is sent says which rule spoke, how grave it is and when, and names entries: who may read them asks the exchange.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.crypto import WebhookKey
-from exchange.kernel import ExchangeError, canonical_bytes, from_micros, rfc3339, to_micros
+from exchange.kernel import ConflictError, ExchangeError, canonical_bytes, from_micros, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.store.alert_rows import AlertRow, DueDelivery
 from exchange.store.unread import UNREADABLE
@@ -62,7 +64,7 @@ def _as_it_is(hook: Webhook) -> Webhook:
     return hook
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AlertDelivery:
     """Sends what is due to the webhooks that there are now; `renewed` returns one with the secret of the moment."""
 
@@ -71,6 +73,8 @@ class AlertDelivery:
     hooks: tuple[Webhook, ...]
     renewed: Callable[[Webhook], Webhook] = _as_it_is
     _by_name: dict[str, Webhook] = field(init=False, default_factory=dict)
+    _seen: int | None = field(init=False, default=None)
+    """The newest alert that is looked after here; those from before the first round are not sent anew."""
 
     def __post_init__(self) -> None:
         self._by_name.update({hook.name: hook for hook in self.hooks})
@@ -78,18 +82,31 @@ class AlertDelivery:
     async def round(self) -> int:
         """Do one round; return how many were tried."""
         store, now = self.services.store, to_micros(self.services.clock())
-        if not self.hooks or not await store.alerts.has_due(now):
+        if not self.hooks:
             return 0
-        # (1) what is due
+        # (1) what others raised
+        await self._take_in(await store.alerts.newest())
+        if not await store.alerts.has_due(now):
+            return 0
+        # (2) what is due
         until = to_micros(self.services.clock() + CLAIMED)
         due = await store.deliveries.claim(sorted(self._by_name), now=now, until=until, limit=_AT_ONCE)
-        # (2) all at once: a slow one keeps no other waiting
+        # (3) all at once: a slow one keeps no other waiting
         await asyncio.gather(*(self._deliver(one) for one in due))
         return len(due)
 
+    async def _take_in(self, newest: int) -> None:
+        if self._seen is None:
+            self._seen = newest
+        if newest > self._seen:
+            # Another process that does the same has done it: the next round sees so.
+            with suppress(ConflictError):
+                deliveries = self.services.store.deliveries
+                self._seen = await deliveries.add_missing(sorted(self._by_name), after=self._seen)
+
     async def _deliver(self, one: DueDelivery) -> None:
         told = await self._sent(one)
-        # (3) what became of it
+        # (4) what became of it
         now = self.services.clock()
         if told is None:
             await self.services.store.deliveries.end(one, at=to_micros(now), told=None)

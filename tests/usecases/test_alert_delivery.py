@@ -47,6 +47,26 @@ async def test_alert_is_sent_to_each_webhook_once(alerted: AlertedWorld) -> None
     ]
 
 
+async def test_alert_that_a_node_without_the_webhook_raised_is_sent_to_it_all_the_same(alerted: AlertedWorld) -> None:
+    """Of nodes with other webhooks the one that was quicker raised it, for its own alone: nobody here was told."""
+    third = replace(HOOK, name="third")
+    deliveries = [alerted.delivery(HOOK, third), alerted.delivery(third)]
+    assert [await each.round() for each in deliveries] == [1, 0]
+    report = await alerted.world.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    alerted.world.clock.advance(timedelta(hours=2))
+    for _ in range(3):
+        await alerted.pull("DNK reader", report)
+    await alerted.settle()
+    alerted.line.sent.clear()
+
+    assert [await each.round() for each in (*deliveries, *deliveries)] == [2, 0, 0, 0]
+    newest = (await alerted.alerts())[-1].id
+    assert {(name, headers["webhook-id"]) for name, headers, _ in alerted.line.sent} == {
+        ("soc", newest),
+        ("third", newest),
+    }
+
+
 async def test_message_is_signed_as_the_standard_says(alerted: AlertedWorld) -> None:
     await alerted.delivery().round()
     ((_, headers, body),) = alerted.line.sent
