@@ -15,7 +15,7 @@ from exchange.audit.tiles import Tile
 from exchange.kernel import ConflictError, ExchangeError, MalformedError, UnavailableError
 from exchange.store.archive import BundleArchive
 from exchange.store.batch import Ask, Put
-from exchange.store.dialect import Sql, Value, as_bytes, sql_for
+from exchange.store.dialect import Sql, Value, as_bytes, as_text, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import is_of_one_row
 from exchange.store.lineage import Lineage
@@ -200,5 +200,5 @@ def _one(step: Ask | Put) -> LogSteps[None]:
     yield step
 
 
-def _waiting(number: int, entry_id: str, content: object, position: int | None) -> Waiting:
-    return Waiting(number, entry_id, None if content is None else as_bytes(content), position)
+def _waiting(number: int, entry_id: object, content: object, position: int | None) -> Waiting:
+    return Waiting(number, as_text(entry_id), None if content is None else as_bytes(content), position)

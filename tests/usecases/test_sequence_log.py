@@ -282,15 +282,20 @@ async def test_batch_of_nothing_new_empties_the_outbox(log: Log) -> None:
     await check_log(log)
 
 
-async def test_entry_deleted_before_it_had_a_place_is_told(log: Log) -> None:
+@pytest.mark.parametrize(
+    ("named", "name"), [("'gone'", "gone"), ("x'ff'", "\\xff"), ("CAST(x'67ff' AS TEXT)", "g\\xff")]
+)
+async def test_entry_deleted_before_it_had_a_place_is_told(log: Log, backend: str, named: str, name: str) -> None:
     sequencer = await log.sequencer()
     await log.drain(sequencer)
-    await rows_of(log.store, "INSERT INTO audit_outbox (entry_id) VALUES ('gone')")
+    # PostgreSQL keeps no text that is none.
+    named, name = (named, name) if backend == "sqlite" else ("'gone'", "gone")
+    await rows_of(log.store, f"INSERT INTO audit_outbox (entry_id) VALUES ({named})")
 
     await log.drain(sequencer)
 
     told = [entry for entry in map(parse_entry, await log.store.entries(10)) if entry["type"] == "entry.lost"]
-    assert [(entry["decision"], entry["detail"]) for entry in told] == [("failed", {"count": 1, "ids": ["gone"]})]
+    assert [(entry["decision"], entry["detail"]) for entry in told] == [("failed", {"count": 1, "ids": [name]})]
     await check_log(log)
 
 
