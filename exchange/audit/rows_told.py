@@ -26,6 +26,9 @@ CLIENT_SAYS: Final = (
 ALERT_SAYS: Final = ("rule", "kind", "severity", "member", "owner", "entry")
 """What the entry of an alert says of its row: by the last three it is found, and to whom it is shown."""
 
+CRISIS_SAYS: Final = ("agreement", "opened", "edition", "clause", "until")
+"""What the entry of a crisis says of its row: all that decides what is open, and when."""
+
 _PARTY: Final = "party "
 _LEAVING: Final = "leaving "
 _TEXT: Final = "text"
@@ -397,6 +400,15 @@ def _alert(entry: Entry) -> Iterator[RowTold]:
         yield RowTold(RowName(RowKind.ALERT, alert), entry, says=says)
 
 
+def _crisis(entry: Entry) -> Iterator[RowTold]:
+    detail = entry.get("detail", {})
+    crisis = detail.get("crisis")
+    if isinstance(crisis, str):
+        whose = {"agreement": entry.get("agreement"), "opened": entry["ts"]}
+        says = {name: whose[name] if name in whose else detail.get(name) for name in CRISIS_SAYS}
+        yield RowTold(RowName(RowKind.CRISIS, crisis), entry, says=says)
+
+
 def _erased(entry: Entry) -> Iterator[RowTold]:
     subject, detail = entry.get("object"), entry.get("detail", {})
     period, keys = detail.get("period"), detail.get("keys")
@@ -527,6 +539,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.DERIVATION_REFUSED.value: _ended(RowKind.DERIVATION, "request"),
     EventName.DERIVATION_WITHDRAWN.value: _ended(RowKind.DERIVATION, "request"),
     EventName.DERIVATION_REVOKED.value: _ended(RowKind.DERIVATION, "request"),
+    EventName.CRISIS_DECLARED.value: _crisis,
     EventName.CRISIS_ENDED.value: _ended(RowKind.CRISIS, "crisis"),
     EventName.REQUEST_CLOSED.value: _ended(RowKind.REQUEST, None),
     EventName.REQUEST_WITHDRAWN.value: _withdrawn_request,

@@ -9,11 +9,20 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
 
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.deeds import DeedKind, deed_digest, says_as
-from exchange.audit.rows_told import ALERT_SAYS, ALTERED_CLASS, CLIENT_SAYS, RowKept, RowKind, RowName, TextTold
+from exchange.audit.rows_told import (
+    ALERT_SAYS,
+    ALTERED_CLASS,
+    CLIENT_SAYS,
+    CRISIS_SAYS,
+    RowKept,
+    RowKind,
+    RowName,
+    TextTold,
+)
 from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
@@ -70,6 +79,20 @@ _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]
     RowKind.SUBSCRIPTION: (_SUBSCRIPTION.c.id, _SUBSCRIPTION.c.ended_at.is_not(None)),
 }
 """What has one row for good, and ends once: its id, and whether it has."""
+
+
+_SAYS: Final[Mapping[RowKind, Mapping[str, Column[Any]]]] = {
+    # How a request ended says whether whoever is asked still reads it.
+    RowKind.REQUEST: {"ended": _REQUEST.c.ended},
+    RowKind.CRISIS: dict(
+        zip(
+            CRISIS_SAYS,
+            (_CRISIS.c[name] for name in ("agreement_id", "opened_at", "edition", "clause", "until_at")),
+            strict=True,
+        )
+    ),
+}
+"""What is held against entries besides, of what ends once."""
 
 
 _CONSENTS: Final = {
@@ -155,11 +178,13 @@ class RowsKept:
 
     async def _ending_once(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         column, is_over = _IS_OVER[kind]
-        # How a request ended says whether whoever is asked still reads it.
-        said = [_REQUEST.c.ended] if kind is RowKind.REQUEST else []
-        asked: Any = select(column, is_over, *said)
+        said = _SAYS.get(kind, {})
+        asked: Any = select(column, is_over, *said.values())
         rows = await self._rows(kind.value, (asked, column), ids)
-        return {row[0]: RowKept(0, bool(row[1]), {0: {"ended": row[2]}} if said else {}) for row in rows}
+        return {
+            row[0]: RowKept(0, bool(row[1]), {0: dict(zip(said, map(_as_said, said.values(), row[2:-1]), strict=True))})
+            for row in rows
+        }
 
     async def _consents(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         column, is_over = _IS_OVER[kind]
@@ -424,6 +449,10 @@ def _json(value: object) -> dict[str, Any]:
     except _NO_JSON:
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def _as_said(column: Column[Any], value: object) -> object:
+    return _moment(value) if isinstance(column.type, BigInteger) else value
 
 
 def _moment(value: object) -> object:

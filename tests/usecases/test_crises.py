@@ -14,6 +14,7 @@ from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.world import AGREEMENT, NOW, World, certificate_of, public_key_of
 from tests.usecases.test_national_caveats import enforce
+from tests.usecases.test_rows_held import held
 
 CRISIS = """\
 crisis:
@@ -337,3 +338,25 @@ async def test_who_confirms_with_the_key_of_who_asked_is_no_second_person(treaty
 
     assert attempt.error is not None
     assert attempt.error.code == "second-person-needed"
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "until_at = until_at + 3600000000",
+        "opened_at = opened_at + 3600000000",
+        "edition = edition + 1",
+        "clause = 'x'",
+        "agreement_id = id",
+    ],
+)
+async def test_crisis_that_was_lengthened_in_its_row_is_told_and_ended(treaty: World, alter: str) -> None:
+    crisis = (await opened(treaty, hours=24)).crisis.id
+    before = await held(treaty)
+    treaty.sql(f"UPDATE agreement_crisis SET {alter}")
+    (told,) = await held(treaty)
+
+    assert before == []
+    assert (told["object"]["id"], told["detail"]["done"]) == (crisis, "ended again")
+    assert treaty.sql("SELECT count(*) FROM agreement_crisis WHERE ended_at IS NULL") == [(0,)]
+    assert await held(treaty) == []
