@@ -250,8 +250,10 @@ def _path(index: int, size: int) -> set[TilePath]:
 
 
 def _state(row: Row) -> LogState:
-    log, origin, keys, size, root, signed_at, note, frozen_why = row
-    return LogState(log, origin, keys, size, bytes(root), signed_at, bytes(note), frozen_why)
+    log, origin, keys, size, root, signed_at, note, why = row
+    # A text that is none any more is compared and told as far as it can be read.
+    frozen_why = None if why is None else as_text(why)
+    return LogState(log, as_text(origin), as_text(keys), size, bytes(root), signed_at, bytes(note), frozen_why)
 
 
 def checkpoint_of(row: Row) -> KeptCheckpoint:

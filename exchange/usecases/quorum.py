@@ -20,11 +20,13 @@ from exchange.audit import (
     SignedNote,
     Standing,
     VerifierKey,
+    checkpoint_in,
     parse_note,
     parse_signature_line,
     parse_verifier_key,
 )
 from exchange.kernel import MalformedError, UnavailableError, to_micros
+from exchange.store.archived import LogDamagedError
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint, LogState
 from exchange.store.witness_files import NO_WITNESSES
 from exchange.usecases.context import Services
@@ -50,8 +52,11 @@ class Witnessed:
 
 
 def log_keys(state: LogState) -> tuple[VerifierKey, ...]:
-    """Return the verifier keys of a log."""
-    return tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+    """Return the verifier keys of a log; LogDamagedError where the database holds others than keys."""
+    try:
+        return tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+    except MalformedError as exc:
+        raise LogDamagedError(f"the log's keys in the database are not what was put there: {exc.message}") from exc
 
 
 def enrolled(services: Services) -> LogPolicy:
@@ -70,6 +75,16 @@ def cosigned_note(note: bytes, rows: list[CosignatureRow]) -> SignedNote:
     return parse_note(note).with_signatures(*(line for row in rows for line in _lines(row)))
 
 
+async def shown_note(services: Services, log: int, size: int, note: bytes) -> SignedNote:
+    """Return the checkpoint of this size as `cosigned_note` does; LogDamagedError where none stands there any more."""
+    rows = await services.store.log.cosignatures(log, size)
+    try:
+        checkpoint_in(note)
+        return cosigned_note(note, rows)
+    except MalformedError as exc:
+        raise LogDamagedError(f"the checkpoint in the database is not what was put there: {exc.message}") from exc
+
+
 def _lines(row: CosignatureRow) -> list[NoteSignature]:
     try:
         return [parse_signature_line(line) for line in row.line.splitlines()]
@@ -85,7 +100,7 @@ async def newest_witnessed(services: Services, state: LogState, policy: LogPolic
         kept = await log.kept_checkpoint(state.log)
         if kept is None:
             return Witnessed(None, None, None)
-        return Witnessed(cosigned_note(kept.note, await log.cosignatures(state.log, kept.size)), kept.size, None)
+        return Witnessed(await shown_note(services, state.log, kept.size, kept.note), kept.size, None)
     found = await _search(services, state, policy_of(policy, state))
     size, note = (-1, None) if found is None else found
     unwitnessed = await services.store.witnesses.kept_after(state.log, size)

@@ -18,7 +18,6 @@ from exchange.audit import (
     TlogProof,
     parse_bundle_path,
     parse_checkpoint,
-    parse_note,
     parse_tile_path,
     render_bundle,
 )
@@ -39,7 +38,7 @@ from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.personal import search_tokens
-from exchange.usecases.quorum import cosigned_note, enrolled, newest_witnessed
+from exchange.usecases.quorum import enrolled, newest_witnessed, shown_note
 from exchange.usecases.recording import draft, named, refuse
 from exchange.usecases.whole_entries import whole_entry
 
@@ -198,18 +197,18 @@ async def _note_of(services: Services, leaf: LeafRow, size: int | None) -> tuple
     """Return the size and checkpoint of the tree that is asked for; None where none was kept, or it lacks the leaf."""
     state = await services.store.log.state_of(leaf.log)
     if state is not None and size in {None, state.size}:
-        return state.size, await _cosigned(services, leaf.log, state.size, parse_note(state.note))
+        return state.size, await shown_note(services, leaf.log, state.size, state.note)
     kept = None if size is None or size <= leaf.position else await services.store.log.checkpoint(leaf.log, size)
-    return None if kept is None else (kept.size, await _cosigned(services, leaf.log, kept.size, parse_note(kept.note)))
+    return None if kept is None else (kept.size, await shown_note(services, leaf.log, kept.size, kept.note))
 
 
 async def _chosen(services: Services, state: LogState, which: WhichCheckpoint) -> SignedNote | None:
     match which:
         case WhichCheckpoint.NEWEST:
-            return await _cosigned(services, state.log, state.size, parse_note(state.note))
+            return await shown_note(services, state.log, state.size, state.note)
         case WhichCheckpoint.KEPT:
             kept = await services.store.log.kept_checkpoint(state.log)
-            return None if kept is None else await _cosigned(services, state.log, kept.size, parse_note(kept.note))
+            return None if kept is None else await shown_note(services, state.log, kept.size, kept.note)
         case WhichCheckpoint.WITNESSED:
             return await _witnessed(services, state)
 
@@ -219,13 +218,8 @@ async def _witnessed(services: Services, state: LogState) -> SignedNote | None:
     # Where nobody is asked for, what anybody said is still the better answer than the last few seconds.
     said = await services.store.log.cosigned_checkpoint(state.log) if policy.quorum == NO_QUORUM else None
     if said is not None:
-        return await _cosigned(services, state.log, said.size, parse_note(said.note))
+        return await shown_note(services, state.log, said.size, said.note)
     return (await newest_witnessed(services, state, policy)).note
-
-
-async def _cosigned(services: Services, log: int, size: int, note: SignedNote) -> SignedNote:
-    rows = await services.store.log.cosignatures(log, size)
-    return cosigned_note(note.render(), rows)
 
 
 def _of(origin: str | None, kind: str, part: str) -> Subject:

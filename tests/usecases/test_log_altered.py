@@ -1,0 +1,111 @@
+"""What the database's owner writes beside the log's entries: told as damage to the log, and nothing else stands still."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import UnavailableError
+from exchange.usecases import check_readiness
+from exchange.usecases.read_log import WhichCheckpoint, prove_entry, read_checkpoint
+from exchange.usecases.sequence_log import Step
+from exchange.usecases.witnesses import set_quorum
+from tests.support.alerted_world import AlertedWorld
+from tests.support.witnessed_world import Watched
+from tests.support.world import World
+from tests.usecases import test_alerts
+
+alerted = test_alerts.alerted
+
+NO_TEXT = ["x'7bff'", "CAST(x'7bff' AS TEXT)"]
+"""What SQLite keeps where a text belongs, and no driver makes a text of."""
+
+
+async def of_code(act: Awaitable[Any]) -> str:
+    """Return under which code what fails is told as unavailable."""
+    with pytest.raises(UnavailableError) as fault:
+        await act
+    return fault.value.code
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", NO_TEXT)
+async def test_log_whose_name_is_no_text_is_shown_so_and_frozen(watched: Watched, value: str) -> None:
+    watched.world.unguard("log_state")
+    watched.world.sql(f"UPDATE log_state SET origin = {value}")
+
+    assert (await watched.view()).origin == "{\\xff"
+    await usecases.describe_caller(watched.world.services, watched.world.call("GBR reader"))
+    assert await watched.opened.step() is Step.FROZEN
+
+
+@pytest.mark.parametrize("value", ["'x'", *NO_TEXT])
+async def test_keys_that_are_none_are_told_as_damage_to_the_log(watched: Watched, backend: str, value: str) -> None:
+    if backend == "postgresql" and value in NO_TEXT:
+        pytest.skip("PostgreSQL keeps the types of its columns")
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    await watched.opened.keep()
+    await watched.ask("nor")
+    watched.world.unguard("log_state")
+    watched.world.sql(f"UPDATE log_state SET keys = {value}")
+
+    assert await of_code(watched.view()) == "log-damaged"
+    call = watched.world.call("auditor")
+    assert await of_code(read_checkpoint(watched.world.services, call, WhichCheckpoint.WITNESSED)) == "log-damaged"
+    witnessing = replace(watched.world.services.witnessing, quorum_seconds=60)
+    ready = await check_readiness(replace(watched.world.services, witnessing=witnessing))
+    assert [each.name for each in ready.checks if not each.is_working] == ["witnesses"]
+
+
+async def newest(world: World) -> None:
+    await read_checkpoint(world.services, world.call("auditor"))
+
+
+async def kept(world: World) -> None:
+    await read_checkpoint(world.services, world.call("auditor"), WhichCheckpoint.KEPT)
+
+
+async def proven(world: World) -> None:
+    ((entry,),) = world.sql("SELECT entry_id FROM log_leaf WHERE position = 1")
+    await prove_entry(world.services, world.call("auditor"), entry)
+
+
+SHOWING: dict[str, tuple[str, Callable[[World], Awaitable[None]]]] = {
+    "newest": ("log_state", newest),
+    "kept": ("log_checkpoint", kept),
+    "proven": ("log_state", proven),
+}
+
+
+@pytest.mark.parametrize("note", ["x", "a note\n\n— x AAAAAAA=\n"])
+@pytest.mark.parametrize("name", SHOWING)
+async def test_checkpoint_that_is_none_is_not_the_caller_s_fault(watched: Watched, name: str, note: str) -> None:
+    table, shown = SHOWING[name]
+    watched.world.unguard(table)
+    await shown(watched.world)
+    watched.world.sql(f"UPDATE {table} SET note = $1", note.encode())
+
+    assert await of_code(shown(watched.world)) == "log-damaged"
+
+
+async def test_witnesses_are_not_shown_by_a_checkpoint_that_is_none(watched: Watched) -> None:
+    await watched.enrol("nor")
+    watched.world.unguard("log_checkpoint")
+    watched.world.sql("UPDATE log_checkpoint SET note = $1", b"x")
+
+    assert await of_code(watched.view()) == "log-damaged"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", NO_TEXT)
+async def test_name_of_the_log_that_is_no_text_keeps_no_alert_from_being_raised(
+    alerted: AlertedWorld, value: str
+) -> None:
+    alerted.world.unguard("log_state")
+    alerted.world.sql(f"UPDATE log_state SET origin = {value}, frozen_why = {value}")
+    await alerted.watch.look()
+
+    assert await alerted.rules_told() == ["frozen"]
