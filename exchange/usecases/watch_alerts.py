@@ -28,7 +28,7 @@ from exchange.audit.alerts import (
 )
 from exchange.audit.shape import Entry
 from exchange.kernel import ConflictError, MalformedError, from_micros, rfc3339, to_micros
-from exchange.store.alert_rows import AlertPosition
+from exchange.store.alert_rows import MOST_COUNTED, AlertPosition
 from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
@@ -95,10 +95,13 @@ class AlertWatch:
         # (2) the next entries
         if not is_at_end:
             has_more = await self._take(position, state)
+        await self._look_in_time()
+        return has_more
+
+    async def _look_in_time(self) -> None:
         # (3) the log as it stands
         if not 0 <= to_micros(self.services.clock()) - self._observed_at < OBSERVED_EVERY_MICROS:
             await self.look()
-        return has_more
 
     async def look(self) -> None:
         """Evaluate the log as it stands: what stands still makes no entry."""
@@ -155,7 +158,9 @@ class AlertWatch:
         """
         log = self.services.store.log
         state = await log.state()
-        if state is None:
+        if state is None or state.log > MOST_COUNTED:
+            # A number that no position takes is no log's: to be set back there once more would have no end.
+            await self._look_in_time()
             return False
         end = min(state.size, await log.places(state.log))
         last = max(0, end - BATCH)

@@ -1,5 +1,6 @@
 """Alerts held against the log: what the database's owner makes of them is told, and shown to nobody."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,25 @@ async def test_size_of_less_than_nothing_ends_no_search(alerted: AlertedWorld) -
     alerted.world.sql("UPDATE log_state SET size = -1")
 
     assert not await Index(alerted.log.tree).chunk()
+
+
+@pytest.mark.parametrize("number", [2**62, 2**63 - 1])
+async def test_number_that_no_log_has_keeps_no_alert_from_being_raised_and_fills_no_log(
+    alerted: AlertedWorld, number: int
+) -> None:
+    """Else each round, one behind the other, would set the position back once more, on the record."""
+    alerted.world.unguard("log_state")
+    alerted.world.sql(f"UPDATE log_state SET log = {number}, frozen_why = 'it was changed'")
+    alerted.world.clock.advance(timedelta(seconds=6))
+
+    async def rounds() -> list[bool]:
+        return [await alerted.watch.round() for _ in range(4)]
+
+    made = await alerted.world.attempt(rounds())
+
+    assert not made.value[-1]
+    assert [entry["type"] for entry in made.entries].count("row.contradicted") <= 1
+    assert await alerted.rules_told() == ["frozen"]
 
 
 async def told_by_jobs(alerted: AlertedWorld) -> list[dict[str, Any]]:
