@@ -13,7 +13,7 @@ from sqlmodel import Field, SQLModel, col
 from exchange.kernel import ConflictError, from_micros, to_micros
 from exchange.store.engine import read_rows
 from exchange.store.faults import driver_errors
-from exchange.store.shapes import text_in
+from exchange.store.shapes import id_in
 from exchange.store.unread import read_alone
 
 ACKNOWLEDGED_MEANWHILE: Final = "acknowledged-meanwhile"
@@ -106,7 +106,7 @@ async def acknowledge(session: AsyncSession, row: ReceiptRow) -> None:
 
 def _receipt(row: ReportReceiptTable) -> ReceiptRow:
     at = from_micros(row.received_at)
-    return ReceiptRow(row.report_id, row.client_id, ReceiptHow(row.how), at, text_in(row.entry_id))
+    return ReceiptRow(row.report_id, row.client_id, ReceiptHow(row.how), at, id_in(row.entry_id))
 
 
 def _parameters(row: ReceiptRow) -> dict[str, str | int]:

@@ -15,6 +15,7 @@ from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, Unavai
 from exchange.markings import Label
 from exchange.store import ACKNOWLEDGED_MEANWHILE, ReceiptHow, ReceiptRow, Store, UnitOfWork
 from exchange.store.report_receipts import ReportReceipts
+from exchange.store.unread import UnreadRowError
 from exchange.usecases import ClearanceChange, heartbeat, registering
 from tests.support.meanwhile import done_behind
 from tests.support.world import World
@@ -308,6 +309,16 @@ async def test_reader_whose_clearance_changes_meanwhile_is_told_so(
     with pytest.raises(ConflictError, match="changed meanwhile"):
         await usecases.receive_report(populated.services, populated.call("NOR reader"), report)
     assert populated.sql("SELECT count(*) FROM report_receipt") == [(0,)]
+
+
+@pytest.mark.parametrize("entry", ["", "x", "[[1]]"])
+async def test_acknowledgement_whose_entry_is_none_is_told_as_altered(populated: World, entry: str) -> None:
+    report, call = await populated.post(), populated.call("NOR reader")
+    await usecases.receive_report(populated.services, call, report)
+    populated.sql("UPDATE report_receipt SET entry_id = $1", entry)
+
+    with pytest.raises(UnreadRowError):
+        await usecases.receive_report(populated.services, call, report)
 
 
 @pytest.mark.parametrize("name", ["DNK reader", "ESP reader"])
