@@ -18,6 +18,8 @@ from exchange.usecases.search_entries import check_criteria
 
 _EVENT = EventName.AUDIT_EXPORTED
 
+_Item = Sequence[ExportedEntry] | Statement
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -41,9 +43,9 @@ class LogExport:
 async def export_entries(services: Services, call: Call, query: ExportQuery) -> Recorded[Export]:
     """Begin to export the calling auditor's slice.
 
-    Raises ForbiddenError without the auditor's role, InvalidError for filters that name nothing there is. `items`
-    raises ForbiddenError where the auditor is revoked meanwhile, UnavailableError where the store is away: what is
-    missing then is asked for by `after`.
+    Raises ForbiddenError without the auditor's role, InvalidError for filters that name nothing there is, and
+    LogDamagedError where its beginning cannot be read. `items` raises ForbiddenError where the auditor is revoked
+    meanwhile, UnavailableError where the store is away: what is missing then is asked for by `after`.
     """
     # (1) who
     gaze = await admit_auditor(services, call, event=_EVENT)
@@ -55,8 +57,9 @@ async def export_entries(services: Services, call: Call, query: ExportQuery) -> 
     # (4) INVARIANT: nothing of the log leaves before the entry about it is durable.
     detail = {**query.criteria.as_detail(), **_asked(query.format, query.after, end_of(logs))}
     receipt = await services.store.append(draft(call, gaze.client, _EVENT, Outcome.PERMITTED, detail=detail))
-    # (5) a stretch at a time
-    return Recorded(Export(end_of(logs), SliceWalk(services, call, query, gaze).items(logs)), receipt)
+    # (5) a stretch at a time, the first one before the answer begins: what cannot be read is told as what it is
+    items = SliceWalk(services, call, query, gaze).items(logs)
+    return Recorded(Export(end_of(logs), _going_on(await anext(items), items)), receipt)
 
 
 async def export_log(services: Services, call: Call, *, after: Place | None = None) -> Recorded[LogExport]:
@@ -86,6 +89,12 @@ async def feed_log(
     detail = {**_asked(FormatName.NDJSON, after, end_of(logs)), "feed": "following" if follow else "once"}
     receipt = await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
     return Recorded(Export(end_of(logs), whole_entries(services, after, logs, follow=follow)), receipt)
+
+
+async def _going_on(first: _Item, items: AsyncIterator[_Item]) -> AsyncIterator[_Item]:
+    yield first
+    async for item in items:
+        yield item
 
 
 def _asked(name: FormatName, after: Place | None, end: Place) -> dict[str, str | int | list[str]]:

@@ -80,7 +80,10 @@ class SliceWalk:
         self._admitted_at = call.now
 
     async def items(self, logs: Sequence[LogState]) -> AsyncIterator[Sequence[ExportedEntry] | Statement]:
-        """Yield entries in the order of the log, then the statement; and so on, where the log is followed."""
+        """Yield entries in the order of the log, then the statement; and so on, where the log is followed.
+
+        One item for each stretch that was read: of none that the auditor may see, an empty one.
+        """
         after, where = self._query.after, ANYWHERE
         if _behind(after, logs) > _STRETCH:
             where = await candidates(self._services, self._gaze, self._query.criteria, logs)
@@ -88,9 +91,9 @@ class SliceWalk:
             said = statement_of(self._services.clock(), after, logs, is_to_be_verified=self._query.proofs)
             async for stretch in _stretches(self._services, after, logs, where):
                 await self._require_still_admitted()
-                if shown := await self._shown(stretch):
-                    said = _counted(said, shown)
-                    yield shown
+                shown = await self._shown(stretch)
+                said = _counted(said, shown) if shown else said
+                yield shown
             yield said
             if not self._query.follow:
                 return
@@ -131,13 +134,19 @@ class SliceWalk:
         return [
             _Seen(Place(stretch.log, placed.position), placed.leaf_hash, placed.content, entry, view)
             for (placed, entry), view in zip(read, views, strict=True)
-            if view is not None and matches(view, self._query.criteria)
+            if view is not None and matches(view, self._query.criteria) and _can_be_compared(view, placed)
         ]
 
     async def _proof(self, place: Place, size: int) -> tuple[bytes, ...]:
         if not self._query.proofs:
             return ()
         return await self._services.store.log.inclusion_proof(place.log, place.position, size)
+
+
+def _can_be_compared(view: EntryView, placed: Placed) -> bool:
+    # INVARIANT: who is shown an entry in part has no bytes to compare with its leaf, which is in the tree whatever was
+    # written beside it since: that is done here, and who is shown all of it can do it.
+    return view.extent is Extent.WHOLE or hash_leaf(placed.content) == placed.leaf_hash
 
 
 async def whole_lines(

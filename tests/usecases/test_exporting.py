@@ -270,7 +270,8 @@ async def test_auditor_who_is_revoked_reads_no_further(audited, monkeypatch):
     monkeypatch.setattr(exporting, "_STRETCH", 2)
     recorded = await usecases.export_entries(audited.services, audited.call("NOR auditor"), ExportQuery())
     items = recorded.value.items
-    first = await anext(items)
+    while not (first := await anext(items)):
+        continue
     await usecases.change_standing(
         audited.services, audited.call(None), audited.clients["NOR auditor"].id, Standing.REVOKED
     )
@@ -381,6 +382,41 @@ async def test_entry_that_is_damaged_keeps_no_auditor_from_later_ones(audited, c
     assert [one.place.position for one in entries][:4] == [0, 1, 3, 4]
     assert statement.count == len(entries)
     assert "damaged or gone" in caplog.text
+
+
+@pytest.mark.parametrize("change", [GONE, f"DELETE FROM log_leaf WHERE entry_id IN {THE_THIRD}"])
+async def test_log_that_lacks_what_comes_next_is_told_before_anything_is_answered(audited, change):
+    audited.unguard("log_leaf")
+    audited.unguard()
+    audited.sql(change)
+
+    with pytest.raises(UnavailableError) as fault:
+        await usecases.export_entries(audited.services, audited.call("auditor"), ExportQuery())
+
+    assert (fault.value.code, fault.value.told) == ("log-damaged", "the store lacks the entry at position 2")
+    # Behind it, the auditor goes on.
+    assert await export(audited, "auditor", after=Place(1, 2))
+
+
+async def test_altered_entry_is_shown_to_nobody_who_could_not_find_it_out(audited):
+    read = next(one for one in (await export(audited, "auditor"))[0] if is_of_norway(one.entry))
+    purpose = read.content.replace(b'"purpose":"defence"', b'"purpose":"justice"')
+    assert purpose != read.content
+    audited.unguard()
+    audited.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", purpose, read.entry["id"])
+
+    told = {name: [one for one in (await export(audited, name))[0] if one.place == read.place] for name in AUDITORS}
+
+    assert {name: len(each) for name, each in told.items()} == {
+        **dict.fromkeys(AUDITORS, 0),
+        "auditor": 1,
+        "NOR auditor": 1,
+    }
+    assert {hash_leaf(one.content) == one.leaf for each in told.values() for one in each} == {False}
+
+
+def is_of_norway(entry: Any) -> bool:
+    return (entry["type"], entry["decision"], entry.get("member")) == ("report.read", "permitted", "NOR")
 
 
 async def test_host_exports_every_byte_of_the_log(audited):
