@@ -132,7 +132,9 @@ class LogTree:
 
     async def unplaced(self, after: str, limit: int) -> tuple[str | None, list[str]]:
         """Return the last of the next entries by id, None where there are none, and those of them without a place."""
-        rows = await self._database.fetch(self._writes.unplaced_after, {"after": after, "limit": limit})
+        found = await self._database.fetch(self._writes.unplaced_after, {"after": after, "limit": limit})
+        # On SQLite anything may stand there: what is no text is no entry's id, and keeps no other from being looked at.
+        rows = [row for row in found if isinstance(row[0], str)]
         last = rows[-1][0] if rows else None
         return last, [row[0] for row in rows if row[1] is None]
 

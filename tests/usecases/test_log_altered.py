@@ -1,5 +1,6 @@
 """What the database's owner writes beside the log's entries: told as damage to the log, and nothing else stands still."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from exchange.kernel import UnavailableError
 from exchange.usecases import check_readiness
 from exchange.usecases.read_log import WhichCheckpoint, prove_entry, read_checkpoint
 from exchange.usecases.sequence_log import Step
+from exchange.usecases.sweep_log import Sweep
 from exchange.usecases.witnesses import set_quorum
 from tests.support.alerted_world import AlertedWorld
 from tests.support.witnessed_world import Watched
@@ -109,3 +111,18 @@ async def test_name_of_the_log_that_is_no_text_keeps_no_alert_from_being_raised(
     await alerted.watch.look()
 
     assert await alerted.rules_told() == ["frozen"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", NO_TEXT)
+async def test_entry_whose_id_is_no_text_keeps_no_other_from_being_put_back(watched: Watched, value: str) -> None:
+    """The loop of the sequencer ended at it, and with that whatever else its process does, again and again."""
+    world, tree = watched.world, watched.opened.tree
+    await usecases.describe_caller(world.services, world.call("GBR reader"))
+    world.unguard()
+    world.sql("DELETE FROM audit_outbox")
+    world.sql(f"UPDATE audit_entry SET id = {value} WHERE id = (SELECT min(entry_id) FROM log_leaf)")
+
+    made = await world.attempt(Sweep(tree, world.services.store.append, world.clock, os.urandom).chunk())
+
+    assert [entry["type"] for entry in made.entries] == ["entry.swept"]
