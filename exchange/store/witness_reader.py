@@ -29,7 +29,8 @@ class WitnessReads(NamedTuple):
         at_log = cosigned.c.log == bindparam("log")
         of_one = (
             select(*lines)
-            .where(at_log, cosigned.c.witness == bindparam("witness"))
+            # A larger size nobody of ours wrote there; on SQLite what is no number comes behind all numbers.
+            .where(at_log, cosigned.c.witness == bindparam("witness"), cosigned.c.size <= bindparam("upto"))
             .order_by(cosigned.c.size.desc())
             .limit(1)
         )
@@ -56,9 +57,9 @@ class WitnessReader:
         self._fetch = fetch
         self._reads = sql.once(WitnessReads.compiled)
 
-    async def latest_of(self, log: int, witness: str) -> CosignatureRow | None:
-        """Return what the witness with this key name said last, of the largest checkpoint."""
-        rows = await self._fetch(self._reads.of_one, {"log": log, "witness": witness})
+    async def latest_of(self, log: int, witness: str, *, upto: int) -> CosignatureRow | None:
+        """Return what the witness with this key name said last, of the largest checkpoint that `upto` does not pass."""
+        rows = await self._fetch(self._reads.of_one, {"log": log, "witness": witness, "upto": upto})
         return cosignature_of(rows[0]) if rows else None
 
     async def before(self, log: int, size: int | None, limit: int) -> Sequence[CosignatureRow]:

@@ -94,7 +94,7 @@ async def ask_witness(services: Services, witness: KnownWitness, line: WitnessLi
     kept = None if state is None else await services.store.log.kept_checkpoint(state.log)
     if state is None or kept is None or witness.url is None:
         return Asked(AskedState.NOTHING_NEW)
-    last = await services.store.witnesses.latest_of(state.log, witness.key.name)
+    last = await services.store.witnesses.latest_of(state.log, witness.key.name, upto=kept.size)
     if last is not None and last.size >= kept.size:
         return Asked(AskedState.NOTHING_NEW, kept.size)
     return await _Questions(services, witness, line, state, kept).ask(last)

@@ -168,7 +168,7 @@ async def _view(services: Services) -> WitnessesView:
 async def _one(
     services: Services, state: LogState, policy: LogPolicy, witness: KnownWitness, newest: int
 ) -> WitnessView:
-    row = await services.store.witnesses.latest_of(state.log, witness.key.name)
+    row = await services.store.witnesses.latest_of(state.log, witness.key.name, upto=newest)
     attested = None if row is None else await attestation_of(services, policy_of(policy, state), witness, row)
     if row is None or attested is None:
         return WitnessView.of(witness, newest)

@@ -10,6 +10,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import UnavailableError
 from exchange.usecases import check_readiness
+from exchange.usecases.ask_witness import AskedState
 from exchange.usecases.read_log import WhichCheckpoint, prove_entry, read_checkpoint
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.sweep_log import Sweep
@@ -111,6 +112,25 @@ async def test_name_of_the_log_that_is_no_text_keeps_no_alert_from_being_raised(
     await alerted.watch.look()
 
     assert await alerted.rules_told() == ["frozen"]
+
+
+@pytest.mark.parametrize("size", ["9223372036854775807", "'x'", *NO_TEXT])
+async def test_size_that_no_checkpoint_has_silences_no_witness(watched: Watched, backend: str, size: str) -> None:
+    if backend == "postgresql" and not size.isdecimal():
+        pytest.skip("PostgreSQL keeps the types of its columns")
+    await watched.enrol("nor")
+    await watched.ask("nor")
+    said = await watched.opened.grow()
+    await watched.ask("nor")
+    for table in ("log_cosignature", "log_checkpoint"):
+        watched.world.unguard(table)
+    before = f"size < {said.size}"
+    watched.world.sql(f"UPDATE log_cosignature SET size = {size} WHERE {before}")
+
+    assert [each.size for each in (await watched.view()).witnesses] == [said.size]
+    kept = await watched.opened.grow()
+    assert (await watched.ask("nor")).state is AskedState.COSIGNED
+    assert [each.size for each in (await watched.view()).witnesses] == [kept.size]
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
