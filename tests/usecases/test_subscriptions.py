@@ -334,6 +334,20 @@ async def test_row_that_was_altered_signs_nothing(told: Told, column: str) -> No
     assert told.line.sent == []
 
 
+async def test_subscription_of_nobody_is_told_once(told: Told) -> None:
+    """Its client found it in no list, was told nothing more, and nobody was told of that."""
+    told.world.sql("UPDATE subscription SET client_id = $1 WHERE id = $2", "nobody", told.id)
+    await told.world.post(label=FOR_NOR)
+    notifier = told.notifier
+    for _ in range(2):
+        assert await notifier.round() == 0
+    listed = await usecases.list_subscriptions(told.world.services, told.world.call(None))
+    found = [each["detail"] for each in await told.world.entries() if each["type"] == "key.opened"]
+
+    assert [each["rows"] for each in found] == [[f"subscription {told.id}"]] * 2  # by the jobs, and by the host's list
+    assert (listed.value, listed.unopened) == ([], 1)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
