@@ -35,6 +35,7 @@ _ANSWER_SECONDS = 3.0
 _LAST_SECONDS = 2.0
 """How long the end waits for the collector: a supervisor waits longer."""
 _TOLD_EVERY_SECONDS = 60.0
+_ELSEWHERE = range(300, 400)
 
 _log = logging.getLogger("exchange.tracing")
 
@@ -55,6 +56,7 @@ async def collected(collector: Collector) -> AsyncIterator[Tracer]:
     # A session of our own: no proxy of the environment and no password of a .netrc.
     session = requests.Session()
     session.trust_env = False
+    session.hooks["response"].append(_refuse_elsewhere)
     exporter = OTLPSpanExporter(
         endpoint=collector.endpoint,
         certificate_file=None if collector.authority is None else str(collector.authority),
@@ -78,6 +80,13 @@ async def collected(collector: Collector) -> AsyncIterator[Tracer]:
             # Before the provider's own, which would wait half a minute for a collector that is away.
             exporter.shutdown()  # type: ignore[no-untyped-call]  # the library leaves it unannotated
             provider.shutdown()
+
+
+def _refuse_elsewhere(answer: requests.Response, *_: object, **__: object) -> None:
+    """Raise where the collector sends spans elsewhere: nobody goes there, and the library would take them for taken."""
+    if answer.status_code in _ELSEWHERE:
+        answer.close()
+        raise requests.TooManyRedirects("the collector sends spans elsewhere")
 
 
 def _provider(collector: Collector) -> TracerProvider:

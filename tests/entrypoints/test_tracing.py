@@ -155,6 +155,20 @@ async def test_environment_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert sent.count(b"a-token") == len(collector.octets) / 2  # in the head, where it belongs
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_collector_that_sends_spans_elsewhere_is_followed_nowhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=a-token")
+    with collecting() as inside, collecting(status=status, elsewhere=f"{inside.url}/v1/traces") as collector:
+        async with collected(Collector(f"{collector.url}/v1/traces", "node-7")) as tracer:
+            with tracer.span(SpanName.REQUEST):
+                pass
+
+    assert (len(collector.requests), inside.octets) == (1, [])
+    assert "spans are lost" in caplog.text
+
+
 @pytest.mark.parametrize("kind", get_args(Job))
 async def test_whatever_the_store_is_given_is_measured_and_done(kind: type[Job]) -> None:
     given = kind.__new__(kind)

@@ -41,8 +41,8 @@ def marks(span: Span) -> dict[str, str | int]:
 
 
 @contextmanager
-def collecting(*, status: int = 200) -> Iterator[Collector]:
-    """Be a collector for as long as the context lasts; one that answers `status`."""
+def collecting(*, status: int = 200, elsewhere: str = "") -> Iterator[Collector]:
+    """Be a collector for as long as the context lasts; one that answers `status`, and sends to `elsewhere`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -52,6 +52,8 @@ def collecting(*, status: int = 200) -> Iterator[Collector]:
             collector.octets += [str(self.headers).encode(), body]
             collector.requests.append(ExportTraceServiceRequest.FromString(body))
             self.send_response(status if self.path == "/v1/traces" else 404)
+            if elsewhere:
+                self.send_header("location", elsewhere)
             self.send_header("content-length", "0")
             self.end_headers()
 
