@@ -25,7 +25,7 @@ import httpx2
 import pytest
 
 from exchange.app import _require_safe, open_services
-from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read_certificate
+from exchange.crypto import KeyAndCertificate, issue_client, read_certificate
 from exchange.kernel import UnsafeSettingError
 from exchange.members import Standing
 from exchange.settings import InstanceLayout, load_settings
@@ -175,13 +175,6 @@ def test_trusted_certificate_that_nobody_enrolled_is_401(instance: Path, served:
 def test_without_a_certificate_nothing_is_answered(instance: Path, served: Running) -> None:
     with client(instance, None) as nobody, pytest.raises(httpx2.TransportError):
         nobody.get(f"{served.url}/v1/whoami")
-
-
-def test_certificate_of_an_unknown_authority_is_answered_nothing(instance: Path, served: Running) -> None:
-    issue(instance, "foreign", new_authority("Exchange demo authority", datetime.now(UTC)))
-
-    with client(instance, "foreign") as foreign, pytest.raises(httpx2.TransportError):
-        foreign.get(f"{served.url}/v1/whoami")
 
 
 def test_plain_http_on_the_tls_port_is_told_to_use_https(served: Running) -> None:

@@ -123,17 +123,6 @@ async def test_versions_that_migrate_at_once_leave_the_newest(instance: Instance
     assert await revision(url_of(instance)) == NEWER
 
 
-def test_nodes_that_migrate_an_empty_database_at_once_all_succeed(database_url: str) -> None:
-    program = f"import asyncio\nfrom exchange.store import migrate\nprint(asyncio.run(migrate({database_url!r})))"
-    running = [
-        PreparedProcess([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    told = [process.communicate(timeout=90) for process in running]
-
-    assert [out.strip() for out, _ in told] == [head()] * 3, told
-
-
 def test_contracted_database_turns_the_older_version_away(database_url: str, tmp_path: Path) -> None:
     asyncio.run(migrate(database_url))
     program = newer_program(tmp_path / "newer", CONTRACTS)

@@ -206,10 +206,13 @@ async def test_older_schema_is_refused_with_the_mend(store: Store, store_url: st
         await open_store(store_url)
 
 
-async def test_nodes_of_two_threads_take_turns(database_url: str) -> None:
+async def test_nodes_of_several_threads_take_turns(database_url: str) -> None:
     done = await asyncio.gather(*(asyncio.to_thread(asyncio.run, migrate(database_url)) for _ in range(3)))
 
     assert done == [head()] * 3
+    opened = await open_store(database_url)
+    assert await rows_of(opened, "SELECT count(*) FROM policy_state") == [(1,)]
+    await opened.close()
 
 
 async def migrated_to(engine: AsyncEngine, number: str) -> None:

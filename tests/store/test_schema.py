@@ -1,6 +1,5 @@
 """The schema: what the tables say and what the migrations make are one, however often and by whomever they run."""
 
-import asyncio
 import stat
 from pathlib import Path
 
@@ -86,14 +85,6 @@ def test_installation_without_migrations_is_named(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(UnavailableError, match="no migrations"):
         head.__wrapped__()
-
-
-async def test_nodes_migrating_at_once_all_succeed(database_url: str) -> None:
-    assert await asyncio.gather(*(migrate(database_url) for _ in range(4))) == [head()] * 4
-
-    store = await open_store(database_url)
-    assert await rows_of(store, "SELECT count(*) FROM policy_state") == [(1,)]
-    await store.close()
 
 
 _SIGNED = {"log": 1, "origin": "x", "keys": "x", "began_at": 1, "size": 0, "root": b"", "signed_at": 17, "note": b"x"}
