@@ -1,13 +1,16 @@
 """From a model to the bytes that are sent, from the bytes of an answer to a model, and to paths that stay inside."""
 
 import logging
+import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from exchange.client.errors import AnswerError
 from exchange.client.transport import Body, Transport
+from exchange.kernel import new_id
 from exchange.wire import ListAnswer, WireModel
 
 Answer = TypeVar("Answer", bound=WireModel)
@@ -68,3 +71,12 @@ def post(
     """Post a model as JSON, once, and return the answer as `model`."""
     body: Body = {"content": sent(said), "headers": {**JSON, **(headers or {})}}
     return parsed(model, transport.request("POST", path, may_repeat=False, body=body).content)
+
+
+def post_once(
+    transport: Transport, model: type[Answer], report: WireModel, idempotency_key: str | None, *, purpose: str | None
+) -> Answer:
+    """Post a report; a key is made where none is given, so that a broken connection does not post it twice."""
+    key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
+    body: Body = {"content": sent(report), "headers": {**JSON, **stating(purpose), "Idempotency-Key": key}}
+    return parsed(model, transport.request("POST", "/v1/reports", may_repeat=True, body=body).content)

@@ -1,15 +1,13 @@
 """`ExchangeClient`: a method per act of the contract."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from exchange.agreements import TreatyText, sign_text, take_back
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.client.answers import JSON, about, parsed, path_of, post, sent, stating
+from exchange.client.answers import JSON, about, parsed, path_of, post, post_once, sent, stating
 from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.derivations import Derivations
@@ -27,7 +25,6 @@ from exchange.client.transport import Body, Endpoint, Transport
 from exchange.client.uploads import Uploads
 from exchange.client.webhooks import Webhooks
 from exchange.crypto import ObjectSigningKey
-from exchange.kernel import new_id
 from exchange.wire import (
     ActConfirmation,
     ActRefusal,
@@ -324,10 +321,7 @@ class ExchangeClient:
         A key is made where none is given, so that a broken connection does not post it twice. `purpose` is why its
         sources are read: what it supersedes or refers to.
         """
-        key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
-        body: Body = {"content": sent(report), "headers": {**JSON, **stating(purpose), "Idempotency-Key": key}}
-        answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
-        return parsed(HeaderBody, answer.content)
+        return post_once(self._transport, HeaderBody, report, idempotency_key, purpose=purpose)
 
     def pull_report(self, report_id: str, *, purpose: str | None = None) -> PulledReportBody:
         """Return a report with the parts permitted to this client; large contents are null: see `content`."""

@@ -1,14 +1,12 @@
 """Reports whose parts are sent by themselves: from files, in pieces, and none of it in memory whole."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from exchange.client.answers import JSON, parsed, path_of, post, sent, stating
-from exchange.client.transport import Body, Transport
-from exchange.kernel import InvalidError, new_id
+from exchange.client.answers import parsed, path_of, post, post_once, stating
+from exchange.client.transport import Transport
+from exchange.kernel import InvalidError
 from exchange.wire import (
     Completion,
     GivenUpBody,
@@ -35,10 +33,7 @@ class Uploads:
         self, report: ReportBody, *, idempotency_key: str | None = None, purpose: str | None = None
     ) -> UploadBody:
         """Begin a report with `complete` false; with the key of an earlier one, return where that stands."""
-        key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
-        body: Body = {"content": sent(report), "headers": {**JSON, **stating(purpose), "Idempotency-Key": key}}
-        answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
-        return parsed(UploadBody, answer.content)
+        return post_once(self._transport, UploadBody, report, idempotency_key, purpose=purpose)
 
     def send_part(self, upload_id: str, number: int, file: Path, *, progress: Progress | None = None) -> UploadBody:
         """Send the content of one part, again where the connection broke; what has come by now is the answer."""
