@@ -144,7 +144,7 @@ class UnitOfWork:
         `blind` makes the mark by which its entry names the certificate.
         """
         await self._add(client_row(client, self._now))
-        await self._certificates().add(client.id, certificate, blind)
+        await self.held_certificates().add(client.id, certificate, blind)
 
     async def put_client(self, client: Client) -> None:
         """Add the next version of a client; ConflictError where another one came first."""
@@ -171,33 +171,17 @@ class UnitOfWork:
             raise NotFoundError("no such client")
         if len(await self.certificates(client_id)) >= _ACTIVE_CERTIFICATES:
             raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
-        await self._certificates().add(client_id, certificate, blind)
+        await self.held_certificates().add(client_id, certificate, blind)
 
-    async def ending_certificates(self, before: datetime) -> list[tuple[str, datetime]]:
-        """Return each client whose last certificate ends before that moment, and when, the first one first."""
-        return await self._certificates().ending(before)
-
-    async def learn_key(self, thumbprint: str | None, public_key: str | None) -> None:
-        """Keep the key of a certificate that was enrolled before keys were kept; once known it stays."""
-        await self._certificates().learn_key(thumbprint, public_key)
-
-    async def share_a_key(self, one: str, other: str) -> bool:
-        """Return whether certificates of two clients, in use or not, are known to hold one key."""
-        return await self._certificates().share_a_key(one, other)
+    def held_certificates(self) -> Certificates:
+        """Return the certificates of all clients and the keys in them, to be read here, and written with an entry."""
+        return Certificates(self._session, self._now, self._note_law)
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> CertificateMark | None:
         """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
-        mark = await self._certificates().remove(client_id, thumbprint)
+        mark = await self.held_certificates().remove(client_id, thumbprint)
         self._acting.parted(thumbprint)
         return mark
-
-    async def end_certificate(self, client_id: str, thumbprint: str) -> bool:
-        """End the use of a certificate that is not the client's; return whether it was in use."""
-        return await self._certificates().end(client_id, thumbprint)
-
-    async def put_on_record(self, client_id: str, blinds: Callable[[], bytes]) -> list[CertificateMark]:
-        """Return the marks of the certificates that a client uses; what nothing blinds gets one of `blinds`."""
-        return await self._certificates().put_on_record(client_id, blinds)
 
     async def agreement(
         self,
@@ -512,9 +496,6 @@ class UnitOfWork:
         self._has_written = self._moves_policy = True
         self._session.add_all(rows)
         await self._session.flush()
-
-    def _certificates(self) -> Certificates:
-        return Certificates(self._session, self._now, self._note_law)
 
     async def _supersede(self, kind: type[SQLModel], which: ColumnElement[bool], next_version: int) -> None:
         columns: Any = kind

@@ -55,7 +55,7 @@ class CertificateRecords:
         services = self._services
         async with services.store.unit_of_work() as unit:
             # (2) what it uses now
-            marks = await unit.put_on_record(client, lambda: services.randomness(BLIND_BYTES))
+            marks = await unit.held_certificates().put_on_record(client, lambda: services.randomness(BLIND_BYTES))
             entry = service_draft(services, EventName.CERTIFICATE_RECORDED, subject=Subject("client", client))
             # (3) no more than that
             await unit.record(replace(entry, owner=owner, detail={**detail_of(marks), "given": given}))

@@ -243,7 +243,7 @@ class RowWatch:
         """End a certificate that is not the client's, and suspend the client; told each time that it is in use."""
         name = found.told.name
         async with self._services.store.unit_of_work() as unit:
-            if not await unit.end_certificate(name.id, thumbprint):
+            if not await unit.held_certificates().end(name.id, thumbprint):
                 return
             put: Put = {}
             done = "certificate removed"

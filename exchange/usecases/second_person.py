@@ -41,7 +41,7 @@ async def ask(  # noqa: PLR0913  who asks whom for what
     await unit.require_room(client, lambda: unit.count_open_acts(client), MOST_WAITING, full)
     act_id = new_id(call.now, services.randomness)
     act = await _sealed(services, ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now))
-    await unit.learn_key(call.thumbprint, call.public_key)
+    await unit.held_certificates().learn_key(call.thumbprint, call.public_key)
     await unit.add_pending_act(act)
     return act
 
@@ -90,8 +90,8 @@ async def require_confirmable(  # noqa: PLR0913  who confirms what within which 
     first = await unit.client(act.requester)
     if first is None:
         raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
-    await unit.learn_key(call.thumbprint, call.public_key)
-    shares_key = await unit.share_a_key(first.id, client.id)
+    await unit.held_certificates().learn_key(call.thumbprint, call.public_key)
+    shares_key = await unit.held_certificates().share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
     await _require_sealed(services, act)
     await require_not_ended(services, act)

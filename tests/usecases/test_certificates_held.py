@@ -203,7 +203,7 @@ async def test_record_that_cannot_be_written_is_written_by_the_next_round_and_on
         return [entry["type"] for entry in tried.entries]
 
     with monkeypatch.context() as away:
-        away.setattr("exchange.store.unit_of_work.UnitOfWork.put_on_record", unavailable)
+        away.setattr("exchange.store.certificates.Certificates.put_on_record", unavailable)
         assert recorded_by(await world.attempt(watch.round())) == []
     assert recorded_by(await world.attempt(watch.round())) == ["certificate.recorded"]
     assert recorded_by(await world.attempt(watch.round())) == []
