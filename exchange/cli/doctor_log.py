@@ -35,7 +35,7 @@ _MENDS = {
     "store": "see that the database runs and can be reached and written; `database_url` says where it is",
     "policy": "give every node the policy files that are in force, then restart it",
     "log": "docs/operations.md, The log: `exchange audit resume` once the right database is back, else `recover`",
-    "custody": "bring the keys back within reach: the root file of the backup, or the token",
+    "custody": "bring the keys back within reach: the root file of the escrow, or the token",
     "restore": "see to each line of `exchange restored list`, and confirm it: docs/backup.md",
     "rows": "somebody writes to the database: find out who, and see to each: docs/operations.md, Rows and the log",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",

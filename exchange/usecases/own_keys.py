@@ -23,7 +23,7 @@ _LOOKED_AT: Final = 5
 _ANY_VERSION: Final = 2**31 - 1
 
 _NOT_ITS_KEYS: Final = (
-    "the key file here is of another instance: nothing that was looked at in the database opens with it; "
+    "the key file here is of another instance: nothing that was looked at in the database opens with it: "
     "put its own back, from the escrow or from another node"
 )
 

@@ -14,11 +14,13 @@ from exchange.cli import doctor_log
 from exchange.cli.doctor import examine
 from exchange.crypto import issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
+from exchange.kernel import UnavailableError
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store import Store
 from exchange.store.faults import as_exchange_error
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import LogReader
+from exchange.usecases import check_readiness, own_keys
 from tests.support.instance_log import own, sequence
 
 
@@ -370,7 +372,22 @@ async def test_custody_out_of_reach_is_told_with_its_mend(instance, monkeypatch)
     found = {each.name: each for each in await examine(instance)}
 
     assert (found["custody"].state, found["custody"].told) == ("mend", "the token is gone")
-    assert "token" in found["custody"].mend
+    assert found["custody"].mend == "bring the keys back within reach: the root file of the escrow, or the token"
+
+
+async def test_key_file_of_another_instance_is_told_with_where_its_own_one_is(instance, monkeypatch):
+    """It was looked for in the backup, which holds no keys."""
+
+    async def nothing_opens(_services):
+        raise UnavailableError(own_keys._NOT_ITS_KEYS)
+
+    monkeypatch.setitem(check_readiness.__globals__, "require_own_keys", nothing_opens)
+
+    found = {each.name: each for each in await examine(instance)}
+
+    told = "the key file here is of another instance: nothing that was looked at in the database opens with it"
+    assert (found["custody"].state, found["custody"].told) == ("mend", told)
+    assert found["custody"].mend == "put its own back, from the escrow or from another node"
 
 
 async def test_policy_is_not_at_fault_where_the_store_is_silent(instance, monkeypatch):
