@@ -52,9 +52,14 @@ class LogReader:
         return [_state(row) for row in await self._fetch(self._reads.states, {})]
 
     async def leaf(self, entry_id: str) -> LeafRow | None:
-        """Return the place of an entry, None while it waits for one."""
+        """Return the place of an entry, None while it waits for one; LogDamagedError for what is no place."""
         rows = await self._fetch(self._reads.leaf, {"entry_id": entry_id})
-        return LeafRow(rows[0][0], rows[0][1], as_bytes(rows[0][2])) if rows else None
+        if not rows:
+            return None
+        log, position, leaf_hash = rows[0]
+        if not isinstance(log, int) or not isinstance(position, int) or position < 0:
+            raise LogDamagedError("what stands where the entry's place belongs is none")
+        return LeafRow(log, position, as_bytes(leaf_hash))
 
     async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
         """Return the bytes of the entries at these positions, from the database or the archive.

@@ -33,6 +33,7 @@ from exchange.kernel import (
 )
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
+from exchange.store.archived import LogDamagedError
 from exchange.store.log_rows import LeafRow, LogState
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.authenticate import authenticate, required_thumbprint
@@ -194,9 +195,15 @@ async def _placed(services: Services, entry_id: str) -> LeafRow | None:
 
 
 async def _note_of(services: Services, leaf: LeafRow, size: int | None) -> tuple[int, SignedNote] | None:
-    """Return the size and checkpoint of the tree that is asked for; None where none was kept, or it lacks the leaf."""
+    """Return the size and checkpoint of the tree that is asked for; None where none was kept, or it lacks the leaf.
+
+    Raises LogDamagedError where no log of the database has the leaf.
+    """
     state = await services.store.log.state_of(leaf.log)
-    if state is not None and size in {None, state.size}:
+    if state is None or state.size <= leaf.position:
+        # Places and size are written together: somebody has changed one of them.
+        raise LogDamagedError("the entry has a place that its log does not reach to")
+    if size in {None, state.size}:
         return state.size, await shown_note(services, leaf.log, state.size, state.note)
     kept = None if size is None or size <= leaf.position else await services.store.log.checkpoint(leaf.log, size)
     return None if kept is None else (kept.size, await shown_note(services, leaf.log, kept.size, kept.note))

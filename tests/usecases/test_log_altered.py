@@ -146,3 +146,19 @@ async def test_entry_whose_id_is_no_text_keeps_no_other_from_being_put_back(watc
     made = await world.attempt(Sweep(tree, world.services.store.append, world.clock, os.urandom).chunk())
 
     assert [entry["type"] for entry in made.entries] == ["entry.swept"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["log = 7", "position = -1", "position = 1000000", "position = 9223372036854775807", "position = 'x'"],
+)
+async def test_entry_in_no_place_is_not_the_caller_s_fault(watched: Watched, backend: str, place: str) -> None:
+    if backend == "postgresql" and "'" in place:
+        pytest.skip("PostgreSQL keeps the types of its columns")
+    world = watched.world
+    ((entry, size),) = world.sql("SELECT entry_id, (SELECT max(size) FROM log_state) FROM log_leaf WHERE position = 1")
+    world.unguard("log_leaf")
+    world.sql(f"UPDATE log_leaf SET {place} WHERE position = 1")
+
+    for asked in (None, size):
+        assert await of_code(prove_entry(world.services, world.call("auditor"), entry, asked)) == "log-damaged"
