@@ -4,13 +4,12 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import ACTING_ROLES
 from exchange.usecases import (
     PendingActView,
     Recorded,
-    authenticate,
     confirm_act,
     list_pending_acts,
     refuse_act,
@@ -76,17 +75,13 @@ async def show(visit: Visit) -> Response:
 
 async def confirm(visit: Visit) -> Response:
     """Answer `POST /v1/acts/{id}/confirmation`."""
-    await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
-    read_query(visit.request)
-    given = await read_model(visit, ActConfirmation)
+    given = await read_as(visit, ActConfirmation, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
     return _answer(await confirm_act(visit.services, visit.call, visit.path["id"], given.digest))
 
 
 async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/acts/{id}/refusal`."""
-    await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_REFUSED)
-    read_query(visit.request)
-    given = await read_model(visit, ActRefusal)
+    given = await read_as(visit, ActRefusal, *ACTING_ROLES, event=EventName.ACT_REFUSED)
     return _answer(await refuse_act(visit.services, visit.call, visit.path["id"], given.reason))
 
 

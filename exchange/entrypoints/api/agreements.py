@@ -11,7 +11,7 @@ from exchange.agreements import terms_as_json
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_body, read_query, require_media_type
 from exchange.kernel import MalformedError
 from exchange.members import Role
@@ -200,18 +200,14 @@ async def evidence(visit: Visit) -> Response:
 
 async def sign(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/signatures`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNED)
-    read_query(visit.request)
-    sent = await read_model(visit, AgreementSignature)
+    sent = await read_as(visit, AgreementSignature, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNED)
     given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
     return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
 
 
 async def take_back(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/signatures/withdrawal`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
-    read_query(visit.request)
-    sent = await read_model(visit, AgreementSignature)
+    sent = await read_as(visit, AgreementSignature, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
     given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
     recorded = await take_back_signature(visit.services, visit.call, visit.path["id"], given)
     return answered(recorded, _amendment(recorded.value))
@@ -265,9 +261,7 @@ def _act(noun: str, action: str, summary: str) -> Operation:
 
 def _acting(step: Step, event: EventName) -> Endpoint:
     async def act(visit: Visit) -> Response:
-        await authenticate(visit.services, visit.call, Role.SIGNATORY, event=event)
-        read_query(visit.request)
-        await read_model(visit, Consent)
+        await read_as(visit, Consent, Role.SIGNATORY, event=event)
         return _answer(visit, await step(visit.services, visit.call, visit.path["id"]))
 
     return act

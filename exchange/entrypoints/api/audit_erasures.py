@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.usecases import (
     ERASING_ROLES,
@@ -12,7 +12,6 @@ from exchange.usecases import (
     Recorded,
     WantedErasure,
     approve_erasure,
-    authenticate,
     request_erasure,
     show_erasure,
 )
@@ -60,9 +59,7 @@ SHOW = Operation(
 
 async def request(visit: Visit) -> Response:
     """Answer `POST /v1/audit/erasures`."""
-    await authenticate(visit.services, visit.call, *ERASING_ROLES, event=EventName.PERSONAL_ERASURE_REQUESTED)
-    read_query(visit.request)
-    wanted = await read_model(visit, ErasureRequest)
+    wanted = await read_as(visit, ErasureRequest, *ERASING_ROLES, event=EventName.PERSONAL_ERASURE_REQUESTED)
     asked = WantedErasure(wanted.subject, wanted.period, wanted.reason)
     recorded = await request_erasure(visit.services, visit.call, asked)
     return _answer(recorded, status=201, location=f"/v1/audit/erasures/{recorded.value.act.id}")
@@ -70,9 +67,7 @@ async def request(visit: Visit) -> Response:
 
 async def approve(visit: Visit) -> Response:
     """Answer `POST /v1/audit/erasures/{id}/approval`."""
-    await authenticate(visit.services, visit.call, *ERASING_ROLES, event=EventName.PERSONAL_ERASED)
-    read_query(visit.request)
-    await read_model(visit, ErasureApproval)
+    await read_as(visit, ErasureApproval, *ERASING_ROLES, event=EventName.PERSONAL_ERASED)
     return _answer(await approve_erasure(visit.services, visit.call, visit.path["id"]))
 
 

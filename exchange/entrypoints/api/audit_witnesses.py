@@ -4,10 +4,9 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
-from exchange.usecases import authenticate
 from exchange.usecases.receive_cosignature import receive_cosignature
 from exchange.usecases.witnesses import show_witnesses
 from exchange.wire import CosignaturesBody, CosignedCheckpoint, WitnessListBody
@@ -41,9 +40,7 @@ async def list_all(visit: Visit) -> Response:
 
 async def receive(visit: Visit) -> Response:
     """Answer `POST /v1/audit/cosignatures`."""
-    await authenticate(visit.services, visit.call, Role.AUDITOR, event=EventName.COSIGNATURE_RECEIVED)
-    read_query(visit.request)
-    brought = await read_model(visit, CosignedCheckpoint)
+    brought = await read_as(visit, CosignedCheckpoint, Role.AUDITOR, event=EventName.COSIGNATURE_RECEIVED)
     recorded = await receive_cosignature(visit.services, visit.call, brought.checkpoint)
     taken = recorded.value
     return answered(recorded, CosignaturesBody(size=taken.size, witnesses=list(taken.witnesses)))

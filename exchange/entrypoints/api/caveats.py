@@ -4,14 +4,13 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.release import NationalText
 from exchange.store import CaveatSet
 from exchange.usecases import (
     CaveatPreview,
-    authenticate,
     list_caveats,
     preview_caveats,
     propose_caveats,
@@ -92,27 +91,21 @@ async def list_(visit: Visit) -> Response:
 
 async def propose(visit: Visit) -> Response:
     """Answer `POST /v1/caveats`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
-    read_query(visit.request)
-    body = await read_model(visit, CaveatsText)
+    body = await read_as(visit, CaveatsText, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
     recorded = await propose_caveats(visit.services, visit.call, NationalText(body.guards, body.examples))
     return answered(recorded, _body(recorded.value), status=201)
 
 
 async def check(visit: Visit) -> Response:
     """Answer `POST /v1/caveats/checks`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.CAVEATS_CHECKED)
-    read_query(visit.request)
-    body = await read_model(visit, CaveatsText)
+    body = await read_as(visit, CaveatsText, Role.RELEASER, event=EventName.CAVEATS_CHECKED)
     recorded = await preview_caveats(visit.services, visit.call, NationalText(body.guards, body.examples))
     return answered(recorded, _preview(recorded.value))
 
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/caveats/withdrawal`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
-    read_query(visit.request)
-    await read_model(visit, CaveatsWithdrawal)
+    await read_as(visit, CaveatsWithdrawal, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
     recorded = await withdraw_caveats(visit.services, visit.call)
     return answered(recorded, _body(recorded.value), status=201)
 

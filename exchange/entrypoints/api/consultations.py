@@ -4,13 +4,12 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.usecases import (
     NewMatter,
     answer_consultation,
-    authenticate,
     list_consultations,
     open_consultation,
     settle_consultation,
@@ -67,9 +66,7 @@ SETTLE = Operation(
 
 async def open_(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/consultations`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_OPENED)
-    read_query(visit.request)
-    sent = await read_model(visit, ConsultationOpening)
+    sent = await read_as(visit, ConsultationOpening, Role.SIGNATORY, event=EventName.CONSULTATION_OPENED)
     new = NewMatter(sent.to_kind(), sent.text, tuple(sent.members), sent.breach)
     recorded = await open_consultation(visit.services, visit.call, visit.path["id"], new)
     return answered(recorded, ConsultationBody.of(recorded.value), status=201)
@@ -84,18 +81,14 @@ async def list_(visit: Visit) -> Response:
 
 async def answer(visit: Visit) -> Response:
     """Answer `POST /v1/consultations/{id}/answers`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_ANSWERED)
-    read_query(visit.request)
-    sent = await read_model(visit, ConsultationWords)
+    sent = await read_as(visit, ConsultationWords, Role.SIGNATORY, event=EventName.CONSULTATION_ANSWERED)
     recorded = await answer_consultation(visit.services, visit.call, visit.path["id"], sent.text)
     return answered(recorded, ConsultationBody.of(recorded.value), status=201)
 
 
 async def settle(visit: Visit) -> Response:
     """Answer `POST /v1/consultations/{id}/settlement`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_SETTLED)
-    read_query(visit.request)
-    sent = await read_model(visit, ConsultationWords)
+    sent = await read_as(visit, ConsultationWords, Role.SIGNATORY, event=EventName.CONSULTATION_SETTLED)
     recorded = await settle_consultation(visit.services, visit.call, visit.path["id"], sent.text)
     return answered(recorded, ConsultationBody.of(recorded.value))
 

@@ -4,10 +4,10 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
-from exchange.usecases import CrisisView, CrisisWish, ask_for_crisis, authenticate, end_crisis, list_crises
+from exchange.usecases import CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.wire import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest, PendingActBody
 
 ASK = Operation(
@@ -46,9 +46,7 @@ END = Operation(
 
 async def ask(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/crises`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CRISIS_ASKED)
-    read_query(visit.request)
-    body = await read_model(visit, CrisisRequest)
+    body = await read_as(visit, CrisisRequest, Role.SIGNATORY, event=EventName.CRISIS_ASKED)
     wish = CrisisWish(body.clause, body.reason, body.hours)
     recorded = await ask_for_crisis(visit.services, visit.call, visit.path["id"], wish)
     return answered(recorded, PendingActBody.of(recorded.value, may_confirm=False), status=201)
@@ -63,9 +61,7 @@ async def list_(visit: Visit) -> Response:
 
 async def end(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/crisis-end`."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CRISIS_ENDED)
-    read_query(visit.request)
-    body = await read_model(visit, CrisisEnd)
+    body = await read_as(visit, CrisisEnd, Role.SIGNATORY, event=EventName.CRISIS_ENDED)
     recorded = await end_crisis(visit.services, visit.call, visit.path["id"], body.crisis)
     return answered(recorded, _body(recorded.value))
 

@@ -5,14 +5,13 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.consents import consent_fields
 from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.store import DerivationWish
 from exchange.usecases import (
     DERIVING_ROLES,
     DerivationView,
-    authenticate,
     grant_derivation,
     list_derivations,
     refuse_derivation,
@@ -103,9 +102,7 @@ REVOKE = Operation(
 
 async def request(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/derivation-requests`."""
-    await authenticate(visit.services, visit.call, *DERIVING_ROLES, event=EventName.DERIVATION_REQUESTED)
-    read_query(visit.request)
-    body = await read_model(visit, DerivationRequest)
+    body = await read_as(visit, DerivationRequest, *DERIVING_ROLES, event=EventName.DERIVATION_REQUESTED)
     wish = DerivationWish(body.label.to_label(), body.until, body.reason)
     recorded = await request_derivation(visit.services, visit.call, visit.path["id"], wish)
     return answered(recorded, _body(recorded.value), status=201)
@@ -120,36 +117,28 @@ async def list_(visit: Visit) -> Response:
 
 async def grant(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/grant`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_GRANTED)
-    read_query(visit.request)
-    body = await read_model(visit, DerivationGrant)
+    body = await read_as(visit, DerivationGrant, Role.RELEASER, event=EventName.DERIVATION_GRANTED)
     recorded = await grant_derivation(visit.services, visit.call, visit.path["id"], body.conditions)
     return answered(recorded, _body(recorded.value))
 
 
 async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/refusal`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REFUSED)
-    read_query(visit.request)
-    body = await read_model(visit, ConsentRefusal)
+    body = await read_as(visit, ConsentRefusal, Role.RELEASER, event=EventName.DERIVATION_REFUSED)
     recorded = await refuse_derivation(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _body(recorded.value))
 
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/withdrawal`."""
-    await authenticate(visit.services, visit.call, *DERIVING_ROLES, event=EventName.DERIVATION_WITHDRAWN)
-    read_query(visit.request)
-    await read_model(visit, ConsentWithdrawal)
+    await read_as(visit, ConsentWithdrawal, *DERIVING_ROLES, event=EventName.DERIVATION_WITHDRAWN)
     recorded = await withdraw_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/revocation`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
-    read_query(visit.request)
-    await read_model(visit, ConsentRevocation)
+    await read_as(visit, ConsentRevocation, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
     recorded = await revoke_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 

@@ -5,13 +5,12 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.consents import consent_fields
 from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.store import OnwardWish
 from exchange.usecases import (
     OnwardView,
-    authenticate,
     grant_onward,
     list_onward,
     refuse_onward,
@@ -97,9 +96,7 @@ REVOKE = Operation(
 
 async def request(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/onward-requests`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.ONWARD_REQUESTED)
-    read_query(visit.request)
-    body = await read_model(visit, OnwardRequest)
+    body = await read_as(visit, OnwardRequest, Role.READER, event=EventName.ONWARD_REQUESTED)
     wish = OnwardWish(body.recipient, tuple(body.parts), tuple(body.purposes), body.until, body.reason)
     recorded = await request_onward(visit.services, visit.call, visit.path["id"], wish)
     return answered(recorded, _body(recorded.value), status=201)
@@ -114,36 +111,28 @@ async def list_(visit: Visit) -> Response:
 
 async def grant(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/grant`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_GRANTED)
-    read_query(visit.request)
-    body = await read_model(visit, OnwardGrant)
+    body = await read_as(visit, OnwardGrant, Role.RELEASER, event=EventName.ONWARD_GRANTED)
     recorded = await grant_onward(visit.services, visit.call, visit.path["id"], body.conditions, until=body.until)
     return answered(recorded, _body(recorded.value))
 
 
 async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/refusal`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REFUSED)
-    read_query(visit.request)
-    body = await read_model(visit, ConsentRefusal)
+    body = await read_as(visit, ConsentRefusal, Role.RELEASER, event=EventName.ONWARD_REFUSED)
     recorded = await refuse_onward(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _body(recorded.value))
 
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/withdrawal`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.ONWARD_WITHDRAWN)
-    read_query(visit.request)
-    await read_model(visit, ConsentWithdrawal)
+    await read_as(visit, ConsentWithdrawal, Role.READER, event=EventName.ONWARD_WITHDRAWN)
     recorded = await withdraw_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/revocation`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REVOKED)
-    read_query(visit.request)
-    await read_model(visit, ConsentRevocation)
+    await read_as(visit, ConsentRevocation, Role.RELEASER, event=EventName.ONWARD_REVOKED)
     recorded = await revoke_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 

@@ -14,7 +14,7 @@ from exchange.entrypoints.api.parameters import (
     WITH_BODY,
     page_limit,
 )
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, stated_version
 from exchange.kernel import ExchangeError, Fault, InvalidError
 from exchange.members import Role, Standing
@@ -122,9 +122,7 @@ async def members(visit: Visit) -> Response:
 
 async def add(visit: Visit) -> Response:
     """Answer `POST /v1/members`."""
-    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.MEMBER_ADDED)
-    read_query(visit.request)
-    addition = await read_model(visit, MemberAddition)
+    addition = await read_as(visit, MemberAddition, Role.OPERATOR, event=EventName.MEMBER_ADDED)
     recorded = await add_member(visit.services, visit.call, addition.code, addition.name)
     return answered(recorded, MemberBody.of(recorded.value), status=201)
 
@@ -140,9 +138,7 @@ async def clients(visit: Visit) -> Response:
 
 async def enrol(visit: Visit) -> Response:
     """Answer `POST /v1/clients`."""
-    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_ENROLLED)
-    read_query(visit.request)
-    wanted = await read_model(visit, ClientEnrolment)
+    wanted = await read_as(visit, ClientEnrolment, Role.OPERATOR, event=EventName.CLIENT_ENROLLED)
     purposes = {} if wanted.purposes is None else {"purposes": tuple(wanted.purposes)}
     enrolment = Enrolment(
         name=wanted.name,

@@ -4,11 +4,11 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.store import ProxyWish
-from exchange.usecases import ProxyView, ask_proxy, authenticate, list_proxies, revoke_proxy
+from exchange.usecases import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.wire import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
 
 ASK = Operation(
@@ -50,9 +50,7 @@ REVOKE = Operation(
 
 async def ask(visit: Visit) -> Response:
     """Answer `POST /v1/proxies`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.PROXY_ASKED)
-    read_query(visit.request)
-    body = await read_model(visit, ProxyConsent)
+    body = await read_as(visit, ProxyConsent, Role.RELEASER, event=EventName.PROXY_ASKED)
     wish = ProxyWish(body.proxy, body.agreement, body.scope, body.until, body.reason)
     recorded = await ask_proxy(visit.services, visit.call, wish)
     return answered(recorded, _body(recorded.value), status=201)
@@ -67,9 +65,7 @@ async def list_(visit: Visit) -> Response:
 
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/proxies/{id}/revocation`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.PROXY_REVOKED)
-    read_query(visit.request)
-    await read_model(visit, ProxyRevocation)
+    await read_as(visit, ProxyRevocation, Role.RELEASER, event=EventName.PROXY_REVOKED)
     recorded = await revoke_proxy(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, IF_MATCH, PURPOSE, REPORT_ID, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, stated_version
 from exchange.members import Role
 from exchange.store import DestructionRow
@@ -183,9 +183,7 @@ async def read_recall_outlook(visit: Visit) -> Response:
 
 async def certify(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/destruction`."""
-    await authenticate(visit.services, visit.call, *DESTROYING_ROLES, event=EventName.DESTRUCTION_CERTIFIED)
-    read_query(visit.request)
-    body = await read_model(visit, CertificateBody)
+    body = await read_as(visit, CertificateBody, *DESTROYING_ROLES, event=EventName.DESTRUCTION_CERTIFIED)
     certificate = Certificate(body.method, body.copies, body.client)
     recorded = await certify_destruction(visit.services, visit.call, visit.path["id"], certificate)
     return answered(recorded, _asked(recorded.value, visit.call.now), status=201)

@@ -23,7 +23,7 @@ from exchange.entrypoints.api.parameters import (
 from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, moment_in, read_query, single_header
 from exchange.kernel import MalformedError, rfc3339
 from exchange.members import Role
@@ -33,7 +33,6 @@ from exchange.usecases import (
     PulledReport,
     ReadPart,
     WantedOctets,
-    authenticate,
     authenticated_row,
     begin_upload,
     explain_report,
@@ -244,9 +243,7 @@ async def explanation(visit: Visit) -> Response:
 
 async def receipt(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/receipts`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REPORT_RECEIVED)
-    read_query(visit.request)
-    await read_model(visit, Acknowledgement)
+    await read_as(visit, Acknowledgement, Role.READER, event=EventName.REPORT_RECEIVED)
     recorded = await receive_report(visit.services, visit.call, visit.path["id"])
     kept = recorded.value
     body = ReceiptBody(report=kept.report, client=kept.client, received_at=kept.at, entry=kept.entry)

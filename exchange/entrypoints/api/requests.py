@@ -15,13 +15,12 @@ from exchange.entrypoints.api.parameters import (
     WITH_BODY,
     page_limit,
 )
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.usecases import (
     RequestView,
     answer_request,
-    authenticate,
     close_request,
     list_requests,
     request_information,
@@ -120,9 +119,7 @@ WITHDRAW = Operation(
 
 async def ask(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_MADE)
-    read_query(visit.request)
-    body = await read_model(visit, InformationWanted)
+    body = await read_as(visit, InformationWanted, Role.READER, event=EventName.REQUEST_MADE)
     recorded = await request_information(visit.services, visit.call, body.to_posted())
     location = f"/v1/information-requests/{recorded.value.row.id}"
     return answered(recorded, _shown(recorded.value), status=201, location=location)
@@ -146,27 +143,21 @@ async def show(visit: Visit) -> Response:
 
 async def answer(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/answers`."""
-    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REQUEST_ANSWERED)
-    read_query(visit.request)
-    body = await read_model(visit, AnswerGiven)
+    body = await read_as(visit, AnswerGiven, Role.CONTRIBUTOR, event=EventName.REQUEST_ANSWERED)
     recorded = await answer_request(visit.services, visit.call, visit.path["id"], body.report)
     return answered(recorded, _shown(recorded.value), status=201)
 
 
 async def close(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/closure`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_CLOSED)
-    read_query(visit.request)
-    await read_model(visit, RequestEnd)
+    await read_as(visit, RequestEnd, Role.READER, event=EventName.REQUEST_CLOSED)
     recorded = await close_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/withdrawal`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_WITHDRAWN)
-    read_query(visit.request)
-    await read_model(visit, RequestEnd)
+    await read_as(visit, RequestEnd, Role.READER, event=EventName.REQUEST_WITHDRAWN)
     recorded = await withdraw_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 

@@ -4,12 +4,11 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.usecases import (
     OfferedKey,
-    authenticate,
     enrol_signatory_key,
     list_signatory_keys,
     retire_signatory_key,
@@ -61,9 +60,7 @@ async def list_(visit: Visit) -> Response:
 
 async def enrol(visit: Visit) -> Response:
     """Answer `POST /v1/clients/{id}/signature-keys`."""
-    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.SIGNATORY_KEY_ENROLLED)
-    read_query(visit.request)
-    offer = await read_model(visit, SignatoryKeyOffer)
+    offer = await read_as(visit, SignatoryKeyOffer, Role.OPERATOR, event=EventName.SIGNATORY_KEY_ENROLLED)
     offered = OfferedKey(*offer.raw(), offer.proof.to_signature())
     recorded = await enrol_signatory_key(visit.services, visit.call, visit.path["id"], offered)
     return answered(recorded, SignatoryKeyBody.of(recorded.value), status=201)
@@ -71,9 +68,7 @@ async def enrol(visit: Visit) -> Response:
 
 async def retire(visit: Visit) -> Response:
     """Answer `POST /v1/clients/{id}/signature-keys/retirement`."""
-    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.SIGNATORY_KEY_RETIRED)
-    read_query(visit.request)
-    given = await read_model(visit, KeyRetirement)
+    given = await read_as(visit, KeyRetirement, Role.OPERATOR, event=EventName.SIGNATORY_KEY_RETIRED)
     recorded = await retire_signatory_key(visit.services, visit.call, visit.path["id"], given.key)
     return answered(recorded, SignatoryKeyListBody(items=[SignatoryKeyBody.of(each) for each in recorded.value]))
 

@@ -4,11 +4,11 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.release import MemberOutlook
-from exchange.usecases import SimulatedReport, authenticate, simulate_release
+from exchange.usecases import SimulatedReport, simulate_release
 from exchange.wire import AgencyReachBody, MemberReachBody, SimulationBody, SimulationRequest
 
 SIMULATE = Operation(
@@ -33,9 +33,7 @@ SIMULATE = Operation(
 
 async def simulate(visit: Visit) -> Response:
     """Answer `POST /v1/simulations`."""
-    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.RELEASE_SIMULATED)
-    read_query(visit.request)
-    wanted = await read_model(visit, SimulationRequest)
+    wanted = await read_as(visit, SimulationRequest, Role.CONTRIBUTOR, event=EventName.RELEASE_SIMULATED)
     asked = SimulatedReport(
         agreement=wanted.agreement,
         scope=wanted.scope,

@@ -4,14 +4,13 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import from_micros
 from exchange.members import Role
 from exchange.store.subscription_rows import DeliveryRow, SubscriptionRow
 from exchange.usecases import (
     add_subscription,
-    authenticate,
     check_subscription,
     list_deliveries,
     list_subscriptions,
@@ -99,9 +98,7 @@ REPLAY = Operation(
 
 async def add(visit: Visit) -> Response:
     """Answer `POST /v1/subscriptions`."""
-    await authenticate(visit.services, visit.call, Role.READER, event=EventName.SUBSCRIPTION_ADDED)
-    read_query(visit.request)
-    asked = await read_model(visit, SubscriptionRequest)
+    asked = await read_as(visit, SubscriptionRequest, Role.READER, event=EventName.SUBSCRIPTION_ADDED)
     recorded = await add_subscription(visit.services, visit.call, asked.url)
     new = recorded.value
     body = NewSubscriptionBody(**_body(new.row).model_dump(), secret=new.secret)
@@ -124,7 +121,7 @@ async def remove(visit: Visit) -> Response:
 
 async def send_test(visit: Visit) -> Response:
     """Answer `POST /v1/subscriptions/{id}/test`."""
-    await _read_act(visit, EventName.SUBSCRIPTION_TESTED)
+    await read_as(visit, SubscriptionAct, Role.READER, event=EventName.SUBSCRIPTION_TESTED)
     recorded = await check_subscription(visit.services, visit.call, visit.path["id"])
     return answered(recorded, SentBody(id=recorded.value), status=202)
 
@@ -138,16 +135,9 @@ async def deliveries(visit: Visit) -> Response:
 
 async def replay(visit: Visit) -> Response:
     """Answer `POST /v1/subscriptions/{id}/replay`."""
-    await _read_act(visit, EventName.SUBSCRIPTION_REPLAYED)
+    await read_as(visit, SubscriptionAct, Role.READER, event=EventName.SUBSCRIPTION_REPLAYED)
     recorded = await replay_deliveries(visit.services, visit.call, visit.path["id"])
     return answered(recorded, ReplayBody(id=visit.path["id"], replayed=recorded.value))
-
-
-async def _read_act(visit: Visit, event: EventName) -> None:
-    """Read a body that says nothing, once the caller is known."""
-    await authenticate(visit.services, visit.call, Role.READER, event=event)
-    read_query(visit.request)
-    await read_model(visit, SubscriptionAct)
 
 
 def _body(row: SubscriptionRow) -> SubscriptionBody:

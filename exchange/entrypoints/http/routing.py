@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from exchange.audit import EventName
 from exchange.entrypoints.http.errors import MethodNotAllowedError
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT
 from exchange.entrypoints.http.problems import Asked, refusal
@@ -27,12 +28,14 @@ from exchange.entrypoints.http.visit import (
     BodyLimits,
     Visit,
     read_body,
+    read_query,
     require_acceptable,
     require_media_type,
     stated_purpose,
 )
 from exchange.kernel import ExchangeError, NotFoundError
-from exchange.usecases import Recorded
+from exchange.members import Role
+from exchange.usecases import Recorded, authenticate
 from exchange.wire import ListAnswer, UnopenedBody, WireModel, parse_body
 
 JSON = "application/json"
@@ -157,6 +160,13 @@ async def read_model(visit: Visit, model: type[ModelT]) -> ModelT:
     """Return the JSON body as `model`; called only once the caller is known."""
     require_media_type(visit.request, JSON)
     return parse_body(model, await read_body(visit.request, visit.limits))
+
+
+async def read_as(visit: Visit, model: type[ModelT], *roles: Role, event: EventName) -> ModelT:
+    """Return the JSON body of who holds one of `roles`: anybody else is refused under `event` before it is read."""
+    await authenticate(visit.services, visit.call, *roles, event=event)
+    read_query(visit.request)
+    return await read_model(visit, model)
 
 
 def answered(recorded: Recorded[T], body: WireModel | bytes, *, status: int = 200, **headers: str) -> Response:
