@@ -149,7 +149,7 @@ class CustodianContract:
         with pytest.raises(KeyMissingError):
             await custodian.unwrap(Wrapped(key_id, wrapped.key_version, wrapped.suite, wrapped.blob), CONTEXT)
 
-    @pytest.mark.parametrize("suite", ["", "none", "cobblestone-256", "AES-256-GCM"])
+    @pytest.mark.parametrize("suite", ["", "none", "cobblestone-256", "AES-256-GCM", "aes-256-gcm+agreement-key"])
     async def test_other_suite_is_never_tried(self, custodian, suite):
         wrapped = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
 

@@ -75,9 +75,9 @@ async def test_custodian_without_a_file_has_what_it_was_given(path):
     assert await current(custodian) == 1
 
 
-async def test_file_is_read_once_per_change_however_often_a_version_is_missed(path, monkeypatch):
-    custodian = FileCustodian.load(path)
-    wrapped = (await of_newer(path))._replace(key_version=9)
+@pytest.fixture
+def reads(monkeypatch):
+    """Which files were read, one for each time."""
     reads = []
 
     def read(which):
@@ -86,11 +86,34 @@ async def test_file_is_read_once_per_change_however_often_a_version_is_missed(pa
 
     load = renewing.load_roots
     monkeypatch.setattr(renewing, "load_roots", read)
+    return reads
+
+
+async def test_file_is_read_once_per_change_however_often_a_version_is_missed(path, reads):
+    custodian = FileCustodian.load(path)
+    wrapped = (await of_newer(path))._replace(key_version=9)
+    reads.clear()
     for _ in range(5):
         with pytest.raises(KeyMissingError):
             await custodian.unwrap(wrapped, CONTEXT)
 
     assert reads == [path]
+
+
+async def test_damaged_file_is_read_and_told_of_once_per_change(path, reads, caplog):
+    custodian = FileCustodian.load(path)
+    wrapped = await of_newer(path)
+    reads.clear()
+    for content in ("{}", "{ }"):
+        path.write_text(content)
+        for _ in range(2):
+            with pytest.raises(KeyMissingError, match="version 2"):
+                await custodian.unwrap(wrapped, CONTEXT)
+
+    assert reads == [path] * 2
+    assert [message.rpartition("` is ")[2] for message in caplog.messages] == [
+        "damaged: put it back from the escrow"
+    ] * 2
 
 
 def opened(path):
@@ -134,21 +157,23 @@ async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, why,
     assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
 
 
-async def test_file_that_could_not_be_read_is_looked_for_again_and_told_of_once(path, monkeypatch, caplog):
+async def test_file_that_could_not_be_read_is_looked_for_again_and_told_of_once_until_it_can(path, monkeypatch, caplog):
     custodian = FileCustodian.load(path)
-    wrapped = await of_newer(path)
 
     def refused(*_, **__):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "open", refused)
-        for _ in range(2):
-            with pytest.raises(KeyMissingError, match="version 2"):
-                await custodian.unwrap(wrapped, CONTEXT)
+    for told in (1, 2):
+        wrapped = await of_newer(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refused)
+            for _ in range(2):
+                with pytest.raises(KeyMissingError, match=f"version {told + 1}"):
+                    await custodian.unwrap(wrapped, CONTEXT)
 
-    assert caplog.messages == [f"the key file is not taken up: key file `{path}` cannot be read: Too many open files"]
-    assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
+        why = f"the key file is not taken up: key file `{path}` cannot be read: Too many open files"
+        assert caplog.messages == [why] * told
+        assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
 
 
 async def test_file_that_lacks_one_of_several_versions_changes_nothing(path):
