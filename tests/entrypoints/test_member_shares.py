@@ -113,6 +113,20 @@ async def test_strangers_of_one_issuer_have_a_rate_together_and_take_none_from_m
     assert (await http("NOR reader").get(WHOAMI)).status_code == 200
 
 
+async def test_requests_for_which_an_edge_names_nobody_have_a_rate_together_and_no_entry_each(
+    service, world, http
+) -> None:
+    """As of a client that a node's revocation list shuts out before the edge has it: it filled the log at any rate."""
+    service.door.rates = slow_rates(2, clock=lambda: 1.0)
+    before = len(await world.entries())
+
+    answers = [await http(None).get(WHOAMI) for _ in range(8)]
+
+    assert [each.status_code for each in answers] == [401] * 3 + [429] * 5
+    assert len(await world.entries()) == before + 3
+    assert (await http("NOR reader").get(WHOAMI)).status_code == 200
+
+
 async def test_body_that_is_awaited_takes_no_turn(service, http, monkeypatch) -> None:
     monkeypatch.setattr(service.door, "turns", Turns(1, of_client=1))
     sending, rest = asyncio.Event(), asyncio.Event()

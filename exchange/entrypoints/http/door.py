@@ -1,10 +1,10 @@
 """The door: what happens to every request before and after its route, in one pass.
 
-Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
-already, this is the second lock; (3) room for one more, the shares and the rates of the client and its member, and
-its turn; (4) one `Host`, no page of another site, and the route; (5) on every answer the request id, no sniffing, no
-storing; (6) an error nobody foresaw becomes a 500 that tells nothing, and what a server that ends has no time left for
-a 503; an answer that may not go on ends with its connection.
+Steps: (1) a request id of our own, never the caller's; (2) room for one more, the shares and the rates of the client
+and its member, and its turn; (3) no client certificate, no entry: the handshake refuses already, this is the second
+lock, and of whom an edge names nobody for, the first; (4) one `Host`, no page of another site, and the route; (5) on
+every answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing, and
+what a server that ends has no time left for a 503; an answer that may not go on ends with its connection.
 
 Which name stands in `Host` is not looked at: what a client believes is the server's certificate, and no answer is made
 of the name.
@@ -122,12 +122,7 @@ class Door:
     async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         services, call = scope[SERVICES_KEY], scope[CALL_KEY]
         asked = Asked(scope["method"], UNMATCHED)
-        # (2) the second lock
-        if call.thumbprint == UNKNOWN_CERTIFICATE:
-            missing = NotAuthenticatedError("no client certificate came with this connection")
-            await (await refusal(services, call, missing, asked))(scope, receive, answer)
-            return
-        # (3) room for it, the shares, the rates and the turn of its client and member
+        # (2) room for it, the shares, the rates and the turn of its client and member; nobody's are a stranger's
         if self._held >= MOST_IN_FLIGHT and self._held - len(services.watching) >= MOST_IN_FLIGHT:
             await self._turn_away(scope, receive, answer)
             return
@@ -149,8 +144,8 @@ class Door:
             turn = scope[TURN_KEY] = answer.turn = Turn(self.turns, holder)
             if not turn.begin():
                 await turn.wait()
-            # (4) one host, no other site, its route
-            wrong = _wrong_in_head(scope)
+            # (3) the second lock, (4) one host, no other site, its route
+            wrong = _no_certificate(call) or _wrong_in_head(scope)
             if wrong is not None:
                 await (await refusal(services, call, wrong, asked))(scope, receive, answer)
                 return
@@ -267,6 +262,12 @@ async def _has_hung_up(scope: Scope, receive: Receive) -> bool:
     while (await receive())["type"] != "http.disconnect":
         pass  # nobody reads the rest of the request
     return True
+
+
+def _no_certificate(call: Call) -> NotAuthenticatedError | None:
+    if call.thumbprint == UNKNOWN_CERTIFICATE:
+        return NotAuthenticatedError("no client certificate came with this connection")
+    return None
 
 
 def _has_one_host(scope: Scope) -> bool:
