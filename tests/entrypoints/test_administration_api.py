@@ -167,7 +167,7 @@ async def test_change_is_one_at_a_time(world, http, body) -> None:
     assert answer.status_code == 422
 
 
-@pytest.mark.parametrize("stated", ["1", '"x"', 'W/"1"'])
+@pytest.mark.parametrize("stated", ["1", '"x"', 'W/"1"', '"1", "2"', f'"{"1" * 5000}"'])
 async def test_if_match_that_names_no_version_is_400(world, http, stated: str) -> None:
     path = f"/v1/clients/{world.clients['NOR reader'].id}"
 

@@ -148,14 +148,16 @@ async def test_what_is_accepted_may_stand_in_several_lines(http) -> None:
     assert (accepted.status_code, refused.status_code) == (200, 406)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", "application/json;q=0"])
+@pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", "application/json;q=0", "*/*;q=0.000"])
 async def test_nothing_acceptable_is_406(http, accept: str) -> None:
     answer = await http("NOR reader").get("/v1/whoami", headers={"Accept": accept})
 
     assert answer.status_code == 406
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/*", "text/html, application/json;q=0.1", "Application/JSON"])
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/*", "text/html, */*;q=0.1", "Application/JSON", "application/json;q=0.1"]
+)
 async def test_acceptable_is_answered(http, accept: str) -> None:
     answer = await http("NOR reader").get("/v1/whoami", headers={"Accept": accept})
 

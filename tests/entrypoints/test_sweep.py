@@ -154,3 +154,19 @@ async def test_large_body_is_413_before_it_is_read(http, method: str, path: str)
     assert "is larger than 200000 bytes" in answer.json()["detail"]
     assert answer.headers["x-audit-entry"]
     assert not read
+
+
+@pytest.mark.parametrize(("size", "status"), [(200_000, 422), (200_001, 413)])
+async def test_body_is_read_up_to_the_last_byte_that_it_may_have(http, size: int, status: int) -> None:
+    content = b"{}".rjust(size)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content[:9]
+        yield content[9:]
+
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    answers = [
+        await http("operator").post("/v1/members", content=each, headers=headers) for each in (content, pieces())
+    ]
+
+    assert [answer.status_code for answer in answers] == [status, status]

@@ -208,7 +208,7 @@ def stated_length(request: Request) -> int | None:
 
 def _is_length(stated: str) -> bool:
     # A parser lets any number of leading zeros pass; to `int` thousands of digits are an error.
-    return stated.isascii() and stated.isdecimal() and len(stated) < len("10000000000000000000")
+    return stated.isdecimal() and len(stated) < len("10000000000000000000")
 
 
 async def arriving_body(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
