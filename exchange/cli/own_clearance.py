@@ -1,4 +1,4 @@
-"""Tells who is shown nothing that its own clearance has ended: an empty list looks like a quiet night.
+"""Tells who is shown nothing what lies in itself, such as a clearance that has ended: it looks like a quiet night.
 
 Only the caller's own standing is asked for, and told whatever there is: foreign and absent stay alike.
 """
@@ -23,21 +23,32 @@ def warn_of_end(caller: WhoamiBody) -> None:
         )
 
 
-def warn_who_sees_nothing(client: ExchangeClient) -> None:
-    """Ask who the caller is, and warn where its clearance has ended; what cannot be asked is not said.
+def warn_of_purpose(caller: WhoamiBody, purpose: str | None) -> None:
+    """Warn where the caller asked for a purpose that it is not registered for."""
+    if purpose is not None and caller.purposes and purpose not in caller.purposes:
+        output.warn(
+            f"this client is not registered for the purpose `{purpose}`, but for {output.listed(caller.purposes)}:"
+            " nothing is shown to it for another one"
+        )
+
+
+def warn_who_sees_nothing(client: ExchangeClient, purpose: str | None = None) -> None:
+    """Ask who the caller is, and warn where that alone has it see nothing; what cannot be asked is not said.
 
     For people: a program that looks each minute would leave a second entry in the log each time.
     """
     with suppress(ExchangeError):
-        warn_of_end(client.whoami())
+        caller = client.whoami()
+        warn_of_end(caller)
+        warn_of_purpose(caller, purpose)
 
 
 @contextmanager
-def absent_told_with_own_end(client: ExchangeClient) -> Iterator[None]:
-    """Let who is told that there is no such thing know besides where its own clearance has ended."""
+def absent_told_with_own_end(client: ExchangeClient, purpose: str | None = None) -> Iterator[None]:
+    """Let who is told that there is no such thing know besides where its clearance has ended, or bars its purpose."""
     try:
         yield
     except ProblemError as exc:
         if exc.status == HTTPStatus.NOT_FOUND:
-            warn_who_sees_nothing(client)
+            warn_who_sees_nothing(client, purpose)
         raise

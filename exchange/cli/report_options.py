@@ -6,7 +6,9 @@ import typer
 
 from exchange.cli.given import id_given
 
-AgreementOption = Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")]
+AgreementOption = Annotated[
+    str, typer.Option("--agreement", metavar="A", help="Under which agreement.", callback=id_given)
+]
 ScopeOption = Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")]
 KindOption = Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")]
 TopicOption = Annotated[

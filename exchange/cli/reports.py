@@ -137,7 +137,7 @@ def pull(
     as_json: JsonOption = False,
 ) -> None:
     """Pull a report: its header, and with --out the parts that you may read."""
-    with absent_told_with_own_end(client):
+    with absent_told_with_own_end(client, purpose):
         report = client.pull_report(id, purpose=purpose)
     written = {} if out is None else save_parts(client, report, out, force=force, purpose=purpose)
     if as_json:
@@ -256,7 +256,7 @@ def receipt(
     as_json: JsonOption = False,
 ) -> None:
     """Acknowledge that you have received a report; the first time counts."""
-    with absent_told_with_own_end(client):
+    with absent_told_with_own_end(client, purpose):
         kept = client.acknowledge(id, purpose=purpose)
     if as_json:
         output.show_json({"id": kept.report, **kept.model_dump(mode="json")})
@@ -266,8 +266,21 @@ def receipt(
 
 
 def _posted(client: ExchangeClient, report: ReportBody, key: str, purpose: str | None) -> HeaderBody:
-    with _once_only(key):
+    with _once_only(key), _parts_named(report):
         return client.post_report(report, idempotency_key=key, purpose=purpose)
+
+
+@contextmanager
+def _parts_named(report: ReportBody) -> Iterator[None]:
+    """Say of which files the faults of parts are, where there are several."""
+    try:
+        yield
+    except ProblemError as exc:
+        pointed = {"/".join(each.pointer.split("/")[:3]) for each in exc.faults}
+        for number, part in enumerate(report.parts):
+            if f"/parts/{number}" in pointed and len(report.parts) > 1:
+                output.note(f"/parts/{number} is `{part.name}`")
+        raise
 
 
 @contextmanager
@@ -283,7 +296,7 @@ def _once_only(key: str) -> Iterator[None]:
 
 
 def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str, purpose: str | None) -> HeaderBody:
-    with _once_only(key):
+    with _once_only(key), _parts_named(report):
         upload = client.uploads.begin(report, idempotency_key=key, purpose=purpose)
     try:
         with ProgressBar("sending") as bar:

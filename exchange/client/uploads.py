@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from exchange.client.answers import parsed, path_of, post, post_once, stating
+from exchange.client.errors import ProblemError
 from exchange.client.transport import Transport
 from exchange.kernel import InvalidError
 from exchange.wire import (
@@ -88,7 +89,11 @@ class Uploads:
         before = 0
         for part, file in zip(upload.parts, files, strict=True):
             if not part.received:
-                self.send_part(upload.id, part.number, file, progress=_behind(progress, before, total))
+                try:
+                    self.send_part(upload.id, part.number, file, progress=_behind(progress, before, total))
+                except ProblemError as exc:
+                    exc.message = exc.detail = f"`{file.name}` was not taken: {exc.detail}"
+                    raise
             before += part.size_bytes
         return self.complete(upload.id, purpose=purpose)
 

@@ -318,12 +318,18 @@ def test_every_verb_that_prints_takes_json():
     assert without == {("serve",), ("audit", "sequence"), ("audit", "feed")}
 
 
+AGREEMENT = "01980000-0000-7000-8000-000000000001"
+POST = ("report", "post", __file__, "--agreement", AGREEMENT, "--scope", "s", "--kind", "k", "--topic", "t",
+        "--region", "r", "--marking", "NATO SECRET")  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["act", "confirm", "x", "--digest", "abc"], "/digest: is no digest: copy it whole, 64 digits from 0 to f"),
         (["agreement", "crisis", "end", "x", "abc"], "/crisis: is no id: copy it whole, such as 01a2"),
         (["audit", "registry", "--client", "abc"], "`abc` is no id: copy it whole"),
+        ([*POST[:4], "North Sea", *POST[5:]], "`North Sea` is no id: copy it whole"),
     ],
 )
 def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, words, told):
@@ -339,8 +345,6 @@ def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, wo
     assert "unexpected" not in ran.err
 
 
-POST = ("report", "post", __file__, "--agreement", "a", "--scope", "s", "--kind", "k", "--topic", "t", "--region", "r",
-        "--marking", "NATO SECRET")  # fmt: skip
 SIMULATE = ("policy", "simulate", "--agreement", "a", "--scope", "s", "--kind", "k", "--topic", "t", "--region", "r",
             "--marking", "NATO SECRET")  # fmt: skip
 
@@ -419,7 +423,7 @@ def test_text_on_stdin_that_is_no_utf_8_is_told_in_words(enrol, tmp_path):
     files = {"--cert": "client.pem", "--key": "client.key", "--ca": "ca.pem"}
     door = [word for option, file in files.items() for word in (option, tmp_path / "desk" / file)]
     words = (
-        "request", "ask", "-", "--agreement", "a", "--scope", "s", "--kind", "intrep", "--topic", "cyber",
+        "request", "ask", "-", "--agreement", AGREEMENT, "--scope", "s", "--kind", "intrep", "--topic", "cyber",
         "--region", "EUR", "--marking", "NATO SECRET", "--deadline", "2030-12-31", "--url", "https://localhost:1",
     )  # fmt: skip
     command = [sys.executable, "-m", "exchange.cli", *words, *door]

@@ -16,7 +16,9 @@ ABSENT = ProblemError(status=404, code="not-found", detail="there is no such thi
 def caller(until: datetime | None) -> WhoamiBody:
     clearance = ClearanceBody(level="SECRET", compartments=[], since=ENDED, until=until)
     names = {"client": "nor", "member": "NOR", "agency": "NSM", "nationality": "NOR", "assurance": "mutual-tls"}
-    return WhoamiBody.model_validate({"id": REPORT, **names, "roles": [], "purposes": [], "clearance": clearance})
+    return WhoamiBody.model_validate(
+        {"id": REPORT, **names, "roles": [], "purposes": ["defence"], "clearance": clearance}
+    )
 
 
 class Told(ExchangeClient):
@@ -73,6 +75,16 @@ def test_absent_report_of_who_is_cleared_no_more_says_so_and_stays_absent(capsys
 
     assert refused.value is ABSENT
     assert SAID in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [pull, receipt])
+@pytest.mark.parametrize(("purpose", "is_said"), [("judicial", True), ("defence", False), (None, False)])
+def test_absent_report_of_who_asks_for_a_purpose_of_others_says_so(capsys, verb, purpose, is_said):
+    with pytest.raises(ProblemError, match="no such thing"):
+        verb.__wrapped__(Told(caller(None)), REPORT, purpose=purpose)
+
+    told = " ".join(capsys.readouterr().err.split())
+    assert ("not registered for the purpose `judicial`, but for defence" in told) is is_said
 
 
 def test_other_refusal_or_who_cannot_be_asked_changes_nothing(capsys):

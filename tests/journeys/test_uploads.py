@@ -85,3 +85,19 @@ def test_purpose_is_stated_however_a_report_is_sent(house, tmp_path):
 
     assert [ran.code for ran in posted] == [0, 0]
     assert [(ran.code, "no known purpose" in ran.err) for ran in refused] == [(1, True)] * 4
+
+
+def test_refusal_of_one_of_several_files_names_it(house, tmp_path):
+    note, page, list_ = tmp_path / "note.txt", tmp_path / "page.pdf", tmp_path / "list.json"
+    note.write_text("what was seen\n")
+    page.write_bytes(b"no page")
+    list_.write_bytes(b"{")
+
+    whole = house.post(*MARKING, files=(note, list_))
+    streamed = house.post(*MARKING, "--stream", files=(note, page))
+    twice = house.post(*MARKING, "--stream", files=(note, page, page))
+
+    assert (whole.code, streamed.code, twice.code) == (1, 1, 1)
+    assert "/parts/1 is `list.json`" in whole.err
+    assert "`page.pdf` was not taken: " in streamed.err
+    assert "/parts/2 is `page.pdf`" in twice.err
