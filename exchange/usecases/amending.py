@@ -54,7 +54,7 @@ from exchange.usecases.agreements import (
     sees_all_of,
 )
 from exchange.usecases.amendment_impact import impact_of
-from exchange.usecases.authenticate import authenticated_row
+from exchange.usecases.authenticate import authenticate, authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
 from exchange.usecases.proxies import end_consents
@@ -90,8 +90,7 @@ async def propose_amendment(
     now, InvalidError with every fault of the text.
     """
     event = EventName.AMENDMENT_PROPOSED
-    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    client = _known(row.client)
+    client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await _visible(unit, client, agreement_id)
@@ -130,8 +129,7 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
     Whom one concerns that cannot be read, nothing says: of it who was a party all the time is told.
     """
     event, unread = EventName.AMENDMENT_LISTED, Unread()
-    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    client = _known(row.client)
+    client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await _visible(unit, client, agreement_id)
@@ -170,8 +168,7 @@ async def sign_agreement(
     more) and for a party that cannot sign now, InvalidError for a signature that does not verify.
     """
     event = EventName.AGREEMENT_SIGNED
-    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    client = _known(row.client)
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end, so that two parties may sign at once.
@@ -200,8 +197,7 @@ async def take_back_signature(
     more), or that its member has not signed, InvalidError for a statement that does not verify.
     """
     event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
-    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    client = _known(row.client)
+    client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end: either the last one signs first, and it binds, or this is taken back.
@@ -499,10 +495,3 @@ async def _view(  # noqa: PLR0913, PLR0917  what is shown to whom, and which sig
     signed = frozenset(given).difference(taken_back).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)
-
-
-def _known(client: Client | None) -> Client:
-    # `authenticated_row` has refused who is nobody.
-    if client is None:
-        raise NotFoundError("no such client")
-    return client

@@ -27,11 +27,10 @@ async def authenticate(services: Services, call: Call, *roles: Role, event: Even
     return await admit(services, call, row.client, *roles, event=event)
 
 
-async def authenticated_row(services: Services, call: Call, *roles: Role, event: EventName) -> CallerRow:
-    """Return the client that `authenticate` returns, with the policy state that it was read with."""
+async def authenticated_row(services: Services, call: Call, *roles: Role, event: EventName) -> tuple[Client, CallerRow]:
+    """Return the client that `authenticate` returns, and its row with the policy state that it was read with."""
     row = await services.store.caller(required_thumbprint(call))
-    await admit(services, call, row.client, *roles, event=event)
-    return row
+    return await admit(services, call, row.client, *roles, event=event), row
 
 
 async def admit(

@@ -84,12 +84,10 @@ async def admit_to_requests(
     services: Services, call: Call, *roles: Role, event: EventName
 ) -> tuple[Client, PolicyState]:
     """Return the caller and the policy state it was read with; refuses what no request bears on."""
-    row = await authenticated_row(services, call, *roles, event=event)
-    if row.client is None:
-        raise request_not_found()
-    await check_call(services, call, row.client, row.state, event=event)
+    client, row = await authenticated_row(services, call, *roles, event=event)
+    await check_call(services, call, client, row.state, event=event)
     await known_agreements(services, row.state)
-    return row.client, row.state
+    return client, row.state
 
 
 async def seek_request(

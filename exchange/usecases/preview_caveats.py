@@ -75,9 +75,7 @@ async def preview_caveats(services: Services, call: Call, text: NationalText) ->
     NotCountedYetError where there is more to count than one request takes: asked again it goes on where it stopped.
     """
     event = EventName.CAVEATS_CHECKED
-    row = await authenticated_row(services, call, Role.RELEASER, event=event)
-    client = row.client
-    assert client is not None  # noqa: S101  `authenticated_row` has refused who is nobody
+    client, row = await authenticated_row(services, call, Role.RELEASER, event=event)
 
     async def is_counted(_: ReportRow, word: LogWord) -> bool:
         return word.originator == client.member and is_cleared_by_log(services, call, client, word)

@@ -71,8 +71,8 @@ async def test_who_lost_its_right_since_it_was_admitted_does_nothing(
     draft_of_three: World, monkeypatch: pytest.MonkeyPatch, what: str, how: str, error: type[Exception]
 ) -> None:
     world = draft_of_three
-    module, name = (amending, "authenticated_row") if what == "signs" else (consultations, "authenticate")
-    done_behind(monkeypatch, module, name, lambda: taken_away(world, how))
+    module = amending if what == "signs" else consultations
+    done_behind(monkeypatch, module, "authenticate", lambda: taken_away(world, how))
     agreement = world.agreement_id
     acts: dict[str, Callable[[], Awaitable[Any]]] = {
         "signs": lambda: sign_by_call(world.services, world.call(WHO), agreement),

@@ -487,7 +487,6 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "heartbeats",
         "feed_log",
         "inspect_service",
-        "may_reveal",
         "personal_as_json",
         "personal_custody",
         "put_law_in_force",

@@ -179,7 +179,7 @@ async def list_(visit: Visit) -> Response:
 
 async def post(visit: Visit) -> Response:
     """Answer `POST /v1/reports`; the caller is known before its body is read."""
-    seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
+    _, seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     read_query(visit.request)
     key = single_header(visit.request, "Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
