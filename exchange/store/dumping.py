@@ -10,7 +10,21 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BigInteger, Table, TypeDecorator, delete, func, insert, literal, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    TypeDecorator,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
@@ -40,6 +54,7 @@ import exchange.store.upload_tables
 import exchange.store.walk_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros
 from exchange.kernel.clock import Clock
+from exchange.store.dialect import as_text
 from exchange.store.engine import checked_url, existing_file, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
 from exchange.store.given_up import give_up_blobs
@@ -178,7 +193,7 @@ async def open_claims(url: str) -> list[Claim]:
     try:
         with driver_errors():
             async with engine.connect() as connection:
-                return [Claim(*found) for found in await connection.execute(asked)]
+                return [Claim(*map(as_text, found)) for found in await connection.execute(asked)]
     finally:
         await engine.dispose()
 
@@ -187,14 +202,24 @@ async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
     """Note that an operator saw to a claim; False where there is none of this id that waits."""
     row = RestoreClaimTable
     engine = new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)
-    which = (col(row.id) == claim_id, col(row.confirmed_at).is_(None))
+    waits = col(row.confirmed_at).is_(None)
     try:
         with driver_errors():
             async with engine.begin() as connection:
-                done = await connection.execute(update(row).where(*which).values(confirmed_at=to_micros(clock())))
+                ids = await connection.scalars(select(col(row.id)).where(waits))
+                which = [_is_id(each) for each in ids if as_text(each) == claim_id]
+                done = await connection.execute(
+                    update(row).where(or_(false(), *which), waits).values(confirmed_at=to_micros(clock()))
+                )
                 return bool(done.rowcount)
     finally:
         await engine.dispose()
+
+
+def _is_id(stored: str | bytes) -> ColumnElement[bool]:
+    """Return whether a claim has this id: what is no text, as SQLite keeps it, is known by its bytes."""
+    column = col(RestoreClaimTable.id)
+    return column == stored if isinstance(stored, str) else func.hex(column) == stored.hex().upper()
 
 
 @dataclass(slots=True)
