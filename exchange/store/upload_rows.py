@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from exchange.kernel import from_micros
 from exchange.store.rows import NewPart, Sealed
+from exchange.store.shapes import id_in, member_in
 
 
 class UploadEnd(Enum):
@@ -52,6 +53,12 @@ class UploadRow(NamedTuple):
     key_version: int
     header_suite: str
     sealed_header: bytes
+
+    def require_readable(self) -> None:
+        """Raise one of `UNREADABLE` where something is altered in it that is told as it stands."""
+        member_in(self.originator)
+        id_in(self.agreement)
+        _ = self.begun_at
 
     @property
     def begun_at(self) -> datetime:

@@ -221,7 +221,7 @@ async def _replayed(services: Services, call: Call, upload_id: str) -> Recorded[
         told.receipt = exc.receipt
         raise told from exc
     rows = await services.store.uploads.parts(own.row.id)
-    received = await received_parts(services, call, own.client, own.row.id, rows)
+    received = await received_parts(services, call, own.client, own.declared, rows)
     receipt = await services.store.append(own.entry(call, _EVENT, Outcome.PERMITTED, detail={"replayed": "yes"}))
     return Recorded(view_of(services, own.row, own.declared, received, is_replayed=True), receipt)
 

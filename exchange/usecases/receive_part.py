@@ -194,5 +194,5 @@ async def _kept_once(
         receipt = await unit.record(entry)
         await unit.uploads().put_part(own.row.id, new)
     rows = await services.store.uploads.parts(own.row.id)
-    received = await received_parts(services, call, own.client, own.row.id, rows)
+    received = await received_parts(services, call, own.client, own.declared, rows)
     return Recorded(view_of(services, own.row, own.declared, received), receipt)

@@ -6,6 +6,7 @@ answered as if nothing were there, at the same cost.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
@@ -17,7 +18,7 @@ from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.reports import Awaited, Header, PartHeader, header_from_json, with_received
 from exchange.store import PolicyState, UnitOfWork, UploadEnd, UploadPartRow, UploadRow
-from exchange.store.unread import read_alone
+from exchange.store.unread import UNREADABLE, read_alone
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.heartbeat import service_draft
@@ -117,7 +118,11 @@ async def hold_open(unit: UnitOfWork, own: OwnUpload) -> int:
 
 
 def ended_error(row: UploadRow, now: datetime) -> ConflictError | None:
-    """Return what is to be said of an upload that is not open any more, None while it is."""
+    """Return what is to be said of an upload that is not open any more, None while it is.
+
+    Raises one of `UNREADABLE` where its row was altered.
+    """
+    row.require_readable()
     if row.ended is not None:
         return ended_as(row.ended)
     return ended_as(UploadEnd.ABANDONED) if row.due_at <= now else None
@@ -165,11 +170,14 @@ def abandoned_entry(call: Call, client: Client | None, row: UploadRow, declared:
 
 
 async def received_parts(
-    services: Services, call: Call, client: Client, upload_id: str, rows: Sequence[UploadPartRow]
+    services: Services, call: Call, client: Client, declared: Header, rows: Sequence[UploadPartRow]
 ) -> dict[int, Awaited]:
     """Return size and digest of what has come, by number; what was altered is recorded and shows nothing."""
-    sealed = [(row, digest_context(upload_id, row.number, row.wrapped_key)) for row in rows]
+    upload_id, sizes = declared.id, {part.number: part.size_bytes for part in declared.parts}
     try:
+        if any(sizes.get(row.number) != row.size_bytes for row in rows):
+            raise OpeningError("a part that has come is none that was declared")
+        sealed = [(row, digest_context(upload_id, row.number, row.wrapped_key)) for row in rows]
         digests = await services.custodian.open_headers(sealed)
     except UNOPENED as exc:
         return await record_tampering(services, call, client, f"upload {upload_id}", exc)
@@ -197,8 +205,11 @@ async def _absent(  # noqa: PLR0913  one call's surroundings, and what was asked
 ) -> NoReturn:
     absent = draft(call, client, event, Outcome.REFUSED, subject=asked_for(upload_id), detail={"finding": "absent"})
     if row is not None:
-        # Its originator sees who tried; the caller, and its own auditor, are told nothing.
-        absent = replace(absent, owner=row.originator)
+        # What cannot be read is nobody's, and absent as well.
+        with suppress(*UNREADABLE):
+            row.require_readable()
+            # Its originator sees who tried; the caller, and its own auditor, are told nothing.
+            absent = replace(absent, owner=row.originator)
     await refuse(services, absent, report_not_found())
 
 

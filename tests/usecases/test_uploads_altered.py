@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.kernel import NotFoundError
+from exchange.kernel import NotFoundError, UnavailableError
 from exchange.usecases.give_up_uploads import give_up_uploads
-from tests.support.uploading import awaited, begun, sent
+from tests.support.uploading import awaited, begun, completed, sent
 from tests.support.world import World
 
 CONTENT = b"a part"
@@ -16,6 +16,10 @@ ALTERED = {
     "no id": "UPDATE upload SET id = x'ff' WHERE id = $1",
     "no end": "UPDATE upload SET ended = 'x' WHERE id = $1",
     "due at no moment": f"UPDATE upload SET due_at = {2**63 - 1} WHERE id = $1",
+    "begun at no moment": f"UPDATE upload SET begun_at = {2**63 - 1} WHERE id = $1",
+    "no originator": "UPDATE upload SET originator = 'x' WHERE id = $1",
+    "no agreement": "UPDATE upload SET agreement = 'x' WHERE id = $1",
+    "an originator in bytes": "UPDATE upload SET originator = x'ff' WHERE id = $1",
 }
 NOT_GIVEN_UP = ("no revision", "no id")
 
@@ -43,12 +47,15 @@ async def test_altered_upload_keeps_no_other_from_being_given_up(populated: Worl
     assert (ended[first], ended[last]) == ("abandoned", "abandoned")
 
 
-@pytest.mark.parametrize("alter", ["no revision", "no end", "due at no moment"])
+@pytest.mark.parametrize("alter", [name for name in ALTERED if name != "no id"])
 async def test_altered_upload_is_told_as_that_to_who_sends_it(populated: World, backend: str, alter: str) -> None:
-    if alter == "no revision" and backend == "postgresql":
-        return  # a column of numbers
+    if alter in {"no revision", "an originator in bytes"} and backend == "postgresql":
+        return  # a column of numbers, and one of text
     _, altered, last = await three(populated)
     populated.sql(ALTERED[alter], altered)
+    absent = await populated.attempt(sent(populated, altered, CONTENT, name="NOR contributor"))
+    assert isinstance(absent.error, NotFoundError)
+    assert absent.entry.get("owner") in {None, "GBR"}
     poster = populated.call("GBR contributor")
     for act in (
         sent(populated, altered, CONTENT),
@@ -61,3 +68,19 @@ async def test_altered_upload_is_told_as_that_to_who_sends_it(populated: World, 
         told = [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"]
         assert told == [f"upload {altered}"]
     await sent(populated, last, CONTENT)
+
+
+async def test_part_that_was_altered_completes_nothing(populated: World) -> None:
+    upload = await begun(populated, awaited(CONTENT))
+    await sent(populated, upload, CONTENT)
+    for alter in (f"size_bytes = {2**63 - 1}", "size_bytes = 1", "number = 7"):
+        populated.sql(f"UPDATE upload_part SET {alter}")
+        poster = populated.call("GBR contributor")
+        made = await populated.attempt(usecases.complete_upload(populated.services, poster, upload))
+        assert isinstance(made.error, UnavailableError), alter
+        assert [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"] == [
+            f"upload {upload}"
+        ]
+        populated.sql(f"UPDATE upload_part SET size_bytes = {len(CONTENT)}, number = 1")
+
+    assert await completed(populated, upload)
