@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, or_, select
 from exchange.kernel import from_micros, to_micros
 from exchange.store import caveat_tables  # noqa: F401  fills the metadata
 from exchange.store.caveat_rows import CaveatText
-from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_text
+from exchange.store.shapes import text_in
 from exchange.store.tables import table
 from exchange.store.unread import read_alone
 
@@ -19,6 +20,7 @@ class CaveatReads(NamedTuple):
 
     current: Statement
     texts: Statement
+    current_texts: Statement
     between: Statement
 
     @classmethod
@@ -34,6 +36,7 @@ class CaveatReads(NamedTuple):
         return cls(
             sql.compile(select(one.id).where(*is_current)),
             sql.compile(text.where(sql.is_one_of(one.id, "ids"))),
+            sql.compile(text.where(*is_current)),
             sql.compile(
                 text.where(one.member == bindparam("member"), *within, one.guards != "").order_by(one.in_force_at)
             ),
@@ -49,11 +52,17 @@ class CaveatReader:
 
     async def in_force(self) -> frozenset[str]:
         """Return the ids of the sets that are in force now; a member that withdrew its caveats has none."""
-        return frozenset(row[0] for row in await self._fetch(self._reads.current, {}))
+        return frozenset(as_text(row[0]) for row in await self._fetch(self._reads.current, {}))
 
     async def texts(self, ids: Iterable[str]) -> list[CaveatText]:
-        """Return sets by id, their times left out; what stands in one never changes."""
-        return [_undated(row) for row in await self._fetch(self._reads.texts, {"ids": sorted(ids)})]
+        """Return sets that are in force by id, their times left out; what stands in one never changes."""
+        asked = set(ids)
+        found = [_undated(row) for row in await self._fetch(self._reads.texts, {"ids": sorted(asked)})]
+        if lacking := asked - {each.id for each in found}:
+            # Where somebody altered an id to what is no text, nothing is found by it.
+            rows = await self._fetch(self._reads.current_texts, {})
+            found += [each for each in map(_undated, rows) if each.id in lacking]
+        return found
 
     async def between(self, member: str, since: datetime, until: datetime) -> list[CaveatText]:
         """Return what a member had in force at some moment from `since` until `until` (exclusive), oldest first.
@@ -68,10 +77,11 @@ class CaveatReader:
 def _text(row: Row) -> CaveatText:
     set_id, member, guards, examples, digest, since, until = row
     ended = None if until is None else from_micros(until)
-    return CaveatText(set_id, member, guards, examples, digest, from_micros(since), ended)
+    kept = text_in(guards), text_in(examples), text_in(digest)
+    return CaveatText(set_id, member, *kept, from_micros(since), ended)
 
 
 def _undated(row: Row) -> CaveatText:
     """Return a set that is in force, whatever stands where its times belong: they decide nothing of it."""
     set_id, member, guards, examples, digest, *_ = row
-    return CaveatText(set_id, member, guards, examples, digest, from_micros(0), None)
+    return CaveatText(as_text(set_id), as_text(member), guards, examples, digest, from_micros(0), None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from exchange.kernel import UnavailableError
 from exchange.release import Law, NationalGuards, NationalText, stored_national
 from exchange.store import CaveatText, PolicyState, Store
+from exchange.store.unread import UNREADABLE
 
 
 @dataclass(slots=True)
@@ -65,7 +66,10 @@ def _of_members(in_force: Collection[NationalGuards], files: Law) -> Iterator[Na
 
 
 def _is_as_signed(text: CaveatText) -> bool:
-    return NationalText(text.guards, text.examples).digest(text.member) == text.digest
+    try:
+        return NationalText(text.guards, text.examples).digest(text.member) == text.digest
+    except UNREADABLE:
+        return False
 
 
 async def _prepared(texts: Sequence[CaveatText], files: Law) -> dict[str, NationalGuards]:

@@ -171,6 +171,26 @@ async def test_what_was_altered_in_the_database_refuses_its_members_reports_and_
     assert [(entry["owner"], entry["detail"]["place"]) for entry in told] == [("GBR", f"caveats {made.id}")]
 
 
+@pytest.mark.parametrize("column", ["id", "member", "guards", "examples", "digest"])
+async def test_column_that_is_no_text_takes_no_report_of_others_from_anybody(
+    ruling: World, backend: str, column: str
+) -> None:
+    british, norwegian = await ruling.post(), await ruling.post("NOR contributor")
+    made = await enforce(ruling, not_to("DNK"))
+    await enforce(ruling, no_court("NOR"), "NOR")
+    ruling.unguard("caveat_set")
+    ruling.sql(
+        f"UPDATE caveat_set SET {column} = {'x' if backend == 'sqlite' else ''}'ff' WHERE id = $1",
+        made.id,
+    )
+    async with ruling.another_node() as other:
+        is_altered = not await can_read(ruling, british, services=other)
+
+        assert await can_read(ruling, norwegian, "GBR reader", other)
+    # What is of no member that there is refuses nobody's, until the jobs put the member's own in force again.
+    assert is_altered is (column in {"guards", "examples", "digest"})
+
+
 async def test_altered_proposal_cannot_be_confirmed(ruling: World) -> None:
     made = await propose(ruling, not_to("NOR"))
     alter(ruling, made.id, guard("gbr.not-to-nor", "false"))
