@@ -142,13 +142,14 @@ async def test_evidence_that_was_lost_is_followed_by_evidence_with_the_key(
     assert await findings(store) == ()
 
 
-async def test_unit_of_work_that_fails_leaves_a_void(store: Store) -> None:
+@pytest.mark.parametrize("end", [LOST, asyncio.CancelledError()], ids=["failed", "cancelled"])
+async def test_unit_of_work_that_ends_without_a_commit_leaves_a_void(store: Store, end: BaseException) -> None:
     async def fail() -> None:
         async with store.unit_of_work() as unit:
             await unit.record(draft(EventName.MEMBER_LISTED))
-            raise LOST
+            raise end
 
-    with pytest.raises(UnavailableError):
+    with pytest.raises(type(end)):
         await fail()
     await settle(store)
 

@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from exchange.members import Client, PendingAct
-from exchange.store import Store
+from exchange.store import Store, UnrecordedChangeError
 from exchange.store.unread import Unread
 from tests.support.store import NOW, client, draft, fresh_id, rows_of
 
@@ -45,6 +47,18 @@ async def test_one_act_is_approved_and_another_ended_and_a_third_is_neither(stor
         (ended.id, None, second.id, "no"),
         (waiting.id, None, None, None),
     ]
+
+
+@pytest.mark.parametrize("decide", ["approve_act", "end_act"])
+async def test_nothing_is_decided_without_an_entry(store: Store, decide: str) -> None:
+    waiting = act(client())
+    await asked(store, waiting)
+    with pytest.raises(UnrecordedChangeError):
+        async with store.unit_of_work() as unit:
+            await getattr(unit, decide)(waiting, client())
+
+    async with store.unit_of_work() as unit:
+        assert await unit.pending_act(waiting.id) == waiting
 
 
 async def test_act_is_found_under_its_own_kind_alone(store: Store) -> None:
