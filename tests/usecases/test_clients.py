@@ -358,6 +358,18 @@ async def test_exchange_takes_over_what_a_member_suspended(populated: World) -> 
         await usecases.change_standing(services, host, client, Standing.SUSPENDED)
 
 
+async def test_exchange_narrows_and_revokes_what_a_member_suspended(populated: World) -> None:
+    """It takes over a suspension where it suspends, and does what it asked for elsewhere."""
+    await populated.enrol("GBR operator", "GBR", "operator")
+    services, host, client = populated.services, populated.call(None), populated.clients["GBR contributor"].id
+    await usecases.change_standing(services, populated.call("GBR operator"), client, Standing.SUSPENDED)
+
+    narrowed = await usecases.change_clearance(services, host, client, ClearanceChange("RESTRICTED"))
+    assert (narrowed.value.client.clearance.level, narrowed.value.client.standing) == ("RESTRICTED", Standing.SUSPENDED)
+    revoked = await usecases.change_standing(services, host, client, Standing.REVOKED)
+    assert revoked.value.client.standing is Standing.REVOKED
+
+
 async def test_member_s_operator_enrols_nobody_for_another_member(populated: World) -> None:
     await populated.enrol("GBR operator", "GBR", "operator")
     for member in ("NOR", "FIN", "EXCHANGE"):
