@@ -1,6 +1,7 @@
 """What a restore asks of a database beside its rows, and what it ends again."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +54,25 @@ async def test_restore_that_reads_large_parts_for_long_is_not_ended_by_the_datab
     await load(unused_urls[-1], rows_of(lines), NOTHING, clock=populated.clock)
 
     assert shown == ["0"]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_who_writes_a_backup_down_slowly_is_not_ended_by_the_database(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector, made = dumping.connector, list[Any]()
+
+    def kept(url: str) -> Any:
+        async def connect() -> Any:
+            made.append(await connector(url)())
+            return made[0]
+
+        return connect
+
+    monkeypatch.setattr(dumping, "connector", kept)
+    async with aclosing(dumped(populated.url)) as dump:
+        await anext(dump)
+        assert await made[0].fetchval("SHOW idle_in_transaction_session_timeout") == "0"
 
 
 async def test_rows_that_refer_to_what_was_deleted_keep_nothing_from_being_restored(
