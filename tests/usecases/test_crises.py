@@ -98,6 +98,31 @@ async def test_crisis_opens_with_the_second_confirmation_and_ends_with_the_clock
     )
 
 
+OTHER_SCOPE = "ports-and-cables"
+
+
+async def test_crisis_opens_no_other_scope(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(agreed_in_two_scopes)
+    await opened(world)
+    within, beside = [await world.post(label=FOR_DNK, scope=scope) for scope in ("cyber-threats", OTHER_SCOPE)]
+
+    assert (await reads(world, within), await reads(world, beside)) == (True, False)
+    listed = await usecases.list_reports(world.services, world.call("DNK reader"), ListQuery())
+    assert [row.id for row in listed.value.rows] == [within]
+    # Nor is it on record as posted in the crisis: it would be read with the next one that reaches its scope.
+    state = (await world.services.store.caller("")).state
+    classes = await world.services.knowledge.classes(world.services.store, state)
+    assert {row.facts.scope: bool(row.facts.crises) for row in classes.values()} == {
+        "cyber-threats": True,
+        OTHER_SCOPE: False,
+    }
+
+
+async def agreed_in_two_scopes(world: World) -> None:
+    start, scope, end = OLDER_TOO.partition(OLDER_TOO[OLDER_TOO.index("  - name:") : OLDER_TOO.index("obligations")])
+    await agreed(world, f"{start}{scope}{scope.replace('cyber-threats', OTHER_SCOPE)}{end}")
+
+
 async def test_list_and_stream_of_classes_follow_the_crisis_too(treaty: World) -> None:
     async def listed() -> int:
         found = await usecases.list_reports(treaty.services, treaty.call("DNK reader"), ListQuery())
