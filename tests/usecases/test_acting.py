@@ -30,6 +30,10 @@ from tests.usecases.test_consultations import QUESTION
 from tests.usecases.test_crises import agreed, asked, confirms
 
 WHO = "GBR signatory"
+# Of two of them a use case has the name.
+receive_report, subscriptions = (
+    import_module(f"exchange.usecases.{each}") for each in ("receive_report", "subscriptions")
+)
 
 
 def taken_away(world: World, how: str, name: str = WHO) -> Awaitable[Any]:
@@ -88,6 +92,23 @@ async def test_who_lost_its_right_since_it_was_admitted_does_nothing(
     )
     assert world.sql("SELECT count(*) FROM consultation") == [(0,)]
     assert world.sql("SELECT count(*) FROM agreement_signature WHERE agreement_id = $1", agreement) == [(2,)]
+
+
+@pytest.mark.parametrize("what", ["acknowledges", "subscribes"])
+async def test_who_was_revoked_since_it_was_admitted_leaves_nothing_that_outlives_it(
+    populated: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    services, call, report = populated.services, populated.call("NOR reader"), await populated.post()
+    module, name = (receive_report, "seek_permit") if what == "acknowledges" else (subscriptions, "authenticate")
+    done_behind(monkeypatch, module, name, lambda: taken_away(populated, "revoked", "NOR reader"))
+    acts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "acknowledges": lambda: usecases.receive_report(services, call, report),
+        "subscribes": lambda: usecases.add_subscription(services, call, "https://desk.example/told"),
+    }
+    made = await populated.attempt(acts[what]())
+
+    assert isinstance(made.error, ForbiddenError)
+    assert populated.rows_of("report_receipt", "subscription") == {"report_receipt": [], "subscription": []}
 
 
 async def test_act_is_not_confirmed_once_who_asked_is_revoked(
