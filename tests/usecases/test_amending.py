@@ -89,6 +89,31 @@ async def test_accession_opens_new_reports_and_older_ones_only_where_the_text_sa
     assert len(listed.value.items) == 1 + sees_old
 
 
+@pytest.mark.parametrize(("older", "sees_old"), [("", False), ("older_reports: included\n", True)])
+async def test_what_a_member_shared_before_it_left_is_read_again_only_where_the_text_it_came_back_with_says_so(
+    populated: World, older: str, sees_old: bool
+) -> None:
+    old = await populated.post("NOR contributor", label=FOR_ALL)
+    await concluded(populated, AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, DNK]").replace("[GBR, NOR", "[GBR"))
+    assert not await reads(populated, old, "GBR reader")
+    await concluded(populated, AGREEMENT.replace("P5Y", "P4Y") + older)
+    new = await populated.post("NOR contributor", label=FOR_ALL)
+
+    assert await reads(populated, new, "GBR reader")
+    assert await reads(populated, old, "GBR reader") is sees_old
+
+
+async def test_ceiling_that_was_lowered_for_a_time_holds_for_what_was_posted_before(populated: World) -> None:
+    old = await populated.post()
+    await concluded(populated, AGREEMENT.replace("ceiling: SECRET", "ceiling: RESTRICTED"))
+    assert not await reads(populated, old, "NOR reader")
+    await concluded(populated, AGREEMENT.replace("P5Y", "P4Y"))
+    new = await populated.post()
+
+    assert await reads(populated, new, "NOR reader")
+    assert not await reads(populated, old, "NOR reader")
+
+
 async def takes_back(world: World, view, member: str, *, as_signature: bool = False):
     name = f"{member} signatory"
     client, key = world.clients[name], signing_key(thumbprint_of(name))
