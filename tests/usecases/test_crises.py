@@ -98,29 +98,33 @@ async def test_crisis_opens_with_the_second_confirmation_and_ends_with_the_clock
     )
 
 
-OTHER_SCOPE = "ports-and-cables"
+CLOSED, OPEN = "ports-and-cables", "weather"
 
 
 async def test_crisis_opens_no_other_scope(make_lived: MakeLived) -> None:
-    world, _ = await make_lived(agreed_in_two_scopes)
+    world, _ = await make_lived(agreed_in_three_scopes)
     await opened(world)
-    within, beside = [await world.post(label=FOR_DNK, scope=scope) for scope in ("cyber-threats", OTHER_SCOPE)]
+    scopes = ("cyber-threats", CLOSED, OPEN)
+    within, closed, beside = [await world.post(label=FOR_DNK, scope=scope) for scope in scopes]
 
-    assert (await reads(world, within), await reads(world, beside)) == (True, False)
-    listed = await usecases.list_reports(world.services, world.call("DNK reader"), ListQuery())
-    assert [row.id for row in listed.value.rows] == [within]
-    # Nor is it on record as posted in the crisis: it would be read with the next one that reaches its scope.
+    assert [await reads(world, report) for report in (within, closed, beside)] == [True, False, True]
+    listing = usecases.list_reports(world.services, world.call("DNK reader"), ListQuery())
+    listed = await world.attempt(listing)
+    assert [row.id for row in listed.value.value.rows] == [within, beside]
+    # What is read anyway is no matter for the review of the crisis.
+    assert listed.entry["detail"]["in_crisis"] == [within]
+    # Nor is anything on record as posted in a crisis of another scope: its readers would keep it.
     state = (await world.services.store.caller("")).state
     classes = await world.services.knowledge.classes(world.services.store, state)
-    assert {row.facts.scope: bool(row.facts.crises) for row in classes.values()} == {
-        "cyber-threats": True,
-        OTHER_SCOPE: False,
-    }
+    in_crisis = {row.facts.scope: bool(row.facts.crises) for row in classes.values()}
+    assert in_crisis == {"cyber-threats": True, CLOSED: False, OPEN: False}
 
 
-async def agreed_in_two_scopes(world: World) -> None:
-    start, scope, end = OLDER_TOO.partition(OLDER_TOO[OLDER_TOO.index("  - name:") : OLDER_TOO.index("obligations")])
-    await agreed(world, f"{start}{scope}{scope.replace('cyber-threats', OTHER_SCOPE)}{end}")
+async def agreed_in_three_scopes(world: World) -> None:
+    scope = OLDER_TOO[OLDER_TOO.index("  - name:") : OLDER_TOO.index("obligations")]
+    closed = scope.replace("cyber-threats", CLOSED)
+    open_to_all = scope.replace("cyber-threats", OPEN).replace("readers: [GBR, NOR]", "readers: [GBR, NOR, DNK]")
+    await agreed(world, OLDER_TOO.replace(scope, f"{scope}{closed}{open_to_all}"))
 
 
 async def test_list_and_stream_of_classes_follow_the_crisis_too(treaty: World) -> None:
