@@ -130,3 +130,18 @@ async def test_auditors_of_others_learn_nothing_of_what_ended(lived: tuple[World
     view = usecases.report_registry(world.services, world.call(f"{name} auditor"), told["ended"])
     with pytest.raises(NotFoundError if name == "DNK" else UnavailableError):
         await view
+
+
+async def test_what_stands_is_absent_for_strangers_while_custody_is_away(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, told = await make_lived(ended)
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("custody is away")
+
+    monkeypatch.setattr(world.services.custodian, "open_headers", away)
+    with pytest.raises(NotFoundError):
+        await usecases.pull_report(world.services, world.call("DNK reader"), told["naming"])
+    with pytest.raises(UnavailableError, match="custody is away"):
+        await usecases.pull_report(world.services, world.call("NOR reader"), told["naming"])
