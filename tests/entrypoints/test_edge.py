@@ -152,7 +152,9 @@ async def test_expired_and_early_certificates_name_nobody(port: int, trust: Trus
     assert await told(port, trust.context(edge), f"Client-Cert: {rfc9440(early)}") == NOBODY
 
 
-@pytest.mark.parametrize("lines", [(), ("203.0.113.7, 10.0.0.1",), ("203.0.113.7", "10.0.0.1"), ("somewhere",)])
+@pytest.mark.parametrize(
+    "lines", [(), ("203.0.113.7, 10.0.0.1",), ("203.0.113.7", "10.0.0.1"), ("somewhere",), ("203.0.113.٧",)]
+)
 async def test_source_is_one_address_or_unknown(port: int, trust: Trust, edge: Identity, lines) -> None:
     reader = trust.client("reader")
     headers = [f"X-Forwarded-For: {line}" for line in lines]
@@ -239,11 +241,22 @@ def test_header_of_a_certificate_is_read_in_its_very_form(trust: Trust) -> None:
     edges, reader = Edges([], extension_of=tls_extension), trust.client("reader")
     inner, pem = rfc9440(reader)[1:-1], escaped(reader)
     others = [inner, f'"{inner}"', f"::{inner}::", f":{inner}", f"{inner}:", f":{inner[:8]}!{inner[8:]}:"]
+    others += [f":{inner}x", f"x{inner}:"]
     others += [f"{pem[:32]}%21{pem[32:]}", f"%20{pem}"]
 
     assert named(edges, rfc9440(reader))
     assert named(edges, pem)
     assert not any(named(edges, value) for value in others)
+
+
+def test_who_was_named_before_is_asked_about_anew_once_others_are_refused(trust: Trust) -> None:
+    edges, reader = Edges([], extension_of=tls_extension), rfc9440(trust.client("reader"))
+    told = [named(edges, reader)]
+    for is_refused in (True, False):
+        edges.believe(frozenset(), refused=lambda _, is_refused=is_refused: is_refused)
+        told.append(named(edges, reader))
+
+    assert told == [True, False, True]
 
 
 def test_header_that_is_too_large_is_not_read(trust: Trust) -> None:

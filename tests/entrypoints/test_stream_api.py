@@ -1,5 +1,6 @@
 """The stream over HTTP: what is written, what is resumed, and who is refused."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -40,9 +41,10 @@ async def test_stream_tells_what_lies_behind_a_list_and_resumes(http, world, ent
     first, *told, end = events(answer.text)
     again = events((await reader.get(PATH, params={"after": begin}, headers={"Last-Event-ID": told[0]["id"]})).text)
     listed = (await reader.get("/v1/reports", params={"after": begin})).json()["items"]
+    twice = await reader.get(PATH, headers=[("Last-Event-ID", begin)] * 2)
 
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-store"
+    assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-store", "no")
     assert "content-length" not in answer.headers
     assert (await entry_of(answer))["type"] == "stream.opened"
     assert first["retry"] == "2000"
@@ -50,6 +52,7 @@ async def test_stream_tells_what_lies_behind_a_list_and_resumes(http, world, ent
     assert [event["data"] for event in told] == [_as_sent(header) for header in listed]
     assert end == {"retry": "2000", "event": "end", "data": '{"why":"aged"}'}
     assert [event["data"] for event in again[1:-1]] == [event["data"] for event in told[1:]]
+    assert (twice.status_code, "`Last-Event-ID` stands twice" in twice.json()["detail"]) == (400, True)
 
 
 def _as_sent(header: dict) -> str:
@@ -66,7 +69,9 @@ async def test_without_an_id_the_past_is_not_told(http, world) -> None:
     assert [event.get("event") for event in told] == [None, "end"]
 
 
-async def test_head_says_what_get_would_and_keeps_nothing_open(http, world) -> None:
+async def test_head_says_what_get_would_and_keeps_nothing_open(http, world, monkeypatch) -> None:
+    monkeypatch.setattr("exchange.entrypoints.api.stream.EventStream", None)
+
     answer = await http("NOR reader").head(PATH)
 
     assert (answer.status_code, answer.text) == (200, "")
@@ -127,8 +132,6 @@ class Told:
 
 
 async def test_reader_that_takes_nothing_is_cut_off_and_let_go() -> None:
-    import asyncio
-
     stream, cut = Told(), asyncio.Event()
     scope = {"type": "http", "extensions": {"exchange.connection": {"abort": cut.set}}}
 
@@ -145,3 +148,16 @@ async def test_reader_that_takes_nothing_is_cut_off_and_let_go() -> None:
     assert cut.is_set()
     assert stream.is_closed
     assert stream.has_left
+
+
+async def test_stream_that_ends_waits_for_its_reader_no_longer() -> None:
+    stream, sent = Told(), []
+
+    async def send(message) -> None:
+        sent.append(message["type"])
+
+    await EventStream(stream, {}, send_seconds=60)({"type": "http"}, asyncio.Event().wait, send)
+    await asyncio.sleep(0)
+
+    assert len(sent) == 4
+    assert asyncio.all_tasks() == {asyncio.current_task()}

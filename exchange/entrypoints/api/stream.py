@@ -17,15 +17,13 @@ from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.tls import ABORT_EXTENSION
-from exchange.entrypoints.http.visit import Visit, read_query
-from exchange.kernel import MalformedError
+from exchange.entrypoints.http.visit import Visit, read_query, single_header
 from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, Unopened, open_stream
 
 EVENT_STREAM = "text/event-stream"
 
 _RETRY = b"retry: 2000\n"
 """Milliseconds until a reader whose stream broke comes again: long enough for a node to stop and another to answer."""
-_LAST_ID = "last-event-id"
 
 STREAM = Operation(
     method="GET",
@@ -45,11 +43,8 @@ STREAM = Operation(
 async def stream(visit: Visit) -> Response:
     """Answer `GET /v1/stream`."""
     query = read_query(visit.request, frozenset({"after"}))
-    given = visit.request.headers.getlist(_LAST_ID)
-    if len(given) > 1:
-        raise MalformedError("`Last-Event-ID` stands twice: send the last one")
     # An empty one is what a browser sends before it was given any.
-    cursor = next(iter(filter(None, given)), None) or query.get("after")
+    cursor = single_header(visit.request, "Last-Event-ID") or query.get("after")
     recorded = await open_stream(visit.services, visit.call, cursor)
     # The edge must pass each event on as it comes.
     headers = {**receipt_headers(recorded.receipt), "X-Accel-Buffering": "no"}
