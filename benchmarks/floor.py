@@ -19,7 +19,7 @@ import uvloop
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
-from exchange.entrypoints.http.contexts import server_context
+from exchange.entrypoints.http.contexts import context_of, read_authority_files, read_pair
 from exchange.entrypoints.http.server import address_of, bind, service_config
 from exchange.settings import load_settings
 
@@ -60,9 +60,8 @@ def floor_app(size_bytes: int) -> FastAPI:
 async def serve(folder: Path, size_bytes: int, bound: socket.socket, started: int) -> None:
     """Serve until ended; writes an octet to `started` when it answers."""
     settings = load_settings(folder)
-    context = server_context(
-        settings.server_certificate_file, settings.server_key_file, authorities=settings.authorities_folder
-    )
+    pair = read_pair(settings.server_certificate_file, settings.server_key_file)
+    context = context_of(pair, read_authority_files(settings.authorities_folder), {}, checks_lists=False)
     server = uvicorn.Server(service_config(floor_app(size_bytes), context))
     serving = asyncio.ensure_future(server.serve(sockets=[bound]))
     while not server.started:  # noqa: ASYNC110  uvicorn sets a flag, no event

@@ -13,13 +13,13 @@ from urllib.parse import quote
 import pytest
 import uvloop
 
-from exchange.entrypoints.http.contexts import server_context
 from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
 from exchange.entrypoints.http.tls import subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, Identity, Trust, make_trust
+from tests.entrypoints.test_tls import context_of
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,7 @@ def port(trust: Trust, edge: Identity) -> Iterator[int]:
     listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
     ready, stopping = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
-    folder = trust.folder
-    context = server_context(folder / "server.pem", folder / "server.key", authorities=folder / "authorities")
+    context = context_of(trust)
     edges = load_edges(edge.certificate_file, extension_of=tls_extension)
 
     async def serve() -> None:

@@ -15,7 +15,7 @@ import pytest
 import uvloop
 
 from exchange.crypto import empty_crl, issue_client, new_authority
-from exchange.entrypoints.http.contexts import server_context
+from exchange.entrypoints.http import contexts
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
 from exchange.entrypoints.http.strangers import Strangers, Wrong
 from exchange.entrypoints.http.tls import subject_in, thumbprint_in, tls_extension
@@ -30,9 +30,9 @@ def trust(tmp_path: Path) -> Trust:
 
 def context_of(trust: Trust, *, revocations: Path | None = None) -> ssl.SSLContext:
     folder = trust.folder
-    return server_context(
-        folder / "server.pem", folder / "server.key", authorities=folder / "authorities", revocations=revocations
-    )
+    pair = contexts.read_pair(folder / "server.pem", folder / "server.key")
+    authorities, lists = contexts.read_authority_files(folder / "authorities"), contexts.read_lists(revocations)
+    return contexts.context_of(pair, authorities, lists, checks_lists=bool(lists))
 
 
 async def echo(scope, receive, send) -> None:

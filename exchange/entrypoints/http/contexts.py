@@ -30,23 +30,15 @@ class Pair:
     key: bytes = field(repr=False)
 
 
-def server_context(
-    certificate: Path, key: Path, *, authorities: Path, revocations: Path | None = None
-) -> ssl.SSLContext:
-    """Return the context of the server: TLS 1.3, client certificates of `authorities/*.pem` required, strictly checked.
-
-    Where `revocations` holds any `*.pem`, every leaf is also checked against them, and an authority without a list
-    there admits nobody (RFC 5280 §6.3: no list, no answer).
-    Raises UnsafeSettingError where a file is missing or not what it should be.
-    """
-    lists = read_lists(revocations)
-    return context_of(read_pair(certificate, key), read_authority_files(authorities), lists, checks_lists=bool(lists))
-
-
 def context_of(
     pair: Pair, authorities: Mapping[Path, bytes], lists: Mapping[Path, bytes], *, checks_lists: bool
 ) -> ssl.SSLContext:
-    """Return a context made of these files; UnsafeSettingError where one of them is not what it should be."""
+    """Return the context of the server: TLS 1.3, client certificates of `authorities` required, strictly checked.
+
+    Where `checks_lists`, every leaf is also checked against `lists`, and an authority without a list among them admits
+    nobody (RFC 5280 §6.3: no list, no answer).
+    Raises UnsafeSettingError where a file is not what it should be.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
