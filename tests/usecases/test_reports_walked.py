@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
+from exchange.audit.rows_told import RowTold
 from exchange.kernel import canonical_bytes, to_micros
 from exchange.store import ClassRow, ReportRow
 from exchange.store.report_book import ReportBook
@@ -16,6 +17,7 @@ from exchange.usecases.altered_classes import tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_rows import RowWatch, contradicted_rows
 from exchange.usecases.sealed_headers import sealed_for
+from exchange.usecases.telling_rows import TellingRows
 from exchange.usecases.walk_reports import ReportWalk, told_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
@@ -113,6 +115,41 @@ async def test_report_that_was_taken_out_of_lists_is_told_once_a_day_and_by_the_
     assert await told(world) == []
     world.clock.advance(timedelta(days=1))
     assert len(await told(world)) == 1
+
+
+PRECEDENCE = "UPDATE report SET precedence = $1 WHERE id = $2"
+
+
+async def test_report_that_was_mended_while_it_was_looked_at_is_not_told(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = walked
+    world.sql(PRECEDENCE, "x", reports[5])
+    is_told = TellingRows.is_told
+
+    async def mended(telling: TellingRows, told: RowTold, now: datetime) -> bool:
+        world.sql(PRECEDENCE, "ROUTINE", reports[5])
+        return await is_told(telling, told, now)
+
+    monkeypatch.setattr(TellingRows, "is_told", mended)
+    assert await told(world) == []
+
+
+async def test_report_that_cannot_be_told_keeps_no_other_from_being_told(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = walked
+    for report in (reports[0], reports[5]):
+        world.sql(PRECEDENCE, "x", report)
+    is_told = TellingRows.is_told
+
+    async def failing(telling: TellingRows, told: RowTold, now: datetime) -> bool:
+        if told.name.id == reports[0]:
+            raise ValueError
+        return await is_told(telling, told, now)
+
+    monkeypatch.setattr(TellingRows, "is_told", failing)
+    assert [entry["object"]["id"] for entry in await told(world)] == [reports[5]]
 
 
 async def test_entry_that_was_altered_says_not_that_it_is_told(walked: tuple[World, list[str]]) -> None:

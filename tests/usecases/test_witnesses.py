@@ -12,7 +12,7 @@ from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.log_tables import LogCosignatureTable
 from exchange.usecases import check_readiness
-from exchange.usecases.quorum import newest_witnessed
+from exchange.usecases.quorum import newest_witnessed, require_quorum
 from exchange.usecases.read_log import WhichCheckpoint, read_checkpoint
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
 from tests.core.audit.signers import W1
@@ -109,6 +109,21 @@ async def test_line_changed_in_the_database_counts_nothing(watched: Watched) -> 
     view = await watched.view()
 
     assert (view.has_quorum, view.witnesses[0].size) == (False, None)
+
+
+async def test_line_that_is_none_is_left_out_of_what_is_shown_where_nobody_is_waited_for(watched: Watched) -> None:
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    kept, services = await watched.opened.keep(), watched.world.services
+    none = CosignatureRow(1, kept.size, watched.made["nor"].signer.name, "no line", 1)
+    await services.store.add_cosignature(none)
+    await watched.ask("gbr")
+
+    shown = await newest_witnessed(services, await watched.opened.state(), watched.policy.read())
+
+    assert (shown.size, shown.since) == (kept.size, None)
+    assert shown.note is not None
+    assert watched.made["gbr"].signer.name in shown.note.render().decode()
 
 
 async def test_same_cosignature_twice_at_once_is_kept_once(watched: Watched) -> None:
@@ -369,3 +384,9 @@ async def test_before_the_log_began_there_is_nothing_behind_it(populated: World)
     view = (await show_witnesses(populated.services, populated.call("auditor"))).value
 
     assert (view.origin, view.size, view.witnesses, view.quorum) == (None, 0, (), "none")
+
+
+async def test_before_the_log_began_no_quorum_is_missed(populated: World) -> None:
+    witnessing = replace(populated.services.witnessing, quorum_seconds=60)
+
+    await require_quorum(replace(populated.services, witnessing=witnessing), populated.clock.now)
