@@ -196,6 +196,17 @@ async def test_what_a_foreign_client_did_with_others_is_not_walked_past(
         assert bool(walks) is is_walked, owner
 
 
+async def test_what_the_view_of_a_refusal_withholds_finds_not_even_what_is_not_shown(
+    store: Store, contents: list[bytes]
+) -> None:
+    """The slice would leave it out, and to come so far costs time, and tells that it is there."""
+    auditor, asked = auditor_of("NOR", None), [Criteria(reason="above-clearance"), Criteria(text="clear")]
+    for criteria in asked:
+        sought = Sought(criteria, "NOR", treaties_of("NOR"), None, own_of("NOR"))
+        found = [hit async for hits in store.found_entries(sought, at_a_time=50) for hit in hits]
+        assert found == await all_found(store, sought, auditor, 50)
+
+
 async def test_search_that_passes_over_much_lets_others_in_meanwhile(
     store: Store, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
