@@ -338,3 +338,11 @@ def test_consent_that_ends_is_not_remembered_beyond_its_end():
     assert isinstance(ask(kept, facts=cls, who=reader(at_micros=9)), Permit)
     assert ask(kept, facts=cls, who=reader(at_micros=10)) == Refusal((Reason.NOT_RELEASABLE,))
     assert isinstance(ask(kept, facts=cls, who=reader(at_micros=9)), Permit)
+
+
+def test_consent_that_ends_opens_no_list_beyond_its_end():
+    kept, label_alone = DecisionCache(), label(releasable_to=("GBR",))
+    classes = {1: marked(label_alone, consents=(Consent("NOR", (label_alone,), (), 10),))}
+    told = [list(readable_to(reader(at_micros=at), kept, classes=classes)) for at in (9, 10, 9)]
+
+    assert told == [[1], [], [1]]
