@@ -17,7 +17,7 @@ from exchange.entrypoints.http.door import MOST_IN_FLIGHT
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.holders import Holder, stranger
-from exchange.entrypoints.http.large_answers import LargeAnswers, TooManyLargeAnswersError
+from exchange.entrypoints.http.large_answers import PIECE_BYTES, LargeAnswers, TooManyLargeAnswersError
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
 from exchange.entrypoints.http.shares import Share, Shares
@@ -269,6 +269,19 @@ async def test_large_answers_on_their_way_are_bounded_and_whole() -> None:
     assert [each["more_body"] for each in sent] == [True] * (len(sent) - 1) + [False]
     assert max(len(each["body"]) for each in sent) <= 65_536
     assert large.bytes == 0
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_large_answer_ends_with_its_last_piece_where_nothing_comes_behind_it(goes_on: bool) -> None:
+    sent: list[tuple[int, bool]] = []
+
+    async def send(message) -> None:
+        sent.append((len(message["body"]), message["more_body"]))
+
+    body = {"type": "http.response.body", "body": bytes(2 * PIECE_BYTES), "more_body": goes_on}
+    await LargeAnswers().send(send, body, holder=OTHER)
+
+    assert sent == [(PIECE_BYTES, True), (PIECE_BYTES, goes_on)]
 
 
 async def test_large_part_is_pulled_whole(http, world) -> None:
