@@ -16,6 +16,7 @@ from exchange.store.acting import hold_member
 from exchange.store.caveat_mending import next_number, numbers_of
 from exchange.store.caveat_rows import CaveatSet, CaveatsInForce
 from exchange.store.caveat_tables import CaveatSetTable
+from exchange.store.dialect import as_text
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable
 from exchange.store.shapes import id_in, member_in, number_in, text_in
 from exchange.store.unread import Unread, UnreadRow, read_each
@@ -61,7 +62,7 @@ class CaveatBook:
             return None
         set_id, guards, examples = found
         is_text = isinstance(guards, str) and isinstance(examples, str)
-        return CaveatsInForce(set_id, NationalText(guards, examples).digest(member) if is_text else None)
+        return CaveatsInForce(as_text(set_id), NationalText(guards, examples).digest(member) if is_text else None)
 
     async def count_waiting(self, member: str) -> int:
         """Return how many sets of a member wait for their second person."""

@@ -127,7 +127,8 @@ async def _ask(
             examples=text.examples,
             told=tuple(told),
             digest=digest,
-            replaces=None if current is None else current.id,
+            # What somebody wrote where an id was is none, and nobody could read the row that names it.
+            replaces=current.id if current is not None and is_uuid7(current.id) else None,
             act=act.id,
             proposed_by=client.id,
             proposed_at=call.now,

@@ -249,9 +249,14 @@ async def test_text_that_is_none_stops_nothing_but_its_members_reports(ruling: W
 
 @pytest.mark.parametrize(
     "damage",
-    ["told = 'x'", "proposed_at = 9223372036854775807", "number = 2147483647, ended_at = 1", "act_id = 'none'"],
+    [
+        *("told = 'x'", "proposed_at = 9223372036854775807", "number = 2147483647, ended_at = 1", "act_id = 'none'"),
+        *("id = 'x'", "id = x'7bff'"),
+    ],
 )
 async def test_damaged_row_keeps_no_member_from_putting_other_caveats_in_force(ruling: World, damage: str) -> None:
+    if ruling.url.startswith("postgresql") and "x'7" in damage:
+        pytest.skip("PostgreSQL keeps the types of its columns")
     report = await ruling.post()
     await enforce(ruling, not_to("DNK"))
     await altered(ruling, f"UPDATE caveat_set SET {damage}")
