@@ -168,6 +168,20 @@ async def test_list_is_the_same_with_and_without_invisible_reports(populated: Wo
     assert len(before.next) == len(after.next)
 
 
+async def test_who_names_classes_is_shown_none_that_it_may_not_read(populated: World) -> None:
+    await populated.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    shown = await populated.post()
+    named = frozenset(class_id for (class_id,) in populated.sql("SELECT id FROM release_class"))
+
+    listing = usecases.list_reports(populated.services, populated.call("NOR reader"), ListQuery(only=named))
+    made = await populated.attempt(listing)
+
+    listed = made.value.value
+    assert ([row.id for row in listed.rows], listed.unopened, len(named)) == ([shown], (), 2)
+    # Nor is anything on record as damaged, which it would be if its row came along.
+    assert made.entry["type"] == "report.listed"
+
+
 async def test_filters_by_agreement_and_moment(populated: World) -> None:
     first_agreement = populated.agreement_id
     first = await populated.post()
