@@ -1,4 +1,4 @@
-"""Rows that no entry tells of: what is of a version that was written in, and keys that nobody enrolled."""
+"""Rows that no entry tells of: of a version that was written in, keys nobody enrolled, crises nobody declared."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 
 from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold, is_settled
 
-_NUMBERED: Final = frozenset(
-    {RowKind.CLIENT, RowKind.MEMBER, RowKind.AGREEMENT, RowKind.SIGNATORY_KEY, RowKind.CAVEATS}
-)
-"""Of what every version is in the log; of a key there is one."""
+_ALONE: Final = {RowKind.SIGNATORY_KEY: "no entry enrolled it", RowKind.CRISIS: "no entry declared it"}
+"""What has one version, and what is said of it where no entry tells of it."""
+
+_NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.AGREEMENT, RowKind.CAVEATS, *_ALONE})
+"""Of what every version is in the log."""
 
 
 class RowCurrent(NamedTuple):
@@ -47,8 +48,8 @@ class NewestTold:
             newest = self._newest.get(name)
             if not is_settled(recorded_at, before, now) or (newest is not None and newest.version == version):
                 continue
-            if name.kind is RowKind.SIGNATORY_KEY:
-                yield Contradiction(RowTold(name, NO_ENTRY), "no entry enrolled it")
+            if name.kind in _ALONE:
+                yield Contradiction(RowTold(name, NO_ENTRY), _ALONE[name.kind])
             elif newest is None:
                 yield Contradiction(RowTold(name, NO_ENTRY), f"no entry tells of its version {version}")
             elif not isinstance(version, int) or version > newest.version:

@@ -124,7 +124,7 @@ class RowsKept:
         return found
 
     async def current(self) -> list[RowCurrent]:
-        """Return what there is now of all that has versions, and keys of signatories, with when each was recorded."""
+        """Return what is in force of all that has versions, keys and crises, each with when it was recorded."""
         found: list[RowCurrent] = []
         for kind, rows, key in (
             (RowKind.CLIENT, _CLIENT, _CLIENT.c.id),
@@ -139,8 +139,14 @@ class RowsKept:
         )
         sets = await self._fetch(self._sql.compile(caveats), {})
         found += [RowCurrent(_named(RowKind.CAVEATS, row[0]), row[1], row[2]) for row in sets]
-        keys = await self._fetch(self._sql.compile(select(_KEY.c.key_id, _KEY.c.enrolled_at)), {})
-        return [*found, *(RowCurrent(_named(RowKind.SIGNATORY_KEY, row[0]), 0, row[1]) for row in keys)]
+        for kind, alone in (
+            (RowKind.SIGNATORY_KEY, select(_KEY.c.key_id, _KEY.c.enrolled_at)),
+            (RowKind.CRISIS, select(_CRISIS.c.id, _CRISIS.c.opened_at).where(_CRISIS.c.ended_at.is_(None))),
+        ):
+            found += [
+                RowCurrent(_named(kind, row[0]), 0, row[1]) for row in await self._fetch(self._sql.compile(alone), {})
+            ]
+        return found
 
     async def certificates(self) -> list[CertificateKept]:
         """Return the certificates in use, of whichever client."""

@@ -270,10 +270,11 @@ class RowWatch:
             told = self._of_what_was_put(told, kept.get(told.name))
             again = contradiction(told, kept.get(told.name))
             if told.by is NO_ENTRY:
-                # Who it is, nobody knows: a person looks.
-                if not is_told:
-                    await unit.record(contradicted_draft(self._services, found, NOTHING_DONE, {}))
-                return not is_told
+                done = await _ended_untold(unit, told)
+                if is_told and done == NOTHING_DONE:
+                    return False
+                await unit.record(contradicted_draft(self._services, found, done, {}))
+                return True
             if again is None or not again.is_current or _moved_on(found, again):
                 return False
             # (2) ended again
@@ -313,6 +314,12 @@ def _told(entries: Sequence[Entry]) -> list[RowTold]:
 
 def _is_id(name: RowName) -> bool:
     return name.kind in {RowKind.MEMBER, RowKind.ERASED, RowKind.CAVEATS} or is_uuid7(name.id)
+
+
+async def _ended_untold(unit: UnitOfWork, told: RowTold) -> str:
+    # Who a client is, nobody knows: a person looks. What two signatories have to open, and nobody did, is closed.
+    is_ended = told.name.kind is RowKind.CRISIS and await unit.mending().end(told.name, told.event)
+    return "ended" if is_ended else NOTHING_DONE
 
 
 async def _mended(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:

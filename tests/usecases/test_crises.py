@@ -9,6 +9,7 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, new_id
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.store.crisis_tables import CrisisTable
 from exchange.usecases import CrisisWish, ListQuery
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
@@ -388,4 +389,23 @@ async def test_crisis_that_was_lengthened_in_its_row_is_told_and_ended(treaty: W
     assert before == []
     assert (told["object"]["id"], told["detail"]["done"]) == (crisis, "ended again")
     assert treaty.sql("SELECT count(*) FROM agreement_crisis WHERE ended_at IS NULL") == [(0,)]
+    assert await held(treaty) == []
+
+
+async def test_crisis_that_nobody_declared_is_told_and_ended(treaty: World) -> None:
+    declared = (await opened(treaty)).crisis.id
+    names = ", ".join(name for name in CrisisTable.model_fields if name != "id")
+    treaty.sql(f"INSERT INTO agreement_crisis (id, {names}) SELECT '{ABSENT}', {names} FROM agreement_crisis")
+    await usecases.end_crisis(treaty.services, treaty.call("GBR signatory"), treaty.agreement_id, declared)
+    report = await treaty.post(label=FOR_DNK)
+    was_read = await reads(treaty, report)
+    treaty.clock.advance(timedelta(hours=1))
+    (told,) = await held(treaty)
+
+    assert (told["object"]["id"], told["detail"]["done"], told["detail"]["why"]) == (
+        ABSENT,
+        "ended",
+        "no entry declared it",
+    )
+    assert (was_read, await reads(treaty, report)) == (True, False)
     assert await held(treaty) == []

@@ -9,6 +9,7 @@ from exchange.audit.rows_untold import NewestTold, RowCurrent
 
 CLIENT = RowName(RowKind.CLIENT, "c1")
 KEY = RowName(RowKind.SIGNATORY_KEY, "k1")
+CRISIS = RowName(RowKind.CRISIS, "k1")
 CAVEATS = RowName(RowKind.CAVEATS, "GBR")
 
 
@@ -46,6 +47,8 @@ def test_what_nobody_ever_told_of_has_no_entry() -> None:
     assert found(RowCurrent(CLIENT, 1, 5), other) == [("none", "no entry tells of its version 1")]
     assert found(RowCurrent(KEY, 0, 5), other) == [("none", "no entry enrolled it")]
     assert found(RowCurrent(KEY, 0, 5), said(KEY, 0)) == []
+    assert found(RowCurrent(CRISIS, 0, 5), said(KEY, 0)) == [("none", "no entry declared it")]
+    assert found(RowCurrent(CRISIS, 0, 5), said(CRISIS, 0)) == []
 
 
 def test_rows_of_which_not_every_version_is_told_are_not_counted() -> None:
