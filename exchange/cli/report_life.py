@@ -12,6 +12,7 @@ from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.given import checked, day_given, day_or_moment
 from exchange.cli.instance import write_new
+from exchange.cli.own_clearance import absent_told_with_own_end
 from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of, words_of_label
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.report_options import MediaTypes, PartMarkings, SourcesPurposeOption
@@ -60,7 +61,9 @@ def amend(
     as_json: JsonOption = False,
 ) -> None:
     """Put a new version in the place of a report (contributor that reads it); what is not given stays as it is."""
-    catalogue, before = law_catalogue(), client.pull_report(id, purpose=purpose)
+    catalogue = law_catalogue()
+    with absent_told_with_own_end(client, purpose):
+        before = client.pull_report(id, purpose=purpose)
     kept = before.valid_until if valid_until is None else day_or_moment(valid_until)
     wanted = {
         "kind": before.kind,
@@ -96,7 +99,9 @@ def supersede(
     as_json: JsonOption = False,
 ) -> None:
     """Post a report in the place of another one, which stays as superseded; what is not given is taken from it."""
-    catalogue, before = law_catalogue(), client.pull_report(id, purpose=purpose)
+    catalogue = law_catalogue()
+    with absent_told_with_own_end(client, purpose):
+        before = client.pull_report(id, purpose=purpose)
     body: dict[str, object] = {
         **_taken_over(before),
         "subject": before.subject if subject is None else subject,

@@ -373,7 +373,7 @@ def _show_event(event: WatchedEvent, *, as_json: bool) -> None:
     elif event.header is None:
         output.show_line("more became visible than is streamed: see `exchange report list`")
     else:
-        output.show_line("  ".join(str(value) for value in _row(event.header)))
+        output.show_line("  ".join(str(output.in_words(value)) for value in _row(event.header)))
     output.flush()
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from exchange.cli.report_life import amend, supersede
 from exchange.cli.reports import explain, list_all, pull, receipt
 from exchange.client import ExchangeClient, ListedReports, ProblemError
 from exchange.kernel import ExchangeError
@@ -85,6 +86,16 @@ def test_absent_report_of_who_asks_for_a_purpose_of_others_says_so(capsys, verb,
 
     told = " ".join(capsys.readouterr().err.split())
     assert ("not registered for the purpose `judicial`, but for defence" in told) is is_said
+
+
+@pytest.mark.parametrize("verb", [amend, supersede])
+def test_new_version_of_what_is_absent_for_a_purpose_of_others_says_so(capsys, tmp_path, verb):
+    (tmp_path / "note.txt").write_text("more")
+
+    with pytest.raises(ProblemError, match="no such thing"):
+        verb.__wrapped__(Told(caller(None)), REPORT, [tmp_path / "note.txt"], purpose="judicial")
+
+    assert "not registered for the purpose `judicial`" in " ".join(capsys.readouterr().err.split())
 
 
 def test_other_refusal_or_who_cannot_be_asked_changes_nothing(capsys):

@@ -1,6 +1,7 @@
 """What `exchange report watch` and `list` print about what is no report that they can show."""
 
 import json
+from datetime import UTC, datetime
 from unittest.mock import Mock
 
 import pytest
@@ -9,9 +10,9 @@ import typer
 from exchange.cli import audit_search
 from exchange.cli import reports as report_verbs
 from exchange.cli.reports import _show_event, list_all
-from exchange.client import ExchangeClient, ListedReports, ToldEvent, UnopenedEvent
+from exchange.client import ExchangeClient, ListedReports, StreamEvent, ToldEvent, UnopenedEvent
 from exchange.kernel import ExchangeError, InvalidError
-from exchange.wire import ReportListBody
+from exchange.wire import HeaderBody, ReportListBody
 
 ASKED = ToldEvent("request", {"precedence": "FLASH", "request": "r-1"}, "c2")
 
@@ -27,6 +28,17 @@ def test_request_is_one_object_with_its_id_and_where_to_resume(capsys):
 
     told = json.loads(capsys.readouterr().out)
     assert told == {"id": "r-1", "cursor": "c2", "report": None, "request": {"precedence": "FLASH", "request": "r-1"}}
+
+
+def test_report_without_a_subject_has_a_dash_as_in_a_list(capsys):
+    header = HeaderBody.model_construct(
+        id="r-1", posted_at=datetime(2026, 6, 1, 12, tzinfo=UTC), originator="GBR", precedence="FLASH",
+        marking="NATO SECRET", topic="cyber", subject=None,
+    )  # fmt: skip
+
+    _show_event(StreamEvent(header, "c1"), as_json=False)
+
+    assert capsys.readouterr().out == "r-1  2026-06-01 12:00:00Z  GBR  FLASH  NATO SECRET  cyber  -\n"
 
 
 @pytest.mark.parametrize(("report", "words"), [("r-1", "r-1"), (None, "which one may not be named")])
