@@ -109,6 +109,8 @@ async def test_witness_of_another_authority_is_not_believed(witness: Witness, tl
             asked_again = await line.add_checkpoint(f"https://localhost:{service.port}", log.body(0))
 
     assert isinstance(reply, Unreachable)
+    assert "its certificate is not believed: " in reply.told
+    assert "witness_authority_file" in reply.told
     assert isinstance(half, Unreachable)
     assert size == 0
     assert isinstance(renewed, Cosignatures)

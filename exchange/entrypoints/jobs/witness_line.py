@@ -91,7 +91,7 @@ class HttpWitnessLine:
         except TimeoutError as exc:
             raise _CallFailed(f"it did not answer within {self._seconds:g} seconds") from exc
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as exc:
-            raise _CallFailed(f"no connection: {type(exc).__name__}") from exc
+            raise _CallFailed(_why_unconnected(exc)) from exc
 
     def _see_authority(self) -> None:
         """Believe what lies there anew beside what is believed already; what is not whole yet is looked at again."""
@@ -104,6 +104,16 @@ class HttpWitnessLine:
 
 class _CallFailed(Exception):  # noqa: N818  it never leaves this file
     """There is no answer; the message says why."""
+
+
+def _why_unconnected(failure: Exception) -> str:
+    """Name what is wrong with the witness's certificate where that is it: only the operator can mend it."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not believed: {cause.verify_message} (see `witness_authority_file`)"
+        cause = cause.__cause__ or cause.__context__
+    return f"no connection: {type(failure).__name__}"
 
 
 def _check_safe(url: str) -> None:
