@@ -16,6 +16,8 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 _NOT_LISTED = "{} of the {} are not listed, for what is stored of them is damaged or was altered: {}"
 
+_EXIT = "Exit 1 where any of the {} cannot be read: the list is without it."
+
 
 def end_unless_whole(unread: int, what: str) -> None:
     """Say how many of `what` cannot be read and are not in the list that was shown, and end the verb as failed."""
@@ -39,7 +41,10 @@ def lists_whole(what: str) -> Callable[[Verb], Verb]:
             with _answers_whole(what):
                 await act(*given, **named)
 
-        return cast("Verb", waiting if inspect.iscoroutinefunction(act) else verb)
+        done = waiting if inspect.iscoroutinefunction(act) else verb
+        # What `--help` says.
+        done.__doc__ = f"{inspect.getdoc(act)}\n\n{_EXIT.format(what)}"
+        return cast("Verb", done)
 
     return decorated
 

@@ -59,6 +59,13 @@ def test_list_that_lacks_something_fails_over_https(ask, verb):
 
 
 @pytest.mark.parametrize("verb", LISTS, ids=" ".join)
+def test_help_of_a_list_says_how_it_ends(exchange, verb):
+    told = exchange(*(word for word in verb if word != ID), "--help").out
+
+    assert " ".join(told.split()).lower().count("exit 1 where") == 1
+
+
+@pytest.mark.parametrize("verb", LISTS, ids=" ".join)
 def test_list_that_is_whole_ends_well(ask, verb):
     ran = ask(*verb, lacking=0)
 
