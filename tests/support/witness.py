@@ -75,12 +75,14 @@ class Service:
             answer = connection.getresponse()
             return answer, answer.read()
 
-    def raw(self, *pieces: bytes) -> bytes:
-        """Send bytes as they are and return all that comes back until the connection ends."""
+    def raw(self, *pieces: bytes, is_all: bool = False) -> bytes:
+        """Send bytes as they are and return all that comes back until the connection ends; say that they are all."""
         received = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line, suppress(ConnectionError):
             for piece in pieces:
                 line.sendall(piece)
+            if is_all:
+                line.shutdown(socket.SHUT_WR)
             while chunk := line.recv(65536):
                 received += chunk
         return received
