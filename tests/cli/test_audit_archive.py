@@ -75,6 +75,8 @@ def test_doctor_reads_the_newest_bundle(filled, operate, monkeypatch):
     def found():
         return next(each for each in operate("doctor", "--json").json if each["id"] == "archive")
 
+    # Where nobody makes it searchable, the rows wait for that.
+    sequence(filled, is_searchable=True)
     assert found()["told"] == "no entry was moved to one"
     assert operate("audit", "archive", "--older-than", 30).code == 0
     monkeypatch.undo()

@@ -133,7 +133,7 @@ def test_keys_that_wait_for_a_log_that_began_are_not_given_up(instance, operate,
 
 def test_keys_that_are_not_the_log_s_are_told(instance, operate):
     """Nothing is signed then, and nothing but the growing backlog said so."""
-    sequence(instance, 3)
+    sequence(instance, 3, is_searchable=True)
     layout = InstanceLayout(instance)
     public = layout.log_verifier_file.read_bytes()
 

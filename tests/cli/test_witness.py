@@ -195,7 +195,7 @@ def ask(port: int, body: bytes) -> int:
 
 def test_policy_of_witnesses_that_is_gone_or_damaged_is_told(operate, instance):
     """Nobody is asked then, and a quorum of nobody is always there."""
-    sequence(instance, 1)
+    sequence(instance, 1, is_searchable=True)
     policy = load_settings(instance).witness_policy_file
 
     def told():

@@ -243,7 +243,7 @@ async def test_slow_reader_that_goes_on_taking_gets_all_of_it(port: int, trust: 
     begun = monotonic()
     while piece := await reader.read(256 * 1024):
         size += len(piece)
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(0.03)
 
     # Longer than one who takes nothing is waited for.
     assert monotonic() - begun > 1.5
