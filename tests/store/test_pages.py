@@ -1,8 +1,9 @@
 """Pages against a naive model: exact, oldest first, and never past a report that is committed later."""
 
 import asyncio
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -79,24 +80,46 @@ async def build_world(store: Store, seed: int, *, size: int = 400) -> list[Kept]
     return sorted(world, key=lambda kept: kept.seq)
 
 
-@pytest.fixture(params=["by number", "class by class", "by class"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The ways to find a page: from one list in memory, from one of each class, and where these are too large.
+WAYS = ("by number", "class by class", "by class")
+"""The ways to find a page: from one list in memory, from one of each class, and where these are too large.
 
-    The first way is for classes that were asked for before, as most of these tests do.
-    """
-    if request.param == "class by class":
+The first way is for classes that were asked for before, as most of these tests do.
+"""
+
+
+def go(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pages found in one of the ways."""
+    if way == "class by class":
         monkeypatch.setattr("exchange.store.class_index._LARGEST_MERGED", -1)
-    if request.param == "by class":
+    if way == "by class":
         monkeypatch.setattr("exchange.store.class_index._LARGEST_CLASS", -1)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    go(request.param, monkeypatch)
     return str(request.param)
 
 
-@pytest.mark.usefixtures("way")
+async def by_each_way(store_url: str) -> AsyncIterator[tuple[str, Store]]:
+    """Give the ways, and for each of them a store that has read nothing yet."""
+    for way in WAYS:
+        fresh = await open_store(store_url)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            go(way, monkeypatch)
+            yield way, fresh
+        await fresh.close()
+
+
 @pytest.mark.parametrize("seed", range(2))
-async def test_page_is_what_the_model_says(store: Store, seed: int) -> None:
+async def test_page_is_what_the_model_says(store: Store, store_url: str, subtests: pytest.Subtests, seed: int) -> None:
     world = await build_world(store, seed)
-    chance = random.Random(seed)
+    async for way, fresh in by_each_way(store_url):
+        with subtests.test(way):
+            await require_what_the_model_says(fresh, world, random.Random(seed))
+
+
+async def require_what_the_model_says(store: Store, world: list[Kept], chance: random.Random) -> None:
     for _ in range(60):
         class_ids = chance.sample(range(1, CLASSES + 1), chance.choice([0, 1, 2, 5, 20, 64, 65, 120, CLASSES]))
         asked = {
@@ -139,19 +162,21 @@ async def test_page_that_passes_over_much_that_has_expired_lets_others_in(store:
     waiting.cancel()
 
 
-@pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("count", [3, 100])
-@pytest.mark.parametrize("limit", [1, 13, 100])
-async def test_following_positions_gives_everything_once(store: Store, count: int, limit: int) -> None:
+async def test_following_positions_gives_everything_once(
+    store: Store, store_url: str, subtests: pytest.Subtests
+) -> None:
     world = await build_world(store, 7, size=150)
-    class_ids = range(1, count + 1)
-    seen: list[str] = []
-    position = 0
-    while (found := await page(store, class_ids, after=position, limit=limit)).rows:
-        seen += [row.id for row in found.rows]
-        position = found.position
+    async for way, fresh in by_each_way(store_url):
+        for count, limit in itertools.product((3, 100), (1, 13, 100)):
+            class_ids = range(1, count + 1)
+            seen: list[str] = []
+            position = 0
+            while (found := await page(fresh, class_ids, after=position, limit=limit)).rows:
+                seen += [row.id for row in found.rows]
+                position = found.position
 
-    assert seen == expected(world, class_ids, limit=len(world))
+            with subtests.test(way, count=count, limit=limit):
+                assert seen == expected(world, class_ids, limit=len(world))
 
 
 async def test_position_skips_no_report_of_concurrent_posters(store: Store, store_url: str) -> None:
@@ -425,15 +450,16 @@ async def test_classes_asked_for_are_not_remembered_without_end(store: Store, mo
     assert set(store._pages._index._merged) == {(3,), (1,), (2, 3)}
 
 
-@pytest.mark.parametrize("count", [1, 15, 16, 17, 500])
-async def test_reports_are_read_by_any_number_of_numbers(store: Store, count: int) -> None:
+async def test_reports_are_read_by_any_number_of_numbers(store: Store, subtests: pytest.Subtests) -> None:
     version = await policy_version(store)
-    posts = [new_report(class_facts(1), parts=()) for _ in range(count + 1)]
+    posts = [new_report(class_facts(1), parts=()) for _ in range(501)]
     await asyncio.gather(
         *(store.post_report(each, draft(), policy_version=version, idempotency=None) for each in posts)
     )
 
-    assert [row.seq for row in (await page(store, [1], limit=count)).rows] == list(range(1, count + 1))
+    for count in (1, 15, 16, 17, 500):
+        with subtests.test(count=count):
+            assert [row.seq for row in (await page(store, [1], limit=count)).rows] == list(range(1, count + 1))
 
 
 async def test_report_of_another_class_than_the_index_names_is_not_shown(store: Store) -> None:
