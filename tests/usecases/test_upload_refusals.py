@@ -42,23 +42,19 @@ WRONG: list[tuple[str, bytes, dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("content", "others", "kind", "code"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
-)
-async def test_part_that_is_not_what_was_declared_leaves_nothing(
-    place: World, content: bytes, others: dict[str, Any], kind: type[ExchangeError], code: str
-) -> None:
+async def test_part_that_is_not_what_was_declared_leaves_nothing(place: World, subtests: pytest.Subtests) -> None:
     upload = await begun(place, awaited(LARGE, sha256=hashlib.sha256(LARGE).hexdigest()))
+    for name, content, others, kind, code in WRONG:
+        attempt = await place.attempt(sent(place, upload, content, **others))
 
-    attempt = await place.attempt(sent(place, upload, content, **others))
-
-    assert isinstance(attempt.error, kind)
-    assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.part_received", "refused")
-    assert attempt.entry["detail"] == {"codes": [code]}
-    assert place.sql(UPLOADS) == [(0,)]
-    assert place.sql("SELECT count(*) FROM part_piece") == [(0,)]
-    with pytest.raises(ConflictError, match="part 1 has not come whole"):
-        await completed(place, upload)
+        with subtests.test(name):
+            assert isinstance(attempt.error, kind)
+            assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.part_received", "refused")
+            assert attempt.entry["detail"] == {"codes": [code]}
+            assert place.sql(UPLOADS) == [(0,)]
+            assert place.sql("SELECT count(*) FROM part_piece") == [(0,)]
+            with pytest.raises(ConflictError, match="part 1 has not come whole"):
+                await completed(place, upload)
     # Sent again as it should be, it counts.
     await sent(place, upload)
     await completed(place, upload)
