@@ -9,7 +9,7 @@ import pytest
 
 from exchange.entrypoints.api import api_document
 from tests.attacks.callers import INSIDE, OUTSIDE, body_of, insider_of, roles_of
-from tests.attacks.hidden import METHODS, Api, Hidden, filled, kept_state, random_id, seen, segment_of
+from tests.attacks.hidden import METHODS, Api, Hidden, Seen, filled, kept_state, random_id, seen, segment_of
 
 WITH_ID = [path for path in api_document()["paths"] if segment_of(path) is not None]
 
@@ -18,15 +18,19 @@ WITH_ID = [path for path in api_document()["paths"] if segment_of(path) is not N
 async def test_04_id_of_another_kind_is_answered_like_an_absent_one(api: Api, hidden: Hidden, path: str) -> None:
     own, before, told = hidden.ids(segment_of(path) or ""), kept_state(api.world), 0
     for method, operation in api.document["paths"][path].items():
+        how = body_of(api, operation)
+
+        async def answered(name: str, an_id: str, method: str = method, how: dict[str, Any] = how) -> Seen:
+            return seen(await api.as_client(name).request(method.upper(), filled(path, an_id), **how))
+
+        # What is absent is answered alike however often it is asked for.
+        absent = {name: await answered(name, random_id()) for name in {insider_of(operation), *INSIDE.values()}}
         for kind, owner in INSIDE.items():
             # Asked by who may see the thing where it belongs, and by who may do this: only its kind is wrong.
-            for name, wrong in itertools.product({owner, insider_of(operation)}, set(hidden.ids(kind)) - {*own}):
-                ask, how = api.as_client(name).request, body_of(api, operation)
-                forbidden, absent = await asyncio.gather(
-                    ask(method.upper(), filled(path, wrong), **how),
-                    ask(method.upper(), filled(path, random_id()), **how),
-                )
-                assert seen(forbidden) == seen(absent), (name, method, path, kind)
+            asked = list(itertools.product({owner, insider_of(operation)}, set(hidden.ids(kind)) - {*own}))
+            forbidden = await asyncio.gather(*(answered(*each) for each in asked))
+            for (name, _), answer in zip(asked, forbidden, strict=True):
+                assert answer == absent[name], (name, method, path, kind)
                 told += 1
 
     assert told > len(METHODS)
