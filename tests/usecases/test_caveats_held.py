@@ -25,6 +25,23 @@ async def ruling(make_lived: MakeLived) -> World:
     return (await make_lived(with_releasers))[0]
 
 
+async def with_caveats(world: World) -> tuple[str, str]:
+    """Post a report of GBR's and one of NOR's, and put in force that NOR reads nothing of GBR's."""
+    await with_releasers(world)
+    reports = await world.post(), await world.post("NOR contributor")
+    await enforce(world, not_to("NOR"))
+    return reports
+
+
+Guarded = tuple[World, str, str]
+
+
+@pytest.fixture
+async def guarded(make_lived: MakeLived) -> Guarded:
+    world, (british, norwegian) = await make_lived(with_caveats)
+    return world, british, norwegian
+
+
 async def reads(world: World, report: str, name: str = "NOR reader") -> bool:
     """Return whether a process that begins now shows a report."""
     async with world.another_node() as fresh:
@@ -74,10 +91,9 @@ async def test_nothing_is_wrong_with_caveats_that_lived(ruling: World) -> None:
     ],
 )
 async def test_caveats_in_force_that_are_not_so_in_their_row_refuse_again(
-    ruling: World, statement: str, done: str
+    guarded: Guarded, statement: str, done: str
 ) -> None:
-    british, norwegian = await ruling.post(), await ruling.post("NOR contributor")
-    await enforce(ruling, not_to("NOR"))
+    ruling, british, norwegian = guarded
     await altered(ruling, statement)
 
     assert "caveats GBR" in [place for place, _ in await found_in(ruling)]
@@ -93,9 +109,8 @@ async def test_caveats_in_force_that_are_not_so_in_their_row_refuse_again(
     assert await held(ruling) == []
 
 
-async def test_other_text_under_its_own_digest_is_found_and_its_members_reports_are_withheld(ruling: World) -> None:
-    report = await ruling.post()
-    await enforce(ruling, not_to("NOR"))
+async def test_other_text_under_its_own_digest_is_found_and_its_members_reports_are_withheld(guarded: Guarded) -> None:
+    ruling, report, _ = guarded
     weak = not_to("DNK")
     texts = f"guards = '{weak.guards}', examples = '{weak.examples}', digest = '{weak.digest('GBR')}'"
     await altered(ruling, f"UPDATE caveat_set SET {texts}")
@@ -107,9 +122,8 @@ async def test_other_text_under_its_own_digest_is_found_and_its_members_reports_
     assert not await reads(ruling, report)
 
 
-async def test_lost_caveats_refuse_until_two_releasers_put_others_in_force(ruling: World) -> None:
-    report = await ruling.post()
-    await enforce(ruling, not_to("NOR"))
+async def test_lost_caveats_refuse_until_two_releasers_put_others_in_force(guarded: Guarded) -> None:
+    ruling, report, _ = guarded
     await altered(ruling, "DELETE FROM caveat_set")
     await held(ruling)
     assert not await reads(ruling, report, "GBR reader")
@@ -122,9 +136,8 @@ async def test_lost_caveats_refuse_until_two_releasers_put_others_in_force(rulin
     assert await held(ruling) == []
 
 
-async def test_caveats_that_are_taken_out_of_force_a_second_time_are_put_there_again(ruling: World) -> None:
-    report = await ruling.post()
-    await enforce(ruling, not_to("NOR"))
+async def test_caveats_that_are_taken_out_of_force_a_second_time_are_put_there_again(guarded: Guarded) -> None:
+    ruling, report, _ = guarded
     for number in (2, 3):
         await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
         (entry,) = await held(ruling)
@@ -175,9 +188,8 @@ async def test_withdrawn_caveats_that_are_in_force_in_their_row_are_ended(ruling
     assert await reads(ruling, report)
 
 
-async def test_set_that_nobody_put_in_force_is_ended_and_its_members_reports_are_withheld(ruling: World) -> None:
-    report = await ruling.post()
-    await enforce(ruling, not_to("NOR"))
+async def test_set_that_nobody_put_in_force_is_ended_and_its_members_reports_are_withheld(guarded: Guarded) -> None:
+    ruling, report, _ = guarded
     weak = not_to("DNK")
     await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
     digest = weak.digest("GBR")
@@ -195,8 +207,8 @@ async def test_set_that_nobody_put_in_force_is_ended_and_its_members_reports_are
     assert await held(ruling) == []
 
 
-async def test_set_of_a_member_that_never_had_any_is_told_of(ruling: World) -> None:
-    await enforce(ruling, not_to("NOR"))
+async def test_set_of_a_member_that_never_had_any_is_told_of(guarded: Guarded) -> None:
+    ruling, *_ = guarded
     written_in(ruling, number=1, member="DNK")
     ruling.clock.advance(timedelta(hours=1))
     await usecases.list_clients(ruling.services, ruling.call(None))
@@ -219,9 +231,9 @@ async def test_what_a_newer_row_makes_uncertain_is_not_put_in_force(ruling: Worl
 
 @pytest.mark.parametrize("is_untold", [False, True])
 async def test_caveats_that_were_put_in_force_while_they_were_looked_at_are_left(
-    ruling: World, monkeypatch: pytest.MonkeyPatch, *, is_untold: bool
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch, *, is_untold: bool
 ) -> None:
-    await enforce(ruling, not_to("NOR"))
+    ruling, *_ = guarded
     await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
     if is_untold:
         written_in(ruling, number=7, in_force_at=DAY, ended_at=None)
@@ -235,11 +247,10 @@ async def test_caveats_that_were_put_in_force_while_they_were_looked_at_are_left
 
 
 @pytest.mark.parametrize("value", ["x'ff'", "7"])
-async def test_text_that_is_none_stops_nothing_but_its_members_reports(ruling: World, value: str) -> None:
+async def test_text_that_is_none_stops_nothing_but_its_members_reports(guarded: Guarded, value: str) -> None:
+    ruling, report, norwegian = guarded
     if ruling.url.startswith("postgresql"):
         return
-    report, norwegian = await ruling.post(), await ruling.post("NOR contributor")
-    await enforce(ruling, not_to("NOR"))
     await altered(ruling, f"UPDATE caveat_set SET guards = {value}")
 
     assert [entry["detail"]["done"] for entry in await held(ruling)] == [WITHHELD]
