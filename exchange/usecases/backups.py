@@ -29,6 +29,8 @@ from exchange.usecases.move_again import PartyMove, move_told
 _FORMAT = 3
 _FORMATS = (1, 2, 3)
 """Before the second one a backup was not signed (`signed_backup`), before the third all its files were in line 1."""
+_FILE_LINE = {"file", "content"}
+"""INVARIANT: what is one when the backup is looked at is one when it is put back, and nothing else is."""
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
 _KEY_TABLE = "personal_key"
@@ -176,8 +178,8 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
             end, held, left = record["end"], record.get("blobs", 0), record.get("archived", 0)
             contents.missing = record.get("missing", 0)
             contents.altered = record.get("altered", {})
-        elif "file" in record:
-            contents.archived.append(record["file"])
+        elif record.keys() == _FILE_LINE:
+            contents.archived.append(_file_in(record)[0])
         elif "blob" in record:
             if record.get("piece", 0) != piece:
                 raise MalformedError("the backup is not whole: use another one")
@@ -211,8 +213,8 @@ def files_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the log's archive in a backup whose contents were read before: path and content."""
     for line in lines:
         record = _parsed(line)
-        if "file" in record:
-            yield record["file"], base64.b64decode(record["content"], validate=True)
+        if record.keys() == _FILE_LINE:
+            yield _file_in(record)
 
 
 def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -360,6 +362,13 @@ def _newest_log(record: Mapping[str, Any]) -> BackedLog | None:
 
 def _line(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _file_in(record: Mapping[str, Any]) -> tuple[str, bytes]:
+    try:
+        return str(record["file"]), base64.b64decode(record["content"], validate=True)
+    except (TypeError, ValueError) as exc:
+        raise MalformedError("the backup holds a file that is none: use another one") from exc
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -426,6 +426,52 @@ def test_authority_does_not_come_back_unasked_under_another_spelling(exchange, i
         assert {path for path in place.rglob("*") if path.is_file()} == before
 
 
+def beside(record: dict[str, object], place: int, count: int):
+    """Put a record into a line of its own behind this line of a backup, or, where it counts none, into that line."""
+
+    def change(lines: list[bytes]) -> list[bytes]:
+        said = [json.loads(line) for line in unsigned(lines)]
+        if count:
+            said[-1]["archived"] = count
+            said.insert(place, record)
+        else:
+            said[place] |= record
+        return [json.dumps(each).encode() + b"\n" for each in said]
+
+    return change
+
+
+THEIRS = {"file": "tls/authorities/theirs.pem", "content": "eA=="}
+
+
+@pytest.mark.parametrize(
+    ("record", "place", "count"),
+    [
+        (THEIRS, 1, 1),
+        ({**THEIRS, "file": "tls/edges.pem"}, 1, 1),
+        ({**THEIRS, "file": "log/archive/../../theirs"}, 1, 1),
+        ({**THEIRS, "file": 7}, 1, 1),
+        ({"file": "log/archive/0/tile", "content": "?"}, 1, 1),
+        (THEIRS, 0, 0),
+        (THEIRS, -1, 0),
+    ],
+)
+def test_whom_to_believe_does_not_come_back_unasked_as_a_file_of_the_archive(
+    exchange, instance, keeper, record, place, count
+):
+    backup, keys = put_aside(exchange, instance, keeper)
+    new, identity = keeper / "new", ("--identity", keeper / "identity")
+    assert exchange("keys", "restore", keys, *identity, "--dir", new).code == 0
+    before = {path for path in new.rglob("*") if path.is_file()}
+    forged(backup, keeper, beside(record, place, count))
+    told = exchange("restore", backup, *identity, "--dir", new, "--unverified")
+
+    assert (told.code, "unexpected" in told.err) == (1 if count else 0, False), told.err
+    if count:
+        assert {path for path in new.rglob("*") if path.is_file()} == before
+    assert not (new / "tls" / "authorities" / "theirs.pem").exists()
+
+
 def test_backup_and_keys_are_held_against_the_public_keys_that_one_has_from_before(exchange, instance, keeper):
     backup, keys = put_aside(exchange, instance, keeper)
     place, identity = keeper / "new", ("--identity", keeper / "identity")
