@@ -51,19 +51,16 @@ async def joined(pieces: AsyncIterator[bytes]) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-@pytest.mark.parametrize(
-    ("start", "stop"),
-    [
+async def test_any_stretch_of_a_large_part_is_what_was_sent(place: World, subtests: pytest.Subtests) -> None:
+    pieces = await pieces_of(place, await posted(place))
+    for start, stop in (
         (0, len(CONTENT)),
         (0, 1),
         (STREAMED_FROM_BYTES - 1, STREAMED_FROM_BYTES + 70_000),
         (len(CONTENT) - 3, len(CONTENT)),
-    ],
-)
-async def test_any_stretch_of_a_large_part_is_what_was_sent(place: World, start: int, stop: int) -> None:
-    pieces = await pieces_of(place, await posted(place))
-
-    assert await joined(pieces(start, stop)) == CONTENT[start:stop]
+    ):
+        with subtests.test(start=start, stop=stop):
+            assert await joined(pieces(start, stop)) == CONTENT[start:stop]
     assert max([len(piece) async for piece in pieces(0, len(CONTENT))]) <= STREAMED_FROM_BYTES
 
 
