@@ -128,6 +128,57 @@ async def test_handshakes_that_are_under_way_end_with_it(listening: Listening, t
     writer.transport.abort()
 
 
+async def test_for_each_that_comes_one_goes_who_stood_there_long_enough(
+    listening: Listening, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening.asked, counts = 2, ConnectionGate()
+    stands = Doorstep(listening, Told, lambda: context_of(trust), seconds=30.0, gate=counts, most=3)
+    stands.open(8)
+    standing = [await asyncio.open_connection(*listening.getsockname()) for _ in range(3)]
+    async with asyncio.timeout(30):
+        while len(stands) < 3:  # noqa: ASYNC110  the loop takes them
+            await asyncio.sleep(0.01)
+    monkeypatch.setattr(doorstep, "FAIR_SECONDS", 0.0)
+    coming = [socket.create_connection(listening.getsockname()) for _ in range(2)]
+    counted = []
+    for _ in coming:
+        stands._take()
+        counted.append((len(stands), counts.take_turned_away()))
+
+    assert counted == [(3, 1), (3, 1)]
+    async with asyncio.timeout(5):
+        assert [await reader.read() for reader, _ in standing[:2]] == [b"", b""]
+    stands.close()
+    await stands.wait_closed()
+    for _, writer in standing:
+        writer.transport.abort()
+    for each in coming:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_waiting"),
+    [
+        (BlockingIOError(), False),
+        (ConnectionAbortedError(), False),
+        (OSError(errno.EMFILE, "too many open files"), True),
+    ],
+)
+async def test_who_goes_while_it_is_taken_keeps_nobody_outside_and_want_of_files_does(
+    listening: Listening, trust: Trust, monkeypatch: pytest.MonkeyPatch, fault: OSError, is_waiting: bool
+) -> None:
+    def accept(_listening: Listening) -> None:
+        raise fault
+
+    monkeypatch.setattr(Listening, "accept", accept)
+    stands = Doorstep(listening, Told, lambda: context_of(trust), seconds=30.0, gate=ConnectionGate())
+    stands._take()
+
+    assert (stands._later is not None) is is_waiting
+    stands.close()
+    assert stands._later is None
+
+
 def test_handshakes_and_connections_together_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (4096, 4096))
 

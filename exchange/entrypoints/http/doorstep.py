@@ -75,8 +75,9 @@ class Doorstep:
             await asyncio.wait(list(self._standing))
 
     def _take(self) -> None:
-        for _ in range(_AT_ONCE):
-            if len(self._standing) >= self._most and not self._has_made_room():
+        for number in range(_AT_ONCE):
+            # Behind the first nobody may have come: for nobody none is sent away.
+            if len(self._standing) >= self._most and (number or not self._has_made_room()):
                 return
             try:
                 accepted, address = self._listening.accept()
