@@ -4,12 +4,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
 from exchange.entrypoints.http import tls
 from exchange.entrypoints.http.strangers import Wrong
-from exchange.entrypoints.http.tls import CertificateProtocol
+from exchange.entrypoints.http.tls import CertificateProtocol, tls_extension
 from tests.entrypoints.test_tls_alone import Line, identity, line  # noqa: F401
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -165,6 +166,21 @@ async def test_reader_that_takes_nothing_is_cut_off(
     await asyncio.sleep(0.01)
 
     assert (line.transport.abort.called, line.transport.close.called) == (True, False)
+
+
+@pytest.mark.parametrize(("is_answered", "is_cut"), [(False, True), (True, False)])
+async def test_edge_is_cut_off_where_whom_it_named_is_revoked_and_not_answered_yet(
+    line: Line, protocol: CertificateProtocol, is_answered: bool, is_cut: bool
+) -> None:
+    extension = tls_extension(line.der)
+    shown = protocol._shown
+    protocol._is_edge, protocol.edges = True, {protocol._entered_as}  # type: ignore[assignment]
+    protocol._shown = b"the edge's own"
+    protocol._unanswered = (Mock(response_complete=is_answered, scope={"extensions": {"tls": extension}}),)
+    line.trust.is_revoked.side_effect = lambda der: der == shown
+    protocol.reconsider(has_shrunk=False)
+
+    assert (line.transport.abort.called, line.transport.close.called) == (is_cut, False)
 
 
 async def test_whom_an_edge_named_is_looked_at_when_the_first_of_them_ends(protocol: CertificateProtocol) -> None:
