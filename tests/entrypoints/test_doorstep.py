@@ -194,3 +194,19 @@ def test_service_that_hardly_anybody_could_connect_to_does_not_start(monkeypatch
 
     with pytest.raises(UnsafeSettingError, match="open 512 files"):
         raise_file_limit()
+
+
+async def test_who_has_come_at_the_very_end_is_let_go(listening: Listening, trust: Trust) -> None:
+    stands = Doorstep(listening, Told, lambda: context_of(trust), seconds=30.0, gate=ConnectionGate())
+    stands.open(8)
+    listening.asked = 2
+    with socket.create_connection(listening.getsockname()) as late:
+        stands._take()
+        standing = list(stands._standing)
+        stands.close()
+        await stands.wait_closed()
+        late.settimeout(5)
+
+        assert late.recv(1) == b""
+    assert len(standing) == 1
+    assert not stands._standing

@@ -69,6 +69,8 @@ class Doorstep:
 
     async def wait_closed(self) -> None:
         """End the handshakes that are still under way."""
+        # One that has not begun yet would leave its connection open.
+        await asyncio.sleep(0)
         for standing in self._standing:
             standing.cancel()
         if self._standing:
