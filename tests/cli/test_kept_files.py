@@ -86,17 +86,17 @@ def refused(status):
         (InvalidError("never sent"), False),
     ],
 )
-@pytest.mark.parametrize("send", [_posted, lambda client, body, key: _sent(client, body, [], key)])
+@pytest.mark.parametrize("send", [_posted, lambda client, body, key, purpose: _sent(client, body, [], key, purpose)])
 def test_who_posts_and_gets_no_answer_is_told_how_to_post_once(capsys, send, fault, is_told):
     """Who gave the command again posted the report twice: the key was made anew, and nobody knew the first one."""
 
     def broken(*_given, **named):
-        assert named == {"idempotency_key": "the-key"}
+        assert named == {"idempotency_key": "the-key", "purpose": "defence"}
         raise fault
 
     client = SimpleNamespace(post_report=broken, uploads=SimpleNamespace(begin=broken))
     with pytest.raises(type(fault)):
-        send(client, ReportBody.model_construct(), "the-key")
+        send(client, ReportBody.model_construct(parts=[]), "the-key", "defence")
 
     told = "for 24 hours the same command with `--idempotency-key the-key` posts it once only"
     assert (told in capsys.readouterr().err) is is_told
@@ -120,7 +120,7 @@ def test_whoever_loses_a_file_amid_sending_is_told_how_to_go_on(capsys, fault):
     uploads = SimpleNamespace(begin=lambda *_, **__: upload, send_files=broken)
 
     with pytest.raises(type(fault)):
-        _sent(SimpleNamespace(uploads=uploads), ReportBody.model_construct(), [], "the-key")
+        _sent(SimpleNamespace(uploads=uploads), ReportBody.model_construct(parts=[]), [], "the-key", None)
 
     assert "--idempotency-key the-key` goes on with it" in capsys.readouterr().err
 
