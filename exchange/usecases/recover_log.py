@@ -148,7 +148,7 @@ async def recover_log(
     recovery = _Recovery(old, key.origin, known, is_held_against, _signed_at(old, to_micros(call.now)))
     entry_id, content, number = await _recorded(services, call, desk, recovery)
     leaf = hash_leaf(content)
-    tiles = grow_tiles(0, [leaf], _no_tile)
+    tiles = grow_tiles(0, [leaf], dict[TilePath, bytes]().__getitem__)
     head = head_from_tiles(1, {tile.path: tile.content for tile in tiles}.__getitem__)
     signed_at = max(to_micros(call.now), recovery.last_signed_at)
     note = key.sign(head, signed_at // 1_000_000)
@@ -215,15 +215,11 @@ def _signed_at(old: LogState, now: int) -> int:
     return old.signed_at if old.signed_at // _MICROS == seconds else seconds * _MICROS
 
 
-def _no_tile(path: TilePath) -> bytes:
-    raise LogContradictionError(f"an empty log has no `{path}`")
-
-
 async def _signed_before(desk: Desk, old: LogState) -> dict[str, str | int]:
     try:
         said = desk.file.read()
     except UnsafeSettingError:
-        return {}
+        said = None  # what a witness cosigned is known all the same
     told = {} if said is None or said.origin != old.origin else _told("signed", said.confirmed.head)
     kept = await desk.tree.reader.cosigned_checkpoint(old.log)
     return told if kept is None else {**told, **_told("witnessed", TreeHead(kept.size, kept.root))}
