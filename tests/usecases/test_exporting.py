@@ -373,6 +373,41 @@ async def test_entry_that_is_damaged_or_gone_keeps_no_later_one_from_being_fed(a
     assert "damaged or gone" in caplog.text
 
 
+async def test_stretch_of_which_nothing_is_whole_is_passed_over_in_silence(audited, monkeypatch):
+    before = await fed(audited)
+    monkeypatch.setattr(exporting, "_STRETCH", 1)
+    audited.unguard()
+    audited.sql(CHANGED, b"not an entry")
+
+    items = [item async for item in (await usecases.feed_log(audited.services, audited.call(None))).value.items]
+
+    assert all(items)
+    places = [one.place.position for item in items[:-1] for one in item]
+    assert places[: len(before) - 1] == [0, 1, *range(3, len(before))]
+    assert items[-1].count == len(places)
+
+
+async def test_followed_feed_says_what_is_new_once_and_that_there_is_nothing(audited, monkeypatch):
+    monkeypatch.setattr(exporting, "_FOLLOW_SECONDS", 0.01)
+    items = (await usecases.feed_log(audited.services, audited.call(None), follow=True)).value.items
+    before, first = await taken(items)
+    coming = asyncio.ensure_future(taken(items))
+    await asyncio.sleep(0.05)
+    assert not coming.done()
+
+    size = await place_entries(audited)
+    after, second = await asyncio.wait_for(coming, 60)
+    coming = asyncio.ensure_future(taken(items))
+    await asyncio.sleep(0.05)
+    assert not coming.done()
+    audited.clock.advance(timedelta(seconds=5))
+    nothing, third = await asyncio.wait_for(coming, 60)
+
+    assert [one.place.position for one in (*before, *after)] == list(range(size))
+    assert (first.end, second.end, nothing, third.end) == (f"1.{len(before)}", f"1.{size}", [], f"1.{size}")
+    await items.aclose()
+
+
 async def test_entry_that_is_damaged_keeps_no_auditor_from_later_ones(audited, caplog):
     audited.unguard()
     audited.sql(CHANGED, b"not an entry")
@@ -441,9 +476,10 @@ async def test_export_at_the_host_is_an_entry(audited):
     assert (attempt.entry["type"], attempt.entry["actor"]["kind"]) == (EventName.AUDIT_EXPORTED.value, "host")
 
 
+@pytest.mark.parametrize("act", [usecases.export_log, usecases.feed_log])
 @pytest.mark.parametrize("name", ["auditor", "operator"])
-async def test_nobody_else_exports_the_whole_log(audited, name):
-    attempt = await audited.attempt(usecases.export_log(audited.services, audited.call(name)))
+async def test_nobody_else_exports_or_feeds_the_whole_log(audited, name, act):
+    attempt = await audited.attempt(act(audited.services, audited.call(name)))
 
     assert isinstance(attempt.error, ForbiddenError)
     assert attempt.entry["decision"] == "refused"
