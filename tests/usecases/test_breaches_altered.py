@@ -10,6 +10,7 @@ from exchange.audit.rows_told import Contradiction
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.usecases import DutyWatch, Services, sure_breaches
+from exchange.usecases.telling_breaches import told_breach
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import Entry, World
@@ -138,3 +139,53 @@ async def test_what_cannot_be_read_of_one_agreement_hides_no_breach_of_another(
     assert {entry["object"]["id"] for entry in await found(owing)} == {owing.agreement_id}
     assert ("NOR", "GBR", other) in await accused(owing)
     assert {entry["object"]["id"] for entry in await found(owing)} == {owing.agreement_id, first}
+
+
+LOST = "facts = '{}', digest = '0'"
+
+
+async def test_breach_whose_report_s_label_is_lost_is_shown_to_nobody_and_told_of_to_whom_it_concerns(
+    owing: World,
+) -> None:
+    names = ("GBR cleared", "NOR cleared", "DNK cleared", "NOR signatory")
+    for name in names[:-1]:
+        await owing.enrol(name, name[:3], "signatory", "reader", compartments=("ATOMAL",))
+    lost, other = await flash(owing), await flash(owing, topic="cyber.vulnerability")
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+    owing.sql(f"UPDATE release_class SET {LOST} WHERE id = (SELECT class_id FROM report WHERE id = $1)", lost)
+    breaches = dict(owing.sql("SELECT subject, id FROM duty_breach"))
+
+    async with owing.another_node() as node:
+        told = {name: await usecases.list_breaches(node, owing.call(name), owing.agreement_id) for name in names}
+        told_breaches = {
+            report: await told_breach(node, owing.call("NOR cleared"), breach, by={})
+            for report, breach in breaches.items()
+        }
+
+    assert {name: ([row.subject for row in made.value.rows], made.unopened) for name, made in told.items()} == {
+        "GBR cleared": ([other], 1),
+        "NOR cleared": ([other], 1),
+        "DNK cleared": ([], 0),
+        # That there is one tells of all that the scope may hold.
+        "NOR signatory": ([other], 0),
+    }
+    assert {report: made is not None for report, made in told_breaches.items()} == {lost: False, other: True}
+
+
+async def test_breach_whose_report_is_gone_is_shown_under_its_own_label(owing: World) -> None:
+    await owing.enrol("NOR low signatory", "NOR", "signatory", level="RESTRICTED")
+    report = await flash(owing)
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+    for table, column in (("report_part", "report_id"), ("report", "id")):
+        owing.sql(f"DELETE FROM {table} WHERE {column} = $1", report)
+
+    shown = {
+        name: (await usecases.list_breaches(owing.services, owing.call(name), owing.agreement_id)).value.rows
+        for name in ("NOR signatory", "NOR low signatory")
+    }
+    assert {name: [row.subject for row in rows] for name, rows in shown.items()} == {
+        "NOR signatory": [report],
+        "NOR low signatory": [],
+    }

@@ -1,0 +1,91 @@
+"""Rounds that look for breaches: where they begin, how much one does, and that a text's change sheds no promise."""
+
+import importlib
+from typing import NoReturn
+
+import pytest
+
+from exchange import usecases
+from exchange.usecases import DutyWatch
+from tests.support.lived import MakeLived
+from tests.support.world import World
+from tests.usecases.test_amending import concluded
+from tests.usecases.test_breaches import DAY, MINUTE, OWING, flash, found, made_owing
+
+find_breaches = importlib.import_module("exchange.usecases.find_breaches")
+
+
+@pytest.fixture
+async def owing(make_lived: MakeLived) -> World:
+    return (await make_lived(made_owing))[0]
+
+
+async def test_amendment_that_leaves_a_rhythm_as_it_was_takes_back_nothing_of_a_silence(owing: World) -> None:
+    owing.clock.advance(DAY - 10 * MINUTE)
+    await concluded(owing, OWING.replace("PT10M", "PT20M"))
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+
+    told = [(entry["detail"]["kind"], entry["detail"]["owed_to"]) for entry in await found(owing)]
+    assert sorted(told) == [("report", "DNK"), ("report", "NOR")]
+
+
+async def test_more_breaches_than_one_round_puts_on_the_record_are_each_there_once_in_the_end(
+    owing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_breaches, "_AT_ONCE", 2)
+    reports = [await flash(owing) for _ in range(5)]
+    owing.clock.advance(11 * MINUTE)
+    watch = DutyWatch(owing.services)
+
+    assert [await watch.round() for _ in range(4)] == [True, True, False, False]
+    assert sorted(entry["detail"]["report"] for entry in await found(owing)) == sorted(reports)
+
+
+async def test_agreement_that_binds_nobody_is_not_read_again_until_it_does(
+    owing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, parties = DutyWatch(owing.services), [owing.call(f"{member} signatory") for member in ("GBR", "NOR")]
+    for party in parties:
+        await usecases.suspend_agreement(owing.services, party, owing.agreement_id)
+    owing.clock.advance(DAY)
+    await watch.round()
+    owing.clock.advance(DAY)
+
+    def read(*_: object) -> NoReturn:
+        pytest.fail("an agreement that binds nobody was read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(find_breaches, "versions_of", read)
+        assert await watch.round() is False
+    for member in ("GBR", "NOR"):
+        await usecases.resume_agreement(owing.services, owing.call(f"{member} signatory"), owing.agreement_id)
+    report = await flash(owing)
+    owing.clock.advance(11 * MINUTE)
+    await watch.round()
+
+    assert [entry["detail"].get("report") for entry in await found(owing)] == [report]
+
+
+async def test_draft_that_binds_nobody_yet_keeps_no_breach_from_being_found(owing: World) -> None:
+    report = await flash(owing)
+    await usecases.propose_agreement(owing.services, owing.call(None), OWING.replace("North Sea", "Nordic"))
+    owing.clock.advance(11 * MINUTE)
+
+    assert await DutyWatch(owing.services).round() is False
+    assert [entry["detail"]["report"] for entry in await found(owing)] == [report]
+
+
+async def test_what_fell_due_while_no_node_looked_is_found_though_the_agreement_came_and_went(
+    populated: World,
+) -> None:
+    brief = OWING.replace("from: 2026-01-01, until: 2030-12-31", "from: 2026-06-02, until: 2026-06-02")
+    await populated.agree(brief.replace("recalled}", "kept}"))
+    watch = DutyWatch(populated.services)
+    await watch.round()
+    populated.clock.now = populated.clock.now.replace(hour=1) + DAY
+    report = await flash(populated)
+    populated.clock.advance(2 * DAY)
+    await watch.round()
+
+    assert report in [entry["detail"].get("report") for entry in await found(populated)]
