@@ -54,6 +54,22 @@ async def test_source_that_is_gone_is_built_on_still_and_hinders_no_amendment(de
     assert [fault.code for fault in refused.value.faults] == ["unknown-report"]
 
 
+async def test_source_that_somebody_took_out_of_the_database_is_built_on_still_and_hinders_nothing(
+    deriving: World,
+) -> None:
+    source, other = await deriving.post(label=MIDDLE), await deriving.post(label=MIDDLE)
+    report = await derive(deriving, source, label=MIDDLE)
+    await amend(deriving, report, other)
+    for table, column in (("report_part", "report_id"), ("report", "id")):
+        deriving.unguard(table)
+        deriving.sql(f"DELETE FROM {table} WHERE {column} = $1", source)
+    await amend(deriving, report)
+
+    assert await references_of(deriving, report) == [other]
+    # The one that is there holds it to its marking.
+    assert await is_not_lowered(deriving, report)
+
+
 async def test_source_that_was_raised_since_holds_an_amendment_to_its_marking(deriving: World) -> None:
     source = await deriving.post(label=MIDDLE)
     report = await derive(deriving, source, label=MIDDLE)

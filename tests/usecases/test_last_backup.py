@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NoReturn
+
+import pytest
 
 from exchange.audit import EventName
-from exchange.kernel import rfc3339, to_micros
+from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.inspect_service import inspect_service
 from exchange.usecases.last_backup import last_backup, written_backup
 from tests.support.placing import place_entries
 from tests.support.world import World
@@ -38,6 +42,42 @@ async def test_newest_one_counts_and_none_that_was_altered(world: World) -> None
     world.sql("UPDATE audit_search SET at_micros = $1 WHERE id = $2", to_micros(world.clock()), oldest["id"])
 
     assert await last_backup(world.services) == times[-1]
+
+
+async def test_page_of_which_nothing_is_whole_hides_no_older_backup(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.usecases.last_backup._AT_A_TIME", 1)
+    times = []
+    for _ in range(2):
+        times.append(await backed_up(world))
+        world.clock.advance(timedelta(days=1))
+    await place_entries(world, is_searchable=True)
+    world.unguard()
+    (_, newest) = [entry for entry in await world.entries() if entry["type"] == EventName.INSTANCE_BACKED_UP.value]
+    world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", newest["id"])
+
+    assert await last_backup(world.services) == times[0]
+
+
+@pytest.mark.parametrize("away", ["found_places", "status"])
+async def test_figure_that_cannot_be_told_keeps_no_other_from_being_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    at = await backed_up(world)
+    await place_entries(world, is_searchable=True)
+    whole = await inspect_service(world.services)
+    assert (whole.backup, whole.custody_key_made_at is None, whole.log is None) == (at, False, False)
+
+    def gone(*_: object, **__: object) -> NoReturn:
+        raise UnavailableError("it does not answer")
+
+    owner = world.services.store if away == "found_places" else world.services.custodian
+    monkeypatch.setattr(type(owner), away, gone)
+    told = await inspect_service(world.services)
+    lacks = {"found_places": "backup", "status": "custody_key_made_at"}[away]
+    assert getattr(told, lacks) is None
+    assert replace(told, **{lacks: getattr(whole, lacks)}) == whole
 
 
 async def test_without_one_there_is_none(world: World) -> None:

@@ -1,5 +1,6 @@
 """National caveats: asked for by one releaser, put in force by another, on every node at the next request; kept for ever."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -169,6 +170,17 @@ async def test_what_was_altered_in_the_database_refuses_its_members_reports_and_
         assert await can_read(ruling, norwegian, "GBR reader", other)
     told = [entry for entry in await ruling.entries() if entry["type"] == "key.opened"]
     assert [(entry["owner"], entry["detail"]["place"]) for entry in told] == [("GBR", f"caveats {made.id}")]
+
+
+async def test_readers_who_come_upon_it_at_once_are_refused_alike(ruling: World) -> None:
+    report = await ruling.post()
+    made = await enforce(ruling, not_to("DNK"))
+    alter(ruling, made.id, guard("gbr.not-to-dnk", "false"))
+
+    async with ruling.another_node() as other:
+        read = await asyncio.gather(*(can_read(ruling, report, services=other) for _ in range(4)))
+    assert read == [False] * 4
+    assert not other.knowledge.national.altered
 
 
 @pytest.mark.parametrize("column", ["id", "member", "guards", "examples", "digest"])

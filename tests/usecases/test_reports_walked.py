@@ -235,6 +235,20 @@ async def test_past_of_a_report_that_is_not_what_the_log_says_is_told(
     assert (entry["object"]["id"], entry["detail"]["why"][:27]) == (reports[4], "what it was until it moved ")
 
 
+@pytest.mark.parametrize("change", ["until_at = 'x'", "valid_until = 'x'"])
+async def test_past_of_a_report_that_is_no_time_is_told_and_stops_no_walk(
+    walked: tuple[World, list[str]], backend: str, change: str
+) -> None:
+    if backend == "postgresql":
+        pytest.skip("PostgreSQL keeps the types of its columns")
+    world, reports = walked
+    world.unguard("report_past")
+    world.sql(f"UPDATE report_past SET {change} WHERE report_id = $1", reports[4])
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1", reports[5])
+
+    assert {entry["object"]["id"] for entry in await told(world)} == {reports[4], reports[5]}
+
+
 @pytest.mark.parametrize("which", ["seq = (SELECT max(seq) FROM report_past)", "report_id = $1"])
 async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, list[str]], which: str) -> None:
     world, reports = walked

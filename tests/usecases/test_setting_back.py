@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from exchange import usecases
-from exchange.kernel import InvalidError, NotFoundError
+from exchange.kernel import InvalidError, NotFoundError, to_micros
 from exchange.kernel.steady import SteadyClock
-from exchange.usecases import ClearanceChange, Services, rounds_of_time
+from exchange.kernel.timekeeping import Timekeeping
+from exchange.store.time_book import TimeReader
+from exchange.usecases import ClearanceChange, Services, keep_time, rounds_of_time
 from exchange.usecases.believe_clock import believes_clock
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.keep_time import ClockWatch, accept_clock, hold_clock
@@ -201,3 +203,29 @@ async def test_belief_is_not_given_up_by_who_is_behind(cleared: tuple[World, str
     assert await believes_clock(world.services)
 
     assert world.sql("SELECT believed_at FROM timekeeping") == believed
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["UPDATE timekeeping SET doubted_since = believed_at, doubted_at = believed_at", "DELETE FROM timekeeping"],
+    ids=["doubted", "gone"],
+)
+async def test_what_another_node_did_to_the_time_meanwhile_is_not_moved_over(
+    cleared: tuple[World, str], monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    world, _ = cleared
+    node = await Node(world).begins()
+    world.clock.advance(2 * MINUTE)
+    reads = TimeReader.kept
+
+    async def and_then(reader: TimeReader) -> Timekeeping | None:
+        kept = await reads(reader)
+        world.sql(meanwhile)
+        return kept
+
+    monkeypatch.setattr(TimeReader, "kept", and_then)
+    await keep_time._move_on(node.services.store, node.clock)
+    after = world.sql("SELECT believed_at, doubted_since FROM timekeeping")
+
+    believed = to_micros(world.clock.now - 2 * MINUTE)
+    assert after == ([(believed, believed)] if "doubted" in meanwhile else [])

@@ -212,6 +212,25 @@ async def test_amendment_before_it_is_told_late_beside_it(told: World) -> None:
     assert told.sql("SELECT kind, version FROM report_notice ORDER BY kind") == [("amended", 2), ("superseded", 2)]
 
 
+async def test_amendment_whose_entry_is_damaged_is_told_late_to_nobody_and_hides_no_other(told: World) -> None:
+    reports, late = [await given(told) for _ in range(2)], []
+    for report in reports:
+        read = await usecases.pull_report(told.services, told.call("NOR reader"), report)
+        late.append(read.receipt.entry)
+        told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late[-1])
+        await amend(told, report, label=EVERYBODY)
+    for entry in late:
+        told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", entry)
+    await place_entries(told, is_searchable=True)
+    (damaged, *_) = [each["id"] for each in await told.entries() if each["type"] == "report.amended"]
+    told.unguard()
+    told.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", damaged)
+    swept = await sweep_reports(told.services, told.clock.now)
+
+    assert swept.left == 0
+    assert told.sql("SELECT kind, report_id FROM report_notice") == [("amended", reports[1])]
+
+
 async def test_read_that_was_under_way_while_the_place_was_taken_is_told_by_the_sweep_once(
     told: World, take: Take
 ) -> None:
