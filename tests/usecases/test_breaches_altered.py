@@ -189,3 +189,20 @@ async def test_breach_whose_report_is_gone_is_shown_under_its_own_label(owing: W
         "NOR signatory": [report],
         "NOR low signatory": [],
     }
+
+
+async def test_breach_whose_row_cannot_be_read_is_told_of_to_the_two_and_to_no_third(owing: World) -> None:
+    await flash(owing)
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+    owing.sql(f"UPDATE duty_breach SET due_at = {9 * 10**18}")
+
+    told = {
+        member: await usecases.list_breaches(owing.services, owing.call(f"{member} signatory"), owing.agreement_id)
+        for member in ("GBR", "NOR", "DNK")
+    }
+    assert {member: (made.value.rows, made.unopened) for member, made in told.items()} == {
+        "GBR": ((), 1),
+        "NOR": ((), 1),
+        "DNK": ((), 0),
+    }
