@@ -40,7 +40,7 @@ from exchange.usecases.authenticate import admit_anyone, authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.second_person import ask
+from exchange.usecases.second_person import ask, requester_of
 from exchange.usecases.unread import record_unread
 
 
@@ -107,9 +107,7 @@ async def carry_out_crisis(
     clause = agreement.terms.crisis_clause(asked["clause"])
     if clause is None or text_of(agreement).digest != asked["text"]:
         raise ConflictError("the agreement was amended since this was asked for: ask again", code="text-differs")
-    first = await unit.client(act.requester)
-    if first is None:
-        raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
+    first = await requester_of(unit, act)
     # Both, as the text names them now: one may have been enrolled anew, or its member have suspended its part.
     _require_may_open(agreement, clause, client, call)
     try:

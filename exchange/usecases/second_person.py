@@ -87,15 +87,21 @@ async def require_confirmable(  # noqa: PLR0913  who confirms what within which 
     services: Services, unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
 ) -> None:
     """Check that `client` may confirm `act`; ConflictError and ForbiddenError as `require_second_person`."""
-    first = await unit.client(act.requester)
-    if first is None:
-        raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
+    first = await requester_of(unit, act)
     await unit.held_certificates().learn_key(call.thumbprint, call.public_key)
     shares_key = await unit.held_certificates().share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
     await _require_sealed(services, act)
     await require_not_ended(services, act)
     unit.rest_on(first)
+
+
+async def requester_of(unit: UnitOfWork, act: PendingAct) -> Client:
+    """Return the client that asked for `act`, as it stands now; ConflictError where there is none any more."""
+    first = await unit.client(act.requester)
+    if first is None:
+        raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
+    return first
 
 
 async def _acts_about(unit: UnitOfWork, kind: ActKind, asked: Mapping[str, str]) -> list[PendingAct]:

@@ -14,6 +14,7 @@ from exchange.usecases import CrisisWish, ListQuery
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.world import AGREEMENT, NOW, World, certificate_of, public_key_of
+from tests.usecases.test_amending import concluded
 from tests.usecases.test_national_caveats import enforce
 from tests.usecases.test_rows_held import held
 
@@ -409,3 +410,51 @@ async def test_crisis_that_nobody_declared_is_told_and_ended(treaty: World) -> N
     )
     assert (was_read, await reads(treaty, report)) == (True, False)
     assert await held(treaty) == []
+
+
+async def test_act_about_a_clause_that_the_text_has_no_more_opens_nothing_and_is_ended_by_whoever_sees_it(
+    treaty: World,
+) -> None:
+    await treaty.enrol("NOR other", "NOR", "signatory")
+    act = await asked(treaty)
+    with pytest.raises(ForbiddenError):
+        await usecases.refuse_act(treaty.services, treaty.call("NOR other"), act.id)
+    await concluded(treaty, TEXT.replace(CRISIS, ""))
+    with pytest.raises(ConflictError) as amended:
+        await confirms(treaty, act)
+    ended = await usecases.refuse_act(treaty.services, treaty.call("NOR other"), act.id, "no clause any more")
+
+    assert (amended.value.code, ended.value.act.refusal) == ("text-differs", "no clause any more")
+    assert await uses(treaty) == ()
+
+
+async def test_act_is_confirmed_under_the_text_that_it_was_asked_under(treaty: World) -> None:
+    act = await asked(treaty)
+    await concluded(treaty, TEXT.replace("P5Y", "P4Y"))
+    with pytest.raises(ConflictError) as amended:
+        await confirms(treaty, act)
+
+    assert amended.value.code == "text-differs"
+    assert await uses(treaty) == ()
+
+
+async def test_act_of_somebody_whose_row_is_gone_opens_nothing(treaty: World) -> None:
+    act = await asked(treaty)
+    treaty.unguard("client")
+    treaty.sql("DELETE FROM client WHERE id = $1", treaty.clients["GBR signatory"].id)
+    made = await treaty.attempt(confirms(treaty, act))
+
+    assert isinstance(made.error, ConflictError)
+    assert (made.error.code, made.entry["decision"]) == ("requester-gone", "refused")
+    assert await uses(treaty) == ()
+
+
+async def test_crisis_that_stands_under_no_text_is_not_shown_and_is_told_to_whom_all_are_shown(treaty: World) -> None:
+    whole = await opened(treaty, hours=1)
+    treaty.clock.advance(timedelta(hours=1))
+    altered = await opened(treaty)
+    treaty.sql("UPDATE agreement_crisis SET edition = 9 WHERE id = $1", altered.crisis.id)
+    for name in ("operator", "GBR reader"):
+        made = await usecases.list_crises(treaty.services, treaty.call(name), treaty.agreement_id)
+        assert [each.crisis.id for each in made.value.uses] == [whole.crisis.id]
+        assert made.unopened == 1
