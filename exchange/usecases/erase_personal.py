@@ -116,16 +116,19 @@ async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[P
     """Return an erasure that `client` may see, and whose client it is about."""
     act = await unit.pending_act(sought_id(act_id), ERASE_PERSONAL.name)
     # Whose it is, is looked up where there is none, too: what may not be seen costs what an absent one costs.
-    owner = await _owner_of(unit, client, ABSENT_ID if act is None else _wanted(act).subject)
+    found = await unit.client(ABSENT_ID if act is None else sought_id(_wanted(act).subject))
     if act is None:
         raise _not_found()
-    return act, owner
+    return act, _whose(client, _wanted(act).subject, found)
 
 
 async def _owner_of(unit: UnitOfWork, client: Client, subject: str) -> str | None:
     """Return whose client `subject` is, None for strangers; one that `client` does not act for is not found."""
+    return _whose(client, subject, await unit.client(sought_id(subject)))
+
+
+def _whose(client: Client, subject: str, found: Client | None) -> str | None:
     is_of_exchange = client.member == EXCHANGE_MEMBER
-    found = await unit.client(sought_id(subject))
     if subject == STRANGER:
         if not is_of_exchange:
             raise _not_found()
