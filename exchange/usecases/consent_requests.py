@@ -133,11 +133,12 @@ async def withdrawn(
     event = kind.withdrawn
     client = await authenticate(services, call, *roles, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named(kind.name, request_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await kind.book(unit).one(sought_id(request_id))
+    async with on_record(services, attempt):
+        async with services.store.unit_of_work() as unit:
+            row = await kind.book(unit).one(sought_id(request_id))
         if row is None or row.requester != client.id:
             raise NotFoundError("no such request, or none that you made")
-    entry = await _entry_about(services, call, client, row, event)
+        entry = await _entry_about(services, call, client, row, event)
     async with on_record(services, entry), services.store.unit_of_work() as unit:
         await hold_waiting(unit, kind.act, request=row.id)
         held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
