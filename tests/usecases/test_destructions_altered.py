@@ -86,3 +86,47 @@ async def test_recall_is_shown_though_the_archive_lacks_what_the_log_says_of_it(
 
     monkeypatch.setattr(told_destructions, "_told", away)
     assert await shown(world, report) == (["GBR", "NOR"], 0)
+
+
+async def asked_of(world: World, name: str, services: usecases.Services | None = None) -> tuple[list[str], int]:
+    """Return of which reports a client is told that destruction is asked, and how many rows it lacks."""
+    made = await usecases.list_destructions(services or world.services, world.call(name))
+    return [each.row.report for each in made.value], made.unopened
+
+
+async def test_releaser_is_told_of_what_its_member_is_to_destroy_as_the_log_labels_it(make_lived: MakeLived) -> None:
+    world, report = await recalled(make_lived)
+    await world.enrol("NOR low releaser", "NOR", "releaser", level="UNCLASSIFIED")
+    await place_entries(world, is_searchable=True)
+    change_class(world, report)
+    async with world.another_node() as node:
+        told = {name: await asked_of(world, name, node) for name in ("NOR releaser", "NOR low releaser", "NOR reader")}
+
+    assert told == {"NOR releaser": ([report], 0), "NOR low releaser": ([], 0), "NOR reader": ([report], 0)}
+
+
+def change_class(world: World, report: str) -> None:
+    """Leave nothing of what a report's class was; it has ended, so that no header tells it either."""
+    world.unguard("release_class")
+    which = "id = (SELECT class_id FROM report WHERE id = $1)"
+    world.sql(f"UPDATE release_class SET facts = '{{}}', digest = '0' WHERE {which}", report)
+
+
+@pytest.mark.parametrize(
+    ("named", "releasers"),
+    [
+        # No report at all: that something was asked of its member is all that is left to tell.
+        ("x", 1),
+        # Another one, that is not there: nothing says that this releaser may know of it.
+        ("01980000-0000-7000-8000-000000000000", 0),
+    ],
+)
+async def test_destruction_of_another_report_than_was_asked_is_shown_to_nobody(
+    make_lived: MakeLived, named: str, releasers: int
+) -> None:
+    world, _ = await recalled(make_lived)
+    world.unguard("report_destruction")
+    world.sql("UPDATE report_destruction SET report_id = $1 WHERE member = 'NOR'", named)
+
+    assert await asked_of(world, "NOR reader") == ([], 1)
+    assert await asked_of(world, "NOR releaser") == ([], releasers)

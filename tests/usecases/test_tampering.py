@@ -304,6 +304,22 @@ async def test_change_after_a_class_was_read_changes_no_decision(populated: Worl
     assert made.entry["reasons"] == ["not-releasable"]
 
 
+async def test_ended_report_that_was_made_up_is_explained_to_nobody(populated: World) -> None:
+    """Of one that has ended nothing is sealed any more: only the log says that it ever was."""
+    report, made_up = await populated.post(), "01980000-0000-7000-8000-000000000000"
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "mistaken")
+    others = ", ".join(name for name in columns_of(populated, "report") if name not in {"id", "seq"})
+    populated.sql(f"INSERT INTO report (id, seq, {others}) SELECT $1, seq + 1000, {others} FROM report", made_up)
+    call = populated.call("GBR contributor")
+    whole = await usecases.explain_report(populated.services, call, report)
+    made = await populated.attempt(usecases.explain_report(populated.services, call, made_up))
+
+    assert [reason.value for reason in whole.value.reasons] == ["role-missing", "recalled"]
+    assert isinstance(made.error, UnavailableError)
+    assert (made.entry["type"], made.entry["detail"]) == ("key.opened", {"place": f"report {made_up}"})
+
+
 async def test_missing_class_is_unavailable(populated: World) -> None:
     report = await populated.post()
     if not populated.url.startswith("postgresql"):
