@@ -368,6 +368,19 @@ async def test_text_that_waited_for_who_has_left_since_binds_with_the_next_word_
     ]
 
 
+async def test_who_has_left_signs_no_text_of_those_who_stayed(populated: World) -> None:
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    view = await proposed(populated, AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]"))
+    populated.clock.advance(timedelta(days=90))
+    with pytest.raises(ConflictError) as refused:
+        await signs(populated, view, "DNK")
+
+    assert refused.value.code == "not-a-party"
+    call = populated.call("GBR signatory")
+    (shown,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+    assert (shown.state, shown.signed) == ("proposed", set())
+
+
 @pytest.mark.parametrize("is_rewritten", [False, True])
 async def test_who_has_left_is_brought_back_by_no_act_of_others(populated: World, *, is_rewritten: bool) -> None:
     view = await proposed(populated, RAISED)

@@ -120,6 +120,15 @@ async def test_what_is_told_before_signing_is_what_happens(
     assert expected in told
 
 
+async def test_text_of_an_agreement_that_has_no_end_is_counted_too(populated: World) -> None:
+    await populated.agree(AGREEMENT.replace("2030-12-31", "9999-12-31"))
+    reports = await furnished(populated)
+    told, done = await told_and_done(populated, reports, NARROWED.replace("2030-12-31", "9999-12-31"), ALL_THREE)
+
+    assert told == done
+    assert "0 current reports become readable to DNK, 7 are lost" in told
+
+
 async def test_text_that_reaches_older_reports_gives_back_what_an_earlier_one_took(populated: World) -> None:
     reports = await furnished(populated)
     await concluded(populated, LOWERED)

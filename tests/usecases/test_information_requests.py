@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart, RequestState
 from exchange.store import OnwardWish
 from exchange.usecases import ClearanceChange, RequestView, onward_release
+from tests.support.meanwhile import done_behind
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_amending import concluded
 
@@ -534,3 +536,33 @@ async def test_answer_that_is_given_while_its_report_is_passed_on_does_not_reach
     # Whichever came first, the other one is told so.
     assert [isinstance(each, ExchangeError) for each in (granted, given)].count(True) == 1
     assert (known(await show(populated, request, "GBR reader")) == [report]) is not isinstance(given, ExchangeError)
+
+
+async def test_answer_goes_on_to_who_was_not_asked(populated: World) -> None:
+    await populated.enrol("NOR releaser", "NOR", "releaser")
+    request = await ask_both(populated)
+    report = await populated.post("NOR contributor", label=TO_GBR)
+    await answer(populated, request, report)
+    wish = OnwardWish("ESP", (), (), None, "theirs is the operation")
+    asked = await usecases.request_onward(populated.services, populated.call("GBR reader"), report, wish)
+    await usecases.grant_onward(populated.services, populated.call("NOR releaser"), asked.value.row.id)
+
+    assert (await usecases.pull_report(populated.services, populated.call("ESP reader"), report)).value.parts
+
+
+async def test_request_that_is_gone_when_its_answer_comes_is_absent(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await ask(populated)
+    report = await populated.post("NOR contributor", label=TO_GBR)
+
+    async def remove() -> None:
+        populated.unguard("information_request")
+        populated.sql("DELETE FROM information_request")
+
+    done_behind(monkeypatch, import_module("exchange.usecases.answer_request"), "_own", remove)
+    act = usecases.answer_request(populated.services, populated.call("NOR contributor"), request, report)
+    made = await populated.attempt(act)
+
+    assert isinstance(made.error, NotFoundError)
+    assert (made.entry["type"], made.entry["decision"]) == ("request.answered", "refused")
