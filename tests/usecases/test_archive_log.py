@@ -227,11 +227,32 @@ async def test_changed_entry_never_moves(old: Log, folder: Path) -> None:
     assert await kept(old) == 520
 
 
-async def without_guards(log: Log, statement: str) -> None:
+async def test_tile_that_is_not_of_its_entries_keeps_them_from_moving(old: Log, folder: Path) -> None:
+    other = "(SELECT hashes FROM log_tile WHERE level = 0 AND idx = 1)"
+    await without_guards(old, f"UPDATE log_tile SET hashes = {other} WHERE level = 0 AND idx = 0", of="log_tile")
+
+    with pytest.raises(LogDamagedError, match="`tile/entries/000` is not what is in the tree"):
+        await archive_all(old, folder)
+    assert await kept(old) == 520
+
+
+async def test_move_that_the_database_refuses_is_none_where_nobody_else_made_it(
+    old: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(*_: object) -> None:
+        raise ConflictError("refused")
+
+    monkeypatch.setattr(LogArchiving, "let_go", refuses)
+    with pytest.raises(ConflictError):
+        await archive_all(old, folder)
+    assert await kept(old) == 520
+
+
+async def without_guards(log: Log, statement: str, *, of: str = "audit_entry") -> None:
     """Do as the database's owner can."""
     async with log.store._engine.begin() as connection:
         if log.url.startswith("sqlite"):
-            await connection.exec_driver_sql("DROP TRIGGER audit_entry_no_update")
+            await connection.exec_driver_sql(f"DROP TRIGGER {of}_no_update")
         else:
             await connection.exec_driver_sql("SET session_replication_role = replica")
         await connection.exec_driver_sql(statement)

@@ -434,6 +434,14 @@ async def test_backup_that_lacks_a_blob_is_not_whole(filing: World, folder: Path
         backups.read_contents([line for line in lines if b'"blob":' not in line])
 
 
+async def test_backup_without_the_blob_store_of_its_parts_is_none(filing: World) -> None:
+    await filing.post(content=LARGE)
+    lines = backups.backup_lines(filing.url, node="test", clock=filing.clock, files={})
+
+    with pytest.raises(UnavailableError, match="`blob_store_url` names none"):
+        [line async for line in lines]
+
+
 async def test_backup_tells_of_large_parts_that_were_lost(filing: World, folder: Path) -> None:
     await filing.post(content=LARGE)
     (file,) = files_in(folder)

@@ -55,12 +55,26 @@ def test_backup_of_no_known_form_is_refused(made_as: int | None) -> None:
         read_contents(backup(exchange_backup=made_as))
 
 
+@pytest.mark.parametrize("line", [b"no record", b"[]", b'"end"', b"\xff"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_line_that_is_no_record_makes_a_file_no_backup(line: bytes, place: int) -> None:
+    lines = backup()
+    lines.insert(place, line)
+
+    with pytest.raises(MalformedError, match="no backup of the exchange"):
+        read_contents(lines)
+
+
 def test_log_of_a_backup_is_the_newest() -> None:
     logs = {"t": "log_state", "c": ["log", "origin", "keys", "size"], "r": [[n, f"log {n}", "", n] for n in (1, 3, 2)]}
     log = read_contents(backup(logs)).log
 
     assert log is not None
     assert (log.log, log.origin, log.size) == (3, "log 3", 3)
+
+
+def test_backup_without_a_row_of_any_log_has_none() -> None:
+    assert read_contents(backup({"t": "log_state", "c": ["log", "origin", "keys", "size"], "r": []})).log is None
 
 
 def test_keys_that_were_destroyed_open_nothing_and_are_not_tried() -> None:
