@@ -1,14 +1,15 @@
 """A clock that leapt ends nothing for good until it has gone on for a day, and that is on the record."""
 
-import asyncio
 import logging
 from datetime import date, timedelta
 
 import pytest
 
 from exchange.kernel import LAST_MOMENT, UnavailableError, to_micros
+from exchange.store.time_book import TimeBook
 from exchange.usecases.believe_clock import believes_clock
 from exchange.usecases.rounds_of_time import RoundsOfTime
+from tests.support.meanwhile import at_once
 from tests.support.uploading import LARGE, awaited, begun
 from tests.support.world import NOW, World
 from tests.usecases.test_breaches import OWING, flash
@@ -79,10 +80,11 @@ async def test_the_doubt_outlives_who_had_it(populated: World) -> None:
     assert await believes(populated) is False
 
 
-async def test_two_that_look_for_the_first_time_keep_one_row(populated: World) -> None:
-    found = await asyncio.gather(believes(populated), believes(populated))
+async def test_two_that_look_for_the_first_time_keep_one_row(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await at_once(monkeypatch, TimeBook, "begin", believes(populated), believes(populated))
 
     assert True in found
+    assert await believes(populated) is True
     assert populated.sql("SELECT count(*) FROM timekeeping") == [(1,)]
 
 

@@ -8,15 +8,18 @@ import pytest
 
 from exchange.audit import TreeHead, parse_note
 from exchange.audit.checkpoint import parse_checkpoint
+from exchange.audit.log_policy import KnownWitness
 from exchange.audit.witness import render_submission
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, UnavailableError
 from exchange.store import Store
 from exchange.usecases import check_readiness, describe_caller
-from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable
+from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable, ask_witness
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.watch_witnesses import BACKOFF_SECONDS
 from exchange.usecases.witnessed_log import witnessed_outside
-from tests.support.witnessed_world import ORIGIN, MadeWitness, Watched
+from tests.core.audit.signers import W1
+from tests.support.witnessed_world import ORIGIN, DeskLine, MadeWitness, Watched
+from tests.support.world import World
 
 FORGED = b"\x07" * 32
 FORMER = "exchange.example/log/6"
@@ -92,6 +95,26 @@ async def test_witness_set_back_learns_it_from_its_own_signature(watched: Watche
     assert (await watched.view()).witnesses[0].behind == 0
     (entry,) = await watched.entries("witness.forgot")
     assert (entry["object"]["id"], entry["decision"]) == ("nor", "failed")
+
+
+async def test_witness_set_back_behind_what_is_kept_here_is_asked_from_what_it_holds(watched: Watched) -> None:
+    """Its own signature is kept, and what that stands under is gone: it cannot be shown, and is no reason to stop."""
+    witness = await set_back(watched)
+    watched.world.unguard("log_checkpoint")
+    watched.world.sql("DELETE FROM log_checkpoint WHERE size = (SELECT max(size) FROM log_cosignature)")
+
+    asked = await watched.ask("nor")
+
+    assert (asked.state, asked.has_forgotten) == (AskedState.COSIGNED, True)
+    assert not witness.alarm.has_rung
+
+
+async def test_before_the_log_began_no_witness_is_asked(populated: World) -> None:
+    line = DeskLine()
+    witness = KnownWitness("nor", W1.verifier, "https://witness.example/nor")
+
+    assert (await ask_witness(populated.services, witness, line)).state is AskedState.NOTHING_NEW
+    assert line.asked == []
 
 
 async def test_dead_witness_is_asked_less_and_less_and_keeps_nobody_waiting(watched: Watched) -> None:
