@@ -9,7 +9,8 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import Criteria
-from exchange.kernel import UnavailableError
+from exchange.custody import CustodyUnavailableError
+from exchange.kernel import ForbiddenError, UnavailableError
 from exchange.markings import Label
 from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.usecases import Ended, ListQuery, Services, Shown, Unopened, stream_reports
@@ -228,6 +229,40 @@ async def test_key_that_this_node_lacks_alone_is_no_damage(make_lived: MakeLived
     assert unopened(page) == [reports["second"]]
 
 
+async def test_originator_sees_who_tried_to_read_what_nothing_but_the_log_tells_to_be_its_own(
+    make_lived: MakeLived,
+) -> None:
+    world, reports = await make_lived(reported)
+    change_class(world, reports["hidden"], facts="[]", digest="0" * 64)
+    async with world.another_node() as node:
+        made = await world.attempt(usecases.pull_report(node, world.call("NOR contributor"), reports["hidden"]))
+
+    assert isinstance(made.error, ForbiddenError)
+    (refused,) = [entry for entry in made.entries if entry["type"] == "report.read"]
+    assert (refused["member"], refused["owner"], refused["reasons"]) == ("NOR", "GBR", ["role-missing"])
+
+
+async def test_reference_to_what_nobody_can_open_now_is_not_left_out(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Custody that is away for a moment must not show a report as one that names nothing."""
+    world, reports = await make_lived(reported)
+    naming = await world.post(references=(reports["first"],))
+    custodian = world.services.custodian
+    opens = custodian.open_headers
+
+    async def away_for_the_second(sealed: Any) -> Any:
+        if [row.id for row, _ in sealed] == [reports["first"]]:
+            raise CustodyUnavailableError("the keys are away")
+        return await opens(sealed)
+
+    monkeypatch.setattr(custodian, "open_headers", away_for_the_second)
+    made = await world.attempt(usecases.pull_report(world.services, world.call("NOR reader"), naming))
+
+    assert isinstance(made.error, UnavailableError)
+    assert "report.read" not in {entry["type"] for entry in made.entries}
+
+
 async def test_reference_to_what_is_damaged_takes_nothing_from_what_names_it(make_lived: MakeLived) -> None:
     world, reports = await make_lived(reported)
     naming = await world.post(references=(reports["other"], reports["first"]))
@@ -279,11 +314,12 @@ async def test_many_damaged_reports_leave_entries_in_bounds(populated: World) ->
 
 
 ODD = {
-    "postgresql": ["version = -1", "version = 0", "status = 'x'"],
+    "postgresql": ["version = -1", "version = 0", "status = 'x'", "key_id = 'file/'"],
     # Of whatever type a column is.
     "sqlite": [
         *("version = -1", "version = 'x'", "version = x'ff'", "version = 1.5", "version = 9223372036854775807"),
         *("status = 'x'", "status = x'ff'", "key_id = x'ff'", "key_id = CAST(x'ff' AS TEXT)", "key_version = x'ff'"),
+        "key_id = 'file/'",
         *("sealed_header = ''", "sealed_header = 'x'", "sealed_header = 7", "sealed_header = 1.5"),
     ],
 }

@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
+from exchange.audit import EventName, Outcome
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
+from exchange.release import ClassFacts, class_as_json, class_digest, class_from_json
 from exchange.reports import Downgrade, PostedReport
 from exchange.store import DerivationWish, Parts
+from exchange.usecases.recording import TamperedError, about_report, draft
 from exchange.usecases.seeking import judge
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
-from tests.support.onward import wish
+from tests.support.onward import ask, grant, wish
 from tests.support.placing import place_entries
 from tests.support.world import World
 
@@ -261,3 +265,69 @@ async def test_what_was_opened_goes_no_further_without_a_permit(
     judged = await judge(world.services, call, world.clients["NOR reader"], row.report, row.state)
 
     assert bool(judged.header_json) is is_kept
+
+
+async def test_who_is_not_cleared_any_more_learns_of_no_damage_to_its_members_reports(
+    lived: tuple[World, Reports],
+) -> None:
+    world, reports = lived
+    await world.enrol("GBR former releaser", "GBR", "releaser", until=world.clock.now)
+    await world.enrol("GBR former auditor", "GBR", "auditor", until=world.clock.now)
+    move(world, reports["hidden"], to=reports["own"])
+    for act in (
+        lambda world, report: usecases.preview_recall(world.services, world.call("GBR former releaser"), report),
+        lambda world, report: usecases.report_registry(world.services, world.call("GBR former auditor"), report),
+    ):
+        await refused_as_absent(world, act, reports["hidden"])
+
+
+async def test_entry_whose_label_nobody_can_read_clears_nobody(lived: tuple[World, Reports]) -> None:
+    world, reports = lived
+    report, call = reports["hidden"], world.call(None)
+    told = about_report(report, 2, class_facts_of(world, report))
+    told["label"] = {"classification": "SECRET"}  # of no policy
+    await world.services.store.append(draft(call, None, EventName.REPORT_POSTED, Outcome.PERMITTED, **told))
+    world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, report)
+
+    await refused_as_absent(
+        world,
+        lambda world, report: usecases.preview_recall(world.services, world.call("GBR releaser"), report),
+        report,
+    )
+
+
+@pytest.mark.parametrize("act", ["amend", "downgrade"])
+async def test_originator_makes_nothing_of_what_does_not_open(lived: tuple[World, Reports], act: str) -> None:
+    world, reports = lived
+    world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, reports["own"])
+    made = await world.attempt(OWNERS[act](world, reports["own"]))
+
+    assert isinstance(made.error, TamperedError)
+    assert (made.entry["type"], made.entry["detail"]) == ("key.opened", {"place": f"report {reports['own']}"})
+    assert made.entry["member"] == "NOR"
+    assert world.sql("SELECT version FROM report WHERE id = $1", reports["own"]) == [(1,)]
+
+
+async def test_source_that_ended_and_was_moved_to_the_recipient_lets_nothing_go_on_to_it(
+    lived: tuple[World, Reports],
+) -> None:
+    """What is a recipient's own goes back to it without a consent: so nothing may be made its own by its row."""
+    world, reports = lived
+    derived = await world.post("NOR analyst", label=LOW, references=(reports["low"],))
+    request = await ask(world, derived, "GBR reader")
+    facts = replace(class_facts_of(world, reports["low"]), originator="ESP")
+    stored = json.dumps(class_as_json(facts))
+    world.sql("INSERT INTO release_class VALUES (99, $1, $2)", class_digest(facts), stored)
+    await usecases.recall_report(world.services, world.call("GBR releaser"), reports["low"], "a source is at risk")
+    world.sql("UPDATE report SET class_id = 99 WHERE id = $1", reports["low"])
+    made = await world.attempt(grant(world, request, "NOR releaser"))
+
+    assert isinstance(made.error, TamperedError)
+    assert "onward.granted" not in {entry["type"] for entry in made.entries}
+
+
+def class_facts_of(world: World, report: str) -> ClassFacts:
+    ((facts,),) = world.sql(
+        "SELECT facts FROM release_class WHERE id = (SELECT class_id FROM report WHERE id = $1)", report
+    )
+    return class_from_json(json.loads(facts))

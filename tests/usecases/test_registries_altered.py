@@ -1,9 +1,12 @@
 """What is asked of the past, where rows were altered: told and recorded to whom it may be, and absent to all others."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from exchange import usecases
+from exchange.usecases.recording import TamperedError
 from tests.attacks.hidden import open_api, seen
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -118,3 +121,17 @@ async def test_past_that_cannot_be_read_is_told_and_nothing_is_left_out_of_an_an
     assert answer.status_code == 503
     (told,) = await tampered(world)
     assert told.startswith(place.partition(" (")[0].format(**ids))
+
+
+async def test_of_a_report_whose_former_class_was_altered_no_reader_is_told(make_lived: MakeLived) -> None:
+    world, ids = await make_lived(lived)
+    ((former,),) = world.sql("SELECT class_id FROM report WHERE id = $1", ids["report"])
+    narrower = world.posted(label=replace(TO_NOR, releasable_to=("GBR",)))
+    await usecases.amend_report(world.services, world.call("GBR contributor"), ids["report"], narrower)
+    world.sql("UPDATE release_class SET facts = '[]' WHERE id = $1", former)
+    at = world.clock.now - timedelta(hours=1)
+    async with world.another_node() as fresh:
+        made = await world.attempt(usecases.readers_on(fresh, world.call("GBR auditor"), ids["report"], at))
+
+    assert isinstance(made.error, TamperedError)
+    assert f"report {ids['report']}" in await tampered(world)

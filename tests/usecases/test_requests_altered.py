@@ -9,6 +9,7 @@ from exchange.kernel import ConflictError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import OnwardRow
+from exchange.usecases.recording import TamperedError
 from tests.support import deriving as derivations
 from tests.support import onward
 from tests.support.lived import MakeLived
@@ -142,3 +143,17 @@ async def test_nobody_consents_while_too_much_waits_to_be_asked(asking: World, m
 
     assert isinstance(made.error, UnavailableError)
     assert (await onward.grant(asking, request)).row.state.value == "granted"
+
+
+async def test_request_about_a_report_of_which_nothing_is_left_is_told_as_that_to_who_may_decide_it(
+    asking: World,
+) -> None:
+    request = await asked(asking)
+    asking.sql("UPDATE release_class SET facts = '[]', digest = $1", "0" * 64)
+    async with asking.another_node() as fresh:
+        grant = usecases.grant_onward(fresh, asking.call("GBR releaser"), request, "not to be quoted")
+        made = await asking.attempt(grant)
+
+    assert isinstance(made.error, TamperedError)
+    assert "report " in [entry for entry in made.entries if entry["type"] == "key.opened"][-1]["detail"]["place"]
+    assert asking.sql("SELECT state FROM onward_release") == [("asked",)]

@@ -8,6 +8,7 @@ import pytest
 from exchange.store.faults import as_exchange_error
 from exchange.store.unread import UnreadRowError
 from exchange.usecases import ListQuery, list_clients, list_reports, pull_report
+from exchange.usecases.recording import TamperedError
 from tests.support.world import World
 from tests.usecases.test_rows_held import found_in, held, living  # noqa: F401  a fixture
 
@@ -114,3 +115,24 @@ async def test_client_that_is_rewritten_while_it_asks_is_told_as_altered(
             await pull_report(node, living.call("NOR reader"), report)
 
     assert raised.value.place == f"client {living.clients['NOR reader'].id}"
+
+
+async def test_client_that_is_altered_between_a_report_and_what_it_names_is_shown_nothing(
+    living: World,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report = await living.post(references=(await living.post(),))
+    living.unguard("client")
+    async with living.another_node() as node:
+        opens = node.custodian.open_headers
+
+        async def meanwhile(sealed: Any) -> Any:
+            opened = await opens(sealed)
+            living.sql("UPDATE client SET roles = '{', version = version + 1 WHERE name = 'NOR reader'")
+            return opened
+
+        monkeypatch.setattr(node.custodian, "open_headers", meanwhile)
+        made = await living.attempt(pull_report(node, living.call("NOR reader"), report))
+
+    assert isinstance(made.error, TamperedError)
+    assert (made.entry["type"], made.entry["detail"]) == ("key.opened", {"place": f"report {report}"})

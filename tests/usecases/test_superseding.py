@@ -138,6 +138,15 @@ async def test_what_took_the_place_is_named_to_whom_it_is_shown_alone(desks: Wor
     assert {str(error) for error in told} == {"the report is superseded: supersede the one that took its place"}
 
 
+async def test_what_took_the_place_and_does_not_open_is_named_to_nobody(desks: World) -> None:
+    report, taken_by = await as_superseded(desks)
+    desks.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, taken_by)
+    made = await desks.attempt(post(desks, supersedes=report))
+
+    assert isinstance(made.error, ConflictError)
+    assert str(made.error) == "the report is superseded: supersede the one that took its place"
+
+
 async def test_of_two_that_come_at_once_one_takes_the_place(desks: World, take: Take) -> None:
     report = await post(desks)
     came = await asyncio.gather(*(take(desks, supersedes=report) for _ in range(3)), return_exceptions=True)
