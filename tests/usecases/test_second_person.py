@@ -1,6 +1,7 @@
 """One mechanism for every act of two persons: asked for, seen, confirmed or ended, each on the record."""
 
 import asyncio
+import base64
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
@@ -141,6 +142,29 @@ async def test_request_of_one_who_was_revoked_since_is_confirmed_by_nobody(popul
     await usecases.change_standing(populated.services, populated.call(None), revoked, Standing.REVOKED)
 
     assert code(await confirm(populated, act_id, digest)) == "requester-gone"
+
+
+async def test_request_of_one_whose_row_is_gone_is_confirmed_by_nobody(populated: World) -> None:
+    act_id, digest = await asked_for(populated)
+    populated.unguard("client")
+    populated.sql("DELETE FROM client WHERE id = $1", populated.clients["operator"].id)
+
+    assert code(await confirm(populated, act_id, digest)) == "requester-gone"
+
+
+async def test_seal_of_something_else_says_of_nobody_that_it_asked(populated: World) -> None:
+    act_id, _ = await asked_for(populated)
+    act = (await usecases.show_pending_act(populated.services, populated.call("auditor"), act_id)).value.act
+    sealed = await populated.services.custodian.wrap("acts", bytes(len(act.statement)), act.statement)
+    blob = base64.b64encode(sealed.blob).decode()
+    seal = f"{sealed.key_id} {sealed.key_version} {sealed.suite} {blob}"
+    content = {"asked": dict(act.asked), "members": sorted(act.members), "seal": seal}
+    payload = canonical_bytes(content).decode()
+    digest = hashlib.sha256(payload.encode()).hexdigest()
+    populated.unguard("pending_act")
+    populated.sql("UPDATE pending_act SET payload = $1, digest = $2", payload, digest)
+
+    assert code(await confirm(populated, act_id, digest)) == "request-altered"
 
 
 async def test_request_ends_after_its_time(populated: World) -> None:
