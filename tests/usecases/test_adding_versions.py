@@ -1,5 +1,7 @@
 """When a version of the root may be added: not while the newest one waits for what is under those before."""
 
+from exchange.audit import EventName, Outcome, Subject
+from exchange.usecases.recording import draft
 from exchange.usecases.rotate_keys import rewrap
 from tests.support.rotating import add_version, host
 from tests.support.world import World
@@ -14,3 +16,13 @@ async def test_no_version_is_added_before_everything_is_under_the_newest(populat
     await rewrap(populated.services, host(populated))
 
     assert await add_version(populated) == 3
+
+
+async def test_entry_about_another_thing_of_the_same_name_adds_no_version(populated: World) -> None:
+    await populated.post()
+    call, other = host(populated), Subject("witness", "file/2")
+    detail = {"kind": "root", "version": 2, "fingerprint": "0" * 16}
+    made = draft(call, None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=other, detail=detail)
+    await populated.services.store.append(made)
+
+    assert await add_version(populated) == 2

@@ -12,6 +12,7 @@ import yaml
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState, text_of
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id, rfc3339
+from exchange.store.review_book import ReviewBook
 from exchange.usecases import AgreementView, Call, Recorded, Services
 from exchange.usecases.note_reviews import note_reviews
 from tests.support.treaty import sign_by_call
@@ -331,6 +332,21 @@ async def test_review_is_noted_once_when_it_falls_due(populated: World) -> None:
     populated.clock.now = datetime(2030, 6, 1, tzinfo=UTC)
     later = await populated.attempt(note_reviews(populated.services))
     assert later.entry["detail"]["due"] == "2030-01-01"
+
+
+async def test_review_that_another_node_has_noted_meanwhile_is_noted_by_that_one_alone(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populated.clock.now = datetime(2028, 1, 1, tzinfo=UTC)
+    await note_reviews(populated.services)
+
+    async def not_yet(_: ReviewBook) -> frozenset[object]:
+        return frozenset()
+
+    monkeypatch.setattr(ReviewBook, "noted", not_yet)
+    later = await populated.attempt(note_reviews(populated.services))
+
+    assert (later.error, later.entries) == (None, [])
 
 
 @pytest.mark.parametrize("move", [sign_by_call, usecases.resume_agreement])

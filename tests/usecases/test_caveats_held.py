@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.kernel import UnavailableError
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import looked_at_before
 from tests.support.national import not_to
@@ -107,6 +108,19 @@ async def test_caveats_in_force_that_are_not_so_in_their_row_refuse_again(
     in_force = ruling.sql("SELECT member FROM caveat_set WHERE in_force_at IS NOT NULL AND ended_at IS NULL")
     assert in_force == [("GBR",)]
     assert await held(ruling) == []
+
+
+async def test_nothing_is_released_while_caveats_in_force_have_no_text(guarded: Guarded) -> None:
+    ruling, *_ = guarded
+    async with ruling.another_node() as fresh:
+
+        async def gone_meanwhile(_: object) -> list[object]:
+            return []
+
+        fresh.store.caveats.texts = gone_meanwhile  # type: ignore[method-assign,assignment]
+        for name in ("NOR reader", "GBR reader"):
+            with pytest.raises(UnavailableError, match="cannot be read"):
+                await usecases.list_reports(fresh, ruling.call(name), usecases.ListQuery())
 
 
 async def test_other_text_under_its_own_digest_is_found_and_its_members_reports_are_withheld(guarded: Guarded) -> None:

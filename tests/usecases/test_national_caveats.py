@@ -3,7 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -385,6 +385,14 @@ async def test_preview_names_what_would_stop_and_keeps_nothing(ruling: World) ->
     await enforce(ruling, not_to("NOR"))
     (opened,) = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), no_court())).value.changes
     assert (opened.member, opened.change, opened.reports) == ("NOR", Change.OPENED, 2)
+
+
+async def test_preview_counts_nothing_under_an_agreement_that_is_over_and_changes_no_more(ruling: World) -> None:
+    await ruling.post()
+    ruling.clock.now = datetime(2031, 1, 2, tzinfo=UTC)
+    told = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("NOR"))).value
+
+    assert told.changes == ()
 
 
 async def test_preview_says_nothing_about_clients_of_others(ruling: World) -> None:

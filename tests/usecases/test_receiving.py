@@ -228,6 +228,19 @@ async def test_memory_of_known_reads_is_bounded(populated: World, monkeypatch: p
     assert len(await registered(populated, "report.received")) == 2
 
 
+async def test_memory_of_labels_is_bounded_and_those_below_the_level_stay_unregistered(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registering, "_MOST_LABELS", 1)
+    low = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+    for report in (await populated.post(), await populated.post(label=low), await populated.post()):
+        await read(populated, report)
+
+    assert len(populated.services.register.labels) == 1
+    await beat(populated)
+    assert len(await registered(populated, "report.received")) == 2
+
+
 # ── acknowledgement ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -98,6 +98,23 @@ async def test_node_with_another_cursor_key_is_not_ready_until_it_is_accepted(po
     assert populated.sql("SELECT length(fingerprint) FROM shared_key") == [(16,)]
 
 
+async def test_of_two_nodes_that_start_at_once_the_first_ones_cursor_key_counts(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = populated.services
+    other = replace(first, cursor_key=bytes(range(32)))
+    await hold_shared_key(first)
+
+    async def none_yet() -> None:
+        return None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(other.store.shared_keys, "fingerprint", none_yet)
+        await hold_shared_key(other)
+
+    assert [(await usecases.check_readiness(each)).is_ready for each in (first, other)] == [True, False]
+
+
 @pytest.mark.parametrize("change", ["wrapped_key = $1", "key_version = 7"])
 async def test_row_that_does_not_open_stops_no_service(populated: World, change: str) -> None:
     await populated.attempt(usecases.describe_caller(populated.services, populated.call("NOR reader")))

@@ -11,12 +11,14 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.log_tables import LogCosignatureTable
+from exchange.store.witness_files import NO_WITNESSES
 from exchange.usecases import check_readiness
-from exchange.usecases.quorum import newest_witnessed, require_quorum
+from exchange.usecases.quorum import Witnessed, newest_witnessed, require_quorum
 from exchange.usecases.read_log import WhichCheckpoint, read_checkpoint
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
 from tests.core.audit.signers import W1
 from tests.support.meanwhile import at_once
+from tests.support.placing import place_entries
 from tests.support.witnessed_world import MadeWitness, Watched
 from tests.support.world import Attempt, World
 
@@ -211,6 +213,23 @@ async def test_quorum_is_found_behind_checkpoints_that_lack_it(watched: Watched,
     assert found.size == (kept.size if page > 1 else found.size)
 
 
+async def test_quorum_that_lies_too_far_behind_is_none(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much one witness alone says, the search for a quorum ends, and what it did not reach is none."""
+    monkeypatch.setattr("exchange.usecases.quorum._PAGE", 2)
+    monkeypatch.setattr("exchange.usecases.quorum._MOST_PAGES", 1)
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    await set_quorum(watched.world.services, watched.world.call(None), 2)
+    for names in (("nor", "gbr"), ("nor",), ("nor",)):
+        await watched.opened.grow()
+        for name in names:
+            await watched.ask(name)
+    view = await watched.view()
+
+    assert (view.has_quorum, view.witnessed_size) == (False, None)
+    assert view.since is not None
+
+
 async def test_changes_are_entries_with_what_holds_then(watched: Watched) -> None:
     await watched.enrol("nor")
     await watched.enrol("gbr")
@@ -390,3 +409,13 @@ async def test_before_the_log_began_no_quorum_is_missed(populated: World) -> Non
     witnessing = replace(populated.services.witnessing, quorum_seconds=60)
 
     await require_quorum(replace(populated.services, witnessing=witnessing), populated.clock.now)
+
+
+async def test_before_a_checkpoint_is_kept_none_is_the_newest_and_none_is_missed(populated: World) -> None:
+    await place_entries(populated, begins_only=True)
+    populated.unguard("log_checkpoint")
+    populated.sql("DELETE FROM log_checkpoint")
+    state = await populated.services.store.log.state()
+    assert state is not None
+
+    assert await newest_witnessed(populated.services, state, NO_WITNESSES) == Witnessed(None, None, None)

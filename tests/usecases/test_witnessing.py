@@ -14,6 +14,7 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, Unavail
 from exchange.store import Store
 from exchange.usecases import check_readiness, describe_caller
 from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable, ask_witness
+from exchange.usecases.receive_cosignature import receive_cosignature
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.watch_witnesses import BACKOFF_SECONDS
 from exchange.usecases.witnessed_log import witnessed_outside
@@ -405,6 +406,16 @@ async def test_member_that_brings_what_we_signed_and_do_not_have_freezes_the_log
     assert isinstance(attempt.error, ConflictError)
     assert (attempt.entry["type"], attempt.entry["decision"]) == ("witness.refused", "failed")
     assert await watched.opened.step() is Step.FROZEN
+
+
+async def test_what_contradicts_the_log_is_refused_and_recorded_where_no_file_keeps_it(watched: Watched) -> None:
+    services = watched.world.services
+    services = replace(services, witnessing=replace(services.witnessing, witnessed=None))
+    held = watched.opened.signed(TreeHead(2, FORGED)).decode()
+    attempt = await watched.world.attempt(receive_cosignature(services, watched.world.call("auditor"), held))
+
+    assert isinstance(attempt.error, ConflictError)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("witness.refused", "failed")
 
 
 async def test_newest_witnessed_tree_outlives_the_database(watched: Watched) -> None:
