@@ -3,6 +3,8 @@
 The row says that a client is suspended, not by whom, and whoever owns the database writes it: so the log is asked.
 """
 
+from itertools import takewhile
+
 from exchange.audit import Entry, EventName
 from exchange.kernel import ConflictError
 from exchange.members import Client, Standing
@@ -43,13 +45,14 @@ async def _is_own_stop(services: Services, client: Client) -> bool:
     What the log does not tell of, as a row that the jobs suspended, was not its member's doing.
     """
     by_version = await _told(services, client.id)
-    for version in range(client.version, 0, -1):
-        entry = by_version.get(version)
-        if entry is not None and entry["detail"].get("standing") != Standing.SUSPENDED.value:
-            return True
-        if entry is None or entry.get("member") != client.member:
-            return False
-    return True
+    # From the newest one that either tells of: somebody may have put an older row back.
+    newest_first = map(by_version.get, range(max((client.version, *by_version)), 0, -1))
+    since = takewhile(_may_have_stopped, newest_first)
+    return all(entry is not None and entry.get("member") == client.member for entry in since)
+
+
+def _may_have_stopped(entry: Entry | None) -> bool:
+    return entry is None or entry["detail"].get("standing") == Standing.SUSPENDED.value
 
 
 async def _told(services: Services, client_id: str) -> dict[int, Entry]:

@@ -358,6 +358,22 @@ async def test_exchange_takes_over_what_a_member_suspended(populated: World) -> 
         await usecases.change_standing(services, host, client, Standing.SUSPENDED)
 
 
+async def test_client_that_the_exchange_stopped_is_not_resumed_though_the_row_of_its_member_s_stop_was_put_back(
+    populated: World,
+) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    services, call, host = populated.services, populated.call("GBR operator"), populated.call(None)
+    client = populated.clients["GBR contributor"].id
+    for who in (call, host):
+        await usecases.change_standing(services, who, client, Standing.SUSPENDED)
+    populated.sql("DELETE FROM client WHERE id = $1 AND version = 3", client)
+    populated.sql("UPDATE client SET superseded_at = NULL WHERE id = $1 AND version = 2", client)
+    made = await populated.attempt(usecases.change_standing(services, call, client, Standing.ACTIVE))
+
+    assert isinstance(made.error, ConflictError)
+    assert "ask the exchange's operator" in made.error.message
+
+
 async def test_exchange_narrows_and_revokes_what_a_member_suspended(populated: World) -> None:
     """It takes over a suspension where it suspends, and does what it asked for elsewhere."""
     await populated.enrol("GBR operator", "GBR", "operator")
