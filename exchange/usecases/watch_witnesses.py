@@ -77,7 +77,7 @@ class WitnessWatch:
             memory.state, memory.has_forgotten = asked.state, asked.has_forgotten
         memory.failures = memory.failures + 1 if asked.state in _FAILURES else 0
         memory.due_at = self.monotonic() + BACKOFF_SECONDS[min(memory.failures, len(BACKOFF_SECONDS) - 1)]
-        if memory.state is not before:
+        if asked.state is not before:
             self._tell(memory, witness, asked)
         if asked.has_forgotten and not had_forgotten:
             _log.error("witness %s holds less than it cosigned: its memory was set back", witness.name)

@@ -269,11 +269,14 @@ async def test_quorum_is_not_made_impossible(watched: Watched) -> None:
 async def test_rules_of_their_own_are_left_alone(watched: Watched) -> None:
     await watched.enrol("nor")
     policy = watched.policy
-    text = policy.path.read_bytes().replace(b"quorum none\n", b"group north any nor\nquorum north\n")
-    policy.path.write_bytes(text)
+    await watched.enrol("dnk")
+    groups = b"group both all nor dnk\ngroup north any both\nquorum north\n"
+    policy.path.write_bytes(policy.path.read_bytes().replace(b"quorum none\n", groups))
     await watched.enrol("gbr")
 
     assert policy.read().quorum == "north"
+    # What is asked for is told, and not what another rule of the file would.
+    assert (await watched.view()).quorum == "1 of 1"
     with pytest.raises(ConflictError, match="rules of its own"):
         await set_quorum(watched.world.services, watched.world.call(None), 1)
     with pytest.raises(ConflictError):
@@ -397,6 +400,13 @@ async def test_policy_that_cannot_be_read_is_said_and_asks_nobody(watched: Watch
     assert caplog.text.count("witnesses cannot be asked") == 1
     with pytest.raises(UnavailableError, match="line 1"):
         await watched.view()
+
+
+async def test_host_that_keeps_no_policy_of_witnesses_enrols_none_and_says_so(populated: World) -> None:
+    made = await populated.attempt(set_quorum(populated.services, populated.call(None), 0))
+
+    assert isinstance(made.error, UnavailableError)
+    assert "keeps no policy" in made.error.message
 
 
 async def test_before_the_log_began_there_is_nothing_behind_it(populated: World) -> None:

@@ -1,5 +1,6 @@
 """The log and its witnesses: asked, answered, lied to, set back; and who stands behind which checkpoint."""
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -10,13 +11,14 @@ from exchange.audit import TreeHead, parse_note
 from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.log_policy import KnownWitness
 from exchange.audit.witness import render_submission
+from exchange.custody import create_log_key
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, UnavailableError
 from exchange.store import Store
 from exchange.usecases import check_readiness, describe_caller
 from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable, ask_witness
 from exchange.usecases.receive_cosignature import receive_cosignature
 from exchange.usecases.sequence_log import Step
-from exchange.usecases.watch_witnesses import BACKOFF_SECONDS
+from exchange.usecases.watch_witnesses import BACKOFF_SECONDS, WitnessWatch
 from exchange.usecases.witnessed_log import witnessed_outside
 from tests.core.audit.signers import W1
 from tests.support.witnessed_world import ORIGIN, DeskLine, MadeWitness, Watched
@@ -434,3 +436,28 @@ async def test_newest_witnessed_tree_outlives_the_database(watched: Watched) -> 
     assert parse_note(note).text == parse_note(kept.note).text
     assert await asks(ORIGIN) == parse_checkpoint(parse_note(kept.note).text).head
     assert await asks(FORMER) is None
+
+
+async def test_host_without_a_file_of_what_is_witnessed_counts_and_records_all_the_same(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    services = watched.world.services
+    watched.world.services = replace(services, witnessing=replace(services.witnessing, witnessed=None))
+    watch = WitnessWatch(watched.world.services, watched.line, lambda: watched.seconds)
+    await watch.round()
+    assert (await watched.view()).witnesses[0].behind == 0
+    await watched.opened.grow()
+    watched.line.answers[witness.url] = [HeldSize(10**6)]
+    watched.line.shows[witness.url] = watched.opened.signed(TreeHead(10**6, FORGED))
+    await watch.round()
+
+    (entry,) = await watched.entries("witness.refused")
+    assert (entry["decision"], entry["detail"]["held_size"]) == ("failed", 10**6)
+
+
+async def test_checkpoint_that_is_brought_before_there_is_a_log_is_none_of_its(populated: World) -> None:
+    key = create_log_key(populated.folder / "log.key", ORIGIN, os.urandom)
+    note = key.sign(TreeHead(3, FORGED), 1_780_000_000).decode()
+    made = await populated.attempt(receive_cosignature(populated.services, populated.call("auditor"), note))
+
+    assert isinstance(made.error, InvalidError)
+    assert [fault.message for fault in made.error.faults] == ["this log has not signed it"]
