@@ -1,13 +1,14 @@
 """What parties promised and did, as each of them may know it: a count tells of nothing that a list does not show."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 import pytest
 
 from exchange import usecases
 from exchange.agreements import Rhythm, ScopeRecord
-from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
+from exchange.kernel import ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
 from exchange.usecases import ClearanceChange
@@ -353,6 +354,38 @@ async def test_policy_that_moves_meanwhile_is_asked_anew(owing: World, monkeypat
 
     assert (await shown(owing, "NOR reader"))["GBR"].posts == 0
     assert [len(found) for found in rounds] == [1, 0]
+
+
+async def test_policy_that_never_rests_is_told_as_that_and_nothing_is_counted(
+    owing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = type(owing.services.store.duties).posted
+    reader, levels = owing.clients["NOR reader"].id, cycle(("RESTRICTED", "CONFIDENTIAL"))
+
+    async def moved(self, asked, since):
+        found = await counted(self, asked, since)
+        await usecases.change_clearance(owing.services, owing.call(None), reader, ClearanceChange(next(levels)))
+        return found
+
+    monkeypatch.setattr(type(owing.services.store.duties), "posted", moved)
+    made = await owing.attempt(shown(owing, "NOR reader"))
+
+    assert isinstance(made.error, UnavailableError)
+    assert "ask again" in made.error.message
+    assert not [entry for entry in made.entries if entry["type"] == "compliance.read"]
+
+
+async def test_agreement_that_has_ended_is_answered_and_counts_nothing_that_no_list_shows_any_more(
+    owing: World,
+) -> None:
+    owing.clock.now = datetime(2030, 12, 31, 12, tzinfo=UTC)
+    await owing.post(label=FOR_ALL)
+    before = await shown(owing, "NOR reader")
+    owing.clock.advance(DAY)
+    after = await shown(owing, "NOR reader")
+
+    assert (before["GBR"].posts, after["GBR"].posts) == (1, 0)
+    assert before.keys() == after.keys()
 
 
 async def test_replaced_services_count_the_same(owing: World) -> None:

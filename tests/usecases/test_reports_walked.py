@@ -462,10 +462,15 @@ async def test_walk_accuses_nobody_while_more_waits_than_is_read(
     world, reports = walked
     world.unguard("report_past")
     world.sql("UPDATE report_past SET until_at = until_at - 7200000000 WHERE report_id = $1", reports[4])
-    monkeypatch.setattr(told_entries, "_WAITING_AT_MOST", 0)
-    await world.post()
+    # What ended it may be among what waits.
+    world.sql("UPDATE report SET status = 'recalled' WHERE id = $1", reports[5])
+    with monkeypatch.context() as patched:
+        patched.setattr(told_entries, "_WAITING_AT_MOST", 0)
+        await world.post()
+        assert await told(world) == []
 
-    assert await told(world) == []
+    world.clock.advance(timedelta(hours=2))
+    assert {entry["object"]["id"] for entry in await told(world)} == set(reports[4:])
 
 
 async def test_class_of_the_post_is_held_while_consents_alone_came_to_it(walked: tuple[World, list[str]]) -> None:
@@ -480,3 +485,44 @@ async def test_class_of_the_post_is_held_while_consents_alone_came_to_it(walked:
         class_of = "SELECT class_id FROM report WHERE id = $2"
         world.sql(f"UPDATE report SET posted_class = ({class_of}) WHERE id = $1", report, named)
         assert [entry["object"]["id"] for entry in await told(world)] == [report]
+
+
+async def test_doctor_names_each_report_once_and_goes_on_behind_what_it_cannot_read(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = walked
+    world.sql("UPDATE report SET posted_at = 0 WHERE id = $1 OR id = $2", reports[3], reports[5])
+    for _ in range(2):
+        assert len(await told(world)) == 2
+        await place_entries(world, is_searchable=True)
+        world.clock.advance(timedelta(hours=25))
+    (post,) = [each["id"] for each in await world.entries() if is_post_of(each, reports[3])]
+    world.unguard()
+    world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", post)
+    world.clock.advance(-timedelta(hours=24))
+    monkeypatch.setattr(walk_reports, "AT_ONCE", 1)
+
+    assert [each.told.name.id async for page in told_reports(world.services) for each in page] == [reports[5]]
+
+
+async def test_report_whose_key_this_node_lacks_is_accused_of_nothing(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    world.sql("UPDATE report SET key_version = 99 WHERE id = $1", reports[5])
+
+    assert await told(world) == []
+
+
+async def test_place_is_taken_by_what_says_so_in_the_log_and_by_no_row(walked: tuple[World, list[str]]) -> None:
+    world, reports = walked
+    # Of the first one's nothing tells but the post of what took it: nothing else did before there was an entry.
+    world.unguard()
+    (about,) = [each["id"] for each in await world.entries() if each["type"] == "report.superseded"]
+    world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", about)
+    world.sql("UPDATE report SET status = 'superseded' WHERE id = $1", reports[5])
+    world.sql("UPDATE report SET supersedes = $1 WHERE id = $2", reports[5], reports[4])
+
+    why = {entry["object"]["id"]: entry["detail"]["why"] for entry in await told(world)}
+    assert why == {
+        reports[4]: "`supersedes` is not the sealed one",
+        reports[5]: "its row says that another report took its place, and no entry does",
+    }

@@ -10,9 +10,10 @@ import pytest
 from exchange.audit import EntryDraft, parse_entry, verify_inclusion
 from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store.last_signed import LastSignedFile
-from exchange.store.log_rows import CosignatureRow
-from exchange.store.sequencing import LogMovedError
+from exchange.store.log_rows import CosignatureRow, LogState
+from exchange.store.sequencing import Growth, LogMovedError
 from exchange.usecases import sequence_log, sweep_log
+from exchange.usecases.guard_log import LogContradictionError, LogGuard
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.sweep_log import Index, Sweep
 from tests.attacks.test_log_tampering import own
@@ -154,6 +155,100 @@ async def test_who_stands_by_still_freezes_a_log_that_it_contradicts(log: Log, t
     await log.drain(leader)
 
     assert await other.step(stands_by=True) is Step.FROZEN
+
+
+async def test_host_whose_commit_came_second_signs_on_and_contradicts_nothing(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await log.desk()
+    first, second = sequence_log.Sequencer(desk), await log.sequencer(file=LastSignedFile(tmp_path / "other.json"))
+    await log.drain(first)
+    await log.drain(second)
+    await log.append(1)
+    grow = desk.tree.grow
+
+    async def overtaken(growth: Growth) -> None:
+        await log.append(1)
+        await log.drain(second)
+        await grow(growth)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.tree, "grow", overtaken)
+        with pytest.raises(LogMovedError):
+            await first.step()
+    said = log.file.read()
+    assert said is not None
+    assert said.prepared is None
+    await log.append(1)
+
+    # Nor does the next process of this host, which knows what the file says and nothing else.
+    assert [await log.drain(each) for each in (first, await log.sequencer())] == [Step.IDLE, Step.IDLE]
+    await check_log(log)
+
+
+async def test_log_that_moved_while_it_was_compared_is_not_frozen_for_that(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await log.sequencer(), await log.sequencer(file=LastSignedFile(tmp_path / "other.json"))
+    await log.drain(first)
+    await log.drain(second)
+    await log.append(1)
+
+    check = LogGuard.check_witnesses
+
+    async def behind(guard: LogGuard, state: LogState) -> None:
+        if guard is not first._guard:
+            return await check(guard, state)
+        await log.drain(second)
+        raise LogContradictionError("a file was read after the state")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LogGuard, "check_witnesses", behind)
+        with pytest.raises(LogMovedError):
+            await first.step()
+
+    assert await log.drain(first) is Step.IDLE
+    await check_log(log)
+
+
+async def test_frozen_log_is_told_of_once_whoever_looks_however_often(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    await log.append(1)
+    await log.drain()
+    said = log.file.read()
+    assert said is not None
+    forged = replace(said.confirmed, head=replace(said.confirmed.head, root=bytes(32)))
+    log.file.write(replace(said, confirmed=forged))
+    await log.append(1)
+    sequencer = await log.sequencer()
+    for _ in range(3):
+        assert await sequencer.step() is Step.FROZEN
+        await sequencer.look()
+
+    assert (await log.events()).count("log.frozen") == 1
+    assert caplog.text.count("the log is frozen") == 1
+
+
+async def test_last_checkpoint_is_kept_again_where_somebody_deleted_all_that_were_kept(log: Log) -> None:
+    await log.append(1)
+    await log.drain()
+    await own(log, "DELETE FROM log_checkpoint")
+
+    assert await log.drain() is Step.IDLE
+    assert [kept.size for kept in await log.store.log.checkpoints(1)] == [2]
+
+
+async def test_node_with_another_key_and_one_without_a_log_keep_no_checkpoint(log: Log) -> None:
+    await (await log.sequencer()).rest()
+    assert await log.store.log.state() is None
+    sequencer = await log.sequencer()
+    await log.append(1)
+    await log.drain(sequencer)
+    other = _renamed(sequence_log.LogKey(f"{ORIGIN}0", log.key.signers))
+    await (await log.sequencer(key=other)).rest()
+
+    assert [kept.size for kept in await log.store.log.checkpoints(1)] == [0]
 
 
 async def roll_back(log: Log) -> None:

@@ -12,7 +12,8 @@ from exchange import usecases
 from exchange.kernel import ForbiddenError, LimitExceededError, MalformedError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.usecases import ClearanceChange, Silence, Unopened, stream_reports
+from exchange.usecases import Begun, ClearanceChange, Silence, Unopened, stream_reports
+from exchange.usecases.positions import is_unfinished
 from tests.support.listening import listening, patient
 from tests.support.world import World
 
@@ -356,6 +357,24 @@ async def test_more_than_is_sent_is_a_hint_to_list_anew(populated: World, monkey
     assert junior.subjects == ["old 0", "old 1"]
 
 
+async def test_report_that_was_altered_is_told_of_among_what_a_change_of_rights_opens(populated: World):
+    services = patient(populated.services)
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    altered = await populated.post(label=FOR_NOR)
+    await populated.post(label=FOR_NOR, subject="whole")
+    populated.sql("UPDATE report SET version = 2 WHERE id = $1", altered)
+    async with listening(services, populated.call("NOR junior")) as junior:
+        await junior.settled()
+        client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+        await usecases.change_clearance(services, populated.call(None), client, raised)
+        (unopened,) = await junior.until(1, Unopened)
+        await junior.until(2, Begun)
+
+    assert junior.subjects == ["whole"]
+    # Who breaks off there does not know what is left.
+    assert is_unfinished(services, populated.clients["NOR junior"], unopened.cursor)
+
+
 async def test_client_has_so_many_streams_and_no_more(populated: World):
     services = patient(populated.services, per_client=2)
     call = populated.call("NOR reader")
@@ -403,25 +422,27 @@ async def test_who_is_no_reader_hears_nothing(populated: World, name: str):
     assert tried.entry["reasons"] == ["role-missing"]
 
 
-async def test_pulse_that_failed_as_nobody_foresaw_goes_on(populated: World, monkeypatch):
+@pytest.mark.parametrize("fault", [UnavailableError("the database is away"), TypeError("a row was altered")])
+async def test_pulse_that_failed_goes_on_and_says_so_once(populated: World, monkeypatch, caplog, fault: Exception):
     services = patient(populated.services)
     monkeypatch.setattr(stream_reports, "_AWAY_SECONDS", 0.01)
     async with listening(services, populated.call("NOR reader")) as nor:
         await nor.settled()
-        beat, failed = services.store.pulse.beat, asyncio.Event()
+        beat, failed, faults = services.store.pulse.beat, asyncio.Event(), [fault, fault, fault]
 
-        async def fails_once():
-            if failed.is_set():
+        async def fails_at_first():
+            if not faults:
+                failed.set()
                 return await beat()
-            failed.set()
-            raise TypeError("a row was altered")
+            raise faults.pop()
 
-        monkeypatch.setattr(services.store.pulse, "beat", fails_once)
+        monkeypatch.setattr(services.store.pulse, "beat", fails_at_first)
         await failed.wait()
         await populated.post(label=FOR_NOR, subject="after")
         await nor.until(1)
 
     assert nor.subjects == ["after"]
+    assert caplog.text.count("streams wait") == 1
 
 
 async def test_stream_that_cannot_be_recorded_holds_no_place(populated: World, monkeypatch):

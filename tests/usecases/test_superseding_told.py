@@ -288,7 +288,10 @@ async def test_no_notice_takes_a_number_before_one_that_was_seen_by_then(
     assert came_first == [False, False, False]
 
 
-async def test_entry_that_was_damaged_tells_nobody_late_and_keeps_no_other_from_being_told(told: World) -> None:
+@pytest.mark.parametrize("damage", ["its entry", "its row"])
+async def test_what_was_damaged_tells_nobody_late_and_keeps_no_other_from_being_told(
+    told: World, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     reports, late = [await given(told) for _ in range(2)], []
     for report in reports:
         late.append((await usecases.pull_report(told.services, told.call("NOR reader"), report)).receipt.entry)
@@ -298,10 +301,17 @@ async def test_entry_that_was_damaged_tells_nobody_late_and_keeps_no_other_from_
     await place_entries(told, is_searchable=True)
     told.unguard()
     about = [entry["id"] for entry in await told.entries() if entry["type"] == "report.superseded"]
-    told.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", about[0])
+    if damage == "its entry":
+        told.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", about[0])
+    else:
+        for table, column in (("report_part", "report_id"), ("report", "id")):
+            told.unguard(table)
+            told.sql(f"DELETE FROM {table} WHERE {column} = $1", reports[0])
     await sweep_reports(told.services, told.clock.now)
 
     assert told.sql("SELECT report_id, entry_id FROM report_notice") == [(reports[1], about[1])]
+    # Nobody wrote anything there that could not be read.
+    assert "cannot be read" not in caplog.text
 
 
 async def test_nobody_is_told_late_of_what_was_recalled_since(told: World) -> None:

@@ -207,3 +207,21 @@ async def test_tombstone_that_no_entry_tells_of_keeps_no_report_from_ending(
     # Once: it has ended now, whatever its status is set to.
     populated.sql("UPDATE report SET status = 'current'")
     assert await swept_elsewhere(populated) == (0, 0)
+
+
+async def test_report_whose_class_nothing_tells_of_is_left_on_its_day_and_keeps_no_other_from_it(
+    populated: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = populated.clock.now.date() + timedelta(days=2)
+    altered, other = [
+        await populated.post(declassify_on=day, topic=topic) for topic in ("cyber.apt", "cyber.vulnerability")
+    ]
+    lost = "UPDATE release_class SET facts = '{}', digest = '0'"
+    populated.sql(f"{lost} WHERE id = (SELECT class_id FROM report WHERE id = $1)", altered)
+    populated.clock.advance(timedelta(days=3))
+    async with populated.another_node() as node:
+        swept = await sweep_reports(node, populated.clock.now)
+
+    assert (swept.declassified, swept.left) == (1, 1)
+    assert populated.sql("SELECT version FROM report WHERE id = $1", other) == [(2,)]
+    assert f"report {altered} is not what its row says: it is left as it is" in caplog.text
