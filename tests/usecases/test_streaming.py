@@ -5,6 +5,7 @@ import itertools
 import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 
@@ -156,6 +157,14 @@ async def test_silence_is_counted_from_what_was_told_and_not_from_what_stirred(p
         told = esp.silences
 
     assert told >= 1
+
+
+async def test_silence_is_told_again_after_as_long_a_silence_and_not_before(populated: World):
+    services, begun_at = patient(populated.services, silence_seconds=0.1), monotonic()
+    async with listening(services, populated.call("ESP reader")) as esp:
+        await esp.until(3, Silence)
+
+    assert monotonic() - begun_at >= 3 * 0.1
 
 
 @pytest.mark.parametrize("act", ["revoked", "suspended", "certificate", "member"])
