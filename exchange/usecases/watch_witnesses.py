@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, assert_never
 
 from exchange.audit import Actor, EntryDraft, EventName, KnownWitness, Outcome, Subject
 from exchange.kernel import ExchangeError, new_id
@@ -104,6 +104,8 @@ class WitnessWatch:
                 memory.untold.append(self._entry(witness, EventName.WITNESS_REFUSED, outcome, detail))
             case AskedState.NOTHING_NEW:
                 pass
+            case other:
+                assert_never(other)
 
     async def _record(self, memory: _Memory) -> None:
         while memory.untold:
