@@ -404,9 +404,8 @@ def _crisis(entry: Entry) -> Iterator[RowTold]:
     detail = entry.get("detail", {})
     crisis = detail.get("crisis")
     if isinstance(crisis, str):
-        whose = {"agreement": entry.get("agreement"), "opened": entry["ts"]}
-        says = {name: whose[name] if name in whose else detail.get(name) for name in CRISIS_SAYS}
-        yield RowTold(RowName(RowKind.CRISIS, crisis), entry, says=says)
+        said = {**detail, "agreement": entry.get("agreement"), "opened": entry["ts"]}
+        yield RowTold(RowName(RowKind.CRISIS, crisis), entry, says={name: said.get(name) for name in CRISIS_SAYS})
 
 
 def _erased(entry: Entry) -> Iterator[RowTold]:
