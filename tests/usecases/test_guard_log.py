@@ -506,7 +506,8 @@ def _stop(*_: object) -> None:
     raise StopError
 
 
-async def test_other_node_may_go_on_from_where_this_one_was_killed(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+async def begun_and_killed(log: Log, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Return the file of a node that was killed once it had signed three entries, and before it placed them."""
     sequencer = await log.sequencer()
     await log.drain(sequencer)
     await log.append(3)
@@ -520,7 +521,11 @@ async def test_other_node_may_go_on_from_where_this_one_was_killed(log: Log, mon
         patch.setattr(type(log.file), "prepare", prepared)
         with pytest.raises(StopError):
             await sequencer.step()
-    ours = log.file.path.read_bytes()
+    return log.file.path.read_bytes()
+
+
+async def test_other_node_may_go_on_from_where_this_one_was_killed(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = await begun_and_killed(log, monkeypatch)
     await log.append(4)
     log.file.path.unlink()  # the other node has a file of its own
     await log.drain()
@@ -532,19 +537,7 @@ async def test_other_node_may_go_on_from_where_this_one_was_killed(log: Log, mon
 
 
 async def test_entries_that_were_signed_and_are_gone_freeze(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    sequencer = await log.sequencer()
-    await log.drain(sequencer)
-    await log.append(3)
-    prepare = type(log.file).prepare
-
-    def prepared(*given: Any) -> None:
-        prepare(*given)
-        raise StopError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(log.file), "prepare", prepared)
-        with pytest.raises(StopError):
-            await sequencer.step()
+    await begun_and_killed(log, monkeypatch)
     await rows_of(log.store, "DELETE FROM audit_outbox WHERE id = (SELECT max(id) FROM audit_outbox)")
 
     assert await log.drain() is Step.FROZEN

@@ -20,7 +20,7 @@ from exchange.usecases.recover_log import give_up_keys, log_with_keys, next_orig
 from exchange.usecases.sequence_log import Desk, Sequencer, Step
 from tests.support.log import ORIGIN, Log, check_log
 from tests.support.store import NOW, fresh_id, rows_of
-from tests.usecases.test_guard_log import unguarded
+from tests.usecases.test_guard_log import begun_and_killed, unguarded
 
 HOST = Call(request_id=fresh_id(), source="host", thumbprint=None, now=NOW)
 CALLER = replace(HOST, source="192.0.2.7", thumbprint="a" * 64)
@@ -134,20 +134,7 @@ async def test_log_that_goes_on_otherwise_than_this_node_had_begun_is_signed_fur
     log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An entry that was committed late stood before others for the node that was quicker."""
-    sequencer = await log.sequencer()
-    await log.drain(sequencer)
-    await log.append(3)
-    prepare = type(log.file).prepare
-
-    def prepared(*given: Any) -> None:
-        prepare(*given)
-        raise TimeoutError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(log.file), "prepare", prepared)
-        with pytest.raises(TimeoutError):
-            await sequencer.step()
-    ours = log.file.path.read_bytes()
+    ours = await begun_and_killed(log, monkeypatch)
     await rows_of(log.store, "UPDATE audit_outbox SET id = id + 1000 WHERE id = (SELECT min(id) FROM audit_outbox)")
     log.file.path.unlink()  # the other node has a file of its own
     await log.drain()
