@@ -166,3 +166,28 @@ def test_worker_whose_version_the_database_has_outgrown_ends_the_service(
     # Another one in its place would end as it did, and the address be held while nobody answers there.
     assert (code, len(made)) == (1, 2)
     assert "this version cannot go on, and ends" in caplog.text
+    assert not any(each.is_alive() for each in made)
+
+
+@pytest.mark.usefixtures("answered_signals")
+@pytest.mark.parametrize("fails_at", ["the second start", "the word that it is ready"])
+def test_no_worker_serves_on_where_the_service_could_not_begin(monkeypatch: pytest.MonkeyPatch, fails_at: str) -> None:
+    """Left alone they would be waited for without end, and no signal would reach whoever waits."""
+    made: list[FakeProcess] = []
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, fails_at)
+
+    def begun(_target: object, arguments: tuple[Any, ...], *, name: str) -> FakeProcess:
+        if made and fails_at == "the second start":
+            fail()
+        made.append(FakeProcess())
+        arguments[1].report_ready()
+        return made[-1]
+
+    monkeypatch.setattr(workers, "begin_process", begun)
+    with pytest.raises(OSError, match=fails_at):
+        Supervisor(begun, None, workers=2, listening=None, counts=None).run(fail)
+
+    assert made
+    assert not any(each.is_alive() for each in made)

@@ -3,6 +3,7 @@
 # ruff: noqa: F811  `trust` is a fixture of another file
 
 import asyncio
+import errno
 import socket
 import ssl
 import threading
@@ -149,3 +150,16 @@ def test_connection_of_a_pool_that_never_answers_its_end_is_waited_for_once(
         eventually(lambda: not served.thread.is_alive())
 
     assert len(served.looks) == 1
+
+
+async def test_server_that_can_tell_nobody_that_it_is_ready_ends(trust: Trust) -> None:
+    """As where its output's disk is full. It would serve on, and nothing be begun that waits for it to be ready."""
+    listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
+    service, operations = service_config(whole_body, context_of(trust)), operations_config(whole_body)
+
+    def untold() -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        async with asyncio.timeout(20):
+            await run_servers(service, operations, listening, on_ready=untold, stopping=asyncio.Event())

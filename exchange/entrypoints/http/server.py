@@ -254,8 +254,9 @@ async def run_servers(
             on_ready()
         await running[0]
     finally:
-        # The operations address goes last: it says how the shutdown fares.
-        servers[1].should_exit = True
+        # The operations address goes last: it says how the shutdown fares. Both go where nobody was told of them.
+        for server in servers:
+            server.should_exit = True
         watching.cancel()
         await asyncio.gather(*running, watching, return_exceptions=True)
 

@@ -86,19 +86,24 @@ class Supervisor:
         """Run until SIGTERM or SIGINT; return the exit code."""
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, self._stop)
-        for number in range(self._count):
-            self._start(number)
-        code, is_announced = 0, False
+        try:
+            for number in range(self._count):
+                self._start(number)
+            return self._keep(on_ready)
+        finally:
+            # Whatever ended it: left alone, they would serve on, and whoever began them wait for them, deaf to signals.
+            self._end_all()
+
+    def _keep(self, on_ready: Callable[[], None]) -> int:
+        is_announced = False
         while not self._is_stopping:
             self._hear()
             if not is_announced and all(worker.is_ready for worker in self._running.values()):
                 is_announced = True
                 on_ready()
             if not self._replace_dead(is_announced=is_announced):
-                code = 1
-                break
-        self._end_all()
-        return code
+                return 1
+        return 0
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._is_stopping = True
