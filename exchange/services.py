@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from multiprocessing.connection import Connection
 
-from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
 from exchange.custody import Custodian, FileCustodian, LogKey, TracedCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
@@ -26,7 +25,7 @@ from exchange.entrypoints.jobs.sweeping import DUTIES_INTERVAL_SECONDS, sweep_in
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
-from exchange.kernel import Clock, ExchangeError, UnsafeSettingError, system_clock, system_randomness
+from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, system_randomness
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.kernel.steady import SteadyClock
 from exchange.release import load_law
@@ -56,6 +55,7 @@ from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.hold_rows import HELD_EVERY
 from exchange.usecases.keep_time import hold_clock
+from exchange.usecases.legal_holds import HoldWatch
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.own_keys import require_shared_key
 from exchange.usecases.rounds_of_time import RoundsOfTime
@@ -227,13 +227,7 @@ async def open_desk(
 
 
 @asynccontextmanager
-async def open_archiver(
-    settings: Settings,
-    record: Callable[[EntryDraft], Awaitable[Receipt]],
-    older_than: timedelta,
-    *,
-    clock: Clock,
-) -> AsyncIterator[Archiver]:
+async def open_archiver(settings: Settings, services: Services, older_than: timedelta) -> AsyncIterator[Archiver]:
     """Open what moves old entries into the archive, for as long as the context lasts."""
     archive = BundleArchive(settings.audit_archive_url)
     own = settings.of_sequencer()
@@ -242,11 +236,11 @@ async def open_archiver(
         yield Archiver(
             log=log,
             archive=archive,
-            record=record,
-            clock=clock,
-            randomness=system_randomness,
+            record=services.store.append,
+            clock=services.clock,
+            randomness=services.randomness,
             older_than=older_than,
-            is_held=settings.audit_legal_hold,
+            is_held=HoldWatch(services, is_set=settings.audit_legal_hold).is_on,
         )
     finally:
         await log.close()
@@ -262,7 +256,7 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
                 ("asking witnesses", lambda: _ask_witnesses(settings, stopping)),
                 ("raising alerts", lambda: _raise_alerts(settings, stopping)),
                 ("sweeping reports", lambda: _sweep_reports(settings, stopping)),
-                ("archiving old entries", lambda: _archive(settings, desk, stopping)),
+                ("archiving old entries", lambda: _archive(settings, stopping)),
             )
         ]
         try:
@@ -283,13 +277,26 @@ async def look_at_log(settings: Settings) -> None:
         await Sequencer(desk).look()
 
 
-async def _archive(settings: Settings, desk: Desk, stopping: asyncio.Event) -> None:
+async def _archive(settings: Settings, stopping: asyncio.Event) -> None:
     """Move what is old enough into the archive until `stopping` is set; nothing without an age, or under a hold."""
     if settings.audit_retention_days is None or settings.audit_legal_hold:
         return
     older_than = timedelta(days=settings.audit_retention_days)
-    async with open_archiver(settings, desk.record, older_than, clock=desk.clock) as archiver:
-        await archive_in_rounds(archiver.step, stopping)
+
+    async def rounds() -> bool:
+        async with (
+            open_services(settings) as services,
+            heartbeats(services),
+            open_archiver(settings, services, older_than) as archiver,
+        ):
+
+            async def step() -> int:
+                return 0 if await archiver.is_held() else await archiver.step()
+
+            await archive_in_rounds(step, stopping)
+        return False
+
+    await sweep_in_rounds(rounds, stopping, interval_seconds=_REOPEN_SECONDS, trouble="nothing can be archived")
 
 
 async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:

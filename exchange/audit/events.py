@@ -156,6 +156,8 @@ class EventName(Enum):
     ENTRY_LOST = "entry.lost"
     ENTRY_SWEPT = "entry.swept"
     TILES_ARCHIVED = "tiles.archived"
+    HOLD_PUT = "hold.put"
+    HOLD_LIFTED = "hold.lifted"
     PERSONAL_ERASURE_REQUESTED = "personal.erasure_requested"
     PERSONAL_ERASED = "personal.erased"
     PERSONAL_ERASURE_READ = "personal.erasure_read"

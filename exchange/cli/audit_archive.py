@@ -39,8 +39,7 @@ async def archive(
     days = older_than or host.settings.audit_retention_days
     if days is None:
         raise UsageError("how old? give `--older-than DAYS`, or set `audit_retention_days`: entries stay for ever else")
-    span, services = timedelta(days=days), host.services
-    async with open_archiver(host.settings, services.store.append, span, clock=services.clock) as archiver:
+    async with open_archiver(host.settings, host.services, timedelta(days=days)) as archiver:
         entries = sum(each.entries for each in await archiver.due())
         if not dry_run:
             entries = await _moved(archiver, entries)

@@ -10,7 +10,7 @@ from pathlib import Path
 from exchange.audit import parse_entry
 from exchange.cli.finding import Finding
 from exchange.custody import LOG_KEY_MEND, load_log_key
-from exchange.kernel import ExchangeError, from_micros, parse_rfc3339, rfc3339
+from exchange.kernel import ExchangeError, UnavailableError, from_micros, parse_rfc3339, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import InstanceLayout, Settings
@@ -28,6 +28,7 @@ from exchange.usecases.hold_rows import contradicted_rows
 from exchange.usecases.judging import NO_LAW_YET
 from exchange.usecases.keep_time import TOLD_FROM
 from exchange.usecases.last_backup import last_backup
+from exchange.usecases.legal_holds import holds_on
 from exchange.usecases.rotate_keys import KeyStatus, key_status
 from exchange.usecases.walk_reports import told_reports
 
@@ -41,6 +42,7 @@ _MENDS = {
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
 _ARCHIVE = "put the archive back where `audit_archive_url` says: docs/operations.md, Old entries"
+_HOLDS_UNREAD = "see to what the rest of these lines tells of log and archive"
 _BEGIN = "`exchange serve`: nothing else has to be done in a new database"
 _BEHIND = timedelta(seconds=30)
 """A sequencer places an entry within a second; a minute's half is none at work."""
@@ -130,6 +132,7 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         log = await services.store.log.state()
         yield await _backup(services)
         yield await _client_certificates(services)
+        yield await _holds(services)
         yield await _backlog(services)
         yield await _newest_entry(services)
         yield await _belief(services)
@@ -216,6 +219,17 @@ async def _client_certificates(services: Services) -> Finding:
     more = f"; and {len(ending) - _NAMED} more" if len(ending) > _NAMED else ""
     mend = "another one for each: `exchange client certificate issue` or `add`; who is not used any more: revoke it"
     return Finding(name, Finding.WARNING, f"the last one ends: {told}{more}", mend)
+
+
+async def _holds(services: Services) -> Finding:
+    name = "legal holds"
+    try:
+        holds = await holds_on(services)
+    except UnavailableError as exc:
+        return Finding(name, Finding.MEND, f"{exc.message}: nothing is destroyed or archived meanwhile", _HOLDS_UNREAD)
+    told = "; ".join(f"{each.id} since {rfc3339(each.since)} ({each.reason})" for each in holds[:_NAMED])
+    more = f"; and {len(holds) - _NAMED} more" if len(holds) > _NAMED else ""
+    return Finding(name, Finding.OK, f"{told}{more}" if holds else "none is on")
 
 
 async def _backlog(services: Services) -> Finding:

@@ -127,6 +127,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "exchange ca add NOR norway-ca.pem --dir instance",
         "exchange ca server --host-name exchange.example --dir instance",
     ),
+    "hold": (
+        'exchange hold put --reason "inquiry 2026/17" --dir instance',
+        "exchange hold list --dir instance",
+        'exchange hold lift HOLD --reason "inquiry closed" --dir instance',
+    ),
     "member": (
         "exchange member add NOR --name Norway --dir instance",
         "exchange member list --dir instance",

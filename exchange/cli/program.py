@@ -59,6 +59,7 @@ VERBS: Mapping[str, Verb] = {
     "clock": Verb("clock", "This machine's clock, where it is behind what was believed."),
     "client": Verb("clients", "Clients: enrolled systems and people (operator)."),
     "ca": Verb("authorities", "Authorities whose client certificates are accepted."),
+    "hold": Verb("holds", "Legal holds: while one is on, nothing is destroyed or archived for its age."),
     "member": Verb("members", "Members: states and registered organisations (operator)."),
     "policy": Verb("policy", "The law: check it, explain a decision, simulate a release."),
     "profile": Verb("profile", "Saved connections to exchanges (member)."),

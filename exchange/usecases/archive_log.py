@@ -43,7 +43,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Archiver:
-    """Moves what is older than `older_than`. `record` makes an entry durable; under a legal hold nothing is moved."""
+    """Moves what is older than `older_than`, but for while `is_held` says that a legal hold is on.
+
+    `record` makes an entry durable.
+    """
 
     log: LogArchiving
     archive: BundleArchive
@@ -51,7 +54,7 @@ class Archiver:
     clock: Clock
     randomness: Callable[[int], bytes]
     older_than: timedelta
-    is_held: bool = False
+    is_held: Callable[[], Awaitable[bool]]
 
     async def due(self, limit: int | None = None) -> list[Due]:
         """Return what is old enough in each log, at most `limit` bundles of it; nothing of one that is frozen."""
@@ -70,8 +73,9 @@ class Archiver:
         Raises ConflictError under a legal hold, LogDamagedError for what is not in the tree as it lies there, and
         UnavailableError where archive or database do not answer.
         """
-        if self.is_held:
-            raise ConflictError("a legal hold is on the log: nothing leaves the database", code="legal-hold")
+        if await self.is_held():
+            message = "a legal hold is on: nothing leaves the database (`exchange hold list`, or the settings here)"
+            raise ConflictError(message, code="legal-hold")
         # (1) what comes next
         due = next(iter(await self.due(BUNDLES_AT_ONCE)), None)
         if due is None:

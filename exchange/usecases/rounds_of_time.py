@@ -5,17 +5,21 @@ from exchange.usecases.context import Services
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.hold_rows import RowWatch
+from exchange.usecases.legal_holds import HoldWatch
 from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.sweep_reports import FOLLOWED_UP, STOOD_STILL, sweep_reports
 from exchange.usecases.walk_reports import ReportWalk
 
 
 class RoundsOfTime:
-    """The rounds of one process; each returns whether there may be more to do. `is_held` is a legal hold."""
+    """The rounds of one process; each returns whether there may be more to do.
+
+    `is_held` is what this node's settings say; a legal hold that the log tells of holds them all.
+    """
 
     def __init__(self, services: Services, *, is_held: bool = False) -> None:
         self._services = services
-        self._is_held = is_held
+        self._holds = HoldWatch(services, is_set=is_held)
         self._duties = DutyWatch(services)
         self._rows = RowWatch(services)
         self._walk = ReportWalk(services)
@@ -30,8 +34,9 @@ class RoundsOfTime:
         now = self._services.clock()
         if not is_doubted:
             await note_reviews(self._services)
+        is_held = await self._holds.is_on()
         swept = await sweep_reports(
-            self._services, now, is_held=self._is_held, is_doubted=is_doubted, followed_up=self._followed_up
+            self._services, now, is_held=is_held, is_doubted=is_doubted, followed_up=self._followed_up
         )
         # What was recalled while no process swept has been followed up by now.
         self._followed_up = FOLLOWED_UP
@@ -42,7 +47,7 @@ class RoundsOfTime:
         """Give up reports that nobody completed in time."""
         is_doubted = not await believes_clock(self._services)
         now = self._services.clock()
-        return await give_up_uploads(self._services, now, is_held=self._is_held or is_doubted)
+        return await give_up_uploads(self._services, now, is_held=is_doubted or await self._holds.is_on())
 
     async def duties(self) -> bool:
         """Put breaches on the record: they stay there, and a clock that leapt would find one in everything."""

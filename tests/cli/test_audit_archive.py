@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -9,9 +10,11 @@ from exchange import services
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.cli import backups
 from exchange.crypto.sealed_files import Identity, open_sealed
+from exchange.entrypoints.jobs.archiving import archive_in_rounds
 from exchange.kernel import system_clock
 from exchange.settings import load_settings
 from exchange.usecases.backups import read_contents
+from exchange.usecases.legal_holds import HoldWatch
 from exchange.usecases.sequence_log import Sequencer, Step
 from exchange.usecases.signed_backup import Signed, read_signed
 from tests.support.instance_log import sequence
@@ -122,8 +125,15 @@ def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeyp
     assert operate("audit", "archive", "--json").json["days"] == 30
 
 
-def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch):
-    monkeypatch.setenv("EXCHANGE_AUDIT_LEGAL_HOLD", "true")
+@pytest.mark.parametrize("is_own", [True, False], ids=["by the settings", "by the log"])
+def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch, is_own):
+    if is_own:
+        monkeypatch.setenv("EXCHANGE_AUDIT_LEGAL_HOLD", "true")
+    else:
+        hold = operate("hold", "put", "--reason", "inquiry 17", "--json").json
+        assert operate("hold", "list", "--json").json == [hold]
+        (told,) = [each["told"] for each in operate("doctor", "--json").json if each["id"] == "legal holds"]
+        assert told == f"{hold['id']} since {hold['since']} (inquiry 17)"
 
     held = operate("audit", "archive", "--older-than", 30)
     assert (held.code, bundles(filled)) == (1, [])
@@ -131,13 +141,27 @@ def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch):
     assert operate("audit", "archive", "--older-than", 30, "--dry-run", "--json").json["entries"] == 256
 
 
-def test_sequencer_archives_what_the_settings_say(filled, monkeypatch):
+def test_sequencer_archives_what_the_settings_say(filled, operate, monkeypatch):
+    """A hold that is on keeps it from that; its every round is one look."""
     monkeypatch.setenv("EXCHANGE_AUDIT_RETENTION_DAYS", "30")
+    hold = operate("hold", "put", "--reason", "inquiry 17", "--json").json["id"]
+    looks, is_on = [], HoldWatch.is_on
+
+    async def looked(watch):
+        looks.append(await is_on(watch))
+        return looks[-1]
+
+    monkeypatch.setattr(HoldWatch, "is_on", looked)
+    monkeypatch.setattr(services, "archive_in_rounds", partial(archive_in_rounds, interval_seconds=0.1))
 
     async def run():
         stopping = asyncio.Event()
         running = asyncio.create_task(services.sequence(load_settings(filled), stopping))
         async with asyncio.timeout(30):
+            while len(looks) < 5:  # noqa: ASYNC110  another task of ours looks
+                await asyncio.sleep(0.05)
+            assert bundles(filled) == []
+            await asyncio.to_thread(operate, "hold", "lift", hold, "--reason", "closed")
             while not bundles(filled):  # noqa: ASYNC110  another task of ours writes files
                 await asyncio.sleep(0.05)
         stopping.set()

@@ -92,11 +92,15 @@ def archive_at(at: Path | str) -> BundleArchive:
     return BundleArchive(at if isinstance(at, str) else at.as_uri())
 
 
+async def never() -> bool:
+    return False
+
+
 @asynccontextmanager
 async def archiver(log: Log, at: Path | str, *, now: datetime = LATER, **fields: Any) -> AsyncIterator[Archiver]:
     archive = archive_at(at)
     opened = await LogArchiving.open(log.url, archive)
-    given = {"archive": archive, "record": log.store.append, "older_than": DAYS, **fields}
+    given = {"archive": archive, "record": log.store.append, "older_than": DAYS, "is_held": never, **fields}
     try:
         yield Archiver(log=opened, clock=lambda: now, randomness=os.urandom, **given)
     finally:

@@ -78,6 +78,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "personal": OcsfClass.ENTITY_MANAGEMENT,
     "erasure": OcsfClass.ENTITY_MANAGEMENT,
     "act": OcsfClass.ENTITY_MANAGEMENT,
+    "hold": OcsfClass.ENTITY_MANAGEMENT,
     "restore": OcsfClass.ENTITY_MANAGEMENT,
     "service": OcsfClass.APPLICATION_LIFECYCLE,
     "instance": OcsfClass.APPLICATION_LIFECYCLE,
@@ -129,6 +130,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "added": _CREATE,
     "created": _CREATE,
     "posted": _CREATE,
+    "put": _CREATE,
     "proposed": _CREATE,
     "read": _READ,
     "listed": _READ,
@@ -156,6 +158,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "removed": _DELETE,
     "withdrawn": _DELETE,
     "erased": _DELETE,
+    "lifted": _DELETE,
     "destroyed": _DELETE,
 }
 _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {

@@ -1,0 +1,121 @@
+"""Legal holds: while one is on, on every node nothing is destroyed or archived for its age alone.
+
+A hold is two entries of the log and nothing else: the one that put it on, and the one that lifted it. So whoever lifts
+one is on record, and there is no row to alter. Of a log that cannot be read it is taken that one is on.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject
+from exchange.audit.text import fit_text
+from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_id, parse_rfc3339
+from exchange.store import Sought
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft
+from exchange.usecases.told_entries import entries_at, require_readable
+from exchange.usecases.troubles import Causes
+from exchange.usecases.whole_entries import whole_entry
+
+_AT_ONCE: Final = 100
+_OBJECT: Final = "hold"
+_DAMAGED: Final = "an entry about a legal hold is damaged: `exchange audit verify` tells which"
+
+_log = logging.getLogger("exchange.reports")
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHold:
+    """A hold that is on: by which id it is lifted, since when, and why."""
+
+    id: str
+    since: datetime
+    reason: str
+
+
+@dataclass(slots=True)
+class HoldWatch:
+    """Whether time destroys nothing now: by a hold, or because this node's own setting says so (`is_set`)."""
+
+    services: Services
+    is_set: bool = False
+    _told: Causes = field(default_factory=Causes)
+
+    async def is_on(self) -> bool:
+        """Return whether a hold is on, or it cannot be known."""
+        if self.is_set:
+            return True
+        try:
+            holds = await holds_on(self.services)
+        except UnavailableError as exc:
+            # INVARIANT: what is destroyed does not come back.
+            if self._told.take(exc.message):
+                _log.warning("nothing is destroyed while legal holds cannot be read: %s", exc.message)
+            return True
+        self._told.end()
+        return bool(holds)
+
+
+async def put_hold(services: Services, call: Call, reason: str) -> Recorded[LegalHold]:
+    """Put a hold on, for every node from its next round on. Raises InvalidError without a reason."""
+    hold = LegalHold(new_id(call.now, services.randomness), call.now, _required(reason))
+    return Recorded(hold, await services.store.append(_draft(call, EventName.HOLD_PUT, hold.id, hold.reason)))
+
+
+async def lift_hold(services: Services, call: Call, hold_id: str, reason: str) -> Recorded[LegalHold]:
+    """Lift a hold; what is old enough is destroyed from the next round on where no other one is on.
+
+    Raises InvalidError without a reason, NotFoundError where no such hold is on, UnavailableError where the log cannot
+    be read.
+    """
+    why = _required(reason)
+    lifted = next((each for each in await holds_on(services) if each.id == hold_id), None)
+    if lifted is None:
+        raise NotFoundError("no such legal hold is on: `exchange hold list` tells which are")
+    return Recorded(lifted, await services.store.append(_draft(call, EventName.HOLD_LIFTED, hold_id, why)))
+
+
+async def holds_on(services: Services) -> list[LegalHold]:
+    """Return the holds that are on, the oldest first. Raises UnavailableError where the log cannot be read."""
+    await require_readable(services, "which legal holds are on")
+    entries = [entry async for entry in _told(services)]
+    lifted = {entry["object"]["id"] for entry in entries if entry["type"] == EventName.HOLD_LIFTED.value}
+    put = {entry["object"]["id"]: entry for entry in entries if entry["type"] == EventName.HOLD_PUT.value}
+    return [
+        LegalHold(hold, parse_rfc3339(put[hold]["ts"]), str(put[hold]["detail"]["reason"]))
+        for hold in sorted(put.keys() - lifted)
+    ]
+
+
+async def _told(services: Services) -> AsyncIterator[Entry]:
+    """Yield the entries about holds, first those that no search finds yet: what moves meanwhile is in one of both."""
+    events = (EventName.HOLD_PUT, EventName.HOLD_LIFTED)
+    names = {event.value for event in events}
+    for content in await services.store.waiting_entries():
+        # Parsing all of them would take seconds where thousands wait.
+        if any(name.encode() in content for name in names):
+            entry = whole_entry(content)
+            if entry is not None and entry["type"] in names:
+                yield entry
+    for event in events:
+        sought = Sought(Criteria(event=event.value, outcome=Outcome.PERMITTED.value), None, newest_first=False)
+        async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
+            entries = await entries_at(services, places)
+            if len(entries) < len(places):
+                raise UnavailableError(_DAMAGED)
+            for entry in entries:
+                if entry["type"] in names:
+                    yield entry
+
+
+def _required(reason: str) -> str:
+    if not reason.strip():
+        raise InvalidError("why? a legal hold is put on and lifted for a reason, which goes on record")
+    return fit_text(reason.strip())
+
+
+def _draft(call: Call, event: EventName, hold_id: str, reason: str) -> EntryDraft:
+    return draft(call, None, event, Outcome.PERMITTED, subject=Subject(_OBJECT, hold_id), detail={"reason": reason})

@@ -1,0 +1,112 @@
+"""Legal holds: put and lifted on the record, and gone by on every node; of a log that cannot be read one is on."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_id
+from exchange.usecases import Services, told_entries
+from exchange.usecases.legal_holds import holds_on, lift_hold, put_hold
+from exchange.usecases.rounds_of_time import RoundsOfTime
+from tests.support.placing import place_entries
+from tests.support.uploading import LARGE, awaited, begun
+from tests.support.world import AGREEMENT, World
+
+BRIEFLY = AGREEMENT.replace("retention: P5Y", "retention: P2D")
+
+
+@pytest.fixture(autouse=True)
+def _believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days go by in leaps here."""
+
+    async def believes(_: Services) -> bool:
+        return True
+
+    monkeypatch.setattr("exchange.usecases.rounds_of_time.believes_clock", believes)
+
+
+async def round_of(rounds: RoundsOfTime) -> None:
+    await rounds.reports()
+    await rounds.uploads()
+
+
+@pytest.mark.parametrize("is_placed", [False, True], ids=["waiting", "placed"])
+async def test_hold_put_on_one_node_keeps_what_another_one_would_destroy(populated: World, *, is_placed: bool) -> None:
+    await populated.agree(BRIEFLY)
+    await populated.post()
+    await begun(populated, awaited(LARGE))
+    holds = []
+    for why in ("inquiry 17", " suit "):
+        holds.append((await put_hold(populated.services, populated.call(None), why)).value)
+        populated.clock.advance(timedelta(seconds=1))
+    if is_placed:
+        await place_entries(populated, is_searchable=True)
+
+    async with populated.another_node() as jobs:
+        rounds = RoundsOfTime(jobs)
+        for _ in range(4):
+            populated.clock.advance(timedelta(days=1))
+            held = await populated.attempt(round_of(rounds))
+            assert not held.entries
+        assert [(each.id, each.reason) for each in await holds_on(jobs)] == [
+            (holds[0].id, "inquiry 17"),
+            (holds[1].id, "suit"),
+        ]
+
+        # Each is lifted by itself; the last one lets go.
+        for hold in holds:
+            assert not (await populated.attempt(round_of(rounds))).entries
+            lifted = await populated.attempt(lift_hold(populated.services, populated.call(None), hold.id, "closed"))
+            assert (lifted.entry["type"], lifted.entry["object"]["id"]) == ("hold.lifted", hold.id)
+            assert lifted.entry["detail"] == {"reason": "closed"}
+            if is_placed:
+                await place_entries(populated, is_searchable=True)
+        assert await holds_on(jobs) == []
+        done = await populated.attempt(round_of(rounds))
+
+    assert {entry["type"] for entry in done.entries} >= {"report.ended", "upload.abandoned"}
+
+
+async def test_only_a_hold_that_is_on_is_lifted_and_nothing_without_a_reason(world: World) -> None:
+    host = world.call(None)
+    hold, _ = [(await put_hold(world.services, host, why)).value for why in ("inquiry 17", "another one")]
+    for act in (put_hold(world.services, host, " "), lift_hold(world.services, host, hold.id, "")):
+        refused = await world.attempt(act)
+        assert (type(refused.error), refused.entries) == (InvalidError, [])
+    await lift_hold(world.services, host, hold.id, "closed")
+
+    for gone in (hold.id, new_id(world.clock(), world.services.randomness)):
+        with pytest.raises(NotFoundError, match="exchange hold list"):
+            await lift_hold(world.services, host, gone, "closed")
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "much waits"])
+async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_told_once(
+    populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    await populated.agree(BRIEFLY)
+    await populated.post()
+    held = await put_hold(populated.services, populated.call(None), "inquiry 17")
+    await place_entries(populated, is_searchable=True)
+    rounds = RoundsOfTime(populated.services)
+    if trouble == "damaged":
+        populated.unguard()
+        populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", held.receipt.entry)
+    else:
+        monkeypatch.setattr(told_entries, "_WAITING_AT_MOST", 0)
+        await put_hold(populated.services, populated.call(None), "another one")
+
+    with caplog.at_level(logging.WARNING, "exchange.reports"):
+        for _ in range(4):
+            populated.clock.advance(timedelta(days=1))
+            await rounds.reports()
+
+    assert populated.sql("SELECT status FROM report") == [("current",)]
+    assert [each.getMessage().partition(":")[0] for each in caplog.records if "legal holds" in each.getMessage()] == [
+        "nothing is destroyed while legal holds cannot be read"
+    ]
+    with pytest.raises(UnavailableError):
+        await lift_hold(
+            populated.services, populated.call(None), new_id(populated.clock(), populated.services.randomness), "x"
+        )
