@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from exchange.audit import EntryDraft, Guard, SealedEntry
-from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_micros
+from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, UnavailableError, to_micros
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Statement, Value
@@ -190,7 +190,7 @@ class _Batch:
             self.places = {row[0]: place_of(row) for row in rows}
 
     def place(self, job: AppendJob | PostJob | KeyJob | BlobsJob | ProbeJob) -> Result:
-        # (3) a refusal concerns one job and harms no other
+        # (3) a refusal concerns one job and harms no other, also that of a sealer that seals nothing more
         match job:
             case AppendJob(entry):
                 self.entries.append(entry)
@@ -209,7 +209,7 @@ class _Batch:
             case PostJob():
                 try:
                     return self._replayed(job) or self._posted(job)
-                except (ConflictError, StalePolicyError, CanonicalError) as refusal:
+                except (ConflictError, StalePolicyError, CanonicalError, UnavailableError) as refusal:
                     return refusal
 
     def insert(self) -> Generator[Step, Sequence[Row], None]:

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from exchange.audit import EventName, Receipt, columns_of
-from exchange.kernel import CanonicalError, ConflictError, StalePolicyError
+from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, UnavailableError
 from exchange.release import class_digest
 from exchange.reports import Precedence, ReportStatus
-from exchange.store import Idempotency, IdempotentReplay, NewReport, Parts, PostedRow, Store
+from exchange.store import GivenTo, Idempotency, IdempotentReplay, NewReport, Parts, PostedRow, Store, Superseding
 from tests.support.store import (
     NOW,
     class_facts,
@@ -28,8 +28,16 @@ NOBODY = "nobody"
 POSTED = draft(EventName.REPORT_POSTED)
 
 
-async def post(store: Store, report: NewReport, key: Idempotency | None = None) -> PostedRow | IdempotentReplay:
-    return await store.post_report(report, POSTED, policy_version=await policy_version(store), idempotency=key)
+async def post(
+    store: Store, report: NewReport, key: Idempotency | None = None, superseding: Superseding | None = None
+) -> PostedRow | IdempotentReplay:
+    version = await policy_version(store)
+    return await store.post_report(report, POSTED, policy_version=version, idempotency=key, superseding=superseding)
+
+
+def superseding(report: str) -> Superseding:
+    reader = GivenTo("reader", "NOR", "NIS", NOW, "read")
+    return Superseding(report, 1, draft(EventName.REPORT_SUPERSEDED), [reader])
 
 
 def key(name: str = "key", digest: str = "digest", client_id: str = "client") -> Idempotency:
@@ -236,8 +244,13 @@ async def test_bad_job_in_a_batch_harms_only_itself(store: Store) -> None:
 async def test_superseded_report_is_marked_with_its_successor(store: Store) -> None:
     first = new_report()
     await post(store, first)
-    await post(store, new_report(supersedes=first.id))
+    posted = await post(store, new_report(supersedes=first.id), superseding=superseding(first.id))
 
+    assert isinstance(posted, PostedRow)
+    (_, about) = posted.entries
+    assert await rows_of(store, "SELECT client_id, report_id, entry_id FROM report_notice") == [
+        ("reader", first.id, about.id)
+    ]
     row = (await store.report_for(NOBODY, first.id, parts=Parts.NONE)).report
     assert row is not None
     assert row.status is ReportStatus.SUPERSEDED
@@ -261,7 +274,8 @@ async def test_place_that_is_not_to_be_taken_harms_no_other_post(
     await rows_of(store, f"UPDATE report SET status = '{status}'")
     wanted = replace(new_report(supersedes=first.id), superseded_version=version)
     came = await asyncio.gather(
-        *(post(store, each) for each in (wanted, unknown, new_report())), return_exceptions=True
+        *(post(store, each, superseding=superseding(first.id)) for each in (wanted, unknown, new_report())),
+        return_exceptions=True,
     )
 
     assert (type(came[0]) is refused) is (refused is not None)
@@ -269,6 +283,8 @@ async def test_place_that_is_not_to_be_taken_harms_no_other_post(
     assert isinstance(came[2], PostedRow)
     row = (await rows_of(store, f"SELECT status FROM report WHERE id = '{first.id}'"))[0]
     assert row[0] == status
+    # What was superseded once is told no second time.
+    assert await rows_of(store, "SELECT * FROM report_notice") == []
 
 
 async def test_recorded_time_never_falls_when_the_clock_does(store: Store) -> None:
@@ -313,6 +329,13 @@ async def test_post_too_large_to_record_is_refused_alone(store: Store) -> None:
     assert not isinstance(answers[0], PostedRow)
     assert isinstance(answers[1], PostedRow)
     assert answers[1].seq == 1
+
+    # Nor does one that comes behind the last entry of its node take that entry with it.
+    late = store.post_report(new_report(), POSTED, policy_version=version, idempotency=None)
+    ended = store.node.append_evidence(draft(EventName.SERVICE_STOPPED), is_closing=True)
+    refused, receipt = await asyncio.gather(late, ended, return_exceptions=True)
+    assert isinstance(refused, UnavailableError)
+    assert isinstance(receipt, Receipt)
 
 
 async def test_nodes_that_post_at_once_number_in_one_row_and_share_new_classes(store: Store, store_url: str) -> None:
