@@ -182,7 +182,8 @@ class _Batch:
             since = max(to_micros(post.report.posted_at) for post in posts) - REPLAY_MICROS
             yield Ask(self.statements.forget_keys, {"since": since})
             names = {"client_ids": _listed(key.client_id for key in asked), "keys": _listed(key.key for key in asked)}
-            rows = yield Ask(self.statements.known_keys, {"since": since, **names})
+            # None that is kept is older.
+            rows = yield Ask(self.statements.known_keys, names)
             self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
         replaced = _listed(post.report.supersedes for post in posts if post.report.supersedes is not None)
         if replaced:

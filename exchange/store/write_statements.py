@@ -33,12 +33,6 @@ _PERSONAL_KEY_COLUMNS = table(PersonalKeyTable).c.keys()
 
 _NUMBERED = re.compile(r"\$(\d+)")
 
-_REPLACE_KEY = (
-    " ON CONFLICT (client_id, key) DO UPDATE SET request_digest = excluded.request_digest,"
-    " report_id = excluded.report_id, created_at = excluded.created_at"
-)
-
-
 _POSTED: Mapping[str, Sequence[str]] = {
     "report": _REPORT_COLUMNS,
     "report_part": _PART_COLUMNS,
@@ -83,7 +77,6 @@ class WriteStatements:
         """Compile all of them."""
         state, key, known, report = (table(name) for name in ("policy_state", "idempotency", "release_class", "report"))
         debris, piece, held = table(_DEBRIS), table(_PIECE), table("client_certificate")
-        replaced = sql.insert("idempotency", _KEY_COLUMNS, then=_REPLACE_KEY)
         advance_state = sql.compile(
             update(state).values(
                 class_version=bindparam("to_class"),
@@ -107,9 +100,9 @@ class WriteStatements:
             ),
             advance_state=advance_state,
             known_keys=sql.compile(
-                select(key.c.client_id, key.c.key, key.c.request_digest, key.c.report_id)
-                .where(sql.is_one_of(key.c.client_id, "client_ids"), sql.is_one_of(key.c.key, "keys"))
-                .where(key.c.created_at > bindparam("since"))
+                select(key.c.client_id, key.c.key, key.c.request_digest, key.c.report_id).where(
+                    sql.is_one_of(key.c.client_id, "client_ids"), sql.is_one_of(key.c.key, "keys")
+                )
             ),
             forget_keys=sql.compile(delete(key).where(key.c.created_at <= bindparam("since"))),
             places=sql.compile(places(sql.is_one_of(report.c.id, "report_ids"))),
@@ -122,7 +115,7 @@ class WriteStatements:
             new_class=sql.insert("release_class", _CLASS_COLUMNS),
             report=sql.insert("report", _REPORT_COLUMNS),
             part=sql.insert("report_part", _PART_COLUMNS),
-            key=replaced,
+            key=sql.insert("idempotency", _KEY_COLUMNS),
             personal_key=sql.insert("personal_key", _PERSONAL_KEY_COLUMNS),
             expected_blob=sql.insert(_DEBRIS, _DEBRIS_COLUMNS),
             settle_blobs=sql.compile(delete(debris).where(sql.is_one_of(debris.c.location, "locations"))),
