@@ -37,20 +37,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @on_postgres
-async def test_posts_of_known_classes_are_four_ways_there_and_back_together(store: Store, asked: list[str]) -> None:
+async def test_posts_are_four_ways_there_and_back_together_and_one_more_for_a_new_class(
+    store: Store, asked: list[str]
+) -> None:
     version = await policy_version(store)
 
-    def post() -> Any:
+    def post(number: int) -> Any:
         entry = draft(EventName.REPORT_POSTED)
-        return store.post_report(new_report(class_facts()), entry, policy_version=version, idempotency=None)
+        return store.post_report(new_report(class_facts(number)), entry, policy_version=version, idempotency=None)
 
-    await post()
+    await post(1)
     await asyncio.sleep(0)
-    asked.clear()
-    answers = await asyncio.gather(*(post() for _ in range(5)))
+    begin, *end = "BEGIN ; UPDATE", "SELECT policy_state policy_version", "WITH report_ AS", "COMMIT"
+    for ways in ([begin, end[0], "INSERT INTO release_class", *end[1:]], [begin, *end]):
+        asked.clear()
+        answers = await asyncio.gather(*(post(2) for _ in range(5)))
 
-    assert asked == ["BEGIN ; UPDATE", "SELECT policy_state policy_version", "WITH report_ AS", "COMMIT"]
-    assert sum(isinstance(answer, PostedRow) for answer in answers) == 5
+        assert asked == ways
+        assert sum(isinstance(answer, PostedRow) for answer in answers) == 5
 
 
 @on_postgres
