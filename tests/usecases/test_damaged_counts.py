@@ -24,7 +24,8 @@ LATEST = 2**63 - 1
 
 async def counted(world: World) -> dict[str, str]:
     """Post two reports that NOR reads, of classes of their own, and one for GBR alone; NOR acknowledges the second."""
-    await world.enrol("GBR releaser", "GBR", "releaser")
+    for member, level in (("GBR", "SECRET"), ("GBR", "RESTRICTED"), ("NOR", "SECRET")):
+        await world.enrol(f"{member} {level} releaser", member, "releaser", level=level)
     told = {"main": await world.agree(OWING)}
     for name, topic in (("first", "cyber.apt"), ("second", "cyber.crime")):
         told[name] = await world.post(topic=topic, label=GBR_NOR, precedence=Precedence.FLASH)
@@ -59,7 +60,10 @@ async def test_lost_class_is_lacking_from_counts_and_told_to_who_would_have_coun
     async with world.another_node() as node:
         made = await world.attempt(compliance(node, world, "GBR reader", ids["main"]))
         others = [await compliance(node, world, f"{each} reader", ids["main"]) for each in ("NOR", "DNK")]
-        preview = await usecases.preview_caveats(node, world.call("GBR releaser"), not_to("NOR"))
+        previews = [
+            (await usecases.preview_caveats(node, world.call(f"{name} releaser"), not_to("DNK", name[:3]))).unopened
+            for name in ("GBR SECRET", "GBR RESTRICTED", "NOR SECRET")
+        ]
         lays = [
             (await usecases.propose_amendment(node, world.call(f"{each} signatory"), ids["main"], text)).value.changes
             for each, text in (("GBR", NARROWED), ("DNK", NARROWED.replace("P5Y", "P4Y")))
@@ -67,7 +71,7 @@ async def test_lost_class_is_lacking_from_counts_and_told_to_who_would_have_coun
 
     assert (posts(made.value), made.value.unopened) == (1, 2)
     assert [(posts(each), each.unopened) for each in others] == [(1, 1), (0, 0)]
-    assert preview.unopened == 2
+    assert previews == [2, 0, 0]
     # Of what is not for it, nobody is told that it is not counted.
     said = [[each for each in changes if "cannot be read" in each] for changes in lays]
     assert said == [["of 2 reports what is stored cannot be read: they are not counted"], []]

@@ -17,7 +17,7 @@ from exchange.settings import read_policies
 from exchange.usecases.national_caveats import MOST_WAITING
 from tests.support.lived import MakeLived
 from tests.support.national import example, guard, no_court, not_to, shown
-from tests.support.onward import with_releasers
+from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.world import POLICIES, World
 
 # Sound as far as its examples go; about any other topic the sum leaves 64 bits.
@@ -381,18 +381,26 @@ async def test_preview_names_what_would_stop_and_keeps_nothing(ruling: World) ->
     (change,) = told.changes
     assert (change.member, change.change, change.reports) == ("NOR", Change.STOPPED, 2)
     assert change.marking == "NATO SECRET//REL TO GBR, NOR"
+    # What was counted is remembered, and of one text alone.
+    other = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("DNK"))).value
+    assert other.changes == ()
     assert await sets(ruling) == []
     await enforce(ruling, not_to("NOR"))
     (opened,) = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), no_court())).value.changes
     assert (opened.member, opened.change, opened.reports) == ("NOR", Change.OPENED, 2)
 
 
-async def test_preview_counts_nothing_under_an_agreement_that_is_over_and_changes_no_more(ruling: World) -> None:
-    await ruling.post()
-    ruling.clock.now = datetime(2031, 1, 2, tzinfo=UTC)
-    told = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("NOR"))).value
+async def test_preview_counts_nothing_that_time_alone_has_ended(ruling: World) -> None:
+    report, over = await ruling.post(label=LOW), datetime(2031, 1, 1, tzinfo=UTC)
+    text = shown([("gbr.own", 'principal.member != "GBR"', "{member: NOR}", "{member: GBR}")])
+    await grant(ruling, await ask(ruling, report, until=over - timedelta(minutes=3)))
+    told = []
+    # A consent, and then the agreement; a count is remembered for longer than that.
+    for minute in (-5, -2, 1):
+        ruling.clock.now = over + timedelta(minutes=minute)
+        told.append((await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), text)).value)
 
-    assert told.changes == ()
+    assert [[each.member for each in made.changes] for made in told] == [["ESP", "NOR"], ["NOR"], []]
 
 
 async def test_preview_says_nothing_about_clients_of_others(ruling: World) -> None:
@@ -413,6 +421,10 @@ async def test_preview_says_nothing_about_clients_of_others(ruling: World) -> No
     told = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), text)).value
     assert told == without
     assert [(each.member, each.change) for each in told.changes] == [("NOR", Change.NARROWED)]
+    # Whom the caveats in force speak of is asked about too.
+    await enforce(ruling, text)
+    opened = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), no_court())).value
+    assert [(each.member, each.change) for each in opened.changes] == [("NOR", Change.OPENED)]
 
 
 async def test_gaps_and_amendments_tell_others_nothing_of_caveats(ruling: World) -> None:
