@@ -76,8 +76,6 @@ class SearchStatements:
 
     newest_first: Mapping[Along, Statement]
     oldest_first: Mapping[Along, Statement]
-    cut_newest_first: Mapping[Along, Statement]
-    cut_oldest_first: Mapping[Along, Statement]
     values: Mapping[Along, Statement]
     contents: Statement
     content: Statement
@@ -90,8 +88,6 @@ class SearchStatements:
         return cls(
             newest_first={along: _walk(sql, along, newest_first=True) for along in Along},
             oldest_first={along: _walk(sql, along, newest_first=False) for along in Along},
-            cut_newest_first={along: _cut(sql, along, newest_first=True) for along in Along},
-            cut_oldest_first={along: _cut(sql, along, newest_first=False) for along in Along},
             values={along: _values_of(sql, along) for along in LISTED},
             contents=several.statement(_CONTENTS + several.is_listed("id", "ids")),
             content=one.statement(f"{_CONTENTS} id = {one.text('entry_id')}"),
@@ -137,16 +133,21 @@ class _Numbered:
 
 
 def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
+    """Return the statement of a walk; on SQLite its last row, of no lane, says where it was cut off, if it was."""
     given = _Numbered(is_sqlite=sql.is_sqlite)
     if sql.is_sqlite:
         place = {name: given.text(name) for name in _LANE}
         where, order = _bounds(given, along, place, newest_first=newest_first)
+        stretch, share = given.number("stretch"), given.number("share")
         # A query with a limit of its own is not merged with the one around it: so many rows are passed, and no more.
+        # Asked by itself, the place where it ends would be that of a log to which others have added meanwhile.
         return given.statement(
             "SELECT 0, at_micros, position, id, log FROM"  # noqa: S608  names of ours
-            f" (SELECT * FROM audit_search s WHERE {where} ORDER BY {order} LIMIT {given.number('stretch')}) AS passed"
+            f" (SELECT * FROM audit_search s WHERE {where} ORDER BY {order} LIMIT {stretch}) AS passed"
             # What is written in where a position belongs is none, and nobody goes on behind it.
-            f" WHERE {' AND '.join([_IS_PLACE, *_filters(given, 'passed')])} LIMIT {given.number('share')}"
+            f" WHERE {' AND '.join([_IS_PLACE, *_filters(given, 'passed')])}"
+            " UNION ALL SELECT NULL, at_micros, position, NULL, NULL FROM (SELECT s.at_micros, s.position"
+            f" FROM audit_search s WHERE {where} ORDER BY {order} LIMIT 1 OFFSET {stretch} - 1) LIMIT {share}"
         )
     kinds = ("text", "bigint", "bigint")
     lanes = ", ".join(given.array(name, kind) for name, kind in zip(_LANE, kinds, strict=True))
@@ -157,17 +158,6 @@ def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
         " CROSS JOIN LATERAL (SELECT s.at_micros, s.position, s.id, s.log FROM audit_search s"
         f" WHERE {' AND '.join([where, *_filters(given, 's')])}"
         f" ORDER BY {order} LIMIT {given.number('share')}) AS found"
-    )
-
-
-def _cut(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
-    """Return the statement that says where a walk of `stretch` rows ends; no row where the lane ends before."""
-    given = _Numbered(is_sqlite=sql.is_sqlite)
-    place = {name: given.text(name) for name in _LANE}
-    where, order = _bounds(given, along, place, newest_first=newest_first)
-    return given.statement(
-        f"SELECT s.at_micros, s.position FROM audit_search s WHERE {where}"  # noqa: S608  names of ours
-        f" ORDER BY {order} LIMIT 1 OFFSET {given.number('stretch')} - 1"
     )
 
 

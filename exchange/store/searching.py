@@ -312,28 +312,20 @@ class Search:
         starts = self._starts(group)
         rows = await self._fetch(by_order[along], {**self._filters, **starts, "share": share})
         found: list[list[Found]] = [[] for _ in group]
+        cut: Place | None = None
         for number, at_micros, position, entry_id, log in rows:
+            if number is None:
+                cut = Place(at_micros, position)
+                continue
             # On SQLite anything may stand there: what is no text names no entry.
             found[number].append(Found(Place(at_micros, position), str(entry_id), log))
         for lane, more in zip(group, found, strict=True):
             more.sort(reverse=self._sought.newest_first)
             lane.waiting += more
-            lane.goes_on = len(more) >= share
-            lane.end = more[-1].place if more else lane.end
+            lane.goes_on = cut is not None or len(more) >= share
+            lane.end = cut or (more[-1].place if more else lane.end)
             lane.share = min(share * _GROWTH, _MOST_AT_ONCE)
-        if not self._is_sqlite or group[0].goes_on:
-            return False
-        cut = await self._cut(along, starts)
-        if cut is not None:
-            group[0].end, group[0].goes_on = cut, True
         return cut is not None
-
-    async def _cut(self, along: Along, starts: dict[str, Value]) -> Place | None:
-        """Return where a walk that found too little was cut off, None where it came to the end of its lane."""
-        statements = self._statements
-        cuts = statements.cut_newest_first if self._sought.newest_first else statements.cut_oldest_first
-        rows = await self._fetch(cuts[along], {**self._filters, **starts})
-        return Place(*rows[0]) if rows else None
 
     def _starts(self, group: Sequence[_Lane]) -> dict[str, Value]:
         ends = [lane.end for lane in group]

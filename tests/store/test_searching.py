@@ -283,6 +283,27 @@ async def test_search_goes_on_behind_any_place(store: Store, contents: list[byte
             assert rest == whole[number + 1 :]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_what_gets_its_place_during_a_search_is_never_passed_over_by_it(
+    store: Store, store_url: str, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = store._database.fetch
+
+    async def meanwhile(statement: Statement, values: Mapping[str, Value]) -> Sequence[Row]:
+        rows = await fetch(statement, values)
+        # The sequencer, whom no search waits for: it ends where the first stretch does, but for one entry.
+        sequence(store_url)
+        return rows
+
+    monkeypatch.setattr(searching, "STRETCH", len(contents) + 1)
+    for number in range(2):
+        await store.append(random_draft(random.Random(SEED), 900 + number))
+    monkeypatch.setattr(store._database, "fetch", meanwhile)
+    found = await all_found(store, Sought(Criteria(), None, newest_first=False), auditor_of(None, None), 500)
+
+    assert [hit.place.position for hit in found] == list(range(len(found)))
+
+
 async def test_what_has_no_place_yet_is_not_found_but_shown(store: Store, store_url: str) -> None:
     receipt = await store.append(draft())
     sought = Sought(Criteria(), None)
