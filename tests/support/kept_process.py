@@ -1,4 +1,8 @@
-"""What `kept_running` is tried with: writes its process id into a file, and ends when it is told or left alone."""
+"""What `kept_running` is tried with: writes its process id into a file, and ends when it is told or left alone.
+
+It is spawned by each test anew, and so imports what keeps it and nothing else: the rooms behind the sequencer take a
+second and a half to load.
+"""
 
 import asyncio
 import os
@@ -7,7 +11,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from exchange.entrypoints.jobs.keeper import watch_supervisor
-from exchange.entrypoints.jobs.sequencer import stop_on_signals
 
 
 def stay(folder: Path, line: Connection) -> None:
@@ -25,7 +28,7 @@ def never_stop(folder: Path, _: Connection) -> None:
 
 async def _stay(folder: Path, line: Connection) -> None:
     stopping = asyncio.Event()
-    stop_on_signals(stopping, interrupts=False)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     watch_supervisor(line, stopping)
     (folder / "started").write_text(str(os.getpid()))
     await stopping.wait()
