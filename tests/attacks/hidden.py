@@ -17,8 +17,7 @@ from exchange.entrypoints.api import api_document
 from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
 from exchange.kernel import new_id
 from exchange.settings import Settings, load_settings
-from tests.support.documented import require_documented
-from tests.support.receipts_shown import require_receipt
+from tests.support.calling import Caller
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 
 AGREEMENT_OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[GBR, NOR]", "[GBR, ESP]")
@@ -171,9 +170,7 @@ def client_of(app: FastAPI, thumbprint: str | None) -> httpx2.AsyncClient:
             scope["extensions"] = {"tls": {THUMBPRINT_FIELD: thumbprint, "client_cert_error": None}}
         await app(scope, receive, send)
 
-    transport = httpx2.ASGITransport(app=with_certificate, client=("192.0.2.7", 4711))
-    hooks = {"response": [require_receipt, require_documented]}
-    return httpx2.AsyncClient(transport=transport, base_url="https://exchange.test", event_hooks=hooks)
+    return Caller(with_certificate)
 
 
 _SETTINGS = "max_body_bytes = 200_000\nrequests_per_second = 100_000\n"

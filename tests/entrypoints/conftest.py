@@ -22,9 +22,8 @@ from exchange.settings import Settings, load_settings
 from exchange.store import Store
 from exchange.usecases import personal_custody
 from exchange.usecases.knowledge import Knowledge
-from tests.support.documented import require_documented
+from tests.support.calling import Caller
 from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
-from tests.support.receipts_shown import require_receipt
 from tests.support.store import NODE_KEY, run_apart
 from tests.support.world import TestClock, World, open_world, populate, thumbprint_of
 
@@ -116,9 +115,7 @@ async def calling(service: FastAPI) -> AsyncIterator[Calling]:
 
     def calling_as(name: str | None) -> httpx2.AsyncClient:
         thumbprint = None if name is None else thumbprint_of(name)
-        transport = httpx2.ASGITransport(app=AsClient(service, thumbprint), client=("192.0.2.7", 4711))
-        hooks = {"response": [require_receipt, require_documented]}
-        opened.append(httpx2.AsyncClient(transport=transport, base_url="https://exchange.test", event_hooks=hooks))
+        opened.append(Caller(AsClient(service, thumbprint)))
         return opened[-1]
 
     yield calling_as
