@@ -279,10 +279,15 @@ async def test_nothing_is_asked_for_that_would_change_nothing_nor_without_end(ru
     with pytest.raises(ConflictError) as same:
         await propose(ruling, not_to("NOR"))
     for _ in range(MOST_WAITING):
-        await propose(ruling, no_court())
+        last = await propose(ruling, no_court())
     with pytest.raises(ConflictError) as many:
         await propose(ruling, no_court())
     await propose(ruling, no_court("NOR"), "NOR releaser")
+    # What was refused or has lapsed waits no more.
+    await usecases.refuse_act(ruling.services, ruling.call("GBR second releaser"), last.act)
+    await propose(ruling, no_court())
+    ruling.clock.advance(timedelta(days=8))
+    await propose(ruling, no_court())
 
     assert [each.value.code for each in (nothing, same, many)] == [
         "caveats-in-force",
