@@ -203,11 +203,13 @@ async def test_what_is_not_the_auditors_is_not_walked_past(
         walked.clear()
         await all_found(store, Sought(criteria, "NOR"), auditor_of("NOR", None), 50)
         assert walked == keys, criteria
-    # Nor what is above a clearance or of another member, where the whole log is looked at.
-    walked.clear()
-    await all_found(store, Sought(Criteria(), None, levels=frozenset({"SECRET"})), auditor_of(None, None), 50)
-    assert {key.rpartition("|")[2] for key in walked} == {"SECRET", ""}
-    assert "" not in walked
+    # Nor what is above a clearance or of another member, where the whole log is looked at; nor others' refusals there.
+    for criteria, member in ((Criteria(), None), (Criteria(member="GBR"), "NOR")):
+        walked.clear()
+        sought = Sought(criteria, member, levels=frozenset({"SECRET"}))
+        await all_found(store, sought, auditor_of(member, sought.levels), 50)
+        assert {"SECRET"} <= {key.rpartition("|")[2] for key in walked} <= {"SECRET", ""}
+        assert "" not in walked
     walked.clear()
     await all_found(store, Sought(Criteria(member="NOR"), None), auditor_of(None, None), 50)
     assert {key.partition("|")[0] for key in walked} == {"NOR"}
