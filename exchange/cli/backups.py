@@ -7,6 +7,7 @@ database, and what parties did since; (5) nothing is served before an operator h
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -23,7 +24,7 @@ from exchange.audit.tile_paths import bundles_of_size
 from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
 from exchange.cli import output
 from exchange.cli.backup_keys import UNVERIFIED, known_keys, vouched_by
-from exchange.cli.instance import Host, folder_of, open_host, refuse_strange_places, unwritable, write_new
+from exchange.cli.instance import Host, folder_of, open_host, put_file, refuse_strange_places, unwritable
 from exchange.cli.program import app
 from exchange.cli.progress import ProgressBar
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
@@ -161,7 +162,8 @@ def restore(
     after = what_came_after(contents, None if log is None else _kept_entries(log, contents))
     replay = after.replay
     layout = InstanceLayout(folder.absolute())
-    returns = [*_what_returns(layout, contents), *_what_was_altered(contents)]
+    returned = _what_returns(layout, contents)
+    returns = [*map(_returning, returned), *_what_was_altered(contents)]
     claims = [*([UNVERIFIED] if signer is None else []), *returns, *after.claims]
     unfinished = _unfinished()
     why = f"{RESTORED_FROM} {contents.made_at}: begin the next log with `exchange audit recover`"
@@ -171,10 +173,12 @@ def restore(
     with _again(file, opened, signed) as lines:
         loaded = asyncio.run(load(url, rows_of(lines), since, clock=system_clock))
     # (4) beside it
+    put_file(_mark(layout), json.dumps(returned).encode(), mode=0o600)
     _put_beside(layout, contents.files.items())
     with _again(file, opened, signed) as lines:
         _put_beside(layout, files_of(lines))
     asyncio.run(_finish_restore(folder, _Told(contents, after, signer), unfinished))
+    _mark(layout).unlink()
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
@@ -277,13 +281,23 @@ def _what_was_altered(contents: Contents) -> list[Claim]:
     ]
 
 
-def _what_returns(layout: InstanceLayout, contents: Contents) -> list[Claim]:
-    """Return a claim for each authority or revocation list that comes back: whoever took it away had a reason."""
+def _what_returns(layout: InstanceLayout, contents: Contents) -> list[str]:
+    """Return which authorities and lists come back, or came back by a restore that was broken off."""
+    # INVARIANT: what that one had put in its place was not there before, though it is now, and nobody confirmed it.
+    before: list[str] = json.loads(_mark(layout).read_bytes()) if _mark(layout).exists() else []
+    names = {name for name in contents.files if name.startswith(_TRUSTED) and not (layout.folder / name).exists()}
+    return sorted(names.union(name for name in before if (layout.folder / name).exists()))
+
+
+def _mark(layout: InstanceLayout) -> Path:
+    """Return the file that names, from before they are there until the restore has come to its end, what comes back."""
+    return layout.folder / "restore.unfinished"
+
+
+def _returning(name: str) -> Claim:
+    """Return the claim about an authority or a revocation list: whoever took it away had a reason."""
     told = "`{}` comes back with the backup: take it away again where it was removed, or a newer list holds"
-    names = [
-        name for name in sorted(contents.files) if name.startswith(_TRUSTED) and not (layout.folder / name).exists()
-    ]
-    return [Claim(name, "file.returned", name, told.format(name)) for name in names]
+    return Claim(name, "file.returned", name, told.format(name))
 
 
 def _unfinished() -> Claim:
@@ -302,7 +316,8 @@ def _put_beside(layout: InstanceLayout, files: Iterable[tuple[str, bytes]]) -> N
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as exc:
                 raise unwritable(path.parent, exc) from exc
-            write_new(path, content, mode=0o600)
+            # Whole or not at all: a half one would be in the way of the restore that is run again.
+            put_file(path, content, mode=0o600)
 
 
 def _kept_entries(root: Path, contents: Contents) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
-from exchange.cli.instance import NOTHING_YET, Host, folder_of, open_host, write_new
+from exchange.cli.instance import NOTHING_YET, Host, folder_of, may_be_in_use, open_host, write_new
 from exchange.cli.log_keys import make_log_key
 from exchange.cli.node_key import record_node_key, write_node_key
 from exchange.cli.program import app
@@ -76,7 +76,7 @@ def init(
     folder = folder_of(dir)
     layout = InstanceLayout(folder.absolute())
     is_there = if_absent and layout.settings_file.is_file()
-    is_unfinished = if_absent and _mark(layout).exists() and (is_there or _may_be_in_use(layout))
+    is_unfinished = if_absent and _mark(layout).exists() and (is_there or may_be_in_use(layout))
     if is_unfinished:
         asyncio.run(_finish(layout))
     elif not is_there:
@@ -125,12 +125,6 @@ def _mark(layout: InstanceLayout) -> Path:
     return layout.unfinished_file
 
 
-def _may_be_in_use(layout: InstanceLayout) -> bool:
-    """Say whether something may be under the keys of what was not finished."""
-    # The mark comes before any key: without one it was made itself and no more, be it whole or empty.
-    return layout.roots_file.exists() and _mark(layout).read_bytes() != NOTHING_YET
-
-
 def _refuse_existing(layout: InstanceLayout) -> bool:
     """Return whether the folder itself is still to be made."""
     if layout.folder.exists() and not layout.folder.is_dir():
@@ -143,7 +137,7 @@ def _refuse_existing(layout: InstanceLayout) -> bool:
             mend = f"`{layout.settings_file.name}` is missing: put it back; without a line everything has its default"
         if _mark(layout).exists():
             mend = "its making was broken off: `exchange init --if-absent` ends it"
-            if not _may_be_in_use(layout):
+            if not may_be_in_use(layout):
                 mend = "its making was broken off before anything was under its keys: remove it, and make it anew"
         raise UnsafeSettingError(f"`{layout.folder}` holds {names} already: nothing was changed; {mend}")
     return not layout.folder.exists()

@@ -70,6 +70,12 @@ async def open_host(folder: Path, *, is_lasting: bool = False) -> AsyncIterator[
         yield Host(settings, services)
 
 
+def may_be_in_use(layout: "InstanceLayout") -> bool:
+    """Say whether something may be under the keys of what was not finished."""
+    # The mark comes before any key: without one it was made itself and no more, be it whole or empty.
+    return layout.roots_file.exists() and layout.unfinished_file.read_bytes() != NOTHING_YET
+
+
 def policies_folder() -> Path:
     """Return the law without an instance: EXCHANGE_POLICIES_DIR, else what came with the program."""
     given = os.environ.get("EXCHANGE_POLICIES_DIR")

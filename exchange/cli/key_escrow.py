@@ -14,7 +14,15 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.audit_keys import log_keys_of
-from exchange.cli.instance import NOTHING_YET, Host, folder_of, refuse_strange_places, write_all_new, write_new
+from exchange.cli.instance import (
+    NOTHING_YET,
+    Host,
+    folder_of,
+    may_be_in_use,
+    refuse_strange_places,
+    write_all_new,
+    write_new,
+)
 from exchange.cli.keys_group import keys
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
@@ -104,7 +112,7 @@ def restore_keys(
 
 def _refuse_existing(layout: InstanceLayout) -> None:
     mark, names = layout.unfinished_file, (_SETTINGS, "exchange.db", *_FOLDERS)
-    if mark.exists() and not layout.settings_file.exists() and mark.read_bytes() == NOTHING_YET:
+    if mark.exists() and not layout.settings_file.exists() and not may_be_in_use(layout):
         raise InvalidError(f"`{layout.folder}` was begun and broken off, and nothing is under its keys: remove it")
     waiting = _waiting(layout)
     if waiting.exists() and not mark.exists() and not layout.settings_file.exists():

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,3 +110,13 @@ def findings(operate):
         return ran.code, {finding["id"]: finding for finding in ran.json}
 
     return examine
+
+
+@pytest.fixture
+def keeper(exchange, tmp_path):
+    """The folder of who keeps backups and keys: an identity, and its recipient."""
+    made = exchange("keys", "recipient", "--out", tmp_path / "identity")
+    assert made.code == 0
+    (tmp_path / "recipient").write_text(made.out)
+    assert stat.S_IMODE((tmp_path / "identity").stat().st_mode) == 0o600
+    return tmp_path

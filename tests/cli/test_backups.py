@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import os
-import shutil
 import sqlite3
 import stat
 import tempfile
@@ -18,7 +17,7 @@ import pytest
 
 from exchange.cli import key_escrow, sealed_io
 from exchange.cli.backups import _put_beside
-from exchange.cli.instance import open_host, write_all_new
+from exchange.cli.instance import open_host
 from exchange.crypto import read_certificate
 from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.custody import create_log_key, create_root_file, load_log_key, replace_log_key
@@ -29,15 +28,6 @@ from exchange.usecases.signed_backup import signed_lines
 from tests.support.prepared import run_prepared
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def keeper(exchange, tmp_path):
-    made = exchange("keys", "recipient", "--out", tmp_path / "identity")
-    assert made.code == 0
-    (tmp_path / "recipient").write_text(made.out)
-    assert stat.S_IMODE((tmp_path / "identity").stat().st_mode) == 0o600
-    return tmp_path
 
 
 def put_aside(exchange, instance, keeper):
@@ -97,26 +87,6 @@ def test_restore_into_a_database_that_was_only_begun_says_how_to_empty_it(exchan
     refused = exchange("restore", backup, "--identity", keeper / "identity", "--dir", instance)
 
     assert (refused.code, "holds no client and no report: empty the database" in refused.err) == (1, True), refused.err
-
-
-def test_restore_that_broke_off_behind_its_rows_says_so_until_it_is_done_again(exchange, instance, keeper):
-    backup, keys = put_aside(exchange, instance, keeper)
-    place, identity = keeper / "new", ("--identity", keeper / "identity")
-    assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
-    (place / "log").write_bytes(b"where a folder belongs")
-
-    broken = exchange("restore", backup, *identity, "--dir", place)
-
-    assert (broken.code, "log` cannot be" in broken.err, "unexpected" in broken.err) == (1, True, False), broken.err
-    claims = exchange("restored", "list", "--dir", place, "--json").json
-    assert [claim["kind"] for claim in claims] == ["file.returned", "restore.unfinished", "unknown-acts"]
-    again = exchange("restore", backup, *identity, "--dir", place)
-    assert (again.code, "broken off here: empty the database (SQLite: remove `exchange.db`" in again.err) == (1, True)
-    for rest in (place / "log", *place.glob("exchange.db*")):
-        rest.unlink()
-    assert exchange("restore", backup, *identity, "--dir", place).code == 0
-    claims = exchange("restored", "list", "--dir", place, "--json").json
-    assert [claim["kind"] for claim in claims] == ["file.returned", "unknown-acts"]
 
 
 @pytest.mark.parametrize("name", ["a # b", "a?b", "a%41"])
@@ -206,50 +176,6 @@ def test_nothing_is_overwritten(exchange, instance, keeper):
     assert (over.code, "in use" in over.err) == (1, True)
     beside = exchange("keys", "restore", keys, "--identity", keeper / "identity", "--dir", instance)
     assert (beside.code, "already" in beside.err) == (1, True)
-
-
-@pytest.mark.parametrize("written", [0, 1, 3, 6])
-def test_keys_that_were_put_back_in_part_are_no_instance(exchange, instance, keeper, monkeypatch, written):
-    """With half of its keys and its settings it was one, for which `exchange migrate` made the other half anew."""
-    backup, keys = put_aside(exchange, instance, keeper)
-    place, identity = keeper / "new", ("--identity", keeper / "identity")
-
-    def some(files, *, mode):
-        write_all_new(dict(list(files.items())[: written + 1]), mode=mode)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(key_escrow, "write_all_new", some)
-        assert exchange("keys", "restore", keys, *identity, "--dir", place).code != 0
-    made = exchange("migrate", "--dir", place)
-    assert (made.code, "no instance" in made.err) == (1, True), made.err
-    again = exchange("keys", "restore", keys, *identity, "--dir", place)
-    assert (again.code, "remove it" in again.err) == (1, True), again.err
-    begun = exchange("init", "--dir", place, "--if-absent")
-    assert (begun.code, "remove it" in begun.err) == (1, True), begun.err
-
-    shutil.rmtree(place)
-    assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
-    assert not InstanceLayout(place).unfinished_file.exists()
-    assert exchange("restore", backup, *identity, "--dir", place).code == 0
-
-
-def test_keys_that_were_put_back_but_for_the_name_of_their_settings_say_so(exchange, instance, keeper, monkeypatch):
-    """Told that the settings are missing, somebody wrote others, though their own lay beside."""
-    _, keys = put_aside(exchange, instance, keeper)
-    place, identity = keeper / "new", ("--identity", keeper / "identity")
-
-    def killed(_folder):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(key_escrow, "sync_folder", killed)
-        assert exchange("keys", "restore", keys, *identity, "--dir", place).code != 0
-    again = exchange("keys", "restore", keys, *identity, "--dir", place)
-    assert (again.code, "rename its `.exchange.toml.new` to `exchange.toml`" in again.err) == (1, True), again.err
-
-    (place / ".exchange.toml.new").rename(place / "exchange.toml")
-    assert (place / "exchange.toml").read_bytes() == (instance / "exchange.toml").read_bytes()
 
 
 @pytest.mark.parametrize(
