@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import httpx2
 import pytest
 
 from exchange.entrypoints.jobs.alerting import run_alerts
-from exchange.entrypoints.jobs.notifying import notify_in_rounds
-from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.usecases.deliver_alerts import Webhook
 from exchange.wire import AlertListBody
@@ -57,67 +54,6 @@ async def test_alert_is_raised_by_the_loop_sent_and_shown(alerted: AlertedWorld,
     assert (await http("auditor").get(f"/v1/audit/entries/{item.entry}")).json()["entry"]["detail"]["alert"] == item.id
     behind = (await http("auditor").get(ALERTS, params={"after": page.next})).json()
     assert behind["items"] == []
-
-
-async def test_fault_that_nobody_foresaw_ends_no_loop_and_is_told_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stopping, rounds = asyncio.Event(), [0, 0]
-
-    class Broken:
-        def __init__(self, place: int) -> None:
-            self.place = place
-
-        async def round(self) -> int:
-            rounds[self.place] += 1
-            if min(rounds) >= 3:
-                stopping.set()
-            raise TypeError("a row was altered")
-
-        async def close(self) -> None:
-            """It has nothing open."""
-
-    class Idle:
-        async def round(self) -> int:
-            return 0
-
-    monkeypatch.setattr("exchange.entrypoints.jobs.alerting.INTERVAL_SECONDS", 0.01)
-    monkeypatch.setattr("exchange.entrypoints.jobs.notifying.INTERVAL_SECONDS", 0.01)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(run_alerts(Broken(0), Idle(), stopping))  # type: ignore[arg-type]  # stand-ins
-        group.create_task(notify_in_rounds(Broken(1), stopping))  # type: ignore[arg-type]
-
-    told = [record.getMessage() for record in caplog.records if record.exc_info]
-    assert sorted(told) == ["subscribers cannot be told", "the log cannot be evaluated"]
-
-
-async def test_loop_goes_on_when_the_store_comes_back(
-    alerted: AlertedWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("exchange.entrypoints.jobs.alerting.INTERVAL_SECONDS", 0.01)
-    stopping, failures = asyncio.Event(), [3]
-    page = alerted.watch.round
-
-    class Broken:
-        async def round(self) -> bool:
-            if failures[0]:
-                failures[0] -= 1
-                raise UnavailableError("the database is away")
-            has_more = await page()
-            if await alerted.alerts():
-                stopping.set()
-            return has_more
-
-        async def look(self) -> None:
-            return
-
-    broken: Any = Broken()
-    await run_alerts(broken, alerted.delivery(), stopping)
-
-    assert await alerted.rules_told() == ["refusals"]
-    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
-        "the log cannot be evaluated: the database is away"
-    ]
 
 
 @pytest.mark.parametrize(

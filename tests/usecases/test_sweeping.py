@@ -1,6 +1,5 @@
 """What time alone does to reports: declassified on their day, ended by retention, recalls followed up."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
@@ -11,7 +10,6 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import DeedKind, SignatureType, VerifierKey, hash_leaf, read_deed
-from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade
@@ -406,26 +404,6 @@ async def test_damaged_entry_of_one_reader_keeps_no_other_from_being_asked(popul
     assert populated.sql("SELECT client_id, read_entry FROM report_destruction") == [
         (populated.clients["NOR reader"].id, other)
     ]
-
-
-@pytest.mark.parametrize("fault", [UnavailableError, ValueError])
-async def test_loop_goes_on_at_once_while_there_is_more_and_survives_failures(
-    caplog: pytest.LogCaptureFixture, fault: type[Exception]
-) -> None:
-    stopping, asked = asyncio.Event(), []
-
-    async def one_round() -> bool:
-        asked.append(len(asked))
-        if len(asked) < 3:
-            raise fault("the store is away")
-        if len(asked) == 4:
-            stopping.set()
-        return len(asked) < 4
-
-    await asyncio.wait_for(sweep_in_rounds(one_round, stopping, interval_seconds=0.01), 60)
-
-    assert len(asked) == 4
-    assert [record.levelname for record in caplog.records].count("ERROR") == 1
 
 
 # ── by the agreement's own terms ───────────────────────────────────────────────────────────────────────────────────────
