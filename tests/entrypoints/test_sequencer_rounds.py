@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exchange.entrypoints.jobs import sequencer
 from exchange.entrypoints.jobs.sequencer import SequencerLoop
 from exchange.kernel import UnavailableError
 from exchange.store.sequencing import LogMovedError
@@ -21,8 +22,9 @@ class Work:
         self.steps, self.asked = list(steps), list[str]()
         self.indexes_more, self.sweeps_more = indexes_more, sweeps_more
         self.fault: Exception | None = None
+        self.is_at_its_end = False
         job: Any = SimpleNamespace(
-            sequencer=SimpleNamespace(step=self._step),
+            sequencer=SimpleNamespace(step=self._step, rest=self._rest),
             index=SimpleNamespace(chunk=self._index),
             sweep=SimpleNamespace(chunk=self._sweep),
         )
@@ -32,11 +34,16 @@ class Work:
         return [await self.loop._round() for _ in list(self.steps)]
 
     async def _step(self, *, stands_by: bool) -> Step:
-        assert stands_by
+        assert stands_by is not self.is_at_its_end
         step = self.steps.pop(0)
         if isinstance(step, Exception):
             raise step
         return step
+
+    async def _rest(self) -> None:
+        self.asked.append("rest")
+        if self.fault is not None:
+            raise self.fault
 
     async def _index(self, *, is_at_rest: bool) -> bool:
         self.asked.append("index at rest" if is_at_rest else "index")
@@ -114,6 +121,20 @@ async def test_trouble_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFi
 
     assert before == ["the sequencer cannot work: the database is away"]
     assert caplog.messages == [*before, "the sequencer works again"]
+
+
+async def test_at_the_end_it_goes_on_while_entries_wait_and_no_longer_than_it_may(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(Step.MORE, LogMovedError("another one was first"), Step.PLACED, Step.ELSEWHERE, Step.PLACED)
+    work.is_at_its_end, work.fault, work.loop._interval_seconds = True, UnavailableError("the database is away"), 0.0
+    await work.loop._finish()
+    assert (work.asked, work.steps) == (["rest"], [Step.PLACED])
+
+    monkeypatch.setattr(sequencer, "_LAST_STEPS_SECONDS", 0.0)
+    await work.loop._finish()
+    assert (work.asked, work.steps) == (["rest", "rest"], [Step.PLACED])
+    assert caplog.messages == ["the sequencer cannot work: the database is away"]
 
 
 async def test_what_cannot_be_tidied_is_told_once_until_it_could(caplog: pytest.LogCaptureFixture) -> None:
