@@ -6,15 +6,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exchange.entrypoints.http import workers
+from exchange.entrypoints.http.processes import open_line
 from exchange.entrypoints.http.workers import Supervisor
+from exchange.entrypoints.jobs import keeper
+from exchange.entrypoints.jobs.keeper import kept_running
 from tests.support.postgres import ROOT
+from tests.support.waiting import eventually
 
 SCRIPT = """
 import json, os, signal, sys, threading
@@ -107,6 +113,20 @@ class FakeProcess:
             self.die()
 
 
+class SlowProcess(FakeProcess):
+    """Lets one of `slow` report that it is ready when it is looked at."""
+
+    def __init__(self, slow: list[Connection]) -> None:
+        super().__init__()
+        self._slow = slow
+
+    def is_alive(self) -> bool:
+        if self._slow:
+            with self._slow.pop() as line:
+                line.send_bytes(b"ready")
+        return super().is_alive()
+
+
 @pytest.fixture
 def answered_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -146,27 +166,68 @@ def test_worker_that_cannot_be_replaced_for_want_of_memory_ends_no_other_and_is_
 
 
 @pytest.mark.usefixtures("answered_signals")
-def test_worker_whose_version_the_database_has_outgrown_ends_the_service(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("ended_with", "told"),
+    [(workers.OUTGROWN, "this version cannot go on, and ends"), (workers.CANNOT_START, "a worker could not start")],
+)
+def test_worker_whose_like_could_not_serve_in_its_place_ends_the_service(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ended_with: int, told: str
 ) -> None:
     made: list[FakeProcess] = []
+    slow: list[Connection] = []
 
     def begun(_target: object, arguments: tuple[Any, ...], *, name: str) -> FakeProcess:
-        made.append(FakeProcess())
-        arguments[1].report_ready()
+        made.append(SlowProcess(slow))
+        if not made[1:]:
+            arguments[1].report_ready()
+        elif ended_with == workers.OUTGROWN:
+            slow.append(Connection(os.dup(arguments[1].line.fileno())))
+        else:
+            end()
         return made[-1]
 
-    def outgrown() -> None:
-        made[1].exitcode = workers.OUTGROWN
+    def end() -> None:
+        made[1].exitcode = ended_with
         made[1].die()
+
+    def outgrown() -> None:
+        assert (ended_with, slow) == (workers.OUTGROWN, []), "it was called ready before all of its workers were"
+        end()
 
     monkeypatch.setattr(workers, "begin_process", begun)
     code = Supervisor(begun, None, workers=2, listening=None, counts=None).run(outgrown)
 
     # Another one in its place would end as it did, and the address be held while nobody answers there.
     assert (code, len(made)) == (1, 2)
-    assert "this version cannot go on, and ends" in caplog.text
+    assert told in caplog.text
     assert not any(each.is_alive() for each in made)
+
+
+@pytest.mark.usefixtures("answered_signals")
+@pytest.mark.parametrize(("ending", "is_told_first"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+def test_no_worker_is_begun_once_the_service_is_told_to_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ending: signal.Signals, is_told_first: bool
+) -> None:
+    """Workers that were told with it, as at a terminal, may end first; and whoever died before is not replaced."""
+    made: list[FakeProcess] = []
+
+    def begun(_target: object, arguments: tuple[Any, ...], *, name: str) -> FakeProcess:
+        assert len(made) < 2, "it was begun at once, and again"
+        made.append(FakeProcess())
+        arguments[1].report_ready()
+        return made[-1]
+
+    def end_one() -> None:
+        made[1].die()
+        if is_told_first:
+            signal.raise_signal(ending)
+
+    monkeypatch.setattr(workers, "begin_process", begun)
+    monkeypatch.setattr(workers.time, "sleep", lambda _: signal.raise_signal(ending))
+    code = Supervisor(begun, None, workers=2, listening=None, counts=None).run(end_one)
+
+    assert (code, len(made)) == (0, 2)
+    assert ("a worker died" in caplog.text) is not is_told_first
 
 
 @pytest.mark.usefixtures("answered_signals")
@@ -191,3 +252,38 @@ def test_no_worker_serves_on_where_the_service_could_not_begin(monkeypatch: pyte
 
     assert made
     assert not any(each.is_alive() for each in made)
+
+
+@pytest.mark.parametrize("fault", [None, OSError(errno.EMFILE, os.strerror(errno.EMFILE))])
+def test_process_that_cannot_live_is_let_rest_and_not_called_dead_where_the_service_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: OSError | None
+) -> None:
+    made: list[FakeProcess] = []
+
+    def begun(*_: object, **__: object) -> FakeProcess:
+        made.append(FakeProcess())
+        made[-1].die()
+        if fault is not None:
+            raise fault
+        return made[-1]
+
+    monkeypatch.setattr(keeper, "begin_process", begun)
+    monkeypatch.setattr(keeper, "can_fork", lambda: False)
+    monkeypatch.setattr(keeper, "_RESPAWN_SECONDS", 60.0)
+    with kept_running(begun, None, name="job") as begin:
+        begin()
+        eventually(lambda: bool(made))
+        threading.Event().wait(0.2)
+
+    assert len(made) == 1
+    assert caplog.messages == ([] if fault is None else ["the job cannot be begun now: Too many open files"])
+
+
+@pytest.mark.usefixtures("answered_signals")
+def test_process_that_waits_for_its_word_ends_with_its_keeper_and_leaves_it_the_interrupts() -> None:
+    ours, theirs = open_line()
+    ours.close()
+    with theirs:
+        keeper._at_the_word(lambda *_: pytest.fail("it was never told to begin"), None, theirs)
+
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
