@@ -140,10 +140,22 @@ async def test_database_without_a_log_is_not_served_where_this_host_signed_one(
     await log.append(3)
     assert (await usecases.check_readiness(world_services(log))).checks[2].is_working
     await log.drain()
+    read = type(log.store.log).state
+
+    async def grown_behind(reader: Any) -> Any:
+        monkeypatch.undo()
+        state = await read(reader)
+        await log.append(1)
+        await log.drain()
+        return state
+
+    # Meanwhile the sequencer goes on: what it has signed since is nothing that the database lacks.
+    monkeypatch.setattr(type(log.store.log), "state", grown_behind)
+    assert (await usecases.check_readiness(world_services(log))).checks[2].is_working
     monkeypatch.setattr(type(log.store.log), "state", AsyncMock(return_value=None))
 
     check = (await usecases.check_readiness(world_services(log))).checks[2]
-    assert check.finding == "the database holds 0 entries of the log, this host signed 4: it is an older one"
+    assert check.finding == "the database holds 0 entries of the log, this host signed 5: it is an older one"
 
 
 async def test_resuming_is_refused_while_the_contradiction_stands(restored: tuple[Log, str]) -> None:

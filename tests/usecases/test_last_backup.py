@@ -9,9 +9,10 @@ import pytest
 from exchange.audit import EventName
 from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.inspect_service import inspect_service
+from exchange.usecases.inspect_service import LogFigures, inspect_service
 from exchange.usecases.last_backup import last_backup, written_backup
 from tests.support.placing import place_entries
+from tests.support.rotating import add_version
 from tests.support.world import World
 
 
@@ -65,9 +66,14 @@ async def test_figure_that_cannot_be_told_keeps_no_other_from_being_told(
     world: World, monkeypatch: pytest.MonkeyPatch, away: str
 ) -> None:
     at = await backed_up(world)
-    await place_entries(world, is_searchable=True)
+    world.clock.advance(timedelta(seconds=3))
+    await add_version(world)
+    size = await place_entries(world, is_searchable=True)
+    await backed_up(world)
+    world.clock.advance(timedelta(seconds=3))
     whole = await inspect_service(world.services)
-    assert (whole.backup, whole.custody_key_made_at is None, whole.log is None) == (at, False, False)
+    assert (whole.backup, whole.custody_key_made_at) == (at, at + timedelta(seconds=3))
+    assert whole.log == LogFigures(size, 1, timedelta(seconds=3), timedelta(seconds=3), is_frozen=False)
 
     def gone(*_: object, **__: object) -> NoReturn:
         raise UnavailableError("it does not answer")
@@ -78,6 +84,9 @@ async def test_figure_that_cannot_be_told_keeps_no_other_from_being_told(
     lacks = {"found_places": "backup", "status": "custody_key_made_at"}[away]
     assert getattr(told, lacks) is None
     assert replace(told, **{lacks: getattr(whole, lacks)}) == whole
+    # A clock that was put back shows no wait below nothing.
+    world.clock.advance(timedelta(seconds=-60))
+    assert (await inspect_service(world.services)).log == LogFigures(size, 1, timedelta(), timedelta(), is_frozen=False)
 
 
 async def test_without_one_there_is_none(world: World) -> None:
