@@ -3,14 +3,17 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from exchange.store import BlobPlace, BlobStore
 from exchange.usecases import notify_subscribers
+from tests.attacks.hidden import kept_state
 from tests.support.buckets import bucket_server
 from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
@@ -139,6 +142,35 @@ async def populated(
     await world.services.store.close()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def backend_of_module(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@asynccontextmanager
+async def held_unchanged(world: World) -> AsyncIterator[None]:
+    """Hold that what tests do in a world that they share changes nothing but its log; close it."""
+    before, now = kept_state(world), world.clock.now
+    yield
+    await world.services.store.close()
+    assert (kept_state(world), world.clock.now) == (before, now)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unchanged(
+    backend_of_module: str,
+    populated_database: Callable[[str, Path], str],
+    inhabitants: dict[str, Inhabitants],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    """The populated world, for tests `IN_ONE_WORLD`: those of a module share it."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    url = populated_database(backend_of_module, folder)
+    world = await reopen_world(url, folder, like=inhabitants.get(backend_of_module))
+    async with held_unchanged(world):
+        yield world
+
+
 async def with_an_analyst(world: World) -> None:
     await world.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
     for name in ("GBR releaser", "GBR second releaser"):
@@ -160,32 +192,77 @@ def lived_worlds(request: pytest.FixtureRequest) -> LivedWorlds:
     return LivedWorlds(forget)
 
 
+@dataclass(frozen=True)
+class Copying:
+    """Copies of lived worlds on one backend; `server` is None for SQLite."""
+
+    worlds: LivedWorlds
+    backend: str
+    server: PostgresServer | None
+    request: pytest.FixtureRequest
+
+    def populated(self) -> tuple[str, Path]:
+        folder: Path = self.request.getfixturevalue("tmp_path_factory").mktemp("lived")
+        if self.server is None:
+            shutil.copytree(self.request.getfixturevalue("sqlite_templates")("populated"), folder, dirs_exist_ok=True)
+            return _sqlite_url(folder), folder
+        return self.server.create_database(_postgres_template(self.server, "populated", folder)), folder
+
+    async def copied(self, deeds: Deeds, folder: Path) -> tuple[World, Any]:
+        lived = await self.worlds.after(deeds, backend=self.backend, populated=self.populated)
+        url = _sqlite_url(folder) if self.server is None else self.server.create_database(lived.database)
+        return await lived.copied(url, folder), lived.told
+
+    def drop(self, world: World) -> None:
+        if self.server is not None:
+            self.server.drop_database(world.url)
+
+
+def _copying(worlds: LivedWorlds, backend: str, request: pytest.FixtureRequest) -> Copying:
+    return Copying(
+        worlds, backend, None if backend == "sqlite" else request.getfixturevalue("postgres_server"), request
+    )
+
+
 @pytest.fixture
 async def make_lived(
     lived_worlds: LivedWorlds, backend: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[MakeLived]:
     """Give a function: deeds -> a world in which they were done, and what they returned; done once per worker."""
     opened: list[World] = []
-    server: PostgresServer | None = None if backend == "sqlite" else request.getfixturevalue("postgres_server")
-
-    def populated() -> tuple[str, Path]:
-        folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("lived")
-        if server is None:
-            shutil.copytree(request.getfixturevalue("sqlite_templates")("populated"), folder, dirs_exist_ok=True)
-            return _sqlite_url(folder), folder
-        return server.create_database(_postgres_template(server, "populated", folder)), folder
+    copying = _copying(lived_worlds, backend, request)
 
     async def make(deeds: Deeds) -> tuple[World, Any]:
-        lived = await lived_worlds.after(deeds, backend=backend, populated=populated)
-        url = _sqlite_url(tmp_path) if server is None else server.create_database(lived.database)
-        opened.append(await lived.copied(url, tmp_path))
-        return opened[-1], lived.told
+        world, told = await copying.copied(deeds, tmp_path)
+        opened.append(world)
+        return world, told
 
     yield make
     for world in opened:
         await world.services.store.close()
-        if server is not None:
-            server.drop_database(world.url)
+        copying.drop(world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def share_lived(
+    lived_worlds: LivedWorlds,
+    backend_of_module: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[MakeLived]:
+    """The same, for tests `IN_ONE_WORLD`: those of a module share what came of the same deeds."""
+    shared: dict[Deeds, tuple[World, Any]] = {}
+    copying = _copying(lived_worlds, backend_of_module, request)
+    async with AsyncExitStack() as held:
+
+        async def share(deeds: Deeds) -> tuple[World, Any]:
+            if deeds not in shared:
+                shared[deeds] = await copying.copied(deeds, tmp_path_factory.mktemp("shared"))
+                held.callback(copying.drop, shared[deeds][0])
+                await held.enter_async_context(held_unchanged(shared[deeds][0]))
+            return shared[deeds]
+
+        yield share
 
 
 async def with_a_log(world: World) -> None:

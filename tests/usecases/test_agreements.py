@@ -15,6 +15,7 @@ from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id, 
 from exchange.store.review_book import ReviewBook
 from exchange.usecases import AgreementView, Call, Recorded, Services
 from exchange.usecases.note_reviews import note_reviews
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.treaty import sign_by_call
 from tests.support.world import AGREEMENT, NOW, World
 
@@ -162,19 +163,20 @@ async def test_operator_of_a_member_proposes_its_own_agreements_only(populated: 
         ("auditor", False),
     ],
 )
-async def test_only_parties_see_an_agreement(populated: World, caller: str | None, sees: bool) -> None:
-    services, call = populated.services, populated.call(caller)
-    listed = await populated.attempt(usecases.list_agreements(services, call))
-    shown = await populated.attempt(usecases.show_agreement(services, call, populated.agreement_id))
-    absent = await populated.attempt(usecases.show_agreement(services, call, ABSENT))
+@IN_ONE_WORLD
+async def test_only_parties_see_an_agreement(unchanged: World, caller: str | None, sees: bool) -> None:
+    services, call = unchanged.services, unchanged.call(caller)
+    listed = await unchanged.attempt(usecases.list_agreements(services, call))
+    shown = await unchanged.attempt(usecases.show_agreement(services, call, unchanged.agreement_id))
+    absent = await unchanged.attempt(usecases.show_agreement(services, call, ABSENT))
 
-    assert [view.agreement.id for view in listed.value.value] == ([populated.agreement_id] if sees else [])
+    assert [view.agreement.id for view in listed.value.value] == ([unchanged.agreement_id] if sees else [])
     assert (listed.entry["type"], listed.entry["decision"]) == ("agreement.listed", "permitted")
     assert (shown.error is None) is sees
     assert isinstance(absent.error, NotFoundError)
     if not sees:
         assert (type(shown.error), str(shown.error)) == (NotFoundError, str(absent.error))
-        assert shown.entry["object"] == {"type": "agreement", "id": populated.agreement_id}
+        assert shown.entry["object"] == {"type": "agreement", "id": unchanged.agreement_id}
     assert shown.entry["decision"] == ("permitted" if sees else "refused")
 
 
@@ -189,12 +191,13 @@ async def test_id_that_is_none_is_answered_like_an_absent_one(populated: World, 
 
 
 @pytest.mark.parametrize("move", MOVES)
-async def test_signatory_of_another_member_moves_nothing(populated: World, move: Move) -> None:
-    made = await populated.attempt(move(populated.services, populated.call("ESP signatory"), populated.agreement_id))
+@IN_ONE_WORLD
+async def test_signatory_of_another_member_moves_nothing(unchanged: World, move: Move) -> None:
+    made = await unchanged.attempt(move(unchanged.services, unchanged.call("ESP signatory"), unchanged.agreement_id))
 
     assert isinstance(made.error, NotFoundError)
     assert made.entry["decision"] == "refused"
-    assert (await populated.services.store.agreement(populated.agreement_id)).version == 4  # type: ignore[union-attr]  # it stands
+    assert (await unchanged.services.store.agreement(unchanged.agreement_id)).version == 4  # type: ignore[union-attr]  # it stands
 
 
 async def test_agreement_is_in_force_with_the_last_signature(populated: World) -> None:

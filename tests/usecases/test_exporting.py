@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from exchange import usecases
 from exchange.audit import (
@@ -25,7 +26,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.store import Placed
 from exchange.usecases import ExportQuery, WantedErasure, exporting, narrowing
-from tests.support.lived import MakeLived
+from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import World, thumbprint_of
 
@@ -36,6 +37,13 @@ AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "ESP auditor")
 @pytest.fixture
 async def audited(make_lived: MakeLived) -> World:
     world, _ = await make_lived(what_happened)
+    return world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def looked_at(share_lived: MakeLived) -> World:
+    """The same, for tests that only look."""
+    world, _ = await share_lived(what_happened)
     return world
 
 
@@ -70,13 +78,15 @@ async def whole_log(world: World) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", AUDITORS)
-async def test_export_is_the_auditors_slice_and_nothing_else(audited, name):
-    member = audited.clients[name].member
+@IN_ONE_WORLD
+async def test_export_is_the_auditors_slice_and_nothing_else(looked_at, name):
+    member = looked_at.clients[name].member
     auditor = Auditor(None if member == "EXCHANGE" else member, lambda _: True)
     views = [
-        (position, view_of(parse_entry(content), auditor)) for position, content in enumerate(await whole_log(audited))
+        (position, view_of(parse_entry(content), auditor))
+        for position, content in enumerate(await whole_log(looked_at))
     ]
-    entries, _ = await export(audited, name)
+    entries, _ = await export(looked_at, name)
 
     expected = [(position, view) for position, view in views if view is not None]
     assert [(one.place.position, one.extent, one.entry) for one in entries] == [
@@ -84,9 +94,10 @@ async def test_export_is_the_auditors_slice_and_nothing_else(audited, name):
     ]
 
 
-async def test_bytes_are_there_only_where_all_of_the_entry_is_shown(audited):
-    entries, _ = await export(audited, "NOR auditor")
-    contents = await whole_log(audited)
+@IN_ONE_WORLD
+async def test_bytes_are_there_only_where_all_of_the_entry_is_shown(looked_at):
+    entries, _ = await export(looked_at, "NOR auditor")
+    contents = await whole_log(looked_at)
 
     assert {one.extent for one in entries} >= {"whole", "refusal"}
     for one in entries:
@@ -94,8 +105,9 @@ async def test_bytes_are_there_only_where_all_of_the_entry_is_shown(audited):
         assert one.content == (contents[one.place.position] if one.extent == Extent.WHOLE.value else None)
 
 
-async def test_refusal_tells_nothing_of_what_stayed_invisible(audited):
-    entries, _ = await export(audited, "NOR auditor", criteria=Criteria(event="report.read", outcome="refused"))
+@IN_ONE_WORLD
+async def test_refusal_tells_nothing_of_what_stayed_invisible(looked_at):
+    entries, _ = await export(looked_at, "NOR auditor", criteria=Criteria(event="report.read", outcome="refused"))
 
     assert entries
     for one in entries:
@@ -106,9 +118,10 @@ async def test_refusal_tells_nothing_of_what_stayed_invisible(audited):
 
 
 @pytest.mark.parametrize("name", AUDITORS)
-async def test_statement_says_what_was_exported(audited, name):
-    state = await audited.services.store.log.state()
-    entries, statement = await export(audited, name)
+@IN_ONE_WORLD
+async def test_statement_says_what_was_exported(looked_at, name):
+    state = await looked_at.services.store.log.state()
+    entries, statement = await export(looked_at, name)
 
     assert statement == Statement(
         at="2026-06-01T12:00:00Z",
@@ -121,28 +134,31 @@ async def test_statement_says_what_was_exported(audited, name):
     )
 
 
-async def test_export_is_gone_on_with_behind_any_entry(audited, monkeypatch):
+@IN_ONE_WORLD
+async def test_export_is_gone_on_with_behind_any_entry(looked_at, monkeypatch):
     monkeypatch.setattr(exporting, "_STRETCH", 3)
-    entries, _ = await export(audited, "GBR auditor")
+    entries, _ = await export(looked_at, "GBR auditor")
 
     for number in range(len(entries)):
-        rest, statement = await export(audited, "GBR auditor", after=entries[number].place)
+        rest, statement = await export(looked_at, "GBR auditor", after=entries[number].place)
         assert rest[: len(entries) - number - 1] == entries[number + 1 :]
         assert statement.after == str(entries[number].place)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-async def test_stretches_leave_no_seam(audited, monkeypatch, size):
-    whole, _ = await export(audited, "auditor")
+@IN_ONE_WORLD
+async def test_stretches_leave_no_seam(looked_at, monkeypatch, size):
+    whole, _ = await export(looked_at, "auditor")
     monkeypatch.setattr(exporting, "_STRETCH", size)
 
-    again, _ = await export(audited, "auditor")
+    again, _ = await export(looked_at, "auditor")
 
     assert again[: len(whole)] == whole
 
 
-async def test_place_behind_the_end_has_nothing_behind_it(audited):
-    entries, statement = await export(audited, "auditor", after=Place(1, 10**9))
+@IN_ONE_WORLD
+async def test_place_behind_the_end_has_nothing_behind_it(looked_at):
+    entries, statement = await export(looked_at, "auditor", after=Place(1, 10**9))
 
     assert (entries, statement.count) == ([], 0)
 
@@ -154,10 +170,11 @@ async def test_log_that_was_never_signed_is_exported_as_empty(populated):
     assert (entries, statement.end, statement.checkpoint) == ([], "1.0", None)
 
 
-async def test_entry_of_the_export_is_durable_before_the_first_line(audited):
+@IN_ONE_WORLD
+async def test_entry_of_the_export_is_durable_before_the_first_line(looked_at):
     criteria = Criteria(member="NOR")
     query = ExportQuery(FormatName.CSV, Place(1, 2), criteria)
-    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call("NOR auditor"), query))
+    attempt = await looked_at.attempt(usecases.export_entries(looked_at.services, looked_at.call("NOR auditor"), query))
 
     assert attempt.entry["type"] == "audit.exported"
     assert attempt.entry["decision"] == "permitted"
@@ -167,25 +184,35 @@ async def test_entry_of_the_export_is_durable_before_the_first_line(audited):
     assert attempt.value.receipt.entry == attempt.entry["id"]
 
 
-async def test_filters_narrow_what_is_exported(audited):
-    whole, _ = await export(audited, "GBR auditor")
+@IN_ONE_WORLD
+async def test_filters_narrow_what_is_exported(looked_at):
+    whole, _ = await export(looked_at, "GBR auditor")
     criteria = Criteria(event="report.read", outcome="permitted")
-    narrowed, _ = await export(audited, "GBR auditor", criteria=criteria)
+    narrowed, _ = await export(looked_at, "GBR auditor", criteria=criteria)
 
     assert narrowed
     assert {one.entry["type"] for one in narrowed} == {"report.read"}
     assert set(map(str, (one.place for one in narrowed))) < set(map(str, (one.place for one in whole)))
 
 
-@pytest.fixture
-async def indexed(audited: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A log that the search knows all but the last entries of, in stretches so small that exports have several."""
-    await place_entries(audited, is_searchable=True)
+async def what_is_indexed(world: World) -> None:
+    await what_happened(world)
+    await place_entries(world, is_searchable=True)
     for reader in ("NOR reader", "stranger", "ESP reader"):
-        await audited.attempt(usecases.list_reports(audited.services, audited.call(reader), usecases.ListQuery()))
-    await place_entries(audited)
+        await world.attempt(usecases.list_reports(world.services, world.call(reader), usecases.ListQuery()))
+    await place_entries(world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def with_an_index(share_lived: MakeLived) -> World:
+    return (await share_lived(what_is_indexed))[0]
+
+
+@pytest.fixture
+def indexed(with_an_index: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A log that the search knows all but the last entries of, in stretches so small that exports have several."""
     monkeypatch.setattr(exporting, "_STRETCH", 3)
-    return audited
+    return with_an_index
 
 
 CRITERIA = (
@@ -200,6 +227,7 @@ CRITERIA = (
 
 
 @pytest.mark.parametrize("name", AUDITORS)
+@IN_ONE_WORLD
 async def test_filtered_export_is_what_reading_all_of_it_gives(indexed, monkeypatch, name):
     found = [await export(indexed, name, criteria=criteria) for criteria in CRITERIA]
     ends = [statement.end for _, statement in found]
@@ -212,6 +240,7 @@ async def test_filtered_export_is_what_reading_all_of_it_gives(indexed, monkeypa
     assert [entries for entries, _ in found] == [entries for entries, _ in read]
 
 
+@IN_ONE_WORLD
 async def test_filtered_export_is_gone_on_with_behind_any_entry(indexed):
     criteria = Criteria(event="report.read")
     entries, _ = await export(indexed, "GBR auditor", criteria=criteria)
@@ -222,6 +251,7 @@ async def test_filtered_export_is_gone_on_with_behind_any_entry(indexed):
         assert rest == entries[number + 1 :]
 
 
+@IN_ONE_WORLD
 async def test_filtered_export_reads_what_the_index_names_and_what_it_lacks(indexed, monkeypatch):
     reader = indexed.services.store.log
     state, known = await reader.state(), await reader.searched(1)
@@ -245,22 +275,27 @@ async def test_filtered_export_reads_what_the_index_names_and_what_it_lacks(inde
 
 
 @pytest.mark.parametrize("name", ["GBR reader", "operator", "GBR signatory"])
-async def test_others_than_auditors_are_refused_on_the_record(audited, name):
-    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call(name), ExportQuery()))
+@IN_ONE_WORLD
+async def test_others_than_auditors_are_refused_on_the_record(looked_at, name):
+    attempt = await looked_at.attempt(usecases.export_entries(looked_at.services, looked_at.call(name), ExportQuery()))
 
     assert isinstance(attempt.error, ForbiddenError)
     assert (attempt.entry["type"], attempt.entry["decision"]) == ("audit.exported", "refused")
 
 
-async def test_stranger_is_refused(audited):
-    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call("stranger"), ExportQuery()))
+@IN_ONE_WORLD
+async def test_stranger_is_refused(looked_at):
+    attempt = await looked_at.attempt(
+        usecases.export_entries(looked_at.services, looked_at.call("stranger"), ExportQuery())
+    )
 
     assert isinstance(attempt.error, NotAuthenticatedError)
 
 
-async def test_misspelt_filter_is_refused_on_the_record(audited):
+@IN_ONE_WORLD
+async def test_misspelt_filter_is_refused_on_the_record(looked_at):
     query = ExportQuery(criteria=Criteria(event="report.red"))
-    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call("auditor"), query))
+    attempt = await looked_at.attempt(usecases.export_entries(looked_at.services, looked_at.call("auditor"), query))
 
     assert isinstance(attempt.error, InvalidError)
     assert attempt.entry["decision"] == "refused"
@@ -337,9 +372,10 @@ async def test_node_that_stops_sends_who_follows_away(audited, monkeypatch):
         await asyncio.wait_for(anext(items), 60)
 
 
-async def test_proof_beside_an_entry_holds_in_the_checkpoint(audited):
-    state = await audited.services.store.log.state()
-    entries, _ = await export(audited, "NOR auditor", proofs=True)
+@IN_ONE_WORLD
+async def test_proof_beside_an_entry_holds_in_the_checkpoint(looked_at):
+    state = await looked_at.services.store.log.state()
+    entries, _ = await export(looked_at, "NOR auditor", proofs=True)
 
     for one in entries:
         verify_inclusion(one.proof, one.leaf, index=one.place.position, head=TreeHead(state.size, state.root))
@@ -454,39 +490,44 @@ def is_of_norway(entry: Any) -> bool:
     return (entry["type"], entry["decision"], entry.get("member")) == ("report.read", "permitted", "NOR")
 
 
-async def test_host_exports_every_byte_of_the_log(audited):
-    contents = await whole_log(audited)
-    lines, statement = await lines_at_host(audited)
+@IN_ONE_WORLD
+async def test_host_exports_every_byte_of_the_log(looked_at):
+    contents = await whole_log(looked_at)
+    lines, statement = await lines_at_host(looked_at)
 
     assert [ndjson.read_entry(line).content for line in lines] == contents
     assert (statement.end, statement.after) == (f"1.{len(contents)}", None)
 
 
-async def test_host_goes_on_behind_a_place(audited):
-    whole, _ = await lines_at_host(audited)
-    rest, statement = await lines_at_host(audited, after=Place(1, 4))
+@IN_ONE_WORLD
+async def test_host_goes_on_behind_a_place(looked_at):
+    whole, _ = await lines_at_host(looked_at)
+    rest, statement = await lines_at_host(looked_at, after=Place(1, 4))
 
     assert rest[: len(whole) - 5] == whole[5:]
     assert statement.after == "1.4"
 
 
-async def test_export_at_the_host_is_an_entry(audited):
-    attempt = await audited.attempt(usecases.export_log(audited.services, audited.call(None)))
+@IN_ONE_WORLD
+async def test_export_at_the_host_is_an_entry(looked_at):
+    attempt = await looked_at.attempt(usecases.export_log(looked_at.services, looked_at.call(None)))
 
     assert (attempt.entry["type"], attempt.entry["actor"]["kind"]) == (EventName.AUDIT_EXPORTED.value, "host")
 
 
 @pytest.mark.parametrize("act", [usecases.export_log, usecases.feed_log])
 @pytest.mark.parametrize("name", ["auditor", "operator"])
-async def test_nobody_else_exports_or_feeds_the_whole_log(audited, name, act):
-    attempt = await audited.attempt(act(audited.services, audited.call(name)))
+@IN_ONE_WORLD
+async def test_nobody_else_exports_or_feeds_the_whole_log(looked_at, name, act):
+    attempt = await looked_at.attempt(act(looked_at.services, looked_at.call(name)))
 
     assert isinstance(attempt.error, ForbiddenError)
     assert attempt.entry["decision"] == "refused"
 
 
-async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch):
-    state = await audited.services.store.log.state()
+@IN_ONE_WORLD
+async def test_later_log_is_exported_behind_the_earlier_one(looked_at, monkeypatch):
+    state = await looked_at.services.store.log.state()
     asked: list[tuple[int, int, int]] = []
 
     async def placed(log: int, start: int, stop: int) -> list[Placed]:
@@ -494,30 +535,32 @@ async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch
         return []
 
     later = type(state)(2, "other", "", 3, b"", 0, b"", None)
-    monkeypatch.setattr(audited.services.store.log, "placed", placed)
+    monkeypatch.setattr(looked_at.services.store.log, "placed", placed)
     for after in (None, Place(1, state.size - 1), Place(2, 0)):
-        async for _ in exporting._stretches(audited.services, after, [state, later]):
+        async for _ in exporting._stretches(looked_at.services, after, [state, later]):
             pass
 
     assert asked == [(1, 0, state.size), (2, 0, 3), (2, 0, 3), (2, 1, 3)]
 
 
 @pytest.mark.parametrize("is_to_be_verified", [True, False])
-async def test_export_to_be_verified_holds_the_checkpoints_of_logs_that_ended(audited, is_to_be_verified):
-    state = await audited.services.store.log.state()
+@IN_ONE_WORLD
+async def test_export_to_be_verified_holds_the_checkpoints_of_logs_that_ended(looked_at, is_to_be_verified):
+    state = await looked_at.services.store.log.state()
     later = type(state)(2, "other", "", 3, b"", 0, b"newest", None)
 
     # Behind the log that ended too: who goes on with an export is told the end of all of it.
     said = exporting.statement_of(
-        audited.call("NOR auditor").now, Place(2, 0), [state, later], is_to_be_verified=is_to_be_verified
+        looked_at.call("NOR auditor").now, Place(2, 0), [state, later], is_to_be_verified=is_to_be_verified
     )
 
     assert said.checkpoint == "newest"
     assert said.earlier == ((state.note.decode(),) if is_to_be_verified else ())
 
 
-async def test_personal_data_stands_beside_the_bytes_for_who_may_read_it(audited):
-    entries, _ = await export(audited, "NOR auditor", criteria=Criteria(member="NOR", event="report.read"))
+@IN_ONE_WORLD
+async def test_personal_data_stands_beside_the_bytes_for_who_may_read_it(looked_at):
+    entries, _ = await export(looked_at, "NOR auditor", criteria=Criteria(member="NOR", event="report.read"))
 
     assert {(one.name, one.source, one.thumbprint) for one in entries} == {
         ("NOR reader", "192.0.2.7", thumbprint_of("NOR reader"))
@@ -525,8 +568,9 @@ async def test_personal_data_stands_beside_the_bytes_for_who_may_read_it(audited
     assert all(b"192.0.2.7" not in (one.content or b"") for one in entries)
 
 
-async def test_originator_reads_nobody_elses_personal_data(audited):
-    entries, _ = await export(audited, "GBR auditor", criteria=Criteria(member="NOR"))
+@IN_ONE_WORLD
+async def test_originator_reads_nobody_elses_personal_data(looked_at):
+    entries, _ = await export(looked_at, "GBR auditor", criteria=Criteria(member="NOR"))
 
     assert entries
     for one in entries:

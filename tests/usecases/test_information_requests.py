@@ -23,6 +23,7 @@ from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart, RequestState
 from exchange.store import OnwardWish
 from exchange.usecases import ClearanceChange, RequestView, onward_release
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.meanwhile import done_behind
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_amending import concluded
@@ -111,12 +112,13 @@ async def test_reading_is_on_the_record_and_a_refusal_says_why_to_the_log_alone(
         ({"deadline": NOW}, "in-the-past"),
     ],
 )
-async def test_request_with_a_fault_is_refused_and_nothing_is_kept(populated: World, changes, code) -> None:
-    attempt = await populated.attempt(ask(populated, **changes))
+@IN_ONE_WORLD
+async def test_request_with_a_fault_is_refused_and_nothing_is_kept(unchanged: World, changes, code) -> None:
+    attempt = await unchanged.attempt(ask(unchanged, **changes))
 
     assert isinstance(attempt.error, InvalidError)
     assert attempt.entry["detail"]["codes"] == [code]
-    assert populated.sql("SELECT id FROM information_request") == []
+    assert unchanged.sql("SELECT id FROM information_request") == []
 
 
 async def test_request_without_a_scope_is_told_its_other_faults_too(populated: World) -> None:

@@ -21,6 +21,7 @@ from exchange.release import Assurance
 from exchange.reports import Downgrade, PostedPart, Precedence
 from exchange.store.unread import Unread
 from exchange.usecases import ClearanceChange, ListQuery, Services, knowledge
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import AGREEMENT, NOW, World
 
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -209,10 +210,11 @@ async def test_filters_by_agreement_and_moment(populated: World) -> None:
         ),
     ],
 )
+@IN_ONE_WORLD
 async def test_filter_that_names_nothing_is_refused_with_every_fault(
-    populated: World, query: ListQuery, codes: list[str]
+    unchanged: World, query: ListQuery, codes: list[str]
 ) -> None:
-    made = await populated.attempt(usecases.list_reports(populated.services, populated.call("NOR reader"), query))
+    made = await unchanged.attempt(usecases.list_reports(unchanged.services, unchanged.call("NOR reader"), query))
 
     assert isinstance(made.error, InvalidError)
     assert [fault.code for fault in made.error.faults] == codes
@@ -252,11 +254,12 @@ async def test_foreign_and_forged_cursors_are_malformed(populated: World) -> Non
 
 
 @pytest.mark.parametrize("payload", [b"", bytes(7), bytes(9), b"\xff" * 8])
-async def test_sealed_cursor_that_holds_no_position_is_malformed(populated: World, payload: bytes) -> None:
-    services, client = populated.services, populated.clients["NOR reader"]
+@IN_ONE_WORLD
+async def test_sealed_cursor_that_holds_no_position_is_malformed(unchanged: World, payload: bytes) -> None:
+    services, client = unchanged.services, unchanged.clients["NOR reader"]
     cursor = seal_token(services.cursor_key, f"list cursor of {client.id}", payload, bytes(12))
-    made = await populated.attempt(
-        usecases.list_reports(services, populated.call("NOR reader"), ListQuery(cursor=cursor))
+    made = await unchanged.attempt(
+        usecases.list_reports(services, unchanged.call("NOR reader"), ListQuery(cursor=cursor))
     )
 
     assert isinstance(made.error, MalformedError)

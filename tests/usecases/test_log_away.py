@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from exchange import usecases
 from exchange.kernel import ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
-from tests.support.lived import MakeLived
+from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.onward import wish
 from tests.support.placing import place_entries
 from tests.support.world import World
@@ -29,15 +30,20 @@ async def ended(world: World) -> Reports:
     return told
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def after_all(share_lived: MakeLived) -> tuple[World, Reports]:
+    return await share_lived(ended)
+
+
 @pytest.fixture
-async def lived(make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch) -> tuple[World, Reports]:
-    world, told = await make_lived(ended)
+def lived(after_all: tuple[World, Reports], monkeypatch: pytest.MonkeyPatch) -> tuple[World, Reports]:
+    world, _ = after_all
 
     async def away(*_: object) -> None:
         raise UnavailableError("the archive is away")
 
     monkeypatch.setattr(world.services.store.log, "placed_at", away)
-    return world, told
+    return after_all
 
 
 ACTS: dict[str, Act] = {
@@ -64,6 +70,7 @@ ACTS: dict[str, Act] = {
 
 
 @pytest.mark.parametrize("act", ACTS)
+@IN_ONE_WORLD
 async def test_what_ended_is_absent_for_strangers(lived: tuple[World, Reports], act: str) -> None:
     world, told = lived
     absent = await world.attempt(ACTS[act](world, "DNK", "00000000-0000-7000-8000-000000000000"))
@@ -76,6 +83,7 @@ async def test_what_ended_is_absent_for_strangers(lived: tuple[World, Reports], 
 
 
 @pytest.mark.parametrize(("act", "name"), [("pull", "NOR"), ("pull", "GBR"), ("recall", "GBR"), ("amend", "GBR")])
+@IN_ONE_WORLD
 async def test_whoever_may_know_of_what_ended_is_told_that_nobody_reads_the_log(
     lived: tuple[World, Reports], act: str, name: str
 ) -> None:
@@ -84,8 +92,8 @@ async def test_whoever_may_know_of_what_ended_is_told_that_nobody_reads_the_log(
         await ACTS[act](world, name, told["ended"])
 
 
-async def test_what_ended_in_an_altered_class_is_absent_for_all(lived: tuple[World, Reports]) -> None:
-    world, told = lived
+async def test_what_ended_in_an_altered_class_is_absent_for_all(make_lived: MakeLived) -> None:
+    world, told = await make_lived(ended)
     world.unguard("release_class")
     world.sql(
         "UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", told["ended"]
@@ -100,18 +108,21 @@ async def test_what_ended_in_an_altered_class_is_absent_for_all(lived: tuple[Wor
             await usecases.pull_report(services, world.call("NOR reader"), told["ended"])
 
 
+@IN_ONE_WORLD
 async def test_reader_without_the_role_is_told_so_as_of_what_is_absent(lived: tuple[World, Reports]) -> None:
     world, told = lived
     with pytest.raises(ForbiddenError):
         await usecases.pull_report(world.services, world.call("DNK signatory"), told["ended"])
 
 
+@IN_ONE_WORLD
 async def test_what_names_a_report_that_ended_is_read(lived: tuple[World, Reports]) -> None:
     world, told = lived
     pulled = await usecases.pull_report(world.services, world.call("NOR reader"), told["naming"])
     assert b'"references":[]' in pulled.value.header_json
 
 
+@IN_ONE_WORLD
 async def test_what_ended_is_no_reference_for_strangers(lived: tuple[World, Reports]) -> None:
     world, told = lived
     named = {}
@@ -125,6 +136,7 @@ async def test_what_ended_is_no_reference_for_strangers(lived: tuple[World, Repo
 
 
 @pytest.mark.parametrize("name", ["DNK", "GBR"])
+@IN_ONE_WORLD
 async def test_auditors_of_others_learn_nothing_of_what_ended(lived: tuple[World, Reports], name: str) -> None:
     world, told = lived
     view = usecases.report_registry(world.services, world.call(f"{name} auditor"), told["ended"])

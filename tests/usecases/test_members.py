@@ -5,6 +5,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from exchange.members import Standing
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import MEMBERS, World
 
 
@@ -85,8 +86,9 @@ async def test_member_is_added_once(world: World) -> None:
         ("ESP signatory", ["ESP"]),
     ],
 )
-async def test_every_member_sees_itself_only(populated: World, caller: str | None, seen: list[str]) -> None:
-    listed = await populated.attempt(usecases.list_members(populated.services, populated.call(caller)))
+@IN_ONE_WORLD
+async def test_every_member_sees_itself_only(unchanged: World, caller: str | None, seen: list[str]) -> None:
+    listed = await unchanged.attempt(usecases.list_members(unchanged.services, unchanged.call(caller)))
 
     assert [member.code for member in listed.value.value] == seen
     assert (listed.entry["type"], listed.entry["decision"]) == ("member.listed", "permitted")

@@ -11,7 +11,7 @@ from exchange.agreements import AgreementState, MatterKind, amended, text_of, ve
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import CrisisWish, NewMatter
-from tests.support.lived import MakeLived
+from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 from tests.usecases.test_amending import proposed, signs, takes_back
@@ -69,9 +69,11 @@ async def evidence(world: World, name: str | None) -> usecases.AgreementEvidence
         (None, [1, 2, 3]),
     ],
 )
+@IN_ONE_WORLD
 async def test_evidence_is_of_the_texts_that_name_the_member_and_verifies(
-    moved: World, name: str | None, editions: list[int]
+    share_lived: MakeLived, name: str | None, editions: list[int]
 ) -> None:
+    moved, _ = await share_lived(through_three_texts)
     found = await evidence(moved, name)
     findings = verify_texts(found.texts, {each.key.key_id: each for each in found.keys})
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import pytest_asyncio
 
 from exchange.audit import (
     TreeHead,
@@ -22,7 +23,7 @@ from exchange.store.log_rows import CosignatureRow, LogState
 from exchange.usecases import read_log
 from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
 from tests.core.audit.signers import W1
-from tests.support.lived import MakeLived
+from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import World
 
@@ -36,6 +37,12 @@ async def with_places(world: World) -> None:
 @pytest.fixture
 async def placed(make_lived: MakeLived) -> World:
     return (await make_lived(with_places))[0]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(share_lived: MakeLived) -> World:
+    """The same, for tests after which nothing but the log is another."""
+    return (await share_lived(with_places))[0]
 
 
 @pytest.fixture(autouse=True)
@@ -57,23 +64,25 @@ async def entry_of(world: World, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["auditor", "NOR auditor"])
-async def test_auditors_read_checkpoint_and_tiles(placed: World, name: str) -> None:
-    note = await placed.attempt(read_checkpoint(placed.services, placed.call(name)))
+@IN_ONE_WORLD
+async def test_auditors_read_checkpoint_and_tiles(shared: World, name: str) -> None:
+    note = await shared.attempt(read_checkpoint(shared.services, shared.call(name)))
     head = head_in(note.value.value)
     assert (note.entry["type"], note.entry["object"]["type"]) == ("audit.read", "checkpoint")
     assert note.entry["object"]["id"] == str(head.size)
 
-    tile = await placed.attempt(read_tile(placed.services, placed.call(name), f"tile/0/000.p/{head.size}"))
+    tile = await shared.attempt(read_tile(shared.services, shared.call(name), f"tile/0/000.p/{head.size}"))
     assert len(tile.value.value) == 32 * head.size
     assert tile.entry["object"] == {"type": "tile", "id": f"tile/0/000.p/{head.size}"}
     assert tile.value.receipt.entry == tile.entry["id"]
 
 
-async def test_auditor_of_the_exchange_reads_bundles(placed: World) -> None:
-    size = head_in((await read_checkpoint(placed.services, placed.call("auditor"))).value).size
+@IN_ONE_WORLD
+async def test_auditor_of_the_exchange_reads_bundles(shared: World) -> None:
+    size = head_in((await read_checkpoint(shared.services, shared.call("auditor"))).value).size
 
-    bundle = await placed.attempt(read_bundle(placed.services, placed.call("auditor"), f"tile/entries/000.p/{size}"))
-    hashes = (await read_tile(placed.services, placed.call("auditor"), f"tile/0/000.p/{size}")).value
+    bundle = await shared.attempt(read_bundle(shared.services, shared.call("auditor"), f"tile/entries/000.p/{size}"))
+    hashes = (await read_tile(shared.services, shared.call("auditor"), f"tile/0/000.p/{size}")).value
 
     assert b"".join(map(hash_leaf, parse_bundle(bundle.value.value, size))) == hashes
     assert bundle.entry["object"]["type"] == "entry-bundle"
@@ -93,8 +102,9 @@ async def test_bundle_that_lost_an_entry_says_so_apart_from_a_log_that_is_away(p
     assert (fault.value.code, fault.value.told) == ("log-damaged", "the store lacks the entry at position 1")
 
 
-async def test_members_auditor_reads_no_bundles(placed: World) -> None:
-    attempt = await placed.attempt(read_bundle(placed.services, placed.call("NOR auditor"), "tile/entries/000.p/1"))
+@IN_ONE_WORLD
+async def test_members_auditor_reads_no_bundles(shared: World) -> None:
+    attempt = await shared.attempt(read_bundle(shared.services, shared.call("NOR auditor"), "tile/entries/000.p/1"))
 
     assert isinstance(attempt.error, ForbiddenError)
     assert attempt.error.code == "role-missing"
@@ -104,14 +114,15 @@ async def test_members_auditor_reads_no_bundles(placed: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["NOR reader", "operator", "GBR contributor"])
-async def test_nobody_else_reads_the_tree(placed: World, name: str) -> None:
-    call = placed.call(name)
+@IN_ONE_WORLD
+async def test_nobody_else_reads_the_tree(shared: World, name: str) -> None:
+    call = shared.call(name)
     for act in (
-        read_checkpoint(placed.services, call),
-        read_tile(placed.services, call, "tile/0/000.p/1"),
-        read_bundle(placed.services, call, "tile/entries/000.p/1"),
+        read_checkpoint(shared.services, call),
+        read_tile(shared.services, call, "tile/0/000.p/1"),
+        read_bundle(shared.services, call, "tile/entries/000.p/1"),
     ):
-        attempt = await placed.attempt(act)
+        attempt = await shared.attempt(act)
         assert isinstance(attempt.error, ForbiddenError)
         assert attempt.entry["decision"] == "refused"
 
@@ -120,47 +131,51 @@ async def test_nobody_else_reads_the_tree(placed: World, name: str) -> None:
     "path",
     ["tile/0/001", "tile/0/000", "tile/9/000.p/1", "tile/0/000.p/300", "tile/0/x000/000.p/1", "tile/64/000", "x"],
 )
-async def test_what_the_log_is_too_small_for_is_absent(placed: World, path: str) -> None:
-    tile = await placed.attempt(read_tile(placed.services, placed.call("auditor"), path))
+@IN_ONE_WORLD
+async def test_what_the_log_is_too_small_for_is_absent(shared: World, path: str) -> None:
+    tile = await shared.attempt(read_tile(shared.services, shared.call("auditor"), path))
     assert isinstance(tile.error, NotFoundError)
     assert tile.entry["decision"] == "refused"
 
     bundle = path.replace("tile/0", "tile/entries")
     assert isinstance(
-        (await placed.attempt(read_bundle(placed.services, placed.call("auditor"), bundle))).error, NotFoundError
+        (await shared.attempt(read_bundle(shared.services, shared.call("auditor"), bundle))).error, NotFoundError
     )
 
 
-async def test_before_the_first_checkpoint_nothing_is_there(populated: World) -> None:
+@IN_ONE_WORLD
+async def test_before_the_first_checkpoint_nothing_is_there(unchanged: World) -> None:
     for act in (
-        read_checkpoint(populated.services, populated.call("auditor")),
-        read_tile(populated.services, populated.call("auditor"), "tile/0/000.p/1"),
-        prove_growth(populated.services, populated.call("auditor"), 0, 0),
+        read_checkpoint(unchanged.services, unchanged.call("auditor")),
+        read_tile(unchanged.services, unchanged.call("auditor"), "tile/0/000.p/1"),
+        prove_growth(unchanged.services, unchanged.call("auditor"), 0, 0),
     ):
-        assert isinstance((await populated.attempt(act)).error, NotFoundError)
+        assert isinstance((await unchanged.attempt(act)).error, NotFoundError)
 
 
 # ── proofs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_client_proves_its_own_entry(placed: World) -> None:
-    recorded = await prove_growth(placed.services, placed.call("NOR reader"), 0, 1)
-    await place_entries(placed)
+@IN_ONE_WORLD
+async def test_client_proves_its_own_entry(shared: World) -> None:
+    recorded = await prove_growth(shared.services, shared.call("NOR reader"), 0, 1)
+    await place_entries(shared)
 
-    attempt = await placed.attempt(prove_entry(placed.services, placed.call("NOR reader"), recorded.receipt.entry))
+    attempt = await shared.attempt(prove_entry(shared.services, shared.call("NOR reader"), recorded.receipt.entry))
     proof = parse_tlog_proof(attempt.value.value)
 
-    content = await placed.services.store.entry(recorded.receipt.entry)
+    content = await shared.services.store.entry(recorded.receipt.entry)
     assert content is not None
     assert check_inclusion(proof, hash_leaf(content)).size > proof.index
     assert attempt.entry["object"] == {"type": "entry", "id": recorded.receipt.entry}
 
 
-async def test_refusal_is_proven_to_whom_it_was_given(placed: World) -> None:
-    refused = await placed.attempt(read_checkpoint(placed.services, placed.call("NOR reader")))
-    await place_entries(placed)
+@IN_ONE_WORLD
+async def test_refusal_is_proven_to_whom_it_was_given(shared: World) -> None:
+    refused = await shared.attempt(read_checkpoint(shared.services, shared.call("NOR reader")))
+    await place_entries(shared)
 
-    proof = await prove_entry(placed.services, placed.call("NOR reader"), refused.entry["id"])
+    proof = await prove_entry(shared.services, shared.call("NOR reader"), refused.entry["id"])
 
     assert parse_tlog_proof(proof.value).index > 0
 
@@ -177,30 +192,33 @@ async def test_what_a_stranger_was_told_is_proven_once_its_certificate_is_enroll
 
 
 @pytest.mark.parametrize("name", ["auditor", "NOR auditor"])
-async def test_auditors_prove_what_is_in_their_slice(placed: World, name: str) -> None:
-    entry = await entry_of(placed, "NOR reader")
-    await place_entries(placed)
+@IN_ONE_WORLD
+async def test_auditors_prove_what_is_in_their_slice(shared: World, name: str) -> None:
+    entry = await entry_of(shared, "NOR reader")
+    await place_entries(shared)
 
-    assert (await prove_entry(placed.services, placed.call(name), entry)).value
+    assert (await prove_entry(shared.services, shared.call(name), entry)).value
 
 
 @pytest.mark.parametrize("name", ["GBR reader", "GBR auditor", "operator", "NOR signatory"])
-async def test_entry_that_concerns_others_is_as_absent_as_none(placed: World, name: str) -> None:
-    entry = await entry_of(placed, "NOR reader")
-    await place_entries(placed)
+@IN_ONE_WORLD
+async def test_entry_that_concerns_others_is_as_absent_as_none(shared: World, name: str) -> None:
+    entry = await entry_of(shared, "NOR reader")
+    await place_entries(shared)
     told = []
-    for asked in (entry, new_id(placed.clock.now, os.urandom), "no id", entry.upper()):
-        attempt = await placed.attempt(prove_entry(placed.services, placed.call(name), asked))
+    for asked in (entry, new_id(shared.clock.now, os.urandom), "no id", entry.upper()):
+        attempt = await shared.attempt(prove_entry(shared.services, shared.call(name), asked))
         assert isinstance(attempt.error, NotFoundError)
         told.append((attempt.error.message, attempt.entry["decision"], attempt.entry["object"]["type"]))
 
     assert len(set(told)) == 1
 
 
-async def test_entry_without_a_place_is_to_be_asked_for_again(placed: World) -> None:
-    entry = await entry_of(placed, "NOR reader")
+@IN_ONE_WORLD
+async def test_entry_without_a_place_is_to_be_asked_for_again(shared: World) -> None:
+    entry = await entry_of(shared, "NOR reader")
 
-    attempt = await placed.attempt(prove_entry(placed.services, placed.call("NOR reader"), entry))
+    attempt = await shared.attempt(prove_entry(shared.services, shared.call("NOR reader"), entry))
 
     assert isinstance(attempt.error, ConflictError)
     assert attempt.error.code == "not-yet-placed"
@@ -253,20 +271,22 @@ async def test_cosignatures_stand_under_what_is_shown(placed: World) -> None:
     assert [each.name for each in parse_tlog_proof(recorded.value).note.signatures][2:] == [W1.name]
 
 
-async def test_growth_is_proven_to_any_client(placed: World) -> None:
-    state = await placed.services.store.log.state()
+@IN_ONE_WORLD
+async def test_growth_is_proven_to_any_client(shared: World) -> None:
+    state = await shared.services.store.log.state()
     assert state is not None
-    old = await placed.services.store.log.root(1, 3)
+    old = await shared.services.store.log.root(1, 3)
 
-    attempt = await placed.attempt(prove_growth(placed.services, placed.call("NOR reader"), 3, state.size))
+    attempt = await shared.attempt(prove_growth(shared.services, shared.call("NOR reader"), 3, state.size))
 
     verify_consistency(attempt.value.value.proof, old=old, new=state.head)
     assert attempt.entry["object"] == {"type": "consistency", "id": f"3-{state.size}"}
 
 
 @pytest.mark.parametrize(("old", "new"), [(2, 1), (0, 10**9)])
-async def test_growth_beyond_the_log_is_refused(placed: World, old: int, new: int) -> None:
-    attempt = await placed.attempt(prove_growth(placed.services, placed.call("NOR reader"), old, new))
+@IN_ONE_WORLD
+async def test_growth_beyond_the_log_is_refused(shared: World, old: int, new: int) -> None:
+    attempt = await shared.attempt(prove_growth(shared.services, shared.call("NOR reader"), old, new))
 
     assert isinstance(attempt.error, InvalidError)
     assert attempt.entry["decision"] == "refused"
@@ -336,12 +356,13 @@ async def test_log_of_no_such_name_is_absent(ended: tuple[World, LogState]) -> N
         assert attempt.entry["decision"] == "refused"
 
 
-async def test_stranger_proves_nothing(placed: World) -> None:
-    entry = await entry_of(placed, "NOR reader")
+@IN_ONE_WORLD
+async def test_stranger_proves_nothing(shared: World) -> None:
+    entry = await entry_of(shared, "NOR reader")
     for act in (
-        prove_entry(placed.services, placed.call("stranger"), entry),
-        prove_growth(placed.services, placed.call("stranger"), 0, 0),
+        prove_entry(shared.services, shared.call("stranger"), entry),
+        prove_growth(shared.services, shared.call("stranger"), 0, 0),
     ):
-        attempt = await placed.attempt(act)
+        attempt = await shared.attempt(act)
         assert attempt.error is not None
         assert attempt.error.code == "not-authenticated"

@@ -14,6 +14,7 @@ from exchange.markings import Label
 from exchange.release import AgencyOutlook
 from exchange.reports import PostedPart
 from exchange.usecases import HostSimulation, SimulatedReport
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import NOW, World
 from tests.usecases.test_amending import ACCEDED, ALL_THREE, concluded
 
@@ -117,10 +118,11 @@ async def test_report_without_parts_is_simulated_as_one_under_its_own_label(popu
         ({"label": Label("NATO", "x"), "kind": "x"}, ["unknown-kind", "unknown-level"]),
     ],
 )
+@IN_ONE_WORLD
 async def test_simulation_is_refused_as_the_post_would_be(
-    populated: World, changes: dict[str, Any], codes: list[str]
+    unchanged: World, changes: dict[str, Any], codes: list[str]
 ) -> None:
-    made = await simulate(populated, simulated(populated, **changes))
+    made = await simulate(unchanged, simulated(unchanged, **changes))
 
     assert isinstance(made.error, InvalidError)
     assert [fault.code for fault in made.error.faults] == codes
