@@ -268,6 +268,8 @@ class World:
             found = rows_of_each(self.url, *((each,) for each in selected))
             return dict(zip(tables, found, strict=True))
         with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection:
+            # Text may have been made none by the test itself.
+            connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
             return {table: connection.execute(each).fetchall() for table, each in zip(tables, selected, strict=True)}
 
 

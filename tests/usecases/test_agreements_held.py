@@ -14,9 +14,10 @@ from exchange.usecases.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
+from tests.support.put_back import columns_of
 from tests.support.world import World
 from tests.usecases.test_amending import ALL_THREE, FOR_ALL, NARROWED, RAISED, concluded, reads, signs
-from tests.usecases.test_rows_held import columns_of, found_in, held
+from tests.usecases.test_rows_held import found_in, held
 
 WIDER = RAISED.replace("purposes: [defence", "purposes: [judicial, defence")
 TABLES = {"agreement": "id", "agreement_party": "agreement_id"}

@@ -15,8 +15,9 @@ from exchange.usecases.clients import add_certificate, change_standing, remove_c
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.meanwhile import looked_at_before
 from tests.support.placing import place_entries
+from tests.support.put_back import columns_of
 from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of
-from tests.usecases.test_rows_held import columns_of, found_in, held
+from tests.usecases.test_rows_held import found_in, held
 
 ATTACKER = "stranger"
 VICTIM = "NOR reader"

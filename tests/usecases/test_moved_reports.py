@@ -1,7 +1,7 @@
 """Whoever owns the database moves a report to another release class: nobody learns, gets or does anything by that."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -113,36 +113,46 @@ async def refused_as_absent(world: World, act: Act, report: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("act", READERS)
-async def test_report_moved_to_where_a_reader_looks_is_absent_for_it(lived: tuple[World, Reports], act: str) -> None:
+async def on_nodes_of_their_own(world: World, acts: dict[str, Act]) -> AsyncIterator[tuple[str, World, Act]]:
+    """Give each act and the world as a process sees it that has met nothing yet."""
+    for name, act in acts.items():
+        async with world.another_node() as node:
+            yield name, replace(world, services=node), act
+
+
+async def test_report_moved_to_where_a_reader_looks_is_absent_for_it(
+    lived: tuple[World, Reports], subtests: pytest.Subtests
+) -> None:
     world, reports = lived
     move(world, reports["hidden"], to=reports["read"])
+    async for name, seen, act in on_nodes_of_their_own(world, READERS):
+        with subtests.test(name):
+            await refused_as_absent(seen, act, reports["hidden"])
 
-    await refused_as_absent(world, READERS[act], reports["hidden"])
 
-
-@pytest.mark.parametrize("act", OWNERS)
 @pytest.mark.parametrize("which", ["hidden", "ended"])
 async def test_report_moved_to_another_member_is_not_its_own(
-    lived: tuple[World, Reports], act: str, which: str
+    lived: tuple[World, Reports], subtests: pytest.Subtests, which: str
 ) -> None:
     world, reports = lived
     move(world, reports[which], to=reports["own"])
+    async for name, seen, act in on_nodes_of_their_own(world, OWNERS):
+        with subtests.test(name):
+            await refused_as_absent(seen, act, reports[which])
+            assert world.sql("SELECT count(*) FROM report WHERE sealed_header = $1", b"") == [(1,)]
 
-    await refused_as_absent(world, OWNERS[act], reports[which])
-    assert world.sql("SELECT count(*) FROM report WHERE sealed_header = $1", b"") == [(1,)]
 
-
-@pytest.mark.parametrize("act", READERS)
 async def test_who_may_read_a_report_that_was_moved_away_is_told_that_it_is_damaged(
-    lived: tuple[World, Reports], act: str
+    lived: tuple[World, Reports], subtests: pytest.Subtests
 ) -> None:
     world, reports = lived
     move(world, reports["read"], to=reports["hidden"])
-    made = await world.attempt(READERS[act](world, reports["read"]))
+    async for name, seen, act in on_nodes_of_their_own(world, READERS):
+        with subtests.test(name):
+            made = await seen.attempt(act(seen, reports["read"]))
 
-    assert isinstance(made.error, UnavailableError)
-    assert [entry["type"] for entry in made.entries] == ["key.opened"]
+            assert isinstance(made.error, UnavailableError)
+            assert [entry["type"] for entry in made.entries] == ["key.opened"]
 
 
 @pytest.mark.parametrize("damage", [None, "the header", "the end"])

@@ -15,9 +15,10 @@ from exchange.release import Change, NationalText, Reason, View, load_law
 from exchange.reports import PostedPart
 from exchange.settings import read_policies
 from exchange.usecases.national_caveats import MOST_WAITING
-from tests.support.lived import MakeLived
+from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.national import example, guard, no_court, not_to, shown
 from tests.support.onward import LOW, ask, grant, with_releasers
+from tests.support.put_back import kept_rows
 from tests.support.world import POLICIES, World
 
 # Sound as far as its examples go; about any other topic the sum leaves 64 bits.
@@ -183,24 +184,27 @@ async def test_readers_who_come_upon_it_at_once_are_refused_alike(ruling: World)
     assert not other.knowledge.national.altered
 
 
-@pytest.mark.parametrize("column", ["id", "member", "guards", "examples", "digest"])
 async def test_column_that_is_no_text_takes_no_report_of_others_from_anybody(
-    ruling: World, backend: str, column: str
+    ruling: World, backend: str, subtests: pytest.Subtests
 ) -> None:
     british, norwegian = await ruling.post(), await ruling.post("NOR contributor")
     made = await enforce(ruling, not_to("DNK"))
     await enforce(ruling, no_court("NOR"), "NOR")
     ruling.unguard("caveat_set")
-    ruling.sql(
-        f"UPDATE caveat_set SET {column} = {'x' if backend == 'sqlite' else ''}'ff' WHERE id = $1",
-        made.id,
-    )
-    async with ruling.another_node() as other:
-        is_altered = not await can_read(ruling, british, services=other)
+    put_back = kept_rows(ruling, {"caveat_set": ("id",)})
+    for column in ("id", "member", "guards", "examples", "digest"):
+        ruling.sql(
+            f"UPDATE caveat_set SET {column} = {'x' if backend == 'sqlite' else ''}'ff' WHERE id = $1",
+            made.id,
+        )
+        with subtests.test(column):
+            async with ruling.another_node() as other:
+                is_altered = not await can_read(ruling, british, services=other)
 
-        assert await can_read(ruling, norwegian, "GBR reader", other)
-    # What is of no member that there is refuses nobody's, until the jobs put the member's own in force again.
-    assert is_altered is (column in {"guards", "examples", "digest"})
+                assert await can_read(ruling, norwegian, "GBR reader", other)
+            # What is of no member that there is refuses nobody's, until the jobs put the member's own in force again.
+            assert is_altered is (column in {"guards", "examples", "digest"})
+        put_back()
 
 
 async def test_altered_proposal_cannot_be_confirmed(ruling: World) -> None:
@@ -227,7 +231,9 @@ async def test_one_person_cannot_put_caveats_in_force(ruling: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["GBR contributor", "GBR reader", "GBR signatory", "operator", "auditor"])
-async def test_only_releasers_ask(ruling: World, name: str) -> None:
+@IN_ONE_WORLD
+async def test_only_releasers_ask(share_lived: MakeLived, name: str) -> None:
+    ruling, _ = await share_lived(with_releasers)
     for act in (
         usecases.propose_caveats(ruling.services, ruling.call(name), no_court()),
         usecases.withdraw_caveats(ruling.services, ruling.call(name)),

@@ -10,7 +10,8 @@ from exchange.usecases.recording import TamperedError
 from tests.attacks.hidden import open_api, seen
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
-from tests.support.world import World
+from tests.support.put_back import Keys, kept_rows
+from tests.support.world import Entry, World
 from tests.usecases.test_registries import ABSENT, TO_NOR, pull, with_auditors
 
 LATEST = 2**63 - 1
@@ -47,38 +48,57 @@ OF_REPORT = (
 
 
 async def tampered(world: World) -> list[str]:
-    entries = [entry for entry in await world.entries() if entry["type"] == "key.opened"]
-    return [entry["detail"]["place"] for entry in entries if entry["decision"] == "failed"]
+    return tampered_in(await world.entries())
+
+
+def tampered_in(entries: list[Entry]) -> list[str]:
+    opened = [entry for entry in entries if entry["type"] == "key.opened"]
+    return [entry["detail"]["place"] for entry in opened if entry["decision"] == "failed"]
+
+
+ROWS: Keys = {"client": ("id",), "report": ("id",)}
 
 
 @pytest.mark.parametrize(
-    ("alter", "kind", "paths", "own", "foreign"),
-    [(each, "client", OF_CLIENT, "NOR auditor", "GBR auditor") for each in CLIENT.values()]
-    + [(each, "report", OF_REPORT, "GBR auditor", "NOR auditor") for each in REPORT.values()],
+    ("alterations", "kind", "paths", "own", "foreign"),
+    [
+        (CLIENT, "client", OF_CLIENT, "NOR auditor", "GBR auditor"),
+        (REPORT, "report", OF_REPORT, "GBR auditor", "NOR auditor"),
+    ],
+    ids=["client", "report"],
 )
 async def test_altered_row_is_told_to_its_own_auditors_and_is_as_absent_as_ever_to_others(
-    make_lived: MakeLived, alter: str, kind: str, paths: tuple[str, ...], own: str, foreign: str
+    make_lived: MakeLived,
+    subtests: pytest.Subtests,
+    alterations: dict[str, str],
+    kind: str,
+    paths: tuple[str, ...],
+    own: str,
+    foreign: str,
 ) -> None:
     world, ids = await make_lived(lived)
-    world.sql(alter, ids[kind])
-    async with open_api(world) as api:
-        for path in paths:
-            for name in (own, "auditor"):
-                assert (await api.as_client(name).get(path.format(**ids))).status_code == 503, path
-            hidden = seen(await api.as_client(foreign).get(path.format(**ids)))
-            absent = seen(await api.as_client(foreign).get(path.format(**{**ids, kind: ABSENT})))
-            assert (hidden, hidden.status) == (absent, 404)
+    put_back, before = kept_rows(world, ROWS), 0
+    for altered, alter in alterations.items():
+        world.sql(alter, ids[kind])
+        with subtests.test(altered):
+            async with open_api(world) as api:
+                for path in paths:
+                    for name in (own, "auditor"):
+                        assert (await api.as_client(name).get(path.format(**ids))).status_code == 503, path
+                    hidden = seen(await api.as_client(foreign).get(path.format(**ids)))
+                    absent = seen(await api.as_client(foreign).get(path.format(**{**ids, kind: ABSENT})))
+                    assert (hidden, hidden.status) == (absent, 404)
 
-    assert await tampered(world) == [f"{kind} {ids[kind]}"] * 2 * len(paths)
+            assert (await tampered(world))[before:] == [f"{kind} {ids[kind]}"] * 2 * len(paths)
+        put_back()
+        before = len(await tampered(world))
 
 
 @pytest.mark.parametrize(
-    ("alter", "kind", "asked"),
-    [(each, "client", "client") for each in CLIENT.values()]
-    + [(each, "report", "subject") for each in REPORT.values()],
+    ("alterations", "kind", "asked"), [(CLIENT, "client", "client"), (REPORT, "report", "subject")]
 )
 async def test_altered_row_hides_no_entry_from_who_searches_for_what_it_is_of(
-    make_lived: MakeLived, alter: str, kind: str, asked: str
+    make_lived: MakeLived, subtests: pytest.Subtests, alterations: dict[str, str], kind: str, asked: str
 ) -> None:
     world, ids = await make_lived(lived)
     path = f"/v1/audit/entries?{asked}={ids[kind]}"
@@ -88,11 +108,13 @@ async def test_altered_row_hides_no_entry_from_who_searches_for_what_it_is_of(
             answers = [await api.as_client(name).get(path) for name in ("GBR auditor", "NOR auditor")]
             return [[entry["id"] for entry in answer.json()["items"]] for answer in answers]
 
-    before = await found()
-    world.sql(alter, ids[kind])
-
-    assert await found() == before
+    put_back, before = kept_rows(world, ROWS), await found()
     assert all(before)
+    for altered, alter in alterations.items():
+        world.sql(alter, ids[kind])
+        with subtests.test(altered):
+            assert await found() == before
+        put_back()
 
 
 THEN = {
@@ -109,18 +131,33 @@ THEN = {
 """By what is named in the log."""
 
 
-@pytest.mark.parametrize("place", THEN)
+THEN_ROWS: Keys = {
+    "client": ("id",),
+    "member": ("code",),
+    "client_certificate": ("thumbprint",),
+    "report_past": ("seq",),
+    "report_tombstone": ("report_id",),
+    "caveat_set": ("id",),
+}
+
+
 async def test_past_that_cannot_be_read_is_told_and_nothing_is_left_out_of_an_answer(
-    make_lived: MakeLived, place: str
+    make_lived: MakeLived, subtests: pytest.Subtests
 ) -> None:
     world, ids = await make_lived(lived)
-    world.sql(THEN[place])
-    async with open_api(world) as api:
-        answer = await api.as_client("GBR auditor").get(OF_REPORT[1].format(**ids))
+    for table in ("report_past", "report_tombstone", "caveat_set"):
+        world.unguard(table)
+    put_back = kept_rows(world, THEN_ROWS)
+    for place, alter in THEN.items():
+        world.sql(alter)
+        async with open_api(world) as api:
+            made = await world.attempt(api.as_client("GBR auditor").get(OF_REPORT[1].format(**ids)))
+        put_back()
 
-    assert answer.status_code == 503
-    (told,) = await tampered(world)
-    assert told.startswith(place.partition(" (")[0].format(**ids))
+        with subtests.test(place):
+            assert made.value.status_code == 503
+            (told,) = tampered_in(made.entries)
+            assert told.startswith(place.partition(" (")[0].format(**ids))
 
 
 async def test_of_a_report_whose_former_class_was_altered_no_reader_is_told(make_lived: MakeLived) -> None:

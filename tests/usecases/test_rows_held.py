@@ -26,6 +26,7 @@ from tests.support.onward import ask as onward_asked
 from tests.support.onward import grant as onward_granted
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
+from tests.support.put_back import columns_of
 from tests.support.verified_log import verified
 from tests.support.world import World
 from tests.usecases.test_proxies import given
@@ -54,13 +55,6 @@ class Report:
         for row in self._parts:
             marks = ", ".join(f"${number}" for number in range(1, len(row) + 1))
             world.sql(f"INSERT INTO report_part VALUES ({marks})", *row)
-
-
-def columns_of(world: World, table: str) -> list[str]:
-    if world.url.startswith("postgresql"):
-        asked = "SELECT column_name FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position"
-        return [row[0] for row in world.sql(asked, table)]
-    return [row[1] for row in world.sql(f"PRAGMA table_info({table})")]
 
 
 async def found_in(world: World) -> list[tuple[str, str]]:

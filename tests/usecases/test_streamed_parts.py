@@ -24,7 +24,9 @@ from exchange.store import blobs as blobs_module
 from exchange.usecases import backups
 from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
 from tests.support.buckets import make_bucket
+from tests.support.lived import MakeLived
 from tests.support.lowering import lower
+from tests.support.put_back import kept_rows
 from tests.support.uploading import awaited, begun, completed, pulled, sent
 from tests.support.world import World
 from tests.usecases.test_report_life import amend
@@ -40,6 +42,29 @@ async def posted(world: World, **others: Any) -> str:
     return await completed(world, upload)
 
 
+def beside(world: World) -> BlobPlace:
+    """Where a world keeps large parts outside of its database."""
+    return BlobPlace(BlobStore((world.folder / "blobs").as_uri()), 4096)
+
+
+async def in_the_database(world: World) -> str:
+    await world.enrol("GBR releaser", "GBR", "releaser")
+    return await posted(world)
+
+
+async def in_a_folder(world: World) -> str:
+    async with world.another_node(blobs=beside(world)) as services:
+        return await in_the_database(replace(world, services=services))
+
+
+@pytest.fixture(params=[in_the_database, in_a_folder], ids=["database", "folder"])
+async def kept(request: pytest.FixtureRequest, make_lived: MakeLived) -> AsyncIterator[tuple[World, str]]:
+    """A world in which a large part was posted, kept where it says, and its report."""
+    world, report = await make_lived(request.param)
+    async with world.another_node(blobs=beside(world)) as services:
+        yield (world if request.param is in_the_database else replace(world, services=services)), report
+
+
 async def pieces_of(world: World, report: str) -> Pieces:
     read = (await usecases.read_part(world.services, world.call("NOR reader"), report, 1)).value
     assert (read.content, read.part.size_bytes) == (None, len(CONTENT))
@@ -51,8 +76,8 @@ async def joined(pieces: AsyncIterator[bytes]) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-async def test_any_stretch_of_a_large_part_is_what_was_sent(place: World, subtests: pytest.Subtests) -> None:
-    pieces = await pieces_of(place, await posted(place))
+async def test_any_stretch_of_a_large_part_is_what_was_sent(kept: tuple[World, str], subtests: pytest.Subtests) -> None:
+    pieces = await pieces_of(*kept)
     for start, stop in (
         (0, len(CONTENT)),
         (0, 1),
@@ -64,8 +89,10 @@ async def test_any_stretch_of_a_large_part_is_what_was_sent(place: World, subtes
     assert max([len(piece) async for piece in pieces(0, len(CONTENT))]) <= STREAMED_FROM_BYTES
 
 
-async def test_pull_of_a_large_report_opens_nothing_of_it(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = await posted(place)
+async def test_pull_of_a_large_report_opens_nothing_of_it(
+    kept: tuple[World, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, report = kept
     opened: list[object] = []
     unwrap = place.services.custodian.unwrap
 
@@ -131,19 +158,28 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_damaged_large_part_is_recorded_and_shows_nothing(place: World, damage: Any) -> None:
-    report = await posted(place)
-    await asyncio.to_thread(_rewrite, place, damage)
+async def test_damaged_large_part_is_recorded_and_shows_nothing(
+    kept: tuple[World, str], subtests: pytest.Subtests
+) -> None:
+    place, report = kept
+    rows, files = kept_rows(place, {"part_piece": ("location", "number")}), [(f, f.read_bytes()) for f in _files(place)]
+    for name, damage in DAMAGES.items():
+        await asyncio.to_thread(_rewrite, place, damage)
+        attempt = await place.attempt(usecases.read_part(place.services, place.call("NOR reader"), report, 1))
+        rows()
+        for file, content in files:
+            file.write_bytes(content)
 
-    attempt = await place.attempt(usecases.read_part(place.services, place.call("NOR reader"), report, 1))
+        with subtests.test(name):
+            assert isinstance(attempt.error, UnavailableError)
+            assert [entry["type"] for entry in attempt.entries] == [EventName.KEY_OPENED.value]
+    # Put back, it is whole.
+    assert await joined((await pieces_of(place, report))(0, len(CONTENT))) == CONTENT
 
-    assert isinstance(attempt.error, UnavailableError)
-    assert [entry["type"] for entry in attempt.entries] == [EventName.KEY_OPENED.value]
 
-
-async def test_part_changed_while_it_is_shown_ends_there_and_is_recorded(place: World) -> None:
-    pieces = await pieces_of(place, await posted(place))
+async def test_part_changed_while_it_is_shown_ends_there_and_is_recorded(kept: tuple[World, str]) -> None:
+    place, report = kept
+    pieces = await pieces_of(place, report)
     await asyncio.to_thread(_rewrite, place, flipped)
     shown: list[bytes] = []
 
@@ -192,9 +228,10 @@ async def amended(world: World, report: str) -> None:
 @pytest.mark.parametrize(
     "act", [revoked, cleared_lower, member_suspended, agreement_suspended, recalled, marked_for_others, amended]
 )
-async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(place: World, act: Any) -> None:
-    await place.enrol("GBR releaser", "GBR", "releaser")
-    report = await posted(place)
+async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(
+    kept: tuple[World, str], act: Any
+) -> None:
+    place, report = kept
     pieces = (await pieces_of(place, report))(0, len(CONTENT))
     shown = [await anext(pieces)]
     await act(place, report)
@@ -209,9 +246,11 @@ async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(
     assert ended["decision"] in {"refused", "failed"}
 
 
-async def test_right_that_is_lost_while_a_part_is_opened_to_its_end_shows_nothing_of_it(place: World) -> None:
+async def test_right_that_is_lost_while_a_part_is_opened_to_its_end_shows_nothing_of_it(
+    kept: tuple[World, str],
+) -> None:
     """What is large takes long to be opened before its first piece is shown, and nobody asked again in between."""
-    report = await posted(place)
+    place, report = kept
     pieces = (await pieces_of(place, report))(0, len(CONTENT))
     await revoked(place, report)
     place.clock.advance(timedelta(seconds=1))
@@ -238,10 +277,11 @@ async def test_who_may_read_the_rest_of_a_report_still_is_shown_no_more_of_a_par
     assert (await usecases.pull_report(place.services, place.call("NOR reader"), report)).value.parts
 
 
-async def test_part_that_may_be_read_still_is_shown_to_its_end_whatever_others_are_given(place: World) -> None:
-    for name in ("GBR releaser", "GBR second releaser"):
-        await place.enrol(name, "GBR", "releaser")
-    report = await posted(place)
+async def test_part_that_may_be_read_still_is_shown_to_its_end_whatever_others_are_given(
+    kept: tuple[World, str],
+) -> None:
+    place, report = kept
+    await place.enrol("GBR second releaser", "GBR", "releaser")
     pieces = (await pieces_of(place, report))(0, len(CONTENT))
     shown = [await anext(pieces)]
     wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
@@ -256,9 +296,8 @@ async def test_part_that_may_be_read_still_is_shown_to_its_end_whatever_others_a
     assert b"".join(shown) == CONTENT
 
 
-async def test_large_part_is_sealed_anew_piece_by_piece_or_the_report_stays_as_it_is(place: World) -> None:
-    await place.enrol("GBR releaser", "GBR", "releaser")
-    report = await posted(place)
+async def test_large_part_is_sealed_anew_piece_by_piece_or_the_report_stays_as_it_is(kept: tuple[World, str]) -> None:
+    place, report = kept
     await lower(place, report, Downgrade(Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")), None))
     assert await pulled(place, report) == CONTENT
     place.clock.advance(place.services.uploads.given_up_after * 2)

@@ -16,8 +16,8 @@ from exchange.usecases import ListQuery, Recorded, Services
 from exchange.usecases.list_reports import ListedReports
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
+from tests.support.put_back import columns_of, kept_rows
 from tests.support.world import Attempt, World
-from tests.usecases.test_rows_held import columns_of
 
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
@@ -169,7 +169,9 @@ async def two_of_a_class_and_another(world: World) -> tuple[list[str], str]:
 
 async def test_changed_row_releases_nothing_and_is_recorded(make_lived: MakeLived, subtests: pytest.Subtests) -> None:
     populated, (reports, whole) = await make_lived(two_of_a_class_and_another)
-    put_back = copied(populated)
+    put_back = kept_rows(
+        populated, {"release_class": ("id",), "report": ("id",), "report_part": ("report_id", "number")}
+    )
     for name, tamper, hurt in TAMPERINGS:
         tamper(populated, *reports)
         with subtests.test(name):
@@ -177,31 +179,6 @@ async def test_changed_row_releases_nothing_and_is_recorded(make_lived: MakeLive
         put_back()
     with subtests.test("all is as it was"):
         await require_nothing_released(populated, reports, whole, frozenset())
-
-
-KEYS = {"release_class": ("id",), "report": ("id",), "report_part": ("report_id", "number")}
-
-
-def copied(world: World) -> Callable[[], None]:
-    """Copy the rows that are tampered with; return how they are put back."""
-    tables = tuple(KEYS)
-    kept = world.rows_of(*tables)
-    names = {table: columns_of(world, table) for table in tables}
-
-    def put_back() -> None:
-        now = world.rows_of(*tables)
-        for table in tables:
-            for row in set(kept[table]) - set(now[table]):
-                values = dict(zip(names[table], row, strict=True))
-                key = {name: values[name] for name in KEYS[table]}
-                if any(key.items() <= dict(zip(names[table], each, strict=True)).items() for each in now[table]):
-                    which = " AND ".join(f"{name} = '{value}'" for name, value in key.items())
-                    sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(values, start=1))
-                    world.sql(f"UPDATE {table} SET {sets} WHERE {which}", *row)
-                else:
-                    world.sql(f"INSERT INTO {table} VALUES ({', '.join(f'${at + 1}' for at in range(len(row)))})", *row)
-
-    return put_back
 
 
 async def require_nothing_released(populated: World, reports: list[str], whole: str, hurt: frozenset[str]) -> None:
