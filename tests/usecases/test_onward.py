@@ -356,24 +356,21 @@ async def test_nobody_but_the_originators_cleared_releaser_decides(asking: World
         assert str(caught.value) == "no such request, or none that you may decide"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
+async def test_wish_that_cannot_be_granted_is_refused(asking: World, subtests: pytest.Subtests) -> None:
+    report = await asking.post(label=LOW)
+    changed: list[tuple[dict[str, Any], str]] = [
         ({"recipient": "GBR"}, "unknown-member"),
         ({"recipient": "FRA"}, "unknown-member"),
         ({"purposes": ("gossip",)}, "unknown-purpose"),
         ({"parts": (2,)}, "unknown-part"),
-        ({"until": "past"}, "expired"),
-    ],
-)
-async def test_wish_that_cannot_be_granted_is_refused(asking: World, changes: dict[str, Any], code: str) -> None:
-    report = await asking.post(label=LOW)
-    if changes.get("until"):
-        changes = {"until": asking.clock.now}
-    with pytest.raises(InvalidError) as refused:
-        await ask(asking, report, **changes)
+        ({"until": asking.clock.now}, "expired"),
+    ]
+    for changes, code in changed:
+        with subtests.test(**changes):
+            with pytest.raises(InvalidError) as refused:
+                await ask(asking, report, **changes)
 
-    assert [fault.code for fault in refused.value.faults] == [code]
+            assert [fault.code for fault in refused.value.faults] == [code]
 
 
 async def test_reader_by_consent_is_told_its_conditions_and_nobody_else_is(asking: World) -> None:

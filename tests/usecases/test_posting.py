@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import PostedPart, Precedence
 from exchange.usecases import ClearanceChange
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import AGREEMENT, NOW, World
 
 ABSENT = new_id(NOW, bytes)
@@ -229,19 +231,20 @@ async def test_post_names_every_fault_and_writes_nothing(populated: World, subte
 
 
 @pytest.mark.parametrize("agreement", [ABSENT, "", "x", "\x00", "\ud800"])
-async def test_absent_agreement_and_one_of_others_are_the_same(populated: World, agreement: str) -> None:
-    services = populated.services
-    foreign = await populated.attempt(
-        usecases.post_report(services, populated.call("ESP contributor"), populated.posted())
+@IN_ONE_WORLD
+async def test_absent_agreement_and_one_of_others_are_the_same(unchanged: World, agreement: str) -> None:
+    services = unchanged.services
+    foreign = await unchanged.attempt(
+        usecases.post_report(services, unchanged.call("ESP contributor"), unchanged.posted())
     )
-    absent = await populated.attempt(
-        usecases.post_report(services, populated.call("ESP contributor"), populated.posted(agreement=agreement))
+    absent = await unchanged.attempt(
+        usecases.post_report(services, unchanged.call("ESP contributor"), unchanged.posted(agreement=agreement))
     )
 
     assert isinstance(foreign.error, NotFoundError)
     assert (type(absent.error), str(absent.error)) == (NotFoundError, str(foreign.error))
     assert (foreign.entry["decision"], absent.entry["decision"]) == ("refused", "refused")
-    assert foreign.entry["agreement"] == populated.agreement_id
+    assert foreign.entry["agreement"] == unchanged.agreement_id
     assert "agreement" not in absent.entry
 
 
@@ -368,28 +371,26 @@ async def test_tear_line_is_not_enough_to_build_on(populated: World) -> None:
     assert [fault.code for fault in made.error.faults] == ["unknown-report"]
 
 
-@pytest.mark.parametrize(
-    ("label", "is_high_enough"),
-    [
-        (SECRET, True),
-        (Label("NATO", "SECRET", releasable_to=("GBR",)), True),
-        (Label("NATO", "SECRET", handling=("ORCON",), releasable_to=("GBR", "NOR")), True),
-        (Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")), False),
-        (Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR")), False),
-    ],
-)
-@pytest.mark.parametrize("field", ["supersedes", "references"])
-async def test_what_builds_on_a_report_is_marked_at_least_as_high(
-    populated: World, label: Label, is_high_enough: bool, field: str
-) -> None:
-    source = await populated.post()
-    made = await post_on(
-        populated, "GBR contributor", label=label, **{field: source if field == "supersedes" else (source,)}
-    )
+BUILT_ON_SECRET = [
+    (SECRET, True),
+    (Label("NATO", "SECRET", releasable_to=("GBR",)), True),
+    (Label("NATO", "SECRET", handling=("ORCON",), releasable_to=("GBR", "NOR")), True),
+    (Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")), False),
+    (Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR")), False),
+]
 
-    assert (made.error is None) is is_high_enough
-    if not is_high_enough:
-        assert [fault.code for fault in made.error.faults] == ["below-source"]
+
+async def test_what_builds_on_a_report_is_marked_at_least_as_high(populated: World, subtests: pytest.Subtests) -> None:
+    for (label, is_high_enough), field in itertools.product(BUILT_ON_SECRET, ("supersedes", "references")):
+        source = await populated.post()
+        made = await post_on(
+            populated, "GBR contributor", label=label, **{field: source if field == "supersedes" else (source,)}
+        )
+
+        with subtests.test(field, label=label):
+            assert (made.error is None) is is_high_enough
+            if not is_high_enough:
+                assert [fault.code for fault in made.error.faults] == ["below-source"]
 
 
 async def test_unknown_purpose_does_not_tell_which_sources_exist(populated: World) -> None:

@@ -9,11 +9,9 @@ import pytest_asyncio
 from exchange import usecases
 from exchange.kernel import ForbiddenError, NotAuthenticatedError
 from exchange.members import Role, Standing
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import World, reopen_world
 from tests.usecases.test_roles import ABSENT, QUEUES, ROWS, USE_CASES, Act, token_of
-
-REFUSED_IN_ONE_WORLD = pytest.mark.asyncio(loop_scope="module")
-"""What is refused changes nothing but the log: hundreds of such acts need no world each."""
 
 ENDED = (Standing.SUSPENDED, Standing.REVOKED)
 
@@ -32,7 +30,7 @@ async def refusing(
 
 
 @ROWS
-@REFUSED_IN_ONE_WORLD
+@IN_ONE_WORLD
 async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
     refusing: tuple[World, str], act: Act, allowed: frozenset[Role], event: str
 ) -> None:
@@ -64,7 +62,7 @@ async def ended(refusing: tuple[World, str]) -> dict[Role, tuple[str, ...]]:
 
 
 @ROWS
-@REFUSED_IN_ONE_WORLD
+@IN_ONE_WORLD
 async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
     refusing: tuple[World, str],
     ended: dict[Role, tuple[str, ...]],
@@ -91,7 +89,7 @@ async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
     ],
     ids=lambda row: row[0],
 )
-@REFUSED_IN_ONE_WORLD
+@IN_ONE_WORLD
 async def test_host_has_no_way_to_what_belongs_to_members(
     refusing: tuple[World, str], row: tuple[str, Act, frozenset[Role], str]
 ) -> None:

@@ -29,7 +29,7 @@ from exchange.usecases import (
     WantedErasure,
 )
 from tests.attacks.hidden import kept_state
-from tests.support.lived import MakeLived
+from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.national import no_court
 from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, reopen_world, thumbprint_of
@@ -530,7 +530,7 @@ async def asked(
 
 
 @pytest.mark.parametrize(("act", "allowed", "event"), **rows_of(lambda name: name not in CHANGING))
-@pytest.mark.asyncio(loop_scope="module")
+@IN_ONE_WORLD
 async def test_only_the_roles_of_the_table_pass(
     asked: tuple[World, str], act: Act, allowed: frozenset[Role], event: str
 ) -> None:

@@ -15,27 +15,25 @@ from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.own_keys import accept_shared_key, hold_shared_key
 from exchange.usecases.recording import draft, on_record, refuse
 from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import World
 
 
-@pytest.mark.parametrize(
-    ("level", "nato"),
-    [
+async def test_caller_may_originate_what_its_clearance_covers(populated: World, subtests: pytest.Subtests) -> None:
+    for level, nato in (
         ("UNCLASSIFIED", ("UNCLASSIFIED",)),
         ("RESTRICTED", ("RESTRICTED", "UNCLASSIFIED")),
         ("SECRET", ("SECRET", "CONFIDENTIAL", "RESTRICTED", "UNCLASSIFIED")),
         ("TOP SECRET", ("TOP SECRET", "SECRET", "CONFIDENTIAL", "RESTRICTED", "UNCLASSIFIED")),
-    ],
-)
-async def test_caller_may_originate_what_its_clearance_covers(
-    populated: World, level: str, nato: tuple[str, ...]
-) -> None:
-    await populated.enrol("analyst", "NOR", "reader", level=level)
-    made = await populated.attempt(usecases.describe_vocabulary(populated.services, populated.call("analyst")))
+    ):
+        await populated.enrol(f"analyst for {level}", "NOR", "reader", level=level)
+        analyst = populated.call(f"analyst for {level}")
+        made = await populated.attempt(usecases.describe_vocabulary(populated.services, analyst))
 
-    assert made.value.value["NATO"] == nato
-    assert set(made.value.value) == set(populated.services.law.catalogue.policies)
-    assert (made.entry["type"], made.entry["decision"]) == ("vocabulary.read", "permitted")
+        with subtests.test(level):
+            assert made.value.value["NATO"] == nato
+            assert set(made.value.value) == set(populated.services.law.catalogue.policies)
+            assert (made.entry["type"], made.entry["decision"]) == ("vocabulary.read", "permitted")
 
 
 async def test_service_is_ready_when_store_policy_and_custody_work(world: World) -> None:
@@ -190,8 +188,9 @@ async def test_host_reads_the_record_and_that_is_recorded(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["operator", "auditor", "NOR reader", "stranger"])
-async def test_nobody_else_reads_the_record(populated: World, name: str) -> None:
-    made = await populated.attempt(usecases.read_entries(populated.services, populated.call(name)))
+@IN_ONE_WORLD
+async def test_nobody_else_reads_the_record(unchanged: World, name: str) -> None:
+    made = await unchanged.attempt(usecases.read_entries(unchanged.services, unchanged.call(name)))
 
     assert isinstance(made.error, ForbiddenError)
     assert (made.entry["type"], made.entry["decision"]) == ("audit.read", "refused")

@@ -13,8 +13,9 @@ from exchange import usecases
 from exchange.kernel import ConflictError, InvalidError
 from exchange.markings import Label
 from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.lived import MakeLived
 from tests.support.uploading import awaited, begun, completed, sent
-from tests.support.world import NOW, World
+from tests.support.world import World
 
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
@@ -40,12 +41,15 @@ def take(request: pytest.FixtureRequest) -> Take:
     return made
 
 
+async def with_desks(world: World) -> None:
+    await world.enrol("GBR desk", "GBR", "contributor", "reader")
+    await world.enrol("GBR feed", "GBR", "contributor", level="RESTRICTED")
+    await world.enrol("GBR releaser", "GBR", "releaser")
+
+
 @pytest.fixture
-async def desks(populated: World) -> World:
-    await populated.enrol("GBR desk", "GBR", "contributor", "reader")
-    await populated.enrol("GBR feed", "GBR", "contributor", level="RESTRICTED")
-    await populated.enrol("GBR releaser", "GBR", "releaser")
-    return populated
+async def desks(make_lived: MakeLived) -> World:
+    return (await make_lived(with_desks))[0]
 
 
 async def recall(world: World, report: str) -> None:
@@ -63,7 +67,7 @@ async def as_superseded(world: World) -> tuple[str, str | None]:
 
 async def as_superseded_by_what_expired(world: World) -> tuple[str, str | None]:
     report = await post(world)
-    taken_by = await post(world, supersedes=report, valid_until=NOW + HOUR)
+    taken_by = await post(world, supersedes=report, valid_until=world.clock.now + HOUR)
     world.clock.advance(2 * HOUR)
     return report, taken_by
 
@@ -76,7 +80,7 @@ async def as_superseded_by_what_was_recalled(world: World) -> tuple[str, str | N
 
 
 async def as_expired(world: World) -> tuple[str, str | None]:
-    report = await post(world, valid_until=NOW + HOUR)
+    report = await post(world, valid_until=world.clock.now + HOUR)
     world.clock.advance(2 * HOUR)
     return report, None
 
@@ -89,25 +93,33 @@ async def as_recalled(world: World) -> tuple[str, str | None]:
 
 async def as_ended(world: World) -> tuple[str, str | None]:
     report = await post(world)
-    assert (await sweep_reports(world.services, world.clock.now + timedelta(days=6 * 366))).ended == 1
+    await sweep_reports(world.services, world.clock.now + timedelta(days=6 * 366))
+    assert world.sql("SELECT status, length(sealed_header) FROM report WHERE id = $1", report) == [("expired", 0)]
     return report, None
 
 
-STANDS = [
+Stands = Callable[[World], Awaitable[tuple[str, str | None]]]
+STANDS: list[tuple[Stands, str | None, str | None]] = [
     (as_current, None, None),
     (as_superseded, "superseded", None),
     (as_superseded_by_what_expired, "superseded", None),
     (as_superseded_by_what_was_recalled, None, None),
     (as_expired, None, None),
     (as_recalled, "recalled", "the report is recalled: it cannot be superseded"),
+    # The last one: all others end with it.
     (as_ended, "expired", "the report has ended: its keys are destroyed already"),
 ]
 
 
-@pytest.mark.parametrize(("stands", "code", "told"), STANDS)
 async def test_place_is_taken_once_at_a_time_and_of_nothing_that_is_destroyed(
-    desks: World, take: Take, stands: Callable[[World], Awaitable[tuple[str, str | None]]], code: str, told: str | None
+    desks: World, take: Take, subtests: pytest.Subtests
 ) -> None:
+    for stands, code, told in STANDS:
+        with subtests.test(stands.__name__):
+            await require_taken_once(desks, take, stands, code, told)
+
+
+async def require_taken_once(desks: World, take: Take, stands: Stands, code: str | None, told: str | None) -> None:
     report, taken_by = await stands(desks)
     if code is None:
         after = await take(desks, supersedes=report)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import asdict, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -284,43 +285,44 @@ async def test_rules_of_their_own_are_left_alone(watched: Watched) -> None:
     await remove_witness(watched.world.services, watched.world.call(None), "gbr")
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "url"),
-    [
-        ("", None, None),
-        ("a b", None, None),
-        ("none", None, None),
-        ("enrolled", None, None),
-        ("a\nquorum none", None, None),
-        ("nor2", "nonsense", None),
-        ("nor2", "log", None),
-        ("nor2", None, "http://witness.example"),
-        ("nor2", None, "https://witness.example/\nquorum none"),
-        ("nor2", None, "https://user@witness.example/"),
-        ("nor2", None, "https://"),
-        ("nor2", None, "file:///etc/passwd"),
-        ("nor2", None, "http://[::bad"),
-        ("nor2", None, "https://witness.example:65536/"),
-        ("nor2", None, "https://witness.example/\udcff"),
-        ("nor2", "nor", None),
-    ],
-)
-async def test_enrolment_that_is_none_is_refused_and_recorded(watched: Watched, name, key, url) -> None:
+NO_ENROLMENTS = [
+    ("", None, None),
+    ("a b", None, None),
+    ("none", None, None),
+    ("enrolled", None, None),
+    ("a\nquorum none", None, None),
+    ("nor2", "nonsense", None),
+    ("nor2", "log", None),
+    ("nor2", None, "http://witness.example"),
+    ("nor2", None, "https://witness.example/\nquorum none"),
+    ("nor2", None, "https://user@witness.example/"),
+    ("nor2", None, "https://"),
+    ("nor2", None, "file:///etc/passwd"),
+    ("nor2", None, "http://[::bad"),
+    ("nor2", None, "https://witness.example:65536/"),
+    ("nor2", None, "https://witness.example/\udcff"),
+    ("nor2", "nor", None),
+]
+
+
+async def test_enrolment_that_is_none_is_refused_and_recorded(watched: Watched, subtests: pytest.Subtests) -> None:
     witness = await watched.enrol("nor")
     log_key = watched.opened.key.verifier_keys.splitlines()[0]
     keys = {None: str(W1.verifier), "nor": str(witness.signer.verifier), "log": log_key}
     before = watched.policy.path.read_bytes()
 
-    async def enrolled(name: str, key: str, url: str | None) -> Attempt:
+    async def enrolled(name: str, key: str, url: str | None) -> Attempt[Any]:
         return await watched.world.attempt(
             add_witness(watched.world.services, watched.world.call(None), name, key, url)
         )
 
-    attempt = await enrolled(name, keys.get(key, key), url)
-    assert isinstance(attempt.error, InvalidError)
-    assert attempt.entry["decision"] == "refused"
-    assert watched.policy.path.read_bytes() == before
-    # Nothing else was wrong with it.
+    for name, key, url in NO_ENROLMENTS:
+        attempt = await enrolled(name, str(keys.get(key, key)), url)
+        with subtests.test(name=name, key=key, url=url):
+            assert isinstance(attempt.error, InvalidError)
+            assert attempt.entry["decision"] == "refused"
+            assert watched.policy.path.read_bytes() == before
+    # Nothing else was wrong with them.
     assert (await enrolled("nor2", keys[None], "https://witness.example")).error is None
 
 

@@ -163,24 +163,29 @@ REFUSALS = [
     [Cosignatures(b"")],
     [Cosignatures(b"\xff")],
     [Cosignatures(b"nonsense\n")],
-    [Cosignatures("— witness.example/nor AAAAAAAA\n".encode())],
+    [Cosignatures("— witness.example/nor10 AAAAAAAA\n".encode())],
 ]
 
 
-@pytest.mark.parametrize("answers", REFUSALS, ids=str)
-async def test_refusal_is_an_entry_once_and_freezes_nothing(watched: Watched, answers) -> None:
-    witness = await watched.enrol("nor")
+async def test_refusal_is_an_entry_once_and_freezes_nothing(watched: Watched, subtests: pytest.Subtests) -> None:
+    """Each of many witnesses answers in a way of its own."""
+    refusing = {await watched.enrol(f"nor{number}"): answers for number, answers in enumerate(REFUSALS)}
     for _ in range(3):
-        watched.line.answers[witness.url] = list(answers)
+        watched.line.answers = {witness.url: list(answers) for witness, answers in refusing.items()}
         await watched.watch.round()
         await watched.opened.grow()
         watched.seconds += BACKOFF_SECONDS[-1]
 
-    (entry,) = await watched.entries("witness.refused")
-    assert (entry["decision"], entry["object"]) == ("refused", {"type": "witness", "id": "nor"})
-    assert entry["detail"]["told"]
+    entries = await watched.entries("witness.refused")
+    sizes = {each.name: each.size for each in (await watched.view()).witnesses}
+    for witness, answers in refusing.items():
+        with subtests.test(str(answers)):
+            (entry,) = [each for each in entries if each["object"] == {"type": "witness", "id": witness.name}]
+            assert entry["decision"] == "refused"
+            assert entry["detail"]["told"]
+            assert sizes[witness.name] is None
+    assert len(entries) == len(refusing)
     assert await watched.opened.step() is Step.IDLE
-    assert (await watched.view()).witnesses[0].size is None
 
 
 async def test_refusal_is_on_the_record_once_the_log_can_be_written_again(
@@ -365,8 +370,7 @@ async def test_only_enrolled_witnesses_count(watched: Watched) -> None:
     assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
 
 
-@pytest.mark.parametrize("spoil", ["text", "line", "log line", "nothing of it"])
-async def test_spoilt_checkpoint_is_refused_and_freezes_nothing(watched: Watched, spoil: str) -> None:
+async def test_spoilt_checkpoint_is_refused_and_freezes_nothing(watched: Watched, subtests: pytest.Subtests) -> None:
     witness = await watched.enrol("nor")
     kept = await watched.world.services.store.log.kept_checkpoint(1)
     note = parse_note(witness.cosigned(kept.note).encode())
@@ -378,13 +382,14 @@ async def test_spoilt_checkpoint_is_refused_and_freezes_nothing(watched: Watched
         "line": replace(note, signatures=(*rest, wrong)).render().decode(),
         "log line": replace(note, signatures=(first, *rest[1:], last)).render().decode(),
         "nothing of it": "no note",
-    }[spoil]
+    }
+    for name, text in spoilt.items():
+        attempt = await watched.world.attempt(watched.bring(text))
 
-    attempt = await watched.world.attempt(watched.bring(spoilt))
-
-    assert isinstance(attempt.error, InvalidError)
-    assert watched.opened.witnessed.contradiction() is None
-    assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
+        with subtests.test(name):
+            assert isinstance(attempt.error, InvalidError)
+            assert watched.opened.witnessed.contradiction() is None
+            assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
 
 
 async def test_checkpoint_that_is_not_kept_is_a_conflict(watched: Watched) -> None:
