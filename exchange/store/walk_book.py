@@ -84,10 +84,12 @@ class _Statements:
         """Compile all of them."""
         kept, report, kinds = table("report_walk"), table("report"), table("release_class")
         behind = report.alias("behind")
-        # What was recorded before it was posted is told by itself, and says nothing of the one before it.
-        is_behind = (behind.c.seq > report.c.seq, behind.c.recorded_at >= behind.c.posted_at)
-        next_at = select(behind.c.recorded_at).where(*is_behind).order_by(behind.c.seq).limit(literal_column("1"))
         last = select(table("policy_state").c.report_seq)
+        # What was recorded before it was posted, or stands behind the last number that was given, is told by itself,
+        # and says nothing of the one before it.
+        is_in_place = (behind.c.recorded_at >= behind.c.posted_at, behind.c.seq <= last.scalar_subquery())
+        is_behind = (behind.c.seq > report.c.seq, *is_in_place)
+        next_at = select(behind.c.recorded_at).where(*is_behind).order_by(behind.c.seq).limit(literal_column("1"))
         number = (report.c.recorded_at, next_at.scalar_subquery(), last.scalar_subquery(), report.c.posted_class)
         sealed = (kinds.c.digest, func.length(report.c.sealed_header))
         beside = (*(report.c[name] for name in _BESIDE), *number, *sealed)

@@ -127,6 +127,20 @@ async def require_told_once_a_day(world: World, report: str, why: str) -> None:
     assert len(await told(world)) == 1
 
 
+async def test_report_that_was_put_behind_all_accuses_none_of_those_that_came_later(
+    walked: tuple[World, list[str]],
+) -> None:
+    world, reports = walked
+    world.clock.advance(timedelta(minutes=1))
+    await world.post()
+    await place_entries(world, is_searchable=True)
+    world.sql("UPDATE report SET seq = 9223372036854775807 WHERE id = $1", reports[1])
+
+    assert [(each["object"]["id"], each["detail"]["why"]) for each in await told(world)] == [
+        (reports[1], "no list looks at its place")
+    ]
+
+
 PRECEDENCE = "UPDATE report SET precedence = $1 WHERE id = $2"
 
 
