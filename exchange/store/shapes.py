@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_WORD = 128
+# Which a JSON text of a row can escape: nothing that repeats it could be sent.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def id_in(column: object) -> str:
@@ -43,8 +45,8 @@ def number_in(column: object) -> int:
 
 
 def text_in(column: object) -> str:
-    """Return text; MalformedError for anything else."""
-    if not isinstance(column, str):
+    """Return text; MalformedError for anything else, half a character in it too."""
+    if not isinstance(column, str) or not (column.isascii() or _HALF.search(column) is None):
         raise MalformedError("a row holds something else where text was")
     return column
 

@@ -105,6 +105,17 @@ LISTS = (
         """UPDATE derivation_consent SET lowest = replace(lowest, '"GBR"', '"G"')""",
         "GBR releaser",
     ),
+    (
+        "/v1/derivation-requests",
+        """UPDATE derivation_consent SET lowest = replace(lowest, '"NATO"', '"\\ud800"')""",
+        "GBR releaser",
+    ),
+    (
+        "/v1/onward-requests",
+        """UPDATE onward_release SET asked = replace(asked, '"reason": "', '"reason": "\\ud800')""",
+        "GBR reader",
+    ),
+    ("/v1/caveats", """UPDATE caveat_set SET told = '[["x", "\\ud800"]]'""", "GBR reader"),
     ("/v1/proxies", "UPDATE proxy_consent SET reason = x'ff'", "GBR releaser"),
     ("/v1/proxies", "UPDATE proxy_consent SET refusal = x'ff'", "GBR releaser"),
     ("/v1/proxies", "UPDATE proxy_consent SET state = 'x'", "GBR releaser"),
