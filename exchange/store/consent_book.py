@@ -89,10 +89,10 @@ class ConsentBook:
         """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
         return await count_undecided(self._session, OnwardTable, client, member, originator)
 
-    async def granted(self, report_id: str) -> list[OnwardRow]:
-        """Return the grants that hold for a report."""
+    async def granted(self, report_id: str, unread: Unread) -> list[OnwardRow]:
+        """Return the grants that hold for a report, without those that cannot be read."""
         is_of = col(OnwardTable.report_id) == report_id
-        return await self._rows(is_of, col(OnwardTable.state) == ConsentState.GRANTED.value)
+        return await self._rows(is_of, col(OnwardTable.state) == ConsentState.GRANTED.value, unread=unread)
 
     async def lapse(self, report_id: str) -> None:
         """End every request and grant about a report: what they were about is gone."""

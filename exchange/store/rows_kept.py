@@ -195,10 +195,10 @@ class RowsKept:
     async def _consents(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         column, is_over = _IS_OVER[kind]
         rows, deed = _CONSENTS[kind]
-        asked = (select(column, is_over, rows.c.note, rows.c.conditions), column)
+        asked = (select(column, is_over, rows.c.note, rows.c.report_id, rows.c.conditions), column)
         return {
-            row_id: RowKept(0, bool(has_ended), {0: {"deed": _deed(deed, note, conditions)}})
-            for row_id, has_ended, note, conditions, _ in await self._rows(kind.value, asked, ids)
+            row_id: RowKept(0, bool(has_ended), {0: {"deed": _deed(deed, note, report, conditions)}})
+            for row_id, has_ended, note, report, conditions, _ in await self._rows(kind.value, asked, ids)
         }
 
     async def _reports(self, ids: list[str]) -> dict[str, RowKept]:
@@ -307,11 +307,14 @@ def _named(kind: RowKind, stored: object) -> RowName:
     return RowName(kind, as_text(stored))
 
 
-def _deed(kind: DeedKind, note: object, conditions: object) -> str | None:
-    """Return by what an entry names what was signed; None where nothing was, or on other conditions than the row's."""
-    if not isinstance(note, bytes) or not isinstance(conditions, str | None):
+def _deed(kind: DeedKind, note: object, report: object, conditions: object) -> str | None:
+    """Return by what an entry names what was signed; None where nothing was, or of another report than the row's.
+
+    So where its conditions are other ones.
+    """
+    if not isinstance(note, bytes) or not isinstance(report, str) or not isinstance(conditions, str | None):
         return None
-    return deed_digest(note) if says_as(note, kind, {"conditions": conditions}) else None
+    return deed_digest(note) if says_as(note, kind, {"report": report, "conditions": conditions}) else None
 
 
 def _reports() -> tuple[Select[Any], ColumnElement[Any]]:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, Protocol, TypeVar
 
-from exchange.audit import EntryDraft, EventName, Outcome, fit_text
+from exchange.audit import DeedKind, EntryDraft, EventName, Outcome, fit_text, says_as
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.markings import Label
 from exchange.members import ActKind, Client, PendingAct, Role
 from exchange.reports import ReportAct, require_act
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, OnwardRow, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
@@ -50,10 +51,11 @@ class Requests(Protocol[RequestT]):
 class ConsentKind(Generic[RequestT]):
     """One kind of request: how the log names it, the act that a second person confirms, where it is kept, its events.
 
-    `detail` is what its entries say of one besides the report.
+    `detail` is what its entries say of one besides the report, `deed` what a grant of one is signed as.
     """
 
     name: str
+    deed: DeedKind
     act: ActKind
     book: Callable[[UnitOfWork], Requests[RequestT]]
     detail: Callable[[RequestT], Detail]
@@ -169,6 +171,12 @@ def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:
         state = "gone" if held is None else held.state.value
         raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
     return held
+
+
+def require_as_granted(held: OnwardRow | DerivationRow, kind: ConsentKind[RequestT]) -> None:
+    """Raise UnreadRowError where a grant is about another report than was signed: that one's would go on."""
+    if not says_as(held.note or b"", kind.deed, {"request": held.id, "report": held.report}):
+        raise UnreadRowError(f"{kind.name} {held.id}")
 
 
 async def end_with_act(  # noqa: PLR0913, PLR0917  one call's surroundings, and which kind of request

@@ -28,6 +28,7 @@ from exchange.usecases.consent_requests import (
     is_above,
     own_request,
     refused,
+    require_as_granted,
     require_few_undecided,
     withdrawn,
 )
@@ -210,6 +211,7 @@ async def revoke_derivation(services: Services, call: Call, request_id: str) -> 
         # Before the request, as a new version of the report does: it moves the policy.
         await unit.reports().hold_order()
         held = in_state(await unit.derivations().one(row.id), ConsentState.GRANTED)
+        require_as_granted(held, KIND)
         revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.derivations().put(revoked)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
@@ -299,6 +301,7 @@ def _detail(row: DerivationRow) -> Detail:
 
 KIND: Final = ConsentKind(
     name="derivation",
+    deed=DeedKind.DERIVATION_GRANT,
     act=DERIVED_MARKING,
     book=UnitOfWork.derivations,
     detail=_detail,

@@ -32,6 +32,7 @@ from exchange.usecases.consent_requests import (
     is_above,
     own_request,
     refused,
+    require_as_granted,
     require_few_undecided,
     withdrawn,
 )
@@ -247,7 +248,8 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
             await unit.reports().hold_order()
-            held = in_state(await unit.consents().one(row.id), ConsentState.GRANTED)
+            held = in_state(await unit.consents().one(row.id), *_holding(own, header, row.wish))
+            require_as_granted(held, KIND)
             revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
             await _reclass(services, unit, call, own, header)
@@ -293,7 +295,8 @@ async def _reclass(  # noqa: PLR0913  a report, and what becomes of its consents
     require_act(held.stored_status, ReportAct.RELEASE)
     # INVARIANT: a row says what may end. What holds besides what is given now held before: the sealed class proves it.
     proven = {*own.facts.consents, *(() if given is None else (given,))}
-    rows = await unit.consents().granted(own.report.id)
+    # One that cannot be read keeps no other from being taken back: what it gave ends with the class.
+    rows = await unit.consents().granted(own.report.id, Unread())
     living = (consent_of(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now)
     consents = [consent for consent in living if consent in proven]
     new = await reseal_header(services, header, consents, under=own.facts.under)
@@ -419,6 +422,12 @@ def _meant_by(row: OnwardRow) -> dict[str, str]:
     }
 
 
+def _holding(own: OwnReport, header: Header, wish: OnwardWish) -> tuple[ConsentState, ...]:
+    """Return in which states a consent may be taken back: where the jobs ended its row alone, what it gave goes on."""
+    is_held = consent_of(header, wish) in own.facts.consents
+    return (ConsentState.GRANTED, ConsentState.REVOKED) if is_held else (ConsentState.GRANTED,)
+
+
 def _is_decider(row: OnwardRow, client: Client) -> bool:
     return Role.RELEASER in client.roles and row.originator == client.member
 
@@ -445,6 +454,7 @@ def _requested_detail(row: OnwardRow) -> dict[str, str]:
 
 KIND: Final = ConsentKind(
     name="onward",
+    deed=DeedKind.ONWARD_GRANT,
     act=ONWARD_RELEASE,
     book=UnitOfWork.consents,
     detail=_detail,

@@ -14,7 +14,8 @@ from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Consent, Permit, live_consents
 from exchange.reports import Header
-from exchange.store import OnwardWish
+from exchange.store import OnwardWish, Parts, Unread
+from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source, header_of
 from exchange.usecases.judging import Judged
@@ -36,24 +37,34 @@ async def terms_of_release(
     """Return the terms of every consent that bears on what `permit` gives its reader; most reports have none.
 
     None where one of them has ended since the decision: what it binds its reader to cannot be told any more. Raises
-    TamperedError, recorded, where a row names other conditions than were signed.
+    TamperedError, recorded, where a row names other conditions than were signed, or none tells of a consent that holds.
     """
     live = live_consents(judged.facts, judged.reader)
     if not live:
         return ()
     header = await header_of(services, call, Source(judged.report, judged.release_class))
+    unread = Unread()
     async with services.store.unit_of_work() as unit:
-        rows = await unit.consents().granted(judged.report.id)
+        rows = await unit.consents().granted(judged.report.id, unread)
     bearing = [consent for consent in live if not permit.labels.isdisjoint(consent.labels)]
     # As the decision read it, and no other that came since.
     found = [(row, consent) for row in rows if (consent := consent_of(header, row.wish)) in bearing]
     if len({consent for _, consent in found}) < len(set(bearing)):
+        await _require_moved(services, call, client, judged, unread)
         return None
     for row, _ in found:
         if not says_as(row.note or b"", DeedKind.ONWARD_GRANT, {"conditions": row.conditions}):
             altered = OpeningError("a consent is not what was granted")
             await record_tampering(services, call, client, f"onward {row.id}", altered)
     return tuple(ReleaseTerms(row.wish.purposes, row.wish.until, row.conditions) for row, _ in found)
+
+
+async def _require_moved(services: Services, call: Call, client: Client, judged: Judged, unread: Unread) -> None:
+    """Raise TamperedError, recorded, where the report is as it was decided about: none of its consents has ended."""
+    now = await services.store.report_for(required_thumbprint(call), judged.report.id, parts=Parts.NONE)
+    if now.report == judged.report:
+        place = next((row.place for row in unread.rows), f"report {judged.report.id}: consents")
+        await record_tampering(services, call, client, place, OpeningError("no row tells of a consent that holds"))
 
 
 def labels_of(header: Header, wish: OnwardWish) -> tuple[Label, ...]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, UnavailableError
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import OnwardRow
@@ -16,6 +16,7 @@ from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.world import World
+from tests.usecases.test_rows_held import held
 
 RECIPIENT = """'"recipient": "ESP"', '"recipient": "DNK"'"""
 WIDER = [
@@ -161,3 +162,110 @@ async def test_request_about_a_report_of_which_nothing_is_left_is_told_as_that_t
     assert isinstance(made.error, TamperedError)
     assert "report " in [entry for entry in made.entries if entry["type"] == "key.opened"][-1]["detail"]["place"]
     assert asking.sql("SELECT state FROM onward_release") == [("asked",)]
+
+
+async def granted(world: World) -> tuple[str, str, str]:
+    """Have a report released to Spain, beside another one; return both, and the request."""
+    report, other = [await world.post(label=onward.LOW) for _ in range(2)]
+    request = await onward.ask(world, report)
+    await onward.grant(world, request)
+    return report, other, request
+
+
+async def goes_on(world: World) -> int:
+    """Return how many reports Spain finds on another node."""
+    async with world.another_node() as node:
+        call = world.call("ESP reader")
+        return len((await usecases.list_reports(node, call, usecases.ListQuery())).value.items)
+
+
+async def test_consent_that_was_moved_to_another_report_is_not_said_to_be_taken_back(asking: World) -> None:
+    _, other, request = await granted(asking)
+    asking.sql("UPDATE onward_release SET report_id = $1", other)
+    call = asking.call("GBR releaser")
+    made = await asking.attempt(usecases.revoke_onward(asking.services, call, request))
+
+    assert isinstance(made.error, TamperedError)
+    assert (made.entry["type"], made.entry["detail"]["place"]) == ("key.opened", f"onward {request}")
+    assert asking.sql("SELECT state FROM onward_release") == [("granted",)]
+
+
+async def test_consent_to_lower_marking_that_was_moved_is_not_said_to_be_taken_back(asking: World) -> None:
+    await asking.enrol("NOR analyst", "NOR", "contributor", "reader")
+    report, other = await asking.post(), await asking.post()
+    request = await derivations.ask(asking, report)
+    await derivations.confirm(asking, await derivations.grant(asking, request))
+    asking.sql("UPDATE derivation_consent SET report_id = $1", other)
+    call = asking.call("GBR releaser")
+    made = await asking.attempt(usecases.revoke_derivation(asking.services, call, request))
+
+    assert isinstance(made.error, TamperedError)
+    assert made.entry["detail"]["place"] == f"derivation {request}"
+
+
+MOVED = "report_id = (SELECT id FROM report WHERE id <> report_id ORDER BY seq DESC LIMIT 1)"
+
+
+@pytest.mark.parametrize("alter", [MOVED, "conditions = 'as you like'"])
+async def test_consent_whose_row_the_jobs_ended_is_taken_back_by_its_originator(asking: World, alter: str) -> None:
+    report, _, request = await granted(asking)
+    asking.sql(f"UPDATE onward_release SET {alter}")
+    (entry,) = await held(asking)
+    asking.sql("UPDATE onward_release SET report_id = $1", report)
+
+    assert (entry["object"]["id"], entry["detail"]["done"]) == (request, "the consent is ended")
+    assert await goes_on(asking) == 1
+    await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), request)
+    assert await goes_on(asking) == 0
+    with pytest.raises(ConflictError):
+        await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), request)
+
+
+async def test_consent_that_cannot_be_read_keeps_no_other_from_being_taken_back(asking: World) -> None:
+    report, _, altered = await granted(asking)
+    other = await onward.ask(asking, report, recipient="DNK")
+    await onward.grant(asking, other)
+    asking.sql(f"UPDATE onward_release SET asked_at = {2**63 - 1} WHERE id = $1", altered)
+    denmark = await onward.read(asking, report, "DNK reader")
+    await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), other)
+
+    assert [terms.conditions for terms in denmark.released_under] == ["not to be quoted"]
+    with pytest.raises(NotFoundError):
+        await onward.read(asking, report, "DNK reader")
+
+
+LACKING = {
+    MOVED: "report {report}: consents",
+    "state = 'refused'": "report {report}: consents",
+    f"asked = replace(asked, {RECIPIENT})": "report {report}: consents",
+    f"asked_at = {2**63 - 1}": "onward {request}",
+}
+
+
+@pytest.mark.parametrize("alter", LACKING)
+async def test_reader_by_a_consent_whose_row_was_altered_is_not_told_to_ask_again(asking: World, alter: str) -> None:
+    report, _, request = await granted(asking)
+    asking.sql(f"UPDATE onward_release SET {alter}")
+    made = await asking.attempt(onward.read(asking, report))
+
+    assert isinstance(made.error, TamperedError)
+    assert made.entry["detail"]["place"] == LACKING[alter].format(report=report, request=request)
+    assert made.entry["member"] == "ESP"
+
+
+HALF = """replace({}, '"NATO"', '"\\ud800"')""", """replace({}, '"reason": "', '"reason": "\\ud800')"""
+
+
+async def test_half_a_character_in_a_request_takes_no_other_one_from_its_list(asking: World) -> None:
+    await asking.enrol("NOR analyst", "NOR", "contributor", "reader")
+    report, call = await asking.post(), asking.call("GBR releaser")
+    lower = [await derivations.ask(asking, report) for _ in range(2)]
+    passed_on = [await onward.ask(asking, report) for _ in range(2)]
+    asking.sql(f"UPDATE derivation_consent SET lowest = {HALF[0].format('lowest')} WHERE id = $1", lower[0])
+    asking.sql(f"UPDATE onward_release SET asked = {HALF[1].format('asked')} WHERE id = $1", passed_on[0])
+
+    for made, other in (
+        (await usecases.list_derivations(asking.services, call), lower[1]),
+        (await usecases.list_onward(asking.services, call), passed_on[1]),
+    ):
+        assert ([view.row.id for view in made.value], made.unopened) == ([other], 1)
