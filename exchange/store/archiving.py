@@ -54,7 +54,8 @@ class LogArchiving:
             leaf.c.position >= bindparam("start"),
             leaf.c.position < bindparam("stop"),
         )
-        self._next = sql.compile(select(func.max(moved.c.idx)).where(moved.c.log == bindparam("log")))
+        is_one = (moved.c.log == bindparam("log"), moved.c.idx < bindparam("stop"))
+        self._next = sql.compile(select(func.max(moved.c.idx)).where(*is_one))
         self._newest = sql.compile(select(func.max(leaf.c.entry_id)).where(*in_range))
         self._say = sql.insert("log_archive", _MOVED_COLUMNS)
         gone = delete(entry).where(entry.c.id.in_(select(leaf.c.entry_id).where(*in_range)))
@@ -72,9 +73,12 @@ class LogArchiving:
         """Close the connection."""
         await self._database.close()
 
-    async def next_index(self, log: int) -> int:
-        """Return the first bundle of a log that is not in the archive."""
-        ((last,),) = await self._database.fetch(self._next, {"log": log})
+    async def next_index(self, log: int, stop: int) -> int:
+        """Return the first bundle of a log that is not in the archive, of those before `stop`.
+
+        What stands behind them is none of its bundles, and keeps none of them from being moved.
+        """
+        ((last,),) = await self._database.fetch(self._next, {"log": log, "stop": stop})
         return 0 if last is None else int(last) + 1
 
     async def newest_id(self, log: int, index: int) -> str:

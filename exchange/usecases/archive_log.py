@@ -60,8 +60,9 @@ class Archiver:
         """Return what is old enough in each log, at most `limit` bundles of it; nothing of one that is frozen."""
         found = []
         for state in await self.log.reader.states():
-            first = await self.log.next_index(state.log)
-            whole = state.size // TILE_WIDTH if state.note and state.frozen_why is None else first
+            whole = state.size // TILE_WIDTH
+            first = await self.log.next_index(state.log, whole)
+            whole = whole if state.note and state.frozen_why is None else first
             stop = await self._stop(state, first, whole if limit is None else min(whole, first + limit))
             if stop > first:
                 found.append(Due(state.log, state.origin, first, stop))
@@ -95,7 +96,7 @@ class Archiver:
                 ]
             )
         except ConflictError:
-            if await self.log.next_index(due.log) <= due.first:
+            if await self.log.next_index(due.log, due.stop) <= due.first:
                 raise
             # Another archiver did the same: the archive holds the one thing that both of them wrote.
         return due.entries

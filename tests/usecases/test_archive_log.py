@@ -363,6 +363,23 @@ async def test_bundle_that_is_gone_is_no_damage_to_a_report(old: Log, folder: Pa
     assert gone.value.told == "the archive is away at the moment: try again later"
 
 
+@pytest.mark.parametrize("index", [str(2**63 - 1), "2", "'x'"])
+async def test_row_of_a_bundle_that_the_log_has_not_keeps_none_from_moving(
+    old: Log, folder: Path, backend: str, index: str
+) -> None:
+    if backend == "sqlite":
+        await rows_of(old.store, "DROP TRIGGER log_archive_next")
+    elif index == "'x'":
+        return  # a column of numbers
+    else:
+        await rows_of(old.store, "ALTER TABLE log_archive DISABLE TRIGGER ALL")
+    digest = "x'00'" if backend == "sqlite" else "'\\x00'"
+    await rows_of(old.store, f"INSERT INTO log_archive VALUES (1, {index}, 'x', {digest}, 1, 'x')")
+
+    assert await archive_all(old, folder) == 512
+    assert await archive_all(old, folder) == 0
+
+
 async def test_reader_without_the_archive_says_so(old: Log, folder: Path) -> None:
     await archive_all(old, folder)
 
