@@ -131,3 +131,14 @@ async def test_posts_and_loans_share_a_transaction(nodes, store_url: str) -> Non
     done = await asyncio.gather(*(each() for each in many))
 
     assert all(each in (None, True) for each in done)
+
+
+async def test_nodes_with_other_rates_lend_shares_of_one_second(nodes) -> None:
+    begun = time.monotonic()
+
+    slow = sum([await nodes[0].lease("a", 1, per_second=10) for _ in range(20)])
+    fast = sum([await nodes[1].lease("a", 1, per_second=40) for _ in range(60)])
+
+    passed = time.monotonic() - begun
+    assert slow >= 10
+    assert slow / 10 + fast / 40 <= 1 + passed + 1 / 10
