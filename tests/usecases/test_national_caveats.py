@@ -384,7 +384,7 @@ async def test_history_knows_which_caveats_held_when(ruling: World) -> None:
 async def test_preview_names_what_would_stop_and_keeps_nothing(ruling: World) -> None:
     lower = PostedPart(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")), "text/plain", "x.txt", b"x")
     # Of another class, and told as the same.
-    await ruling.post(), await ruling.post(parts=(lower,)), await ruling.post("NOR contributor")
+    report, *_ = await ruling.post(), await ruling.post(parts=(lower,)), await ruling.post("NOR contributor")
     told = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("NOR"))).value
 
     assert told.guards == (("gbr.not-to-nor", "because"),)
@@ -392,13 +392,18 @@ async def test_preview_names_what_would_stop_and_keeps_nothing(ruling: World) ->
     (change,) = told.changes
     assert (change.member, change.change, change.reports) == ("NOR", Change.STOPPED, 2)
     assert change.marking == "NATO SECRET//REL TO GBR, NOR"
-    # What was counted is remembered, and of one text alone.
+    # What was counted is remembered, and of one text alone; what was recalled since is counted no more.
     other = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("DNK"))).value
     assert other.changes == ()
+    await usecases.recall_report(ruling.services, ruling.call("GBR releaser"), report, "it was wrong")
+    (change,) = (
+        await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), not_to("NOR"))
+    ).value.changes
+    assert change.reports == 1
     assert await sets(ruling) == []
     await enforce(ruling, not_to("NOR"))
     (opened,) = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), no_court())).value.changes
-    assert (opened.member, opened.change, opened.reports) == ("NOR", Change.OPENED, 2)
+    assert (opened.member, opened.change, opened.reports) == ("NOR", Change.OPENED, 1)
 
 
 async def test_preview_counts_nothing_that_time_alone_has_ended(ruling: World) -> None:
