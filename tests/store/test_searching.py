@@ -215,13 +215,12 @@ async def test_what_is_not_the_auditors_is_not_walked_past(
     assert {key.partition("|")[0] for key in walked} == {"GB"}
 
 
-async def test_what_the_view_of_a_refusal_withholds_finds_not_even_what_is_not_shown(
-    store: Store, contents: list[bytes]
-) -> None:
+async def test_what_is_not_meant_or_is_withheld_is_not_even_found(store: Store, contents: list[bytes]) -> None:
     """The slice would leave it out, and to come so far costs time, and tells that it is there."""
-    auditor, asked = auditor_of("NOR", None), [Criteria(reason="above-clearance"), Criteria(text="clear")]
-    for criteria in asked:
-        sought = Sought(criteria, "NOR", treaties_of("NOR"), None, own_of("NOR"))
+    auditor, withheld = auditor_of("NOR", None), (Criteria(reason="above-clearance"), Criteria(text="clear"))
+    within = Criteria(since=NOW + timedelta(seconds=20), until=NOW + timedelta(seconds=60))
+    for criteria, newest_first in itertools.product((*withheld, within), (True, False)):
+        sought = Sought(criteria, "NOR", treaties_of("NOR"), None, own_of("NOR"), newest_first=newest_first)
         found = [hit async for hits in store.found_entries(sought, at_a_time=50) for hit in hits]
         assert found == await all_found(store, sought, auditor, 50)
 
