@@ -1,5 +1,6 @@
 """`exchange client` and `exchange ca`: who may connect, as whom, and cleared for what."""
 
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +25,12 @@ from exchange.cli.enrolment import (
     release_folder,
 )
 from exchange.cli.given import day_or_moment
-from exchange.cli.instance import Host, write_new
+from exchange.cli.instance import Host, put_file
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
 from exchange.cli.whole_lists import end_unless_whole, lists_whole
 from exchange.crypto import CertificateFacts, read_certificate
-from exchange.kernel import InvalidError, NotFoundError, rfc3339
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
 from exchange.store.authority_files import file_name
 from exchange.usecases import (
@@ -237,17 +238,25 @@ async def authority_add(
     call = host.call()
     async with refusal_recorded(host, EventName.CERTIFICATE_ADDED):
         facts = await _checked_authority(host, call, code, file)
-    target = host.settings.authorities_folder / file_name(code, facts.thumbprint)
+        target = _free_place(host, code, facts)
     # The record first: a file that nobody answers for must not come into being.
     subject = Subject("authority", facts.thumbprint)
     entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject, owner=code)
     await host.services.store.append(entry)
     # INVARIANT: the certificate and nothing else. The file may be in another form than services read, or hold its key.
-    write_new(target, DER_cert_to_PEM_cert(facts.der).encode(), mode=0o644)
+    # Whole or not at all: with half of one TLS starts nowhere.
+    put_file(target, DER_cert_to_PEM_cert(facts.der).encode(), mode=0o644)
     if as_json:
         output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
         return
     output.show_line(f"added the authority {facts.subject_common_name} of {code}; used within ten seconds")
+
+
+def _free_place(host: Host, code: str, facts: CertificateFacts) -> Path:
+    path = host.settings.authorities_folder / file_name(code, facts.thumbprint)
+    if os.path.lexists(path):
+        raise ConflictError(f"`{path}` exists already: nothing is overwritten")
+    return path
 
 
 async def _checked_authority(host: Host, call: Call, code: str, file: Path) -> CertificateFacts:

@@ -1,6 +1,7 @@
 """What the operator does at the host: members, clients, certificates, authorities, the state of things."""
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -273,6 +274,33 @@ def test_authority_is_kept_as_services_read_it_and_without_what_else_was_in_its_
 
     assert ran.code == 0
     assert Path(ran.json["file"]).read_text("ascii") == pem
+
+
+def test_authority_is_added_whole_or_not_at_all(operate, tmp_path, monkeypatch):
+    """Killed amid it, half of its file was left: TLS started nowhere, and it was there already for the next try."""
+    (tmp_path / "nor.pem").write_bytes(new_authority("Norwegian authority", datetime.now(UTC)).certificate_pem)
+    opened, begun = os.fdopen, []
+
+    def begin(handle, *given, **named):
+        begun.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        return opened(handle, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", begin)
+        assert operate("ca", "add", "NOR", tmp_path / "nor.pem").code == 0
+
+    assert [name for name in begun if name.startswith("NOR-")] == []
+
+
+def test_authority_that_is_there_already_is_on_record_as_refused(operate, instance, tmp_path):
+    """The log told of it as added, though the verb said that it was not."""
+    (tmp_path / "nor.pem").write_bytes(new_authority("Norwegian authority", datetime.now(UTC)).certificate_pem)
+    assert operate("ca", "add", "NOR", tmp_path / "nor.pem").code == 0
+
+    again = operate("ca", "add", "NOR", tmp_path / "nor.pem")
+
+    assert (again.code, "exists already: nothing is overwritten" in again.err) == (1, True), again.err
+    assert last_refusal(instance) == [("certificate.added", ["conflict"])]
 
 
 def test_certificate_of_a_client_is_no_authority(operate, instance, tmp_path):
