@@ -23,6 +23,9 @@ from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 AGREEMENT_OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[GBR, NOR]", "[GBR, ESP]")
 """Same title, same scope, other parties: what is bound by name instead of id would mix the two up."""
 
+SHARES = 8
+"""Of the paths, one after the other in one world: none of what is asked changes it, and each that does is found."""
+
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
 
 # The exchange's auditor sees what happened to everything, and still no report.
