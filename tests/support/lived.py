@@ -16,7 +16,7 @@ MakeLived = Callable[[Deeds], Awaitable[tuple[World, Any]]]
 """Deeds -> a world of one's own in which they were done, and what they returned."""
 IN_ONE_WORLD = pytest.mark.asyncio(loop_scope="module")
 """Of tests that change nothing but the log: those of a module need no world each."""
-MOST_KEPT = 4
+MOST_KEPT = 6
 """The tests of a module run one after another: what it needs is asked for again at once, or no more."""
 
 

@@ -9,6 +9,7 @@ from exchange import usecases
 from exchange.kernel import NotFoundError
 from exchange.markings import Label
 from exchange.reports import PostedPart
+from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import ACCEDED, ALL_THREE, NARROWED, concluded, proposed, signs
 
@@ -89,11 +90,22 @@ def sentences(before: Seen, after: Seen, members: tuple[str, ...]) -> list[str]:
     return told
 
 
-async def told_and_done(world: World, reports: list[str], text: str, members: tuple[str, ...]) -> tuple[list[str], ...]:
-    """Return what Britain, whose reports they are, is told before it signs, and what then happened."""
+async def looked_at(world: World) -> tuple[list[str], Seen]:
+    """Furnish a world; return its reports, and what of them is seen under the text that is in force."""
+    reports = await furnished(world)
+    return reports, await seen(world, reports)
+
+
+async def told_and_done(
+    world: World, reports: list[str], text: str, members: tuple[str, ...], before: Seen | None = None
+) -> tuple[list[str], ...]:
+    """Return what Britain, whose reports they are, is told before it signs, and what then happened.
+
+    `before` is what was seen until now, where that is known.
+    """
+    before = before or await seen(world, reports)
     view = await proposed(world, text)
     told = [change for change in view.changes if " current reports " in change]
-    before = await seen(world, reports)
     for member in members:
         await signs(world, view, member)
     return told, sentences(before, await seen(world, reports), members)
@@ -111,10 +123,10 @@ async def told_and_done(world: World, reports: list[str], text: str, members: tu
     ],
 )
 async def test_what_is_told_before_signing_is_what_happens(
-    populated: World, text: str, members: tuple[str, ...], expected: str
+    make_lived: MakeLived, text: str, members: tuple[str, ...], expected: str
 ) -> None:
-    reports = await furnished(populated)
-    told, done = await told_and_done(populated, reports, text, members)
+    world, (reports, before) = await make_lived(looked_at)
+    told, done = await told_and_done(world, reports, text, members, before)
 
     assert told == done
     assert expected in told
@@ -129,8 +141,8 @@ async def test_text_of_an_agreement_that_has_no_end_is_counted_too(populated: Wo
     assert "0 current reports become readable to DNK, 7 are lost" in told
 
 
-async def test_text_that_reaches_older_reports_gives_back_what_an_earlier_one_took(populated: World) -> None:
-    reports = await furnished(populated)
+async def test_text_that_reaches_older_reports_gives_back_what_an_earlier_one_took(make_lived: MakeLived) -> None:
+    populated, (reports, _) = await make_lived(looked_at)
     await concluded(populated, LOWERED)
     told, done = await told_and_done(populated, reports, AGREEMENT + REACHING, ALL_THREE)
 
@@ -141,8 +153,8 @@ async def test_text_that_reaches_older_reports_gives_back_what_an_earlier_one_to
     ]
 
 
-async def test_who_has_suspended_its_part_is_promised_nothing_by_a_text(populated: World) -> None:
-    reports = await furnished(populated)
+async def test_who_has_suspended_its_part_is_promised_nothing_by_a_text(make_lived: MakeLived) -> None:
+    populated, (reports, _) = await make_lived(looked_at)
     await concluded(populated, NARROWED)
     await usecases.suspend_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
     told, done = await told_and_done(populated, reports, AGREEMENT + REACHING, ALL_THREE)
@@ -151,8 +163,8 @@ async def test_who_has_suspended_its_part_is_promised_nothing_by_a_text(populate
     assert "0 current reports become readable to DNK, 0 are lost" in told
 
 
-async def test_reports_of_who_has_suspended_its_part_come_back_with_no_text(populated: World) -> None:
-    reports = await furnished(populated)
+async def test_reports_of_who_has_suspended_its_part_come_back_with_no_text(make_lived: MakeLived) -> None:
+    populated, (reports, _) = await make_lived(looked_at)
     await usecases.suspend_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
     told, done = await told_and_done(populated, reports, LOWERED, ALL_THREE)
 

@@ -44,6 +44,12 @@ async def guarded(make_lived: MakeLived) -> Guarded:
     return world, british, norwegian
 
 
+async def against_denmark(world: World) -> tuple[str, str]:
+    """Post a report of GBR's, and put in force that DNK reads nothing of GBR's; return the ids of both."""
+    await with_releasers(world)
+    return await world.post(), (await enforce(world, not_to("DNK"))).id
+
+
 async def reads(world: World, report: str, name: str = "NOR reader") -> bool:
     """Return whether a process that begins now shows a report."""
     async with world.another_node() as fresh:
@@ -160,14 +166,13 @@ async def test_caveats_that_are_taken_out_of_force_a_second_time_are_put_there_a
         assert not await reads(ruling, report)
 
 
-async def test_replaced_caveats_in_the_place_of_those_in_force_are_found(ruling: World) -> None:
-    report = await ruling.post()
-    first = await enforce(ruling, not_to("DNK"))
+async def test_replaced_caveats_in_the_place_of_those_in_force_are_found(make_lived: MakeLived) -> None:
+    ruling, (report, first) = await make_lived(against_denmark)
     await enforce(ruling, not_to("NOR"))
     await altered(
         ruling,
         "UPDATE caveat_set SET ended_at = 1",
-        f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first.id}'",
+        f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first}'",
     )
     assert await reads(ruling, report)
 
@@ -176,11 +181,10 @@ async def test_replaced_caveats_in_the_place_of_those_in_force_are_found(ruling:
     assert (await reads(ruling, report), await reads(ruling, report, "GBR reader")) == (False, True)
 
 
-async def test_two_sets_in_force_of_one_member_refuse_its_reports_until_one_is_ended(ruling: World) -> None:
-    report = await ruling.post()
-    first = await enforce(ruling, not_to("DNK"))
+async def test_two_sets_in_force_of_one_member_refuse_its_reports_until_one_is_ended(make_lived: MakeLived) -> None:
+    ruling, (report, first) = await make_lived(against_denmark)
     await enforce(ruling, not_to("NOR"))
-    await altered(ruling, f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first.id}'")
+    await altered(ruling, f"UPDATE caveat_set SET ended_at = NULL WHERE id = '{first}'")
     # Which of them would hold nobody can say.
     assert (await reads(ruling, report), await reads(ruling, report, "GBR reader")) == (False, False)
 
@@ -232,10 +236,9 @@ async def test_set_of_a_member_that_never_had_any_is_told_of(guarded: Guarded) -
     assert [entry["detail"]["done"] for entry in await held(ruling)] == ["nothing"]
 
 
-async def test_what_a_newer_row_makes_uncertain_is_not_put_in_force(ruling: World) -> None:
+async def test_what_a_newer_row_makes_uncertain_is_not_put_in_force(make_lived: MakeLived) -> None:
     """Its entry may be the one that was damaged: to bring back what it replaced might widen."""
-    report = await ruling.post()
-    await enforce(ruling, not_to("DNK"))
+    ruling, (report, _) = await make_lived(against_denmark)
     await altered(ruling, "UPDATE caveat_set SET ended_at = 1")
     written_in(ruling, number=2, in_force_at=1, ended_at=2)
 
@@ -279,11 +282,12 @@ async def test_text_that_is_none_stops_nothing_but_its_members_reports(guarded: 
         *("id = 'x'", "id = x'7bff'"),
     ],
 )
-async def test_damaged_row_keeps_no_member_from_putting_other_caveats_in_force(ruling: World, damage: str) -> None:
-    if ruling.url.startswith("postgresql") and "x'7" in damage:
+async def test_damaged_row_keeps_no_member_from_putting_other_caveats_in_force(
+    make_lived: MakeLived, backend: str, damage: str
+) -> None:
+    if backend == "postgresql" and "x'7" in damage:
         pytest.skip("PostgreSQL keeps the types of its columns")
-    report = await ruling.post()
-    await enforce(ruling, not_to("DNK"))
+    ruling, (report, _) = await make_lived(against_denmark)
     await altered(ruling, f"UPDATE caveat_set SET {damage}")
     await enforce(ruling, not_to("NOR"))
 

@@ -93,13 +93,25 @@ async def test_consent_and_new_version_that_cross_come_one_after_the_other(
     assert isinstance((await second).error, ConflictError)
 
 
+KEPT = AGREEMENT.replace("P90D, shared_reports: recalled", "PT0S, shared_reports: kept")
+
+
+async def with_two_asked(world: World) -> tuple[str, str]:
+    await with_releasers(world)
+    await world.agree(KEPT)
+    return await two_asked(world)
+
+
+async def two_asked(world: World) -> tuple[str, str]:
+    """Ask for two releases; return the one that nobody decided, and the act that the other waits for."""
+    low, high = await world.post(label=LOW), await world.post()
+    one, two = await ask(world, low), await ask(world, high)
+    return one, (await grant(world, two)).act or ""
+
+
 @pytest.mark.parametrize("how", ["goes on no more", "clause is gone", "suspended", "left", "ended"])
-async def test_what_nobody_would_be_given_any_more_is_granted_by_nobody(asking: World, how: str) -> None:
-    text = AGREEMENT.replace("P90D, shared_reports: recalled", "PT0S, shared_reports: kept")
-    await asking.agree(text)
-    low, high = await asking.post(label=LOW), await asking.post()
-    one, two = await ask(asking, low), await ask(asking, high)
-    act = (await grant(asking, two)).act or ""
+async def test_what_nobody_would_be_given_any_more_is_granted_by_nobody(make_lived: MakeLived, how: str) -> None:
+    asking, (one, act) = await make_lived(with_two_asked)
     call = asking.call("GBR signatory")
     match how:
         case "suspended":
@@ -109,14 +121,12 @@ async def test_what_nobody_would_be_given_any_more_is_granted_by_nobody(asking: 
         case "ended":
             # The act waits for its second person for seven days.
             asking.clock.now = datetime(2030, 12, 31, tzinfo=UTC)
-            low, high = await asking.post(label=LOW), await asking.post()
-            one, two = await ask(asking, low), await ask(asking, high)
-            act = (await grant(asking, two)).act or ""
+            one, act = await two_asked(asking)
             asking.clock.now = datetime(2031, 1, 1, tzinfo=UTC)
         case "goes on no more":
-            await concluded(asking, text.replace("originator-consent", "never"))
+            await concluded(asking, KEPT.replace("originator-consent", "never"))
         case _:
-            await concluded(asking, text.replace("name: cyber-threats", "name: other-threats"))
+            await concluded(asking, KEPT.replace("name: cyber-threats", "name: other-threats"))
     second = asking.call("GBR second releaser")
     seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
     confirming = usecases.confirm_act(asking.services, second, act, seen.digest)
