@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -16,6 +17,7 @@ from exchange.cli import output, program
 from exchange.cli.program import app, run
 from exchange.client import ProblemError
 from exchange.kernel import Fault, InvalidError
+from tests.support.prepared import PROGRAM, PreparedProcess
 
 # As prctl(2) and capabilities(7) number them.
 _DROP_FROM_BOUNDING_SET = 24
@@ -229,20 +231,20 @@ def test_output_into_a_closed_pipe_is_no_traceback(instance):
 
 @pytest.mark.parametrize("words", ["policy check --json", "frob --json", "--help"])
 def test_output_that_the_disk_has_no_room_for_is_told_in_a_line(words):
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     # Unbuffered it fails where it is printed, else where it is flushed.
-    for unbuffered in ("", "1"):
-        ran = subprocess.run(
-            ["bash", "-c", f"{sys.executable} -m exchange.cli {words} >/dev/full"],
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    for told in ({}, {"PYTHONUNBUFFERED": "1"}):
+        with (
+            Path("/dev/full").open("wb") as full,
+            PreparedProcess[str](
+                [*PROGRAM, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True, env={**usual, **told}
+            ) as ran,
+        ):
+            _, stderr = ran.communicate(timeout=60)
 
         assert ran.returncode == 1
-        assert ran.stderr.splitlines()[-1] == "error: no space left on device: make room on the disk, and try again"
-        assert "Traceback" not in ran.stderr
+        assert stderr.splitlines()[-1] == "error: no space left on device: make room on the disk, and try again"
+        assert "Traceback" not in stderr
 
 
 def test_nothing_is_begun_where_stdout_is_closed(exchange, instance):

@@ -264,7 +264,7 @@ def is_answering(running: Running) -> bool:
 
 
 def test_workers_do_not_outlive_a_killed_supervisor(instance: Path) -> None:
-    running = start(instance, "--workers", 2)
+    running = start(instance, "--workers", 2, is_copy=True)
     workers = workers_of(running)
 
     running.process.kill()
