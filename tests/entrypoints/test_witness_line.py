@@ -70,7 +70,12 @@ def pretender() -> Iterator[Callable[..., str]]:
         each.close()
 
 
-async def test_real_witness_over_tls(witness: Witness, tls: Path, log: MadeLog) -> None:
+async def test_real_witness_over_tls(
+    witness: Witness, tls: Path, log: MadeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No proxy is asked.
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
     with serving(witness, tls, seconds=15) as service:
         url = f"https://localhost:{service.port}/"
         async with HttpWitnessLine(tls / "ca.pem") as line:
