@@ -152,14 +152,18 @@ def test_connection_of_a_pool_that_never_answers_its_end_is_waited_for_once(
     assert len(served.looks) == 1
 
 
-async def test_server_that_can_tell_nobody_that_it_is_ready_ends(trust: Trust) -> None:
-    """As where its output's disk is full. It would serve on, and nothing be begun that waits for it to be ready."""
+@pytest.mark.parametrize("fails_at", ["in use", "no space left"])
+async def test_server_that_cannot_begin_ends(trust: Trust, fails_at: str) -> None:
+    """As where another one listened first, or where nobody can be told that it is ready, for the disk is full."""
     listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
     service, operations = service_config(whole_body, context_of(trust)), operations_config(whole_body)
 
     def untold() -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    with pytest.raises(OSError, match="no space left"):
-        async with asyncio.timeout(20):
-            await run_servers(service, operations, listening, on_ready=untold, stopping=asyncio.Event())
+    with listening.service, listening.operations, bind("127.0.0.1", listening.service.getsockname()[1]) as other:
+        if fails_at == "in use":
+            other.listen()
+        with pytest.raises(OSError, match=fails_at):
+            async with asyncio.timeout(20):
+                await run_servers(service, operations, listening, on_ready=untold, stopping=asyncio.Event())
