@@ -131,7 +131,6 @@ def bind(host: str, port: int) -> socket.socket:
         mend = ": end what listens there, or give another port" if _is_taken(exc) else ""
         told = ((isinstance(exc, OSError) and exc.strerror) or str(exc)).lower()
         raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {told}{mend}") from exc
-    bound.set_inheritable(True)
     return bound
 
 
