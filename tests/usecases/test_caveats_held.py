@@ -146,6 +146,8 @@ async def test_other_text_under_its_own_digest_is_found_and_its_members_reports_
 async def test_lost_caveats_refuse_until_two_releasers_put_others_in_force(guarded: Guarded) -> None:
     ruling, report, _ = guarded
     await altered(ruling, "UPDATE caveat_set SET guards = ''")
+    # The newest comes first: of one moment, either of two would.
+    ruling.clock.advance(timedelta(minutes=1))
     await held(ruling)
     assert not await reads(ruling, report, "GBR reader")
     lost, _ = await sets(ruling)
