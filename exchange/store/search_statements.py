@@ -53,7 +53,8 @@ An address or a certificate has as many as there are members that it was seen wi
 """
 
 _IS_PLACE = "typeof(passed.position) = 'integer'"
-_CONTENTS = "SELECT id, content FROM audit_entry WHERE "
+_CONTENT = "SELECT id, content FROM audit_entry WHERE "
+_CONTENTS = "SELECT e.id, e.content, l.leaf_hash FROM audit_entry e LEFT JOIN log_leaf l ON l.entry_id = e.id WHERE "
 _LANE = ("lane_key", "lane_at", "lane_position")
 _EQUAL = {
     "member": "member",
@@ -89,8 +90,8 @@ class SearchStatements:
             newest_first={along: _walk(sql, along, newest_first=True) for along in Along},
             oldest_first={along: _walk(sql, along, newest_first=False) for along in Along},
             values={along: _values_of(sql, along) for along in LISTED},
-            contents=several.statement(_CONTENTS + several.is_listed("id", "ids")),
-            content=one.statement(f"{_CONTENTS} id = {one.text('entry_id')}"),
+            contents=several.statement(_CONTENTS + several.is_listed("e.id", "ids")),
+            content=one.statement(f"{_CONTENT} id = {one.text('entry_id')}"),
             owner=owner.statement(
                 f"SELECT s.owner FROM audit_search s WHERE s.subject_id = {owner.text('subject')}"  # noqa: S608  ours
                 " ORDER BY s.at_micros, s.position LIMIT 1"

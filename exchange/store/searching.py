@@ -13,7 +13,7 @@ from heapq import nlargest, nsmallest
 from math import ceil, sqrt
 from typing import NamedTuple
 
-from exchange.audit import TOLD_REASONS, Criteria, Outcome
+from exchange.audit import TOLD_REASONS, Criteria, Outcome, hash_leaf
 from exchange.kernel import to_micros
 from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Fetch, Value, as_bytes
@@ -58,7 +58,7 @@ class Found(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """An entry that may be meant: the slice has the last word."""
+    """An entry that may be meant: the slice has the last word. One that is not what is in the tree has no `content`."""
 
     place: Place
     id: str
@@ -357,11 +357,16 @@ class Search:
 
     async def _with_contents(self, found: Sequence[Found]) -> list[Hit]:
         rows = await self._fetch(self._statements.contents, {"ids": [each.id for each in found]})
-        contents = {entry_id: as_bytes(content) for entry_id, content in rows}
+        contents = {entry_id: _as_placed(as_bytes(content), leaf_hash) for entry_id, content, leaf_hash in rows}
         gone = [each.id for each in found if each.id not in contents]
         if gone:
             contents |= await self._archived.named(gone)
         return [Hit(each.place, each.id, contents[each.id]) for each in found if each.id in contents]
+
+
+def _as_placed(content: bytes, leaf_hash: bytes | None) -> bytes:
+    """Return the bytes of an entry, none where they are not those in the tree: by what was altered nobody goes."""
+    return content if leaf_hash is not None and hash_leaf(content) == as_bytes(leaf_hash) else b""
 
 
 def _filters(sought: Sought) -> dict[str, Value]:

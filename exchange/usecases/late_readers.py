@@ -15,7 +15,7 @@ from exchange.usecases.context import Services
 from exchange.usecases.entry_labels import label_of
 from exchange.usecases.given_to import given_to
 from exchange.usecases.originating import OwnReport
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.whole_entries import placed_content, whole_entry
 
 _LOWERED: Final[Mapping[str, NoticeKind]] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ async def tell_late(services: Services, own: OwnReport) -> bool:
         return False
     async with services.store.unit_of_work() as unit:
         former = await unit.reports().former_version(report.id, report.version - 1)
-    entry = None if former is None else whole_entry(await services.store.entry(former.entry))
+    entry = None if former is None else whole_entry(await placed_content(services.store, former.entry))
     if former is None or entry is None:
         return False  # damaged: nothing is told by its word
     given = await given_to(services, report.id, before=report.version)

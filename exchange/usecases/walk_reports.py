@@ -33,7 +33,7 @@ from exchange.usecases.former_classes import FIRST_VERSION, Classes, classes_now
 from exchange.usecases.sealed_headers import require_end_as_sealed, sealed_for
 from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
 from exchange.usecases.told_entries import entries_at, is_too_much_waiting, told_of, waiting_of
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.whole_entries import placed_content, whole_entry
 
 WALKED_EVERY: Final = timedelta(seconds=5)
 
@@ -110,7 +110,7 @@ async def told_reports(services: Services) -> AsyncIterator[list[Contradiction]]
             post = str(detail.get("entry"))
             if detail.get("event") != EventName.REPORT_POSTED.value or post in seen:
                 continue
-            told = whole_entry(await services.store.entry(post))
+            told = whole_entry(await placed_content(services.store, post))
             if told is not None:
                 posts[post] = told
         seen |= posts.keys()

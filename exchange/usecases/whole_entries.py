@@ -2,8 +2,9 @@
 
 import logging
 
-from exchange.audit import Entry, parse_entry
+from exchange.audit import Entry, hash_leaf, parse_entry
 from exchange.kernel import MalformedError
+from exchange.store import Store
 
 _log = logging.getLogger("exchange.log")
 
@@ -15,3 +16,11 @@ def whole_entry(content: bytes | None) -> Entry | None:
     except MalformedError:
         _log.critical("an entry in the log is damaged or gone: `exchange audit verify` tells which")
         return None
+
+
+async def placed_content(store: Store, entry_id: str) -> bytes | None:
+    """Return the bytes of an entry, empty where they are not those in the tree; None where there is no such entry."""
+    content, leaf = await store.entry(entry_id), await store.log.leaf(entry_id)
+    if content is None or leaf is None:
+        return content
+    return content if hash_leaf(content) == leaf.leaf_hash else b""

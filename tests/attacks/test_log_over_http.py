@@ -4,6 +4,7 @@ from itertools import product
 
 from exchange.audit import parse_entry
 from tests.attacks.hidden import METHODS, Api, Hidden, filled
+from tests.support.placing import place_anew
 
 WRITES = {
     # A witness's word about a checkpoint, and what two persons do to keys: neither touches an entry.
@@ -21,6 +22,7 @@ def test_34_nothing_about_the_log_is_written_but_cosignatures_and_erasures(api: 
 
 
 async def test_34_no_method_of_any_path_of_the_log_changes_or_removes_an_entry(api: Api, hidden: Hidden) -> None:
+    await place_anew(api.world)
     before = await by_id(api)
     paths = sorted({filled(path, hidden.entry) for _, path, _ in api.operations() if path.startswith("/v1/audit")})
     body = {"id": hidden.entry, "content": "x", "reason": "x"}

@@ -11,7 +11,7 @@ from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import pull_report
 from tests.attacks.hidden import Api, Hidden, random_id, report_body, seen
-from tests.support.placing import place_entries
+from tests.support.placing import place_anew, place_entries
 from tests.support.world import World, thumbprint_of
 
 ENTRIES = "/v1/audit/entries"
@@ -203,10 +203,7 @@ async def test_08_no_entry_names_a_report_above_an_auditors_clearance_but_to_say
     await world.enrol("GBR auditor", "GBR", "auditor")
     await world.enrol("GBR operator", "GBR", "operator")
     report = await world.post()
-    # Who was given a report is asked of the tree: so all entries have their places in one.
-    world.sql("DELETE FROM audit_search")
-    world.sql("DELETE FROM audit_outbox")
-    world.sql("INSERT INTO audit_outbox (entry_id) SELECT id FROM audit_entry")
+    await place_anew(world)
     onward = {"recipient": "ESP", "reason": "the operation is theirs"}
     content = {"parts": [{"media_type": "text/plain", "name": "b.txt", "content": "again", "encoding": "utf-8"}]}
     amended = {

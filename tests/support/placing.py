@@ -40,3 +40,12 @@ async def place_entries(world: World, *, is_searchable: bool = False, begins_onl
     state = await world.services.store.log.state()
     assert state is not None
     return state.size
+
+
+async def place_anew(world: World) -> int:
+    """Place in a tree all that only the search was given: what the log proves and to whom is asked of that."""
+    world.unguard("log_leaf")
+    for table in ("audit_search", "audit_outbox", "log_leaf"):
+        world.sql(f"DELETE FROM {table}")
+    world.sql("INSERT INTO audit_outbox (entry_id) SELECT id FROM audit_entry ORDER BY id")
+    return await place_entries(world, is_searchable=True)

@@ -1,14 +1,16 @@
 """Gives entries their places in the log, as the sequencer does: what no one has sequenced cannot be found."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+from exchange.audit import hash_leaf
+from exchange.store.log_statements import LEAF_COLUMNS
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
 from tests.support.postgres import rows_of_each
 
-_WAITING = "SELECT o.id, e.content FROM audit_outbox o JOIN audit_entry e ON e.id = o.entry_id ORDER BY o.id"
+_WAITING = "SELECT o.id, e.id, e.content FROM audit_outbox o JOIN audit_entry e ON e.id = o.entry_id ORDER BY o.id"
 _LAST = "SELECT coalesce(max(position), -1) FROM audit_search"
 _AT_ONCE = 500
 
@@ -21,16 +23,20 @@ def sequence(url: str) -> int:
     with _connected(url) as run:
         waiting = run(_WAITING)
         ((last,),) = run(_LAST)
-        rows = [search_row(1, last + number, bytes(content)) for number, (_, content) in enumerate(waiting, start=1)]
-        for start in range(0, len(rows), _AT_ONCE):
-            chunk = rows[start : start + _AT_ONCE]
-            numbers = iter(range(1, len(chunk) * len(SEARCH_COLUMNS) + 1))
-            marks = ", ".join(f"({', '.join(f'${next(numbers)}' for _ in SEARCH_COLUMNS)})" for _ in chunk)
-            values = [value for row in chunk for value in row]
-            run(f"INSERT INTO audit_search ({', '.join(SEARCH_COLUMNS)}) VALUES {marks}", *values)
+        placed = [(last + number, entry, bytes(content)) for number, (_, entry, content) in enumerate(waiting, start=1)]
+        for start in range(0, len(placed), _AT_ONCE):
+            chunk = placed[start : start + _AT_ONCE]
+            _insert(run, "audit_search", SEARCH_COLUMNS, [search_row(1, at, content) for at, _, content in chunk])
+            _insert(run, "log_leaf", LEAF_COLUMNS, [(1, at, entry, hash_leaf(content)) for at, entry, content in chunk])
         if waiting:
             run("DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
-    return len(rows)
+    return len(placed)
+
+
+def _insert(run: Run, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    numbers = iter(range(1, len(rows) * len(columns) + 1))
+    marks = ", ".join(f"({', '.join(f'${next(numbers)}' for _ in columns)})" for _ in rows)
+    run(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}", *(value for row in rows for value in row))
 
 
 def run_sql(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:

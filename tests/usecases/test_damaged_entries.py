@@ -1,10 +1,13 @@
 """One entry of the log that is damaged takes no other one from auditors, and shows nothing of itself to anybody."""
 
+import re
+from datetime import timedelta
+
 import pytest
 
 from exchange import usecases
-from exchange.audit import Criteria
-from exchange.kernel import NotFoundError
+from exchange.audit import Criteria, parse_entry
+from exchange.kernel import NotFoundError, parse_rfc3339, rfc3339
 from exchange.members import Standing
 from exchange.usecases import EntryQuery
 from exchange.usecases.clients import change_standing
@@ -19,14 +22,25 @@ from tests.usecases.test_rows_held import held
 alerted = test_alerts.alerted
 
 
-def damage(world: World, *entries: str) -> None:
+def damage(world: World, *entries: str, how: str = "destroyed") -> None:
+    """Destroy entries, take their leaves away, or date them earlier: entries still, and not those in the tree."""
     world.unguard()
+    world.unguard("log_leaf")
     for entry in entries:
-        world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"not an entry", entry)
+        if how == "unplaced":
+            world.sql("DELETE FROM log_leaf WHERE entry_id = $1", entry)
+            continue
+        ((content,),) = world.sql("SELECT content FROM audit_entry WHERE id = $1", entry)
+        earlier = rfc3339(parse_rfc3339(parse_entry(bytes(content))["ts"]) - timedelta(seconds=1))
+        altered = re.sub(rb'"ts":"[^"]+"', f'"ts":"{earlier}"'.encode(), bytes(content))
+        assert parse_entry(altered)["ts"] == earlier
+        altered = altered if how == "altered" else b"not an entry"
+        world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", altered, entry)
 
 
+@pytest.mark.parametrize("how", ["destroyed", "altered", "unplaced"])
 async def test_damaged_entry_keeps_no_auditor_from_the_others(
-    populated: World, caplog: pytest.LogCaptureFixture
+    populated: World, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     await populated.enrol("GBR auditor", "GBR", "auditor")
     report = await populated.post()
@@ -36,11 +50,11 @@ async def test_damaged_entry_keeps_no_auditor_from_the_others(
     ]
     await place_entries(populated, is_searchable=True)
     (law,) = [entry["id"] for entry in await populated.entries() if entry["type"] == "policy.changed"]
-    damage(populated, one, law)
+    damage(populated, one, law, how=how)
     services, call = populated.services, populated.call("GBR auditor")
 
     found = (await usecases.search_entries(services, call, EntryQuery())).value.items
-    assert other in {entry.receipt.entry for entry in found}
+    assert {one, other, law}.intersection(entry.receipt.entry for entry in found) == {other}
     lines = (await usecases.report_registry(services, call, report)).value.lines
     assert [line.view.fields["type"] for line in lines] == ["report.posted", "report.distributed", "report.read"]
     readers = (await usecases.readers_on(services, call, report, NOW)).value
@@ -65,13 +79,16 @@ async def test_id_that_is_no_text_keeps_no_auditor_from_the_others(populated: Wo
     assert {one, other}.intersection(entry.receipt.entry for entry in found) == {other}
 
 
-async def test_damaged_entry_is_nobodys(populated: World) -> None:
+@pytest.mark.parametrize("how", ["destroyed", "altered"])
+async def test_damaged_entry_is_nobodys(populated: World, how: str) -> None:
+    """Of one that was altered there is proof still, of the one in the tree: whoever kept that convicts by it."""
     report = await populated.post()
     receipt = (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt
     await place_entries(populated, is_searchable=True)
-    damage(populated, receipt.entry)
+    damage(populated, receipt.entry, how=how)
 
-    for name, act in (("auditor", usecases.show_entry), ("auditor", prove_entry), ("NOR reader", prove_entry)):
+    proofs = [("auditor", prove_entry), ("NOR reader", prove_entry)] if how == "destroyed" else []
+    for name, act in (("auditor", usecases.show_entry), *proofs):
         made = await populated.attempt(act(populated.services, populated.call(name), receipt.entry))
         assert isinstance(made.error, NotFoundError)
         assert (made.entry["type"], made.entry["decision"]) == ("audit.read", "refused")
