@@ -175,7 +175,8 @@ class Search:
             (Along.THUMBPRINT, asked.thumbprint),
             (Along.AGREEMENT, asked.agreement),
             (Along.SOURCE, asked.source),
-            (Along.AGENCY, asked.agency),
+            # Of a name that others have too, what they did would be passed: a member walks its own slice for it.
+            (Along.AGENCY, asked.agency if sought.member is None else None),
         )
         chosen = next(((along, key) for along, key in narrow if key is not None), None)
         if chosen is not None:
@@ -195,7 +196,7 @@ class Search:
         if along in {Along.SOURCE, Along.THUMBPRINT}:
             # From where others came is not shown, so only the member's own are walked.
             return [(along, each) for each in ([f"{key}|{member}"] if member else await self._values(along, key))]
-        if member is None or key in self._sought.own or along in {Along.AGREEMENT, Along.AGENCY}:
+        if member is None or key in self._sought.own or along is Along.AGREEMENT:
             return [(along, key)]
         if along is Along.SUBJECT:
             return [(Along.MEMBER_SUBJECT, f"{member}|{key}")]

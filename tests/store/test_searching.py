@@ -203,6 +203,9 @@ async def test_what_is_not_the_auditors_is_not_walked_past(
         walked.clear()
         await all_found(store, Sought(criteria, "NOR"), auditor_of("NOR", None), 50)
         assert walked == keys, criteria
+    walked.clear()
+    await all_found(store, Sought(Criteria(agency="agency 1"), "NOR"), auditor_of("NOR", None), 50)
+    assert {key.partition("|")[0] for key in walked} == {"NOR"}
     # Nor what is above a clearance or of another member, where the whole log is looked at; nor others' refusals there.
     for criteria, member in ((Criteria(), None), (Criteria(member="GBR"), "NOR")):
         walked.clear()
