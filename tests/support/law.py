@@ -1,4 +1,7 @@
-"""The law, read once: a process reads it when it starts, and tests start one in their own process for each command."""
+"""The law, read once: a process reads it when it starts, and tests start one in their own process for each command.
+
+So does who checks it, as the doctor: the examples beside the guards are run each time.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -7,7 +10,7 @@ import pytest
 
 from exchange import services
 from exchange.markings import Catalogue, load_catalogue
-from exchange.release import Law, law, load_law
+from exchange.release import Law, guard_examples, law, load_law
 
 
 @lru_cache(maxsize=16)
@@ -22,9 +25,10 @@ def law_of(files: Mapping[str, str]) -> Law:
 
 @pytest.fixture(scope="session", autouse=True)
 def law_read_once() -> Iterator[None]:
-    """Give every instance that is opened in this process a law that was read already, where its texts are the same."""
+    """Give whoever opens or checks an instance in this process a law that was read already, where its texts are the same."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(services, "load_law", law_of)
+        patched.setattr(guard_examples, "load_law", law_of)
         yield
 
 
