@@ -13,7 +13,8 @@ from exchange.store.restore_tables import RestoreClaimTable
 
 UNKNOWN_ACTS: Final = "unknown-acts"
 _UNKNOWN: Final = (
-    "what was revoked, recalled, suspended, withdrawn or erased after {}: ask the members, and do it again"
+    "what was revoked, recalled, suspended, withdrawn or erased, and which legal holds were put, after {}:"
+    " ask the members, and do it again"
 )
 
 

@@ -66,6 +66,7 @@ _TO_SEE_TO: Mapping[str, str] = {
     EventName.DERIVATION_REVOKED.value: "its originator's releaser revokes again what may derive from report {id}",
     EventName.AGREEMENT_WITHDRAWN.value: "its party's signatory withdraws from agreement {id} again",
     EventName.CRISIS_ENDED.value: "a signatory whom it names ends the crisis of agreement {id} again",
+    EventName.HOLD_PUT.value: "exchange hold put: legal hold {id} was put on after the backup, and is on no more",
 }
 """What was narrowed after the backup, and how it is narrowed again."""
 
@@ -282,6 +283,8 @@ class _Ended:
             self.subscriptions.append(subject)
         elif (move := move_told(entry)) is not None:
             self.moves.append(move)
+        if kind == EventName.HOLD_LIFTED.value:
+            self.claims = [claim for claim in self.claims if claim.subject != subject]
         if kind in _TO_SEE_TO:
             self.claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
 

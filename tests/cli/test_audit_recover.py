@@ -60,7 +60,7 @@ def test_recovery_that_was_stopped_is_finished_by_the_next_one(frozen, operate, 
     assert "(revoked clients, recalled reports, erased personal data): end it again" in again.out
     (claim,) = operate("restored", "list", "--json").json
     assert (claim["id"], claim["kind"]) == ("unknown-acts", "unknown-acts")
-    assert claim["told"].startswith("what was revoked, recalled, suspended, withdrawn or erased after 20")
+    assert claim["told"].startswith("what was revoked, recalled, suspended, withdrawn or erased, and which legal holds")
     assert origin.endswith("/2")
     assert load_log_key(frozen.log_key_file).verifier_keys in frozen.log_verifier_file.read_text("utf-8")
     assert not list(frozen.log_key_file.parent.glob("*.next"))

@@ -482,6 +482,8 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         deed(EventName.PERSONAL_ERASED, "client", "c-1", period="2026-10"),
         deed(EventName.CLIENT_REVOKED, "client", "c-2"),
         deed(EventName.MEMBER_SUSPENDED, "member", "NOR"),
+        *(deed(event, "hold", "h-1") for event in (EventName.HOLD_PUT, EventName.HOLD_LIFTED)),
+        deed(EventName.HOLD_PUT, "hold", "h-2"),
         deed(EventName.ACT_REFUSED, "act", "a-1"),
         deed(EventName.ACT_CONFIRMED, "act", "a-2"),
         deed(EventName.ACT_CONFIRMED, "act", "a-3", Outcome.REFUSED),
@@ -505,13 +507,25 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
     assert [(claim.kind, claim.subject) for claim in claims] == [
         ("client.revoked", "c-2"),
         ("member.suspended", "NOR"),
+        ("hold.put", "h-2"),
         ("unknown-acts", ""),
     ]
     assert "exchange client revoke c-2" in claims[0].told
     assert moves == []
 
 
-NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired", "activated", "amended", "recalled")
+NARROWING = (
+    "hold.put",
+    "revoked",
+    "suspended",
+    "withdrawn",
+    "ended",
+    "removed",
+    "retired",
+    "activated",
+    "amended",
+    "recalled",
+)
 SEEN_TO_OTHERWISE = {
     "report.recalled": "its keys are destroyed again",
     "report.ended": "its keys are destroyed again",
