@@ -22,6 +22,7 @@ from exchange.usecases.whole_entries import whole_entry
 
 _AT_ONCE: Final = 100
 _OBJECT: Final = "hold"
+_UNFOUND: Final = "taken out of the search and not lifted (find out who wrote, and put another one on)"
 _DAMAGED: Final = "an entry about a legal hold is damaged: `exchange audit verify` tells which"
 
 _log = logging.getLogger("exchange.reports")
@@ -43,20 +44,27 @@ class HoldWatch:
     services: Services
     is_set: bool = False
     _told: Causes = field(default_factory=Causes)
+    _on: frozenset[str] = frozenset()
 
     async def is_on(self) -> bool:
         """Return whether a hold is on, or it cannot be known."""
         if self.is_set:
             return True
+        # Before: two rounds of a process may look at once.
+        known = self._on
         try:
-            holds = await holds_on(self.services)
+            put, lifted = await _put_and_lifted(self.services)
+            if gone := sorted(known - put.keys() - lifted):
+                raise UnavailableError(f"{_UNFOUND}: {', '.join(gone)}")
         except UnavailableError as exc:
             # INVARIANT: what is destroyed does not come back.
             if self._told.take(exc.message):
                 _log.warning("nothing is destroyed while legal holds cannot be read: %s", exc.message)
             return True
         self._told.end()
-        return bool(holds)
+        # Whoever takes one out of the search has not lifted it for whom it was on before.
+        self._on = frozenset(put.keys() - lifted)
+        return bool(self._on)
 
 
 async def put_hold(services: Services, call: Call, reason: str) -> Recorded[LegalHold]:
@@ -80,14 +88,22 @@ async def lift_hold(services: Services, call: Call, hold_id: str, reason: str) -
 
 async def holds_on(services: Services) -> list[LegalHold]:
     """Return the holds that are on, the oldest first. Raises UnavailableError where the log cannot be read."""
-    await require_readable(services, "which legal holds are on")
-    entries = [entry async for entry in _told(services)]
-    lifted = {entry["object"]["id"] for entry in entries if entry["type"] == EventName.HOLD_LIFTED.value}
-    put = {entry["object"]["id"]: entry for entry in entries if entry["type"] == EventName.HOLD_PUT.value}
+    put, lifted = await _put_and_lifted(services)
     return [
         LegalHold(hold, parse_rfc3339(put[hold]["ts"]), str(put[hold]["detail"]["reason"]))
         for hold in sorted(put.keys() - lifted)
     ]
+
+
+async def _put_and_lifted(services: Services) -> tuple[dict[str, Entry], set[str]]:
+    """Return the entry of each hold that was ever put on, and which were lifted; raises as `holds_on`."""
+    await require_readable(services, "which legal holds are on")
+    entries = [entry async for entry in _told(services)]
+    if not all("object" in entry and "reason" in entry.get("detail", {}) for entry in entries):
+        raise UnavailableError(_DAMAGED)
+    lifted = {entry["object"]["id"] for entry in entries if entry["type"] == EventName.HOLD_LIFTED.value}
+    put = {entry["object"]["id"]: entry for entry in entries if entry["type"] == EventName.HOLD_PUT.value}
+    return put, lifted
 
 
 async def _told(services: Services) -> AsyncIterator[Entry]:
@@ -98,13 +114,14 @@ async def _told(services: Services) -> AsyncIterator[Entry]:
         # Parsing all of them would take seconds where thousands wait.
         if any(name.encode() in content for name in names):
             entry = whole_entry(content)
-            if entry is not None and entry["type"] in names:
+            if entry is not None and entry["type"] in names and entry["decision"] == Outcome.PERMITTED.value:
                 yield entry
     for event in events:
         sought = Sought(Criteria(event=event.value, outcome=Outcome.PERMITTED.value), None, newest_first=False)
         async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
             entries = await entries_at(services, places)
-            if len(entries) < len(places):
+            # Where the index was altered another entry may be at a place.
+            if {entry["id"] for entry in entries} != {place.id for place in places}:
                 raise UnavailableError(_DAMAGED)
             for entry in entries:
                 if entry["type"] in names:

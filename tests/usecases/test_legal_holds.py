@@ -1,11 +1,12 @@
 """Legal holds: put and lifted on the record, and gone by on every node; of a log that cannot be read one is on."""
 
+import json
 import logging
 from datetime import timedelta
 
 import pytest
 
-from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_id
+from exchange.kernel import InvalidError, NotFoundError, UnavailableError, canonical_bytes, new_id
 from exchange.usecases import Services, told_entries
 from exchange.usecases.legal_holds import holds_on, lift_hold, put_hold
 from exchange.usecases.rounds_of_time import RoundsOfTime
@@ -29,6 +30,15 @@ def _believed(monkeypatch: pytest.MonkeyPatch) -> None:
 async def round_of(rounds: RoundsOfTime) -> None:
     await rounds.reports()
     await rounds.uploads()
+
+
+def write_waiting(world: World, entry_id: str, *without: str, **others: str) -> None:
+    """Write an entry that waits for its place into the database: another one, without something of it or with other."""
+    ((content,),) = world.sql("SELECT content FROM audit_entry WHERE id = $1", entry_id)
+    forged = {**json.loads(content), **others, "id": new_id(world.clock(), world.services.randomness)}
+    told = canonical_bytes({name: value for name, value in forged.items() if name not in without})
+    world.sql("INSERT INTO audit_entry (id, content) VALUES ($1, $2)", forged["id"], told)
+    world.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", forged["id"])
 
 
 @pytest.mark.parametrize("is_placed", [False, True], ids=["waiting", "placed"])
@@ -68,6 +78,13 @@ async def test_hold_put_on_one_node_keeps_what_another_one_would_destroy(populat
     assert {entry["type"] for entry in done.entries} >= {"report.ended", "upload.abandoned"}
 
 
+async def test_hold_is_not_lifted_by_what_says_that_it_was_refused(world: World) -> None:
+    held = await put_hold(world.services, world.call(None), "inquiry 17")
+    write_waiting(world, held.receipt.entry, type="hold.lifted", decision="refused")
+
+    assert [each.id for each in await holds_on(world.services)] == [held.value.id]
+
+
 async def test_only_a_hold_that_is_on_is_lifted_and_nothing_without_a_reason(world: World) -> None:
     host = world.call(None)
     hold, _ = [(await put_hold(world.services, host, why)).value for why in ("inquiry 17", "another one")]
@@ -81,7 +98,7 @@ async def test_only_a_hold_that_is_on_is_lifted_and_nothing_without_a_reason(wor
             await lift_hold(world.services, host, gone, "closed")
 
 
-@pytest.mark.parametrize("trouble", ["damaged", "much waits"])
+@pytest.mark.parametrize("trouble", ["damaged", "elsewhere", "unfound", "shapeless", "much waits"])
 async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_told_once(
     populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
@@ -93,6 +110,14 @@ async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_tol
     if trouble == "damaged":
         populated.unguard()
         populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", held.receipt.entry)
+    elif trouble == "elsewhere":
+        populated.sql("DELETE FROM audit_search WHERE position = 0")
+        populated.sql("UPDATE audit_search SET position = 0 WHERE event = 'hold.put'")
+    elif trouble == "unfound":
+        await rounds.reports()
+        populated.sql("DELETE FROM audit_search WHERE event = 'hold.put'")
+    elif trouble == "shapeless":
+        write_waiting(populated, held.receipt.entry, "object")
     else:
         monkeypatch.setattr(told_entries, "_WAITING_AT_MOST", 0)
         await put_hold(populated.services, populated.call(None), "another one")
@@ -106,7 +131,7 @@ async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_tol
     assert [each.getMessage().partition(":")[0] for each in caplog.records if "legal holds" in each.getMessage()] == [
         "nothing is destroyed while legal holds cannot be read"
     ]
-    with pytest.raises(UnavailableError):
+    with pytest.raises(NotFoundError if trouble == "unfound" else UnavailableError):
         await lift_hold(
             populated.services, populated.call(None), new_id(populated.clock(), populated.services.randomness), "x"
         )
