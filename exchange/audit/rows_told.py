@@ -294,7 +294,7 @@ def rows_told(entry: Entry) -> tuple[RowTold, ...]:
 
 def outcome_telling(event: str) -> Outcome:
     """Return with which outcome entries of `event` say something of rows."""
-    return Outcome.FAILED if event == EventName.ROW_CONTRADICTED.value else Outcome.PERMITTED
+    return Outcome.FAILED if event in _TELLING_OF_FAILURES else Outcome.PERMITTED
 
 
 def _report(entry: Entry) -> Iterator[RowTold]:
@@ -491,6 +491,8 @@ def _at(value: object) -> datetime:
         return parse_rfc3339(str(value))
     return LAST_MOMENT
 
+
+_TELLING_OF_FAILURES: Final = frozenset({EventName.ROW_CONTRADICTED.value, EventName.DUTY_BREACHED.value})
 
 _PARTIES: Final = frozenset({RowKind.CLIENT.value, RowKind.MEMBER.value})
 

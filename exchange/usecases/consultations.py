@@ -20,6 +20,7 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.told_breaches import is_borne_out
 from exchange.usecases.told_consultations import about, borne_out, require_borne_out, told_of_matters
 from exchange.usecases.unread import record_unread
 
@@ -169,7 +170,8 @@ async def _require_breach(  # noqa: PLR0913  who opens what, about what
     if new.breach is None:
         return
     row = await unit.breaches().one(new.breach)
-    if row is None or row.agreement != agreement.id or not await may_know(services, call, client, row):
+    is_known = row is not None and row.agreement == agreement.id and await may_know(services, call, client, row)
+    if row is None or not is_known or not await is_borne_out(services, row):
         fault = Fault("/breach", "unknown-breach", "no such breach, or none that you may know of")
         raise InvalidError("nothing can be opened so", (fault,))
     if not set(new.members) <= {row.party, row.owed_to}:

@@ -68,6 +68,7 @@ from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.subscriptions import waiting
 from exchange.usecases.sure_breaches import is_silent, is_unacknowledged
+from exchange.usecases.told_breaches import breach_detail
 from exchange.usecases.unread import known_agreements
 
 LOOK_BACK: Final = timedelta(days=7)
@@ -364,7 +365,7 @@ class DutyWatch:
         made = service_draft(
             self._services, EventName.DUTY_BREACHED, Outcome.FAILED, subject=Subject("agreement", row.agreement)
         )
-        return _told(made, row)
+        return replace(made, label=row.label, agreement=row.agreement, scope=row.scope, detail=breach_detail(row))
 
 
 def _require_known(agreement: Agreement, members: Collection[str]) -> None:
@@ -392,21 +393,6 @@ def _in_force(
             if in_force(version.agreement, moment):
                 yield version.agreement, moment, end
             moment = end
-
-
-def _told(made: EntryDraft, row: BreachRow) -> EntryDraft:
-    detail: dict[str, str | int | list[str]] = {
-        "breach": row.id,
-        "kind": row.kind.value,
-        "party": row.party,
-        "owed_to": row.owed_to,
-        "due": rfc3339(row.due_at),
-        # Whose auditors see it: those of the two, and nobody else's.
-        "parties": sorted({row.party, row.owed_to}),
-    }
-    if row.kind is BreachKind.ACKNOWLEDGEMENT:
-        detail["report"] = row.subject
-    return replace(made, label=row.label, agreement=row.agreement, scope=row.scope, detail=detail)
 
 
 def _label_of(agreement: Agreement, scope: Scope, members: set[str]) -> Label:

@@ -3,7 +3,8 @@
 A breach tells that a report exists, or that none came: so it is shown to a signatory whose clearance covers the report,
 as it was labelled when the breach was found and as it is labelled now, or all that the scope may hold. To anybody else
 there is no such breach, and no number that counts it. That there is one that cannot be read is told to whom it claims
-to concern and is cleared for its label; for all that the agreement may hold, where no label can be read.
+to concern and is cleared for its label; for all that the agreement may hold, where no label can be read. So it is with
+one that the log does not bear out (`told_breaches`).
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from exchange.usecases.entry_labels import label_of
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.sealed_headers import known_class
+from exchange.usecases.told_breaches import as_told
 from exchange.usecases.unread import record_unread
 
 _AT_A_TIME = 100
@@ -146,4 +148,7 @@ def _is_told(services: Services, reading: _Reading, agreement: Agreement, altere
 
 async def _page(services: Services, agreement: str, after: int) -> list[tuple[int, BreachRow | UnreadBreach]]:
     async with services.store.unit_of_work() as unit:
-        return await unit.breaches().of_agreement(agreement, after=after, limit=_AT_A_TIME)
+        found = await unit.breaches().of_agreement(agreement, after=after, limit=_AT_A_TIME)
+    # The log is asked once for all of them, whomever they concern: nobody tells by the time it takes whether there are.
+    told = iter(await as_told(services, [row for _, row in found if isinstance(row, BreachRow)]))
+    return [(number, next(told) if isinstance(row, BreachRow) else row) for number, row in found]

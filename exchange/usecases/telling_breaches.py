@@ -8,11 +8,13 @@ from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import rfc3339
 from exchange.members import Client, Role
 from exchange.release import Permit
-from exchange.store import BreachKind, BreachRow, Parts
+from exchange.store import BreachKind, BreachRow, Parts, Unread, UnreadBreach
 from exchange.usecases.context import Call, Services
 from exchange.usecases.list_breaches import label_now, may_know
 from exchange.usecases.recording import TamperedError, draft
 from exchange.usecases.seeking import judge
+from exchange.usecases.told_breaches import as_told
+from exchange.usecases.unread import record_unread
 
 KIND = "duty.breached"
 
@@ -37,6 +39,10 @@ async def told_breach(services: Services, call: Call, breach_id: str, *, by: Map
     if client is None or not client.is_active or Role.READER not in client.roles:
         return None
     if not await may_know(services, call, client, row) or not await _may_read(services, call, client, row):
+        return None
+    (told,) = await as_told(services, [row])
+    if isinstance(told, UnreadBreach):
+        await record_unread(services, Unread([told.row]), client)
         return None
     # INVARIANT: no message leaves before its entry is durable.
     entry = _entry(call, client, row, by)

@@ -1,6 +1,7 @@
 """Entries of one kind as the search finds them, from the log itself: what was changed beside the tree tells nothing."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, hash_leaf, parse_entry
@@ -18,15 +19,16 @@ _WAITING_AT_MOST: Final = 10_000
 """Who looks at one thing after the other reads no more than so many entries for each."""
 
 
-async def told_of(services: Services, event: str, *, subject: str | None = None) -> AsyncIterator[list[Entry]]:
+async def told_of(
+    services: Services, event: str, *, subject: str | None = None, since: datetime | None = None
+) -> AsyncIterator[list[Entry]]:
     """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first.
 
-    Those about `subject` alone, where one is named.
+    Those about `subject` alone, and from `since` on, where they are named.
     """
     # Narrowed to what came to pass: an attempt that was refused changed nothing.
-    sought = Sought(
-        Criteria(event=event, outcome=outcome_telling(event).value, subject=subject), None, newest_first=False
-    )
+    outcome = outcome_telling(event).value
+    sought = Sought(Criteria(since, event=event, outcome=outcome, subject=subject), None, newest_first=False)
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
         yield await entries_at(services, places)
 
@@ -59,12 +61,17 @@ async def require_readable(services: Services, question: str) -> None:
         raise UnavailableError(f"too many entries wait for their place in the log to see {question}: ask again later")
 
 
-async def told_until_now(services: Services, *events: EventName, subject: str) -> AsyncIterator[Entry]:
-    """Yield the entries of `events` about `subject`, in no order: those that no search finds yet, and all others."""
+async def told_until_now(
+    services: Services, *events: EventName, subject: str, since: datetime | None = None
+) -> AsyncIterator[Entry]:
+    """Yield the entries of `events` about `subject`, in no order: those that no search finds yet, and all others.
+
+    Of the others those from `since` on alone, where it is named.
+    """
     for entry in await waiting_of(services, *events, subject=subject):
         yield entry
     for event in events:
-        async for entries in told_of(services, event.value, subject=subject):
+        async for entries in told_of(services, event.value, subject=subject, since=since):
             for entry in entries:
                 yield entry
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exchange.audit import EventName
+from exchange.audit import EventName, Outcome
 from exchange.audit.rows_told import (
     ALTERED_CLASS,
     TELLING_EVENTS,
@@ -49,6 +49,11 @@ def why(what: RowTold, kept: RowKept | None) -> str | None:
 def test_names_are_told_in_words() -> None:
     assert str(REPORT) == "report r1"
     assert str(RowName(RowKind.SIGNATORY_KEY, "k")) == "signatory-key k"
+
+
+def test_breach_and_contradiction_are_told_as_what_failed_and_all_else_as_what_came_to_pass() -> None:
+    failed = {event for event in EventName if outcome_telling(event.value) is Outcome.FAILED}
+    assert failed == {EventName.DUTY_BREACHED, EventName.ROW_CONTRADICTED}
 
 
 @pytest.mark.parametrize("outcome", ["permitted", "refused", "failed"])

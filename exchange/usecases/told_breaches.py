@@ -1,0 +1,91 @@
+"""Breaches as the log bears them out: a row alone accuses nobody.
+
+Each breach has one entry, of the same transaction, which says all that its row does. A row that says anything else, or
+that no entry tells of, was altered, and is told of as one that cannot be read.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from exchange.audit import Entry, EventName
+from exchange.kernel import EPOCH, UnavailableError, micros_in, rfc3339, to_micros
+from exchange.store import BreachKind, BreachRow, UnreadBreach
+from exchange.usecases.context import Services
+from exchange.usecases.entry_labels import label_of
+from exchange.usecases.told_entries import require_readable, told_until_now
+
+_APART: Final = timedelta(hours=1)
+"""An entry is of when its breach is put on record, behind when it was found; a clock may be set back in between."""
+
+_MILLISECOND: Final = 1000
+
+Detail = dict[str, str | int | list[str]]
+
+
+def breach_detail(row: BreachRow) -> Detail:
+    """Return what the entry of a breach says of it beside its label, agreement and scope."""
+    detail: Detail = {
+        "breach": row.id,
+        "kind": row.kind.value,
+        "party": row.party,
+        "owed_to": row.owed_to,
+        "due": rfc3339(row.due_at),
+        # Whose auditors see it: those of the two, and nobody else's.
+        "parties": sorted({row.party, row.owed_to}),
+    }
+    if row.kind is BreachKind.ACKNOWLEDGEMENT:
+        detail["report"] = row.subject
+    return detail
+
+
+async def as_told(services: Services, rows: Sequence[BreachRow]) -> list[BreachRow | UnreadBreach]:
+    """Return these rows about one agreement, read before, with UnreadBreach for each that the log does not bear out.
+
+    Where the archive lacks what the log says of them, they are told as they are: an old bundle may be gone for good,
+    and what was found stays found. Raises UnavailableError as `require_readable`.
+    """
+    if not rows:
+        return []
+    await require_readable(services, "who broke a promise")
+    try:
+        told = await _told(services, rows)
+    except UnavailableError:
+        return list(rows)
+    return [_as_told(row, told.get(row.id)) for row in rows]
+
+
+async def is_borne_out(services: Services, row: BreachRow) -> bool:
+    """Return whether the log bears out a row, read before; raises UnavailableError as `require_readable`."""
+    return await as_told(services, [row]) == [row]
+
+
+async def _told(services: Services, rows: Sequence[BreachRow]) -> dict[str, Entry]:
+    """Return the entry of each of these rows that has one."""
+    told: dict[str, Entry] = {}
+    wanted = {row.id for row in rows}
+    since = max(min(row.found_at for row in rows), EPOCH + _APART) - _APART
+    async for entry in told_until_now(services, EventName.DUTY_BREACHED, subject=rows[0].agreement, since=since):
+        breach = str(entry.get("detail", {}).get("breach"))
+        if breach in wanted:
+            told[breach] = entry
+        if len(told) == len(wanted):
+            break
+    return told
+
+
+def _as_told(row: BreachRow, entry: Entry | None) -> BreachRow | UnreadBreach:
+    if entry is not None and _says(entry, row):
+        return row
+    label = row.label if entry is None else entry["label"]
+    return UnreadBreach(row.id, frozenset({row.party, row.owed_to}), label_of(label))
+
+
+def _says(entry: Entry, row: BreachRow) -> bool:
+    detail = breach_detail(row)
+    return (
+        (entry.get("label"), entry.get("scope"), entry.get("detail")) == (row.label, row.scope, detail)
+        # What stands in no entry: a silence is kept under when it was due, and each id holds when it was made.
+        and row.subject == detail.get("report", detail["due"])
+        and micros_in(row.id) == to_micros(row.found_at) // _MILLISECOND * _MILLISECOND
+    )
