@@ -188,8 +188,8 @@ def _filters(given: _Numbered, row: str) -> list[str]:
     within = [f"({given.text(name)} IS NULL OR {given.holds(f'{row}.reasons', name)})" for name in ("reason", "text")]
     of, told, under = given.text("slice_of"), given.text("only_told"), given.text("under")
     is_below = f"{row}.level IS NULL OR {given.is_listed(f'{row}.level', 'levels_listed')}"
-    # What an own client was refused is shown whatever its label was.
-    is_own_refusal = f"{of} IS NOT NULL AND {row}.outcome <> 'permitted'"
+    # What an own client was refused is shown whatever its label was; what others were, as everything else.
+    is_own_refusal = f"{of} IS NOT NULL AND {row}.member = {of} AND {row}.outcome <> 'permitted'"
     return [
         *equal,
         *within,

@@ -226,6 +226,12 @@ async def test_what_is_not_meant_or_is_withheld_is_not_even_found(store: Store, 
         sought = Sought(criteria, "NOR", treaties_of("NOR"), None, own_of("NOR"), newest_first=newest_first)
         found = [hit async for hits in store.found_entries(sought, at_a_time=50) for hit in hits]
         assert found == await all_found(store, sought, auditor, 50)
+    # What others were refused of an own report that is above the auditor.
+    levels = frozenset({"RESTRICTED"})
+    for report in (f"NOR {number}" for number in range(4)):
+        sought = Sought(Criteria(subject=report), "NOR", treaties_of("NOR"), levels, own_of("NOR"))
+        found = [hit async for hits in store.found_entries(sought, at_a_time=50) for hit in hits]
+        assert found == await all_found(store, sought, auditor_of("NOR", levels), 50)
 
 
 async def test_search_that_passes_over_much_lets_others_in_meanwhile(
