@@ -7,7 +7,7 @@ import pytest
 
 from tests.attacks.callers import body_of
 from tests.attacks.hidden import OUTSIDERS, Api, Hidden, filled, random_id, seen, segment_of
-from tests.support.placing import place_entries
+from tests.support.placing import place_anew
 from tests.support.world import World
 
 _DESTROYED = "UPDATE report SET sealed_header = zeroblob(64) WHERE id = $1"
@@ -28,10 +28,7 @@ TAMPERINGS = {
 
 async def tampered(world: World, hidden: Hidden, how: str) -> None:
     """Do as whoever owns the database can, once the log speaks of the report; the process knows nothing of it yet."""
-    # The world's entries are found, but have no place in a tree yet.
-    world.sql("DELETE FROM audit_search")
-    world.sql("INSERT INTO audit_outbox (entry_id) SELECT id FROM audit_entry ORDER BY id")
-    await place_entries(world, is_searchable=True)
+    await place_anew(world)
     for statement in TAMPERINGS[how]:
         world.sql(statement, *([hidden.report] if "$1" in statement else []))
     world.services.knowledge.__init__()  # type: ignore[misc]  # as a process that was just begun
