@@ -53,7 +53,7 @@ class HoldWatch:
         # Before: two rounds of a process may look at once.
         known = self._on
         try:
-            put, lifted = await _put_and_lifted(self.services)
+            put, lifted = await _put_and_lifted(self.services, with_waiting=False)
             if gone := sorted(known - put.keys() - lifted):
                 raise UnavailableError(f"{_UNFOUND}: {', '.join(gone)}")
         except UnavailableError as exc:
@@ -88,17 +88,21 @@ async def lift_hold(services: Services, call: Call, hold_id: str, reason: str) -
 
 async def holds_on(services: Services) -> list[LegalHold]:
     """Return the holds that are on, the oldest first. Raises UnavailableError where the log cannot be read."""
-    put, lifted = await _put_and_lifted(services)
+    put, lifted = await _put_and_lifted(services, with_waiting=True)
     return [
         LegalHold(hold, parse_rfc3339(put[hold]["ts"]), str(put[hold]["detail"]["reason"]))
         for hold in sorted(put.keys() - lifted)
     ]
 
 
-async def _put_and_lifted(services: Services) -> tuple[dict[str, Entry], set[str]]:
-    """Return the entry of each hold that was ever put on, and which were lifted; raises as `holds_on`."""
+async def _put_and_lifted(services: Services, *, with_waiting: bool) -> tuple[dict[str, Entry], set[str]]:
+    """Return the entry of each hold that was ever put on, and which were lifted; raises as `holds_on`.
+
+    Without those that are lifted by an entry that waits for its place, unless `with_waiting`: somebody who writes to
+    the database can write one, and take it away again before it is on record.
+    """
     await require_readable(services, "which legal holds are on")
-    entries = [entry async for entry in _told(services)]
+    entries = [entry async for entry in _told(services, with_waiting=with_waiting)]
     if not all("object" in entry and "reason" in entry.get("detail", {}) for entry in entries):
         raise UnavailableError(_DAMAGED)
     lifted = {entry["object"]["id"] for entry in entries if entry["type"] == EventName.HOLD_LIFTED.value}
@@ -106,15 +110,16 @@ async def _put_and_lifted(services: Services) -> tuple[dict[str, Entry], set[str
     return put, lifted
 
 
-async def _told(services: Services) -> AsyncIterator[Entry]:
+async def _told(services: Services, *, with_waiting: bool) -> AsyncIterator[Entry]:
     """Yield the entries about holds, first those that no search finds yet: what moves meanwhile is in one of both."""
     events = (EventName.HOLD_PUT, EventName.HOLD_LIFTED)
     names = {event.value for event in events}
+    waiting = names if with_waiting else {EventName.HOLD_PUT.value}
     for content in await services.store.waiting_entries():
         # Parsing all of them would take seconds where thousands wait.
         if any(name.encode() in content for name in names):
             entry = whole_entry(content)
-            if entry is not None and entry["type"] in names and entry["decision"] == Outcome.PERMITTED.value:
+            if entry is not None and entry["type"] in waiting and entry["decision"] == Outcome.PERMITTED.value:
                 yield entry
     for event in events:
         sought = Sought(Criteria(event=event.value, outcome=Outcome.PERMITTED.value), None, newest_first=False)

@@ -70,8 +70,9 @@ async def test_hold_put_on_one_node_keeps_what_another_one_would_destroy(populat
             lifted = await populated.attempt(lift_hold(populated.services, populated.call(None), hold.id, "closed"))
             assert (lifted.entry["type"], lifted.entry["object"]["id"]) == ("hold.lifted", hold.id)
             assert lifted.entry["detail"] == {"reason": "closed"}
-            if is_placed:
-                await place_entries(populated, is_searchable=True)
+            # What is not on record yet can be taken away again.
+            assert not (await populated.attempt(round_of(rounds))).entries
+            await place_entries(populated, is_searchable=True)
         assert await holds_on(jobs) == []
         done = await populated.attempt(round_of(rounds))
 
