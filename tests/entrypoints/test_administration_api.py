@@ -108,6 +108,14 @@ async def test_faulty_enrolment_points_at_the_fault(http, enrolment, changes, po
     assert any(error["pointer"].startswith(pointer) for error in answer.json()["errors"]), answer.json()
 
 
+async def test_key_that_comes_with_a_certificate_is_spent(http, enrolment) -> None:
+    with_key = enrolment["certificate"] + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    answer = await http("operator").post("/v1/clients", json={**enrolment, "certificate": with_key})
+
+    assert answer.status_code == 422
+    assert "make another" in answer.json()["errors"][0]["message"]
+
+
 @pytest.mark.parametrize("name", ["NOR reader", "NOR signatory", "auditor", "stranger"])
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/v1/members"), ("POST", "/v1/clients"), ("PATCH", f"/v1/clients/{ABSENT}")]

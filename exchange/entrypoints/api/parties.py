@@ -190,6 +190,9 @@ def _client_answer(recorded: Recorded[ClientView], *, status: int = 200, **heade
 
 
 def _certificate(pem: str) -> CertificateFacts:
+    if "PRIVATE KEY-----" in pem:
+        message = "a private key came along, and is no secret any more: make another, and send its certificate alone"
+        raise InvalidError("the body has faults", (Fault("/certificate", "bad-certificate", message),))
     try:
         return read_certificate(pem.encode())
     except ExchangeError as exc:
