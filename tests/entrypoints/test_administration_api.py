@@ -113,7 +113,7 @@ async def test_key_that_comes_with_a_certificate_is_spent(http, enrolment) -> No
     answer = await http("operator").post("/v1/clients", json={**enrolment, "certificate": with_key})
 
     assert answer.status_code == 422
-    assert "make another" in answer.json()["errors"][0]["message"]
+    assert "make another" in answer.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("name", ["NOR reader", "NOR signatory", "auditor", "stranger"])
