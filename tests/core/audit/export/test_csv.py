@@ -100,14 +100,13 @@ def test_every_line_ends_as_the_rfc_says_and_nowhere_else():
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quoting", [standard.QUOTE_MINIMAL, standard.QUOTE_NONE])
-@pytest.mark.parametrize("text", HOSTILE)
-def test_no_cell_begins_a_formula_wherever_a_spreadsheet_sees_its_border(text, separator, quoting):
-    line = csv.entry_line(with_text(text)).decode().removesuffix("\r\n")
-    reader = standard.reader(io.StringIO(line, newline=""), delimiter=separator, quoting=quoting)
+def test_no_cell_begins_a_formula_wherever_a_spreadsheet_sees_its_border(separator, quoting):
+    for text in HOSTILE:
+        line = csv.entry_line(with_text(text)).decode().removesuffix("\r\n")
+        reader = standard.reader(io.StringIO(line, newline=""), delimiter=separator, quoting=quoting)
 
-    for row in reader:
-        for cell in row:
-            assert not STARTS_FORMULA.match(cell.lstrip(' "'))
+        for row in reader:
+            assert [cell for cell in row if STARTS_FORMULA.match(cell.lstrip(' "'))] == [], text
 
 
 @given(TEXT)
