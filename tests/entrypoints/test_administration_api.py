@@ -109,7 +109,7 @@ async def test_faulty_enrolment_points_at_the_fault(http, enrolment, changes, po
 
 
 async def test_key_that_comes_with_a_certificate_is_spent(http, enrolment) -> None:
-    with_key = enrolment["certificate"] + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    with_key = enrolment["certificate"] + enrolment["certificate"].replace("CERTIFICATE", "PRIVATE KEY")
     answer = await http("operator").post("/v1/clients", json={**enrolment, "certificate": with_key})
 
     assert answer.status_code == 422
