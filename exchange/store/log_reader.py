@@ -7,7 +7,7 @@ that tiles and checkpoint belong together: who needs that compares roots.
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_level
+from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_leaf, hash_level
 from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof, root_from_nodes
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
 from exchange.kernel import micros_in
@@ -69,16 +69,18 @@ class LogReader:
         return [each.content for each in await self.placed(log, start, stop)]
 
     async def contents_there_are(self, log: int, start: int, stop: int) -> list[bytes | None]:
-        """Return what `contents` does, None for an entry that is nowhere any more, or has become text.
+        """Return what `contents` does, None for an entry that is nowhere any more, or is not the one in the tree.
 
         For who must go on behind it. Raises LogDamagedError for a bundle that is not what was moved to the archive.
         """
         rows = await self._fetch(self._reads.placed, {"log": log, "start": start, "stop": stop})
-        known: dict[int, object] = {position: content for position, content, _ in rows}
-        gone = [position for position in range(start, stop) if known.get(position) is None]
-        known |= await self.archived.those_of(log, gone)
-        contents = (known.get(position) for position in range(start, stop))
-        return [content if isinstance(content, bytes) else None for content in contents]
+        whole = {
+            position: content
+            for position, content, leaf_hash in rows
+            if isinstance(content, bytes) and hash_leaf(content) == leaf_hash
+        }
+        whole |= await self.archived.those_of(log, [each for each in range(start, stop) if each not in whole])
+        return [whole.get(position) for position in range(start, stop)]
 
     async def placed(self, log: int, start: int, stop: int) -> list[Placed]:
         """Return leaf hash and bytes of the entries at these positions, both as stored; raises as `contents`.

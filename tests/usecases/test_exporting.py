@@ -396,7 +396,12 @@ CHANGED = f"UPDATE audit_entry SET content = $1 WHERE id IN {THE_THIRD}"
 GONE = f"DELETE FROM audit_entry WHERE id IN {THE_THIRD}"
 
 
-@pytest.mark.parametrize("change", [(CHANGED, b"not an entry"), (GONE,)], ids=["changed", "gone"])
+OTHER = (
+    f"UPDATE audit_entry SET content = (SELECT content FROM audit_entry ORDER BY id LIMIT 1) WHERE id IN {THE_THIRD}"
+)
+
+
+@pytest.mark.parametrize("change", [(CHANGED, b"not an entry"), (OTHER,), (GONE,)], ids=["changed", "another", "gone"])
 async def test_entry_that_is_damaged_or_gone_keeps_no_later_one_from_being_fed(audited, caplog, change):
     before = await fed(audited)
     audited.unguard()
