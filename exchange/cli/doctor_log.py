@@ -132,7 +132,7 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         log = await services.store.log.state()
         yield await _backup(services)
         yield await _client_certificates(services)
-        yield await _holds(services)
+        yield await _holds(settings, services)
         yield await _backlog(services)
         yield await _newest_entry(services)
         yield await _belief(services)
@@ -221,15 +221,16 @@ async def _client_certificates(services: Services) -> Finding:
     return Finding(name, Finding.WARNING, f"the last one ends: {told}{more}", mend)
 
 
-async def _holds(services: Services) -> Finding:
+async def _holds(settings: Settings, services: Services) -> Finding:
     name = "legal holds"
     try:
         holds = await holds_on(services)
     except UnavailableError as exc:
         return Finding(name, Finding.MEND, f"{exc.message}: nothing is destroyed or archived meanwhile", _HOLDS_UNREAD)
-    told = "; ".join(f"{each.id} since {rfc3339(each.since)} ({each.reason})" for each in holds[:_NAMED])
-    more = f"; and {len(holds) - _NAMED} more" if len(holds) > _NAMED else ""
-    return Finding(name, Finding.OK, f"{told}{more}" if holds else "none is on")
+    told = [f"{each.id} since {rfc3339(each.since)} ({each.reason})" for each in holds[:_NAMED]]
+    told += [f"and {len(holds) - _NAMED} more"] * (len(holds) > _NAMED)
+    told += ["at this node by `audit_legal_hold`"] * settings.audit_legal_hold
+    return Finding(name, Finding.OK, "; ".join(told) or "none is on")
 
 
 async def _backlog(services: Services) -> Finding:

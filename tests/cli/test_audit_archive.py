@@ -127,13 +127,18 @@ def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeyp
 
 @pytest.mark.parametrize("is_own", [True, False], ids=["by the settings", "by the log"])
 def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch, is_own):
+
+    def found():
+        return next(each["told"] for each in operate("doctor", "--json").json if each["id"] == "legal holds")
+
+    assert found() == "none is on"
     if is_own:
         monkeypatch.setenv("EXCHANGE_AUDIT_LEGAL_HOLD", "true")
+        assert found() == "at this node by `audit_legal_hold`"
     else:
         hold = operate("hold", "put", "--reason", "inquiry 17", "--json").json
         assert operate("hold", "list", "--json").json == [hold]
-        (told,) = [each["told"] for each in operate("doctor", "--json").json if each["id"] == "legal holds"]
-        assert told == f"{hold['id']} since {hold['since']} (inquiry 17)"
+        assert found() == f"{hold['id']} since {hold['since']} (inquiry 17)"
 
     held = operate("audit", "archive", "--older-than", 30)
     assert (held.code, bundles(filled)) == (1, [])
