@@ -358,14 +358,14 @@ class Search:
 
     async def _with_contents(self, found: Sequence[Found]) -> list[Hit]:
         rows = await self._fetch(self._statements.contents, {"ids": [each.id for each in found]})
-        contents = {entry_id: _as_placed(as_bytes(content), leaf_hash) for entry_id, content, leaf_hash in rows}
+        contents = {entry_id: as_placed(as_bytes(content), leaf_hash) for entry_id, content, leaf_hash in rows}
         gone = [each.id for each in found if each.id not in contents]
         if gone:
             contents |= await self._archived.named(gone)
         return [Hit(each.place, each.id, contents[each.id]) for each in found if each.id in contents]
 
 
-def _as_placed(content: bytes, leaf_hash: bytes | None) -> bytes:
+def as_placed(content: bytes, leaf_hash: bytes | None) -> bytes:
     """Return the bytes of an entry, none where they are not those in the tree: by what was altered nobody goes."""
     return content if leaf_hash is not None and hash_leaf(content) == as_bytes(leaf_hash) else b""
 

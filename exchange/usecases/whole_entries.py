@@ -2,9 +2,10 @@
 
 import logging
 
-from exchange.audit import Entry, hash_leaf, parse_entry
+from exchange.audit import Entry, parse_entry
 from exchange.kernel import MalformedError
 from exchange.store import Store
+from exchange.store.searching import as_placed
 
 _log = logging.getLogger("exchange.log")
 
@@ -23,4 +24,4 @@ async def placed_content(store: Store, entry_id: str) -> bytes | None:
     content, leaf = await store.entry(entry_id), await store.log.leaf(entry_id)
     if content is None or leaf is None:
         return content
-    return content if hash_leaf(content) == leaf.leaf_hash else b""
+    return as_placed(content, leaf.leaf_hash)
