@@ -32,6 +32,8 @@ from tests.support.world import World, thumbprint_of
 
 TO_NOBODY = Label("NATO", "SECRET", releasable_to=("GBR",))
 AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "ESP auditor")
+Items = AsyncIterator[Sequence[ExportedEntry] | Statement]
+Taken = tuple[list[ExportedEntry], Statement]
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ async def what_happened(world: World) -> None:
     await place_entries(world)
 
 
-async def taken(items: AsyncIterator[Sequence[ExportedEntry] | Statement]) -> tuple[list[ExportedEntry], Statement]:
+async def taken(items: Items) -> Taken:
     entries: list[ExportedEntry] = []
     async for item in items:
         if isinstance(item, Statement):
@@ -66,7 +68,14 @@ async def taken(items: AsyncIterator[Sequence[ExportedEntry] | Statement]) -> tu
     pytest.fail("the export has no statement")
 
 
-async def export(world: World, name: str, **asked: Any) -> tuple[list[ExportedEntry], Statement]:
+async def still_waiting_for(items: Items) -> asyncio.Future[Taken]:
+    coming = asyncio.ensure_future(taken(items))
+    await asyncio.sleep(0.05)
+    assert not coming.done()
+    return coming
+
+
+async def export(world: World, name: str, **asked: Any) -> Taken:
     recorded = await usecases.export_entries(world.services, world.call(name), ExportQuery(**asked))
     return await taken(recorded.value.items)
 
@@ -324,9 +333,7 @@ async def test_followed_log_says_what_is_new(audited, monkeypatch):
     recorded = await usecases.export_entries(audited.services, audited.call("auditor"), ExportQuery(follow=True))
     items = recorded.value.items
     before, first = await taken(items)
-    coming = asyncio.ensure_future(taken(items))
-    await asyncio.sleep(0.05)
-    assert not coming.done()
+    coming = await still_waiting_for(items)
 
     size = await place_entries(audited)
     after, second = await asyncio.wait_for(coming, 60)
@@ -344,9 +351,7 @@ async def test_follower_hears_that_there_is_nothing_new(audited, monkeypatch):
     recorded = await usecases.export_entries(audited.services, audited.call("auditor"), ExportQuery(follow=True))
     items = recorded.value.items
     _, first = await taken(items)
-    coming = asyncio.ensure_future(taken(items))
-    await asyncio.sleep(0.05)
-    assert not coming.done()
+    coming = await still_waiting_for(items)
     audited.clock.advance(timedelta(seconds=5))
 
     again, second = await asyncio.wait_for(coming, 60)
@@ -432,15 +437,11 @@ async def test_followed_feed_says_what_is_new_once_and_that_there_is_nothing(aud
     monkeypatch.setattr(exporting, "_FOLLOW_SECONDS", 0.01)
     items = (await usecases.feed_log(audited.services, audited.call(None), follow=True)).value.items
     before, first = await taken(items)
-    coming = asyncio.ensure_future(taken(items))
-    await asyncio.sleep(0.05)
-    assert not coming.done()
+    coming = await still_waiting_for(items)
 
     size = await place_entries(audited)
     after, second = await asyncio.wait_for(coming, 60)
-    coming = asyncio.ensure_future(taken(items))
-    await asyncio.sleep(0.05)
-    assert not coming.done()
+    coming = await still_waiting_for(items)
     audited.clock.advance(timedelta(seconds=5))
     nothing, third = await asyncio.wait_for(coming, 60)
 
