@@ -39,7 +39,7 @@ from exchange.kernel.errors import (
     pointer_token,
 )
 from exchange.kernel.ids import NOT_AN_ID, is_uuid7, micros_in, new_id
-from exchange.kernel.json_values import unique_members, values_up_to
+from exchange.kernel.json_values import json_fault, unique_members, values_up_to
 from exchange.kernel.meant import meant
 from exchange.kernel.randomness import SystemRandomness, system_randomness
 
@@ -74,6 +74,7 @@ __all__ = [
     "from_micros",
     "is_canonical_rfc3339",
     "is_uuid7",
+    "json_fault",
     "meant",
     "micros_in",
     "new_id",

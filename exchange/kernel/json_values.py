@@ -1,4 +1,4 @@
-"""What JSON may hold: how many values, told before they are made, and no name twice.
+"""What JSON may hold: how many values, told before they are made, and no name twice; why a text is none.
 
 A value costs its reader ten times the bytes that it is sent in. Of two readers of a name that stands twice each may
 find another value (RFC 8259 §4, RFC 7493 §2.3).
@@ -7,6 +7,7 @@ Promises: never fewer values than there are, however the text is written; none i
 Does not: say whether it is JSON at all, count on where there are more than may be.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,20 @@ _MARKS = (b",", b"[", b"{")
 _QUOTES_OF_A_MARK = 4
 """Around a name and a text."""
 _PIECE_BYTES = 65_536
+
+_WORDS = {
+    "Expecting value": 'a value is expected there, such as `"text"`, `1`, `true` or `null`',
+    "Expecting property name enclosed in double quotes": "a name in double quotes is expected there",
+    "Expecting ':' delimiter": "a colon is expected there, behind the name",
+    "Expecting ',' delimiter": "a comma, or the end of its list or object, is expected there",
+    "Extra data": "it goes on behind its end",
+    "Invalid control character at": "a text holds a control character: write its escape, as `\\n` for a line break",
+    "Invalid \\escape": "a text holds a backslash that begins no escape: write two for one",
+    "Invalid \\uXXXX escape": "a text holds `\\u` without four hexadecimal digits behind it",
+    "Unexpected UTF-8 BOM (decode using utf-8-sig)": "it begins with a byte order mark: send it without",
+    "Unterminated string starting at": "a text begins there and does not end",
+}
+"""What is wrong and what to do, in place of the words of `json`; for others of its words it is written wrong there."""
 
 
 def values_up_to(content: bytes, most: int) -> int:
@@ -36,6 +51,15 @@ def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a name stands twice in one object")
     return members
+
+
+def json_fault(error: ValueError | RecursionError) -> str:
+    """Return why `json` did not read a text, in our words, and where; of another's error what it says."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    return f"line {error.lineno}, column {error.colno}: {_WORDS.get(error.msg, 'it is written wrong there')}"
 
 
 def _outside_texts(content: bytes, most: int) -> int:

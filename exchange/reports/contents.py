@@ -8,7 +8,7 @@ import json
 import re
 from typing import NamedTuple
 
-from exchange.kernel import unique_members, values_up_to
+from exchange.kernel import json_fault, unique_members, values_up_to
 from exchange.members import text_problem
 from exchange.reports.stix_markings import strictest_marking
 
@@ -135,7 +135,7 @@ class Reading:
                 object_pairs_hook=unique_members if is_stix else None,
             )
         except (ValueError, RecursionError) as exc:
-            return Found(f"is not JSON: {'nested too deep' if isinstance(exc, RecursionError) else exc}")
+            return Found(f"is not JSON: {json_fault(exc)}")
         if not is_stix:
             return Found(None)
         if not (isinstance(value, dict) and value.get("type") == "bundle"):

@@ -16,6 +16,7 @@ from exchange.kernel import (
     MalformedError,
     TooLargeError,
     faults_told,
+    json_fault,
     parse_day,
     parse_rfc3339,
     pointer_token,
@@ -29,7 +30,6 @@ ModelT = TypeVar("ModelT", bound="WireModel")
 
 _LONGEST_STEP = 256
 """Of a place in a body: no name of ours is longer, and one of megabytes would be in the answer."""
-_REASON_LENGTH = 120
 _MOST_DIGITS = 100
 """Of a whole number, the largest of ours has 16: to make one takes the square of them, and a body holds four thousand
 of four thousand digits."""
@@ -173,7 +173,7 @@ def read_json(body: bytes) -> object:
         # Limits the depth, which the standard library does not; refuses half a character.
         from_json(body, allow_inf_nan=False)
     except ValueError as exc:
-        raise MalformedError(f"{_UNREAD}: {_reason(exc)}") from exc
+        raise MalformedError(f"{_UNREAD}: {_second_reason(str(exc))}") from exc
     return value
 
 
@@ -183,7 +183,7 @@ def _read_unique(body: bytes) -> object:
         # Two readers of one body may pick different values of a repeated name; neither gets to.
         return _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as exc:
-        raise MalformedError(f"{_UNREAD}: {_beginning(body) or _reason(exc)}") from exc
+        raise MalformedError(f"{_UNREAD}: {_beginning(body) or _first_reason(exc)}") from exc
 
 
 def _require_few_values(body: bytes) -> None:
@@ -209,9 +209,7 @@ def pointer_to(place: tuple[str | int, ...]) -> str:
 def _no_json(error: ValidationError) -> str | None:
     """Return why what was validated is no JSON, None where it is."""
     found = error.errors(include_url=False, include_input=False)[0] if error.error_count() == 1 else None
-    return (
-        str(found["ctx"]["error"])[:_REASON_LENGTH] if found is not None and found["type"] == "json_invalid" else None
-    )
+    return _second_reason(found["ctx"]["error"]) if found is not None and found["type"] == "json_invalid" else None
 
 
 def _no_constant(name: str) -> object:
@@ -234,12 +232,15 @@ def _beginning(body: bytes) -> str | None:
     return None if body.strip() else "it is empty"
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    if isinstance(error, RecursionError):
+def _first_reason(error: ValueError | RecursionError) -> str:
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else json_fault(error)
+
+
+def _second_reason(told: str) -> str:
+    """Return why a text that `json` read is none all the same: there are two reasons, and pydantic's words for them."""
+    if told.startswith("recursion limit"):
         return "it is nested too deeply"
-    return str(error)[:_REASON_LENGTH]
+    return "an escape from `\\ud800` to `\\udfff` stands without its other half"
 
 
 def _message(fault: ErrorDetails) -> str:

@@ -260,3 +260,23 @@ def test_pointer_escapes() -> None:
 def test_body_that_does_not_begin_is_told_what_to_do(body, why):
     with pytest.raises(MalformedError, match=f": {why}$"):
         read_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"code": True}', 'line 1, column 10: a value is expected there, such as `"text"`, `1`, `true` or `null`'),
+        (b'{"code": "A", "code": "B"}', "a name stands twice in one object"),
+        (b'{"code": "\xe9"}', "it is not UTF-8"),
+        (rb'{"code": "\ud800"}', r"an escape from `\ud800` to `\udfff` stands without its other half"),
+        (rb'{"code": "\udc00"}', r"an escape from `\ud800` to `\udfff` stands without its other half"),
+        (rb'{"code": "\ud800\u0041"}', r"an escape from `\ud800` to `\udfff` stands without its other half"),
+        (b'{"code": ' + b"[" * 250 + b"]" * 250 + b"}", "it is nested too deeply"),
+    ],
+)
+def test_body_that_is_no_json_is_told_why_in_our_words(body: bytes, why: str) -> None:
+    for read in (read_json, lambda sent: parse_body(MemberAddition, sent)):
+        with pytest.raises(MalformedError) as raised:
+            read(body)
+
+        assert raised.value.message == f"the body is not JSON that the exchange reads: {why}"

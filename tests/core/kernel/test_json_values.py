@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.kernel import json_values, unique_members, values_up_to
+from exchange.kernel import json_fault, json_values, unique_members, values_up_to
 
 JSON = st.recursive(
     st.none() | st.integers(0, 9) | st.text('\\",[{a', max_size=8),
@@ -48,3 +48,38 @@ def test_name_that_stands_twice_is_refused_at_any_depth():
     assert json.loads('{"a": {"b": 1}, "b": 1}', object_pairs_hook=unique_members) == {"a": {"b": 1}, "b": 1}
     with pytest.raises(ValueError, match="a name stands twice in one object"):
         json.loads('{"a": [{"b": 1, "b": 1}]}', object_pairs_hook=unique_members)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{'a': 1}", "line 1, column 2: a name in double quotes is expected there"),
+        ('{"a": 1,}', "line 1, column 9: a name in double quotes is expected there"),
+        ('{\n"a": True}', 'line 2, column 6: a value is expected there, such as `"text"`, `1`, `true` or `null`'),
+        ('{"a" 1}', "line 1, column 6: a colon is expected there, behind the name"),
+        ("[1 2]", "line 1, column 4: a comma, or the end of its list or object, is expected there"),
+        ("{}{}", "line 1, column 3: it goes on behind its end"),
+        (
+            '"a\n"',
+            r"line 1, column 3: a text holds a control character: write its escape, as `\n` for a line break",
+        ),
+        (r'"a\x"', "line 1, column 3: a text holds a backslash that begins no escape: write two for one"),
+        (r'"\u00"', r"line 1, column 3: a text holds `\u` without four hexadecimal digits behind it"),
+        ('["a]', "line 1, column 2: a text begins there and does not end"),
+        ("\ufeff1", "line 1, column 1: it begins with a byte order mark: send it without"),
+        ("[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_text_that_is_no_json_is_told_where_and_what_to_do(text: str, why: str) -> None:
+    with pytest.raises((ValueError, RecursionError)) as raised:
+        json.loads(text)
+
+    assert json_fault(raised.value) == why
+
+
+def test_what_json_may_say_one_day_is_told_by_its_place() -> None:
+    assert json_fault(json.JSONDecodeError("Whatever", "[\n 1", 3)) == "line 2, column 2: it is written wrong there"
+
+
+def test_words_of_ours_stay_as_they_are() -> None:
+    assert json_fault(ValueError("a name stands twice in one object")) == "a name stands twice in one object"
