@@ -19,7 +19,7 @@ AGREEMENT_ID = Parameter("id", "path", "The agreement's id.", required=True)
 ENTRY_ID = Parameter("id", "path", "The entry's id.", required=True)
 REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 PART_NUMBER = Parameter(
-    "n", "path", "The part's number, from 1.", {"type": "string", "pattern": "^[0-9]+$"}, required=True
+    "n", "path", "The part's number, from 1.", {"type": "string", "pattern": "^[1-9][0-9]{0,3}$"}, required=True
 )
 
 PURPOSE = Parameter(

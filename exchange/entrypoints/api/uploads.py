@@ -1,5 +1,7 @@
 """Reports whose parts come later: parts as they are sent, the completion, and what its client has open."""
 
+import re
+
 from starlette.responses import Response
 
 from exchange.audit import EventName
@@ -31,6 +33,8 @@ from exchange.wire import (
 )
 
 BYTES = "application/octet-stream"
+
+_NUMBER = re.compile("[1-9][0-9]{0,3}")
 
 _AT_HAND_BYTES = 2 * 1024 * 1024
 """What a part that arrives takes in memory at a time, whatever its size: what came, and what is being sealed."""
@@ -131,9 +135,9 @@ def begun_answer(recorded: Recorded[UploadView]) -> Response:
 
 
 def part_number(visit: Visit) -> int:
-    """Return the number in the path; what is no number is answered like the number of no part."""
+    """Return the number in the path; what is none, or another spelling of one, is answered like that of no part."""
     number = visit.path["n"]
-    return int(number) if number.isascii() and number.isdecimal() and len(number) < len("10000") else 0
+    return int(number) if _NUMBER.fullmatch(number) else 0
 
 
 def upload_body(view: UploadView) -> UploadBody:
