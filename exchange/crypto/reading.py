@@ -116,7 +116,7 @@ def host_names(pem_or_der: bytes) -> tuple[str, ...]:
 def _loaded(pem_or_der: bytes) -> x509.Certificate:
     count = pem_or_der.count(_PEM_BEGIN)
     if count > 1:
-        raise MalformedError(f"{count} certificates in one file: give the one that is meant")
+        raise MalformedError(f"{count} certificates at once: give the one that is meant")
     try:
         if count == 1:
             certificate = x509.load_pem_x509_certificate(pem_or_der)
@@ -126,7 +126,9 @@ def _loaded(pem_or_der: bytes) -> x509.Certificate:
         _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.not_valid_after_utc
         _ = certificate.public_key()
     except UNREADABLE as exc:
-        raise MalformedError("not a certificate: give an X.509 certificate in PEM or DER") from exc
+        if b"CERTIFICATE REQUEST-----" in pem_or_der:
+            raise MalformedError("a signing request, and not a certificate yet: give what its authority made") from exc
+        raise MalformedError("not a certificate: give an X.509 certificate in PEM") from exc
     return certificate
 
 

@@ -108,12 +108,19 @@ async def test_faulty_enrolment_points_at_the_fault(http, enrolment, changes, po
     assert any(error["pointer"].startswith(pointer) for error in answer.json()["errors"]), answer.json()
 
 
-async def test_key_that_comes_with_a_certificate_is_spent(http, enrolment) -> None:
-    with_key = enrolment["certificate"] + enrolment["certificate"].replace("CERTIFICATE", "PRIVATE KEY")
-    answer = await http("operator").post("/v1/clients", json={**enrolment, "certificate": with_key})
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ("PRIVATE KEY", "a private key came along, and is no secret any more: make another, and send its certificate"),
+        ("CERTIFICATE", "2 certificates at once: give the one that is meant"),
+    ],
+)
+async def test_what_comes_beside_a_certificate_is_named(http, enrolment, beside: str, told: str) -> None:
+    with_it = enrolment["certificate"] + enrolment["certificate"].replace("CERTIFICATE", beside)
+    answer = await http("operator").post("/v1/clients", json={**enrolment, "certificate": with_it})
 
     assert answer.status_code == 422
-    assert "make another" in answer.json()["errors"][0]["detail"]
+    assert told in answer.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("name", ["NOR reader", "NOR signatory", "auditor", "stranger"])

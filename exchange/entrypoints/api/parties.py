@@ -16,7 +16,7 @@ from exchange.entrypoints.api.parameters import (
 )
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, stated_version
-from exchange.kernel import ExchangeError, Fault, InvalidError
+from exchange.kernel import Fault, InvalidError, MalformedError
 from exchange.members import Role, Standing
 from exchange.usecases import (
     ClearanceChange,
@@ -190,15 +190,14 @@ def _client_answer(recorded: Recorded[ClientView], *, status: int = 200, **heade
 
 
 def _certificate(pem: str) -> CertificateFacts:
-    if "PRIVATE KEY-----" in pem:
-        message = "a private key came along, and is no secret any more: make another, and send its certificate alone"
-        raise InvalidError("the body has faults", (Fault("/certificate", "bad-certificate", message),))
     try:
+        if "PRIVATE KEY-----" in pem:
+            raise MalformedError(
+                "a private key came along, and is no secret any more: make another, and send its certificate alone"
+            )
         return read_certificate(pem.encode())
-    except ExchangeError as exc:
-        fault = Fault(
-            "/certificate", "bad-certificate", "the certificate is no PEM certificate that the exchange reads"
-        )
+    except MalformedError as exc:
+        fault = Fault("/certificate", "bad-certificate", exc.message)
         raise InvalidError("the body has faults", (fault,)) from exc
 
 

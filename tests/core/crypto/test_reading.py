@@ -141,9 +141,7 @@ def test_name_that_is_not_one_is_none(names):
     ],
 )
 def test_what_is_no_certificate_refuses(octets):
-    with pytest.raises(
-        MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"
-    ) as caught:
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM$") as caught:
         read_certificate(octets)
     assert caught.value.__cause__ is not None
 
@@ -154,7 +152,7 @@ def test_certificate_of_a_key_that_the_library_does_not_know_is_none_that_can_be
 
     assert public_key_of_der(der) is None
     assert subject_of_der(der) == "CN=gbr-desk,O=GBR/NCSC"
-    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM$"):
         read_certificate(der)
 
 
@@ -163,7 +161,7 @@ def test_certificate_with_a_name_of_a_kind_that_the_library_does_not_know_refuse
     name = x509.SubjectAlternativeName([x509.RFC822Name("a@b.example")])
     der = foreign(["a"], [name]).replace(b"\x81\x0ba@b.example", b"\xa5\x0ba@b.example")
 
-    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM$"):
         read_certificate(der)
 
 
@@ -171,7 +169,7 @@ def test_certificate_of_a_version_that_there_is_not_refuses():
     version = DER.index(b"\xa0\x03\x02\x01\x02")
     other = DER[:version] + b"\xa0\x03\x02\x01\x05" + DER[version + 5 :]
 
-    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM$"):
         read_certificate(other)
     assert (subject_of_der(other), public_key_of_der(other), issuer_and_serial(other)) == (None, None, None)
 
@@ -180,7 +178,7 @@ def test_certificate_that_asks_for_a_feature_without_a_name_refuses():
     # RFC 7633: a list of numbers of TLS extensions, any of them.
     feature = x509.UnrecognizedExtension(x509.TLSFeature.oid, b"\x30\x03\x02\x01\x63")
 
-    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM$"):
         read_certificate(foreign(["a"], [feature]))
 
 
@@ -189,13 +187,21 @@ def test_certificate_with_a_name_in_bits_refuses():
 
     assert (subject_of_der(der), issuer_of_der(der), issuer_and_serial(der)) == (None, "", None)
     assert public_key_of_der(der) == KEY_DIGEST
-    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM$"):
         read_certificate(der)
 
 
 def test_two_certificates_refuse():
-    with pytest.raises(MalformedError, match="2 certificates in one file: give the one that is meant"):
+    with pytest.raises(MalformedError, match="2 certificates at once: give the one that is meant"):
         read_certificate(CLIENT.certificate_pem + AUTHORITY.certificate_pem)
+
+
+def test_signing_request_is_no_certificate_yet() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+
+    with pytest.raises(MalformedError, match="a signing request, and not a certificate yet"):
+        read_certificate(asked.public_bytes(serialization.Encoding.PEM))
 
 
 def revocation_list(days: int) -> bytes:
