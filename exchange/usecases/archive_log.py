@@ -75,7 +75,7 @@ class Archiver:
         UnavailableError where archive or database do not answer.
         """
         if await self.is_held():
-            message = "a legal hold is on: nothing leaves the database (`exchange hold list`, or the settings here)"
+            message = "a legal hold is on, or may be: nothing leaves the database (`exchange doctor` tells why)"
             raise ConflictError(message, code="legal-hold")
         # (1) what comes next
         due = next(iter(await self.due(BUNDLES_AT_ONCE)), None)

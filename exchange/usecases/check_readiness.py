@@ -43,12 +43,7 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
     checks: list[Check] = []
 
     async def log() -> None:
-        # Before the database is: meanwhile the sequencer goes on.
-        said = _signed_here(services)
-        state = await services.store.log.state()
-        if state is not None and state.frozen_why is not None:
-            raise UnavailableError(f"the log is frozen and signs nothing: {state.frozen_why}")
-        _require_what_was_signed(said, state)
+        await _require_log(services)
 
     async def law() -> None:
         row = await services.store.caller("")
@@ -87,6 +82,33 @@ async def require_confirmed(services: Services) -> None:
     if left:
         things = "1 thing is" if left == 1 else f"{left} things are"
         raise UnavailableError(f"restored, and {things} to be confirmed: see `exchange restored list`")
+
+
+async def require_not_gone_back(services: Services) -> None:
+    """Raise UnavailableError where the database may lack what was done since: restored, or older than what was signed.
+
+    What time destroys by such a one may be what somebody had put a stop to.
+    """
+    await _require_log(services)
+    await require_confirmed(services)
+
+
+async def has_gone_back(services: Services) -> bool:
+    """Return whether `require_not_gone_back` would raise."""
+    try:
+        await require_not_gone_back(services)
+    except UnavailableError:
+        return True
+    return False
+
+
+async def _require_log(services: Services) -> None:
+    # Before the database is: meanwhile the sequencer goes on.
+    said = _signed_here(services)
+    state = await services.store.log.state()
+    if state is not None and state.frozen_why is not None:
+        raise UnavailableError(f"the log is frozen and signs nothing: {state.frozen_why}")
+    _require_what_was_signed(said, state)
 
 
 def _signed_here(services: Services) -> LastSigned | None:

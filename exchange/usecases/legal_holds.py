@@ -14,6 +14,7 @@ from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subj
 from exchange.audit.text import fit_text
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_id, parse_rfc3339
 from exchange.store import Sought
+from exchange.usecases.check_readiness import require_not_gone_back
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft
 from exchange.usecases.told_entries import entries_at, require_readable
@@ -39,7 +40,10 @@ class LegalHold:
 
 @dataclass(slots=True)
 class HoldWatch:
-    """Whether time destroys nothing now: by a hold, or because this node's own setting says so (`is_set`)."""
+    """Whether time destroys nothing now: by a hold, or because this node's own setting says so (`is_set`).
+
+    So it is while the database has gone back to an earlier time, until all is confirmed: it lacks a hold put since.
+    """
 
     services: Services
     is_set: bool = False
@@ -53,13 +57,14 @@ class HoldWatch:
         # Before: two rounds of a process may look at once.
         known = self._on
         try:
+            await require_not_gone_back(self.services)
             put, lifted = await _put_and_lifted(self.services, with_waiting=False)
             if gone := sorted(known - put.keys() - lifted):
                 raise UnavailableError(f"{_UNFOUND}: {', '.join(gone)}")
         except UnavailableError as exc:
             # INVARIANT: what is destroyed does not come back.
             if self._told.take(exc.message):
-                _log.warning("nothing is destroyed while legal holds cannot be read: %s", exc.message)
+                _log.warning("nothing is destroyed while legal holds cannot be known: %s", exc.message)
             return True
         self._told.end()
         # Whoever takes one out of the search has not lifted it for whom it was on before.

@@ -1,6 +1,7 @@
 """What time alone brings about, round by round, while the clock is believed."""
 
 from exchange.usecases.believe_clock import believes_clock
+from exchange.usecases.check_readiness import has_gone_back
 from exchange.usecases.context import Services
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.give_up_uploads import give_up_uploads
@@ -14,7 +15,8 @@ from exchange.usecases.walk_reports import ReportWalk
 class RoundsOfTime:
     """The rounds of one process; each returns whether there may be more to do.
 
-    `is_held` is what this node's settings say; a legal hold that the log tells of holds them all.
+    `is_held` is what this node's settings say; a legal hold that the log tells of holds them all. In a database that
+    has gone back to an earlier time nothing is declassified either: it lacks what was said of it since.
     """
 
     def __init__(self, services: Services, *, is_held: bool = False) -> None:
@@ -26,11 +28,11 @@ class RoundsOfTime:
         self._followed_up = STOOD_STILL
 
     async def reports(self) -> bool:
-        """Note reviews, and do what time does to reports; of a clock in doubt only recalls are followed up.
+        """Note reviews, and do what time does to reports; of a time in doubt only recalls are followed up.
 
         What was destroyed, by whomever, leaves the files too.
         """
-        is_doubted = not await believes_clock(self._services)
+        is_doubted = not await believes_clock(self._services) or await has_gone_back(self._services)
         now = self._services.clock()
         if not is_doubted:
             await note_reviews(self._services)

@@ -79,6 +79,31 @@ async def test_hold_put_on_one_node_keeps_what_another_one_would_destroy(populat
     assert {entry["type"] for entry in done.entries} >= {"report.ended", "upload.abandoned"}
 
 
+@pytest.mark.parametrize("gone_back", ["restored", "frozen"])
+async def test_in_a_database_of_an_earlier_time_nothing_is_destroyed_or_declassified(
+    populated: World, gone_back: str
+) -> None:
+    # What is on may have been put since, and what is to be declassified may not be any more.
+    await populated.agree(BRIEFLY)
+    await populated.post(declassify_on=populated.clock().date() + timedelta(days=1))
+    await begun(populated, awaited(LARGE))
+    if gone_back == "restored":
+        populated.sql("INSERT INTO restore_claim (id, kind, subject, told) VALUES ('unknown-acts', 'x', '', 'x')")
+    else:
+        await place_entries(populated, is_searchable=True)
+        populated.sql("UPDATE log_state SET frozen_why = 'an older one'")
+    rounds = RoundsOfTime(populated.services)
+
+    populated.clock.advance(timedelta(days=1))
+    for _ in range(3):
+        assert not (await populated.attempt(round_of(rounds))).entries
+        populated.clock.advance(timedelta(days=1))
+    populated.sql("UPDATE restore_claim SET confirmed_at = 1")
+    populated.sql("UPDATE log_state SET frozen_why = NULL")
+    done = await populated.attempt(round_of(rounds))
+    assert {entry["type"] for entry in done.entries} >= {"report.ended", "upload.abandoned"}
+
+
 async def test_hold_is_not_lifted_by_what_says_that_it_was_refused(world: World) -> None:
     held = await put_hold(world.services, world.call(None), "inquiry 17")
     write_waiting(world, held.receipt.entry, type="hold.lifted", decision="refused")
@@ -130,7 +155,7 @@ async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_tol
 
     assert populated.sql("SELECT status FROM report") == [("current",)]
     assert [each.getMessage().partition(":")[0] for each in caplog.records if "legal holds" in each.getMessage()] == [
-        "nothing is destroyed while legal holds cannot be read"
+        "nothing is destroyed while legal holds cannot be known"
     ]
     with pytest.raises(NotFoundError if trouble == "unfound" else UnavailableError):
         await lift_hold(
