@@ -17,6 +17,7 @@ from sqlalchemy import (
     not_,
     null,
     select,
+    text,
     union_all,
     update,
 )
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.dialect import Sql, Statement
 from exchange.store.search_rows import SEARCH_COLUMNS
-from exchange.store.tables import table
+from exchange.store.tables import ABOUT_A_HOLD, table
 
 LEAF_COLUMNS = ("log", "position", "entry_id", "leaf_hash")
 TILE_COLUMNS = ("log", "level", "idx", "width", "hashes")
@@ -61,6 +62,7 @@ class LogReads:
     backlog: Statement
     searched_last: Statement
     placed_last: Statement
+    holds: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -137,6 +139,12 @@ class LogReads:
                     select(func.count()).select_from(waiting).scalar_subquery(),
                     select(outbox.c.entry_id).order_by(outbox.c.id).limit(1).scalar_subquery(),
                 )
+            ),
+            holds=sql.compile(
+                select(
+                    entry.c.content,
+                    select(leaf.c.leaf_hash).where(leaf.c.entry_id == entry.c.id).scalar_subquery(),
+                ).where(text(ABOUT_A_HOLD["sqlite" if sql.is_sqlite else "postgresql"]))
             ),
         )
 

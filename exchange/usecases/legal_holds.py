@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject, hash_leaf
 from exchange.audit.text import fit_text
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_id, parse_rfc3339
 from exchange.store import Sought
 from exchange.usecases.check_readiness import require_not_gone_back
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft
-from exchange.usecases.told_entries import entries_at, require_readable
+from exchange.usecases.told_entries import entries_at
 from exchange.usecases.troubles import Causes
 from exchange.usecases.whole_entries import whole_entry
 
+_EVENTS: Final = (EventName.HOLD_PUT, EventName.HOLD_LIFTED)
 _AT_ONCE: Final = 100
 _OBJECT: Final = "hold"
 _UNFOUND: Final = "taken out of the search and not lifted (find out who wrote, and put another one on)"
@@ -106,7 +107,6 @@ async def _put_and_lifted(services: Services, *, with_waiting: bool) -> tuple[di
     Without those that are lifted by an entry that waits for its place, unless `with_waiting`: somebody who writes to
     the database can write one, and take it away again before it is on record.
     """
-    await require_readable(services, "which legal holds are on")
     entries = [entry async for entry in _told(services, with_waiting=with_waiting)]
     if not all("object" in entry and "reason" in entry.get("detail", {}) for entry in entries):
         raise UnavailableError(_DAMAGED)
@@ -116,17 +116,21 @@ async def _put_and_lifted(services: Services, *, with_waiting: bool) -> tuple[di
 
 
 async def _told(services: Services, *, with_waiting: bool) -> AsyncIterator[Entry]:
-    """Yield the entries about holds, first those that no search finds yet: what moves meanwhile is in one of both."""
-    events = (EventName.HOLD_PUT, EventName.HOLD_LIFTED)
-    names = {event.value for event in events}
-    waiting = names if with_waiting else {EventName.HOLD_PUT.value}
-    for content in await services.store.waiting_entries():
-        # Parsing all of them would take seconds where thousands wait.
-        if any(name.encode() in content for name in names):
-            entry = whole_entry(content)
-            if entry is not None and entry["type"] in waiting and entry["decision"] == Outcome.PERMITTED.value:
-                yield entry
-    for event in events:
+    """Yield the entries about holds, first those that say so themselves: what is archived meanwhile is in both.
+
+    The search tells of those that are archived, and of those that say it no more: somebody altered them.
+    """
+    names = {event.value for event in _EVENTS}
+    for content, leaf_hash in await services.store.log.about_holds():
+        if leaf_hash is not None and hash_leaf(content) != leaf_hash:
+            raise UnavailableError(_DAMAGED)
+        entry = whole_entry(content)
+        if entry is None or entry["decision"] != Outcome.PERMITTED.value:
+            continue
+        is_told = leaf_hash is not None or with_waiting or entry["type"] == EventName.HOLD_PUT.value
+        if is_told and entry["type"] in names:
+            yield entry
+    for event in _EVENTS:
         sought = Sought(Criteria(event=event.value, outcome=Outcome.PERMITTED.value), None, newest_first=False)
         async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
             entries = await entries_at(services, places)

@@ -13,7 +13,7 @@ from exchange.audit import EventName, Outcome, columns_of, parse_entry
 from exchange.kernel import CanonicalError, ConflictError, UnavailableError
 from exchange.store import Store
 from exchange.store.dialect import sql_for
-from exchange.store.log_statements import LogWrites
+from exchange.store.log_statements import LogReads, LogWrites
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
 from exchange.store.tables import table
 from exchange.store.witness_reader import WitnessReads
@@ -85,6 +85,23 @@ async def test_what_waits_is_looked_up_entry_by_entry(store: Store, store_url: s
     for name, key in (("audit_entry", "id"), ("log_leaf", "entry_id")):
         (at,) = (place for place, line in enumerate(plan) if f" {name} " in line)
         assert f"({key}=?)" in plan[at] if is_sqlite else plan[at + 1].startswith(f"Index Cond: (({key})::text = (")
+
+
+async def test_entries_about_holds_cost_no_look_at_all_others(store: Store, store_url: str) -> None:
+    """Without statistics too; and whatever was written to what other entries are found by."""
+    is_sqlite = store_url.startswith("sqlite")
+    numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)"
+    await rows_of(store, f"INSERT INTO audit_entry (id, content) {numbers} SELECT 'id-' || n, '' FROM n")
+    held = await store.append(draft(EventName.HOLD_PUT))
+    holds = LogReads.compiled(sql_for(is_sqlite=is_sqlite)).holds
+    explained = replace(holds, sql=("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + holds.sql)
+
+    plan = [str(row[-1]).strip() for row in await store._database.fetch(explained, {})]
+
+    used = "SCAN audit_entry USING INDEX audit_entry_holds" if is_sqlite else "audit_entry_holds"
+    assert any(used in line for line in plan), plan
+    ((content, leaf_hash),) = await store.log.about_holds()
+    assert (parse_entry(content)["id"], leaf_hash) == (held.entry, None)
 
 
 async def test_silent_witness_costs_no_look_at_what_others_said_since(store: Store, store_url: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, canonical_bytes, new_id
-from exchange.usecases import Services, told_entries
+from exchange.usecases import Services
 from exchange.usecases.legal_holds import holds_on, lift_hold, put_hold
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from tests.support.placing import place_entries
@@ -104,9 +104,10 @@ async def test_in_a_database_of_an_earlier_time_nothing_is_destroyed_or_declassi
     assert {entry["type"] for entry in done.entries} >= {"report.ended", "upload.abandoned"}
 
 
-async def test_hold_is_not_lifted_by_what_says_that_it_was_refused(world: World) -> None:
+async def test_hold_is_not_lifted_by_what_is_no_entry_nor_by_one_that_says_that_it_was_refused(world: World) -> None:
     held = await put_hold(world.services, world.call(None), "inquiry 17")
     write_waiting(world, held.receipt.entry, type="hold.lifted", decision="refused")
+    world.sql("INSERT INTO audit_entry (id, content) VALUES ('x', $1)", b'{"type":"hold.lifted"}')
 
     assert [each.id for each in await holds_on(world.services)] == [held.value.id]
 
@@ -124,9 +125,37 @@ async def test_only_a_hold_that_is_on_is_lifted_and_nothing_without_a_reason(wor
             await lift_hold(world.services, host, gone, "closed")
 
 
-@pytest.mark.parametrize("trouble", ["damaged", "elsewhere", "unfound", "shapeless", "much waits"])
+@pytest.mark.parametrize("taken", ["its row", "its event", "its place", "the rows of all"])
+async def test_hold_is_known_as_long_as_the_log_has_its_entry(populated: World, taken: str) -> None:
+    await populated.agree(BRIEFLY)
+    await populated.post()
+    host = populated.call(None)
+    held = await put_hold(populated.services, host, "inquiry 17")
+    await place_entries(populated, is_searchable=True)
+    if taken == "its event":
+        populated.sql("UPDATE audit_search SET event = 'report.read', facet = '|x|x|' WHERE event = 'hold.put'")
+    else:
+        which = "" if taken == "the rows of all" else " WHERE event = 'hold.put'"
+        populated.sql(f"DELETE FROM audit_search{which}")
+    if taken == "its place":
+        populated.unguard("log_leaf")
+        populated.sql("DELETE FROM log_leaf WHERE entry_id = $1", held.receipt.entry)
+    populated.clock.advance(timedelta(days=4))
+
+    # A process that begins afterwards has seen nothing.
+    await RoundsOfTime(populated.services).reports()
+
+    assert populated.sql("SELECT status FROM report") == [("current",)]
+    assert [each.id for each in await holds_on(populated.services)] == [held.value.id]
+    assert (await lift_hold(populated.services, host, held.value.id, "closed")).value.id == held.value.id
+    await place_entries(populated)
+    await RoundsOfTime(populated.services).reports()
+    assert populated.sql("SELECT status FROM report") != [("current",)]
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "altered", "elsewhere", "unfound", "shapeless"])
 async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_told_once(
-    populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+    populated: World, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
     await populated.agree(BRIEFLY)
     await populated.post()
@@ -136,17 +165,22 @@ async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_tol
     if trouble == "damaged":
         populated.unguard()
         populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", held.receipt.entry)
+    elif trouble == "altered":
+        populated.unguard()
+        ((content,),) = populated.sql("SELECT content FROM audit_entry WHERE id = $1", held.receipt.entry)
+        altered = bytes(content).replace(b"hold.put", b"hold.lifted")
+        populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", altered, held.receipt.entry)
+        populated.sql("DELETE FROM audit_search WHERE event = 'hold.put'")
     elif trouble == "elsewhere":
         populated.sql("DELETE FROM audit_search WHERE position = 0")
         populated.sql("UPDATE audit_search SET position = 0 WHERE event = 'hold.put'")
     elif trouble == "unfound":
         await rounds.reports()
+        populated.unguard()
         populated.sql("DELETE FROM audit_search WHERE event = 'hold.put'")
-    elif trouble == "shapeless":
-        write_waiting(populated, held.receipt.entry, "object")
+        populated.sql("DELETE FROM audit_entry WHERE id = $1", held.receipt.entry)
     else:
-        monkeypatch.setattr(told_entries, "_WAITING_AT_MOST", 0)
-        await put_hold(populated.services, populated.call(None), "another one")
+        write_waiting(populated, held.receipt.entry, "object")
 
     with caplog.at_level(logging.WARNING, "exchange.reports"):
         for _ in range(4):
