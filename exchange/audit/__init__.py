@@ -60,6 +60,7 @@ from exchange.audit.proofs import (
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import LARGEST_ENTRY_BYTES, Entry
 from exchange.audit.slice import (
+    OF_TEAR_LINE,
     TOLD_REASONS,
     Auditor,
     EntryView,
@@ -92,6 +93,7 @@ __all__ = [
     "LOCAL_SOURCES",
     "LONGEST_TEXT",
     "NO_QUORUM",
+    "OF_TEAR_LINE",
     "STRANGER",
     "TILE_HEIGHT",
     "TILE_WIDTH",

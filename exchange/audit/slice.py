@@ -14,7 +14,7 @@ added below.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import cast
+from typing import Final, cast
 
 from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
@@ -25,7 +25,8 @@ Label = Mapping[str, str | list[str]]
 class Extent(Enum):
     """How much of an entry is shown: all of it; what others did, without their personal data; a refusal, no more.
 
-    CLEARED: all but ids of what the auditor is not cleared for.
+    CLEARED: all but what the auditor is not cleared for, or its client was not told: ids in a list, the own number of
+    a part that readers may know by another one.
     """
 
     WHOLE = "whole"
@@ -89,6 +90,9 @@ _TELLING = {
 """What in a detail tells of reports: how many a client has under way, how many changes caveats would make; and what a
 colleague looked for, who may be cleared for more."""
 
+OF_TEAR_LINE: Final = {"shown": "tear-line"}
+"""In the detail of an entry whose `label` is the tear-line's that was shown, which is not the report's own."""
+
 TOLD_REASONS = frozenset({"not-authenticated", "role-missing", "client-suspended", "weak-assurance"})
 """Reasons that lie in the caller alone: it was told them, whatever it asked for."""
 
@@ -114,7 +118,11 @@ def view_of(entry: Entry, auditor: Auditor) -> EntryView | None:
     # (3) what may be known whole
     is_permitted = entry["decision"] == Outcome.PERMITTED.value
     if (is_permitted or is_about_own) and is_covered:
-        return EntryView(Extent.WHOLE, dict(entry)) if is_own_act else _of_others(entry)
+        if not is_own_act:
+            return _of_others(entry)
+        whole = EntryView(Extent.WHOLE, dict(entry))
+        # How many parts a report has beside those that its reader is shown is its originator's to know.
+        return whole if is_about_own else _without_own_number(whole)
     # (4) what its own client was told
     if is_own_act and not is_permitted:
         return _refusal(entry)
@@ -123,10 +131,10 @@ def view_of(entry: Entry, auditor: Auditor) -> EntryView | None:
 
 
 def reports_named(view: EntryView) -> frozenset[str]:
-    """Return the ids of reports that a view names and that no label of its entry speaks for."""
+    """Return the ids of reports that a view names and that no label of its entry speaks for, or not for all of it."""
     shown = view.fields
     # What a refused client sent is its own to know, whatever it names.
-    if view.extent is Extent.REFUSAL or "label" in shown:
+    if view.extent is Extent.REFUSAL or ("label" in shown and not _is_of_tear_line(view)):
         return frozenset()
     held = cast("Mapping[str, str]", shown.get("object", {}))
     listed = cast("list[str]", shown.get("result_ids", [])) if shown["type"] in _LISTS_OF_REPORTS else []
@@ -140,9 +148,9 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
     such entry then.
     """
     shown = view.fields
-    if view.extent is Extent.REFUSAL or "label" in shown:
-        return view
     held = cast("Mapping[str, str]", shown.get("object", {}))
+    if view.extent is Extent.REFUSAL or "label" in shown:
+        return _without_own_number(view) if _is_of_tear_line(view) and held.get("id") in hidden else view
     if held.get("type") == "report":
         # As `view_of` (4) and (5), where a label says so. INVARIANT: a try for a report that is not there, which no
         # entry names an owner of, is shown as one for a hidden one: else how much is shown tells that there is one.
@@ -162,6 +170,22 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
     if _RESULTS.isdisjoint(shown) or shown["type"] in _UNCLASSIFIED_LISTS:
         return view
     return _without_ids(view, hidden)
+
+
+def _is_of_tear_line(view: EntryView) -> bool:
+    detail = cast("Mapping[str, object]", view.fields.get("detail", {}))
+    return OF_TEAR_LINE.items() <= detail.items()
+
+
+def _without_own_number(view: EntryView) -> EntryView:
+    """Return a view with a part by the number alone that its reader asked for; of what is no part, as it is."""
+    detail = cast("Mapping[str, object]", view.fields.get("detail", {}))
+    if not {"part", "asked"} <= detail.keys():
+        return view
+    # INVARIANT: also where the two are the same: else it would tell where they are not.
+    rest = {name: value for name, value in detail.items() if name != "part"}
+    cut = _cleared_without(view, "detail") if view.extent is Extent.WHOLE else view
+    return replace(cut, fields={**cut.fields, "detail": rest})
 
 
 def _cleared_without(view: EntryView, name: str) -> EntryView:

@@ -160,7 +160,8 @@ async def _entry_about(
         raise NotFoundError("no such request, or none that you made")
     kept = await own_class(services, Asker(call, client, found.state), found.report, event=event)
     about = about_report(found.report.id, found.report.version, kept.facts)
-    return draft(call, client, event, Outcome.PERMITTED, **about)
+    # Without a label: who is shown some parts alone is told of no label but theirs, and so are its auditors.
+    return replace(draft(call, client, event, Outcome.PERMITTED, **about), label=None)
 
 
 def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:

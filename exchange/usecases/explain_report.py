@@ -11,7 +11,7 @@ from exchange.members import Client, Role
 from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import row_facts
-from exchange.usecases.judging import Judged, judged_draft, report_not_found
+from exchange.usecases.judging import Judged, judged_draft, report_not_found, shown_draft
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import refuse
 from exchange.usecases.seeking import own_class, seek_report
@@ -43,10 +43,10 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
         judged.law,
         viewer,
     )
-    decided = judged_draft(call, client, event, judged)
+    decided = (shown_draft if viewer is Viewer.READER else judged_draft)(call, client, event, judged)
     # What was permitted is the explanation, whatever the decision it explains.
     detail: dict[str, str | int | list[str]] = {"viewer": viewer.value, "decision": decided.outcome.value}
-    entry = replace(decided, outcome=Outcome.PERMITTED, detail=detail)
+    entry = replace(decided, outcome=Outcome.PERMITTED, detail={**decided.detail, **detail})
     return Recorded(explanation, await services.store.append(entry))
 
 

@@ -5,20 +5,24 @@ Steps: (1) the class of the report, if it is what its digest names; (2) the scop
 """
 
 from dataclasses import dataclass, replace
+from typing import assert_never
 
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import OF_TEAR_LINE, EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.kernel.spans import Mark, SpanName
+from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import (
     ClassFacts,
     Decision,
     Law,
+    Permit,
     ReaderFacts,
     Reason,
     Refusal,
     ScopeFacts,
     Use,
+    View,
     decide_cached,
     with_row,
 )
@@ -159,6 +163,33 @@ def judged_draft(
         reasons=tuple(reason.value for reason in reasons),
         size_bytes=size_bytes,
     )
+
+
+def shown_draft(
+    call: Call, client: Client, event: EventName, judged: Judged, *, size_bytes: int | None = None
+) -> EntryDraft:
+    """Return `judged_draft` for what is permitted: of a tear-line, with the label that its reader is shown.
+
+    INVARIANT: an entry of what a tear-line's reader did tells the auditors of its member nothing that it was not told.
+    """
+    made = judged_draft(call, client, event, judged, size_bytes=size_bytes)
+    label = shown_label(judged)
+    if label is judged.facts.label:
+        return made
+    return replace(made, label=label.as_json(), detail={**OF_TEAR_LINE})
+
+
+def shown_label(judged: Judged) -> Label:
+    """Return the label of what the decision shows: a tear-line's, else the report's own."""
+    facts = judged.facts
+    match judged.decision:
+        case Permit(view=View.TEAR_LINE, labels=permitted):
+            torn = [label for label in facts.part_labels if label in permitted]
+            return judged.law.catalogue.join(torn, originator=facts.originator)
+        case Permit() | Refusal():
+            return facts.label
+        case other:
+            assert_never(other)
 
 
 def sought_id(asked: str) -> str:

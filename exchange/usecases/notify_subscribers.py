@@ -33,7 +33,7 @@ from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.judging import Judged, judged_draft, require_same_law
+from exchange.usecases.judging import Judged, require_same_law, shown_draft
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.seeking import judge
 from exchange.usecases.subscriptions import secret_of, waiting
@@ -371,6 +371,6 @@ def _later(wait: timedelta, randomness: bytes) -> timedelta:
 
 def _entry(call: Call, client: Client, judged: Judged, subscription: SubscriptionRow) -> EntryDraft:
     """Return the entry of what the service tells, in its own name: the client has done nothing."""
-    entry = judged_draft(call, client, EventName.REPORT_NOTIFIED, judged)
+    entry = shown_draft(call, client, EventName.REPORT_NOTIFIED, judged)
     detail: dict[str, str | int | list[str]] = {"client": client.id, "subscription": subscription.id}
-    return replace(entry, actor=Actor(kind="service"), detail=detail)
+    return replace(entry, actor=Actor(kind="service"), detail={**entry.detail, **detail})

@@ -39,7 +39,7 @@ from exchange.usecases.consent_requests import (
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
-from exchange.usecases.judging import judged_draft
+from exchange.usecases.judging import judged_draft, shown_draft
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
@@ -121,8 +121,8 @@ async def _requested(services: Services, call: Call, report_id: str, wish: Onwar
                 entry="",
                 salt=services.randomness(_SALT_BYTES).hex(),
             )
-            detail: Detail = {**_requested_detail(row)}
-            receipt = await unit.record(replace(judged_draft(call, client, event, judged), detail=detail))
+            asked = shown_draft(call, client, event, judged)
+            receipt = await unit.record(replace(asked, detail={**asked.detail, **_requested_detail(row)}))
             row = replace(row, entry=receipt.entry)
             await unit.consents().add(row)
     return Recorded(OnwardView(row, is_requesters=True), receipt)

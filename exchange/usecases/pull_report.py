@@ -18,7 +18,7 @@ from exchange.members import Client, Role
 from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import Judged, judged_draft, report_not_found
+from exchange.usecases.judging import Judged, judged_draft, report_not_found, shown_draft, shown_label
 from exchange.usecases.opening import is_whole, open_parts, show_headers
 from exchange.usecases.recording import record_tampering, refuse
 from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
@@ -94,12 +94,12 @@ async def pull_report(
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     if is_shown:
         size_bytes = sum(len(content) for _, content in parts)
-        entry = judged_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
+        entry = shown_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
     else:
-        entry = judged_draft(call, granted.client, EventName.REPORT_DESCRIBED, judged)
+        entry = shown_draft(call, granted.client, EventName.REPORT_DESCRIBED, judged)
     receipt = await services.store.append(entry)
     if is_shown:
-        services.register.note(services.law, judged.report.id, judged.facts.label, entry)
+        services.register.note(services.law, judged.report.id, shown_label(judged), entry)
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
     return Recorded(PulledReport(header_json, shown, terms), receipt)

@@ -22,7 +22,7 @@ from exchange.kernel import ExchangeError, UnavailableError
 from exchange.reports import PartHeader, header_from_json
 from exchange.store import Parts
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import judged_draft, report_not_found
+from exchange.usecases.judging import judged_draft, report_not_found, shown_draft, shown_label
 from exchange.usecases.opening import open_part_pieces, open_parts
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import record_tampering, refuse
@@ -108,9 +108,11 @@ async def read_part(
         none = replace(entry, outcome=Outcome.REFUSED, policies=(), detail={**entry.detail, "codes": [exc.code]})
         return await refuse(services, none, exc)
     # (6) INVARIANT: no plaintext leaves before its entry is durable.
+    read = shown_draft(call, granted.client, event, granted.judged)
+    entry = replace(read, detail={**read.detail, **entry.detail})
     receipt = await services.store.append(_as_read(entry, size, span) if wanted.is_shown else _as_described(entry))
     if wanted.is_shown:
-        services.register.note(services.law, again.judged.report.id, again.judged.facts.label, entry)
+        services.register.note(services.law, again.judged.report.id, shown_label(again.judged), entry)
     # (7) the answer
     shown = replace(part, number=asked, size_bytes=size)
     pieces = _pieces(services, call, again, part, asked_at) if is_streamed else None

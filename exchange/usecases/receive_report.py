@@ -8,7 +8,7 @@ from exchange.audit import EventName
 from exchange.kernel import ConflictError, UnavailableError
 from exchange.store import ACKNOWLEDGED_MEANWHILE, Parts, ReceiptHow, ReceiptRow
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import judged_draft
+from exchange.usecases.judging import shown_draft
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.registering import received_draft
 
@@ -37,7 +37,7 @@ async def receive_report(services: Services, call: Call, report_id: str) -> Reco
 
 async def _acknowledged(services: Services, call: Call, granted: Granted) -> Recorded[ReceiptRow]:
     report, client = granted.judged.report.id, granted.client
-    read = judged_draft(call, client, EventName.REPORT_RECEIVED, granted.judged)
+    read = shown_draft(call, client, EventName.REPORT_RECEIVED, granted.judged)
     async with services.store.unit_of_work() as unit:
         # (2) before
         known = await unit.acknowledgement(report, client.id)

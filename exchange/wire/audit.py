@@ -27,12 +27,12 @@ class PersonalBody(AnswerModel):
 class ShownEntryBody(AnswerModel):
     """An entry of the log as far as this auditor may see it.
 
-    `extent` says how far: `whole`, `cleared` (a list, without ids of what the auditor is not cleared for), `others`
-    (what other members' clients did to its own, without their personal data), `refusal` (what its own client sent, and
-    that it was refused). `leaf` is the leaf hash of the whole entry in
-    base64; where `extent` is `whole` it is the hash of `entry` in canonical form (RFC 8785). `personal` is what the
-    entry holds encrypted, as far as this auditor may read it: `erased` once its key is destroyed, `damaged` where it
-    does not open, null where there is none for it.
+    `extent` says how far: `whole`, `cleared` (a list, without ids of what the auditor is not cleared for; a part
+    that was read, by the number alone that its reader asked for), `others` (what other members' clients did to its own,
+    without their personal data), `refusal` (what its own client sent, and that it was refused). `leaf` is the
+    leaf hash of the whole entry in base64; where `extent` is `whole` it is the hash of `entry` in canonical form
+    (RFC 8785). `personal` is what the entry holds encrypted, as far as this auditor may read it: `erased` once its key
+    is destroyed, `damaged` where it does not open, null where there is none for it.
     """
 
     id: Id

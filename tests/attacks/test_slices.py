@@ -9,7 +9,9 @@ import pytest
 
 from exchange.markings import Label
 from exchange.release import Reason
+from exchange.reports import PostedPart
 from exchange.usecases import pull_report
+from exchange.usecases.registering import register_reads
 from tests.attacks.hidden import Api, Hidden, random_id, report_body, seen
 from tests.support.placing import place_anew, place_entries
 from tests.support.world import World, thumbprint_of
@@ -278,3 +280,42 @@ async def test_08_act_about_a_report_above_an_auditors_clearance_leaves_no_entry
 async def _all_of(api: Api, name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await api.as_client(name).get(ENTRIES, params={"limit": "500"})).json()["items"]
     return found
+
+
+async def test_08_auditor_of_a_tear_line_s_reader_is_told_what_the_reader_was(api: Api) -> None:
+    await with_an_auditor(api)
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+    parts = (
+        PostedPart(None, "text/plain", "secret.txt", b"the whole story"),
+        PostedPart(low, "text/plain", "low.txt", b"what all may know"),
+    )
+    torn = await api.world.post(label=Label("NATO", "SECRET", releasable_to=("GBR", "NOR")), parts=parts)
+    reader, place = api.as_client("DNK reader"), f"/v1/reports/{torn}"
+    for path in (place, f"{place}/parts/1", f"{place}/explanation"):
+        assert (await reader.get(path)).status_code == 200
+    for path in (place, f"{place}/parts/1"):
+        assert (await reader.request("HEAD", path)).status_code == 200
+    assert (await reader.post(f"{place}/receipts", json={})).is_success
+    body = {"recipient": "ESP", "parts": [1], "reason": "theirs is the operation"}
+    asked = (await reader.post(f"{place}/onward-requests", json=body)).json()
+    assert (await reader.post(f"/v1/onward-requests/{asked['id']}/withdrawal", json={})).is_success
+    api.world.sequence()
+    await register_reads(api.world.services.store, api.world.services.register)
+    api.world.sequence()
+    everything = {"report": torn, "limit": "500"}
+    shown = [
+        each["entry"] for each in (await api.as_client("DNK auditor").get(ENTRIES, params=everything)).json()["items"]
+    ]
+
+    assert {each["type"] for each in shown} >= {
+        *("report.read", "report.part_read", "report.explained", "report.described", "report.received"),
+        *("onward.requested", "onward.withdrawn"),
+    }
+    for each in shown:
+        assert each.get("label", low.as_json()) == low.as_json(), each
+        assert "part" not in each.get("detail", {}), each
+    # What was received is not of a level that is registered: only that it was acknowledged is told.
+    assert [each["detail"]["how"] for each in shown if each["type"] == "report.received"] == ["acknowledged"]
+    # Who may know the report is told which part it was.
+    items = (await api.as_client("auditor").get(ENTRIES, params={"report": torn, "event": "report.part_read"})).json()
+    assert [each["entry"]["detail"]["part"] for each in items["items"]] == [2]

@@ -404,7 +404,8 @@ async def test_tear_line_tells_nothing_of_what_was_withheld(populated: World) ->
     assert [(part["number"], part["name"]) for part in header["parts"]] == [(1, "low.txt")]
     for withheld in (b"SECRET", b"Canary", b"secret.txt", source.encode()):
         assert withheld not in made.value.value.header_json
-    assert made.entry["label"]["classification"] == "SECRET"
+    # Nor does its entry, which the auditors of its reader's member see.
+    assert (made.entry["label"], made.entry["detail"]) == (LOW.as_json(), {"shown": "tear-line"})
 
 
 async def test_tear_line_goes_to_a_lower_clearance_of_the_same_member(populated: World) -> None:
@@ -462,7 +463,7 @@ async def test_parts_are_numbered_as_the_reader_sees_them(populated: World) -> N
 
     assert (made.value.value.content, made.value.value.part.number) == (b"what all may know", 1)
     assert made.entry["decision"] == "permitted"
-    assert made.entry["detail"] == {"part": 2, "asked": 1}
+    assert (made.entry["label"], made.entry["detail"]) == (LOW.as_json(), {"shown": "tear-line", "part": 2, "asked": 1})
 
 
 async def test_permit_that_changes_between_header_and_part_releases_nothing(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchange.audit import (
+    OF_TEAR_LINE,
     TOLD_REASONS,
     Actor,
     Auditor,
@@ -540,3 +541,50 @@ def test_of_an_entry_with_a_label_or_of_a_refusal_no_report_is_asked_about(
     assert view.extent is extent
     assert view.fields["object"]["id"] == "report-1"
     assert reports_named(view) == frozenset()
+
+
+# ── of some parts alone ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("own", [1, 2])
+@pytest.mark.parametrize("shown", [{}, OF_TEAR_LINE])
+def test_own_number_of_a_part_is_not_told_where_it_was_read(own: int, shown: dict[str, str]) -> None:
+    read = judged("NOR", "GBR", Outcome.PERMITTED, LOW, detail={**shown, "part": own, "asked": 1})
+    view = view_of({**read, **PERSONAL}, auditor())
+
+    # Without the random bytes either that keep its leaf hash from being guessed.
+    assert view == EntryView(Extent.CLEARED, {**read, "detail": {**shown, "asked": 1}})
+
+
+@pytest.mark.parametrize(("actor", "of"), [("NOR", "NOR"), ("GBR", "NOR"), ("GBR", None)])
+def test_own_number_is_told_to_who_may_know_the_report(actor: str, of: str | None) -> None:
+    read = judged(actor, "NOR", Outcome.PERMITTED, LOW, detail={"part": 2, "asked": 1})
+    view = cleared(read, {"report-1"}, of)
+
+    assert view == view_of(read, auditor(of))
+    assert view.fields["detail"] == {"part": 2, "asked": 1}
+
+
+@pytest.mark.parametrize(
+    ("actor", "of", "extent"),
+    [("NOR", "NOR", Extent.CLEARED), ("GBR", "NOR", Extent.OTHERS), ("GBR", None, Extent.CLEARED)],
+)
+def test_own_number_in_a_tear_line_is_told_to_who_is_cleared_for_the_report(
+    actor: str, of: str | None, extent: Extent
+) -> None:
+    read = {**judged(actor, "NOR", Outcome.PERMITTED, LOW, detail={**OF_TEAR_LINE, "part": 2, "asked": 1}), **PERSONAL}
+    whole = view_of(read, auditor(of))
+    view = cleared(read, {"report-1"}, of)
+
+    assert whole is not None
+    assert reports_named(whole) == {"report-1"}
+    assert cleared(read, {"report-2"}, of) == whole
+    assert whole.fields["detail"] == {**OF_TEAR_LINE, "part": 2, "asked": 1}
+    rest = {name: value for name, value in whole.fields.items() if name != "pii"}
+    assert view == EntryView(extent, {**rest, "detail": {**OF_TEAR_LINE, "asked": 1}})
+
+
+def test_tear_line_as_a_whole_has_nothing_to_hide() -> None:
+    read = judged("GBR", "NOR", Outcome.PERMITTED, LOW, detail=OF_TEAR_LINE)
+
+    assert cleared(read, {"report-1"}) == view_of(read, auditor())
