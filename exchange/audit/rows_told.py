@@ -408,6 +408,10 @@ def _crisis(entry: Entry) -> Iterator[RowTold]:
         yield RowTold(RowName(RowKind.CRISIS, crisis), entry, says={name: said.get(name) for name in CRISIS_SAYS})
 
 
+def _subscription(entry: Entry) -> Iterator[RowTold]:
+    yield _subject(entry, RowKind.SUBSCRIPTION, says={"client": entry.get("actor", {}).get("id")})
+
+
 def _erased(entry: Entry) -> Iterator[RowTold]:
     subject, detail = entry.get("object"), entry.get("detail", {})
     period, keys = detail.get("period"), detail.get("keys")
@@ -545,6 +549,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.REQUEST_CLOSED.value: _ended(RowKind.REQUEST, None),
     EventName.REQUEST_WITHDRAWN.value: _withdrawn_request,
     EventName.PERSONAL_ERASED.value: _erased,
+    EventName.SUBSCRIPTION_ADDED.value: _subscription,
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
     EventName.CAVEATS_ACTIVATED.value: _caveats,
     EventName.ALERT_RAISED.value: _alert,

@@ -84,6 +84,7 @@ _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]
 _SAYS: Final[Mapping[RowKind, Mapping[str, Column[Any]]]] = {
     # How a request ended says whether whoever is asked still reads it.
     RowKind.REQUEST: {"ended": _REQUEST.c.ended},
+    RowKind.SUBSCRIPTION: {"client": _SUBSCRIPTION.c.client_id},
     RowKind.CRISIS: dict(
         zip(
             CRISIS_SAYS,

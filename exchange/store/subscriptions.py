@@ -41,8 +41,8 @@ class SubscriptionBook:
         self._session.add(_table_row(row))
         await self._session.flush()
 
-    async def of_client(self, client_id: str, unread: Unread | None = None) -> list[SubscriptionRow]:
-        """Return a client's subscriptions, oldest first; with `unread`, without those that cannot be read."""
+    async def of_client(self, client_id: str, unread: Unread) -> list[SubscriptionRow]:
+        """Return a client's subscriptions, oldest first, without those that cannot be read."""
         return await self._found(col(SubscriptionTable.client_id) == client_id, unread=unread)
 
     async def count(self, client_id: str) -> int:
@@ -50,19 +50,9 @@ class SubscriptionBook:
         which = (col(SubscriptionTable.client_id) == client_id, col(SubscriptionTable.ended_at).is_(None))
         return int(await self._session.scalar(select(func.count()).select_from(SubscriptionTable).where(*which)) or 0)
 
-    async def all(self, unread: Unread | None = None) -> list[SubscriptionRow]:
-        """Return everybody's, oldest first; with `unread`, without those that cannot be read, or are no client's.
-
-        Whose client never was is in nobody's own list, and nobody is told by it.
-        """
-        rows = await self._found(unread=unread)
-        if unread is None:
-            return rows
-        is_known = exists().where(col(ClientTable.id) == col(SubscriptionTable.client_id))
-        stands = select(col(SubscriptionTable.id)).where(col(SubscriptionTable.ended_at).is_(None), ~is_known)
-        nobodys = set(await self._session.scalars(stands))
-        unread.rows += [UnreadRow(f"subscription {row.id}") for row in rows if row.id in nobodys]
-        return [row for row in rows if row.id not in nobodys]
+    async def all(self, unread: Unread) -> list[SubscriptionRow]:
+        """Return everybody's, oldest first, without those that cannot be read."""
+        return await self._found(unread=unread)
 
     async def of_members(self, members: Collection[str]) -> list[str]:
         """Return the subscriptions of the clients of these members, held: whoever ends one ends what is queued for it.

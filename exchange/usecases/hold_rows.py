@@ -330,6 +330,8 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> s
         return await _mended_party(unit, told, put)
     if told.name.kind is RowKind.AGREEMENT:
         return await _mended_agreement(unit, told, put, now)
+    if told.name.kind is RowKind.SUBSCRIPTION and not told.is_over:
+        return NOTHING_DONE  # its secret does not open for another client: nobody is shown it, or told by it
     if told.name.kind in _GRANTED and not told.is_over:
         # Another deed than the one that was signed: nobody reads on what nobody granted.
         return "the consent is ended" if await unit.mending().end_grant(told.name) else NOTHING_DONE

@@ -36,7 +36,7 @@ from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import Judged, require_same_law, shown_draft
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.seeking import judge
-from exchange.usecases.subscriptions import secret_of, waiting
+from exchange.usecases.subscriptions import secret_of, waiting, whole_subscriptions
 from exchange.usecases.telling_breaches import KIND as BREACH_KIND
 from exchange.usecases.telling_breaches import told_breach
 from exchange.usecases.telling_requests import KIND as REQUEST_KIND
@@ -119,7 +119,8 @@ class Notifier:
         """Do one round; return how many messages were tried."""
         subscriptions = self._services.store.subscriptions
         unread = Unread()
-        active = {one.id: one for one in await subscriptions.active(unread)}
+        stand = await subscriptions.active(unread)
+        active = {one.id: one for one in await whole_subscriptions(self._services, stand, unread)}
         await self._record(unread)
         if not active:
             return 0

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
-from exchange.crypto import WebhookKey, webhook_context
-from exchange.custody import Wrapped
+from exchange.crypto import CryptoError, WebhookKey, webhook_context
+from exchange.custody import KeyMissingError, Wrapped
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, to_micros
 from exchange.kernel.addresses import outgoing_problem
 from exchange.members import Client, Role
-from exchange.store import Sealed, UnitOfWork, Unread
+from exchange.store import Sealed, UnitOfWork, Unread, UnreadRow
 from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
@@ -70,7 +71,7 @@ async def list_subscriptions(services: Services, call: Call) -> Recorded[list[Su
     client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
     unread = Unread()
     async with services.store.unit_of_work() as unit:
-        rows = await _own(unit, client, unread)
+        rows = await _own(services, unit, client, unread)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
     # A client's own are found by its id alone.
     lacking = len(unread.rows)
@@ -113,10 +114,10 @@ async def list_deliveries(services: Services, call: Call, subscription_id: str |
     subject, unread = None if subscription_id is None else named("subscription", subscription_id), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=subject)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        own = [row.id for row in await _own(unit, client)]
-        if subscription_id is not None and subscription_id not in own:
-            raise _no_subscription()
-        wanted = own if subscription_id is None else [subscription_id]
+        if subscription_id is None:
+            wanted = [row.id for row in await _own(services, unit, client, Unread())]
+        else:
+            wanted = [(await _one(services, unit, client, subscription_id)).id]
         rows = await unit.subscriptions().deliveries(wanted, _MOST_SHOWN, unread)
         receipt = await unit.record(replace(attempt, outcome=Outcome.PERMITTED))
     # They are of the subscriptions that were asked about.
@@ -140,6 +141,29 @@ async def secret_of(services: Services, row: SubscriptionRow) -> WebhookKey:
     sealed = row.secret
     wrapped = Wrapped(sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
     return WebhookKey.of(await services.custodian.unwrap(wrapped, webhook_context(row.id, row.client, row.url)))
+
+
+async def whole_subscriptions(services: Services, rows: list[SubscriptionRow], unread: Unread) -> list[SubscriptionRow]:
+    """Return those of `rows` that name the client and the address that they were made for; note the others.
+
+    INVARIANT: whose a subscription is, its sealed secret says and not its row alone: no client is shown where another
+    one is told, and none is told by what was another one's.
+    """
+    whole = []
+    for row in rows:
+        if await _is_whole(services, row):
+            whole.append(row)
+        else:
+            unread.rows.append(UnreadRow(f"subscription {row.id}"))
+    return whole
+
+
+async def _is_whole(services: Services, row: SubscriptionRow) -> bool:
+    try:
+        await secret_of(services, row)
+    except (CryptoError, KeyMissingError):
+        return False
+    return True
 
 
 def waiting(
@@ -170,9 +194,20 @@ async def _made(services: Services, call: Call, client: Client, url: str) -> New
     return NewSubscription(row, WebhookKey.of(key).text)
 
 
-async def _own(unit: UnitOfWork, client: Client | None, unread: Unread | None = None) -> list[SubscriptionRow]:
+async def _own(services: Services, unit: UnitOfWork, client: Client | None, unread: Unread) -> list[SubscriptionRow]:
     book = unit.subscriptions()
-    return await book.all(unread) if client is None else await book.of_client(client.id, unread)
+    rows = await book.all(unread) if client is None else await book.of_client(client.id, unread)
+    return await whole_subscriptions(services, rows, unread)
+
+
+async def _one(services: Services, unit: UnitOfWork, client: Client | None, subscription_id: str) -> SubscriptionRow:
+    """Return a subscription of the client, whole, or for the host's operator (None) whichever it names, held."""
+    row = await unit.subscriptions().one(subscription_id) if is_uuid7(subscription_id) else None
+    if row is None or (client is not None and row.client != client.id):
+        raise NotFoundError("no such subscription, or none of yours")
+    if client is not None and not await _is_whole(services, row):
+        raise UnreadRowError(f"subscription {row.id}")
+    return row
 
 
 async def _acted(
@@ -181,9 +216,7 @@ async def _acted(
     client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("subscription", subscription_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await unit.subscriptions().one(subscription_id) if is_uuid7(subscription_id) else None
-        if row is None or (client is not None and row.client != client.id):
-            raise _no_subscription()
+        row = await _one(services, unit, client, subscription_id)
         count = await act(unit, row)
         receipt = await _record(unit, call, client, event, row.id)
     return Recorded((row, count), receipt)
@@ -194,7 +227,3 @@ async def _record(
 ) -> Receipt:
     subject = Subject("subscription", subscription_id)
     return await unit.record(draft(call, client, event, Outcome.PERMITTED, subject=subject))
-
-
-def _no_subscription() -> NotFoundError:
-    return NotFoundError("no such subscription, or none of yours")
