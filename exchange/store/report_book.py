@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, delete, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -43,6 +43,7 @@ from exchange.store.rows import NewPart, NewReport, Sealed, stored_status
 from exchange.store.shapes import bytes_in, id_in, member_in, number_in, text_in
 from exchange.store.standing import hold_state
 from exchange.store.tables import (
+    ClientTable,
     PartTable,
     PolicyStateTable,
     ReleaseClassTable,
@@ -51,6 +52,12 @@ from exchange.store.tables import (
 from exchange.store.unread import UNREADABLE, UnreadRow, read_alone
 
 _KINDS = tuple(kind.value for kind in NoticeKind)
+
+_DESTRUCTIONS = select(DestructionTable, col(ClientTable.member)).outerjoin(
+    ClientTable, and_(col(ClientTable.id) == col(DestructionTable.client_id), col(ClientTable.superseded_at).is_(None))
+)
+"""With the member of the client that is asked."""
+_IN_TIME = tuple(col(getattr(DestructionTable, name)) for name in ("asked_at", "report_id", "client_id"))
 
 
 class ReportBook:
@@ -241,33 +248,23 @@ class ReportBook:
 
         INVARIANT: what cannot be read was asked for, and is told apart from what never was.
         """
-        row = DestructionTable
-        which: list[ColumnElement[bool]] = []
-        if report is not None:
-            which.append(col(row.report_id) == report)
-        if member is not None:
-            # One that says when, and has no certificate, was altered: it is as open as before.
-            is_open = or_(col(row.returned_at).is_(None), col(row.note).is_(None))
-            which += [col(row.member) == member, is_open]
-        ordered = select(row).where(*which).order_by(col(row.asked_at), col(row.report_id), col(row.client_id))
         found: list[DestructionRow] = []
         unread: list[UnreadDestruction] = []
-        for each in await self._session.scalars(ordered):
-            try:
-                found.append(_destruction(each))
-            except UNREADABLE:
-                unread.append(UnreadDestruction(str(each.report_id), str(each.client_id), str(each.member)))
+        for which in _asked_of(report, member):
+            for row in await self._session.execute(_DESTRUCTIONS.where(*which).order_by(*_IN_TIME)):
+                each = _destruction_or_not(*row)
+                if isinstance(each, DestructionRow):
+                    found.append(each)
+                else:
+                    unread.append(each)
         return found, unread
 
-    async def destruction(self, report_id: str, client_id: str) -> DestructionRow | None:
-        """Return the destruction of a report asked of one client, held to the end of the unit.
-
-        Raises OpeningError where its row was altered.
-        """
-        row = DestructionTable
-        which = (col(row.report_id) == report_id, col(row.client_id) == client_id)
-        found = await self._session.scalar(select(row).where(*which).with_for_update())
-        return None if found is None else read_alone(found, _destruction, f"report {report_id}: destruction")
+    async def destruction(self, report_id: str, client_id: str) -> DestructionRow | UnreadDestruction | None:
+        """Return the destruction of a report asked of one client, held to the end of the unit."""
+        which = (col(DestructionTable.report_id) == report_id, col(DestructionTable.client_id) == client_id)
+        held = _DESTRUCTIONS.where(*which).with_for_update(of=DestructionTable)
+        row = (await self._session.execute(held)).first()
+        return None if row is None else _destruction_or_not(*row)
 
     async def ask_destruction(self, rows: Sequence[DestructionRow]) -> None:
         """Keep that these clients are asked; nobody is asked twice about one report: the caller has seen to it."""
@@ -391,6 +388,28 @@ def _destruction_columns(row: DestructionRow) -> dict[str, Any]:
 def _tombstone(row: TombstoneTable) -> TombstoneRow:
     note = bytes_in(row.note)
     return TombstoneRow(id_in(row.report_id), EndCause(row.cause), from_micros(row.raised_at), note, row.entry_id)
+
+
+def _asked_of(report: str | None, member: str | None) -> list[tuple[ColumnElement[bool], ...]]:
+    """Return which rows are of a report, or open and of a member: by their own word, and then by their clients'."""
+    row = DestructionTable
+    if member is None:
+        return [(col(row.report_id) == report,)]
+    # One that says when, and has no certificate, was altered: it is as open as before.
+    is_open = or_(col(row.returned_at).is_(None), col(row.note).is_(None))
+    is_elsewhere = (col(row.note).is_(None), col(row.member) != member)
+    return [(col(row.member) == member, is_open), (*is_elsewhere, col(ClientTable.member) == member)]
+
+
+def _destruction_or_not(row: DestructionTable, member: str | None) -> DestructionRow | UnreadDestruction:
+    """Return a destruction whose client is of `member`, where that is known."""
+    try:
+        if member not in {None, row.member}:
+            # INVARIANT: neither asked of a member that did not have it, nor hidden from the one that had.
+            raise MalformedError("a destruction names another member than its client's")
+        return _destruction(row)
+    except UNREADABLE:
+        return UnreadDestruction(str(row.report_id), str(row.client_id), str(member or row.member))
 
 
 def _destruction(row: DestructionTable) -> DestructionRow:

@@ -10,7 +10,6 @@ shown it is told that there is something.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
 
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
@@ -29,6 +28,7 @@ from exchange.store import (
     UnreadDestruction,
     UnreadRow,
 )
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import is_cleared_for
@@ -38,12 +38,10 @@ from exchange.usecases.log_words import recorded_label
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.sealed_headers import known_class, owner_of
+from exchange.usecases.told_destructions import DUE_DAYS, borne_out, is_borne_out
 from exchange.usecases.unread import record_unread
 
 DESTROYING_ROLES = (Role.READER, Role.RELEASER)
-DUE_DAYS: Final = 30
-"""Long enough to find every copy; the originator sees who is late."""
-
 _MOST_NAMED = 200
 """Clients that one entry names: it stays well below the largest entry."""
 
@@ -92,7 +90,9 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
         known, altered = await unit.reports().destructions(member=client.member)
     # Between the units: however many there are, whoever writes does not wait for what is decided about each.
     rows = [row for row in known if await _is_for(services, call, client, row.report, row.given)]
-    unread = Unread([unread_destruction(each) for each in altered])
+    rows, forged = await borne_out(services, rows)
+    rows = [row for row in rows if row.returned_at is None]
+    unread = Unread([unread_destruction(each) for each in (*altered, *forged)])
     unopened = len([each for each in altered if await _is_for(services, call, client, each.report, each)])
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
@@ -102,7 +102,7 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     unread.rows += [UnreadRow(f"tombstone of report {report}") for report in ids if stones[report] is None]
     await record_unread(services, unread, client)
-    return Recorded(found, receipt, unopened + len(rows) - len(found))
+    return Recorded(found, receipt, unopened + len(forged) + len(rows) - len(found))
 
 
 async def certify_destruction(
@@ -120,8 +120,12 @@ async def certify_destruction(
         book = unit.reports()
         known = sought_id(report_id)
         row = await book.destruction(known, certificate.client or client.id)
+        if row is None or not await _is_for(services, call, client, known, _holder(row)):
+            raise report_not_found()
+        if isinstance(row, UnreadDestruction) or not await is_borne_out(services, row):
+            raise UnreadRowError(f"report {known}: destruction")
         stone = await book.tombstone(known)
-        if row is None or stone is None or not await _is_for(services, call, client, row.report, row.given):
+        if stone is None:
             raise report_not_found()
         if row.returned_at is not None:
             raise ConflictError("this was certified before", code="certified-already")
@@ -144,6 +148,10 @@ async def certify_destruction(
 def unread_destruction(altered: UnreadDestruction) -> UnreadRow:
     """Return the row about a destruction that cannot be read, as it is recorded."""
     return UnreadRow(f"destruction of report {altered.report} by {altered.client}")
+
+
+def _holder(row: DestructionRow | UnreadDestruction) -> GivenTo | UnreadDestruction:
+    return row if isinstance(row, UnreadDestruction) else row.given
 
 
 async def _stone(book: ReportBook, report_id: str) -> TombstoneRow | None:

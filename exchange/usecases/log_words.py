@@ -77,7 +77,7 @@ async def word_until_now(services: Services, report_id: str) -> LogWord | None:
         return _word(kept[1])
 
     async def all_of_them() -> AsyncIterator[Sequence[Entry]]:
-        yield await waiting_of(services, *_TELLING, subject=report_id)
+        yield await waiting_of(services, *_TELLING, subjects=(report_id,))
         async for entries in _placed(services, report_id):
             yield entries
 

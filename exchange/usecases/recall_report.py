@@ -118,7 +118,7 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
             raise report_not_found()
         asked, altered = await book.destructions(report=own.report.id)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
-    asked, others = await borne_out(services, own.report.id, asked)
+    asked, others = await borne_out(services, asked)
     altered = list({each.client: each for each in (*altered, *others)}.values())
     await record_unread(services, Unread([unread_destruction(each) for each in altered]), own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))

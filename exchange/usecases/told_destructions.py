@@ -7,13 +7,17 @@ says anything else was altered, and is told of as one that cannot be read.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import product
+from typing import Final
 
-from exchange.audit import EventName
+from exchange.audit import Entry, EventName
 from exchange.kernel import UnavailableError, rfc3339
 from exchange.store import DestructionRow, UnreadDestruction
 from exchange.usecases.context import Services
-from exchange.usecases.destructions import DUE_DAYS
-from exchange.usecases.told_entries import told_until_now
+from exchange.usecases.told_entries import told_of, waiting_of
+
+DUE_DAYS: Final = 30
+"""Long enough to find every copy; the originator sees who is late."""
 
 
 @dataclass(slots=True)
@@ -22,6 +26,15 @@ class _Told:
 
     asked: set[tuple[str, str]] = field(default_factory=set)
     certified: set[str] = field(default_factory=set)
+
+    def take(self, entry: Entry) -> None:
+        """Take what one entry says."""
+        detail = entry.get("detail", {})
+        if entry["type"] == EventName.DESTRUCTION_CERTIFIED.value:
+            self.certified.add(str(detail.get("client")))
+            return
+        of = detail.get("of")
+        self.asked.update((client, entry["ts"]) for client in (of if isinstance(of, list) else ()))
 
     def bears_out(self, row: DestructionRow) -> bool:
         """Return whether a row says what the entries say."""
@@ -32,35 +45,47 @@ class _Told:
 
 
 async def borne_out(
-    services: Services, report: str, rows: Sequence[DestructionRow]
+    services: Services, rows: Sequence[DestructionRow]
 ) -> tuple[list[DestructionRow], list[UnreadDestruction]]:
-    """Return these rows about a report, read before, apart from those that the log does not bear out.
+    """Return these rows, read before, as they are now, apart from those that the log does not bear out.
 
-    Where the archive lacks what the log says of it, they are told as they are.
+    Where the archive lacks what the log says of them, they are told as they are.
     """
-    try:
-        told = await _told(services, report)
-    except UnavailableError:
-        return list(rows), []
-    doubted = [row for row in rows if not told.bears_out(row)]
+    doubted = await _doubted(services, rows)
     if not doubted:
         return list(rows), []
     # What was certified meanwhile is in the log, and was not in its row yet.
     async with services.store.unit_of_work() as unit:
-        now, altered = await unit.reports().destructions(report=report)
-    found = [row for row in now if row not in doubted]
-    forged = [UnreadDestruction(report, row.given.client, row.given.member) for row in now if row in doubted]
-    return found, [*altered, *forged]
+        book = unit.reports()
+        again = [await book.destruction(row.report, row.given.client) for row in doubted]
+    changed = dict(zip(doubted, again, strict=True))
+    found = [now for row in rows if isinstance(now := changed.get(row, row), DestructionRow) and now not in doubted]
+    forged = [row for row, now in changed.items() if now is not None and now not in found]
+    return found, [UnreadDestruction(row.report, row.given.client, row.given.member) for row in forged]
 
 
-async def _told(services: Services, report: str) -> _Told:
-    told = _Told()
+async def is_borne_out(services: Services, row: DestructionRow) -> bool:
+    """Return whether the log bears out a row that is held, or lacks what it says of it."""
+    return not await _doubted(services, [row])
+
+
+async def _doubted(services: Services, rows: Sequence[DestructionRow]) -> list[DestructionRow]:
+    if not rows:
+        return []
+    try:
+        told = await _told(services, sorted({row.report for row in rows}))
+    except UnavailableError:
+        return []
+    return [row for row in rows if not told[row.report].bears_out(row)]
+
+
+async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
     events = (EventName.DESTRUCTION_ASKED, EventName.DESTRUCTION_CERTIFIED)
-    async for entry in told_until_now(services, *events, subject=report):
-        detail = entry.get("detail", {})
-        if entry["type"] == EventName.DESTRUCTION_CERTIFIED.value:
-            told.certified.add(str(detail.get("client")))
-            continue
-        of = detail.get("of")
-        told.asked.update((client, entry["ts"]) for client in (of if isinstance(of, list) else ()))
+    told = {report: _Told() for report in reports}
+    for entry in await waiting_of(services, *events, subjects=told):
+        told[entry["object"]["id"]].take(entry)
+    for report, event in product(reports, events):
+        async for entries in told_of(services, event.value, subject=report):
+            for entry in entries:
+                told[report].take(entry)
     return told

@@ -1,6 +1,6 @@
 """Entries of one kind as the search finds them, from the log itself: what was changed beside the tree tells nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -33,8 +33,8 @@ async def told_of(
         yield await entries_at(services, places)
 
 
-async def waiting_of(services: Services, *events: EventName, subject: str) -> list[Entry]:
-    """Return the entries of `events` about `subject` that no search finds yet.
+async def waiting_of(services: Services, *events: EventName, subjects: Collection[str]) -> list[Entry]:
+    """Return the entries of `events` about one of `subjects` that no search finds yet.
 
     INVARIANT: who asks for both looks here first, then searches: whatever moves between the looks is in one of them.
     """
@@ -45,7 +45,7 @@ async def waiting_of(services: Services, *events: EventName, subject: str) -> li
         for each in waiting
         if each is not None
         and each["type"] in names
-        and each.get("object", {}).get("id") == subject
+        and each.get("object", {}).get("id") in subjects
         and each["decision"] == outcome_telling(each["type"]).value
     ]
 
@@ -68,7 +68,7 @@ async def told_until_now(
 
     Of the others those from `since` on alone, where it is named.
     """
-    for entry in await waiting_of(services, *events, subject=subject):
+    for entry in await waiting_of(services, *events, subjects=(subject,)):
         yield entry
     for event in events:
         async for entries in told_of(services, event.value, subject=subject, since=since):

@@ -236,7 +236,7 @@ async def has_begun(services: Services, client: Client, row: UploadRow) -> bool:
     Whose it is, its row alone cannot say any more: it may have been moved to who asks (ADR 0054).
     """
     begun = EventName.UPLOAD_BEGUN
-    if _is_by(client, await waiting_of(services, begun, subject=row.id)):
+    if _is_by(client, await waiting_of(services, begun, subjects=(row.id,))):
         return True
     async for entries in told_of(services, begun.value, subject=row.id):
         if _is_by(client, entries):

@@ -269,7 +269,7 @@ async def _is_told(
     if await is_too_much_waiting(services):
         return True  # what ended a report may be among it
     # What waits is found there, or by the search that comes after.
-    if any(map(says, await waiting_of(services, *events, subject=subject))):
+    if any(map(says, await waiting_of(services, *events, subjects=(subject,)))):
         return True
     return await _is_found(services, subject, events, says)
 

@@ -102,7 +102,7 @@ HOLDS: dict[str, tuple[Callable[[Any], Awaitable[object]], list[tuple[str, str]]
     "report": (lambda session: ReportBook(session, nothing, NOW).held("id"), [("report", _ALONE)]),
     "destruction": (
         lambda session: ReportBook(session, nothing, NOW).destruction("r", "c"),
-        [("report_destruction", _ALONE)],
+        [("report_destruction", f"{_ALONE} OF report_destruction")],
     ),
     "order": (lambda session: ReportBook(session, nothing, NOW).hold_order(), [_STATE]),
     "state": (lambda session: hold_state(session, "policy_version"), [_STATE]),

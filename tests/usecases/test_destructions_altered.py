@@ -1,9 +1,11 @@
 """Destructions that somebody altered in the database: nobody is accused by a row alone, nor let off."""
 
+from typing import Any
+
 import pytest
 
 from exchange import usecases
-from exchange.kernel import UnavailableError
+from exchange.kernel import NotFoundError, UnavailableError
 from exchange.usecases import told_destructions
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
@@ -62,20 +64,25 @@ async def test_nobody_is_accused_or_let_off_by_an_altered_row(
             assert [entry["decision"] for entry in made.entries if entry["type"] == "key.opened"] == ["failed"]
 
 
+async def certified_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, act: Any, *args: Any) -> Any:
+    """Return what `act` does where the NOR reader certifies between its look at the rows and that at the log."""
+    ask = told_destructions._told
+
+    async def meanwhile(services: usecases.Services, reports: list[str]) -> Any:
+        monkeypatch.setattr(told_destructions, "_told", ask)
+        how = usecases.Certificate("shredded", 1)
+        await usecases.certify_destruction(services, world.call("NOR reader"), reports[0], how)
+        return await ask(services, reports)
+
+    monkeypatch.setattr(told_destructions, "_told", meanwhile)
+    return await act(world.services, *args)
+
+
 async def test_what_is_certified_while_the_originator_looks_is_told_as_it_is_now(
     make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, report = await recalled(make_lived)
-    ask = told_destructions._told
-
-    async def meanwhile(services: usecases.Services, report: str) -> told_destructions._Told:
-        how = usecases.Certificate("shredded", 1)
-        await usecases.certify_destruction(services, world.call("NOR reader"), report, how)
-        return await ask(services, report)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(told_destructions, "_told", meanwhile)
-        made = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
+    made = await certified_meanwhile(world, monkeypatch, usecases.show_recall, world.call("GBR releaser"), report)
 
     certified = {row.given.member: row.returned_at is not None for row in made.value.asked}
     assert (certified, made.unopened) == ({"NOR": True, "GBR": False}, 0)
@@ -135,3 +142,63 @@ async def test_destruction_of_another_report_than_was_asked_is_shown_to_nobody(
 
     assert await asked_of(world, "NOR reader") == ([], 1)
     assert await asked_of(world, "NOR releaser") == ([], releasers)
+
+
+MOVED = "UPDATE report_destruction SET member = 'DNK' WHERE member = 'NOR'"
+
+
+async def test_destruction_that_names_another_member_is_told_to_whom_it_is_asked_of_alone(
+    make_lived: MakeLived,
+) -> None:
+    world, report = await recalled(make_lived)
+    await world.enrol("DNK releaser", "DNK", "releaser")
+    world.sql(MOVED)
+
+    told = {name: await asked_of(world, name) for name in ("NOR reader", "NOR releaser", "DNK reader", "DNK releaser")}
+    assert told == {
+        "NOR reader": ([], 1),
+        "NOR releaser": ([], 1),
+        "DNK reader": ([], 0),
+        "DNK releaser": ([], 0),
+    }
+    assert await shown(world, report) == (["GBR"], 1)
+
+
+@pytest.mark.parametrize(("name", "error"), [("NOR reader", UnavailableError), ("DNK releaser", NotFoundError)])
+async def test_destruction_that_names_another_member_is_certified_by_nobody(
+    make_lived: MakeLived, name: str, error: type[Exception]
+) -> None:
+    world, report = await recalled(make_lived)
+    await world.enrol("DNK releaser", "DNK", "releaser")
+    world.sql(MOVED)
+    how = usecases.Certificate("shredded", 1, world.clients["NOR reader"].id)
+    tried = await world.attempt(usecases.certify_destruction(world.services, world.call(name), report, how))
+
+    assert isinstance(tried.error, error)
+    assert world.sql("SELECT count(*) FROM report_destruction WHERE note IS NOT NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_nobody_is_shown_or_certifies_a_destruction_that_it_was_not_asked(
+    make_lived: MakeLived, *, is_placed: bool
+) -> None:
+    world, report = await recalled(make_lived)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    reader = world.clients["DNK reader"].id
+    world.sql("UPDATE report_destruction SET client_id = $1, member = 'DNK' WHERE member = 'NOR'", reader)
+    how = usecases.Certificate("shredded", 1)
+    tried = await world.attempt(usecases.certify_destruction(world.services, world.call("DNK reader"), report, how))
+
+    assert await asked_of(world, "DNK reader") == ([], 1)
+    assert isinstance(tried.error, UnavailableError)
+    assert world.sql("SELECT count(*) FROM report_destruction WHERE note IS NOT NULL") == [(0,)]
+
+
+async def test_destruction_that_is_certified_while_it_is_listed_is_no_damage(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = await recalled(make_lived)
+    made = await certified_meanwhile(world, monkeypatch, usecases.list_destructions, world.call("NOR reader"))
+
+    assert (made.value, made.unopened) == ((), 0)
