@@ -96,7 +96,7 @@ async def holds_on(services: Services) -> list[LegalHold]:
     """Return the holds that are on, the oldest first. Raises UnavailableError where the log cannot be read."""
     put, lifted = await _put_and_lifted(services, with_waiting=True)
     return [
-        LegalHold(hold, parse_rfc3339(put[hold]["ts"]), str(put[hold]["detail"]["reason"]))
+        LegalHold(hold, parse_rfc3339(put[hold]["ts"]), str(put[hold].get("detail", {}).get("reason", "")))
         for hold in sorted(put.keys() - lifted)
     ]
 
@@ -108,11 +108,14 @@ async def _put_and_lifted(services: Services, *, with_waiting: bool) -> tuple[di
     the database can write one, and take it away again before it is on record.
     """
     entries = [entry async for entry in _told(services, with_waiting=with_waiting)]
-    if not all("object" in entry and "reason" in entry.get("detail", {}) for entry in entries):
-        raise UnavailableError(_DAMAGED)
-    lifted = {entry["object"]["id"] for entry in entries if entry["type"] == EventName.HOLD_LIFTED.value}
-    put = {entry["object"]["id"]: entry for entry in entries if entry["type"] == EventName.HOLD_PUT.value}
+    lifted = {_hold_of(entry) for entry in entries if entry["type"] == EventName.HOLD_LIFTED.value}
+    put = {_hold_of(entry): entry for entry in entries if entry["type"] == EventName.HOLD_PUT.value}
     return put, lifted
+
+
+def _hold_of(entry: Entry) -> str:
+    # Somebody wrote one that names no hold: it is on all the same, and what nobody could lift would be so for ever.
+    return entry["object"]["id"] if "object" in entry else entry["id"]
 
 
 async def _told(services: Services, *, with_waiting: bool) -> AsyncIterator[Entry]:

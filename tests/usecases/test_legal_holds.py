@@ -153,7 +153,29 @@ async def test_hold_is_known_as_long_as_the_log_has_its_entry(populated: World, 
     assert populated.sql("SELECT status FROM report") != [("current",)]
 
 
-@pytest.mark.parametrize("trouble", ["damaged", "altered", "elsewhere", "unfound", "shapeless"])
+async def test_one_that_somebody_wrote_without_what_it_says_is_on_and_can_be_lifted(populated: World) -> None:
+    await populated.agree(BRIEFLY)
+    await populated.post()
+    host = populated.call(None)
+    held = await put_hold(populated.services, host, "inquiry 17")
+    write_waiting(populated, held.receipt.entry, "object", "detail")
+    write_waiting(populated, held.receipt.entry, "object", "detail", type="hold.lifted")
+    await place_entries(populated, is_searchable=True)
+    rounds = RoundsOfTime(populated.services)
+    populated.clock.advance(timedelta(days=4))
+
+    found = await holds_on(populated.services)
+    assert {each.reason for each in found} == {"inquiry 17", ""}
+    for each in found:
+        await rounds.reports()
+        assert populated.sql("SELECT status FROM report") == [("current",)]
+        await lift_hold(populated.services, host, each.id, "closed")
+        await place_entries(populated, is_searchable=True)
+    await rounds.reports()
+    assert populated.sql("SELECT status FROM report") != [("current",)]
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "altered", "elsewhere", "unfound"])
 async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_told_once(
     populated: World, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
@@ -174,13 +196,11 @@ async def test_while_the_log_cannot_be_read_nothing_is_destroyed_and_that_is_tol
     elif trouble == "elsewhere":
         populated.sql("DELETE FROM audit_search WHERE position = 0")
         populated.sql("UPDATE audit_search SET position = 0 WHERE event = 'hold.put'")
-    elif trouble == "unfound":
+    else:
         await rounds.reports()
         populated.unguard()
         populated.sql("DELETE FROM audit_search WHERE event = 'hold.put'")
         populated.sql("DELETE FROM audit_entry WHERE id = $1", held.receipt.entry)
-    else:
-        write_waiting(populated, held.receipt.entry, "object")
 
     with caplog.at_level(logging.WARNING, "exchange.reports"):
         for _ in range(4):
