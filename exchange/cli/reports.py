@@ -388,6 +388,8 @@ def show_posted(header: HeaderBody, *, as_json: bool) -> None:
         output.show_json(header)
         return
     output.show_record({"id": header.id, "marking": header.marking, "parts": len(header.parts)}, title="posted")
+    if not header.label.releasable_to:
+        output.note(f"without `REL TO` in its marking it is for clients of {header.originator} alone")
 
 
 def _words_of(terms: ReleaseTermsBody) -> str:

@@ -92,7 +92,10 @@ def _namesakes(policy_id: str, marking: str, catalogue: Catalogue) -> list[Level
 
 
 def _level_hint(marking: str, catalogue: Catalogue, asked: list[SecurityPolicy]) -> str:
-    alike = [level for level in _namesakes("", marking, catalogue) if catalogue.policies[level.policy] in asked]
+    read = " ".join(marking.split())
+    alike = [level for level in _namesakes("", read, catalogue) if catalogue.policies[level.policy] in asked]
+    if len(alike) == 1:
+        return f"{quoted(marking)} is no level marking: write {quoted(alike[0].marking)}"
     if alike:
         alike.sort(key=lambda level: level.policy != catalogue.base.id)
         choice = " or ".join(f"{quoted(level.marking)} of {level.policy}" for level in alike)

@@ -13,7 +13,8 @@ from rich.text import Text
 from exchange.cli import audit_alerts, audit_search, compliance, output, requests
 from exchange.cli.agreement_group import parties_of
 from exchange.cli.consents import show_consent
-from exchange.wire import ErasureBody, OnwardBody, PartyBody, RequestShownBody, ShownEntryBody
+from exchange.cli.reports import show_posted
+from exchange.wire import ErasureBody, HeaderBody, LabelBody, OnwardBody, PartyBody, RequestShownBody, ShownEntryBody
 
 ID = "01a20000-0000-7000-8000-000000000001"
 COLUMNS = ("id", "posted", "marking", "subject")
@@ -201,3 +202,13 @@ def test_who_asks_for_alerts_of_no_rule_is_not_told_silence_alone(capsys: pytest
     inspect.unwrap(audit_alerts.alerts)(client, rule="mass-puls")
 
     assert "no alert of a rule `mass-puls`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("members", "told"), [([], True), (["GBR", "NOR"], False)])
+def test_who_posts_for_nobody_else_is_told(capsys, members, told) -> None:
+    label = LabelBody(policy="NATO", classification="SECRET", releasable_to=members)
+
+    show_posted(HeaderBody.model_construct(id="1", marking="m", originator="GBR", parts=[], label=label), as_json=False)
+
+    is_told = "without `REL TO` in its marking it is for clients of GBR alone" in capsys.readouterr().err
+    assert is_told is told
