@@ -29,7 +29,7 @@ from exchange.cli.instance import Host, put_file
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
 from exchange.cli.whole_lists import end_unless_whole, lists_whole
-from exchange.crypto import CertificateFacts, read_certificate
+from exchange.crypto import CertificateFacts, read_certificate, strict_fault
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
 from exchange.store.authority_files import file_name
@@ -187,6 +187,8 @@ async def certificate_add(
         certificate = read_certificate(read_pem(file))
     view = (await add_certificate(host.services, host.call(), id, certificate)).value
     _show(_body(view), "certificate added", as_json=as_json)
+    if (fault := strict_fault(certificate.der)) is not None:
+        output.warn(f"no node takes `{file}` in a handshake: {fault}")
 
 
 @certificates.command("issue")
@@ -246,6 +248,8 @@ async def authority_add(
     # INVARIANT: the certificate and nothing else. The file may be in another form than services read, or hold its key.
     # Whole or not at all: with half of one TLS starts nowhere.
     put_file(target, DER_cert_to_PEM_cert(facts.der).encode(), mode=0o644)
+    if (fault := strict_fault(facts.der)) is not None:
+        output.warn(f"no node takes a certificate of it in a handshake: {fault}; have it made anew with that")
     if as_json:
         output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
         return

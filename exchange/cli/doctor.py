@@ -21,6 +21,7 @@ from exchange.crypto import (
     read_certificates,
     read_revocation_lists,
     revocations_end,
+    strict_fault,
 )
 from exchange.custody import LOG_KEY_MEND
 from exchange.entrypoints.http.contexts import read_plain
@@ -236,7 +237,20 @@ def _trust_bundle(settings: Settings) -> Finding:
         told = f"TLS cannot start: {str(exc).lower()}"
         mend = "see that certificate, key and authorities belong together; `exchange ca server` makes the first two"
         return Finding("trust bundle", Finding.MEND, told, mend)
-    return Finding("trust bundle", Finding.OK, f"{len(paths)} authorities")
+    for path in paths:
+        if (fault := _useless_authority(path)) is not None:
+            mend = "have it made anew with that, and `exchange ca add` it; then take the former file away"
+            return Finding("trust bundle", Finding.WARNING, f"no node takes a certificate of `{path}`: {fault}", mend)
+    return Finding("trust bundle", Finding.OK, "1 authority" if len(paths) == 1 else f"{len(paths)} authorities")
+
+
+def _useless_authority(path: Path) -> str | None:
+    """Return why handshakes refuse whoever is of an authority in that file, None where they do not for what it is."""
+    try:
+        faults = [strict_fault(each.der) for each in read_certificates(path.read_bytes())]
+    except MalformedError:
+        return None  # OpenSSL took it; "certificate" has what is to be said of it
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def _law(settings: Settings) -> Finding:

@@ -39,6 +39,7 @@ from exchange.crypto.reading import (
     public_key_of_der,
     read_certificate,
     read_certificates,
+    strict_fault,
     subject_of_der,
     thumbprint_of_der,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "revocations_end",
     "seal_token",
     "sign_request",
+    "strict_fault",
     "subject_of_der",
     "suite_named",
     "thumbprint_of_der",

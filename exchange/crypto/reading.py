@@ -1,13 +1,17 @@
-"""What the exchange reads from anybody's certificate. Chains and revocation are checked by TLS, not here."""
+"""What the exchange reads from anybody's certificate.
+
+Chains and revocation are checked by TLS, not here; `strict_fault` tells beforehand of what no chain makes up for.
+"""
 
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exchange.kernel import MalformedError
 
@@ -16,6 +20,8 @@ UNREADABLE = (
     *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
 """What the library raises for what is none of them; for a name in bits, too, and for a feature without a name."""
+
+ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 
 _PEM_BEGIN, _PEM_END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
@@ -92,6 +98,30 @@ def read_certificates(pem: bytes) -> tuple[CertificateFacts, ...]:
     return tuple(read_certificate((piece + _PEM_END).strip()) for piece in pem.split(_PEM_END)[:-1])
 
 
+def strict_fault(pem_or_der: bytes) -> str | None:
+    """Return why a handshake refuses a certificate, or whoever comes with one of this authority, whatever its chain.
+
+    None where nothing in it alone is wrong. What is asked is what OpenSSL asks of clients and their authorities with
+    X509_V_FLAG_X509_STRICT (RFC 5280 §4.2.1), as a node does.
+    """
+    certificate = _loaded(pem_or_der)
+    signer = _extension(certificate, x509.AuthorityKeyIdentifier)
+    if certificate.version is x509.Version.v3 and signer is None and certificate.issuer != certificate.subject:
+        return "it does not say which key signed it (`authorityKeyIdentifier`)"
+    purposes = _extension(certificate, x509.ExtendedKeyUsage)
+    if purposes is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in purposes.value:
+        return "its `extendedKeyUsage` is not for clients (`clientAuth`)"
+    basic, usage = _extension(certificate, x509.BasicConstraints), _extension(certificate, x509.KeyUsage)
+    if basic is not None and basic.value.ca:
+        if not basic.critical:
+            return "its `basicConstraints` are not `critical`"
+        is_signing = usage is not None and usage.value.key_cert_sign
+        return None if is_signing else "its `keyUsage` does not say that it signs certificates (`keyCertSign`)"
+    if usage is not None and not (usage.value.digital_signature or usage.value.key_agreement):
+        return "its `keyUsage` is not for signatures (`digitalSignature`)"
+    return None
+
+
 def first_end(pem_or_der: bytes) -> datetime:
     """Return when the first of the certificates in a file ends; MalformedError where there is none.
 
@@ -143,7 +173,12 @@ def _common_name(name: x509.Name) -> str | None:
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
+    basic = _extension(certificate, x509.BasicConstraints)
+    return basic is not None and basic.value.ca
+
+
+def _extension(certificate: x509.Certificate, kind: type[ExtensionT]) -> x509.Extension[ExtensionT] | None:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        return certificate.extensions.get_extension_for_class(kind)
     except x509.ExtensionNotFound:
-        return False
+        return None

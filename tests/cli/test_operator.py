@@ -7,14 +7,18 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from exchange.cli.instance import policies_folder
-from exchange.crypto import issue_client, new_authority, read_certificate
+from exchange.crypto import issue_client, issue_server, new_authority, read_certificate
 from exchange.release import AgencyOutlook, MemberOutlook, Simulation
 from exchange.settings import load_settings
 from exchange.store import head
@@ -251,6 +255,15 @@ def test_certificate_is_removed_by_its_thumbprint(enrol, operate):
     assert operate("client", "show", shown["id"], "--json").json["certificates"] == []
 
 
+def test_certificate_that_no_handshake_takes_is_warned_of(enrol, operate, tmp_path):
+    now = datetime.now(UTC)
+    (tmp_path / "x.pem").write_bytes(issue_server(new_authority("x", now), ("desk",), now=now).certificate_pem)
+
+    ran = operate("client", "certificate", "add", enrol("--json").json["id"], tmp_path / "x.pem")
+
+    assert (ran.code, "x.pem` in a handshake: its `extendedKeyUsage` is not for clients" in ran.err) == (0, True)
+
+
 def test_member_brings_its_own_authority(operate, instance, tmp_path):
     authority = new_authority("Norwegian authority", datetime.now(UTC))
     (tmp_path / "nor.pem").write_bytes(authority.certificate_pem)
@@ -309,6 +322,21 @@ def test_certificate_of_a_client_is_no_authority(operate, instance, tmp_path):
     assert ran.code == 1
     assert "is no certificate of an authority" in ran.err
     assert last_refusal(instance) == [("certificate.added", ["invalid"])]
+
+
+def test_authority_of_which_no_handshake_takes_anybody_is_warned_of(operate, tmp_path):
+    """As `openssl req -x509` makes one: it was added, and its clients were not answered, and nothing said why."""
+    key, named = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    bare = x509.CertificateBuilder().subject_name(named).issuer_name(named).public_key(key.public_key())
+    bare = bare.serial_number(1).not_valid_before(datetime.now(UTC)).not_valid_after(datetime.now(UTC) + timedelta(9))
+    bare = bare.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    (tmp_path / "nor.pem").write_bytes(bare.sign(key, SHA256()).public_bytes(Encoding.PEM))
+
+    added, looked = operate("ca", "add", "NOR", tmp_path / "nor.pem"), operate("doctor", "--json")
+
+    assert (added.code, "no node takes a certificate of it in a handshake: its `keyUsage`" in added.err) == (0, True)
+    bundle = next(found for found in looked.json if found["id"] == "trust bundle")
+    assert (bundle["state"], "`keyCertSign`" in bundle["told"]) == ("warning", True)
 
 
 def test_authority_of_nobody_is_refused(operate, tmp_path):
