@@ -14,7 +14,16 @@ from exchange.kernel import micros_in
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import ArchivedEntries, LogDamagedError
 from exchange.store.dialect import Fetch, Row, Sql, Value, as_bytes, as_text
-from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState, Placed
+from exchange.store.log_rows import (
+    Backlog,
+    CosignatureRow,
+    FoundBy,
+    KeptCheckpoint,
+    KeptEntry,
+    LeafRow,
+    LogState,
+    Placed,
+)
 from exchange.store.log_statements import TILE_LEVELS, LogReads
 
 T = TypeVar("T")
@@ -60,6 +69,18 @@ class LogReader:
         if not isinstance(log, int) or not isinstance(position, int) or position < 0:
             raise LogDamagedError("what stands where the entry's place belongs is none")
         return LeafRow(log, position, as_bytes(leaf_hash))
+
+    async def kept(self, entry_id: str) -> KeptEntry | None:
+        """Return what the database has of an entry; None where it has neither its bytes nor a place for it."""
+        ((content, leaf_hash, is_waiting, found, *by),) = await self._fetch(self._reads.kept, {"entry_id": entry_id})
+        if content is None and leaf_hash is None:
+            return None
+        return KeptEntry(
+            None if content is None else as_bytes(content),
+            None if leaf_hash is None else as_bytes(leaf_hash),
+            bool(is_waiting),
+            None if found is None else FoundBy(*by),
+        )
 
     async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
         """Return the bytes of the entries at these positions, from the database or the archive.

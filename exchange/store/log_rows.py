@@ -49,6 +49,28 @@ class LeafRow:
     leaf_hash: bytes
 
 
+class FoundBy(NamedTuple):
+    """Some of what an entry is found by: whose it may be, as far as nobody wrote to the search."""
+
+    actor_kind: str
+    actor_id: str | None
+    thumbprint: str | None
+    member: str | None
+    owner: str | None
+    subject_id: str | None
+    level: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEntry:
+    """What the database has of an entry: bytes (None: they left it), leaf hash (None: no place), what finds it."""
+
+    content: bytes | None
+    leaf_hash: bytes | None
+    is_waiting: bool
+    found_by: FoundBy | None
+
+
 class Placed(NamedTuple):
     """An entry in its place, both hash and bytes as they are stored."""
 

@@ -7,10 +7,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Select,
+    String,
+    and_,
     bindparam,
+    case,
     cast,
     delete,
     exists,
+    false,
     func,
     insert,
     literal_column,
@@ -24,6 +28,7 @@ from sqlalchemy import (
 
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.dialect import Sql, Statement
+from exchange.store.log_rows import FoundBy
 from exchange.store.search_rows import SEARCH_COLUMNS
 from exchange.store.tables import ABOUT_A_HOLD, table
 
@@ -50,6 +55,7 @@ class LogReads:
     state_of: Statement
     states: Statement
     leaf: Statement
+    kept: Statement
     leaf_hashes: Statement
     placed: Statement
     placed_at: Statement
@@ -90,6 +96,7 @@ class LogReads:
             leaf=sql.compile(
                 select(leaf.c.log, leaf.c.position, leaf.c.leaf_hash).where(leaf.c.entry_id == bindparam("entry_id"))
             ),
+            kept=sql.compile(_kept()),
             placed=sql.compile(
                 select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
                 .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
@@ -236,6 +243,22 @@ def last_searched(log: ColumnElement[int]) -> Select[Any]:
     # behind all of them: taken for a place, nothing that comes would ever be found by a search again.
     size = select(_typed(state.c.size)).where(state.c.log == log).scalar_subquery()
     return select(func.max(search.c.position)).where(search.c.log == log, search.c.position < size)
+
+
+def _kept() -> Select[Any]:
+    """Return one row, whatever there is of the entry asked for: absent and foreign cost the same."""
+    entry, leaf, outbox, search = (table(name) for name in ("audit_entry", "log_leaf", "audit_outbox", "audit_search"))
+    asked = select(bindparam("entry_id", type_=String).label("id")).subquery("asked")
+    is_waiting = exists().where(outbox.c.entry_id == asked.c.id)
+    # What has a place waits for none; nothing in the outbox is found by an entry's id.
+    waits = case((and_(entry.c.id.is_not(None), leaf.c.entry_id.is_(None)), is_waiting), else_=false())
+    return select(
+        entry.c.content, leaf.c.leaf_hash, waits, search.c.id, *(search.c[name] for name in FoundBy._fields)
+    ).select_from(
+        asked.outerjoin(entry, entry.c.id == asked.c.id)
+        .outerjoin(leaf, leaf.c.entry_id == asked.c.id)
+        .outerjoin(search, search.c.id == asked.c.id)
+    )
 
 
 def _states() -> Select[Any]:

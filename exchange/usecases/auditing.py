@@ -31,6 +31,7 @@ from exchange.markings import Label
 from exchange.members import EXCHANGE_MEMBER, Clearance, Client, Role
 from exchange.release import covers_label, levels_covered
 from exchange.store import Hit, Place, PolicyState, Sought
+from exchange.store.log_rows import FoundBy
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
@@ -65,6 +66,14 @@ class Gaze:
     treaties: tuple[str, ...]
     levels: frozenset[str] | None
     is_cleared_for_all: bool
+
+    def may_see(self, found_by: FoundBy) -> bool:
+        """Return whether what an entry is found by lets it be in this auditor's slice; `views_of` has the last word."""
+        member = self.auditor.member
+        is_covered = self.levels is None or found_by.level is None or found_by.level in self.levels
+        is_about_own = member in {None, found_by.owner} or found_by.subject_id in self.treaties
+        # What an own client was refused is shown whatever its level.
+        return member == found_by.member is not None or (is_covered and is_about_own)
 
     def sees(self, content: bytes) -> EntryView | None:
         """Return what this auditor may see of an entry's bytes, as far as its label tells; see `views_of`."""

@@ -34,14 +34,14 @@ from exchange.kernel import (
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
 from exchange.store.archived import LogDamagedError
-from exchange.store.log_rows import LeafRow, LogState
+from exchange.store.log_rows import FoundBy, LeafRow, LogState
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.personal import search_tokens
 from exchange.usecases.quorum import enrolled, newest_witnessed, shown_note
 from exchange.usecases.recording import draft, named, refuse
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.whole_entries import placed_content, whole_entry
 
 # An entry has its place within a second; who asks for its own newest one waits that long rather than asking again.
 _WAIT_SECONDS = 2.0
@@ -126,9 +126,14 @@ async def prove_entry(services: Services, call: Call, entry_id: str, size: int |
     client = await authenticate(services, call, event=_EVENT)
     subject = named("entry", entry_id)
     # (1) whom it concerns; what it does not concern is as absent as what never was, and costs as much
-    content = await services.store.entry(entry_id if is_uuid7(entry_id) else "")
     gaze = await admit_auditor(services, call, event=_EVENT) if Role.AUDITOR in client.roles else None
     own_token = search_tokens(services).of_thumbprint(required_thumbprint(call))
+
+    def may_concern(by: FoundBy) -> bool:
+        is_own = _is_own(client, own_token, by.actor_kind, by.actor_id, by.thumbprint)
+        return is_own or (gaze is not None and gaze.may_see(by))
+
+    content = await placed_content(services.store, entry_id if is_uuid7(entry_id) else "", may_concern)
     if content is None or not await _concerns(services, client, gaze, content, own_token):
         return await _absent(services, call, client, subject)
     # (2) its place
@@ -172,17 +177,19 @@ async def prove_growth(
 
 
 async def _concerns(services: Services, client: Client, gaze: Gaze | None, content: bytes, own_token: str) -> bool:
-    # (a) its own deed, or what was said to its certificate while nobody was enrolled with it
     entry = whole_entry(content)
     if entry is None:
         return False  # damaged: nobody can say any more whom it concerns
     actor = entry["actor"]
-    if actor.get("id") == client.id:
+    if _is_own(client, own_token, actor["kind"], actor.get("id"), actor.get("thumbprint")):
         return True
-    if actor["kind"] == "unknown" and actor.get("thumbprint") == own_token:
-        return True
-    # (b) what is in an auditor's slice
+    # What is in an auditor's slice
     return gaze is not None and await views_of(services, gaze, [entry]) != [None]
+
+
+def _is_own(client: Client, own_token: str, kind: str, actor_id: str | None, thumbprint: str | None) -> bool:
+    """Return whether it is its own deed, or was said to its certificate while nobody was enrolled with it."""
+    return actor_id == client.id or (kind == "unknown" and thumbprint == own_token)
 
 
 async def _placed(services: Services, entry_id: str) -> LeafRow | None:

@@ -2,12 +2,13 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from exchange import usecases
 from exchange.audit import Criteria, parse_entry
-from exchange.kernel import NotFoundError, parse_rfc3339, rfc3339
+from exchange.kernel import NotFoundError, UnavailableError, new_id, parse_rfc3339, rfc3339
 from exchange.members import Standing
 from exchange.usecases import EntryQuery
 from exchange.usecases.clients import change_standing
@@ -20,6 +21,8 @@ from tests.usecases.test_alerts import pull_some
 from tests.usecases.test_rows_held import held
 
 alerted = test_alerts.alerted
+
+ABSENT = new_id(NOW, bytes)
 
 
 def damage(world: World, *entries: str, how: str = "destroyed") -> None:
@@ -79,19 +82,73 @@ async def test_id_that_is_no_text_keeps_no_auditor_from_the_others(populated: Wo
     assert {one, other}.intersection(entry.receipt.entry for entry in found) == {other}
 
 
-@pytest.mark.parametrize("how", ["destroyed", "altered"])
-async def test_damaged_entry_is_nobodys(populated: World, how: str) -> None:
-    """Of one that was altered there is proof still, of the one in the tree: whoever kept that convicts by it."""
+@pytest.mark.parametrize("how", ["destroyed", "altered", "unplaced"])
+async def test_damaged_entry_is_nobodys(populated: World, caplog: pytest.LogCaptureFixture, how: str) -> None:
     report = await populated.post()
     receipt = (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt
     await place_entries(populated, is_searchable=True)
     damage(populated, receipt.entry, how=how)
 
-    proofs = [("auditor", prove_entry), ("NOR reader", prove_entry)] if how == "destroyed" else []
-    for name, act in (("auditor", usecases.show_entry), *proofs):
+    for name, act in (("auditor", usecases.show_entry), ("auditor", prove_entry), ("NOR reader", prove_entry)):
+        caplog.clear()
         made = await populated.attempt(act(populated.services, populated.call(name), receipt.entry))
         assert isinstance(made.error, NotFoundError)
         assert (made.entry["type"], made.entry["decision"]) == ("audit.read", "refused")
+        assert "damaged or gone" in caplog.text
+
+    # Once it waits for a place again, as the sweep has it, it is shown, and its proof is to be asked for again.
+    if how == "unplaced":
+        populated.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", receipt.entry)
+        assert await usecases.show_entry(populated.services, populated.call("auditor"), receipt.entry)
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+async def test_archived_entry_is_read_for_those_alone_whom_it_may_concern(
+    populated: World, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
+) -> None:
+    """To others it is absent, at the cost of what never was: nothing of the archive is read, and its state not told."""
+    for name, member in (("NOR auditor", "NOR"), ("GBR auditor", "GBR"), ("DNK auditor", "DNK")):
+        await populated.enrol(name, member, "auditor")
+    report = await populated.post()
+    read = (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt.entry
+    stranger = await populated.attempt(usecases.describe_caller(populated.services, populated.call("late desk")))
+    await place_entries(populated, is_searchable=True)
+    await populated.enrol("late desk", "NOR", "reader")
+    told = {each: await populated.services.store.entry(each) for each in (read, stranger.entry["id"])}
+    populated.unguard()
+    for each in told:
+        populated.sql("DELETE FROM audit_entry WHERE id = $1", each)
+    asked: list[str] = []
+
+    async def named(entry_ids: list[str]) -> dict[str, bytes | None]:
+        asked.extend(entry_ids)
+        if is_away:
+            raise UnavailableError("the archive is away")
+        return {each: told[each] for each in entry_ids}
+
+    monkeypatch.setattr(populated.services.store.log.archived, "named", named)
+
+    async def outcome(name: str, act: Any, entry: str) -> str | bool:
+        asked.clear()
+        made = await populated.attempt(act(populated.services, populated.call(name), entry))
+        assert bool(asked) is not isinstance(made.error, NotFoundError)
+        return getattr(made.error, "message", True)
+
+    given = "the archive is away" if is_away else True
+    for name in ("NOR reader", "NOR auditor", "GBR auditor", "auditor"):
+        assert await outcome(name, prove_entry, read) == given
+    for name in ("NOR auditor", "GBR auditor", "auditor"):
+        assert await outcome(name, usecases.show_entry, read) == given
+    for name in ("GBR reader", "DNK auditor", "operator"):
+        assert await outcome(name, prove_entry, read) == await outcome(name, prove_entry, ABSENT)
+    assert await outcome("DNK auditor", usecases.show_entry, read) == await outcome(
+        "DNK auditor", usecases.show_entry, ABSENT
+    )
+    assert await outcome("late desk", prove_entry, stranger.entry["id"]) == given
+    assert await outcome("NOR reader", prove_entry, stranger.entry["id"]) == "no such part of the log"
+    # What nothing finds any more may be anybody's.
+    populated.sql("DELETE FROM audit_search WHERE id = $1", read)
+    assert await outcome("NOR reader", prove_entry, read) == given
 
 
 async def test_damaged_entry_of_an_alert_takes_no_other_alert_from_the_list(alerted: AlertedWorld) -> None:
@@ -144,8 +201,8 @@ async def test_what_is_no_hash_of_an_entry_keeps_no_other_from_being_told(popula
     populated.sql("UPDATE client SET nationality = 'GBR' WHERE id = $1", reader)
 
     assert reader in {each["object"]["id"] for each in await held(populated)}
-    # Its proof is made of the tree, and not of what stands beside it.
-    assert (await prove_entry(populated.services, populated.call("auditor"), entry)).value
+    with pytest.raises(NotFoundError):
+        await prove_entry(populated.services, populated.call("auditor"), entry)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
