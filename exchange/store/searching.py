@@ -316,7 +316,8 @@ class Search:
         cut: Place | None = None
         for number, at_micros, position, entry_id, log in rows:
             if number is None:
-                cut = Place(at_micros, position)
+                # What is no number comes behind all that are, for SQLite.
+                cut = Place(at_micros, position if isinstance(position, int) else _LAST)
                 continue
             # On SQLite anything may stand there: what is no text names no entry.
             found[number].append(Found(Place(at_micros, position), str(entry_id), log))

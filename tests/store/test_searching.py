@@ -331,6 +331,20 @@ async def test_what_gets_its_place_during_a_search_is_never_passed_over_by_it(
     assert [hit.place.position for hit in found] == list(range(len(found)))
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_walk_that_is_cut_off_at_what_is_no_place_goes_on(
+    store: Store, store_url: str, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_sql(store_url, "UPDATE audit_search SET position = 'x' || position WHERE position % 5 = 0")
+    left = [position for position in range(len(contents)) if position % 5]
+
+    for newest_first, stretch in itertools.product((False, True), (2, 5, 7)):
+        monkeypatch.setattr(searching, "STRETCH", stretch)
+        sought = Sought(Criteria(), None, newest_first=newest_first)
+        found = await all_found(store, sought, auditor_of(None, None), 50)
+        assert [hit.place.position for hit in found] == sorted(left, reverse=newest_first)
+
+
 async def test_what_has_no_place_yet_is_not_found_but_shown(store: Store, store_url: str) -> None:
     receipt = await store.append(draft())
     sought = Sought(Criteria(), None)
