@@ -54,7 +54,7 @@ class LogArchiving:
             leaf.c.position >= bindparam("start"),
             leaf.c.position < bindparam("stop"),
         )
-        is_one = (moved.c.log == bindparam("log"), moved.c.idx < bindparam("stop"))
+        is_one = (moved.c.log == bindparam("log"), moved.c.idx >= 0, moved.c.idx < bindparam("stop"))
         self._next = sql.compile(select(func.max(moved.c.idx)).where(*is_one))
         self._newest = sql.compile(select(func.max(leaf.c.entry_id)).where(*in_range))
         self._say = sql.insert("log_archive", _MOVED_COLUMNS)

@@ -363,7 +363,7 @@ async def test_bundle_that_is_gone_is_no_damage_to_a_report(old: Log, folder: Pa
     assert gone.value.told == "the archive is away at the moment: try again later"
 
 
-@pytest.mark.parametrize("index", [str(2**63 - 1), "2", "'x'"])
+@pytest.mark.parametrize("index", [str(2**63 - 1), "2", "-5", "'x'"])
 async def test_row_of_a_bundle_that_the_log_has_not_keeps_none_from_moving(
     old: Log, folder: Path, backend: str, index: str
 ) -> None:
