@@ -29,6 +29,9 @@ ALERT_SAYS: Final = ("rule", "kind", "severity", "member", "owner", "entry")
 CRISIS_SAYS: Final = ("agreement", "opened", "edition", "clause", "until")
 """What the entry of a crisis says of its row: all that decides what is open, and when."""
 
+BREACH_SAYS: Final = ("agreement", "scope", "kind", "party", "owed_to", "label", "due", "report")
+"""What the entry of a breach says of its row, which never changes."""
+
 _PARTY: Final = "party "
 _LEAVING: Final = "leaving "
 _TEXT: Final = "text"
@@ -52,6 +55,7 @@ class RowKind(Enum):
     REQUEST = "request"
     SUBSCRIPTION = "subscription"
     ALERT = "alert"
+    BREACH = "breach"
     CAVEATS = "caveats"
     """A member's national caveats, by its code; the version is the number of the set in force."""
     ERASED = "personal"
@@ -412,6 +416,14 @@ def _subscription(entry: Entry) -> Iterator[RowTold]:
     yield _subject(entry, RowKind.SUBSCRIPTION, says={"client": entry.get("actor", {}).get("id")})
 
 
+def _breach(entry: Entry) -> Iterator[RowTold]:
+    detail = entry.get("detail", {})
+    breach = detail.get("breach")
+    if isinstance(breach, str):
+        said = {**detail, **{name: entry.get(name) for name in ("agreement", "scope", "label")}}
+        yield RowTold(RowName(RowKind.BREACH, breach), entry, says={name: said.get(name) for name in BREACH_SAYS})
+
+
 def _erased(entry: Entry) -> Iterator[RowTold]:
     subject, detail = entry.get("object"), entry.get("detail", {})
     period, keys = detail.get("period"), detail.get("keys")
@@ -553,6 +565,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
     EventName.CAVEATS_ACTIVATED.value: _caveats,
     EventName.ALERT_RAISED.value: _alert,
+    EventName.DUTY_BREACHED.value: _breach,
     EventName.ROW_CONTRADICTED.value: _made_by_jobs,
 }
 

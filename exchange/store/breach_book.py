@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
@@ -79,30 +79,16 @@ class BreachBook:
         self._session = session
         self._note_write = note_write
 
-    async def add(self, row: BreachRow) -> bool:
-        """Keep a breach; False where it is kept already, and then nothing was written."""
-        result: Any = await self._session.execute(_ADD, _columns(row))
-        if result.rowcount != 1:
-            return False
-        self._note_write()
-        return True
+    async def add(self, row: BreachRow) -> None:
+        """Keep a breach that no row is of; who adds one holds its agreement, and has asked the log.
 
-    async def last_due(self, of: BreachRow) -> datetime | None:
-        """Return when the last report was due before `of` was found that did not come either; None where none was.
-
-        Of the same party, to the same member, in the same scope.
+        One that somebody wrote in its place stays where it lies: this one is kept beside it.
         """
-        row = BreachTable
-        which = (
-            col(row.agreement_id) == of.agreement,
-            col(row.kind) == BreachKind.REPORT.value,
-            col(row.party) == of.party,
-            col(row.owed_to) == of.owed_to,
-            col(row.scope) == of.scope,
-            col(row.due_at).between(0, to_micros(of.found_at)),
-        )
-        found = await self._session.scalar(select(func.max(col(row.due_at))).where(*which))
-        return None if found is None else from_micros(found)
+        for subject in (row.subject, _beside(row.subject, row.id)):
+            result: Any = await self._session.execute(_ADD, _columns(replace(row, subject=subject)))
+            if result.rowcount == 1:
+                break
+        self._note_write()
 
     async def of_agreement(
         self, agreement: str, *, after: int, limit: int
@@ -123,6 +109,15 @@ async def breach_row(engine: AsyncEngine, breach_id: str) -> BreachRow | None:
     with driver_errors():
         async with AsyncSession(engine) as session:
             return await _found(session, breach_id)
+
+
+def subject_of(kept: str, breach_id: str) -> str:
+    """Return the subject of a breach as it is kept, which names the breach besides where another row was in its way."""
+    return kept.removesuffix(_beside("", breach_id))
+
+
+def _beside(subject: str, breach_id: str) -> str:
+    return f"{subject} {breach_id}"
 
 
 def _read(row: BreachTable) -> BreachRow | UnreadBreach:
@@ -161,7 +156,7 @@ def _columns(row: BreachRow) -> dict[str, Any]:
 
 
 def _row(row: BreachTable) -> BreachRow:
-    kind = BreachKind(row.kind)
+    kind, subject = BreachKind(row.kind), subject_of(row.subject, row.id)
     return BreachRow(
         id=id_in(row.id),
         agreement=row.agreement_id,
@@ -169,7 +164,7 @@ def _row(row: BreachTable) -> BreachRow:
         party=member_in(row.party),
         owed_to=member_in(row.owed_to),
         scope=row.scope,
-        subject=id_in(row.subject) if kind is BreachKind.ACKNOWLEDGEMENT else row.subject,
+        subject=id_in(subject) if kind is BreachKind.ACKNOWLEDGEMENT else subject,
         label=label_from_json(json.loads(row.label)).as_json(),
         due_at=from_micros(row.due_at),
         found_at=from_micros(row.found_at),

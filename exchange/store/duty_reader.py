@@ -11,9 +11,8 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.reports import ReportStatus
-from exchange.store.breach_book import BreachKind, BreachRow, breach_row, is_moment
+from exchange.store.breach_book import BreachRow, breach_row, is_moment
 from exchange.store.dialect import is_among
-from exchange.store.duty_tables import BreachTable
 from exchange.store.engine import read_rows
 from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
 from exchange.store.tables import ReportTable
@@ -91,27 +90,6 @@ class DutyReader:
         found = await read_rows(self._engine, asked.where(is_timeless))
         found += await read_rows(self._engine, joined.where(how, ~is_moment(receipt.received_at)))
         return sorted({str(report) for (report,) in found})
-
-    async def known_breaches(self, agreement: str, reports: Collection[str]) -> set[tuple[str, str]]:
-        """Return party and report of each acknowledgement that is known not to have come in time, of these reports."""
-        row = BreachTable
-        is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.ACKNOWLEDGEMENT.value)
-        chosen = select(col(row.party), col(row.subject)).where(
-            *is_one, is_among(col(row.subject), reports, self._engine.dialect.name)
-        )
-        return {(party, subject) for party, subject in await read_rows(self._engine, chosen)}
-
-    async def silences(self, agreement: str, now: datetime) -> dict[tuple[str, str, str], datetime]:
-        """Return by party, member it is owed to and scope when the last report was due that did not come by `now`."""
-        row = BreachTable
-        place = (col(row.party), col(row.owed_to), col(row.scope))
-        is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.REPORT.value)
-        # What was due later than now nobody has found: such a row was altered, and hides no silence.
-        has_come = col(row.due_at).between(0, to_micros(now))
-        found = await read_rows(
-            self._engine, select(*place, func.max(col(row.due_at))).where(*is_one, has_come).group_by(*place)
-        )
-        return {(party, owed_to, scope): from_micros(due) for party, owed_to, scope, due in found}
 
     async def breach(self, breach_id: str) -> BreachRow | None:
         """Return a breach that was found."""

@@ -6,7 +6,7 @@ Nothing here believes a row: on SQLite, what stands where a number belongs may b
 import base64
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
@@ -16,6 +16,7 @@ from exchange.audit.deeds import DeedKind, deed_digest, says_as
 from exchange.audit.rows_told import (
     ALERT_SAYS,
     ALTERED_CLASS,
+    BREACH_SAYS,
     CLIENT_SAYS,
     CRISIS_SAYS,
     RowKept,
@@ -29,12 +30,14 @@ from exchange.members import Standing
 from exchange.release import NationalText, class_digest, class_from_json
 from exchange.reports import ReportStatus
 from exchange.store.alert_tables import AlertTable
+from exchange.store.breach_book import BreachKind, subject_of
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.consent_states import ENDED_VALUES, ConsentState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.derivation_tables import DerivationTable
 from exchange.store.dialect import Fetch, NoText, Row, Sql, Statement, as_text
+from exchange.store.duty_tables import BreachTable
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyState
 from exchange.store.proxy_tables import ProxyTable
@@ -61,7 +64,7 @@ _CRISIS, _REQUEST = table(CrisisTable), table(RequestTable)
 _PERSONAL = table(PersonalKeyTable)
 _SUBSCRIPTION = table(SubscriptionTable)
 _CAVEATS = table(CaveatSetTable)
-_ALERT = table(AlertTable)
+_ALERT, _BREACH = table(AlertTable), table(BreachTable)
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
@@ -101,6 +104,38 @@ _CONSENTS: Final = {
     RowKind.DERIVATION: (_DERIVATION, DeedKind.DERIVATION_GRANT),
 }
 """Where the signed grant stands on its row, and as what kind of deed."""
+
+
+def _said_of_alert(_: str, row: Sequence[object]) -> dict[str, object]:
+    return dict(zip(ALERT_SAYS, row, strict=True))
+
+
+def _said_of_breach(breach: str, row: Sequence[object]) -> dict[str, object]:
+    *same, label, due_at, subject = row
+    said = dict(zip(BREACH_SAYS, same, strict=False))
+    # Of a silence there is no report: when it was due stands in the place of one.
+    report = subject_of(str(subject), breach) if said["kind"] == BreachKind.ACKNOWLEDGEMENT.value else None
+    return {**said, "label": _json(label), "due": _moment(due_at), "report": report}
+
+
+_ADDED_ONCE: Final[
+    Mapping[RowKind, tuple[Column[Any], Sequence[Column[Any]], Callable[[str, Sequence[object]], dict[str, object]]]]
+] = {
+    RowKind.ALERT: (
+        _ALERT.c.id,
+        [_ALERT.c[name] for name in ("rule", "kind", "severity", "member", "owner", "entry_id")],
+        _said_of_alert,
+    ),
+    RowKind.BREACH: (
+        _BREACH.c.id,
+        [
+            _BREACH.c[name]
+            for name in ("agreement_id", "scope", "kind", "party", "owed_to", "label", "due_at", "subject")
+        ],
+        _said_of_breach,
+    ),
+}
+"""What is added and never changed: its id, the columns that its entry speaks of, and what they say."""
 
 _Kinds = Sequence[tuple[str, type | None]]
 """The columns of a statement, and of which kind what stands in each has to be; None where the database computes it."""
@@ -176,8 +211,8 @@ class RowsKept:
                 return await self._erased(ids)
             case RowKind.CAVEATS:
                 return await self._caveats(ids)
-            case RowKind.ALERT:
-                return await self._alerts(ids)
+            case RowKind.ALERT | RowKind.BREACH:
+                return await self._never_changed(kind, ids)
             case RowKind.ONWARD | RowKind.DERIVATION:
                 return await self._consents(kind, ids)
             case _:
@@ -248,17 +283,11 @@ class RowsKept:
         counts = Counter(f"{subject} {period}" for subject, period, _ in rows)
         return {each: RowKept(counts[each]) for each in ids}
 
-    async def _alerts(self, ids: list[str]) -> dict[str, RowKept]:
-        row = _ALERT.c
-        asked = select(row.id, row.rule, row.kind, row.severity, row.member, row.owner, row.entry_id)
-        rows = await self._rows("alert", (asked, row.id), ids)
+    async def _never_changed(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
+        column, columns, said = _ADDED_ONCE[kind]
         return {
-            alert: RowKept(
-                0,
-                says={0: dict(zip(ALERT_SAYS, says, strict=True))},
-                unread={} if unread is None else {0: unread},
-            )
-            for alert, *says, unread in rows
+            row_id: RowKept(0, says={0: said(row_id, says)}, unread={} if unread is None else {0: unread})
+            for row_id, *says, unread in await self._rows(kind.value, (select(column, *columns), column), ids)
         }
 
     async def _caveats(self, members: list[str]) -> dict[str, RowKept]:

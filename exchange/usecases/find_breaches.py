@@ -13,7 +13,8 @@ What was due is looked at as it stood then: a party that suspends its part, or l
 take back nothing that had fallen due. So (2) and (3) are asked for each stretch of the agreement since the last round,
 as of the last moment of that stretch.
 
-What is found by rows is asked of the log before anybody is accused (`sure_breaches`).
+What is found by rows is asked of the log before anybody is accused (`sure_breaches`), and so is whether it was found
+before (`known_breaches`).
 """
 
 from bisect import bisect_right
@@ -66,6 +67,7 @@ from exchange.usecases.counting import (
 )
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.known_breaches import KnownBreaches
 from exchange.usecases.subscriptions import waiting
 from exchange.usecases.sure_breaches import is_silent, is_unacknowledged
 from exchange.usecases.told_breaches import breach_detail
@@ -133,6 +135,7 @@ class DutyWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._known = KnownBreaches(services)
         self._looked: dict[str, tuple[datetime, int]] = {}
 
     async def round(self) -> bool:
@@ -245,8 +248,7 @@ class DutyWatch:
                         label=facts.label,
                     )
                 )
-        known = await services.store.duties.known_breaches(treaty.agreement.id, {row.subject for row in found})
-        return [row for row in found if (row.party, row.subject) not in known]
+        return await self._known.new_of(found)
 
     async def _due(self, stretches: list[_Treaty], since: datetime, now: datetime) -> tuple[datetime, list[_Ended]]:
         """Return which times to acknowledge ran out from `since` on, and when the first such report can have come."""
@@ -289,28 +291,28 @@ class DutyWatch:
         counting = Counting(treaty.call, treaty.state, treaty.agreement)
         readers = await readers_since(services, counting, others, classes)
         last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
-        spells, found = treaty.rhythms(member, scope), []
-        known = await services.store.duties.silences(treaty.agreement.id, treaty.found_at)
+        spells, since, found = treaty.rhythms(member, scope), {}, []
         for other in sorted(others):
             posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
             rhythm = rhythm_of(spells, posts, now, now)
             if rhythm is None or rhythm.every is None or rhythm.due is None or not rhythm.is_overdue:
                 continue
-            due, since = rhythm.due, moved_by(rhythm.due, rhythm.every, back=True)
-            # One silence is one breach, though what a member's readers may read has changed meanwhile.
-            is_new = due > known.get((member, other, scope.name), EPOCH)
-            if is_new and await is_silent(services, treaty.agreement.id, member, since=since):
-                found.append(
-                    self._row(
-                        treaty,
-                        kind=BreachKind.REPORT,
-                        between=(member, other),
-                        scope=scope.name,
-                        subject=(rfc3339(due), due),
-                        label=_label_of(treaty.agreement, scope, {member, other}),
-                    )
+            due, since[other] = rhythm.due, moved_by(rhythm.due, rhythm.every, back=True)
+            found.append(
+                self._row(
+                    treaty,
+                    kind=BreachKind.REPORT,
+                    between=(member, other),
+                    scope=scope.name,
+                    subject=(rfc3339(due), due),
+                    label=_label_of(treaty.agreement, scope, {member, other}),
                 )
-        return found
+            )
+        return [
+            row
+            for row in await self._known.new_of(found)
+            if await is_silent(services, treaty.agreement.id, member, since=since[row.owed_to])
+        ]
 
     async def _with_readers(self, members: set[str]) -> set[str]:
         clients = await self._services.store.clients(Unread())
@@ -323,9 +325,9 @@ class DutyWatch:
             return
         async with self._services.store.unit_of_work() as unit:
             await unit.agreement(agreement.id, for_update=True)
-            for row in new:
-                if await _is_known(unit, row) or not await unit.breaches().add(row):
-                    continue
+            # Asked again now that nobody else adds any.
+            for row in await self._known.new_of(new):
+                await unit.breaches().add(row)
                 await unit.record(self._entry(row))
                 await unit.streams().add(StreamKind.BREACH, row.id, {row.party, row.owed_to}, row.found_at)
                 await self._tell(unit, row)
@@ -399,11 +401,3 @@ def _label_of(agreement: Agreement, scope: Scope, members: set[str]) -> Label:
     """Return the label of a silence: whoever is cleared for all that the scope may hold may know that nothing came."""
     compartments = tuple(sorted(set(scope.compartments)))
     return Label(agreement.terms.policy, scope.ceiling, compartments, releasable_to=tuple(sorted(members)))
-
-
-async def _is_known(unit: UnitOfWork, row: BreachRow) -> bool:
-    # Asked again now that nobody else adds any.
-    if row.kind is not BreachKind.REPORT:
-        return False
-    last = await unit.breaches().last_due(row)
-    return last is not None and row.due_at <= last

@@ -42,6 +42,7 @@ from exchange.usecases.altered_classes import class_of, tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
 from exchange.usecases.telling_rows import NOTHING_DONE, Put, TellingRows, contradicted_draft
+from exchange.usecases.told_breaches import breach_told
 from exchange.usecases.told_entries import is_too_much_waiting, told_of, told_until_now
 
 HELD_EVERY: Final = timedelta(minutes=10)
@@ -259,13 +260,7 @@ class RowWatch:
         told = found.told
         async with self._services.store.unit_of_work() as unit:
             # (1) as it is now
-            if told.name.kind is RowKind.CAVEATS:
-                await unit.caveats().hold(told.name.id)
-            elif told.name.kind is RowKind.AGREEMENT:
-                await unit.mending().hold_agreement(told.name.id)
-            elif told.name.kind in _OF_REPORTS:
-                # Before the row, as whoever moves a report or decides about it: each would wait for the other.
-                await unit.reports().hold_order()
+            await _hold(unit, told)
             kept = await self._services.store.rows_kept.of({told.name})
             told = self._of_what_was_put(told, kept.get(told.name))
             again = contradiction(told, kept.get(told.name))
@@ -281,10 +276,8 @@ class RowWatch:
             put: Put = {}
             if found.is_unread or again.is_unread:
                 done = NOTHING_DONE
-            elif told.name.kind is RowKind.CAVEATS:
-                done = await _mended_caveats(self._services, unit, told, put)
             else:
-                done = await _mended(unit, told, put, self._services.clock()) if told.name in kept else NOTHING_DONE
+                done = await _mended(self._services, unit, told, put, is_kept=told.name in kept)
             if is_told and done in _AS_IT_WAS:
                 return False
             # (3) on the record
@@ -316,14 +309,36 @@ def _is_id(name: RowName) -> bool:
     return name.kind in {RowKind.MEMBER, RowKind.ERASED, RowKind.CAVEATS} or is_uuid7(name.id)
 
 
+async def _hold(unit: UnitOfWork, told: RowTold) -> None:
+    """Hold what is held where somebody writes such a row."""
+    kind = told.name.kind
+    if kind is RowKind.CAVEATS:
+        await unit.caveats().hold(told.name.id)
+    elif kind is RowKind.AGREEMENT:
+        await unit.mending().hold_agreement(told.name.id)
+    elif kind is RowKind.BREACH:
+        await unit.mending().hold_agreement(told.by["agreement"])
+    elif kind in _OF_REPORTS:
+        # Before the row, as whoever moves a report or decides about it: each would wait for the other.
+        await unit.reports().hold_order()
+
+
 async def _ended_untold(unit: UnitOfWork, told: RowTold) -> str:
     # Who a client is, nobody knows: a person looks. What two signatories have to open, and nobody did, is closed.
     is_ended = told.name.kind is RowKind.CRISIS and await unit.mending().end(told.name, told.event)
     return "ended" if is_ended else NOTHING_DONE
 
 
-async def _mended(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:
+async def _mended(services: Services, unit: UnitOfWork, told: RowTold, put: Put, *, is_kept: bool) -> str:
     """Do again what the log says was done, as far as that can be; return what was, and in `put` as which version."""
+    if told.name.kind is RowKind.CAVEATS:
+        return await _mended_caveats(services, unit, told, put)
+    if told.name.kind is RowKind.BREACH:
+        return NOTHING_DONE if is_kept else await _put_back(unit, told)
+    return await _mended_kept(unit, told, put, services.clock()) if is_kept else NOTHING_DONE
+
+
+async def _mended_kept(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:
     if told.name.kind is RowKind.REPORT:
         return await _mended_report(unit, told)
     if told.name.kind in _PARTIES:
@@ -336,6 +351,12 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> s
         # Another deed than the one that was signed: nobody reads on what nobody granted.
         return "the consent is ended" if await unit.mending().end_grant(told.name) else NOTHING_DONE
     return "ended again" if await unit.mending().end(told.name, told.event) else NOTHING_DONE
+
+
+async def _put_back(unit: UnitOfWork, told: RowTold) -> str:
+    # Its entry says all of it, and whom it accuses is told of it still.
+    await unit.breaches().add(breach_told(told.by))
+    return "put back"
 
 
 async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Final
 
 from exchange.audit import Entry, EventName
-from exchange.kernel import EPOCH, UnavailableError, micros_in, rfc3339, to_micros
+from exchange.kernel import EPOCH, UnavailableError, from_micros, micros_in, parse_rfc3339, rfc3339, to_micros
 from exchange.store import BreachKind, BreachRow, UnreadBreach
 from exchange.usecases.context import Services
 from exchange.usecases.entry_labels import label_of
-from exchange.usecases.told_entries import require_readable, told_until_now
+from exchange.usecases.told_entries import all_told_until_now, require_readable
 
 _APART: Final = timedelta(hours=1)
 """An entry is of when its breach is put on record, behind when it was found; a clock may be set back in between."""
@@ -37,6 +37,23 @@ def breach_detail(row: BreachRow) -> Detail:
     if row.kind is BreachKind.ACKNOWLEDGEMENT:
         detail["report"] = row.subject
     return detail
+
+
+def breach_told(entry: Entry) -> BreachRow:
+    """Return the breach that an entry of `breach_detail` tells of; it was found within that millisecond."""
+    detail, breach = entry["detail"], str(entry["detail"]["breach"])
+    return BreachRow(
+        id=breach,
+        agreement=entry["agreement"],
+        kind=BreachKind(detail["kind"]),
+        party=str(detail["party"]),
+        owed_to=str(detail["owed_to"]),
+        scope=entry["scope"],
+        subject=str(detail.get("report", detail["due"])),
+        label=entry["label"],
+        due_at=parse_rfc3339(str(detail["due"])),
+        found_at=from_micros(micros_in(breach) or 0),
+    )
 
 
 async def as_told(services: Services, rows: Sequence[BreachRow]) -> list[BreachRow | UnreadBreach]:
@@ -65,7 +82,7 @@ async def _told(services: Services, rows: Sequence[BreachRow]) -> dict[str, Entr
     told: dict[str, Entry] = {}
     wanted = {row.id for row in rows}
     since = max(min(row.found_at for row in rows), EPOCH + _APART) - _APART
-    async for entry in told_until_now(services, EventName.DUTY_BREACHED, subject=rows[0].agreement, since=since):
+    async for entry in all_told_until_now(services, EventName.DUTY_BREACHED, subject=rows[0].agreement, since=since):
         breach = str(entry.get("detail", {}).get("breach"))
         if breach in wanted:
             told[breach] = entry

@@ -1,4 +1,8 @@
-"""Entries of one kind as the search finds them, from the log itself: what was changed beside the tree tells nothing."""
+"""Entries of one kind as the search finds them, from the log itself: what was changed beside the tree tells nothing.
+
+Who goes by what is told passes over it. Who concludes from what is not told (that nobody did it, that it still stands)
+asks what the log lacks besides (`lacks`, `all_told_until_now`): a bundle of the archive may be damaged, or lost.
+"""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
@@ -20,17 +24,27 @@ _WAITING_AT_MOST: Final = 10_000
 
 
 async def told_of(
-    services: Services, event: str, *, subject: str | None = None, since: datetime | None = None
+    services: Services,
+    event: str,
+    *,
+    subject: str | None = None,
+    since: datetime | None = None,
+    lacks: list[Found] | None = None,
 ) -> AsyncIterator[list[Entry]]:
     """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first.
 
-    Those about `subject` alone, and from `since` on, where they are named.
+    Those about `subject` alone, and from `since` on, where they are named. Into `lacks` come the places of all others.
     """
     # Narrowed to what came to pass: an attempt that was refused changed nothing.
     outcome = outcome_telling(event).value
     sought = Sought(Criteria(since, event=event, outcome=outcome, subject=subject), None, newest_first=False)
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
-        yield await entries_at(services, places)
+        entries = await entries_at(services, places)
+        if lacks is not None:
+            # Where the index was altered another entry may be at a place.
+            whole = {entry["id"] for entry in entries}
+            lacks += [place for place in places if place.id not in whole]
+        yield entries
 
 
 async def waiting_of(services: Services, *events: EventName, subjects: Collection[str]) -> list[Entry]:
@@ -62,18 +76,36 @@ async def require_readable(services: Services, question: str) -> None:
 
 
 async def told_until_now(
-    services: Services, *events: EventName, subject: str, since: datetime | None = None
+    services: Services,
+    *events: EventName,
+    subject: str,
+    since: datetime | None = None,
+    lacks: list[Found] | None = None,
 ) -> AsyncIterator[Entry]:
     """Yield the entries of `events` about `subject`, in no order: those that no search finds yet, and all others.
 
-    Of the others those from `since` on alone, where it is named.
+    Of the others those from `since` on alone, where it is named. Into `lacks` come the places of those not whole.
     """
     for entry in await waiting_of(services, *events, subjects=(subject,)):
         yield entry
     for event in events:
-        async for entries in told_of(services, event.value, subject=subject, since=since):
+        async for entries in told_of(services, event.value, subject=subject, since=since, lacks=lacks):
             for entry in entries:
                 yield entry
+
+
+async def all_told_until_now(
+    services: Services, *events: EventName, subject: str, since: datetime | None = None
+) -> AsyncIterator[Entry]:
+    """Yield what `told_until_now` does; behind them, LogDamagedError where one of them is not whole.
+
+    For who concludes from what is not there. Who finds what it looks for goes no further.
+    """
+    lacks: list[Found] = []
+    async for entry in told_until_now(services, *events, subject=subject, since=since, lacks=lacks):
+        yield entry
+    if lacks:
+        raise LogDamagedError(f"the log lacks entries: {len(lacks)} of those that tell of this are damaged or gone")
 
 
 async def is_told(services: Services, *events: EventName, subject: str) -> bool:

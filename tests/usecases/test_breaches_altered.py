@@ -108,7 +108,7 @@ async def test_nobody_is_accused_while_too_much_waits_to_be_asked(
     owing.clock.advance(11 * MINUTE)
     with monkeypatch.context() as patched:
         patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
-        with pytest.raises(UnavailableError, match="what was acknowledged"):
+        with pytest.raises(UnavailableError, match="who broke a promise"):
             await accused(owing)
 
     assert len(await accused(owing)) == 1

@@ -1,0 +1,98 @@
+"""Which breaches are on the record already, by the log: a row alone hides none, and none is found anew for want of one.
+
+A breach is what its entry says. A row that somebody wrote, or altered, has none that bears it out and is in nobody's
+way; where a row was deleted its entry stands. What the log lacks may have told of it: then nobody is accused.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.audit import EventName
+from exchange.kernel import EPOCH, UnavailableError, parse_rfc3339
+from exchange.store import BreachKind, BreachRow
+from exchange.usecases.context import Services
+from exchange.usecases.told_breaches import breach_detail
+from exchange.usecases.told_entries import all_told_until_now, require_readable
+from exchange.usecases.troubles import Causes
+
+_APART: Final = timedelta(hours=1)
+"""An entry is of when its breach is put on record, behind when it was due; a clock may be set back in between."""
+
+_log = logging.getLogger("exchange.duties")
+
+_Place = tuple[object, ...]
+
+
+class KnownBreaches:
+    """What one process has found on the record; that saves work, and nothing rests on it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._due: dict[_Place, datetime] = {}
+        """When what was not done was due, the last that is on the record of each place."""
+        self._troubles = Causes()
+
+    async def new_of(self, rows: Sequence[BreachRow]) -> list[BreachRow]:
+        """Return those of these rows about one agreement that no entry tells of, each breach once.
+
+        Raises UnavailableError as `require_readable`.
+        """
+        unheard: set[BreachKind] = set()
+        # A silence may go back to what is in the archive, and no report is acknowledged later for that.
+        for kind in BreachKind:
+            some = [row for row in rows if row.kind is kind and not _is_in(self._due, row)]
+            if some and not await self._has_heard(some):
+                unheard.add(kind)
+        return _each_once(row for row in rows if row.kind not in unheard and not _is_in(self._due, row))
+
+    async def _has_heard(self, rows: Sequence[BreachRow]) -> bool:
+        """Read what the log tells of breaches since these were due; return whether it lacks nothing of that."""
+        await require_readable(self._services, "who broke a promise")
+        agreement = rows[0].agreement
+        since = max(min(row.due_at for row in rows), EPOCH + _APART) - _APART
+        try:
+            async for entry in all_told_until_now(
+                self._services, EventName.DUTY_BREACHED, subject=agreement, since=since
+            ):
+                detail = entry.get("detail", {})
+                place, due = (
+                    _place(entry["object"]["id"], entry.get("scope"), detail),
+                    parse_rfc3339(str(detail["due"])),
+                )
+                self._due[place] = max(due, self._due.get(place, due))
+        except UnavailableError as exc:
+            # INVARIANT: nobody is accused a second time for what the log lacks.
+            trouble = f"of agreement {agreement} nobody is found to have broken a promise: {exc.message}"
+            if self._troubles.take(trouble):
+                _log.error("%s", trouble)
+            return False
+        return True
+
+
+def _each_once(rows: Iterable[BreachRow]) -> list[BreachRow]:
+    due: dict[_Place, datetime] = {}
+    found = []
+    for row in rows:
+        if not _is_in(due, row):
+            due[_place_of(row)] = row.due_at
+            found.append(row)
+    return found
+
+
+def _is_in(known: Mapping[_Place, datetime], row: BreachRow) -> bool:
+    due = known.get(_place_of(row))
+    # One silence is one breach, though what a member's readers may read has changed meanwhile.
+    return due is not None and (row.kind is BreachKind.ACKNOWLEDGEMENT or row.due_at <= due)
+
+
+def _place_of(row: BreachRow) -> _Place:
+    return _place(row.agreement, row.scope, breach_detail(row))
+
+
+def _place(agreement: str, scope: object, detail: Mapping[str, object]) -> _Place:
+    """Return of what and by whom a breach is: of a report that was not acknowledged, or of silence in a scope."""
+    report = detail.get("report")
+    where = (detail.get("owed_to"), scope) if report is None else (report,)
+    return (agreement, detail.get("kind"), detail.get("party"), *where)
