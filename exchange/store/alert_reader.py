@@ -12,6 +12,7 @@ from exchange.store.alert_rows import MOST_COUNTED, AlertPosition, AlertRow
 from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
+from exchange.store.searching import as_placed
 from exchange.store.tables import table
 
 ALERT_COLUMNS = (
@@ -77,17 +78,16 @@ class AlertReader:
     ) -> list[tuple[AlertRow, bytes | None]]:
         """Return alerts behind a number with their entries' bytes, in the order of numbers; None where there are none.
 
-        `member` None means all of them, else those about its clients or its reports. Raises UnavailableError where the
-        entry of one of them is in the archive, and that is away.
+        Those of an entry that is another one in the tree are empty. `member` None means all of them, else those about
+        its clients or its reports. Raises UnavailableError where the entry of one of them is in the archive, and that
+        is away.
         """
         asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
-        rows = [(alert_row(row[:-1]), row[-1]) for row in await self._fetch(self._reads.page, asked)]
+        rows = [(alert_row(row[:-2]), _content(*row[-2:])) for row in await self._fetch(self._reads.page, asked)]
         # One whose row names no entry keeps no auditor from the others.
         gone = [alert.entry_id for alert, content in rows if content is None and isinstance(alert.entry_id, str)]
         archived = await self._archived.named(gone) if gone else {}
-        return [
-            (alert, archived.get(alert.entry_id) if content is None else as_bytes(content)) for alert, content in rows
-        ]
+        return [(alert, archived.get(alert.entry_id) if content is None else content) for alert, content in rows]
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""
@@ -98,6 +98,12 @@ class AlertReader:
         """Return the number of the newest alert, 0 where there is none."""
         ((number,),) = await self._fetch(self._reads.newest, {})
         return number or 0
+
+
+def _content(stored: object, leaf_hash: bytes | None) -> bytes | None:
+    # A new one waits for its place.
+    content = None if stored is None else as_bytes(stored)
+    return content if content is None or leaf_hash is None else as_placed(content, leaf_hash)
 
 
 def alert_row(row: Sequence[Any]) -> AlertRow:
@@ -119,10 +125,12 @@ def _remembered(row: Row) -> tuple[Key, str]:
 
 
 def _page() -> Any:
-    alert, entry = table("alert"), table("audit_entry")
+    alert, entry, leaf = table("alert"), table("audit_entry"), table("log_leaf")
+    # Looked up row by row, whatever is known of the tables.
+    leaf_hash = select(leaf.c.leaf_hash).where(leaf.c.entry_id == alert.c.entry_id).scalar_subquery()
     concerned = or_(alert.c.member == bindparam("member"), alert.c.owner == bindparam("member"))
     return (
-        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content)
+        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content, leaf_hash)
         .outerjoin_from(alert, entry, entry.c.id == alert.c.entry_id)
         .where(
             alert.c.number > bindparam("after"),

@@ -151,13 +151,14 @@ async def test_archived_entry_is_read_for_those_alone_whom_it_may_concern(
     assert await outcome("NOR reader", prove_entry, read) == given
 
 
-async def test_damaged_entry_of_an_alert_takes_no_other_alert_from_the_list(alerted: AlertedWorld) -> None:
+@pytest.mark.parametrize("how", ["destroyed", "altered"])
+async def test_damaged_entry_of_an_alert_takes_no_other_alert_from_the_list(alerted: AlertedWorld, how: str) -> None:
     await pull_some(alerted)
     await alerted.settle()
     await pull_some(alerted, "NOR reader")
     await alerted.settle()
     before = (await alerted.seen_by("auditor")).items
-    damage(alerted.world, before[0].entry_id)
+    damage(alerted.world, before[0].entry_id, how=how)
 
     assert before[1:]
     assert (await alerted.seen_by("auditor")).items == before[1:]
