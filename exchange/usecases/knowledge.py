@@ -17,7 +17,7 @@ from exchange.kernel import MalformedError, from_micros
 from exchange.markings import Label
 from exchange.members import Client, Member, is_member_code
 from exchange.release import ClassFacts, CrisisFacts, DecisionCache, Permit, PostedUnder, ScopeFacts, class_digest
-from exchange.store import CallerRow, ClassRow, PolicyState, Store, Unread, UnreadRow
+from exchange.store import CallerRow, ClassRow, PolicyState, ReportRow, Store, Unread, UnreadRow
 from exchange.usecases.national_law import NationalLaw
 from exchange.usecases.tallies import Tallies
 
@@ -83,6 +83,8 @@ class Knowledge:
     readable: "OrderedDict[ReaderKey, Readable]" = field(default_factory=OrderedDict)
     last_seen: "OrderedDict[str, CallerRow]" = field(default_factory=OrderedDict)
     """Thumbprint to the caller as last read: a guess, to be confirmed by the next statement."""
+    decoy: ReportRow | None = None
+    """A report that opened lately, which stands for those that are not there: see `open_decoy`."""
     tallies: Tallies = field(default_factory=Tallies)
     """How far counts of very much have come."""
     words_of_log: "OrderedDict[str, tuple[datetime, Entry]]" = field(default_factory=OrderedDict)

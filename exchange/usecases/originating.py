@@ -18,7 +18,7 @@ from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.judging import absent_draft, asked_for, report_not_found, require_same_law, sought_id
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import about_report, draft, known_version, record_tampering, refuse
-from exchange.usecases.sealed_headers import UNOPENED, known_class
+from exchange.usecases.sealed_headers import UNOPENED, known_class, open_decoy
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker
 
@@ -83,6 +83,7 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     require_same_law(services, row.state)
     # (2) its own
     if row.report is None:
+        await open_decoy(services)
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     asker = Asker(call, client, row.state)
     kept = await own_class(services, asker, row.report, event=event)
@@ -100,6 +101,7 @@ async def loaded_report(services: Services, call: Call, client: Client, report_i
     row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     require_same_law(services, row.state)
     if row.report is None:
+        await open_decoy(services)
         raise report_not_found()
     kept = await known_class(services, row.report)
     if kept.facts.originator != client.member or not may_know(services, call, client, kept):

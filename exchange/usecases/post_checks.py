@@ -17,6 +17,7 @@ from exchange.agreements import (
     open_crises,
     state_of,
 )
+from exchange.audit import EventName
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, UnavailableError, is_uuid7, new_id
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
@@ -27,7 +28,7 @@ from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source, covering_consents
-from exchange.usecases.seeking import judge
+from exchange.usecases.seeking import judge, judge_decoy
 from exchange.usecases.unopened import Asker, is_others
 
 MOST_REFERENCES = 50
@@ -200,6 +201,7 @@ async def _source(  # noqa: PLR0913  one call's surroundings, and the source loo
 ) -> Source | None:
     row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     if row.report is None:
+        await judge_decoy(services, call, client, state, event=EventName.REPORT_POSTED)
         return None
     try:
         judged = await judge(services, call, client, row.report, state)

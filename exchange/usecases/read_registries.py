@@ -18,6 +18,7 @@ from exchange.usecases.auditing import FoundEntry, Gaze, admit_auditor, found_en
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
 from exchange.usecases.recording import about_report, draft, named, on_record, record_tampering, refuse
+from exchange.usecases.sealed_headers import open_decoy
 from exchange.usecases.search_entries import BEGINNING, open_place, seal_place
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker
@@ -132,7 +133,11 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
         unread = exc
     row = (await services.store.report_for("", asked, parts=Parts.NONE)).report
     asker = Asker(call, gaze.client, gaze.state)
-    facts = None if row is None else (await own_class(services, asker, row, event=event)).facts
+    facts = None
+    if row is None:
+        await open_decoy(services)
+    else:
+        facts = (await own_class(services, asker, row, event=event)).facts
     is_own = facts is not None and gaze.auditor.member in {None, facts.originator}
     may_know = facts is not None and is_own and gaze.auditor.covers(facts.label.as_json())
     if may_know and unread is not None:

@@ -4,6 +4,7 @@ Steps: (1) the decision by the row; (2) what is sealed opens for the class that 
 that is on record, and whoever the log says may not see the report is answered as if there were none.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from exchange.audit import EventName
@@ -20,6 +21,7 @@ from exchange.usecases.judging import (
     asked_for,
     check_call,
     judge_row,
+    judged_draft,
     report_not_found,
     sought_id,
 )
@@ -54,6 +56,7 @@ async def seek_report(
     client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))
     await check_call(services, call, client, row.state, event=event)
     if row.report is None:
+        await judge_decoy(services, call, client, row.state, event=event)
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     try:
         return Sought(client, row, await judge(services, call, client, row.report, row.state))
@@ -61,6 +64,16 @@ async def seek_report(
         # Altered, or the log or custody is away: to whom it is nobody's the answer is the one for an absent one.
         await refuse_to_others(services, Asker(call, client, row.state), row.report, event=event)
         raise
+
+
+async def judge_decoy(services: Services, call: Call, client: Client, state: PolicyState, *, event: EventName) -> None:
+    """Do for a report that is not there what is done for one that stays invisible to a reader; see `open_decoy`."""
+    decoy = services.knowledge.decoy
+    with suppress(*UNOPENED, ValueError, UnavailableError):
+        if decoy is not None:
+            judged = await judge_row(services, call, client, decoy, state)
+            await sealed_header_json(services, decoy, judged.release_class)
+            judged_draft(call, client, event, judged)
 
 
 async def judge(  # noqa: PLR0913  one call's surroundings, and the report looked at

@@ -41,7 +41,7 @@ crisis:
 
 
 class Counted:
-    """Counts the statements that the store runs, those of its hot paths among them, and the entries that it makes."""
+    """Counts what costs: statements of the store, those of its hot paths among them, entries, headers that are opened."""
 
     def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         self._taken: list[str] = []
@@ -56,12 +56,19 @@ class Counted:
             self._taken.append("entry")
             return await append(draft)
 
+        opened = api.world.services.custodian.open_headers
+
+        async def counted_opened(headers: Any) -> Any:
+            self._taken.append("opened")
+            return await opened(headers)
+
         def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
             self._taken.append(statement)
 
         self.note, self.engine = note, store._engine.sync_engine
         monkeypatch.setattr(database, "fetch", counted_fetch)
         monkeypatch.setattr(store, "append", counted_append)
+        monkeypatch.setattr(api.world.services.custodian, "open_headers", counted_opened)
         event.listen(self.engine, "before_cursor_execute", note)
 
     def taken(self) -> list[str]:

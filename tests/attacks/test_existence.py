@@ -159,13 +159,24 @@ async def test_10_hidden_agreement_in_a_body_is_like_an_absent_one(api: Api, hid
 
 
 @pytest.mark.parametrize("field", ["supersedes", "references"])
-async def test_10_hidden_source_in_a_body_is_like_an_absent_one(api: Api, hidden: Hidden, field: str) -> None:
+async def test_10_hidden_source_in_a_body_is_like_an_absent_one(
+    api: Api, hidden: Hidden, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
     client, before = api.as_client("NOR contributor"), kept_state(api.world)
-    answers = []
+    custodian, costs, answers = api.world.services.custodian, [], []
+    opened = custodian.open_headers
+
+    async def counted(headers):
+        costs[-1] += 1
+        return await opened(headers)
+
+    monkeypatch.setattr(custodian, "open_headers", counted)
     for source in (hidden.report, hidden.other_report, random_id(), hidden.agreement):
         body = report_body(api.world.agreement_id, **{field: source if field == "supersedes" else [source]})
+        costs.append(0)
         answers.append(await client.post("/v1/reports", json=body))
 
+    assert set(costs) == {1}
     assert {answer.status_code for answer in answers} == {422}
     assert len({seen(answer) for answer in answers}) == 1
     assert kept_state(api.world) == before
