@@ -98,6 +98,7 @@ async def test_each_head_is_counted_by_itself(
         protocol.data_received(GET)
         protocol.cycle.response_complete = True
 
+    assert protocol._reads_on
     assert not line.transport.close.called
 
 

@@ -83,6 +83,7 @@ async def test_nothing_is_wrong_with_caveats_that_lived(ruling: World) -> None:
     await enforce(ruling, not_to("DNK"))
     await enforce(ruling, not_to("GBR", "NOR"), "NOR")
     await withdraw(ruling)
+    await propose(ruling, not_to("DNK"))
 
     assert (await found_in(ruling), await held(ruling)) == ([], [])
 

@@ -1,0 +1,231 @@
+"""What an operator sets is what the rooms get."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from ipaddress import ip_network
+from types import SimpleNamespace
+
+import pytest
+
+from exchange import services
+from exchange.app import create_app
+from exchange.entrypoints.http.errors import OverloadedError
+from exchange.entrypoints.http.routing import OperationRoute
+from exchange.kernel import UnavailableError
+from exchange.settings import load_settings
+from exchange.store.large_parts import LargeParts
+from exchange.usecases.notify_subscribers import Reach
+
+
+@pytest.fixture
+def settings_with(instance):
+    """Read the settings of the instance with these lines in its file, before all others."""
+
+    def read(*lines):
+        path = instance / "exchange.toml"
+        path.write_text("\n".join([*lines, path.read_text()]))
+        return load_settings(instance)
+
+    return read
+
+
+def test_rooms_get_what_is_set(settings_with):
+    settings = settings_with(
+        "max_upload_bytes = 3000",
+        "max_body_bytes = 2000",
+        "upload_hours = 3",
+        "streams_per_client = 4",
+        "most_streams = 5",
+        "personal_period_months = 6",
+        "witness_quorum_seconds = 7",
+        'webhook_private_networks = ["10.1.0.0/16"]',
+    )
+
+    async def given():
+        async with services.open_services(settings) as opened:
+            return {
+                "uploads": (opened.uploads.most_bytes, opened.uploads.most_read_whole_bytes),
+                "given up after": opened.uploads.given_up_after,
+                "streams": (opened.watching.limits.per_client, opened.watching.limits.in_all),
+                "period": opened.store._personal._custody.period_months,
+                "quorum": opened.witnessing.quorum_seconds,
+                "networks": opened.private_networks,
+            }
+
+    assert asyncio.run(given()) == {
+        "uploads": (3000, 2000),
+        "given up after": timedelta(hours=3),
+        "streams": (4, 5),
+        "period": 6,
+        "quorum": 7,
+        "networks": (ip_network("10.1.0.0/16"),),
+    }
+
+
+@pytest.mark.parametrize(("lines", "of_member"), [((), 2), (("member_requests_per_second = 5",), 5)])
+def test_rates_are_asked_of_the_database_as_they_are_set(settings_with, lines, of_member):
+    app, asked = create_app(settings_with("requests_per_second = 1", *lines)), []
+
+    async def lease(name, tokens, *, per_second):
+        asked.append((name, per_second))
+        return False
+
+    async def ask():
+        await app.door.rates.clients.admit_later("a client")
+        await app.door.rates.members.admit_later("GBR")
+
+    app.state.services = SimpleNamespace(store=SimpleNamespace(lease=lease))
+    asyncio.run(ask())
+
+    assert asked == [("a client", 1), ("member GBR", of_member)]
+    assert [app.door.rates.strangers.admit("of nobody") for _ in range(2)] == [True, False]
+
+
+def test_body_may_be_as_large_and_as_slow_as_is_set(settings_with):
+    app = create_app(settings_with("max_body_bytes = 2000", "body_timeout_seconds = 3"))
+
+    limits = [route._limits for route in app.router.routes if isinstance(route, OperationRoute)]
+    assert {(each.largest_bytes, each.seconds) for each in limits} == {(2000, 3)}
+    assert len({id(each.room) for each in limits}) == 1
+
+
+def test_largest_body_that_is_set_has_room(settings_with):
+    app = create_app(settings_with(f"max_body_bytes = {2**30}"))
+
+    (room,) = {route._limits.room for route in app.router.routes if isinstance(route, OperationRoute)}
+    room.take({}, 2**30)
+    with pytest.raises(OverloadedError):
+        room.take({}, 1)
+
+
+def served(settings):
+    """Begin a service and end it, without a server."""
+
+    async def serve():
+        app = create_app(settings)
+        async with app.router.lifespan_context(app):
+            pass
+
+    asyncio.run(serve())
+
+
+def told(instance, query="SELECT content FROM audit_entry"):
+    with closing(sqlite3.connect(instance / "exchange.db")) as database:
+        return [row[0] for row in database.execute(query)]
+
+
+def test_service_says_that_it_starts_and_stops(settings_with, instance):
+    served(settings_with())
+
+    types = [json.loads(content)["type"] for content in told(instance)]
+    own = [each for each in types if each.startswith(("service.", "policy."))]
+    assert own == ["policy.changed", "service.started", "service.stopped"]
+
+
+def test_database_that_may_not_be_served_stays_as_it_is(settings_with, instance):
+    with closing(sqlite3.connect(instance / "exchange.db")) as database, database:
+        database.execute("INSERT INTO restore_claim (id, kind, subject, told) VALUES ('a', 'client', 's', 't')")
+    before = told(instance)
+
+    with pytest.raises(UnavailableError, match="cannot work: restore"):
+        served(settings_with())
+
+    assert told(instance) == before
+    assert told(instance, "SELECT fingerprint FROM shared_key") == []
+
+
+def test_node_with_another_cursor_key_neither_serves_nor_judges(settings_with, instance, monkeypatch, caplog):
+    """Each consent to posting on behalf would look forged to it."""
+    settings, begun = settings_with(), []
+    served(settings)
+    (instance / "secrets" / "cursor.key").write_bytes(bytes(range(32)))
+
+    with pytest.raises(UnavailableError, match="is not the one that nodes of this database hold"):
+        served(settings)
+
+    async def sweep():
+        stopping = asyncio.Event()
+        sweeping = asyncio.create_task(services._sweep_reports(settings, stopping))
+        while "is not the one that nodes of this database hold" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stopping.set()
+        await sweeping
+
+    monkeypatch.setattr(services, "RoundsOfTime", lambda *_given, **_named: begun.append(1))
+    asyncio.run(asyncio.wait_for(sweep(), 30))
+    assert begun == []
+
+
+def test_all_that_time_brings_about_is_done_and_told_of_a_hold(settings_with, monkeypatch):
+    done = set()
+
+    class Rounds:
+        def __init__(self, _services, *, is_held):
+            done.add(("held", is_held))
+
+        def __getattr__(self, name):
+            async def note():
+                done.add(name)
+                return False
+
+            return note
+
+    async def swept(_parts):
+        done.add("blobs")
+        return 0
+
+    expected = {("held", True), "reports", "uploads", "duties", "rows", "walk", "blobs"}
+    monkeypatch.setattr(services, "RoundsOfTime", Rounds)
+    monkeypatch.setattr(LargeParts, "sweep", swept)
+    until(lambda: done == expected, services._sweep_reports, settings_with("audit_legal_hold = true"))
+
+
+def test_all_that_is_to_run_beside_the_sequencer_does(settings_with, monkeypatch):
+    begun = set()
+    for name in ("_ask_witnesses", "_raise_alerts", "_sweep_reports", "_archive"):
+
+        async def run(_settings, stopping, name=name):
+            begun.add(name)
+            await stopping.wait()
+            begun.add(f"{name} ended")
+
+        monkeypatch.setattr(services, name, run)
+    until(lambda: len(begun) == 4, services.sequence, settings_with())
+
+    assert len(begun) == 8
+
+
+def test_alerts_and_notices_go_where_the_settings_let_them(settings_with, monkeypatch):
+    given = {}
+
+    async def alerts(watch, delivery, stopping):
+        given["alerts"] = True
+        await stopping.wait()
+
+    async def notices(notifier, stopping):
+        given["reach"] = notifier._reach
+        await stopping.wait()
+
+    monkeypatch.setattr(services, "run_alerts", alerts)
+    monkeypatch.setattr(services, "notify_in_rounds", notices)
+    lines = ('webhook_private_networks = ["10.1.0.0/16"]', 'webhook_authority_file = "/ca.pem"')
+    until(lambda: len(given) == 2, services._raise_alerts, settings_with(*lines))
+
+    assert given["reach"] == Reach((ip_network("10.1.0.0/16"),), "/ca.pem")
+
+
+def until(is_so, work, settings):
+    """Let something of the jobs run until this is so, and end it."""
+
+    async def run():
+        stopping = asyncio.Event()
+        running = asyncio.create_task(work(settings, stopping))
+        while not is_so() and not running.done():  # noqa: ASYNC110  what is waited for calls nobody
+            await asyncio.sleep(0.01)
+        stopping.set()
+        await running
+
+    asyncio.run(asyncio.wait_for(run(), 30))
