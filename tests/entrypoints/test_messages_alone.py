@@ -10,9 +10,10 @@ import pytest
 
 from exchange.entrypoints.http import tls
 from exchange.entrypoints.http.strangers import Wrong
-from exchange.entrypoints.http.tls import CertificateProtocol, tls_extension
+from exchange.entrypoints.http.tls import ABORT_EXTENSION, CertificateProtocol, tls_extension
 from tests.entrypoints.test_tls_alone import Line, identity, line  # noqa: F401
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n"
 
@@ -102,6 +103,50 @@ async def test_each_head_is_counted_by_itself(
     assert not line.transport.close.called
 
 
+@pytest.mark.parametrize(("size", "is_refused"), [(10, False), (30, True)])
+async def test_url_and_headers_are_counted_together(
+    line: Line, protocol: CertificateProtocol, monkeypatch: pytest.MonkeyPatch, size: int, is_refused: bool
+) -> None:
+    monkeypatch.setattr(tls, "_LARGEST_HEAD_BYTES", 40)
+    protocol.data_received(b"GET /%b HTTP/1.1\r\nx: %b\r\n\r\n" % (b"a" * size, b"b" * size))
+
+    assert line.transport.close.called is is_refused
+
+
+async def test_body_that_comes_in_pieces_is_no_head_that_never_ends(
+    line: Line, protocol: CertificateProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "_LARGEST_HEAD_BYTES", 40)
+    protocol.data_received(POST.replace(b"8", b"100"))
+    for _ in range(10):
+        protocol.data_received(bytes(10))
+
+    assert not protocol.cycle.more_body
+    assert not line.transport.close.called
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_answered", "is_told"),
+    [(GET, True, True), (GET, False, False), (CHUNKED, False, True), (CHUNKED + b"0\r\n\r\n", False, False)],
+)
+async def test_what_is_no_http_is_told_where_nobody_takes_it_for_the_answer_to_a_whole_request(
+    line: Line, protocol: CertificateProtocol, asked: bytes, is_answered: bool, is_told: bool
+) -> None:
+    protocol.data_received(asked)
+    protocol.cycle.response_complete = is_answered
+    protocol.data_received(b"\0\r\n")
+
+    assert (line.transport.write.called, line.transport.close.called) == (is_told, is_told)
+
+
+async def test_edge_that_names_nobody_is_nobody_and_its_connection_can_be_cut(protocol: CertificateProtocol) -> None:
+    protocol._is_edge, protocol.edges = True, Mock(forwarded=Mock(return_value=None))
+    protocol.data_received(GET)
+
+    assert protocol.cycle.scope["extensions"].keys() == {ABORT_EXTENSION}
+    assert protocol.cycle.scope["client"] is None
+
+
 @pytest.mark.parametrize(("count", "is_refused"), [(99, False), (100, True)])
 async def test_request_has_a_hundred_headers_and_no_more(
     line: Line, protocol: CertificateProtocol, count: int, is_refused: bool
@@ -113,7 +158,7 @@ async def test_request_has_a_hundred_headers_and_no_more(
 
 
 async def test_trailer_is_no_header(protocol: CertificateProtocol) -> None:
-    protocol.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: y\r\n\r\n")
+    protocol.data_received(CHUNKED + b"0\r\nx: y\r\n\r\n")
 
     assert not protocol.cycle.more_body
     assert [name for name, _ in protocol.cycle.scope["headers"]] == [b"host", b"transfer-encoding"]
@@ -186,10 +231,29 @@ async def test_edge_is_cut_off_where_whom_it_named_is_revoked_and_not_answered_y
 
 async def test_whom_an_edge_named_is_looked_at_when_the_first_of_them_ends(protocol: CertificateProtocol) -> None:
     now = datetime.now(UTC)
-    left: list[float] = []
+    timers: list[asyncio.TimerHandle] = []
     for hours in (2, 1, 3):
         protocol._name_until(now + timedelta(hours=hours))
         assert protocol._named_timer is not None
-        left.append(protocol._named_timer.when() - protocol.loop.time())
+        timers.append(protocol._named_timer)
 
-    assert [round(each / 3600) for each in left] == [2, 1, 1]
+    assert [round((each.when() - protocol.loop.time()) / 3600) for each in timers] == [2, 1, 1]
+    assert [each.cancelled() for each in timers] == [True, False, False]
+
+
+async def test_whom_an_edge_named_is_looked_at_again_until_nobody_of_theirs_is_left(
+    line: Line, protocol: CertificateProtocol
+) -> None:
+    answering = Mock(response_complete=False, scope={"extensions": {"tls": tls_extension(line.der)}})
+    protocol._unanswered = (answering,)
+    for _ in range(2):
+        protocol._name_until(datetime.now(UTC))
+        first = protocol._named_timer
+        protocol._end_over()
+
+        assert protocol._named_timer is not first
+    answering.response_complete = True
+    protocol._end_over()
+
+    assert protocol._named_timer is None
+    assert not line.transport.close.called

@@ -235,8 +235,9 @@ async def test_head_that_is_too_large_or_no_http_is_a_problem_and_closes(
         b"GET / HTTP/1.1\r\nhost: x\r\nx-long: ",
         b"GET / HTTP/1.1\r\nhost: x\r\nx-",
         b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-long: ",
+        b"GET /",
     ],
-    ids=["value", "name", "trailer"],
+    ids=["value", "name", "trailer", "url"],
 )
 async def test_header_that_never_ends_is_not_kept(port: int, trust: Trust, strangers: Mock, begun: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(trust.client("reader")))

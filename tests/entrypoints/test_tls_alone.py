@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from uvicorn.server import ServerState
@@ -160,3 +160,21 @@ async def test_connection_that_is_closing_is_cut_and_noted_once(line: Line) -> N
     protocol.connection_lost(None)
 
     assert not line.strangers.count.called
+
+
+async def test_who_hung_up_before_its_address_was_asked_is_noted_without_one(line: Line) -> None:
+    known = line.transport.get_extra_info
+    line.transport.get_extra_info = lambda name: None if name == "peername" else known(name)
+    line.trust.admits.return_value, line.trust.is_revoked.return_value = False, True
+    protocol = line.opened()
+    protocol.data_received(b"\0 is no method\r\n\r\n")
+
+    assert line.strangers.count.mock_calls == [call("", Wrong.REVOKED), call("", Wrong.NO_HTTP)]
+
+
+@pytest.mark.parametrize("gone", [None, Mock(fileno=lambda: -1), Mock(fileno=lambda: 2**20)])
+async def test_of_a_socket_that_is_gone_nothing_is_being_taken(line: Line, gone: Mock | None) -> None:
+    protocol = line.opened()
+    line.transport.get_extra_info = {"socket": gone}.get
+
+    assert not protocol._is_being_taken()

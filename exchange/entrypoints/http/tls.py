@@ -112,7 +112,7 @@ class CertificateProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         der = None if tls is None else tls.getpeercert(binary_form=True)
-        if tls is None or der is None:
+        if der is None:
             return
         if self.trust is not None and not self.trust.admits(der, tls.context):
             self._refuse(der)
@@ -254,12 +254,10 @@ class CertificateProtocol(HttpToolsProtocol):
             self.scope["extensions"] = self._extensions
 
     def on_url(self, url: bytes) -> None:
-        self._has_moved = True
         self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._has_moved = True
         self._count_head(len(name) + len(value))
         if len(self.headers) >= _MOST_HEADERS:
             raise HeadTooLargeError
@@ -295,7 +293,6 @@ class CertificateProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._has_moved = True
         self._is_arriving = False
         super().on_message_complete()
 
@@ -361,7 +358,6 @@ class CertificateProtocol(HttpToolsProtocol):
     def _stop_stall_timer(self) -> None:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
-            self._stall_timer = None
 
     def _stop_timer(self) -> None:
         if self._message_timer is not None:
