@@ -7,17 +7,25 @@ from contextlib import closing
 from datetime import timedelta
 from ipaddress import ip_network
 from types import SimpleNamespace
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from exchange import app as app_room
 from exchange import services
 from exchange.app import create_app
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.routing import OperationRoute
+from exchange.entrypoints.http.strangers import Wrong
+from exchange.entrypoints.http.trust import Trust
+from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN
 from exchange.kernel import UnavailableError
 from exchange.settings import load_settings
 from exchange.store.large_parts import LargeParts
+from exchange.usecases import heartbeat
 from exchange.usecases.notify_subscribers import Reach
+
+OF_ONE_WITNESS = Mock(witnesses=(Mock(url="https://witness"),))
 
 
 @pytest.fixture
@@ -117,10 +125,13 @@ def told(instance, query="SELECT content FROM audit_entry"):
         return [row[0] for row in database.execute(query)]
 
 
-def test_service_says_that_it_starts_and_stops(settings_with, instance):
+def test_service_puts_its_law_in_force_and_says_that_it_starts_and_stops(settings_with, instance):
+    with closing(sqlite3.connect(instance / "exchange.db")) as database, database:
+        database.execute("UPDATE policy_state SET policy_digest = 'of another law'")
+    before = len(told(instance))
     served(settings_with())
 
-    types = [json.loads(content)["type"] for content in told(instance)]
+    types = [json.loads(content)["type"] for content in told(instance)[before:]]
     own = [each for each in types if each.startswith(("service.", "policy."))]
     assert own == ["policy.changed", "service.started", "service.stopped"]
 
@@ -183,7 +194,7 @@ def test_all_that_time_brings_about_is_done_and_told_of_a_hold(settings_with, mo
     until(lambda: done == expected, services._sweep_reports, settings_with("audit_legal_hold = true"))
 
 
-def test_all_that_is_to_run_beside_the_sequencer_does(settings_with, monkeypatch):
+def test_all_that_is_to_run_beside_the_sequencer_does(settings_with, instance, monkeypatch):
     begun = set()
     for name in ("_ask_witnesses", "_raise_alerts", "_sweep_reports", "_archive"):
 
@@ -196,6 +207,7 @@ def test_all_that_is_to_run_beside_the_sequencer_does(settings_with, monkeypatch
     until(lambda: len(begun) == 4, services.sequence, settings_with())
 
     assert len(begun) == 8
+    assert len(running(instance)) == 1
 
 
 def test_alerts_and_notices_go_where_the_settings_let_them(settings_with, monkeypatch):
@@ -229,3 +241,94 @@ def until(is_so, work, settings):
         await running
 
     asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def process_of(settings, monkeypatch, during, order=None):
+    """Be a process that serves, with `during(app, service, stopping)` in place of its sockets."""
+
+    async def run_servers(service, _operations, _listening, *, on_ready, stopping):
+        await during(service.app, service, stopping)
+        on_ready()
+
+    monkeypatch.setattr(app_room, "run_servers", run_servers)
+    if order is not None:
+        app_room._work(settings, order)
+    else:
+        asyncio.run(asyncio.wait_for(app_room._serve_one(settings, Mock(), on_ready=Mock()), 30))
+
+
+def test_connections_are_held_to_all_that_a_process_knows(settings_with, instance, monkeypatch):
+    async def during(app, service, _stopping):
+        protocol = service.http
+        assert isinstance(protocol.trust, Trust)
+        assert protocol.gate is app.gate
+        assert app.state.services.store._sealer.observer is app.metrics
+        assert protocol.edges is protocol.trust.edges
+        assert protocol.clock == app.state.services.clock
+        assert "looking at files of TLS" in {task.get_name() for task in asyncio.all_tasks()}
+        protocol.strangers.count("192.0.2.7", Wrong.REVOKED)
+        protocol.trust._news.note("authorities", ["a new one"], is_taken=True)
+
+    # A file of certificates is what it is: any will do for an edge's.
+    process_of(settings_with('edge_certificates_file = "tls/server.pem"'), monkeypatch, during)
+
+    entries = [json.loads(content) for content in told(instance)]
+    assert [entry["detail"] for entry in entries if entry["type"] == "connection.refused"] == [
+        {"codes": ["certificate-revoked"], "count": 1}
+    ]
+    taken_up = [entry["detail"] for entry in entries if entry["type"] == "trust.taken_up"]
+    assert [(each["file"], each.get("at")) for each in taken_up] == [
+        ("authorities", "start"),
+        ("edges", "start"),
+        ("authorities", None),
+    ]
+
+
+def test_streams_end_as_soon_as_a_process_is_told_to_stop(settings_with, monkeypatch):
+    async def during(app, _service, stopping):
+        stopping.set()
+        while not app.state.services.watching.is_ending:  # noqa: ASYNC110  nobody tells of it
+            await asyncio.sleep(0.01)
+
+    process_of(settings_with(), monkeypatch, during)
+
+
+@pytest.mark.parametrize(("is_outgrown", "code"), [(True, OUTGROWN), (False, CANNOT_START)])
+def test_process_ends_with_the_database_that_it_knew(settings_with, monkeypatch, capsys, is_outgrown, code):
+    async def during(app, _service, stopping):
+        lineage = app.state.services.store.lineage
+        lineage.outgrow("it is newer") if is_outgrown else lineage._close("it is newer", UnavailableError)
+        await stopping.wait()
+
+    order = Mock(number=0, counts=None)
+    with pytest.raises(SystemExit) as ended:
+        process_of(settings_with(), monkeypatch, during, order)
+
+    assert ended.value.code == code
+    assert '"level": "error", "from": "exchange.app", "message": "it is newer"' in capsys.readouterr().err
+    order.watch_supervisor.assert_called_once()
+
+
+def test_every_process_signs_that_it_runs(settings_with, instance, monkeypatch):
+    """By the same beat it sees that its clock, its password and its schema are still good."""
+
+    async def during(_app, _service, _stopping):
+        while not running(instance):  # noqa: ASYNC110  nobody tells of a beat
+            await asyncio.sleep(0.01)
+
+    settings = settings_with("audit_retention_days = 30")
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "IDLE_BEATS", 2)
+    monkeypatch.setattr(services, "WitnessPolicyFile", lambda _path: Mock(read=Mock(return_value=OF_ONE_WITNESS)))
+    monkeypatch.setattr(services, "WitnessWatch", Mock(return_value=Mock(round=AsyncMock())))
+    process_of(settings, monkeypatch, during)
+    for work in (services._sweep_reports, services._raise_alerts, services._archive, services._ask_witnesses):
+        before = running(instance)
+        until(lambda before=before: running(instance) > before, work, settings)
+
+
+def running(instance):
+    """Return which processes have signed that they run."""
+    entries = [json.loads(content) for content in told(instance)]
+    beats = [entry for entry in entries if entry["type"] == "node.heartbeat"]
+    return {entry["boot"] for entry in beats if entry["detail"]["state"] == "running"}
