@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from exchange.kernel import ExchangeError, UnavailableError
+from exchange.kernel import ExchangeError, UnavailableError, UnsafeSettingError
 from exchange.store.last_signed import LastSigned
 from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
@@ -89,7 +89,10 @@ async def require_not_gone_back(services: Services) -> None:
 
     What time destroys by such a one may be what somebody had put a stop to.
     """
-    await _require_log(services)
+    try:
+        await _require_log(services)
+    except UnsafeSettingError as exc:
+        raise UnavailableError(exc.message) from exc  # what was signed cannot be read: it may have been more
     await require_confirmed(services)
 
 
