@@ -175,12 +175,20 @@ class LogWrites:
     missing_of: Statement
     outbox: Statement
     search: Statement
+    searched_count: Statement
+    searched_positions: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         state, entry, outbox, leaf = (table(name) for name in ("log_state", "audit_entry", "audit_outbox", "log_leaf"))
+        search = table("audit_search")
         at_log = state.c.log == bindparam("log")
+        passed = (
+            search.c.log == bindparam("log"),
+            search.c.position >= bindparam("start"),
+            search.c.position < bindparam("stop"),
+        )
         next_ones = select(outbox.c.id, outbox.c.entry_id).order_by(outbox.c.id).limit(bindparam("limit"))
         these = select(outbox.c.id, outbox.c.entry_id).where(sql.is_one_of(outbox.c.id, "ids"))
         of_entry = select(outbox.c.id, outbox.c.entry_id).where(outbox.c.entry_id == bindparam("entry_id"))
@@ -227,6 +235,8 @@ class LogWrites:
             ),
             outbox=sql.insert("audit_outbox", ("entry_id",)),
             search=sql.insert("audit_search", SEARCH_COLUMNS, then=" ON CONFLICT DO NOTHING"),
+            searched_count=sql.compile(select(func.count()).where(*passed)),
+            searched_positions=sql.compile(select(search.c.position).where(*passed)),
         )
 
 

@@ -147,6 +147,15 @@ class LogTree:
         """Let these entries wait for a place."""
         await self._database.transact(_one(Put(self._writes.outbox, [(entry_id,) for entry_id in entry_ids])))
 
+    async def unsearched(self, log: int, start: int, stop: int) -> list[int]:
+        """Return the positions from `start` to `stop` (exclusive) of which no search finds the entry, in order."""
+        which: dict[str, Value] = {"log": log, "start": start, "stop": stop}
+        ((count,),) = await self._database.fetch(self._writes.searched_count, which)
+        if count == stop - start:
+            return []
+        found = {row[0] for row in await self._database.fetch(self._writes.searched_positions, which)}
+        return [position for position in range(start, stop) if position not in found]
+
     async def make_searchable(self, log: int, first: int, contents: Sequence[bytes]) -> None:
         """Let the entries from position `first` on be found; MalformedError for bytes that no entry has.
 

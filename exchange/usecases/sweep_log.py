@@ -2,15 +2,16 @@
 
 An entry and its row in the outbox become durable together, so nothing is ever left out, unless somebody or something
 changed the database: a row of the outbox deleted, a table restored alone. What is found so goes back into the outbox,
-and that it was found is an entry.
+and that it was found is an entry. So it is of a placed one that was taken out of the search.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.audit import EntryDraft, EventName, Outcome, columns_of
 from exchange.kernel import Clock, MalformedError
 from exchange.store.log_rows import LogState
 from exchange.store.sequencing import LogTree
@@ -20,6 +21,9 @@ SWEPT_EVERY = timedelta(minutes=10)
 
 _CHUNK = 5000
 """Entries looked at in one go: some 20 ms, while nobody waits for anything."""
+
+_COUNTED_AT_ONCE = 50_000
+"""Rows of the search counted in one go, along its key: some milliseconds."""
 
 _INDEXED_AT_ONCE = 500
 """Entries made searchable in one go: 30 ms, in which on SQLite whoever writes waits."""
@@ -54,10 +58,14 @@ class Sweep:
         self._randomness = randomness
         self._after: str | None = _FIRST_ID
         self._begun = clock()
+        self._to_count: list[tuple[int, range]] = []
 
     async def chunk(self) -> bool:
         """Look at the next entries; return whether there are more to look at now."""
         now = self._clock()
+        if self._to_count:
+            await self._make_found(*self._to_count.pop(), now)
+            return bool(self._to_count)
         if self._after is None:
             # A clock that was set back must not keep it from sweeping.
             if timedelta(0) <= now - self._begun < SWEPT_EVERY:
@@ -66,24 +74,52 @@ class Sweep:
         self._after, unplaced = await self._tree.unplaced(self._after, _CHUNK)
         if unplaced and (missing := await self._tree.missing(unplaced)):
             await self._put_back(missing, now)
-        return self._after is not None
+        if self._after is None:
+            self._to_count = [each async for each in self._searched()]
+        return self._after is not None or bool(self._to_count)
 
     async def _put_back(self, missing: Sequence[str], now: datetime) -> None:
         _log.critical("entries were neither in the log nor on their way to it: they are put back")
+        # First the entry: once they are back nothing tells that they were not there.
+        await self._tell(missing, {}, now)
+        await self._tree.put_back(missing)
+
+    async def _searched(self) -> AsyncIterator[tuple[int, range]]:
+        """Yield the places that the search has passed, stretch by stretch: what lies behind them is to come."""
+        for state in await self._tree.reader.states():
+            searched = await self._tree.reader.searched(state.log)
+            for start in range(0, searched, _COUNTED_AT_ONCE):
+                yield state.log, range(start, min(searched, start + _COUNTED_AT_ONCE))
+
+    async def _make_found(self, log: int, places: range, now: datetime) -> None:
+        """Make searchable what the search lacks of these: somebody took it out, or it was damaged when it came."""
+        reader, found = self._tree.reader, list[str]()
+        lacking = (await self._tree.unsearched(log, places.start, places.stop))[:_CHUNK]
+        contents = [(await reader.contents_there_are(log, at, at + 1))[0] for at in lacking]
+        for position, content in zip(lacking, contents, strict=True):
+            if content is None:
+                continue  # damaged still
+            # Nor is what has no entry's form found.
+            with suppress(MalformedError):
+                await self._tree.make_searchable(log, position, [content])
+                found.append(columns_of(content).id)
+        if found:
+            _log.critical("entries were taken out of the search: they are put back")
+            await self._tell(found, {"search": "yes"}, now)
+
+    async def _tell(self, entries: Sequence[str], told: Mapping[str, str], now: datetime) -> None:
         state = await self._tree.reader.state()
-        detail: dict[str, str | int | list[str]] = {"count": len(missing), "ids": list(missing[:_ENTRIES_NAMED])}
+        detail: dict[str, str | int | list[str]] = {"count": len(entries), "ids": list(entries[:_ENTRIES_NAMED])}
         origin = "" if state is None else state.origin
         entry = log_entry(
             EventName.ENTRY_SWEPT,
             origin,
-            detail,
+            {**detail, **told},
             outcome=Outcome.FAILED,
             now=now,
             randomness=self._randomness,
         )
-        # First the entry: once they are back nothing tells that they were not there.
         await self._record(entry)
-        await self._tree.put_back(missing)
 
 
 class Index:

@@ -460,6 +460,35 @@ async def test_entry_left_out_of_the_outbox_is_swept_in(log: Log) -> None:
     await check_log(log)
 
 
+async def test_entry_taken_out_of_the_search_is_found_again_and_a_damaged_one_is_not(log: Log) -> None:
+    await log.append(6)
+    await log.drain()
+    tree = (await log.desk()).tree
+    while await Index(tree).chunk():
+        continue
+    whole = await rows_of(log.store, "SELECT * FROM audit_search ORDER BY position")
+    damaged = "(SELECT entry_id FROM log_leaf WHERE position = 3)"
+    await own(
+        log,
+        "DELETE FROM audit_search WHERE position IN (1, 3)",
+        f"UPDATE audit_entry SET content = '' WHERE id = {damaged}",
+    )
+    # What comes is made searchable by who follows the tree, and is missed by nobody.
+    await log.append(1)
+    await log.drain()
+
+    sweep = Sweep(tree, log.store.append, log.clock, bytes)
+    for _ in range(2):
+        while await sweep.chunk():
+            continue
+        log.clock.now += timedelta(minutes=11)
+
+    found = await rows_of(log.store, "SELECT * FROM audit_search ORDER BY position")
+    assert found == [row for row in whole if row[1] != 3]
+    (told,) = [parse_entry(each) for each in await log.store.entries(99) if b"entry.swept" in each]
+    assert (told["detail"]["count"], told["detail"]["search"]) == (1, "yes")
+
+
 async def test_sweep_rests_for_ten_minutes(log: Log) -> None:
     await log.drain()
     sweep = Sweep((await log.desk()).tree, log.store.append, log.clock, bytes)
