@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import EventName
-from exchange.kernel import EPOCH, UnavailableError, parse_rfc3339
+from exchange.kernel import EPOCH, UnavailableError
 from exchange.store import BreachKind, BreachRow
 from exchange.usecases.context import Services
-from exchange.usecases.told_breaches import breach_detail
-from exchange.usecases.told_entries import all_told_until_now, require_readable
+from exchange.usecases.told_breaches import breach_detail, breach_told, breaches_told
+from exchange.usecases.told_entries import require_readable
 from exchange.usecases.troubles import Causes
 
 _APART: Final = timedelta(hours=1)
@@ -53,14 +52,9 @@ class KnownBreaches:
         agreement = rows[0].agreement
         since = max(min(row.due_at for row in rows), EPOCH + _APART) - _APART
         try:
-            async for entry in all_told_until_now(
-                self._services, EventName.DUTY_BREACHED, subject=agreement, since=since
-            ):
-                detail = entry.get("detail", {})
-                place, due = (
-                    _place(entry["object"]["id"], entry.get("scope"), detail),
-                    parse_rfc3339(str(detail["due"])),
-                )
+            async for entry in breaches_told(self._services, agreement, since=since):
+                told = breach_told(entry)
+                place, due = _place(agreement, told.scope, entry["detail"]), told.due_at
                 self._due[place] = max(due, self._due.get(place, due))
         except UnavailableError as exc:
             # INVARIANT: nobody is accused a second time for what the log lacks.

@@ -4,13 +4,14 @@ Each breach has one entry, of the same transaction, which says all that its row 
 that no entry tells of, was altered, and is told of as one that cannot be read.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Entry, EventName
 from exchange.kernel import EPOCH, UnavailableError, from_micros, micros_in, parse_rfc3339, rfc3339, to_micros
 from exchange.store import BreachKind, BreachRow, UnreadBreach
+from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
 from exchange.usecases.entry_labels import label_of
 from exchange.usecases.told_entries import all_told_until_now, require_readable
@@ -77,13 +78,23 @@ async def is_borne_out(services: Services, row: BreachRow) -> bool:
     return await as_told(services, [row]) == [row]
 
 
+async def breaches_told(services: Services, agreement: str, *, since: datetime) -> AsyncIterator[Entry]:
+    """Yield what the log tells of breaches of an agreement since then; what no breach is told as, somebody wrote."""
+    async for entry in all_told_until_now(services, EventName.DUTY_BREACHED, subject=agreement, since=since):
+        try:
+            label_of(breach_told(entry).label)
+        except UNREADABLE:
+            continue
+        yield entry
+
+
 async def _told(services: Services, rows: Sequence[BreachRow]) -> dict[str, Entry]:
     """Return the entry of each of these rows that has one."""
     told: dict[str, Entry] = {}
     wanted = {row.id for row in rows}
     since = max(min(row.found_at for row in rows), EPOCH + _APART) - _APART
-    async for entry in all_told_until_now(services, EventName.DUTY_BREACHED, subject=rows[0].agreement, since=since):
-        breach = str(entry.get("detail", {}).get("breach"))
+    async for entry in breaches_told(services, rows[0].agreement, since=since):
+        breach = str(entry["detail"]["breach"])
         if breach in wanted:
             told[breach] = entry
         if len(told) == len(wanted):

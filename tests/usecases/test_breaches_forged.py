@@ -1,14 +1,16 @@
 """Breaches that somebody wrote into the database, or altered there: shown and told as the log bears them out, or not."""
 
+import json
 from collections.abc import Awaitable
 
 import pytest
 
 from exchange import usecases
 from exchange.agreements import MatterKind
-from exchange.kernel import InvalidError, UnavailableError, new_id
+from exchange.kernel import InvalidError, UnavailableError, canonical_bytes, new_id
 from exchange.store import BreachRow
 from exchange.usecases import DutyWatch, NewMatter, told_breaches
+from exchange.usecases.hold_rows import RowWatch
 from exchange.usecases.telling_breaches import told_breach
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -173,3 +175,33 @@ async def test_nothing_is_opened_about_a_breach_that_no_entry_bears_out(make_liv
         await opened(breach)
     assert [fault.code for fault in refused.value.faults] == ["unknown-breach"]
     await opened(other)
+
+
+@pytest.mark.parametrize("is_placed", [False, True], ids=["waiting", "placed"])
+async def test_entry_that_somebody_wrote_in_another_shape_ends_no_list_and_no_watch(
+    make_lived: MakeLived, *, is_placed: bool
+) -> None:
+    world, (breach, other) = await make_lived(broken)
+    ((content,),) = [row for row in world.sql("SELECT content FROM audit_entry") if b'"' + breach.encode() in row[0]]
+    entry = json.loads(content)
+    fresh = new_id(world.clock(), world.services.randomness)
+    shapes = (("label", {}), ("", {"due": "soon"}), ("", {"due": None}), ("scope", {}), ("detail", {}))
+    for without, detail in (*shapes, ("label", {"breach": fresh})):
+        forged = {
+            **entry,
+            "id": new_id(world.clock(), world.services.randomness),
+            "detail": {**entry["detail"], **detail},
+        }
+        forged["detail"] = {name: value for name, value in forged["detail"].items() if value is not None}
+        told = canonical_bytes({name: value for name, value in forged.items() if name != without})
+        world.sql("INSERT INTO audit_entry (id, content) VALUES ($1, $2)", forged["id"], told)
+        world.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", forged["id"])
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+
+    assert await shown(world) == [breach, other]
+    await flash(world)
+    world.clock.advance(11 * MINUTE)
+    await DutyWatch(world.services).round()
+    assert len(await shown(world)) == 3
+    await RowWatch(world.services).round()
