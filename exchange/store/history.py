@@ -12,7 +12,8 @@ from typing import Generic, Self, TypeVar
 from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 
 from exchange.agreements import Agreement
-from exchange.kernel import from_micros, to_micros
+from exchange.audit.deeds import DeedKind, says_as
+from exchange.kernel import MalformedError, from_micros, rfc3339, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
 from exchange.store.agreement_rows import agreement_columns, agreement_of, with_signatures
@@ -20,6 +21,7 @@ from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, named
 from exchange.store.life_tables import ReportPastTable, TombstoneTable
 from exchange.store.records import client_of, member_of
 from exchange.store.rows import stored_status
+from exchange.store.shapes import bytes_in
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 from exchange.store.unread import read_alone
@@ -131,7 +133,11 @@ class HistoryStatements:
                 .where(_PAST.c.report_id == bindparam("report_id"))
                 .order_by(_PAST.c.seq)
             ),
-            ended=sql.compile(select(_TOMBSTONE.c.raised_at).where(_TOMBSTONE.c.report_id == bindparam("report_id"))),
+            ended=sql.compile(
+                select(_TOMBSTONE.c.raised_at, _TOMBSTONE.c.note).where(
+                    _TOMBSTONE.c.report_id == bindparam("report_id")
+                )
+            ),
             client=sql.compile(select(*_CLIENT.c).where(current)),
             classes=sql.compile(
                 select(_REPORT.c.id, _REPORT.c.class_id).where(sql.is_one_of(_REPORT.c.id, "report_ids"))
@@ -197,7 +203,8 @@ async def read_past(fetch: Fetch, statements: HistoryStatements, report: ReportR
     if not ended and report.status in _DESTROYED:
         return ()  # altered: when it ended cannot be said
     now = ReportThen(report.class_id, report.valid_until)
-    last = read_alone(ended[0][0], from_micros, f"report {report.id}: tombstone") if ended else None
+    place = f"report {report.id}: tombstone"
+    last = read_alone(ended[0], lambda row: _ended_at(report.id, *row), place) if ended else None
     spans, since = [], report.posted_at
     for value, until in [*past, (now, last)]:
         spans.append(Span(value, since, until))
@@ -263,6 +270,13 @@ def _record(row: Row) -> ReportRecord:
 def _then(row: Row) -> tuple[ReportThen, datetime]:
     class_id, end, until = row
     return ReportThen(class_id, None if end is None else from_micros(end)), from_micros(until)
+
+
+def _ended_at(report: str, raised_at: int, note: bytes) -> datetime:
+    at = from_micros(raised_at)
+    if not says_as(bytes_in(note), DeedKind.TOMBSTONE, {"report": report, "at": rfc3339(at)}):
+        raise MalformedError("a tombstone says another thing than its row")
+    return at
 
 
 def _validity(recorded_at: int, superseded_at: int | None) -> tuple[datetime, datetime | None]:

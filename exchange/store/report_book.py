@@ -13,7 +13,8 @@ from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, insert, li
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from exchange.kernel import ConflictError, MalformedError, StalePolicyError, from_micros, to_micros
+from exchange.audit.deeds import DeedKind, says_as
+from exchange.kernel import ConflictError, MalformedError, StalePolicyError, from_micros, rfc3339, to_micros
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.blob_tables import BlobDebrisTable
@@ -386,8 +387,12 @@ def _destruction_columns(row: DestructionRow) -> dict[str, Any]:
 
 
 def _tombstone(row: TombstoneTable) -> TombstoneRow:
-    note = bytes_in(row.note)
-    return TombstoneRow(id_in(row.report_id), EndCause(row.cause), from_micros(row.raised_at), note, row.entry_id)
+    note, cause, at = bytes_in(row.note), EndCause(row.cause), from_micros(row.raised_at)
+    said = {"report": row.report_id, "cause": cause.value, "at": rfc3339(at)}
+    if not says_as(note, DeedKind.TOMBSTONE, said):
+        # INVARIANT: who may know that a report was recalled is shown the word about this one, and no other's.
+        raise MalformedError("a tombstone says another thing than its row")
+    return TombstoneRow(id_in(row.report_id), cause, at, note, row.entry_id)
 
 
 def _asked_of(report: str | None, member: str | None) -> list[tuple[ColumnElement[bool], ...]]:

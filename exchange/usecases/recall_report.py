@@ -16,6 +16,7 @@ from exchange.markings import render_marking
 from exchange.members import Role
 from exchange.reports import ReportAct, ReportStatus, require_act
 from exchange.store import DestructionRow, EndCause, TombstoneRow, Unread
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.destructions import ask_destruction, unread_destruction
 from exchange.usecases.given_to import given_to
@@ -114,6 +115,8 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
         book = unit.reports()
         stone = await book.tombstone(own.report.id)
+        if stone is None and own.report.status is ReportStatus.RECALLED:
+            raise UnreadRowError(f"report {own.report.id}: tombstone")
         if stone is None:
             raise report_not_found()
         asked, altered = await book.destructions(report=own.report.id)

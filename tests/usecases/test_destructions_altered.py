@@ -6,6 +6,7 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import NotFoundError, UnavailableError
+from exchange.markings import Label
 from exchange.usecases import told_destructions
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
@@ -202,3 +203,40 @@ async def test_destruction_that_is_certified_while_it_is_listed_is_no_damage(
     made = await certified_meanwhile(world, monkeypatch, usecases.list_destructions, world.call("NOR reader"))
 
     assert (made.value, made.unopened) == ((), 0)
+
+
+async def test_tombstone_that_is_gone_does_not_look_as_if_nothing_had_been_recalled(make_lived: MakeLived) -> None:
+    world, report = await recalled(make_lived)
+    world.unguard("report_tombstone")
+    world.sql("DELETE FROM report_tombstone")
+    looked = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+
+    assert isinstance(looked.error, UnavailableError)
+    assert looked.entry["detail"] == {"place": f"report {report}: tombstone"}
+    assert await asked_of(world, "NOR reader") == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "note = (SELECT note FROM report_tombstone WHERE report_id <> $1)",
+        "cause = 'retention'",
+        "raised_at = raised_at + 1",
+    ],
+)
+async def test_tombstone_that_says_another_thing_than_its_row_is_shown_to_nobody(
+    make_lived: MakeLived, alter: str
+) -> None:
+    world, report = await recalled(make_lived)
+    other = await world.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    await usecases.recall_report(world.services, world.call("GBR releaser"), other, "none of NOR's business")
+    world.unguard("report_tombstone")
+    world.sql(f"UPDATE report_tombstone SET {alter} WHERE report_id = $1", report)
+    how = usecases.Certificate("shredded", 1)
+    certified = await world.attempt(usecases.certify_destruction(world.services, world.call("NOR reader"), report, how))
+    looked = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+
+    assert await asked_of(world, "NOR reader") == ([], 1)
+    for tried in (certified, looked):
+        assert isinstance(tried.error, UnavailableError)
+        assert tried.entry["detail"] == {"place": f"report {report}: tombstone"}

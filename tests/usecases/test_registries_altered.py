@@ -125,6 +125,8 @@ THEN = {
     f" SELECT -5, id, class_id, {LATEST} FROM report",
     "report {report}: tombstone": "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id)"
     f" SELECT id, 'recalled', {LATEST}, sealed_header, id FROM report",
+    "report {report}: tombstone (of no deed)": "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id)"
+    " SELECT id, 'recalled', posted_at + 1, sealed_header, id FROM report",
     "caveats x": "INSERT INTO caveat_set (id, member, guards, examples, told, digest, act_id, proposed_by, proposed_at,"
     f" in_force_at, ended_at) VALUES ('x', 'GBR', 'x', '', '[]', 'x', 'x', 'x', 1, 1, {LATEST})",
 }
