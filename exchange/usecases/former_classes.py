@@ -130,8 +130,10 @@ def _other_past(services: Services, classes: Classes, seen: ReportSeen, moves: S
         return "what it was until it moved is not what the log says"
     # What moved since its rows were read has one behind them.
     before = to_micros(services.clock()) - _APART
-    missed = [move for move in moves if _says_kept(move) and _at(move) < before and not _has_row(move, seen)]
-    return "what it was until it moved is gone" if missed else None
+    kept = [move for move in moves if _says_kept(move) and _at(move) < before]
+    # Of those that came close upon one another each has one, too.
+    is_missed = len(kept) > len(seen.past) or not all(_has_row(move, seen) for move in kept)
+    return "what it was until it moved is gone" if is_missed else None
 
 
 async def _moves_of(services: Services, seen: ReportSeen) -> list[Entry]:

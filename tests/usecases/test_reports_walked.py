@@ -272,11 +272,15 @@ async def test_past_of_a_report_that_is_no_time_is_told_and_stops_no_walk(
     assert {entry["object"]["id"] for entry in await told(world)} == {reports[4], reports[5]}
 
 
+@pytest.mark.parametrize("moves", [1, 2])
 @pytest.mark.parametrize("which", ["seq = (SELECT max(seq) FROM report_past)", "report_id = $1"])
-async def test_move_whose_row_of_the_past_is_gone_is_told(walked: tuple[World, list[str]], which: str) -> None:
+async def test_move_whose_row_of_the_past_is_gone_is_told(
+    walked: tuple[World, list[str]], which: str, moves: int
+) -> None:
     world, reports = walked
     world.clock.advance(timedelta(hours=2))
-    await amend(world, reports[3])
+    for _ in range(moves):
+        await amend(world, reports[3])
     world.clock.advance(timedelta(hours=2))
     assert await told(world) == []
 
