@@ -118,7 +118,7 @@ class RowKept:
 
     `lets` are the members that it is released to beyond its clause without a consent that stands. `unread` is, by
     version, a column that holds nothing of its kind: what somebody wrote there cannot be read. Of a report whose
-    release class was altered that is `ALTERED_CLASS`, and nothing that it `says` is known.
+    release class was altered that is `ALTERED_CLASS` alone, and nothing that it `says` is believed.
     """
 
     version: int

@@ -246,17 +246,17 @@ class RowsKept:
                 granted.setdefault(report, set()).add(str(_json(asked).get("recipient")))
         altered = {each for each in {row[3:5] for row in rows} if _is_altered(*each)}
         found: dict[str, RowKept] = {}
-        for report, version, is_over, facts, digest, is_of_one, unread in rows:
+        for report, version, is_over, facts, digest, is_of_one, _ in rows:
             # A class that was there once is gone by itself; a row that names one that never was says nothing true.
             is_class_gone = facts is None and bool(is_of_one)
             of_class = ALTERED_CLASS if is_class_gone or (facts, digest) in altered else None
             found[report] = RowKept(
                 _NO_VERSION if facts is None and not is_class_gone else _number(version),
                 bool(is_over),
-                {} if of_class else {_number(version): _said_of(facts)},
+                {_number(version): _said_of(facts)},
                 # What was destroyed goes to nobody, and its consents ended with it.
                 frozenset() if of_class or is_over else _recipients(facts) - granted.get(report, set()),
-                {_number(version): column for column in (of_class or unread,) if column is not None},
+                {} if of_class is None else {_number(version): of_class},
             )
         return found
 

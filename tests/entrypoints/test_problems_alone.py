@@ -18,7 +18,7 @@ ALTERED = [UnreadRowError("client one"), AlteredStateError("no number")]
 @pytest.mark.parametrize("altered", ALTERED, ids=["row", "state"])
 @pytest.mark.parametrize("is_met_later", [False, True])
 async def test_altered_row_and_state_are_told_as_such(
-    monkeypatch: pytest.MonkeyPatch, altered: ExchangeError, is_met_later: bool
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, altered: ExchangeError, is_met_later: bool
 ) -> None:
     told: list[object] = []
 
@@ -40,6 +40,9 @@ async def test_altered_row_and_state_are_told_as_such(
     await refusal(Mock(), Mock(request_id="one"), error, ASKED)
 
     assert told == [altered]
+    # A row's place is told with the entry; of the state there is none but here.
+    is_state_s = isinstance(altered, AlteredStateError) and not is_met_later
+    assert [getattr(each, "cause", None) for each in caplog.records] == ["no number"] * is_state_s
 
 
 @pytest.mark.parametrize(

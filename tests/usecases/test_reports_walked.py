@@ -452,6 +452,7 @@ async def test_consent_that_was_taken_back_is_not_given_again_by_taking_away_its
     async with world.another_node() as node:
         made = await world.attempt(RowWatch(node).round())
 
+    assert [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"] == ["release class"]
     # Where seals tell that it goes to nobody else, it is withheld from nobody.
     told = [entry for entry in made.entries if entry["type"] == "row.contradicted"]
     accused = [(entry["object"]["id"], entry["detail"]["done"]) for entry in told]
