@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from ipaddress import ip_network
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from exchange.entrypoints.http.trust import Trust
 from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN
 from exchange.kernel import UnavailableError
 from exchange.settings import load_settings
+from exchange.store import Store
 from exchange.store.large_parts import LargeParts
 from exchange.usecases import heartbeat
 from exchange.usecases.notify_subscribers import Reach
@@ -40,7 +41,7 @@ def settings_with(instance):
     return read
 
 
-def test_rooms_get_what_is_set(settings_with):
+def test_rooms_get_what_is_set(settings_with, instance):
     settings = settings_with(
         "max_upload_bytes = 3000",
         "max_body_bytes = 2000",
@@ -49,6 +50,8 @@ def test_rooms_get_what_is_set(settings_with):
         "most_streams = 5",
         "personal_period_months = 6",
         "witness_quorum_seconds = 7",
+        f'blob_store_url = "{(instance / "blobs").as_uri()}"',
+        "blob_smallest_bytes = 8",
         'webhook_private_networks = ["10.1.0.0/16"]',
     )
 
@@ -59,6 +62,7 @@ def test_rooms_get_what_is_set(settings_with):
                 "given up after": opened.uploads.given_up_after,
                 "streams": (opened.watching.limits.per_client, opened.watching.limits.in_all),
                 "period": opened.store._personal._custody.period_months,
+                "smallest blob": opened.store.large_parts._place.smallest_bytes,
                 "quorum": opened.witnessing.quorum_seconds,
                 "networks": opened.private_networks,
             }
@@ -68,6 +72,7 @@ def test_rooms_get_what_is_set(settings_with):
         "given up after": timedelta(hours=3),
         "streams": (4, 5),
         "period": 6,
+        "smallest blob": 8,
         "quorum": 7,
         "networks": (ip_network("10.1.0.0/16"),),
     }
@@ -286,11 +291,51 @@ def test_connections_are_held_to_all_that_a_process_knows(settings_with, instanc
 
 def test_streams_end_as_soon_as_a_process_is_told_to_stop(settings_with, monkeypatch):
     async def during(app, _service, stopping):
+        await asyncio.sleep(0.01)
+        assert not app.state.services.watching.is_ending
         stopping.set()
         while not app.state.services.watching.is_ending:  # noqa: ASYNC110  nobody tells of it
             await asyncio.sleep(0.01)
 
     process_of(settings_with(), monkeypatch, during)
+
+
+def test_service_listens_only_after_all_that_can_refuse_it(settings_with, monkeypatch):
+    done = []
+    before = ("outlive_hangup", "raise_file_limit", "_require_safe", "load_log_key", "bind", "_serve_one")
+    for name in before:
+
+        async def serve(*_given, **_named):
+            done.append("_serve_one")
+
+        note = serve if name == "_serve_one" else lambda *_given, name=name: done.append(name)
+        monkeypatch.setattr(app_room, name, note)
+    monkeypatch.setattr(app_room, "kept_running", lambda *_given, **_named: nullcontext())
+    monkeypatch.setattr(app_room, "address_of", str)
+    app_room.serve(settings_with(), host="127.0.0.1", port=0)
+
+    assert done == [*before[:5], "bind", "_serve_one"]
+
+
+def test_clock_that_is_refused_leaves_nothing_open(settings_with, monkeypatch):
+    closed, close = [], Store.close
+
+    async def note(store):
+        closed.append(store)
+        await close(store)
+
+    monkeypatch.setattr(services, "hold_clock", AsyncMock(side_effect=UnavailableError("the clock was set back")))
+    monkeypatch.setattr(Store, "close", note)
+    with pytest.raises(UnavailableError, match="was set back"):
+        served(settings_with())
+
+    assert len(closed) == 1
+
+
+def test_operator_is_shown_the_files_that_the_service_goes_by(settings_with, instance):
+    places = app_room._places(settings_with('edge_certificates_file = "tls/server.pem"'))
+
+    assert (places.edges, places.revocations) == (instance / "tls" / "server.pem", instance / "tls" / "crl")
 
 
 @pytest.mark.parametrize(("is_outgrown", "code"), [(True, OUTGROWN), (False, CANNOT_START)])

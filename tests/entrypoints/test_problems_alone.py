@@ -1,13 +1,23 @@
 """What was altered is told to the log as that, wherever a request meets it."""
 
-from unittest.mock import Mock
+import json
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from starlette.responses import Response
 
 from exchange.entrypoints.http import problems
-from exchange.entrypoints.http.problems import Asked, failure, refusal
-from exchange.kernel import ExchangeError, MalformedError
+from exchange.entrypoints.http.errors import OverloadedError
+from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
+from exchange.kernel import (
+    ConflictError,
+    ExchangeError,
+    ForbiddenError,
+    InvalidError,
+    MalformedError,
+    NotAuthenticatedError,
+    UnavailableError,
+)
 from exchange.store.standing import AlteredStateError
 from exchange.store.unread import UnreadRowError
 
@@ -74,3 +84,52 @@ async def test_row_that_cannot_be_read_is_the_one_that_is_named(
     await failure(services, Mock(request_id="one"), ASKED, UnreadRowError("client one"))
 
     assert named == [place]
+
+
+@pytest.mark.parametrize(("length", "told"), [(500, "x" * 500), (501, "x" * 496 + " ...")])
+def test_problem_is_told_in_so_many_words_and_no_more(length: int, told: str) -> None:
+    answer = problem(ConflictError("x" * length), "one")
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.body)["detail"] == told
+
+
+@pytest.mark.parametrize("error", [ConflictError("no"), InvalidError("wrong"), UnavailableError("away")])
+def test_problem_without_faults_lists_none(error: ExchangeError) -> None:
+    assert "errors" not in json.loads(problem(error, "one").body)
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [(UnavailableError("the disk is full"), 1), (OverloadedError("too much"), 0), (ConflictError("no"), 0)],
+)
+def test_operator_is_told_what_is_broken_and_of_no_flood(
+    caplog: pytest.LogCaptureFixture, error: ExchangeError, logged: int
+) -> None:
+    problem(error, "one")
+
+    assert caplog.messages == ["request not answered"] * logged
+
+
+@pytest.mark.parametrize("error", [NotAuthenticatedError("nobody"), ForbiddenError("suspended")])
+async def test_stranger_hears_that_it_is_one_whatever_else_was_wrong(
+    monkeypatch: pytest.MonkeyPatch, error: ExchangeError
+) -> None:
+    monkeypatch.setattr(problems, "authenticate", AsyncMock(side_effect=error))
+    answer = await refusal(Mock(), Mock(request_id="one"), MalformedError("what was asked"), ASKED)
+
+    assert json.loads(answer.body)["code"] == error.code
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_refusal_that_is_recorded_or_cannot_be_is_not_recorded_again(
+    monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    error = MalformedError("what was asked") if is_recorded else UnavailableError("the log is away")
+    error.receipt = Mock(entry="an id", leaf="a leaf") if is_recorded else None
+    recorded = AsyncMock()
+    monkeypatch.setattr(problems, "authenticate", recorded)
+    monkeypatch.setattr(problems, "record_rejection", recorded)
+    await refusal(Mock(), Mock(request_id="one"), error, ASKED)
+
+    assert not recorded.called
