@@ -7,20 +7,34 @@ import pytest
 from starlette.responses import Response
 
 from exchange.entrypoints.http import problems
-from exchange.entrypoints.http.errors import OverloadedError
+from exchange.entrypoints.http.errors import (
+    MethodNotAllowedError,
+    NotAcceptableError,
+    OverloadedError,
+    RangeError,
+    SlowRequestError,
+    UnsupportedMediaError,
+)
 from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
 from exchange.kernel import (
     ConflictError,
     ExchangeError,
+    Fault,
     ForbiddenError,
     InvalidError,
+    LimitExceededError,
     MalformedError,
     NotAuthenticatedError,
+    NotFoundError,
+    PreconditionError,
+    StalePolicyError,
+    TooLargeError,
     UnavailableError,
 )
 from exchange.store.standing import AlteredStateError
 from exchange.store.unread import UnreadRowError
 
+ABOUT_IT = {"allow", "content-range", "retry-after"}
 ASKED = Asked("GET", "unmatched")
 ALTERED = [UnreadRowError("client one"), AlteredStateError("no number")]
 
@@ -133,3 +147,41 @@ async def test_refusal_that_is_recorded_or_cannot_be_is_not_recorded_again(
     await refusal(Mock(), Mock(request_id="one"), error, ASKED)
 
     assert not recorded.called
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "header"),
+    [
+        (MalformedError("x"), 400, None),
+        (NotAuthenticatedError("x"), 401, None),
+        (ForbiddenError("x"), 403, None),
+        (NotFoundError("x"), 404, None),
+        (MethodNotAllowedError(("GET", "POST")), 405, ("allow", "GET, POST")),
+        (NotAcceptableError("x"), 406, None),
+        (SlowRequestError("x"), 408, None),
+        (ConflictError("x"), 409, None),
+        (PreconditionError("x"), 412, None),
+        (TooLargeError("x"), 413, None),
+        (UnsupportedMediaError("x"), 415, None),
+        (RangeError(7), 416, ("content-range", "bytes */7")),
+        (InvalidError("x"), 422, None),
+        (LimitExceededError("x", retry_after_seconds=3), 429, ("retry-after", "3")),
+        (ExchangeError("x"), 500, None),
+        (StalePolicyError("x"), 503, ("retry-after", "2")),
+        (UnavailableError("x"), 503, ("retry-after", "2")),
+    ],
+)
+def test_each_error_has_its_status_and_what_goes_with_it(
+    error: ExchangeError, status: int, header: tuple[str, str] | None
+) -> None:
+    answer = problem(error, "one")
+
+    assert (answer.status_code, json.loads(answer.body)["status"]) == (status, status)
+    assert {header} - {None} == {each for each in answer.headers.items() if each[0] in ABOUT_IT}
+
+
+def test_fault_of_a_file_is_told_with_its_line() -> None:
+    error = InvalidError("wrong", (Fault("/a", "code", "message", 7),))
+
+    told = {"pointer": "/a", "code": "code", "detail": "message", "line": 7}
+    assert json.loads(problem(error, "one").body)["errors"] == [told]
