@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -119,6 +121,9 @@ async def test_every_change_that_can_alter_a_decision_moves_the_policy_once(stor
         lambda unit: unit.add_agreement(agreed, None),
         lambda unit: unit.put_agreement(agreement(agreed.id, 2)),
         lambda unit: unit.put_policy_digest("digest"),
+        lambda unit: unit.add_certificate(enrolled.id, certificate("b" * 64)),
+        lambda unit: unit.remove_certificate(enrolled.id, "b" * 64),
+        lambda unit: unit.destroy_personal_keys(enrolled.id, "2026-01"),
     ]
     for step in steps:
         before = await policy_version(store)
@@ -126,6 +131,24 @@ async def test_every_change_that_can_alter_a_decision_moves_the_policy_once(stor
             await step(unit)
             await unit.record(draft())
         assert await policy_version(store) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("book", "noted", "moves_policy"),
+    [
+        *((name, "_note_law", True) for name in ("held_certificates", "mending", "crises")),
+        *((name, "_note_write", True) for name in ("signatory_keys", "amendments")),
+        *((name, "_note_law", True) for name in ("derivations", "proxies", "caveats")),
+        *((name, "_note_write", False) for name in ("derivations", "proxies", "caveats")),
+        *((name, "_note_write", False) for name in ("reports", "consents", "breaches", "requests", "uploads")),
+        *((name, "_note_write", False) for name in ("kept_keys", "consultations", "reviews")),
+    ],
+)
+def test_what_is_written_by_a_book_needs_an_entry_too(book: str, noted: str, moves_policy: bool) -> None:
+    unit = UnitOfWork(Mock(), Mock(), Mock(), datetime.now(UTC))
+    getattr(getattr(unit, book)(), noted)()
+
+    assert (unit._has_written, unit._moves_policy) == (True, moves_policy)
 
 
 async def test_policy_digest_is_recorded_when_it_changes_and_only_then(store: Store) -> None:
