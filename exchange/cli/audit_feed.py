@@ -23,7 +23,7 @@ from exchange.client import ExchangeClient
 from exchange.client.errors import ConnectionFailedError
 from exchange.client.feeding import Feed, FeedState
 from exchange.client.syslog import Receiver, SyslogSession
-from exchange.kernel import InvalidError, UnavailableError
+from exchange.kernel import InvalidError, UnavailableError, counted
 from exchange.kernel.hangup import outlive_hangup
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ async def feed(
             stopped.set()
     else:
         feeding.run()
-    output.show_line(f"{feeding.delivered} entries delivered")
+    output.show_line(f"{counted(feeding.delivered, 'entry', 'entries')} delivered")
 
 
 def _reader(

@@ -19,7 +19,7 @@ from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption
 from exchange.client import ExchangeClient, KeptReceipt, read_receipts
 from exchange.client.receipt_check import ProofDesk, ProofFolder, ReceiptCheck, proof_file
-from exchange.kernel import InvalidError, system_clock
+from exchange.kernel import InvalidError, counted, system_clock
 from exchange.kernel.files import keep_file
 
 FileArgument = Annotated[
@@ -122,7 +122,9 @@ def _show(path: Path, check: ReceiptCheck, receipts: list[KeptReceipt], spoiled:
         return
     output.show_record({"receipts": len(receipts), "proven": check.proven, "waiting for a place": check.waiting})
     if spoiled:
-        output.warn(f"{len(spoiled)} lines hold no receipt, the first of them line {spoiled[0]}")
+        output.warn(
+            f"{counted(len(spoiled), 'line holds', 'lines hold')} no receipt, the first of them line {spoiled[0]}"
+        )
     if check.unlinked:
         output.note(f"{check.unlinked + 1} checkpoints could not be compared: that is asked of the log itself")
     if not check.findings:

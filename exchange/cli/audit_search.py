@@ -15,7 +15,7 @@ from exchange.cli.given import id_given, moment_text, tell_of_wait
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import ExchangeError
+from exchange.kernel import ExchangeError, counted
 from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, RegistryLineBody, ShownEntryBody
 
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
@@ -194,7 +194,8 @@ def _at_most(limit: int, found: Iterator[Found]) -> list[Found]:
     """
     shown = list(found)
     if len(shown) == limit:
-        output.warn(f"{limit} are shown, and there may be more: give a greater `--limit`, or narrow what is asked")
+        told = counted(limit, "is shown", "are shown")
+        output.warn(f"{told}, and there may be more: give a greater `--limit`, or narrow what is asked")
     return shown
 
 

@@ -16,7 +16,7 @@ from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
 from exchange.client.log_folder import write_log
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, counted
 
 OriginOption = Annotated[
     str | None,
@@ -47,7 +47,7 @@ def tiles(
     if as_json:
         output.show_json({"id": str(out), "size": size, "has_entries": source.has_entries})
         return
-    output.show_line(f"wrote a log of {size} entries into {out}")
+    output.show_line(f"wrote a log of {counted(size, 'entry', 'entries')} into {out}")
     if not source.has_entries:
         output.note("without the entries: this client is shown their hashes only")
 

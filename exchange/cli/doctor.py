@@ -26,7 +26,7 @@ from exchange.crypto import (
 from exchange.custody import LOG_KEY_MEND
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.entrypoints.http.listed import by_key, fault_of, without_list
-from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
+from exchange.kernel import ExchangeError, MalformedError, counted, rfc3339, system_clock
 from exchange.kernel.files import shut_out
 from exchange.release import check_law
 from exchange.services import open_services, webhooks_of
@@ -241,7 +241,7 @@ def _trust_bundle(settings: Settings) -> Finding:
         if (fault := _useless_authority(path)) is not None:
             mend = "have it made anew with that, and `exchange ca add` it; then take the former file away"
             return Finding("trust bundle", Finding.WARNING, f"no node takes a certificate of `{path}`: {fault}", mend)
-    return Finding("trust bundle", Finding.OK, "1 authority" if len(paths) == 1 else f"{len(paths)} authorities")
+    return Finding("trust bundle", Finding.OK, counted(len(paths), "authority", "authorities"))
 
 
 def _useless_authority(path: Path) -> str | None:
@@ -259,7 +259,9 @@ def _law(settings: Settings) -> Finding:
     except ExchangeError as exc:
         return Finding("law", Finding.MEND, str(exc), "mend the policy files; `exchange policy check` tells more")
     if not report.is_sound:
-        return Finding("law", Finding.MEND, f"{len(report.faults)} faults", "`exchange policy check` tells which")
+        return Finding(
+            "law", Finding.MEND, counted(len(report.faults), "fault", "faults"), "`exchange policy check` tells which"
+        )
     return Finding("law", Finding.OK, f"{len(report.examples)} examples hold")
 
 

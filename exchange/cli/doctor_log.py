@@ -10,7 +10,7 @@ from pathlib import Path
 from exchange.audit import parse_entry
 from exchange.cli.finding import Finding
 from exchange.custody import LOG_KEY_MEND, load_log_key
-from exchange.kernel import ExchangeError, UnavailableError, from_micros, parse_rfc3339, rfc3339
+from exchange.kernel import ExchangeError, UnavailableError, counted, from_micros, parse_rfc3339, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import InstanceLayout, Settings
@@ -175,11 +175,13 @@ async def large_parts(services: Services) -> Finding:
 
 def _missing_roots(status: KeyStatus) -> Iterator[Finding]:
     for version in status.missing:
-        told = f"{status.under(version)} rows are under version {version}, which is not in the key file here"
+        rows = counted(status.under(version), "row is", "rows are")
+        told = f"{rows} under version {version}, which is not in the key file here"
         mend = "bring the key file that has it, from the node that added it or from the escrow"
         yield Finding("root key", Finding.MEND, told, mend)
     if status.strange:
-        told = f"{sum(map(status.under, status.unknown))} rows are under a version that nobody ever added"
+        rows = counted(sum(map(status.under, status.unknown)), "row is", "rows are")
+        told = f"{rows} under a version that nobody ever added"
         mend = "somebody wrote to the database: put these rows back from a backup, or recall them and post them again"
         yield Finding("root key", Finding.MEND, f"{told}, the first: {status.strange[0]}", mend)
 
@@ -238,7 +240,8 @@ async def _backlog(services: Services) -> Finding:
     if backlog.oldest_at is None:
         return Finding("log backlog", Finding.OK, "no entry waits for its place")
     waits = services.clock() - from_micros(backlog.oldest_at)
-    told = f"{backlog.count} entries wait for their place, the oldest for {max(0, waits.total_seconds()):.0f} s"
+    told = counted(backlog.count, "entry waits for its place", "entries wait for their place")
+    told = f"{told}, the oldest for {max(0, waits.total_seconds()):.0f} s"
     if waits <= _BEHIND:
         return Finding("log backlog", Finding.OK, told)
     mend = "let a sequencer run: `exchange serve` has one beside it, `exchange audit sequence` is one alone"
@@ -379,7 +382,9 @@ def _last_signed(said: LastSigned | ExchangeError, log: LogState | None) -> Find
         size = 0 if log is None else log.size
         told = f"this node signed a log of {head.size} entries, and the database holds another or one of {size}"
         return Finding(name, Finding.MEND, told, _MENDS["log"])
-    return Finding(name, Finding.OK, f"the database holds all {head.size} entries that this node signed")
+    return Finding(
+        name, Finding.OK, f"the database holds all that this node signed: {counted(head.size, 'entry', 'entries')}"
+    )
 
 
 def _time_of(content: bytes) -> datetime:

@@ -17,7 +17,7 @@ from exchange.cli.program import FAILED
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import JsonOption, host_verb, lasting_host_verb
 from exchange.custody import KeyVersion, add_root_version
-from exchange.kernel import rfc3339
+from exchange.kernel import counted, rfc3339
 from exchange.usecases.rotate_keys import KeyStatus, Rotated, begin_rotation, key_status, rewrap
 
 _NEXT = (
@@ -46,7 +46,8 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
     ]
     output.show_table(("version", "made", "age", "under it"), table)
     for version in found.missing:
-        output.show_line(f"version {version}: not in the key file here, and {found.under(version)} rows are under it")
+        rows = counted(found.under(version), "row is", "rows are")
+        output.show_line(f"version {version}: not in the key file here, and {rows} under it")
     for place in found.strange:
         output.show_line(f"under a version that nobody ever added: {place}")
 
@@ -82,7 +83,8 @@ async def rotate(
         output.show_line(f"nothing is under version {current} of the root key yet: it needs no successor")
         return
     else:
-        output.show_line(f"version {current} of the root key is there; {found.older} rows are under older ones yet")
+        rows = counted(found.older, "row is", "rows are")
+        output.show_line(f"version {current} of the root key is there; {rows} under older ones yet")
     output.show_line(_NEXT)
 
 
@@ -102,7 +104,8 @@ def _show(rotated: Rotated) -> None:
     if not count and not rotated.left:
         output.show_line(f"everything is under version {rotated.version} of the root key")
         return
-    output.show_line(f"{count} rows are now under version {rotated.version} of the root key; {rotated.left} are not")
+    moved = counted(count, "row is", "rows are")
+    output.show_line(f"{moved} now under version {rotated.version} of the root key; {rotated.left} are not")
     for place in rotated.unopened:
         output.show_line(f"does not open, left as it is: {place}")
     if rotated.unopened:

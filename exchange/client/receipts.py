@@ -117,6 +117,9 @@ def read_receipts(path: Path) -> tuple[list[KeptReceipt], list[int]]:
                     spoiled.append(number)
                 else:
                     kept.setdefault(receipt if receipt.is_of_success else (receipt.entry, receipt.leaf), receipt)
+    except FileNotFoundError as exc:
+        told = f"there is no file of receipts `{path}`: a saved profile begins its own with its first answer"
+        raise ReceiptFileError(f"{told}, other calls keep them where `--receipts` says") from exc
     except OSError as exc:
         raise ReceiptFileError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
     return list(kept.values()), spoiled

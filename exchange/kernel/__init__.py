@@ -19,6 +19,7 @@ from exchange.kernel.clock import (
     system_clock,
     to_micros,
 )
+from exchange.kernel.counting import counted
 from exchange.kernel.errors import (
     ConflictError,
     EntryReceipt,
@@ -69,6 +70,7 @@ __all__ = [
     "UnavailableError",
     "UnsafeSettingError",
     "canonical_bytes",
+    "counted",
     "faults_told",
     "first_moment",
     "from_micros",

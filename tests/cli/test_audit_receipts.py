@@ -97,7 +97,7 @@ def test_spoiled_lines_and_what_could_not_be_compared_are_said(exchange, kept, k
     ran = exchange("audit", "check-receipts", path, "--proofs", proofs, *keys)
 
     assert ran.code == 0
-    assert "1 lines hold no receipt, the first of them line 3" in ran.err
+    assert "1 line holds no receipt, the first of them line 3" in ran.err
     assert "could not be compared" in ran.err
 
 
@@ -118,7 +118,9 @@ def test_what_is_missing_is_asked_for(exchange, kept, keys):
 
     assert "whose log is it" in exchange("audit", "check-receipts", path, "--proofs", proofs).err
     assert "which receipts" in exchange("audit", "check-receipts", *keys).err
-    assert "no such file" in exchange("audit", "check-receipts", "absent", "--proofs", proofs, *keys).err
+    assert (
+        "there is no file of receipts" in exchange("audit", "check-receipts", "absent", "--proofs", proofs, *keys).err
+    )
     assert "which exchange" in exchange("audit", "check-receipts", path, *keys).err
 
 

@@ -56,7 +56,7 @@ def test_what_is_erased_after_a_recovery_is_no_fault_of_the_log_before(instance,
     ran = verify(instance, exchange)
 
     assert [each["findings"] for each in ran.json] == [[], []]
-    assert "personal data of 1 entries is erased" in ran.json[0]["notes"]
+    assert "personal data of 1 entry is erased" in ran.json[0]["notes"]
     own(instance, "DELETE FROM personal_key")
     assert [each["step"] for each in verify(instance, exchange).json[0]["findings"]] == ["erasure"]
 

@@ -72,11 +72,11 @@ def test_rotation_in_two_steps(operate, personal, database):
     for step in ("keys escrow", "every other node", "--rewrap"):
         assert step in added.out
     assert operate("keys", "rotate", "--json").json == {"id": "2", "current": 2, "added": False, "older": 1}
-    assert "1 rows are under older ones yet" in operate("keys", "rotate").out
+    assert "1 row is under older ones yet" in operate("keys", "rotate").out
 
     done = operate("keys", "rotate", "--rewrap")
     assert (done.code, database("SELECT key_version FROM personal_key")) == (0, [(2,)])
-    assert "1 rows are now under version 2" in done.out
+    assert "1 row is now under version 2" in done.out
     again = operate("keys", "rotate", "--rewrap", "--json")
     assert again.json == {"id": "2", "current": 2, "renewed": {}, "unopened": [], "older": 0}
     assert "everything is under version 2" in operate("keys", "rotate", "--rewrap").out
@@ -114,11 +114,11 @@ def test_file_that_lacks_a_version_is_refused_and_shown(operate, personal, insta
         said = operate("keys", *words)
         assert said.code == 1
         assert "version 2, which is not in the key file here" in said.err
-    assert "version 2: not in the key file here, and 1 rows are under it" in operate("keys", "status").out
+    assert "version 2: not in the key file here, and 1 row is under it" in operate("keys", "status").out
     assert operate("keys", "status", "--json").json["missing"] == [{"version": 2, "rows": 1}]
     examined = operate("doctor")
     assert examined.code == 1
-    assert "1 rows are under version 2, which is not in the key file here" in examined.out
+    assert "1 row is under version 2, which is not in the key file here" in examined.out
     assert "the node that added it" in examined.out
 
 

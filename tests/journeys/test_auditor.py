@@ -180,8 +180,7 @@ def test_registry_of_a_report_and_of_a_client(audited):
     assert entries["NOR"]["id"] in client.out
     assert "report.read" in house.as_("gbr-auditor", "audit", "registry", report).out
     assert (
-        "1 are shown, and there may be more"
-        in house.as_("gbr-auditor", "audit", "registry", report, "--limit", "1").err
+        "1 is shown, and there may be more" in house.as_("gbr-auditor", "audit", "registry", report, "--limit", "1").err
     )
     assert house.as_("nor-auditor", "audit", "registry", report).code == 1
     assert house.as_("nor-auditor", "audit", "registry").code == 2

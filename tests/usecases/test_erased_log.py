@@ -66,7 +66,7 @@ async def test_log_verifies_after_an_erasure_and_says_erased(populated: World, l
 
     assert (before.findings, after.findings) == ((), ())
     assert not any("erased" in note for note in before.notes)
-    assert [note for note in after.notes if "erased" in note] == ["personal data of 1 entries is erased"]
+    assert [note for note in after.notes if "erased" in note] == ["personal data of 1 entry is erased"]
 
 
 async def test_erasure_while_the_log_is_verified_is_found_by_the_next_look(populated: World, log: Log) -> None:

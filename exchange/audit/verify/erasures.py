@@ -11,6 +11,7 @@ from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Erasures, Finding, Findings, Step
 from exchange.audit.verify.source import PersonalKeyState, Source
+from exchange.kernel import counted
 
 ERASED_AGAIN = "erased"
 """Where the entry of a restore names what it destroyed again: `<subject> <period>` each."""
@@ -59,7 +60,7 @@ class ErasureChecks:
             why = _objection(None if self._keys is None else self._keys.get(kid), left)
             if why is not None:
                 findings.add(Finding(Step.ERASURE, f"entry {position}", why, position, entry_id))
-        return (f"personal data of {self._erased} entries is erased",) if self._erased else ()
+        return (f"personal data of {counted(self._erased, 'entry', 'entries')} is erased",) if self._erased else ()
 
     def _approve(self, entry: Entry) -> None:
         detail = entry.get("detail", {})

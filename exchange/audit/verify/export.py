@@ -21,7 +21,7 @@ from exchange.audit.verify.checkpoints import OpenedCheckpoint, open_checkpoint
 from exchange.audit.verify.expectations import Expectations
 from exchange.audit.verify.findings import Finding, Findings, Step, Verification
 from exchange.audit.verify.source import KeptCheckpoint
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, counted
 
 
 def verify_export(
@@ -51,8 +51,8 @@ def verify_export(
 def personal_note(count: int) -> str:
     """Return the note on `count` entries beside which personal data stands in the clear."""
     return (
-        f"{count} entries come with names, addresses or certificates in the clear: the log holds these encrypted, and "
-        "they were not verified: ask for the entry with `exchange audit show`"
+        f"{counted(count, 'entry comes', 'entries come')} with names, addresses or certificates in the clear: the log "
+        "holds these encrypted, and they were not verified: ask for the entry with `exchange audit show`"
     )
 
 
@@ -124,7 +124,11 @@ class _Lines:
         told = []
         if self._narrowed:
             told.append(
-                f"{self._narrowed} entries are not shown whole: that they exist was verified, not what is shown"
+                counted(
+                    self._narrowed,
+                    "entry is not shown whole: that it exists was verified, not what is shown",
+                    "entries are not shown whole: that they exist was verified, not what is shown",
+                )
             )
         if self._personal:
             told.append(personal_note(self._personal))

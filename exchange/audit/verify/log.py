@@ -31,7 +31,7 @@ from exchange.audit.verify.source import KeptCheckpoint, Source
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Recomputation
 from exchange.audit.verify.witnesses import WitnessCheck
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, counted
 
 Progress = Callable[[int, int], None]
 """Is told how many entries are done, of how many."""
@@ -171,7 +171,10 @@ def _check_pending(
             findings.add(Finding(Step.PENDING, "entry without a place", why, entry=entry.id))
         elif rest > expected.limits.pending_seconds * _MICROS:
             waited += 1
-    return (f"{waited} entries wait for their place: no sequencer has run since they were recorded",) if waited else ()
+    if not waited:
+        return ()
+    told = counted(waited, "entry waits for its place", "entries wait for their place")
+    return (f"{told}: no sequencer has run since",)
 
 
 def _named(source: Source, finding: Finding, size: int) -> Finding:

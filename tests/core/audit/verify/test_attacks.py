@@ -251,7 +251,7 @@ def test_entry_that_waits_for_a_sequencer_is_a_note_for_an_hour(log, waits, is_s
     verification = log.verify(now=now)
 
     assert verification.is_sound is is_sound
-    assert any(note.startswith("1 entries wait for their place") for note in verification.notes) is is_sound
+    assert any(note.startswith("1 entry waits for its place") for note in verification.notes) is is_sound
 
 
 def test_without_a_time_of_signing_an_entry_may_wait_as_long_as_for_a_sequencer(log):

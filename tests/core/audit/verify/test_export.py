@@ -418,7 +418,7 @@ def test_entries_that_are_not_shown_whole_are_counted(log):
     verification = verified([entry_line(item), exported(log, 17)[-1]])
 
     assert verification.is_sound, verification.findings
-    assert verification.notes == ("1 entries are not shown whole: that they exist was verified, not what is shown",)
+    assert verification.notes == ("1 entry is not shown whole: that it exists was verified, not what is shown",)
 
 
 def test_name_of_a_person_is_told_to_be_unverified(log):
@@ -429,7 +429,7 @@ def test_name_of_a_person_is_told_to_be_unverified(log):
 
     assert verification.is_sound
     (note,) = verification.notes
-    assert note.startswith("1 entries come with names, addresses or certificates in the clear")
+    assert note.startswith("1 entry comes with names, addresses or certificates in the clear")
     assert "they were not verified" in note
 
 

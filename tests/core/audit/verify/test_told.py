@@ -351,5 +351,5 @@ def test_entries_that_no_sequencer_took_yet_are_told_in_a_note(log):
 
     assert told(log, now=now) == (
         [],
-        (UNASKED, "2 entries wait for their place: no sequencer has run since they were recorded"),
+        (UNASKED, "2 entries wait for their place: no sequencer has run since"),
     )
