@@ -293,22 +293,24 @@ def _wall(services: Services) -> datetime:
 
 
 async def _rows(services: Services) -> AsyncIterator[Finding | None]:
-    first, count = "", 0
+    first, count, fault = "", 0, None
     try:
-        async for found in contradicted_rows(services):
-            first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
-            count += len(found)
-            yield None
         async for found in told_reports(services):
             first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
             count += len(found)
             yield None
+        async for found in contradicted_rows(services):
+            first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
+            count += len(found)
+            yield None
     except ExchangeError as exc:
-        mend = _ARCHIVE if isinstance(exc, BlobsAwayError | LogDamagedError) else _MENDS["store"]
-        yield Finding("rows", Finding.MEND, exc.message, mend)
-        return
-    told = first if count == 1 else f"{first}; and {count - 1} more"
-    if count:
+        fault = exc
+    told = first if count <= 1 else f"{first}; and {count - 1} more"
+    if fault is not None:
+        # Where the log lacks entries, what is found by all others is told besides.
+        mend = _ARCHIVE if isinstance(fault, BlobsAwayError | LogDamagedError) else _MENDS["store"]
+        yield Finding("rows", Finding.MEND, f"{told}; {fault.message}" if told else fault.message, mend)
+    elif count:
         yield Finding("rows", Finding.MEND, told, _MENDS["rows"])
     else:
         yield Finding("rows", Finding.OK, "each is where the log says that it came to")

@@ -24,7 +24,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealed_headers import UNOPENED, sealed_class
-from exchange.usecases.told_entries import told_until_now
+from exchange.usecases.told_entries import all_told_until_now
 from exchange.usecases.unread import known_agreements
 
 
@@ -250,11 +250,14 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
 
 
 async def _is_on_record(services: Services, row: DerivationRow) -> bool:
-    """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing."""
+    """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing.
+
+    Raises LogDamagedError where it lacks an entry that may say so.
+    """
     said = {"request": row.id, **consent_detail(services, row.wish, row.requester_member)}
     is_granted = False
     events = (EventName.DERIVATION_GRANTED, EventName.DERIVATION_REVOKED)
-    async for entry in told_until_now(services, *events, subject=row.report):
+    async for entry in all_told_until_now(services, *events, subject=row.report):
         detail = entry.get("detail", {})
         if detail.get("request") != row.id:
             continue

@@ -14,7 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import ConflictError
 from exchange.members import DERIVED_MARKING, ERASE_PERSONAL, ONWARD_RELEASE, PROXY_POSTING, PendingAct
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import is_told, require_readable, told_until_now
+from exchange.usecases.told_entries import all_told_until_now, require_readable
 
 _ENDS: Final = (EventName.ACT_CONFIRMED, EventName.ACT_REFUSED)
 
@@ -52,16 +52,16 @@ _BESIDES: Final[Mapping[str, _Besides]] = MappingProxyType(
 async def require_not_ended(services: Services, act: PendingAct) -> None:
     """Raise ConflictError where the log says that `act` was done, refused or taken back, or what it is about was.
 
-    Raises UnavailableError as `require_readable`.
+    Raises UnavailableError as `require_readable`, and where the log lacks an entry that may say so.
     """
     # INVARIANT: what two persons did, or one of them took back, is done no more, whatever its rows say.
     await require_readable(services, "whether this has ended")
-    if await is_told(services, *_ENDS, subject=act.id):
+    async for _ in all_told_until_now(services, *_ENDS, subject=act.id):
         raise _ended()
     besides = _BESIDES.get(act.kind)
     if besides is None:
         return
-    async for entry in told_until_now(services, *besides.events, subject=act.asked[besides.about]):
+    async for entry in all_told_until_now(services, *besides.events, subject=act.asked[besides.about]):
         if entry.get("detail", {}).get(besides.field) == besides.names(act):
             raise _ended()
 

@@ -22,6 +22,7 @@ from exchange.audit import Entry, EventName
 from exchange.kernel import to_micros
 from exchange.release import ClassFacts
 from exchange.store import ClassRow
+from exchange.store.searching import Found
 from exchange.store.walk_book import PastSeen, ReportSeen
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Services
@@ -77,7 +78,8 @@ async def classes_now(services: Services) -> Classes:
 async def other_before(services: Services, classes: Classes, posted: Entry, seen: ReportSeen) -> str | None:
     """Return why a report was not what its rows say that it was before; None where it may have been, or nobody knows.
 
-    Nothing is known while so much waits for its place that nobody reads it: the next walk looks again.
+    Nothing is known while so much waits for its place that nobody reads it: the next walk looks again. Nor where the
+    log lacks what moved it.
     """
     if not _is_moved(classes, seen):
         return None
@@ -86,6 +88,8 @@ async def other_before(services: Services, classes: Classes, posted: Entry, seen
     if await is_too_much_waiting(services):
         return None
     moves = await _moves_of(services, seen)
+    if moves is None:
+        return None
     return _other_than_posted(classes, posted, seen, moves) or _other_past(services, classes, seen, moves)
 
 
@@ -136,9 +140,14 @@ def _other_past(services: Services, classes: Classes, seen: ReportSeen, moves: S
     return "what it was until it moved is gone" if is_missed else None
 
 
-async def _moves_of(services: Services, seen: ReportSeen) -> list[Entry]:
-    """Return what moved a report, the oldest first; read behind the rows: each has its entry."""
-    return sorted([entry async for entry in told_until_now(services, *_MOVES, subject=seen.row.id)], key=_at)
+async def _moves_of(services: Services, seen: ReportSeen) -> list[Entry] | None:
+    """Return what moved a report, the oldest first; None where the log lacks any of it.
+
+    Read behind the rows: each has its entry.
+    """
+    lacks: list[Found] = []
+    told = [entry async for entry in told_until_now(services, *_MOVES, subject=seen.row.id, lacks=lacks)]
+    return None if lacks else sorted(told, key=_at)
 
 
 def _says_kept(move: Entry) -> bool:

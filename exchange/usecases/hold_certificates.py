@@ -10,22 +10,24 @@ from dataclasses import replace
 from exchange.audit import EventName, Subject
 from exchange.audit.certificates_told import BLIND_BYTES, CERTIFICATE_EVENTS, CertificatesTold, detail_of
 from exchange.audit.rows_told import Contradiction
-from exchange.kernel import ExchangeError, is_uuid7
+from exchange.kernel import ExchangeError, is_uuid7, micros_in
+from exchange.store.searching import Found
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
-from exchange.usecases.told_entries import told_of
+from exchange.usecases.told_entries import may_be_told, told_of
 
 _log = logging.getLogger("exchange.rows")
 
 
-async def untold_certificates(services: Services, before: int, now: int) -> list[Contradiction]:
+async def untold_certificates(services: Services, before: int, now: int, lacks: list[Found]) -> list[Contradiction]:
     """Return the certificates in use that no entry gave to their client, of those from `before` and from after `now`.
 
-    Every entry from `before` is found by the search; both in microseconds.
+    Every entry from `before` is found by the search; both in microseconds. Into `lacks` come the places of those that
+    the log lacks; of what they may tell of nothing is returned.
     """
-    told = await _certificates_told(services)
-    kept = await services.store.rows_kept.certificates()
-    return list(told.untold(each for each in kept if each.is_settled(before, now)))
+    told = await _certificates_told(services, lacks)
+    kept = [each for each in await services.store.rows_kept.certificates() if each.is_settled(before, now)]
+    return list(told.untold(each for each in kept if not may_be_told(lacks, each.added_at, micros_in(each.client))))
 
 
 class CertificateRecords:
@@ -38,8 +40,10 @@ class CertificateRecords:
     async def complete(self) -> None:
         """Record the certificates of clients of which some are not on record."""
         # (1) what was given
-        told = await _certificates_told(self._services)
-        for client, given, owner in told.waiting():
+        lacks: list[Found] = []
+        told = await _certificates_told(self._services, lacks)
+        # INVARIANT: what may be on record already is not put there as it is now.
+        for client, given, owner in () if lacks else told.waiting():
             # Its entry may be on its way to its place.
             if (client, given) in self._recorded or not is_uuid7(client):
                 continue
@@ -61,10 +65,10 @@ class CertificateRecords:
             await unit.record(replace(entry, owner=owner, detail={**detail_of(marks), "given": given}))
 
 
-async def _certificates_told(services: Services) -> CertificatesTold:
+async def _certificates_told(services: Services, lacks: list[Found]) -> CertificatesTold:
     told = CertificatesTold()
     for event in CERTIFICATE_EVENTS:
-        async for entries in told_of(services, event):
+        async for entries in told_of(services, event, lacks=lacks):
             for entry in entries:
                 told.take(entry)
     return told

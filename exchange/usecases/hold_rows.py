@@ -37,13 +37,20 @@ from exchange.reports import ReportStatus
 from exchange.store import UnitOfWork
 from exchange.store.caveat_mending import CaveatsTold
 from exchange.store.log_rows import LogState
+from exchange.store.searching import Found
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.altered_classes import class_of, tell_altered_class
 from exchange.usecases.context import Services
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
 from exchange.usecases.telling_rows import NOTHING_DONE, Put, TellingRows, contradicted_draft
 from exchange.usecases.told_breaches import breach_told
-from exchange.usecases.told_entries import is_too_much_waiting, told_of, told_until_now
+from exchange.usecases.told_entries import (
+    is_too_much_waiting,
+    may_be_told,
+    require_none,
+    told_of,
+    told_until_now,
+)
 
 HELD_EVERY: Final = timedelta(minutes=10)
 
@@ -96,12 +103,14 @@ _log = logging.getLogger("exchange.rows")
 async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradiction]]:
     """Yield, page by page, the rows that are not what the searchable log says; nothing is changed, nothing recorded.
 
-    What they said before, and is decided on no more, `exchange audit verify` looks at.
+    What they said before, and is decided on no more, `exchange audit verify` looks at. Raises LogDamagedError behind
+    them where the log lacks entries: of what these may tell of, nobody says that it never was.
     """
     newest, last_words = NewestTold(), LastWords()
+    lacks: list[Found] = []
     before = await _placed_until(services)
     for event in _CHECKED:
-        async for entries in told_of(services, event):
+        async for entries in told_of(services, event, lacks=lacks):
             told = _told(entries)
             for each in told:
                 last_words.take(each)
@@ -111,8 +120,11 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
     yield await _agreements_contradicted(services, newest.of(RowKind.AGREEMENT), last_words)
     if before is not None:
         now = to_micros(services.clock() + _ON_ITS_WAY)
-        yield list(newest.untold(await services.store.rows_kept.current(), before=before, now=now))
-        yield await untold_certificates(services, before, now)
+        current = await services.store.rows_kept.current()
+        settled = [each for each in current if not may_be_told(lacks, each.recorded_at)]
+        yield list(newest.untold(settled, before=before, now=now))
+        yield await untold_certificates(services, before, now, lacks)
+    require_none(lacks, "that rows are held against")
 
 
 async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[Contradiction]:
@@ -147,11 +159,13 @@ async def _last_words_contradicted(services: Services, name: RowName) -> list[Co
     kept = (await services.store.rows_kept.of({name})).get(name)
     if kept is None:
         return []
-    words = LastWords()
-    async for entry in told_until_now(services, *_OF_AGREEMENTS, subject=name.id):
+    words, lacks = LastWords(), list[Found]()
+    async for entry in told_until_now(services, *_OF_AGREEMENTS, subject=name.id, lacks=lacks):
         for told in rows_told(entry):
             if told.name == name and told.version <= kept.version:
                 words.take(told)
+    if lacks:
+        return []  # the very last ones may be missing
     found = [contradiction(each, kept) for each in words.found()]
     return [each for each in found if each is not None and each.is_current]
 

@@ -11,9 +11,10 @@ from typing import Final
 
 from exchange.kernel import EPOCH, UnavailableError
 from exchange.store import BreachKind, BreachRow
+from exchange.store.searching import Found
 from exchange.usecases.context import Services
 from exchange.usecases.told_breaches import breach_detail, breach_told, breaches_told
-from exchange.usecases.told_entries import require_readable
+from exchange.usecases.told_entries import require_none, require_readable
 from exchange.usecases.troubles import Causes
 
 _APART: Final = timedelta(hours=1)
@@ -51,11 +52,13 @@ class KnownBreaches:
         await require_readable(self._services, "who broke a promise")
         agreement = rows[0].agreement
         since = max(min(row.due_at for row in rows), EPOCH + _APART) - _APART
+        lacks: list[Found] = []
         try:
-            async for entry in breaches_told(self._services, agreement, since=since):
+            async for entry in breaches_told(self._services, agreement, since=since, lacks=lacks):
                 told = breach_told(entry)
                 place, due = _place(agreement, told.scope, entry["detail"]), told.due_at
                 self._due[place] = max(due, self._due.get(place, due))
+            require_none(lacks, "that tell of this")
         except UnavailableError as exc:
             # INVARIANT: nobody is accused a second time for what the log lacks.
             trouble = f"of agreement {agreement} nobody is found to have broken a promise: {exc.message}"

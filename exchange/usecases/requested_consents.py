@@ -14,7 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import Canonical, ConflictError, canonical_bytes
 from exchange.usecases.context import Services
 from exchange.usecases.originating import OwnReport
-from exchange.usecases.told_entries import require_readable, told_until_now
+from exchange.usecases.told_entries import all_told_until_now, require_readable
 
 
 def request_digest(salt: str, said: Mapping[str, Canonical]) -> str:
@@ -30,13 +30,13 @@ async def require_as_requested(
     So it is where that is about another report than `own`, or a version before: what it asks for is gone with that;
     and where an entry of one of `ends` is about it: what was refused or taken back is asked for no more.
 
-    Raises UnavailableError as `require_readable`.
+    Raises UnavailableError as `require_readable`, and where the log lacks an entry that may say so.
     """
     await require_readable(services, "what was asked for")
-    async for entry in told_until_now(services, *ends, subject=own.report.id):
+    async for entry in all_told_until_now(services, *ends, subject=own.report.id):
         if entry.get("detail", {}).get("request") == said["request"]:
             raise ConflictError("the log says that this was decided or taken back: ask again", code="request-ended")
-    async for entry in told_until_now(services, event, subject=own.report.id):
+    async for entry in all_told_until_now(services, event, subject=own.report.id):
         detail, is_of_this = entry.get("detail", {}), entry["object"].get("version") == own.report.version
         is_it = is_of_this and detail.get("request") == said["request"]
         if is_it and all(detail.get(name, value) == value for name, value in said.items()):

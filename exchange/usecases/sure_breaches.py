@@ -16,7 +16,7 @@ from exchange.crypto import OpeningError
 from exchange.kernel import UnavailableError, parse_rfc3339
 from exchange.store import ReceiptHow, Sought
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import entries_at, require_readable, told_until_now
+from exchange.usecases.told_entries import all_told_until_now, entries_at, lacking, require_none, require_readable
 from exchange.usecases.walk_reports import contradicted_reports
 from exchange.usecases.whole_entries import whole_entry
 
@@ -30,10 +30,10 @@ async def is_unacknowledged(services: Services, report: str, *, by: str, due: da
     """
     await require_readable(services, "what was acknowledged")
     with _of_one():
-        posts = [entry async for entry in told_until_now(services, EventName.REPORT_POSTED, subject=report)]
+        posts = [entry async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=report)]
         if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
             return False
-        async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report):
+        async for entry in all_told_until_now(services, EventName.REPORT_RECEIVED, subject=report):
             is_said = entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
             if is_said and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
                 return False
@@ -70,7 +70,9 @@ async def _posts(services: Services, agreement: str, member: str, since: datetim
     criteria = Criteria(since=since, owner=member, agreement=agreement, event=event, outcome=outcome)
     sought = Sought(criteria, None, newest_first=False)
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
-        yield await entries_at(services, places)
+        entries = await entries_at(services, places)
+        require_none(lacking(places, entries), "that tell of posts")
+        yield entries
 
 
 def _is_post(entry: Entry, agreement: str, member: str) -> bool:

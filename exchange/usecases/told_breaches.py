@@ -4,17 +4,18 @@ Each breach has one entry, of the same transaction, which says all that its row 
 that no entry tells of, was altered, and is told of as one that cannot be read.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Entry, EventName
 from exchange.kernel import EPOCH, UnavailableError, from_micros, micros_in, parse_rfc3339, rfc3339, to_micros
 from exchange.store import BreachKind, BreachRow, UnreadBreach
+from exchange.store.searching import Found
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
 from exchange.usecases.entry_labels import label_of
-from exchange.usecases.told_entries import all_told_until_now, require_readable
+from exchange.usecases.told_entries import require_readable, told_until_now
 
 _APART: Final = timedelta(hours=1)
 """An entry is of when its breach is put on record, behind when it was found; a clock may be set back in between."""
@@ -67,10 +68,10 @@ async def as_told(services: Services, rows: Sequence[BreachRow]) -> list[BreachR
         return []
     await require_readable(services, "who broke a promise")
     try:
-        told = await _told(services, rows)
+        told, lacks = await _told(services, rows)
     except UnavailableError:
         return list(rows)
-    return [_as_told(row, told.get(row.id)) for row in rows]
+    return [row if _may_be_of(lacks, row, told) else _as_told(row, told.get(row.id)) for row in rows]
 
 
 async def is_borne_out(services: Services, row: BreachRow) -> bool:
@@ -78,9 +79,15 @@ async def is_borne_out(services: Services, row: BreachRow) -> bool:
     return await as_told(services, [row]) == [row]
 
 
-async def breaches_told(services: Services, agreement: str, *, since: datetime) -> AsyncIterator[Entry]:
-    """Yield what the log tells of breaches of an agreement since then; what no breach is told as, somebody wrote."""
-    async for entry in all_told_until_now(services, EventName.DUTY_BREACHED, subject=agreement, since=since):
+async def breaches_told(
+    services: Services, agreement: str, *, since: datetime, lacks: list[Found]
+) -> AsyncIterator[Entry]:
+    """Yield what the log tells of breaches of an agreement since then; what no breach is told as, somebody wrote.
+
+    Into `lacks` come the places of what it lacks of that.
+    """
+    event = EventName.DUTY_BREACHED
+    async for entry in told_until_now(services, event, subject=agreement, since=since, lacks=lacks):
         try:
             label_of(breach_told(entry).label)
         except UNREADABLE:
@@ -88,18 +95,25 @@ async def breaches_told(services: Services, agreement: str, *, since: datetime) 
         yield entry
 
 
-async def _told(services: Services, rows: Sequence[BreachRow]) -> dict[str, Entry]:
-    """Return the entry of each of these rows that has one."""
+async def _told(services: Services, rows: Sequence[BreachRow]) -> tuple[dict[str, Entry], list[Found]]:
+    """Return the entry of each of these rows that has one, and the places of those that the log lacks."""
     told: dict[str, Entry] = {}
+    lacks: list[Found] = []
     wanted = {row.id for row in rows}
     since = max(min(row.found_at for row in rows), EPOCH + _APART) - _APART
-    async for entry in breaches_told(services, rows[0].agreement, since=since):
+    async for entry in breaches_told(services, rows[0].agreement, since=since, lacks=lacks):
         breach = str(entry["detail"]["breach"])
         if breach in wanted:
             told[breach] = entry
         if len(told) == len(wanted):
             break
-    return told
+    return told, lacks
+
+
+def _may_be_of(lacks: Sequence[Found], row: BreachRow, told: Mapping[str, Entry]) -> bool:
+    apart = _APART // timedelta(microseconds=1)
+    found_at = to_micros(row.found_at)
+    return row.id not in told and any(abs(each.place.at_micros - found_at) <= apart for each in lacks)
 
 
 def _as_told(row: BreachRow, entry: Entry | None) -> BreachRow | UnreadBreach:

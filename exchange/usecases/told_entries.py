@@ -5,7 +5,7 @@ asks what the log lacks besides (`lacks`, `all_told_until_now`): a bundle of the
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, hash_leaf, parse_entry
@@ -18,6 +18,9 @@ from exchange.usecases.context import Services
 from exchange.usecases.whole_entries import whole_entry
 
 _AT_ONCE: Final = 500
+
+_NEAR: Final = timedelta(minutes=1) // timedelta(microseconds=1)
+"""An entry is of when a row is written, or of shortly before or after that."""
 
 _WAITING_AT_MOST: Final = 10_000
 """Who looks at one thing after the other reads no more than so many entries for each."""
@@ -41,9 +44,7 @@ async def told_of(
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
         entries = await entries_at(services, places)
         if lacks is not None:
-            # Where the index was altered another entry may be at a place.
-            whole = {entry["id"] for entry in entries}
-            lacks += [place for place in places if place.id not in whole]
+            lacks += lacking(places, entries)
         yield entries
 
 
@@ -104,8 +105,26 @@ async def all_told_until_now(
     lacks: list[Found] = []
     async for entry in told_until_now(services, *events, subject=subject, since=since, lacks=lacks):
         yield entry
+    require_none(lacks, "that tell of this")
+
+
+def lacking(places: Sequence[Found], entries: Sequence[Entry]) -> list[Found]:
+    """Return those of `places` of which the entry is not among `entries`, read there."""
+    # Where the index was altered another entry may be at a place.
+    whole = {entry["id"] for entry in entries}
+    return [place for place in places if place.id not in whole]
+
+
+def may_be_told(lacks: Sequence[Found], *moments: object) -> bool:
+    """Return whether an entry that the log lacks may tell of what was done at one of these moments, in microseconds."""
+    times = [moment for moment in moments if isinstance(moment, int)]
+    return any(abs(each.place.at_micros - time) <= _NEAR for each in lacks for time in times)
+
+
+def require_none(lacks: Sequence[Found], which: str) -> None:
+    """Raise LogDamagedError where the log lacks entries."""
     if lacks:
-        raise LogDamagedError(f"the log lacks entries: {len(lacks)} of those that tell of this are damaged or gone")
+        raise LogDamagedError(f"the log lacks {len(lacks)} of the entries {which}: they are damaged or gone")
 
 
 async def is_told(services: Services, *events: EventName, subject: str) -> bool:

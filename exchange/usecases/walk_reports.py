@@ -277,11 +277,13 @@ async def _is_told(
 async def _is_found(
     services: Services, subject: str, events: Sequence[EventName], says: Callable[[Entry], bool]
 ) -> bool:
+    lacks: list[Found] = []
     for event in events:
-        async for entries in told_of(services, event.value, subject=subject):
+        async for entries in told_of(services, event.value, subject=subject, lacks=lacks):
             if any(map(says, entries)):
                 return True
-    return False
+    # What the log lacks may say so.
+    return bool(lacks)
 
 
 def _ends(entry: Entry) -> bool:

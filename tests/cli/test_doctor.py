@@ -429,6 +429,20 @@ def test_row_that_is_not_what_the_log_says_is_named_with_its_entry(findings, ins
     assert found["rows"]["told"].startswith("member EXCHANGE: `standing` in version 1 is another than `member.added`")
 
 
+def test_entries_that_the_log_lacks_accuse_no_row_and_are_told_beside_one_that_is_not_what_it_says(
+    findings, instance, operate
+):
+    operate("member", "add", "GBR", "--name", "United Kingdom")
+    sequence(instance, is_searchable=True)
+    own(instance, "DELETE FROM audit_entry WHERE CAST(content AS TEXT) LIKE '%EXCHANGE%\"member.added\"%'")
+    lacks = findings()[1]["rows"]["told"]
+    own(instance, "UPDATE member SET standing = 'suspended' WHERE code = 'GBR'")
+    both = findings()[1]["rows"]["told"]
+
+    assert lacks == "the log lacks 1 of the entries that rows are held against: they are damaged or gone"
+    assert both == f"member GBR: `standing` in version 1 is another than `member.added` put there; {lacks}"
+
+
 @pytest.mark.parametrize(("table", "column"), [("policy_state", "policy_version"), ("member", "recorded_at")])
 def test_text_where_a_number_belongs_is_named_by_row_and_column(findings, instance, table, column):
     own(instance, f"UPDATE {table} SET {column} = 'x'")

@@ -8,6 +8,8 @@ import pytest
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState
 from exchange.audit import Criteria, Entry, EventName
+from exchange.store.archived import LogDamagedError
+from exchange.store.searching import Found
 from exchange.usecases import Services, hold_rows
 from exchange.usecases import told_entries as module
 from exchange.usecases.hold_rows import RowWatch
@@ -142,7 +144,7 @@ async def test_what_is_done_while_the_log_is_read_contradicts_nothing(
     await acts(living, ("GBR", "suspend"))
     await place_entries(living, is_searchable=True)
 
-    async def told_of(services: Services, event: str) -> AsyncIterator[list[Entry]]:
+    async def told_of(services: Services, event: str, *, lacks: list[Found]) -> AsyncIterator[list[Entry]]:
         # Each of these is of an event that was read before, and one that is read afterwards follows it.
         if event == EventName.AGREEMENT_SUSPENDED.value:
             await concluded(living, NARROWED)
@@ -151,7 +153,7 @@ async def test_what_is_done_while_the_log_is_read_contradicts_nothing(
         if event == EventName.AGREEMENT_WITHDRAWN.value:
             await acts(living, ("GBR", "resume"), ("DNK", "withdraw"))
             await place_entries(living, is_searchable=True)
-        async for entries in module.told_of(services, event):
+        async for entries in module.told_of(services, event, lacks=lacks):
             yield entries
 
     monkeypatch.setattr(hold_rows, "told_of", told_of)
@@ -169,7 +171,8 @@ async def test_damaged_entry_of_an_amendment_suspends_nobody(living: World) -> N
     living.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"{}", amended)
 
     made = await living.attempt(RowWatch(living.services).round())
-    assert (made.error, [entry for entry in made.entries if entry["type"] == "row.contradicted"]) == (None, [])
+    assert isinstance(made.error, LogDamagedError)
+    assert [entry for entry in made.entries if entry["type"] == "row.contradicted"] == []
 
 
 async def test_text_between_the_first_and_the_last_one_is_no_way_back(living: World) -> None:

@@ -11,6 +11,7 @@ from exchange import usecases
 from exchange.audit.certificates_told import mark_of
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, UnavailableError, to_micros
 from exchange.members import Standing
+from exchange.store.archived import LogDamagedError
 from exchange.usecases.clients import add_certificate, change_standing, remove_certificate
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.meanwhile import looked_at_before
@@ -235,6 +236,25 @@ async def test_certificate_that_another_node_ended_meanwhile_is_told_of_by_that_
     await looked_at_before(monkeypatch, populated.services)
     assert len(await held(populated)) == 1
     assert await held(populated) == []
+
+
+async def test_nothing_is_put_on_record_a_second_time_where_the_log_lacks_the_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with older_version(monkeypatch, world):
+        await world.enrol(VICTIM, "NOR", "reader")
+    await time_passes(world)
+    assert await held(world) == []
+    await place_entries(world, is_searchable=True)
+    add_row(world)
+    (recorded,) = [entry["id"] for entry in await world.entries() if entry["type"] == "certificate.recorded"]
+    world.unguard("audit_entry")
+    world.sql("DELETE FROM audit_entry WHERE id = $1", recorded)
+    await time_passes(world)
+    with pytest.raises(LogDamagedError):
+        await RowWatch(world.services).round()
+
+    assert "certificate.recorded" not in {entry["type"] for entry in await world.entries()}
 
 
 async def test_what_an_older_node_gives_later_is_put_on_record_too(

@@ -1,0 +1,136 @@
+"""Entries that the log lacks, for a bundle of the archive is lost: what is not there any more is not what never was."""
+
+from collections.abc import Awaitable
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import UnavailableError
+from exchange.store.archived import LogDamagedError
+from exchange.usecases import DutyWatch
+from tests.support import deriving, onward
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.world import World
+from tests.usecases import test_proxies
+from tests.usecases.conftest import with_an_analyst
+from tests.usecases.test_breaches import DAY, MINUTE, flash, found, made_owing
+from tests.usecases.test_breaches_forged import ALTERED, broken, shown
+from tests.usecases.test_reports_walked import told, with_reports
+
+
+async def lose(world: World, event: str) -> None:
+    """Give every entry its place, and take those of an event from the database, as one does whose bundle is lost."""
+    await place_entries(world, is_searchable=True)
+    lost = [entry["id"] for entry in await world.entries() if entry["type"] == event]
+    assert lost
+    world.unguard("audit_entry")
+    for each in lost:
+        world.sql("DELETE FROM audit_entry WHERE id = $1", each)
+
+
+@pytest.mark.parametrize("event", ["report.recalled", "report.amended", "report.downgraded", "report.superseded"])
+async def test_walk_accuses_no_report_of_what_the_log_lacks(make_lived: MakeLived, event: str) -> None:
+    world, _ = await make_lived(with_reports)
+    await lose(world, event)
+
+    assert await told(world) == []
+
+
+@pytest.mark.parametrize("event", ["report.posted", "report.received"])
+async def test_nobody_broke_a_promise_by_what_the_log_lacks(make_lived: MakeLived, event: str) -> None:
+    world, _ = await make_lived(made_owing)
+    report = await flash(world)
+    await usecases.receive_report(world.services, world.call("NOR reader"), report)
+    world.unguard("report_receipt")
+    world.sql("DELETE FROM report_receipt")
+    await lose(world, event)
+    world.clock.advance(11 * MINUTE)
+    with pytest.raises(UnavailableError, match="is not looked at"):
+        await DutyWatch(world.services).round()
+
+    assert await found(world) == []
+
+
+async def test_nobody_was_silent_by_a_post_that_the_log_lacks(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    world.clock.advance(MINUTE)
+    await world.post()
+    world.sql("UPDATE report SET posted_at = posted_at - 86400000000")
+    await lose(world, "report.posted")
+    world.clock.advance(DAY - MINUTE)
+    with pytest.raises(UnavailableError, match="is not looked at"):
+        await DutyWatch(world.services).round()
+
+    assert await found(world) == []
+
+
+async def test_breach_that_the_log_lacks_is_found_no_second_time_and_others_are(
+    make_lived: MakeLived, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, _ = await make_lived(broken)
+    await lose(world, "duty.breached")
+    watch = DutyWatch(world.services)
+    for _ in range(2):
+        await watch.round()
+    silent = [text for text in caplog.messages if "nobody is found to have broken a promise" in text]
+    before = await found(world)
+    world.clock.advance(DAY)
+    await DutyWatch(world.services).round()
+
+    assert (before, len(silent)) == ([], 1)
+    assert {entry["detail"]["kind"] for entry in await found(world)} == {"report"}
+
+
+async def test_breach_of_which_the_log_lacks_the_entry_is_shown_and_one_of_another_time_is_not(
+    make_lived: MakeLived,
+) -> None:
+    world, (breach, other) = await make_lived(broken)
+    await lose(world, "duty.breached")
+    before = await shown(world)
+    world.unguard("duty_breach")
+    world.sql(ALTERED["found_at"].replace("60000000", "7200000000"), breach)
+
+    assert (before, await shown(world)) == ([breach, other], [other])
+
+
+async def refuses(act: Awaitable[object]) -> None:
+    with pytest.raises(LogDamagedError, match="the log lacks 1 of the entries that tell of this"):
+        await act
+
+
+async def test_consent_of_which_the_log_lacks_what_took_it_back_lets_nothing_through(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(with_an_analyst)
+    source = await world.post(label=deriving.MIDDLE)
+    request = await deriving.ask(world, source)
+    await deriving.grant(world, request)
+    await usecases.revoke_derivation(world.services, world.call("GBR releaser"), request)
+    world.unguard("derivation_consent")
+    world.sql("UPDATE derivation_consent SET state = 'granted'")
+    await lose(world, "derivation.revoked")
+
+    await refuses(deriving.derive(world, source))
+
+
+async def test_act_of_which_the_log_lacks_the_end_is_done_by_nobody(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(test_proxies.with_releasers)
+    view = await test_proxies.ask(world)
+    await usecases.revoke_proxy(world.services, world.call("NOR releaser"), view.row.id)
+    for table in ("proxy_consent", "pending_act_end"):
+        world.unguard(table)
+    world.sql("DELETE FROM pending_act_end")
+    world.sql("UPDATE proxy_consent SET state = 'awaiting-second-person', decided_at = NULL, decided_by = NULL")
+    await lose(world, "proxy.revoked")
+
+    await refuses(test_proxies.confirm(world, view))
+
+
+async def test_request_of_which_the_log_lacks_the_end_is_granted_by_nobody(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(onward.with_releasers)
+    request = await onward.ask(world, await world.post(label=onward.LOW))
+    await usecases.refuse_onward(world.services, world.call("GBR releaser"), request, "no")
+    world.unguard("onward_release")
+    world.sql("UPDATE onward_release SET state = 'asked', decided_at = NULL, decided_by = NULL")
+    await lose(world, "onward.refused")
+
+    await refuses(onward.grant(world, request))
