@@ -43,6 +43,9 @@ _NO_TEXT = "Could not decode to UTF-8"
 SILENT_STORE = "the store cannot answer"
 """What every error begins with that says that the database is at fault."""
 
+_LACKING = ("no such table: ", "no such column: ")
+"""What SQLite says of a table that somebody altered, and goes on with names of ours, which are for no caller."""
+
 _CUT = "the database ended the connection; another is opened for the next request: see the server's own log"
 
 _MENDS = {
@@ -65,6 +68,11 @@ _MENDS = {
     "ReadOnlySQLTransactionError": "the database takes no writes: see whether its disk is full, and who set "
     "`default_transaction_read_only`",
     "CannotConnectNowError": "the database starts or stops: wait, and see its own log where that goes on",
+    **dict.fromkeys(
+        (told.removesuffix(": ") for told in _LACKING),
+        "the database lacks a table or a column of the exchange: find out who altered it, and `exchange restore` a "
+        "backup",
+    ),
     "UndefinedTableError": "the database lacks a table of the exchange: see `database_url`, and run `exchange migrate`",
     "InternalServerError": "the database failed inside, as on a full or broken disk: see its own log and its disk",
     "OutOfMemoryError": "the database has no memory left: see its host, and its own log",
@@ -115,7 +123,7 @@ def as_exchange_error(fault: BaseException) -> ExchangeError:
     if isinstance(fault, _CONFLICTS):
         return ConflictError("the store holds such a row already, or lacks one that this refers to")
     kind = _kind(fault)
-    return UnavailableError(f"{SILENT_STORE}: {_MENDS.get(kind, kind)}", told=f"{SILENT_STORE}: {kind}")
+    return UnavailableError(f"{SILENT_STORE}: {_MENDS.get(kind, kind)}{_named(fault)}", told=f"{SILENT_STORE}: {kind}")
 
 
 @contextmanager
@@ -127,6 +135,13 @@ def driver_errors() -> Iterator[None]:
         raise as_exchange_error(exc) from exc
 
 
+def _named(fault: BaseException) -> str:
+    """Return what of the schema is lacking, for the operator alone; empty for every other fault."""
+    if isinstance(fault, DBAPIError) and fault.orig is not None:
+        return _named(fault.orig.__cause__ or fault.orig)
+    return f" ({fault})" if isinstance(fault, sqlite3.Error) and str(fault).startswith(_LACKING) else ""
+
+
 def _kind(fault: BaseException) -> str:
     if isinstance(fault, DBAPIError) and fault.orig is not None:
         return _kind(fault.orig.__cause__ or fault.orig)
@@ -134,7 +149,8 @@ def _kind(fault: BaseException) -> str:
         # Without the text: it is a row's, and whoever is told may not be who may read it.
         return "a text in a row is no UTF-8"
     if isinstance(fault, sqlite3.Error):
-        return str(fault)
+        text = str(fault)
+        return next((told.removesuffix(": ") for told in _LACKING if text.startswith(told)), text)
     if isinstance(fault, TargetServerAttributeNotMatched):
         return "it is a standby, which lags and is never asked"
     return type(fault).__name__

@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from asyncpg.exceptions import TargetServerAttributeNotMatched
+from sqlalchemy.exc import DBAPIError
 
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
 from exchange.store import Parts, Store
@@ -303,6 +304,16 @@ def test_whatever_a_server_does_to_a_connection_is_told_with_what_to_look_at(fau
 
     assert isinstance(error, UnavailableError)
     assert mend in error.message
+
+
+@pytest.mark.parametrize("text", ["no such table: report_notice", "no such column: report_notice.at"])
+def test_what_the_schema_lacks_is_named_to_the_operator_alone(text: str) -> None:
+    for fault in (sqlite3.OperationalError(text), DBAPIError("SELECT 1", None, sqlite3.OperationalError(text))):
+        error = as_exchange_error(fault)
+
+        assert isinstance(error, UnavailableError)
+        assert error.message.endswith(f"find out who altered it, and `exchange restore` a backup ({text})")
+        assert error.told == f"the store cannot answer: {text.partition(':')[0]}"
 
 
 def test_own_errors_stay_what_they_are() -> None:
