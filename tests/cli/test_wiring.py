@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from contextlib import closing, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext
 from datetime import timedelta
 from ipaddress import ip_network
 from types import SimpleNamespace
@@ -213,6 +213,28 @@ def test_all_that_is_to_run_beside_the_sequencer_does(settings_with, instance, m
 
     assert len(begun) == 8
     assert len(running(instance)) == 1
+
+
+def test_entries_leave_at_the_age_that_is_set(settings_with, monkeypatch):
+    given = []
+
+    @asynccontextmanager
+    async def archiver(_settings, _services, older_than):
+        given.append(older_than)
+        yield Mock(is_held=AsyncMock(return_value=True))
+
+    monkeypatch.setattr(services, "open_archiver", archiver)
+    until(lambda: given, services._archive, settings_with("audit_retention_days = 30"))
+
+    assert given == [timedelta(days=30)]
+
+
+@pytest.mark.parametrize("lines", [(), ("audit_retention_days = 30", "audit_legal_hold = true")])
+def test_nothing_is_opened_to_archive_without_an_age_or_under_a_hold(settings_with, monkeypatch, lines):
+    monkeypatch.setattr(services, "open_services", Mock(side_effect=AssertionError))
+    monkeypatch.setattr(services, "timedelta", Mock(side_effect=AssertionError))
+
+    asyncio.run(services._archive(settings_with(*lines), asyncio.Event()))
 
 
 def test_alerts_and_notices_go_where_the_settings_let_them(settings_with, monkeypatch):
