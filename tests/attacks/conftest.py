@@ -224,7 +224,7 @@ async def both(backend: str, secret_world: tuple[World, Hidden], tmp_path: Path,
 
         run_apart(lambda: asyncio.run(fill()))
 
-    url = server.lend_database(server.template("attacks", build))
+    url = server.create_database(server.template("attacks", build))
     world = await reopen_world(url, tmp_path)
     yield world
     await world.services.store.close()

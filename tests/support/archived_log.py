@@ -50,7 +50,7 @@ async def old(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> A
         url, kept = f"sqlite+aiosqlite:///{shutil.copy(made / 'exchange.db', tmp_path / 'exchange.db')}", made / "log"
     else:
         server = request.getfixturevalue("postgres_server")
-        url, kept = server.lend_database(_postgres_template(server, tmp_path)), _kept_by(server)
+        url, kept = server.create_database(_postgres_template(server, tmp_path)), _kept_by(server)
     folder = Path(shutil.copytree(kept, tmp_path / "log"))
     try:
         async with opened_log(url, folder) as log:

@@ -1,8 +1,7 @@
 """A private PostgreSQL for a run of the tests or of the benchmarks, and databases on it.
 
-One cluster per run, however many workers share it; one database per test, made from a template or lent (`postgres_again`).
-The cluster belongs to a keeper process (`postgres_keeper`) that ends it, and removes its folder, as soon as its owner is
-gone, however the owner ended.
+One cluster per run, however many workers share it; one database per test, made from a template. The cluster belongs to a keeper
+process (`postgres_keeper`) that ends it, and removes its folder, as soon as its owner is gone, however the owner ended.
 """
 
 import asyncio
@@ -26,7 +25,6 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.support.postgres_again import Lending
 from tests.support.postgres_programs import NoPostgresError
 
 _MEMORY = Path("/dev/shm")
@@ -59,22 +57,10 @@ class PostgresServer:
         self._create(name, template)
         return self.url(name)
 
-    def lend_database(self, template: str) -> str:
-        """Give a database like `template`, that a test has had before if there is one; `drop_database` takes it back."""
-        if self.line is None or "TEST_DATABASE_URL" in os.environ:  # that one's files are not for us to write
-            return self.create_database(template)
-        name = self.line.again(template)
-        if name is None:
-            name = database_of(self.create_database(template))
-            self.line.lend(name, template)
-        return self.url(name)
-
     def drop_database(self, url: str) -> None:
         """Drop a database that `create_database` made, whoever is still connected."""
-        if self.line is not None:
-            self.line.drop(database_of(url))
-        else:
-            execute(self.admin_url, f'DROP DATABASE IF EXISTS "{database_of(url)}" WITH (FORCE)')
+        self._leave(database_of(url))
+        self._execute(f'DROP DATABASE IF EXISTS "{database_of(url)}" WITH (FORCE)')
 
     def template(self, name: str, build: Callable[[str], None]) -> str:
         """Build a database once per run, by `build(url)`, and return its name for `create_database(template=...)`.
@@ -125,33 +111,13 @@ class Line:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres-line", daemon=True)
         self._thread.start()
-        self.admin: asyncpg.Connection = self._run(asyncpg.connect(url))
-        self._url, self._server = url, beside(url, "")
+        self._connection: asyncpg.Connection = self._run(asyncpg.connect(url))
+        self._server = beside(url, "")
         self._kept: dict[str, asyncpg.Connection] = {}
-        self._lending = Lending(self)
 
     def execute(self, statement: str) -> None:
         """Run one statement to its end."""
-        self._run(self.admin.execute(statement))
-
-    def lend(self, database: str, template: str) -> None:
-        """Take a new database back where it is dropped, to lend it again."""
-        self._run(self._lending.lend(database, template))
-
-    def again(self, template: str) -> str | None:
-        """Lend a database that was taken back and is like its template again, if there is one."""
-        database: str | None
-        database, others = self._run(self._lending.again(template))
-        for each in others:
-            self._drop(each)
-        return database
-
-    def drop(self, database: str) -> None:
-        """Take a database back, or drop it, and what was copied from it and taken back."""
-        for each in self._lending.forget(database):
-            self._drop(each)
-        if not self._run(self._lending.takes_back(database)):
-            self._drop(database)
+        self._run(self._connection.execute(statement))
 
     def leads_to(self, url: str) -> bool:
         """Say whether `url` is, for the same user, of a database of this server."""
@@ -170,36 +136,19 @@ class Line:
         for url in [url for url in self._kept if database_of(url) == database]:
             self._run(self._kept.pop(url).close())
 
-    async def kept(self, database: str) -> asyncpg.Connection:
-        """Give the connection to a database that is kept until it is dropped or copied."""
-        return await self._connected(beside(self._url, database))
-
-    def kept_process(self, database: str) -> int:
-        """Give the process of that connection, 0 where there is none."""
-        kept = self._kept.get(beside(self._url, database))
-        return 0 if kept is None or kept.is_closed() else int(kept.get_server_pid())
-
     def close(self) -> None:
         """Close the connections and end the thread."""
-        for connection in (self.admin, *self._kept.values()):
+        for connection in (self._connection, *self._kept.values()):
             self._run(connection.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     async def _fetch_each(self, url: str, asked: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-        connection = await self._connected(url)
-        return [list(await connection.fetch(*each)) for each in asked]
-
-    async def _connected(self, url: str) -> asyncpg.Connection:
         if url not in self._kept or self._kept[url].is_closed():
             # Tests change tables between two statements: nothing is remembered of them.
             self._kept[url] = await asyncpg.connect(url, statement_cache_size=0)
-        return self._kept[url]
-
-    def _drop(self, database: str) -> None:
-        self.leave(database)
-        self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        return [list(await self._kept[url].fetch(*each)) for each in asked]
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

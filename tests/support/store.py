@@ -82,7 +82,7 @@ def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
         yield f"sqlite+aiosqlite:///{file}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.lend_database(server.template("store", migrate_template))
+    url = server.create_database(server.template("store", migrate_template))
     yield url
     server.drop_database(url)
 

@@ -62,7 +62,7 @@ def populated_database(
             shutil.copytree(sqlite_templates("populated"), folder, dirs_exist_ok=True)
             return _sqlite_url(folder)
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        made.append(server.lend_database(_postgres_template(server, "populated", folder)))
+        made.append(server.create_database(_postgres_template(server, "populated", folder)))
         return made[-1]
 
     yield make
@@ -82,7 +82,7 @@ def make_database(
             shutil.copytree(sqlite_templates(kind), tmp_path, dirs_exist_ok=True)
             return _sqlite_url(tmp_path)
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        made.append(server.lend_database(_postgres_template(server, kind, tmp_path)))
+        made.append(server.create_database(_postgres_template(server, kind, tmp_path)))
         return made[-1]
 
     yield make
@@ -112,7 +112,7 @@ def unused_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) ->
         yield urls
         return
     server = request.getfixturevalue("postgres_server")
-    made = server.lend_database(server.template("store", migrate_template))
+    made = server.create_database(server.template("store", migrate_template))
     yield [*urls, made]
     server.drop_database(made)
 
@@ -206,11 +206,11 @@ class Copying:
         if self.server is None:
             shutil.copytree(self.request.getfixturevalue("sqlite_templates")("populated"), folder, dirs_exist_ok=True)
             return _sqlite_url(folder), folder
-        return self.server.lend_database(_postgres_template(self.server, "populated", folder)), folder
+        return self.server.create_database(_postgres_template(self.server, "populated", folder)), folder
 
     async def copied(self, deeds: Deeds, folder: Path) -> tuple[World, Any]:
         lived = await self.worlds.after(deeds, backend=self.backend, populated=self.populated)
-        url = _sqlite_url(folder) if self.server is None else self.server.lend_database(lived.database)
+        url = _sqlite_url(folder) if self.server is None else self.server.create_database(lived.database)
         return await lived.copied(url, folder), lived.told
 
     def drop(self, world: World) -> None:
