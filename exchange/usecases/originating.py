@@ -20,7 +20,7 @@ from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import about_report, draft, known_version, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED, known_class, open_decoy
 from exchange.usecases.seeking import own_class
-from exchange.usecases.unopened import Asker
+from exchange.usecases.unopened import Asker, is_others
 
 Detail = dict[str, str | int | list[str]]
 
@@ -103,7 +103,15 @@ async def loaded_report(services: Services, call: Call, client: Client, report_i
     if row.report is None:
         await open_decoy(services)
         raise report_not_found()
-    kept = await known_class(services, row.report)
+    try:
+        kept = await known_class(services, row.report)
+    except UNOPENED:
+        raise
+    except UnavailableError as exc:
+        # The log or custody is away: to whom it is nobody's the answer is the one for an absent one.
+        if await is_others(services, Asker(call, client, row.state), row.report):
+            raise report_not_found() from exc
+        raise
     if kept.facts.originator != client.member or not may_know(services, call, client, kept):
         raise report_not_found()
     return OwnReport(client, row.state, row.report, kept)

@@ -341,6 +341,24 @@ async def test_report_that_was_passed_on_to_others_is_no_answer(populated: World
         await answer(populated, request, report)
 
 
+async def test_while_custody_is_away_another_s_report_is_as_absent_as_ever(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, foreign = await ask(populated), await populated.post(label=TO_GBR)
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("custody is away")
+
+    monkeypatch.setattr(populated.services.custodian, "open_headers", away)
+    for report in (foreign, "0" * 36):
+        with pytest.raises(InvalidError) as refused:
+            await answer(populated, request, report)
+        assert [fault.code for fault in refused.value.faults] == ["unknown-report"]
+    own = await populated.post("NOR contributor", label=TO_GBR)
+    with pytest.raises(UnavailableError, match="custody is away"):
+        await answer(populated, request, own)
+
+
 async def test_only_an_own_current_report_under_the_same_clause_answers(populated: World) -> None:
     first = populated.agreement_id
     request = await ask(populated)

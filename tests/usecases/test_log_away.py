@@ -69,6 +69,11 @@ ACTS: dict[str, Act] = {
 }
 
 
+REGISTRY: Act = lambda world, name, report: usecases.report_registry(  # noqa: E731
+    world.services, world.call(f"{name} auditor"), report
+)
+
+
 @pytest.mark.parametrize("act", ACTS)
 @IN_ONE_WORLD
 async def test_what_ended_is_absent_for_strangers(lived: tuple[World, Reports], act: str) -> None:
@@ -144,16 +149,22 @@ async def test_auditors_of_others_learn_nothing_of_what_ended(lived: tuple[World
         await view
 
 
+@pytest.mark.parametrize("is_warm", [False, True])
 async def test_what_stands_is_absent_for_strangers_while_custody_is_away(
-    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, *, is_warm: bool
 ) -> None:
     world, told = await make_lived(ended)
+    if is_warm:
+        # From now on something is opened for what is absent too.
+        await usecases.pull_report(world.services, world.call("NOR reader"), told["naming"])
 
     async def away(*_: object) -> None:
         raise UnavailableError("custody is away")
 
     monkeypatch.setattr(world.services.custodian, "open_headers", away)
-    with pytest.raises(NotFoundError):
-        await usecases.pull_report(world.services, world.call("DNK reader"), told["naming"])
+    for act in (*ACTS.values(), REGISTRY):
+        for report in (told["naming"], "01900000-0000-7000-8000-000000000000"):
+            with pytest.raises(NotFoundError):
+                await act(world, "DNK", report)
     with pytest.raises(UnavailableError, match="custody is away"):
         await usecases.pull_report(world.services, world.call("NOR reader"), told["naming"])
