@@ -143,7 +143,7 @@ up: secrets image ## the service in containers: edge, two nodes, jobs, PostgreSQ
 	@echo "ready: https://localhost:$${EXCHANGE_PORT:-8443}, for clients with a certificate"
 	@echo "next:  docker compose exec jobs exchange member add GBR --name \"United Kingdom\""
 	@echo "       docker compose exec jobs exchange client enrol --help   (who may connect, as whom, cleared for what)"
-	@echo "       docs/operations.md   (certificates, backups, upgrades; whom to call in which case)"
+	@echo "       docs/operations.md   (certificates, secrets, backups), docs/trouble.md   (what to do in which case)"
 
 roll: secrets image ## a new version in, while the old one serves: the schema first, then one node after the other
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose run --rm -T --no-deps migration

@@ -35,13 +35,13 @@ from exchange.usecases.walk_reports import told_reports
 _MENDS = {
     "store": "see that the database runs and can be reached and written; `database_url` says where it is",
     "policy": "give every node the policy files that are in force, then restart it",
-    "log": "docs/operations.md, The log: `exchange audit resume` once the right database is back, else `recover`",
+    "log": "docs/log.md, The log: `exchange audit resume` once the right database is back, else `recover`",
     "custody": "bring the keys back within reach: the root file of the escrow, or the token",
     "restore": "see to each line of `exchange restored list`, and confirm it: docs/backup.md",
-    "rows": "somebody writes to the database: find out who, and see to each: docs/operations.md, Rows and the log",
+    "rows": "somebody writes to the database: find out who, and see to each: docs/trouble.md, Rows and the log",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
-_ARCHIVE = "put the archive back where `audit_archive_url` says: docs/operations.md, Old entries"
+_ARCHIVE = "put the archive back where `audit_archive_url` says: docs/log.md, Old entries"
 _HOLDS_UNREAD = "see to what the rest of these lines tells of log and archive"
 _BEGIN = "`exchange serve`: nothing else has to be done in a new database"
 _BEHIND = timedelta(seconds=30)
