@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from exchange.crypto import OpeningError
 from exchange.kernel import EPOCH, UnavailableError
 from exchange.store import BreachKind, BreachRow
+from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
 from exchange.usecases.told_breaches import breach_detail, breach_told, breaches_told
@@ -37,7 +39,8 @@ class KnownBreaches:
     async def new_of(self, rows: Sequence[BreachRow]) -> list[BreachRow]:
         """Return those of these rows about one agreement that no entry tells of, each breach once.
 
-        Raises UnavailableError as `require_readable`.
+        Raises UnavailableError as `require_readable`, OpeningError where what the log says of reports that were not
+        acknowledged is away.
         """
         unheard: set[BreachKind] = set()
         # A silence may go back to what is in the archive, and no report is acknowledged later for that.
@@ -60,6 +63,10 @@ class KnownBreaches:
                 self._due[place] = max(due, self._due.get(place, due))
             require_none(lacks, "that tell of this")
         except UnavailableError as exc:
+            # A silence is found again as long as it lasts. That a time ran out is looked at once: what comes back is
+            # waited for, what is lost is not.
+            if rows[0].kind is BreachKind.ACKNOWLEDGEMENT and not isinstance(exc, LogDamagedError):
+                raise OpeningError("what the log says of it cannot be read") from exc
             # INVARIANT: nobody is accused a second time for what the log lacks.
             trouble = f"of agreement {agreement} nobody is found to have broken a promise: {exc.message}"
             if self._troubles.take(trouble):

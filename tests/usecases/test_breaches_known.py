@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from exchange.kernel import new_id, to_micros
+from exchange.kernel import UnavailableError, new_id, to_micros
+from exchange.store import Store
 from exchange.usecases import DutyWatch
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.lived import MakeLived
@@ -81,6 +82,24 @@ async def test_breach_whose_row_is_gone_is_found_no_second_time(owing: World, *,
 
     assert len(before) == 3
     assert await told(owing) == before
+
+
+async def test_log_that_is_away_for_a_moment_hides_no_report_that_nobody_acknowledged(
+    owing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: Store) -> list[bytes]:
+        raise UnavailableError("the store went away")
+
+    await flash(owing)
+    owing.clock.advance(60 * MINUTE)
+    watch = DutyWatch(owing.services)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Store, "waiting_entries", away)
+        faults = await asyncio.gather(watch.round(), return_exceptions=True)
+    await watch.round()
+
+    assert await told(owing) == [("acknowledgement", "GBR")]
+    assert [str(fault) for fault in faults] == [f"agreement {owing.agreement_id} is not looked at: OpeningError"]
 
 
 def rows(world: World) -> list[tuple[Any, ...]]:
