@@ -123,8 +123,9 @@ def _ends(entry: Entry) -> bool:
     return entry["type"] in {each.value for each in _WHOLE[1:]}
 
 
-def _order(entry: Entry) -> tuple[int, bool]:
-    return entry.get("object", {}).get("version", 0), entry["type"] in {each.value for each in _WHOLE}
+def _order(entry: Entry) -> tuple[int, bool, bool]:
+    # What ended a first version comes after its post, which has the label whole as well.
+    return entry.get("object", {}).get("version", 0), entry["type"] in {each.value for each in _WHOLE}, _ends(entry)
 
 
 def _word(entry: Entry) -> LogWord:

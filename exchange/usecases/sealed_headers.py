@@ -83,6 +83,8 @@ async def known_class(services: Services, report: ReportRow) -> ClassRow:
         return kept
     except UNOPENED as exc:
         word = await word_until_now(services, report.id)
+        if not report.sealed_header and word is not None and word.fits(kept.facts):
+            return kept  # (3) alone: it has ended, and nothing is sealed
         fitting = [] if word is None else await _fitting(services, word)
         # (2) as it is sealed
         found = await sealed_for(services, report, fitting)

@@ -6,9 +6,10 @@ from exchange import usecases
 from exchange.crypto import OpeningError
 from exchange.store import Parts
 from exchange.usecases.log_words import word_until_now
-from exchange.usecases.sealed_headers import sealed_class
+from exchange.usecases.sealed_headers import known_class, sealed_class
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
 from tests.support.world import World
 
 
@@ -60,3 +61,26 @@ async def test_damaged_entry_on_its_way_lets_nobody_else_off_a_destruction(livin
     await usecases.recall_report(living.services, living.call("GBR releaser"), report, "mistaken")
 
     assert living.sql("SELECT client_id FROM report_destruction") == [(living.clients["GBR reader"].id,)]
+
+
+@pytest.mark.parametrize("is_amended", [False, True])
+async def test_what_ended_is_looked_up_in_the_log_once(
+    living: World, monkeypatch: pytest.MonkeyPatch, *, is_amended: bool
+) -> None:
+    report = await living.post()
+    if is_amended:
+        await usecases.amend_report(living.services, living.call("GBR contributor"), report, living.posted())
+    await usecases.recall_report(living.services, living.call("GBR releaser"), report, "mistaken")
+    await place_entries(living, is_searchable=True)
+    row = (await living.services.store.report_for("", report, parts=Parts.NONE)).report
+    assert row is not None
+    known = await known_class(living.services, row)
+
+    async def asked(*_: object) -> None:
+        raise AssertionError
+
+    # Else each try tells, by its time, what ended from what is absent.
+    for name in ("waiting_entries", "found_places", "caller"):
+        monkeypatch.setattr(living.services.store, name, asked)
+    assert await known_class(living.services, row) == known
+    assert await sealed_class(living.services, row) == known
