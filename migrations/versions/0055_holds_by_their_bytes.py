@@ -1,6 +1,7 @@
 """Entries about legal holds are found by their own bytes, whatever becomes of what others are found by.
 
-Revision: 0055, after 0054. Only adds an index, of a few rows: the version before writes and reads as it did.
+Revision: 0055, after 0054. Only adds an index, of a few rows: the version before writes and reads as it did. Of a large
+log it is made before, by whom nobody waits for (docs/upgrading.md), and is left as it is.
 """
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ def upgrade() -> None:
         "audit_entry_holds",
         "audit_entry",
         ["id"],
+        if_not_exists=True,
         sqlite_where=sa.text(f"instr(content, x'{_SAYS_A_HOLD}') > 0"),
         postgresql_where=sa.text(f"position('\\x{_SAYS_A_HOLD}'::bytea in content) > 0"),
     )

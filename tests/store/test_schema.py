@@ -66,6 +66,21 @@ async def test_migrating_again_changes_nothing(store: Store, store_url: str) -> 
     assert await rows_of(store, "SELECT * FROM policy_state") == before
 
 
+async def test_index_over_the_log_that_was_made_before_the_upgrade_is_left(store: Store, store_url: str) -> None:
+    """Whoever makes it in the upgrade keeps everybody from recording meanwhile."""
+
+    def upgrade(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            ScriptDirectory(str(schema._MIGRATIONS)).get_revision("0055").module.upgrade()
+
+    engine = new_engine(checked_url(store_url), wait_seconds=5)
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+    await engine.dispose()
+
+    assert await store.log.about_holds() == []
+
+
 async def test_head_is_what_alembic_says_and_what_migrating_leaves(store: Store, store_url: str) -> None:
     assert head() == ScriptDirectory(str(schema._MIGRATIONS)).get_current_head()
     assert await revision(store_url) == head()
