@@ -319,3 +319,28 @@ async def test_08_auditor_of_a_tear_line_s_reader_is_told_what_the_reader_was(ap
     # Who may know the report is told which part it was.
     items = (await api.as_client("auditor").get(ENTRIES, params={"report": torn, "event": "report.part_read"})).json()
     assert [each["entry"]["detail"]["part"] for each in items["items"]] == [2]
+
+
+@pytest.mark.parametrize("whole", [("CONFIDENTIAL", ()), ("SECRET", ()), ("SECRET", ("ATOMAL",))])
+async def test_08_auditors_of_a_tear_line_s_reader_tell_the_whole_by_no_clearance(
+    api: Api, whole: tuple[str, tuple[str, ...]]
+) -> None:
+    await with_an_auditor(api)
+    await api.world.enrol("DNK low auditor", "DNK", "auditor", level="RESTRICTED")
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+    parts = (PostedPart(None, "text/plain", "a.txt", b"all"), PostedPart(low, "text/plain", "b.txt", b"some"))
+    label = Label("NATO", whole[0], compartments=whole[1], releasable_to=("GBR", "NOR"))
+    torn = await api.world.post(label=label, parts=parts)
+    reader = api.as_client("DNK reader")
+    body = {"recipient": "ESP", "parts": [1], "reason": "theirs is the operation"}
+    asked = (await reader.post(f"/v1/reports/{torn}/onward-requests", json=body)).json()
+    assert (await reader.post(f"/v1/onward-requests/{asked['id']}/withdrawal", json={})).is_success
+    assert torn in {each["id"] for each in (await reader.get("/v1/reports")).json()["items"]}
+    api.world.sequence()
+    told = {}
+    for name in ("DNK auditor", "DNK low auditor"):
+        entries = [each["entry"] for each in await _all_of(api, name)]
+        told[name] = [each["type"] for each in entries if torn in json.dumps(each) and each["type"] != "audit.searched"]
+
+    assert told["DNK low auditor"] == told["DNK auditor"]
+    assert {"report.listed", "onward.requested", "onward.withdrawn"} <= set(told["DNK auditor"])
