@@ -34,7 +34,7 @@ class KnownBreaches:
         self._services = services
         self._due: dict[_Place, datetime] = {}
         """When what was not done was due, the last that is on the record of each place."""
-        self._troubles = Causes()
+        self._troubles: dict[tuple[str, BreachKind], Causes] = {}
 
     async def new_of(self, rows: Sequence[BreachRow]) -> list[BreachRow]:
         """Return those of these rows about one agreement that no entry tells of, each breach once.
@@ -53,7 +53,7 @@ class KnownBreaches:
     async def _has_heard(self, rows: Sequence[BreachRow]) -> bool:
         """Read what the log tells of breaches since these were due; return whether it lacks nothing of that."""
         await require_readable(self._services, "who broke a promise")
-        agreement = rows[0].agreement
+        agreement, kind = rows[0].agreement, rows[0].kind
         since = max(min(row.due_at for row in rows), EPOCH + _APART) - _APART
         lacks: list[Found] = []
         try:
@@ -65,13 +65,14 @@ class KnownBreaches:
         except UnavailableError as exc:
             # A silence is found again as long as it lasts. That a time ran out is looked at once: what comes back is
             # waited for, what is lost is not.
-            if rows[0].kind is BreachKind.ACKNOWLEDGEMENT and not isinstance(exc, LogDamagedError):
+            if kind is BreachKind.ACKNOWLEDGEMENT and not isinstance(exc, LogDamagedError):
                 raise OpeningError("what the log says of it cannot be read") from exc
             # INVARIANT: nobody is accused a second time for what the log lacks.
             trouble = f"of agreement {agreement} nobody is found to have broken a promise: {exc.message}"
-            if self._troubles.take(trouble):
+            if self._troubles.setdefault((agreement, kind), Causes()).take(trouble):
                 _log.error("%s", trouble)
             return False
+        self._troubles.pop((agreement, kind), None)
         return True
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exchange import usecases
 from exchange.kernel import UnavailableError, new_id, to_micros
 from exchange.store import Store
 from exchange.usecases import DutyWatch
@@ -100,6 +101,27 @@ async def test_log_that_is_away_for_a_moment_hides_no_report_that_nobody_acknowl
 
     assert await told(owing) == [("acknowledgement", "GBR")]
     assert [str(fault) for fault in faults] == [f"agreement {owing.agreement_id} is not looked at: OpeningError"]
+
+
+async def test_log_that_is_away_is_told_of_each_time_that_it_went(
+    owing: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away(_: Store) -> list[bytes]:
+        raise UnavailableError("the store went away")
+
+    owing.clock.advance(DAY + MINUTE)
+    watch = DutyWatch(owing.services)
+    for _ in range(2):
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(Store, "waiting_entries", away)
+            await watch.round()
+            await watch.round()
+        await watch.round()
+        await usecases.receive_report(owing.services, owing.call("NOR reader"), await owing.post())
+        owing.clock.advance(DAY + MINUTE)
+
+    silent = [text for text in caplog.messages if "nobody is found to have broken a promise" in text]
+    assert (len(silent), await told(owing)) == (2, [("report", "DNK"), ("report", "NOR"), ("report", "NOR")])
 
 
 def rows(world: World) -> list[tuple[Any, ...]]:
