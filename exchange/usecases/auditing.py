@@ -29,13 +29,13 @@ from exchange.crypto import OpeningError
 from exchange.kernel import EPOCH, MalformedError, is_uuid7
 from exchange.markings import Label
 from exchange.members import EXCHANGE_MEMBER, Clearance, Client, Role
-from exchange.release import ClassFacts, covers_label, levels_covered
+from exchange.release import covers_label, levels_covered
 from exchange.store import Hit, Place, PolicyState, Sought
 from exchange.store.log_rows import FoundBy
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
-from exchange.usecases.entry_labels import label_of
+from exchange.usecases.entry_labels import label_of, label_told
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.personal import Revealed, reveal_personal
 from exchange.usecases.unread import known_agreements
@@ -219,21 +219,7 @@ async def _is_covered(services: Services, gaze: Gaze, class_id: int) -> bool:
         kept = await class_of(services, class_id)
     except OpeningError:
         return False  # altered: whoever asks for such a report records it
-    return gaze.auditor.covers(_label_told(services, kept.facts, gaze.auditor.member).as_json())
-
-
-def _label_told(services: Services, facts: ClassFacts, member: str | None) -> Label:
-    """Return the label that an auditor of `member` is to be cleared for; to whom parts alone go, of these.
-
-    INVARIANT: else a member finds out, by the clearances that it gives its auditors, what its readers are not told.
-    """
-    if member in {None, facts.originator, *facts.label.releasable_to}:
-        return facts.label
-    given = {label for consent in facts.consents if consent.member == member for label in consent.labels}
-    torn = [label for label in facts.part_labels if label in given or member in label.releasable_to]
-    if not torn or facts.label in given:
-        return facts.label
-    return services.law.catalogue.join(torn, originator=facts.originator)
+    return gaze.auditor.covers(label_told(services.law.catalogue, kept.facts, gaze.auditor.member).as_json())
 
 
 async def _is_cleared_for_all(

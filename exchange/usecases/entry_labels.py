@@ -1,8 +1,9 @@
-"""The label that an entry of the log holds, read back."""
+"""The label that an entry of the log holds, read back; and by which one whoever is shown parts alone is told."""
 
 from exchange.audit.slice import Label as EntryLabel
 from exchange.kernel import MalformedError
-from exchange.markings import Label
+from exchange.markings import Catalogue, Label
+from exchange.release import ClassFacts
 
 _SETS = ("compartments", "releasable_to", "handling")
 
@@ -17,3 +18,17 @@ def label_of(fields: EntryLabel) -> Label:
         return Label(policy, classification, *(tuple(values) for values in sets))
     except ValueError as exc:
         raise MalformedError(f"an entry's label is not canonical: {exc}") from exc
+
+
+def label_told(catalogue: Catalogue, facts: ClassFacts, member: str | None) -> Label:
+    """Return the label by which `member` is told of a report: to whom parts alone may go, of these.
+
+    INVARIANT: else a member finds out, by the clearances that it gives its auditors, what its readers are not told.
+    """
+    if member in {None, facts.originator, *facts.label.releasable_to}:
+        return facts.label
+    given = {label for consent in facts.consents if consent.member == member for label in consent.labels}
+    torn = [label for label in facts.part_labels if label in given or member in label.releasable_to]
+    if not torn or facts.label in given:
+        return facts.label
+    return catalogue.join(torn, originator=facts.originator)

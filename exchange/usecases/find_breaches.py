@@ -65,6 +65,7 @@ from exchange.usecases.counting import (
     readers_since,
     versions_of,
 )
+from exchange.usecases.entry_labels import label_told
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.known_breaches import KnownBreaches
@@ -245,7 +246,7 @@ class DutyWatch:
                         between=(each.member, facts.originator),
                         scope=facts.scope,
                         subject=(report.id, each.due),
-                        label=facts.label,
+                        label=label_told(services.law.catalogue, facts, each.member),
                     )
                 )
         return await self._known.new_of(found)

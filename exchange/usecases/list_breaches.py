@@ -21,7 +21,7 @@ from exchange.store import BreachKind, BreachRow, Parts, Unread, UnreadBreach
 from exchange.usecases.agreements import last_text_of
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.entry_labels import label_of
+from exchange.usecases.entry_labels import label_of, label_told
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.sealed_headers import known_class
@@ -87,11 +87,11 @@ async def _may_know(services: Services, call: Call, client: Client, row: BreachR
     found: Mapping[str, str | list[str]] = row.label
     if not covers_label(client.clearance, label_of(found), services.law.catalogue):
         return False
-    return covers_label(client.clearance, await label_now(services, row), services.law.catalogue)
+    return covers_label(client.clearance, await label_now(services, row, client.member), services.law.catalogue)
 
 
-async def label_now(services: Services, row: BreachRow) -> Label:
-    """Return the label under which a breach is told now: of the report that it is about as it stands, or its own.
+async def label_now(services: Services, row: BreachRow, member: str) -> Label:
+    """Return the label under which `member` is told of a breach now: of its report as it stands, or its own.
 
     Raises OpeningError where that report is not what its row says, or nothing tells what it is.
     """
@@ -101,7 +101,7 @@ async def label_now(services: Services, row: BreachRow) -> Label:
     report = (await services.store.report_for("", row.subject, parts=Parts.NONE)).report
     if report is None:
         return label_of(found)
-    return (await known_class(services, report)).facts.label
+    return label_told(services.law.catalogue, (await known_class(services, report)).facts, member)
 
 
 async def _visible(

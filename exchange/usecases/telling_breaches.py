@@ -46,7 +46,7 @@ async def told_breach(services: Services, call: Call, breach_id: str, *, by: Map
         return None
     # INVARIANT: no message leaves before its entry is durable.
     entry = _entry(call, client, row, by)
-    await services.store.append(replace(entry, label=(await label_now(services, row)).as_json()))
+    await services.store.append(replace(entry, label=(await label_now(services, row, client.member)).as_json()))
     return ToldBreach(row.found_at, _facts(row))
 
 

@@ -11,7 +11,7 @@ from exchange.agreements import MatterKind
 from exchange.audit import Criteria
 from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError, to_micros
 from exchange.markings import Label
-from exchange.reports import Downgrade, Precedence
+from exchange.reports import Downgrade, PostedPart, Precedence
 from exchange.store import BreachKind, BreachRow, Countable, OnwardWish
 from exchange.store.duty_reader import DutyReader
 from exchange.usecases import DutyWatch, NewMatter
@@ -378,6 +378,23 @@ async def test_breach_is_shown_to_those_who_are_cleared_for_what_it_tells_of(owi
     assert len(await listed(owing, "NOR signatory")) == 2
     # A silence tells of all that the scope may hold, its compartments too.
     assert [row.kind for row in cleared] == [BreachKind.ACKNOWLEDGEMENT] * 2 + [BreachKind.REPORT]
+
+
+async def test_who_is_shown_parts_alone_is_told_of_its_breach_by_their_label(owing: World) -> None:
+    await owing.enrol("DNK low signatory", "DNK", "signatory", level="RESTRICTED")
+    await owing.enrol("GBR low signatory", "GBR", "signatory", level="RESTRICTED")
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+    parts = (PostedPart(None, "text/plain", "a.txt", b"all"), PostedPart(low, "text/plain", "b.txt", b"some"))
+    await flash(owing, parts=parts)
+    owing.clock.advance(10 * MINUTE + INSTANT)
+    await DutyWatch(owing.services).round()
+
+    told = {entry["detail"]["party"]: entry["label"] for entry in await found(owing)}
+    assert told == {"NOR": GBR_NOR.as_json(), "DNK": low.as_json()}
+    assert [row.label for row in await listed(owing, "DNK low signatory")] == [low.as_json()]
+    # The originator's are to be cleared for the whole.
+    assert await listed(owing, "GBR low signatory") == ()
+    assert len(await listed(owing, "GBR signatory")) == 2
 
 
 async def test_nobody_waits_to_write_while_breaches_are_passed_over(

@@ -1,14 +1,11 @@
-"""By which label of a report an auditor is shown entries that have none of their own."""
-
-from types import SimpleNamespace
-from typing import Any, cast
+"""By which label of a report a member is told of it."""
 
 import pytest
 
 from exchange.agreements import AgreementId
 from exchange.markings import Label
 from exchange.release import ClassFacts, Consent
-from exchange.usecases import Services, auditing
+from exchange.usecases.entry_labels import label_told
 from tests.support.world import the_law
 
 WHOLE = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -28,8 +25,7 @@ def told(member: str | None, *consented: Label) -> str:
         part_labels=(LOW, MIDDLE, WHOLE),
         consents=(Consent.over(consented, member="ESP"),),
     )
-    services = cast("Services", cast("Any", SimpleNamespace(law=the_law())))
-    return auditing._label_told(services, facts, member).classification
+    return label_told(the_law().catalogue, facts, member).classification
 
 
 @pytest.mark.parametrize(
