@@ -94,7 +94,11 @@ class Sweep:
     async def _make_found(self, log: int, places: range, now: datetime) -> None:
         """Make searchable what the search lacks of these: somebody took it out, or it was damaged when it came."""
         reader, found = self._tree.reader, list[str]()
-        lacking = (await self._tree.unsearched(log, places.start, places.stop))[:_CHUNK]
+        lacking = await self._tree.unsearched(log, places.start, places.stop)
+        if len(lacking) > _INDEXED_AT_ONCE:
+            # Read one by one, for any of them may be damaged: what waits for its place meanwhile comes first.
+            self._to_count.append((log, range(lacking[_INDEXED_AT_ONCE], places.stop)))
+        lacking = lacking[:_INDEXED_AT_ONCE]
         contents = [(await reader.contents_there_are(log, at, at + 1))[0] for at in lacking]
         for position, content in zip(lacking, contents, strict=True):
             if content is None:

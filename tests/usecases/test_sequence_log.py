@@ -489,6 +489,30 @@ async def test_entry_taken_out_of_the_search_is_found_again_and_a_damaged_one_is
     assert (told["detail"]["count"], told["detail"]["search"]) == (1, "yes")
 
 
+async def test_many_entries_taken_out_of_the_search_are_found_again_in_one_sweep_a_few_at_a_time(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_CHUNK", "_INDEXED_AT_ONCE"):
+        monkeypatch.setattr(sweep_log, name, 2)
+    await log.append(6)
+    await log.drain()
+    tree = (await log.desk()).tree
+    while await Index(tree).chunk():
+        continue
+    damaged = "(SELECT entry_id FROM log_leaf WHERE position = 1)"
+    await own(
+        log, "DELETE FROM audit_search WHERE position < 5", f"UPDATE audit_entry SET content = '' WHERE id = {damaged}"
+    )
+    sweep = Sweep(tree, log.store.append, log.clock, bytes)
+    while await sweep.chunk():
+        continue
+
+    found = await rows_of(log.store, "SELECT position FROM audit_search WHERE position < 6 ORDER BY position")
+    assert [position for (position,) in found] == [0, 2, 3, 4, 5]
+    told = [parse_entry(each)["detail"]["count"] for each in await log.store.entries(99) if b"entry.swept" in each]
+    assert sorted(told) == [1, 1, 2]
+
+
 async def test_sweep_rests_for_ten_minutes(log: Log) -> None:
     await log.drain()
     sweep = Sweep((await log.desk()).tree, log.store.append, log.clock, bytes)
