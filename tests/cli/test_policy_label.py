@@ -48,7 +48,7 @@ def test_national_level_is_read_with_its_policy():
     [
         ((), "give one of the two"),
         ((MARKING, "--xml", "label.xml"), "give one of the two"),
-        (("nato secret",), "write `NATO SECRET` of NATO"),
+        (("nato secret",), "`nato secret` is no level marking: write `NATO SECRET`"),
         (("NATO SECRET",), "say who the originator is"),
         (("--xml", "none.xml"), "none.xml"),
     ],
