@@ -31,11 +31,11 @@ from exchange.store import (
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.entry_labels import label_told
 from exchange.usecases.facts import is_cleared_for
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, sought_id
 from exchange.usecases.log_words import recorded_label
-from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.sealed_headers import known_class, owner_of
 from exchange.usecases.told_destructions import DUE_DAYS, borne_out, is_borne_out
@@ -205,7 +205,9 @@ async def _is_for(
     except OpeningError:
         label = await recorded_label(services, report_id)
         return label is not None and is_cleared_for(client, label, services.law.catalogue, call.now)
-    return may_know(services, call, client, kept)
+    # By the label of what its member may have been given: the whole may go to others alone.
+    told = label_told(services.law.catalogue, kept.facts, client.member)
+    return is_cleared_for(client, told, services.law.catalogue, call.now)
 
 
 def _deed(call: Call, client: Client, row: DestructionRow, certificate: Certificate) -> Deed:

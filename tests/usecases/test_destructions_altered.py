@@ -7,6 +7,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import NotFoundError, UnavailableError
 from exchange.markings import Label
+from exchange.reports import PostedPart
 from exchange.usecases import told_destructions
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
@@ -240,3 +241,20 @@ async def test_tombstone_that_says_another_thing_than_its_row_is_shown_to_nobody
     for tried in (certified, looked):
         assert isinstance(tried.error, UnavailableError)
         assert tried.entry["detail"] == {"place": f"report {report}: tombstone"}
+
+
+@pytest.mark.parametrize("level", ["CONFIDENTIAL", "SECRET"])
+async def test_releaser_is_told_of_parts_that_its_member_was_given_by_their_label(
+    make_lived: MakeLived, level: str
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    await world.enrol("DNK low releaser", "DNK", "releaser", level="RESTRICTED")
+    await world.enrol("DNK lower releaser", "DNK", "releaser", level="UNCLASSIFIED")
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+    parts = (PostedPart(None, "text/plain", "a.txt", b"all"), PostedPart(low, "text/plain", "b.txt", b"some"))
+    report = await world.post(label=Label("NATO", level, releasable_to=("GBR", "NOR")), parts=parts)
+    await usecases.pull_report(world.services, world.call("DNK reader"), report)
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+
+    assert await asked_of(world, "DNK low releaser") == ([report], 0)
+    assert await asked_of(world, "DNK lower releaser") == ([], 0)
