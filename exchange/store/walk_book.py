@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import func, insert, literal_column, select, update
+from sqlalchemy import func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from exchange.store.dialect import Fetch, Sql, Statement
@@ -16,6 +16,10 @@ from exchange.store.walk_tables import ReportWalkTable
 
 _ROW = 1
 _COLUMNS = ("at_micros", "position", "began_at", "is_whole")
+_BEGIN = text(
+    f"INSERT INTO report_walk (id, {', '.join(_COLUMNS)})"  # noqa: S608  the names are the ones above
+    f" VALUES (:id, {', '.join(':' + name for name in _COLUMNS)}) ON CONFLICT (id) DO NOTHING"
+)
 _BESIDE = ("posted_at", "precedence", "originator", "agreement", "supersedes")
 
 
@@ -67,7 +71,8 @@ class WalkBook:
         values = dict(zip(_COLUMNS, (*place, walked.began_at, int(walked.is_whole)), strict=True))
         moved = update(ReportWalkTable).values(values).returning(ReportWalkTable.__table__.c.id)  # type: ignore[attr-defined]  # SQLModel leaves it untyped
         if (await self._session.execute(moved)).first() is None:
-            await self._session.execute(insert(ReportWalkTable), {"id": _ROW, **values})
+            # Another process may begin the first walk of all at once.
+            await self._session.execute(_BEGIN, {"id": _ROW, **values})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Reports that somebody took out of lists, in their rows: found by a slow walk over the log's posts, and told."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,14 @@ async def test_nothing_is_wrong_with_reports_that_lived(walked: tuple[World, lis
     await world.post(supersedes=reports[4])
     world.clock.advance(timedelta(hours=2))
     assert await told(world) == []
+
+
+async def test_first_walk_of_all_is_begun_by_two_nodes_at_once(walked: tuple[World, list[str]]) -> None:
+    world, _ = walked
+    async with world.another_node() as other:
+        await asyncio.gather(*(ReportWalk(each).round() for each in (world.services, other)))
+
+    assert world.sql("SELECT is_whole FROM report_walk") == [(1,)]
 
 
 ALTERED = {
