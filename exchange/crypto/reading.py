@@ -106,7 +106,8 @@ def strict_fault(pem_or_der: bytes) -> str | None:
     """
     certificate = _loaded(pem_or_der)
     signer = _extension(certificate, x509.AuthorityKeyIdentifier)
-    if certificate.version is x509.Version.v3 and signer is None and certificate.issuer != certificate.subject:
+    is_named = signer is not None and signer.value.key_identifier is not None
+    if certificate.version is x509.Version.v3 and not is_named and certificate.issuer != certificate.subject:
         return "it does not say which key signed it (`authorityKeyIdentifier`)"
     purposes = _extension(certificate, x509.ExtendedKeyUsage)
     if purposes is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in purposes.value:
@@ -115,6 +116,8 @@ def strict_fault(pem_or_der: bytes) -> str | None:
     if basic is not None and basic.value.ca:
         if not basic.critical:
             return "its `basicConstraints` are not `critical`"
+        if _extension(certificate, x509.SubjectKeyIdentifier) is None:
+            return "it does not say which key is its own (`subjectKeyIdentifier`)"
         is_signing = usage is not None and usage.value.key_cert_sign
         return None if is_signing else "its `keyUsage` does not say that it signs certificates (`keyCertSign`)"
     if usage is not None and not (usage.value.digital_signature or usage.value.key_agreement):

@@ -34,6 +34,7 @@ IS_AUTHORITY = (x509.BasicConstraints(ca=True, path_length=None), True)
 IS_NONE = (x509.BasicConstraints(ca=False, path_length=None), True)
 OWN_KEY = (x509.SubjectKeyIdentifier.from_public_key(ROOT_KEY.public_key()), False)
 SIGNER = (x509.AuthorityKeyIdentifier.from_issuer_public_key(ROOT_KEY.public_key()), False)
+BY_NUMBER = (x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(name("root"))], 1), False)
 ROOT = (IS_AUTHORITY, usage("key_cert_sign"), OWN_KEY)
 LEAF = (SIGNER, usage("digital_signature"), purposes("clients"))
 SIGNS_NOTHING = "its `keyUsage` does not say that it signs certificates (`keyCertSign`)"
@@ -82,6 +83,7 @@ def is_taken(root: bytes, leaf: bytes, folder) -> bool:
         ((IS_AUTHORITY, OWN_KEY), SIGNS_NOTHING),
         ((IS_AUTHORITY, usage("crl_sign"), OWN_KEY), SIGNS_NOTHING),
         (((IS_AUTHORITY[0], False), *ROOT[1:]), "its `basicConstraints` are not `critical`"),
+        (ROOT[:2], "it does not say which key is its own (`subjectKeyIdentifier`)"),
         ((*ROOT, purposes("servers")), "its `extendedKeyUsage` is not for clients (`clientAuth`)"),
     ],
 )
@@ -100,6 +102,7 @@ def test_authority_of_which_nobody_is_taken_is_told_beforehand(tmp_path, root, f
         ((SIGNER,), None),
         ((SIGNER, usage("key_agreement")), None),
         (LEAF[1:], "it does not say which key signed it (`authorityKeyIdentifier`)"),
+        ((BY_NUMBER, *LEAF[1:]), "it does not say which key signed it (`authorityKeyIdentifier`)"),
         ((SIGNER, usage("key_encipherment")), "its `keyUsage` is not for signatures (`digitalSignature`)"),
         ((SIGNER, purposes("servers")), "its `extendedKeyUsage` is not for clients (`clientAuth`)"),
     ],
