@@ -116,10 +116,10 @@ def strict_fault(pem_or_der: bytes) -> str | None:
     if basic is not None and basic.value.ca:
         if not basic.critical:
             return "its `basicConstraints` are not `critical`"
-        if _extension(certificate, x509.SubjectKeyIdentifier) is None:
-            return "it does not say which key is its own (`subjectKeyIdentifier`)"
-        is_signing = usage is not None and usage.value.key_cert_sign
-        return None if is_signing else "its `keyUsage` does not say that it signs certificates (`keyCertSign`)"
+        if usage is None or not usage.value.key_cert_sign:
+            return "its `keyUsage` does not say that it signs certificates (`keyCertSign`)"
+        is_named = _extension(certificate, x509.SubjectKeyIdentifier) is not None
+        return None if is_named else "it does not say which key is its own (`subjectKeyIdentifier`)"
     if usage is not None and not (usage.value.digital_signature or usage.value.key_agreement):
         return "its `keyUsage` is not for signatures (`digitalSignature`)"
     return None
