@@ -79,6 +79,13 @@ def test_no_file_is_too_long() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
+def test_tests_of_the_core_rooms_patch_modules_alone() -> None:
+    """A function that `make mutate` has made mutants of has other globals than its module: the whole run would end."""
+    files = [path for path in tracked() if path.is_relative_to(ROOT / "tests" / "core")]
+
+    assert [path.name for path in files if b".__globals__" in path.read_bytes()] == []
+
+
 def test_no_tracked_file_names_a_workplace_or_an_index() -> None:
     found = {}
     for path in tracked():
