@@ -400,9 +400,9 @@ THE_THIRD = "(SELECT entry_id FROM log_leaf WHERE position = 2)"
 CHANGED = f"UPDATE audit_entry SET content = $1 WHERE id IN {THE_THIRD}"
 GONE = f"DELETE FROM audit_entry WHERE id IN {THE_THIRD}"
 
-
-OTHER = (
-    f"UPDATE audit_entry SET content = (SELECT content FROM audit_entry ORDER BY id LIMIT 1) WHERE id IN {THE_THIRD}"
+OTHER = (  # ids of one moment are in no order
+    "UPDATE audit_entry SET content = (SELECT content FROM audit_entry WHERE id IN (SELECT entry_id FROM log_leaf "
+    f"WHERE position = 0)) WHERE id IN {THE_THIRD}"
 )
 
 
