@@ -15,7 +15,7 @@ from exchange.store.searching import Found
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
 from exchange.usecases.entry_labels import label_of
-from exchange.usecases.told_entries import require_readable, told_until_now
+from exchange.usecases.told_entries import may_be_told, require_readable, told_until_now
 
 _APART: Final = timedelta(hours=1)
 """An entry is of when its breach is put on record, behind when it was found; a clock may be set back in between."""
@@ -111,9 +111,7 @@ async def _told(services: Services, rows: Sequence[BreachRow]) -> tuple[dict[str
 
 
 def _may_be_of(lacks: Sequence[Found], row: BreachRow, told: Mapping[str, Entry]) -> bool:
-    apart = _APART // timedelta(microseconds=1)
-    found_at = to_micros(row.found_at)
-    return row.id not in told and any(abs(each.place.at_micros - found_at) <= apart for each in lacks)
+    return row.id not in told and may_be_told(lacks, to_micros(row.found_at), apart=_APART)
 
 
 def _as_told(row: BreachRow, entry: Entry | None) -> BreachRow | UnreadBreach:

@@ -19,7 +19,7 @@ from exchange.usecases.whole_entries import whole_entry
 
 _AT_ONCE: Final = 500
 
-_NEAR: Final = timedelta(minutes=1) // timedelta(microseconds=1)
+_NEAR: Final = timedelta(minutes=1)
 """An entry is of when a row is written, or of shortly before or after that."""
 
 _WAITING_AT_MOST: Final = 10_000
@@ -115,10 +115,14 @@ def lacking(places: Sequence[Found], entries: Sequence[Entry]) -> list[Found]:
     return [place for place in places if place.id not in whole]
 
 
-def may_be_told(lacks: Sequence[Found], *moments: object) -> bool:
-    """Return whether an entry that the log lacks may tell of what was done at one of these moments, in microseconds."""
+def may_be_told(lacks: Sequence[Found], *moments: object, apart: timedelta = _NEAR) -> bool:
+    """Return whether an entry that the log lacks may tell of what was done at one of these moments, in microseconds.
+
+    `apart` is how far from it the entry may be.
+    """
+    near = apart // timedelta(microseconds=1)
     times = [moment for moment in moments if isinstance(moment, int)]
-    return any(abs(each.place.at_micros - time) <= _NEAR for each in lacks for time in times)
+    return any(abs(each.place.at_micros - time) <= near for each in lacks for time in times)
 
 
 def require_none(lacks: Sequence[Found], which: str) -> None:
