@@ -1,7 +1,8 @@
 """Destructions that are asked for as the log bears them out: a row alone accuses nobody, and lets nobody off.
 
 The entry that asks names each client, and when; that of a certificate names whose destruction it certifies. A row that
-says anything else was altered, and is told of as one that cannot be read.
+says anything else was altered, and is told of as one that cannot be read. Where the log lacks an entry about it, that
+may have said so: the row is told as it is.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Final
 from exchange.audit import Entry, EventName
 from exchange.kernel import UnavailableError, rfc3339
 from exchange.store import DestructionRow, UnreadDestruction
+from exchange.store.searching import Found
 from exchange.usecases.context import Services
 from exchange.usecases.told_entries import told_of, waiting_of
 
@@ -22,10 +24,11 @@ DUE_DAYS: Final = 30
 
 @dataclass(slots=True)
 class _Told:
-    """When each client was asked, and of whom it was certified."""
+    """When each client was asked, and of whom it was certified; and what the log lacks of that."""
 
     asked: set[tuple[str, str]] = field(default_factory=set)
     certified: set[str] = field(default_factory=set)
+    lacks: list[Found] = field(default_factory=list)
 
     def take(self, entry: Entry) -> None:
         """Take what one entry says."""
@@ -37,11 +40,12 @@ class _Told:
         self.asked.update((client, entry["ts"]) for client in (of if isinstance(of, list) else ()))
 
     def bears_out(self, row: DestructionRow) -> bool:
-        """Return whether a row says what the entries say."""
+        """Return whether a row says what the entries say, or may have said."""
         client = row.given.client
         is_asked = (client, rfc3339(row.asked_at)) in self.asked
         is_due = row.due_at - row.asked_at == timedelta(days=DUE_DAYS)
-        return is_asked and is_due and (row.returned_at is not None) == (client in self.certified)
+        is_told = is_asked and (row.returned_at is not None) == (client in self.certified)
+        return is_due and (is_told or bool(self.lacks))
 
 
 async def borne_out(
@@ -85,7 +89,7 @@ async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
     for entry in await waiting_of(services, *events, subjects=told):
         told[entry["object"]["id"]].take(entry)
     for report, event in product(reports, events):
-        async for entries in told_of(services, event.value, subject=report):
+        async for entries in told_of(services, event.value, subject=report, lacks=told[report].lacks):
             for entry in entries:
                 told[report].take(entry)
     return told

@@ -16,13 +16,19 @@ from tests.usecases import test_proxies
 from tests.usecases.conftest import with_an_analyst
 from tests.usecases.test_breaches import DAY, MINUTE, flash, found, made_owing
 from tests.usecases.test_breaches_forged import ALTERED, broken, shown
+from tests.usecases.test_destructions_altered import asked_of, recalled
+from tests.usecases.test_destructions_altered import shown as shown_asked
 from tests.usecases.test_reports_walked import told, with_reports
 
 
-async def lose(world: World, event: str) -> None:
+async def lose(world: World, event: str, **told: str) -> None:
     """Give every entry its place, and take those of an event from the database, as one does whose bundle is lost."""
     await place_entries(world, is_searchable=True)
-    lost = [entry["id"] for entry in await world.entries() if entry["type"] == event]
+    lost = [
+        entry["id"]
+        for entry in await world.entries()
+        if entry["type"] == event and told.items() <= entry.get("detail", {}).items()
+    ]
     assert lost
     world.unguard("audit_entry")
     for each in lost:
@@ -134,3 +140,26 @@ async def test_request_of_which_the_log_lacks_the_end_is_granted_by_nobody(make_
     await lose(world, "onward.refused")
 
     await refuses(onward.grant(world, request))
+
+
+async def test_destruction_of_which_the_log_lacks_who_was_asked_is_shown_and_certified(make_lived: MakeLived) -> None:
+    world, report = await recalled(make_lived)
+    await lose(world, "destruction.asked")
+    before = [await asked_of(world, name) for name in ("NOR reader", "NOR releaser")]
+    how = usecases.Certificate("shredded", 1)
+    await usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+
+    assert before == [([report], 0)] * 2
+    assert await shown_asked(world, report) == (["GBR", "NOR"], 0)
+    assert await asked_of(world, "NOR reader") == ([], 0)
+
+
+async def test_destruction_of_which_the_log_lacks_the_certificate_is_shown_as_certified(make_lived: MakeLived) -> None:
+    world, report = await recalled(make_lived)
+    how = usecases.Certificate("shredded", 1)
+    await usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+    await lose(world, "destruction.certified")
+    made = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
+
+    certified = {row.given.member: row.returned_at is not None for row in made.value.asked}
+    assert (certified, made.unopened) == ({"NOR": True, "GBR": False}, 0)
