@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.crypto import OpeningError
-from exchange.kernel import EPOCH, UnavailableError
+from exchange.kernel import EPOCH, UnavailableError, to_micros
 from exchange.store import BreachKind, BreachRow
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
@@ -42,38 +42,45 @@ class KnownBreaches:
         Raises UnavailableError as `require_readable`, OpeningError where what the log says of reports that were not
         acknowledged is away.
         """
-        unheard: set[BreachKind] = set()
+        doubted: set[str] = set()
         # A silence may go back to what is in the archive, and no report is acknowledged later for that.
         for kind in BreachKind:
-            some = [row for row in rows if row.kind is kind and not _is_in(self._due, row)]
-            if some and not await self._has_heard(some):
-                unheard.add(kind)
-        return _each_once(row for row in rows if row.kind not in unheard and not _is_in(self._due, row))
+            if some := [row for row in rows if row.kind is kind and not _is_in(self._due, row)]:
+                doubted |= await self._doubted(some)
+        return _each_once(row for row in rows if row.id not in doubted and not _is_in(self._due, row))
 
-    async def _has_heard(self, rows: Sequence[BreachRow]) -> bool:
-        """Read what the log tells of breaches since these were due; return whether it lacks nothing of that."""
+    async def _doubted(self, rows: Sequence[BreachRow]) -> set[str]:
+        """Read what the log tells of breaches since these were due; return of which it may lack what tells of them."""
         await require_readable(self._services, "who broke a promise")
         agreement, kind = rows[0].agreement, rows[0].kind
         since = max(min(row.due_at for row in rows), EPOCH + _APART) - _APART
         lacks: list[Found] = []
+        doubted = list(rows)
         try:
             async for entry in breaches_told(self._services, agreement, since=since, lacks=lacks):
                 told = breach_told(entry)
                 place, due = _place(agreement, told.scope, entry["detail"]), told.due_at
                 self._due[place] = max(due, self._due.get(place, due))
-            require_none(lacks, "that tell of this")
+            doubted = [row for row in rows if not _is_in(self._due, row) and _may_be_told(lacks, row)]
+            if doubted:
+                require_none(lacks, "that tell of this")
         except UnavailableError as exc:
             # A silence is found again as long as it lasts. That a time ran out is looked at once: what comes back is
             # waited for, what is lost is not.
             if kind is BreachKind.ACKNOWLEDGEMENT and not isinstance(exc, LogDamagedError):
                 raise OpeningError("what the log says of it cannot be read") from exc
             # INVARIANT: nobody is accused a second time for what the log lacks.
-            trouble = f"of agreement {agreement} nobody is found to have broken a promise: {exc.message}"
+            trouble = f"of agreement {agreement} not all broken promises are found: {exc.message}"
             if self._troubles.setdefault((agreement, kind), Causes()).take(trouble):
                 _log.error("%s", trouble)
-            return False
+            return {row.id for row in doubted}
         self._troubles.pop((agreement, kind), None)
-        return True
+        return set()
+
+
+def _may_be_told(lacks: Iterable[Found], row: BreachRow) -> bool:
+    # What was on the record before it was due is of another breach.
+    return any(each.place.at_micros >= to_micros(row.due_at - _APART) for each in lacks)
 
 
 def _each_once(rows: Iterable[BreachRow]) -> list[BreachRow]:

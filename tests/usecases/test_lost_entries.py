@@ -6,6 +6,7 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import UnavailableError
+from exchange.markings import Label
 from exchange.store.archived import LogDamagedError
 from exchange.usecases import DutyWatch
 from tests.support import deriving, onward
@@ -79,13 +80,29 @@ async def test_breach_that_the_log_lacks_is_found_no_second_time_and_others_are(
     watch = DutyWatch(world.services)
     for _ in range(2):
         await watch.round()
-    silent = [text for text in caplog.messages if "nobody is found to have broken a promise" in text]
+    silent = [text for text in caplog.messages if "not all broken promises are found" in text]
     before = await found(world)
     world.clock.advance(DAY)
     await DutyWatch(world.services).round()
 
     assert (before, len(silent)) == ([], 1)
     assert {entry["detail"]["kind"] for entry in await found(world)} == {"report"}
+
+
+async def test_silence_that_lasts_and_whose_entry_the_log_lacks_hides_none_that_came_later(
+    make_lived: MakeLived,
+) -> None:
+    world, _ = await make_lived(made_owing)
+    world.clock.advance(DAY + MINUTE)
+    await DutyWatch(world.services).round()
+    await lose(world, "duty.breached", owed_to="NOR")
+    world.clock.advance(DAY)
+    await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR")))
+    world.clock.advance(DAY + MINUTE)
+    await DutyWatch(world.services).round()
+
+    silences = [entry["detail"] for entry in await found(world) if entry["detail"]["kind"] == "report"]
+    assert [each["owed_to"] for each in silences] == ["DNK", "DNK"]
 
 
 async def test_breach_of_which_the_log_lacks_the_entry_is_shown_and_one_of_another_time_is_not(
