@@ -6,7 +6,6 @@ that is killed, begins again at what was written down: entries may come twice (t
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from exchange.client.errors import ConnectionFailedError, ProblemError
 from exchange.client.exports import Item, is_passing, wait_after
 from exchange.client.syslog import ReceiverError
 from exchange.kernel import InvalidError, MalformedError, UnavailableError
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import keep_file
 
 _LARGEST_WINDOW = 10_000
 """So many entries at most come again after a break."""
@@ -59,15 +58,8 @@ class FeedState:
 
     def write(self, place: Place) -> None:
         """Put `place` on the disk; when this returns, no power cut takes it back."""
-        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(json.dumps({"after": str(place)}).encode())
-                file.flush()
-                os.fsync(handle)
-            beside.replace(self._path)
-            sync_folder(self._path.parent)
+            keep_file(self._path, json.dumps({"after": str(place)}).encode())
         except OSError as exc:
             raise UnavailableError(f"`{self._path}` cannot be written: {exc.strerror}") from exc
 

@@ -1,7 +1,9 @@
 """A live feed against a real TLS receiver: killed and restarted on either side, no entry is lost."""
 
+import errno
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from exchange.client import UnsafeKeyError
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
 from exchange.client.feeding import Feed, FeedState
 from exchange.client.syslog import Receiver, ReceiverError, SyslogSession
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, UnavailableError
 from tests.core.audit.export.exported import FULL, at_place
 from tests.support.syslog_receiver import SyslogReceiver, make_receiver_files
 
@@ -225,6 +227,87 @@ def test_state_comes_back_and_is_its_owners_alone(tmp_path):
     assert state.read() == (2, 7)
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_state_and_its_name_are_on_the_disk_before_the_feed_goes_on(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink()))
+    FeedState(tmp_path / "state").write(Place(2, 7))
+
+    content, name = synced
+    assert (content.parent, name) == (tmp_path, tmp_path)
+
+
+def test_state_is_written_through_no_link_and_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    """It lay beside under a name that anybody could guess, which two feeds in containers of their own had both."""
+    folder, other = tmp_path / "states", tmp_path / "other"
+    folder.mkdir()
+    other.write_text("another's")
+    (folder / f".state.{os.getpid()}").symlink_to(other)
+    FeedState(folder / "state").write(Place(2, 7))
+    held = sorted(path.name for path in folder.iterdir())
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        FeedState(folder / "state").write(Place(2, 8))
+
+    assert other.read_text() == "another's"
+    assert FeedState(folder / "state").read() == (2, 7)
+    assert sorted(path.name for path in folder.iterdir()) == held
+
+
+def full(_: int) -> None:
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+class Road:
+    """A session that keeps what it was told to do."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def send(self, _: bytes) -> None:
+        self.told.append("send")
+
+    def confirm(self) -> None:
+        self.told.append("confirm")
+
+    def abandon(self) -> None:
+        self.told.append("abandon")
+
+
+def test_feed_waits_longer_each_time_as_long_as_it_is_asked_to_and_from_the_first_again_once_it_moved(tmp_path):
+    away, busy = ConnectionFailedError("away"), ProblemError(status=503, code="busy", detail="", retry_after_seconds=40)
+    faults = iter([away, away, None, busy, ReceiverError("gone"), None])
+    waits: list[float] = []
+
+    def read(after):
+        if (fault := next(faults)) is not None:
+            raise fault
+        yield from log_of(2)(after)
+        if after is None:
+            raise away
+
+    road, seconds = Road(), itertools.count(0, 10)
+    feeding(read, road, tmp_path / "state", pause=waits.append, clock=lambda: float(next(seconds))).run()
+
+    assert waits == [1.0, 2.0, 1.0, 40.0, 5.0]
+    assert road.told == [*["abandon"] * 2, "send", "send", "confirm", *["abandon"] * 3]
+
+
+def test_feed_that_follows_confirms_nothing_twice_and_no_oftener_than_after_some_seconds(tmp_path):
+    """Each time costs the receiver a handshake."""
+    road, now = Road(), [0.0]
+
+    def read(_):
+        yield from log_of(0)(None)
+        yield at_place(FULL, position=0)
+        for now[0] in (4.9, 5.0, 20.0):
+            yield from log_of(0)(None)
+            road.told.append(f"{now[0]:g}")
+
+    feeding(read, road, tmp_path / "state", clock=lambda: now[0]).run()
+
+    assert road.told == ["send", "4.9", "confirm", "5", "20"]
 
 
 @pytest.mark.parametrize(
