@@ -59,6 +59,8 @@ class Sweep:
         self._after: str | None = _FIRST_ID
         self._begun = clock()
         self._to_count: list[tuple[int, range]] = []
+        self._in_the_way: set[str] = set()
+        """What was told of, and could not be put back: it is told of once."""
 
     async def chunk(self) -> bool:
         """Look at the next entries; return whether there are more to look at now."""
@@ -93,7 +95,7 @@ class Sweep:
 
     async def _make_found(self, log: int, places: range, now: datetime) -> None:
         """Make searchable what the search lacks of these: somebody took it out, or it was damaged when it came."""
-        reader, found = self._tree.reader, list[str]()
+        reader, whole = self._tree.reader, dict[int, tuple[str, bytes]]()
         lacking = await self._tree.unsearched(log, places.start, places.stop)
         if len(lacking) > _INDEXED_AT_ONCE:
             # Read one by one, for any of them may be damaged: what waits for its place meanwhile comes first.
@@ -101,15 +103,24 @@ class Sweep:
         lacking = lacking[:_INDEXED_AT_ONCE]
         contents = [(await reader.contents_there_are(log, at, at + 1))[0] for at in lacking]
         for position, content in zip(lacking, contents, strict=True):
-            if content is None:
-                continue  # damaged still
-            # Nor is what has no entry's form found.
+            # What is damaged still is not found; nor is what has no entry's form.
+            with suppress(MalformedError):
+                whole |= {} if content is None else {position: (columns_of(content).id, content)}
+        if gone := [entry for entry, _ in whole.values() if entry not in self._in_the_way]:
+            _log.critical("entries were taken out of the search: they are put back")
+            # First the entry, as for the others.
+            await self._tell(gone, {"search": "yes"}, now)
+        for position, (_, content) in whole.items():
             with suppress(MalformedError):
                 await self._tree.make_searchable(log, position, [content])
-                found.append(columns_of(content).id)
-        if found:
-            _log.critical("entries were taken out of the search: they are put back")
-            await self._tell(found, {"search": "yes"}, now)
+        await self._note_in_the_way(log, {position: entry for position, (entry, _) in whole.items()})
+
+    async def _note_in_the_way(self, log: int, put: Mapping[int, str]) -> None:
+        """Note which of these are found no more than before: what somebody wrote is in the way of each, and stays."""
+        left = await self._tree.unsearched(log, min(put), max(put) + 1) if put else []
+        self._in_the_way = (self._in_the_way - set(put.values())) | {put[each] for each in left if each in put}
+        if any(each in put for each in left):
+            _log.critical("entries are found by no search: what somebody wrote into `audit_search` is in the way")
 
     async def _tell(self, entries: Sequence[str], told: Mapping[str, str], now: datetime) -> None:
         state = await self._tree.reader.state()
