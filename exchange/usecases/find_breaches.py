@@ -17,8 +17,9 @@ What is found by rows is asked of the log before anybody is accused (`sure_breac
 before (`known_breaches`).
 """
 
+import logging
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,6 +55,7 @@ from exchange.store import (
     UnitOfWork,
     Unread,
 )
+from exchange.store.archived import LogDamagedError
 from exchange.store.subscription_rows import DeliveryRow
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
@@ -72,6 +74,7 @@ from exchange.usecases.known_breaches import KnownBreaches
 from exchange.usecases.subscriptions import waiting
 from exchange.usecases.sure_breaches import is_silent, is_unacknowledged
 from exchange.usecases.told_breaches import breach_detail
+from exchange.usecases.troubles import Causes
 from exchange.usecases.unread import known_agreements
 
 LOOK_BACK: Final = timedelta(days=7)
@@ -83,6 +86,8 @@ _OVERLAP: Final = timedelta(minutes=5)
 _AT_ONCE: Final = 200
 
 _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
+
+_log = logging.getLogger("exchange.duties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ class DutyWatch:
         self._services = services
         self._known = KnownBreaches(services)
         self._looked: dict[str, tuple[datetime, int]] = {}
+        self._troubles = Causes()
 
     async def round(self) -> bool:
         """Put on the record what is not there yet; return whether there may be more of it."""
@@ -198,7 +204,19 @@ class DutyWatch:
         """Return whether the log says so too; of a silence that is asked where its rhythm is known."""
         if row.kind is not BreachKind.ACKNOWLEDGEMENT:
             return True
-        return await is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at)
+        return await self._unless_lacking(
+            row, is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at)
+        )
+
+    async def _unless_lacking(self, row: BreachRow, is_sure: Awaitable[bool]) -> bool:
+        """Return what the log says of one breach; False where it lacks that, which takes no other one away."""
+        try:
+            return await is_sure
+        except LogDamagedError as exc:
+            trouble = f"of agreement {row.agreement} not all broken promises are found: {exc.message}"
+            if self._troubles.take(trouble):
+                _log.error("%s", trouble)
+            return False
 
     async def _stretches(
         self, agreement: Agreement, state: PolicyState, since: datetime, now: datetime
@@ -312,7 +330,9 @@ class DutyWatch:
         return [
             row
             for row in await self._known.new_of(found)
-            if await is_silent(services, treaty.agreement.id, member, since=since[row.owed_to])
+            if await self._unless_lacking(
+                row, is_silent(services, treaty.agreement.id, member, since=since[row.owed_to])
+            )
         ]
 
     async def _with_readers(self, members: set[str]) -> set[str]:

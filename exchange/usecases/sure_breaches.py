@@ -15,6 +15,7 @@ from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.crypto import OpeningError
 from exchange.kernel import UnavailableError, parse_rfc3339
 from exchange.store import ReceiptHow, Sought
+from exchange.store.archived import LogDamagedError
 from exchange.usecases.context import Services
 from exchange.usecases.told_entries import all_told_until_now, entries_at, lacking, require_none, require_readable
 from exchange.usecases.walk_reports import contradicted_reports
@@ -26,10 +27,11 @@ _AT_ONCE = 500
 async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime) -> bool:
     """Return whether no client of the member `by` acknowledged a report up to `due`, and its row is what it came to.
 
-    Raises UnavailableError as `require_readable`, OpeningError where what the log says of it cannot be read.
+    Raises UnavailableError as `require_readable`, LogDamagedError where the log lacks what it says of it, OpeningError
+    where that is away.
     """
     await require_readable(services, "what was acknowledged")
-    with _of_one():
+    with _of_one(is_waited_for=True):
         posts = [entry async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=report)]
         if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
             return False
@@ -43,10 +45,10 @@ async def is_unacknowledged(services: Services, report: str, *, by: str, due: da
 async def is_silent(services: Services, agreement: str, member: str, *, since: datetime) -> bool:
     """Return whether each report that a member posted since then is in its row what it came to, and so was counted.
 
-    Raises as `is_unacknowledged`.
+    Raises UnavailableError as `require_readable`, LogDamagedError where the log lacks a post, or it is away.
     """
     await require_readable(services, "what was posted")
-    with _of_one():
+    with _of_one(is_waited_for=False):
         async for posts in _posts(services, agreement, member, since):
             if await contradicted_reports(services, posts):
                 return False
@@ -54,12 +56,19 @@ async def is_silent(services: Services, agreement: str, member: str, *, since: d
 
 
 @contextmanager
-def _of_one() -> Iterator[None]:
-    """Raise OpeningError, of one agreement, for a bundle that the archive lacks: all others are looked at."""
+def _of_one(*, is_waited_for: bool) -> Iterator[None]:
+    """Raise LogDamagedError for what the log lacks, of one breach; for what is away OpeningError, of one agreement.
+
+    A silence is found again as long as it lasts: for that nothing is waited for.
+    """
     try:
         yield
+    except LogDamagedError:
+        raise
     except UnavailableError as exc:
-        raise OpeningError("what the log says of it cannot be read") from exc
+        if is_waited_for:
+            raise OpeningError("what the log says of it cannot be read") from exc
+        raise LogDamagedError(exc.message) from exc
 
 
 async def _posts(services: Services, agreement: str, member: str, since: datetime) -> AsyncIterator[list[Entry]]:
