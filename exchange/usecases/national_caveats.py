@@ -1,6 +1,7 @@
 """National caveats: a member's releasers put guards in force for its own reports, two of them together.
 
-Nobody else is told of them: there is no way to name another member's, and who asks sees its own member's or none.
+Nobody else is told of them: there is no way to name another member's, and who asks sees its own member's or none, by
+what the log says (`told_caveats`).
 
 Steps: (1) what is asked for is fit: forbids only, fits the schema, is shown by its examples, within bounds; (2) it is
 kept, and waits for a second releaser, who sees the very text; (3) confirmed, it takes the place of what it was to
@@ -15,10 +16,12 @@ from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
 from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role, altered_request
 from exchange.release import NationalText, check_national
 from exchange.store import CaveatSet, CaveatsInForce, UnitOfWork, Unread
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask
+from exchange.usecases.told_caveats import borne_out
 from exchange.usecases.unread import record_unread
 
 MOST_WAITING = 8
@@ -54,7 +57,7 @@ async def list_caveats(services: Services, call: Call) -> Recorded[tuple[CaveatS
     event = EventName.CAVEATS_LISTED
     client, unread = await authenticate(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
-        found = await unit.caveats().of(client.member, unread)
+        found = await borne_out(services, await unit.caveats().of(client.member, unread), unread)
         ids = tuple(each.id for each in found)
         entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, result_ids=ids)
         receipt = await unit.record(entry)
@@ -70,6 +73,8 @@ async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[
         found = await unit.caveats().one(client.member, set_id) if is_uuid7(set_id) else None
         if found is None:
             raise NotFoundError("no such caveats, or none of your member's")
+        if not await borne_out(services, [found], Unread()):
+            raise UnreadRowError(f"caveats {found.id}")
         receipt = await _record(unit, call, client, event, found)
     return Recorded(found, receipt)
 

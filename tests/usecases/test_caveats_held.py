@@ -151,7 +151,7 @@ async def test_lost_caveats_refuse_until_two_releasers_put_others_in_force(guard
     ruling.clock.advance(timedelta(minutes=1))
     await held(ruling)
     assert not await reads(ruling, report, "GBR reader")
-    lost, _ = await sets(ruling)
+    (lost,) = await sets(ruling)
     assert (lost.number, lost.told) == (2, ())
     assert lost.guards.startswith("// What two releasers put in force here")
 

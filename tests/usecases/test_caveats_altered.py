@@ -1,0 +1,49 @@
+"""National caveats that somebody altered in the database: no member is shown what another one wrote, or nobody did."""
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import NotFoundError
+from exchange.release import NationalText
+from tests.support.lived import MakeLived
+from tests.support.national import no_court, not_to
+from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
+from tests.support.world import World
+from tests.usecases.test_caveats_held import altered
+from tests.usecases.test_national_caveats import enforce, propose
+
+OTHER = not_to("ESP")
+ALTERED = {
+    "moved": "member = 'NOR'",
+    "moved with its digest": f"member = 'NOR', digest = '{not_to('DNK').digest('NOR')}'",
+    "other words": f"member = 'NOR', guards = '{OTHER.guards}', examples = '{OTHER.examples}'",
+    "other words with their digest": f"member = 'NOR', guards = '{OTHER.guards}', examples = '{OTHER.examples}',"
+    f" digest = '{OTHER.digest('NOR')}'",
+    "none": f"member = 'NOR', guards = '', examples = '', digest = '{NationalText('', '').digest('NOR')}'",
+}
+
+
+async def waiting(world: World) -> tuple[str, str]:
+    """Have caveats of NOR in force, and some of GBR wait for a second person; return the ids of both."""
+    await with_releasers(world)
+    return (await enforce(world, no_court("NOR"), "NOR")).id, (await propose(world, not_to("DNK"))).id
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
+async def test_caveats_that_were_moved_to_another_member_are_shown_to_nobody_of_it(
+    make_lived: MakeLived, alter: str, *, is_placed: bool
+) -> None:
+    world, (own, moved) = await make_lived(waiting)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    await altered(world, f"UPDATE caveat_set SET {alter} WHERE id = '{moved}'")
+    listed = await world.attempt(usecases.list_caveats(world.services, world.call("NOR releaser")))
+    shown = await world.attempt(usecases.show_caveats(world.services, world.call("NOR reader"), moved))
+
+    assert ([each.id for each in listed.value.value], listed.value.unopened) == ([own], 1)
+    assert [each["detail"]["rows"] for each in listed.entries if each["type"] == "key.opened"] == [[f"caveats {moved}"]]
+    assert isinstance(shown.error, NotFoundError)
+    assert (shown.entry["type"], shown.entry["detail"]) == ("key.opened", {"place": f"caveats {moved}"})
+    assert (await usecases.show_caveats(world.services, world.call("NOR reader"), own)).value.id == own
