@@ -3,13 +3,13 @@
 import httpx2
 import pytest
 
-from exchange.audit import parse_bundle_path, parse_tile_path, render_bundle
+from exchange.audit import BundlePath, TilePath, parse_bundle_path, parse_tile_path, render_bundle
 from exchange.audit.verify import Expectations, Step, verify_log
 from exchange.cli import audit_places
 from exchange.client import ProblemError
-from exchange.client.log_folder import write_log
-from exchange.client.log_reads import LogAddress, LogReads
-from exchange.kernel import MalformedError
+from exchange.client.log_folder import LogFolder, write_log
+from exchange.client.log_reads import LogAddress, LogReads, is_unnamed
+from exchange.kernel import Fault, InvalidError, MalformedError
 from tests.core.audit.verify.worlds import KEYS, ORIGIN, START, content, signers, world
 
 WHOAMI = {
@@ -190,6 +190,66 @@ def test_exchange_that_is_away_is_no_finding(log, verified):
 
     with pytest.raises(ProblemError, match="away"):
         verified(away)
+
+
+@pytest.mark.parametrize(("behind", "is_shown"), [(-1, True), (0, True), (1, False)])
+def test_checkpoint_that_was_signed_after_the_newest_one_came_is_none_of_this_look(log, line, behind, is_shown):
+    """It would be of more entries than the newest one: as if the log had been cut since."""
+    witnessed = log.checkpoints[behind - 1].note
+    if behind > 0:
+        other = world(700)
+        witnessed = other.newest().note
+
+    def answer(request):
+        is_witnessed = request.url.params.get("witnessed") == "true"
+        return httpx2.Response(200, content=witnessed) if is_witnessed else shown_by(log)(request)
+
+    address = LogAddress(LogReads(line(answer).client._transport))
+    address.newest()
+
+    assert [each.note for each in address.older()] == [witnessed] * is_shown
+
+
+@pytest.mark.parametrize(
+    ("origin", "answer", "error", "why"),
+    [
+        (None, problem(404, "not-found", "no"), InvalidError, "there is no log there yet"),
+        ("other", problem(404, "not-found", "no"), MalformedError, "shows no log of this name"),
+        (None, problem(500, "internal", "a fault"), ProblemError, "a fault"),
+        ("other", problem(403, "client-suspended", "suspended"), ProblemError, "suspended"),
+    ],
+)
+def test_why_there_is_no_newest_checkpoint_is_told(line, origin, answer, error, why):
+    with pytest.raises(error, match=why):
+        LogAddress(LogReads(line(lambda _: answer).client._transport), origin).newest()
+
+
+@pytest.mark.parametrize(
+    ("pointer", "code", "says_so"),
+    [("/origin", "unknown-field", True), ("/origin", "invalid", False), ("/size", "unknown-field", False)],
+)
+def test_only_an_exchange_that_knows_no_names_is_taken_for_one(pointer, code, says_so):
+    faults = (Fault(pointer, code, "no"), Fault("/x", "y", "no"))
+
+    assert is_unnamed(ProblemError(status=422, code="invalid", detail="no", faults=faults)) is says_so
+
+
+def test_member_writes_down_the_hashes_and_asks_for_no_entry(log, line, tmp_path):
+    one = line(shown_by(log, is_members=True))
+    write_log(LogAddress(LogReads(one.client._transport)), tmp_path / "log")
+
+    assert not [each.url.path for each in one.sent if "entries" in each.url.path]
+    assert LogFolder(tmp_path / "log").tile(TilePath(0, 1)) == log.tiles[0, 1]
+    assert not LogFolder(tmp_path / "log").has_entries
+
+
+def test_bundle_that_the_exchange_does_not_have_is_none(log, line, tmp_path):
+    del log.contents[512:]
+    address = LogAddress(LogReads(line(shown_by(log)).client._transport))
+
+    assert address.entries(BundlePath(2, 88)) is None
+    with pytest.raises(MalformedError, match=r"`tile/entries/002.p/88` is not whole: 0 of 88"):
+        write_log(address, tmp_path / "log")
 
 
 def test_log_that_has_lost_a_part_is_not_written_down(log, line, tmp_path):

@@ -47,14 +47,15 @@ def test_layout_is_that_of_the_specification(folder):
 
 
 def test_log_that_grew_is_written_on_and_full_tiles_stay(log, folder):
-    before = (folder / "tile" / "0" / "000").stat().st_mtime_ns
+    full = [folder / "tile" / "0" / "000", folder / "tile" / "entries" / "000"]
+    before = [path.stat().st_mtime_ns for path in full]
     log.append(*(content(number) for number in range(600, 800)))
     told = []
 
     assert write_log(log, folder, lambda done, total: told.append((done, total))) == 800
 
     assert verified(folder).is_sound
-    assert (folder / "tile" / "0" / "000").stat().st_mtime_ns == before
+    assert [path.stat().st_mtime_ns for path in full] == before
     assert told[-1] == (800, 800)
 
 
@@ -142,6 +143,13 @@ def test_missing_files_are_named(folder):
     assert verified(folder).counts == {each.step: 2 for each in verified(folder).findings}
 
 
+def test_tile_with_something_behind_it_is_not_the_one_that_was_written(folder):
+    path = folder / "tile" / "0" / "002.p" / "88"
+    path.write_bytes(path.read_bytes() + bytes(32))
+
+    assert verified(folder).findings[0].place == "tile/0/002.p/88"
+
+
 def test_file_larger_than_it_can_be_is_not_read(folder):
     (folder / "tile" / "0" / "001").write_bytes(bytes(8193))
 
@@ -176,6 +184,7 @@ def test_folder_in_the_place_of_a_file_is_said(folder):
 def test_other_files_beside_older_checkpoints_are_passed_over(folder):
     (folder / "checkpoints" / "notes.txt").write_text("x")
     (folder / "checkpoints" / "²").write_text("x")
+    (folder / "checkpoints" / "٣").write_text("x")
 
     assert verified(folder).is_sound
 
@@ -198,6 +207,8 @@ def test_older_checkpoint_that_vanished_is_said(folder):
 def test_folder_that_is_no_log_is_refused(tmp_path):
     with pytest.raises(InvalidError, match="no folder of a log"):
         LogFolder(tmp_path)
+    with pytest.raises(InvalidError, match=r"there is no `.*/absent`"):
+        LogFolder(tmp_path / "absent")
 
 
 def test_log_with_a_hole_is_not_written(log, tmp_path):

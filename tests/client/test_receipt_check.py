@@ -312,6 +312,18 @@ def test_log_that_is_smaller_than_what_was_kept_was_cut(check, desk, log):
     assert whys(check) == ["the last check holds a checkpoint of 60 entries, the log shows fewer: cut"]
 
 
+def test_log_that_was_cut_is_held_to_what_was_kept_of_its_size_too(check, log):
+    """It was cut, and before the cut it is another one."""
+    cut = log.checkpoints[-1].note
+    forged = sign(40, bytes(32), NOW)
+    log.rebuild(list(log.contents[:40]))
+    check.prove(receipt(log.contents[0]))
+    check.compare([*known(cut), *known(forged, "the last check")])
+
+    assert whys(check)[0] == "another member holds a checkpoint of 60 entries, the log shows fewer: cut"
+    assert whys(check)[1].startswith("two histories: the checkpoints from ")
+
+
 def test_log_that_shows_less_than_was_kept_was_cut_though_it_can_prove_the_rest(check, desk, log):
     """It hides its tail behind an old checkpoint."""
     kept, whole = log.checkpoints[-1].note, Desk(log)
