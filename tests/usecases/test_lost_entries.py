@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 import pytest
 
 from exchange import usecases
-from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.store.archived import LogDamagedError
 from exchange.store.blobs import BlobsAwayError
