@@ -62,6 +62,7 @@ class DestructionTable(SQLModel, table=True):
             sqlite_where=_WITHOUT_NOTE,
             postgresql_where=_WITHOUT_NOTE,
         ),
+        Index("report_destruction_client", "client_id", sqlite_where=_WITHOUT_NOTE, postgresql_where=_WITHOUT_NOTE),
     )
 
     report_id: str = Field(primary_key=True, foreign_key="report.id")
