@@ -288,7 +288,10 @@ def _mend_of_silence(settings: Settings) -> str:
     if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         # Nothing is wrong with what stands in it: a backup would take the place of the newer.
         return "let the service's user write the file and its folder; see whether the disk is mounted read-only"
-    return "look at the disk; put a damaged `exchange.db` aside, and `exchange restore` a backup"
+    return (
+        "make room where the disk is full; else look at the disk, put a damaged `exchange.db` aside, and "
+        "`exchange restore` a backup"
+    )
 
 
 def _mend_of_waiting(settings: Settings) -> str:

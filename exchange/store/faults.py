@@ -149,6 +149,9 @@ def _kind(fault: BaseException) -> str:
         # Without the text: it is a row's, and whoever is told may not be who may read it.
         return "a text in a row is no UTF-8"
     if isinstance(fault, sqlite3.Error):
+        if getattr(fault, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE":
+            # There is no room for the file beside the database; SQLite's text says no more than `disk I/O error`.
+            return "database or disk is full"
         text = str(fault)
         return next((told.removesuffix(": ") for told in _LACKING if text.startswith(told)), text)
     if isinstance(fault, TargetServerAttributeNotMatched):

@@ -173,7 +173,7 @@ def test_damaged_database_must_be_mended(findings, instance):
     code, found = findings()
 
     assert code == 1
-    assert found["schema"]["mend"].startswith("look at the disk")
+    assert found["schema"]["mend"].startswith("make room where the disk is full; else look at the disk")
     assert "exchange restore" in found["schema"]["mend"]
 
 

@@ -55,4 +55,4 @@ def test_database_is_named_by_its_file_whatever_its_folder_is_called(instance):
     settings = load_settings(instance.rename(instance.parent / "100%25?"))
 
     assert f"`{settings.instance_folder / 'exchange.db'}`" in _mend_of_waiting(settings)
-    assert _mend_of_silence(settings).startswith("look at the disk")
+    assert _mend_of_silence(settings).startswith("make room where the disk is full; else look at the disk")

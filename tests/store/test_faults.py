@@ -306,6 +306,16 @@ def test_whatever_a_server_does_to_a_connection_is_told_with_what_to_look_at(fau
     assert mend in error.message
 
 
+def test_database_that_cannot_be_opened_for_want_of_room_is_told_so() -> None:
+    fault = sqlite3.OperationalError("disk I/O error")
+    fault.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+
+    error = as_exchange_error(DBAPIError("SELECT 1", None, fault))
+
+    assert isinstance(error, UnavailableError)
+    assert error.message == "the store cannot answer: database or disk is full: make room on the disk"
+
+
 @pytest.mark.parametrize("text", ["no such table: report_notice", "no such column: report_notice.at"])
 def test_what_the_schema_lacks_is_named_to_the_operator_alone(text: str) -> None:
     for fault in (sqlite3.OperationalError(text), DBAPIError("SELECT 1", None, sqlite3.OperationalError(text))):
