@@ -13,10 +13,14 @@ from exchange.custody import CustodyUnavailableError
 from exchange.kernel import ForbiddenError, UnavailableError
 from exchange.markings import Label
 from exchange.release import class_as_json, class_digest, class_from_json
+from exchange.store import Parts
 from exchange.usecases import Ended, ListQuery, Services, Shown, Unopened, stream_reports
 from exchange.usecases.list_reports import ListedReports
+from exchange.usecases.recording import TamperedError
+from exchange.usecases.seeking import judge
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
+from tests.support.rotating import add_version
 from tests.support.world import World
 
 HIDDEN = Label("NATO", "SECRET", releasable_to=("GBR",))
@@ -100,7 +104,8 @@ async def test_originators_auditor_learns_of_the_damage_and_the_readers_does_not
     world, reports = await make_lived(reported)
     destroy(world, reports["second"])
     move(world, reports["hidden"], to=reports["other"])
-    await listed(world.services, world)
+    listing = world.call("NOR reader")
+    made = await world.attempt(usecases.list_reports(world.services, listing, ListQuery()))
     await place_entries(world, is_searchable=True)
     found: dict[str, set[Any]] = {}
     for member in ("GBR", "NOR"):
@@ -111,6 +116,13 @@ async def test_originators_auditor_learns_of_the_damage_and_the_readers_does_not
         found[member] = {entry.view.fields["object"]["id"] for entry in page.value.items}  # type: ignore[index]
 
     assert found == {"GBR": {reports["second"], reports["hidden"]}, "NOR": set()}
+    for entry in (entry for entry in made.entries if entry["type"] == "key.opened"):
+        assert (entry["agreement"], entry["scope"], entry["request_id"]) == (
+            world.agreement_id,
+            "cyber-threats",
+            listing.request_id,
+        )
+        assert entry["label"]["classification"] == "SECRET"
 
 
 @pytest.mark.parametrize("is_destroyed", [False, True])
@@ -212,21 +224,44 @@ async def test_class_that_was_mended_is_read_again_without_a_new_process(make_li
     assert unopened(page) == []
 
 
-async def test_key_that_this_node_lacks_alone_is_no_damage(make_lived: MakeLived) -> None:
+@pytest.mark.parametrize("is_rotated", [False, True])
+async def test_key_that_this_node_lacks_alone_is_no_damage(make_lived: MakeLived, *, is_rotated: bool) -> None:
     world, reports = await make_lived(reported)
-    for version, is_told in ((1, False), (7, True)):
-        world.sql("UPDATE report SET key_version = $1 WHERE id = $2", version, reports["second"])
-        async with world.another_node() as node:
-            roots = node.custodian._roots  # type: ignore[attr-defined]
-            node.custodian._roots = {2: replace(roots[1], version=2)}  # type: ignore[attr-defined]
-            made = await world.attempt(listed(node, world))
-            node.custodian._roots = roots  # type: ignore[attr-defined]
-        if not is_told:
-            assert isinstance(made.error, UnavailableError)
+    if is_rotated:
+        await add_version(world)
+        world.sql("UPDATE report SET key_version = 2 WHERE id = $1", reports["first"])
+    world.sql("UPDATE report SET key_version = 7 WHERE id = $1", reports["second"])
+    async with world.another_node() as node:
+        roots = node.custodian._roots  # type: ignore[attr-defined]
+        node.custodian._roots = {1: roots[1]} if is_rotated else {2: replace(roots[1], version=2)}  # type: ignore[attr-defined]
+        made = await world.attempt(listed(node, world))
+        node.custodian._roots = roots  # type: ignore[attr-defined]
+    world.sql("UPDATE report SET key_version = 1 WHERE id = $1", reports["first"])
     async with world.another_node() as node:
         page = await listed(node, world)
 
+    # Another node has it: nothing is said of the report, but that it is not to be had here.
+    assert isinstance(made.error, TamperedError)
+    assert (made.entry["type"], made.entry["detail"]) == ("key.opened", {"place": f"report {reports['first']}"})
+    assert made.entry["actor"]["id"] == world.clients["NOR reader"].id
     assert unopened(page) == [reports["second"]]
+
+
+async def test_damage_that_a_job_meets_before_the_log_speaks_of_the_report_is_on_record(populated: World) -> None:
+    report, call = await populated.post(), populated.call("NOR reader")
+    destroy(populated, report)
+    populated.unguard("audit_outbox")
+    populated.unguard("audit_entry")
+    for table, column in (("audit_outbox", "entry_id"), ("audit_entry", "id")):
+        populated.sql(f"DELETE FROM {table} WHERE {column} <> ''")
+    row = await populated.services.store.report_for(call.thumbprint or "", report, parts=Parts.NONE)
+    assert row.report is not None
+    asked = judge(populated.services, call, populated.clients["NOR reader"], row.report, row.state, is_asked=False)
+    made = await populated.attempt(asked)
+
+    assert isinstance(made.error, TamperedError)
+    assert (made.entry["actor"]["kind"], made.entry["detail"]["place"]) == ("service", f"report {report}")
+    assert "object" not in made.entry
 
 
 async def test_originator_sees_who_tried_to_read_what_nothing_but_the_log_tells_to_be_its_own(

@@ -304,6 +304,37 @@ async def test_entry_whose_label_nobody_can_read_clears_nobody(lived: tuple[Worl
         lambda world, report: usecases.preview_recall(world.services, world.call("GBR releaser"), report),
         report,
     )
+    # Nor is a reader told of it, of wherever it was moved to.
+    move(world, report, to=reports["read"])
+    await refused_as_absent(
+        world,
+        lambda world, report: usecases.pull_report(world.services, world.call("NOR reader"), report),
+        report,
+    )
+
+
+async def test_who_is_not_cleared_for_what_a_report_became_learns_of_no_damage_to_it(
+    lived: tuple[World, Reports],
+) -> None:
+    """Its label was lower before it was amended, and its entry has that one."""
+    world, reports = lived
+    await world.enrol("GBR junior releaser", "GBR", "releaser", level="RESTRICTED")
+    move(world, reports["linked"], to=reports["low"])
+    call = world.call("GBR junior releaser")
+
+    await refused_as_absent(
+        world, lambda world, report: usecases.preview_recall(world.services, call, report), reports["linked"]
+    )
+
+
+async def test_contributor_amends_what_was_moved_away_whatever_it_is_cleared_for(lived: tuple[World, Reports]) -> None:
+    """It may post what it may not read."""
+    world, reports = lived
+    await world.enrol("GBR clerk", "GBR", "contributor", level="RESTRICTED")
+    move(world, reports["hidden"], to=reports["own"])
+    body = world.posted(label=HIDDEN)
+
+    assert (await usecases.amend_report(world.services, world.call("GBR clerk"), reports["hidden"], body)).value
 
 
 @pytest.mark.parametrize("act", ["amend", "downgrade"])
