@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, String, bindparam, exists, func, or_, select
 
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
@@ -78,12 +78,12 @@ class AlertReader:
     ) -> list[tuple[AlertRow, bytes | None]]:
         """Return alerts behind a number with their entries' bytes, in the order of numbers; None where there are none.
 
-        Those of an entry that is another one in the tree are empty. `member` None means all of them, else those about
-        its clients or its reports. Raises UnavailableError where the entry of one of them is in the archive, and that
-        is away.
+        Those of an entry that is another one in the tree, or has no place and waits for none, are empty. `member` None
+        means all of them, else those about its clients or its reports. Raises UnavailableError where the entry of one
+        of them is in the archive, and that is away.
         """
         asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
-        rows = [(alert_row(row[:-2]), _content(*row[-2:])) for row in await self._fetch(self._reads.page, asked)]
+        rows = [(alert_row(row[:-3]), _content(*row[-3:])) for row in await self._fetch(self._reads.page, asked)]
         # One whose row names no entry keeps no auditor from the others.
         gone = [alert.entry_id for alert, content in rows if content is None and isinstance(alert.entry_id, str)]
         archived = await self._archived.named(gone) if gone else {}
@@ -100,10 +100,11 @@ class AlertReader:
         return number or 0
 
 
-def _content(stored: object, leaf_hash: bytes | None) -> bytes | None:
-    # A new one waits for its place.
+def _content(stored: object, leaf_hash: bytes | None, is_waiting: object) -> bytes | None:
     content = None if stored is None else as_bytes(stored)
-    return content if content is None or leaf_hash is None else as_placed(content, leaf_hash)
+    if content is None or (leaf_hash is None and is_waiting):
+        return content  # a new one waits for its place
+    return b"" if leaf_hash is None else as_placed(content, leaf_hash)
 
 
 def alert_row(row: Sequence[Any]) -> AlertRow:
@@ -125,12 +126,13 @@ def _remembered(row: Row) -> tuple[Key, str]:
 
 
 def _page() -> Any:
-    alert, entry, leaf = table("alert"), table("audit_entry"), table("log_leaf")
+    alert, entry, leaf, outbox = table("alert"), table("audit_entry"), table("log_leaf"), table("audit_outbox")
     # Looked up row by row, whatever is known of the tables.
     leaf_hash = select(leaf.c.leaf_hash).where(leaf.c.entry_id == alert.c.entry_id).scalar_subquery()
+    is_waiting = exists().where(outbox.c.entry_id == alert.c.entry_id)
     concerned = or_(alert.c.member == bindparam("member"), alert.c.owner == bindparam("member"))
     return (
-        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content, leaf_hash)
+        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content, leaf_hash, is_waiting)
         .outerjoin_from(alert, entry, entry.c.id == alert.c.entry_id)
         .where(
             alert.c.number > bindparam("after"),

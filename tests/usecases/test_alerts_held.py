@@ -60,6 +60,27 @@ async def test_row_that_names_another_entry_shows_nothing_of_it(alerted: Alerted
     assert (await alerted.seen_by("auditor")).items == ()
 
 
+async def test_entry_of_an_alert_that_was_taken_out_of_the_tree_and_rewritten_is_not_believed(
+    alerted: AlertedWorld,
+) -> None:
+    """It looked like one that waits for its place."""
+    await pull_some(alerted)
+    await alerted.settle()
+    assert len((await alerted.seen_by("auditor")).items) == 1
+    await alerted.log.step()
+    ((entry_id, content),) = alerted.world.sql(
+        "SELECT id, content FROM audit_entry WHERE id = (SELECT entry_id FROM alert)"
+    )
+    altered = bytes(content).replace(b'"high"', b'"low"')
+    alerted.world.unguard("audit_entry")
+    alerted.world.unguard("log_leaf")
+    alerted.world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", altered, entry_id)
+    alerted.world.sql("DELETE FROM log_leaf WHERE entry_id = $1", entry_id)
+
+    assert altered != content
+    assert (await alerted.seen_by("auditor")).items == ()
+
+
 async def test_size_of_less_than_nothing_ends_no_search(alerted: AlertedWorld) -> None:
     await pull_some(alerted)
     await alerted.settle()
