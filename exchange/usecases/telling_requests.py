@@ -12,7 +12,6 @@ from exchange.release import Permit, Refusal
 from exchange.store import PolicyState, RequestRow, StreamKind, UnitOfWork
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import stated_purpose
-from exchange.usecases.judging import require_same_law
 from exchange.usecases.judging_requests import decide_request, open_request, request_draft
 from exchange.usecases.subscriptions import waiting
 from exchange.usecases.unread import known_agreements
@@ -57,7 +56,6 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
     `by` says in the entry what it is told by.
     Of one that has ended nobody is told: whoever looks finds it as it stands.
     """
-    require_same_law(services, state)
     await known_agreements(services, state)
     async with services.store.unit_of_work() as unit:
         row = await unit.requests().one(request_id)

@@ -1,5 +1,7 @@
 """What is told of a breach at the moment of telling: to readers who may know of it then, and of what can be read."""
 
+from dataclasses import replace
+
 import pytest
 
 from exchange import usecases
@@ -44,8 +46,9 @@ async def is_told(world: World, name: str, breach: str) -> bool:
     """Return whether a client is told of a breach; whom it is, and nobody else, is on record as told."""
     made = await world.attempt(told_breach(world.services, world.call(name), breach, by=BY))
     assert made.error is None
-    told = [entry["detail"] for entry in made.entries if entry["type"] == "breach.notified"]
-    assert told == ([] if made.answer is None else [{"client": world.clients[name].id, **BY}])
+    told = [(entry["detail"], entry["actor"]) for entry in made.entries if entry["type"] == "breach.notified"]
+    by_service = {"client": world.clients[name].id, **BY} if made.answer is not None else {}, {"kind": "service"}
+    assert told == ([] if made.answer is None else [by_service])
     return made.answer is not None
 
 
@@ -64,6 +67,14 @@ async def test_silence_is_about_no_report_and_told_to_readers_cleared_for_all_th
     names = ("NOR reader", "GBR reader", "NOR junior", "DNK reader")
 
     assert [await is_told(owing, name, breach) for name in names] == [True, True, False, False]
+
+
+async def test_breach_that_is_none_is_told_to_nobody_and_one_to_nobody_without_a_certificate(owing: World) -> None:
+    call, breach = owing.call("NOR reader"), await silence(owing)
+
+    assert await told_breach(owing.services, call, call.request_id, by=BY) is None
+    assert await told_breach(owing.services, replace(call, thumbprint=None), breach, by=BY) is None
+    assert await told_breach(owing.services, call, breach, by=BY) is not None
 
 
 async def test_who_is_no_reader_any_more_or_never_was_is_told_nothing(owing: World) -> None:

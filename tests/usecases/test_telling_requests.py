@@ -1,7 +1,7 @@
 """Webhooks tell members that are asked of requests for information: whoever may read one at that moment, and no more."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +13,10 @@ from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Precedence
-from exchange.usecases import ClearanceChange
+from exchange.usecases import ClearanceChange, Services
 from exchange.usecases.deliver_alerts import BACKOFF
 from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases.telling_requests import told_request
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
 from tests.support.world import Entry, World
@@ -90,6 +91,23 @@ async def test_telling_is_an_entry_of_the_service_before_the_message_and_so_is_w
     for entry in (permitted, refused):
         assert entry["actor"] == {"kind": "service"}
         assert "member" not in entry
+        assert entry["purpose"] == "defence"
+
+
+async def test_request_is_told_by_a_node_that_has_just_begun_by_the_law_in_force_alone(desks: Desks) -> None:
+    world, name = desks.world, "NOR reader"
+    request = await ask(world)
+    state = (await world.services.store.caller(world.call(name).thumbprint or "")).state
+
+    async def told(node: Services, about: str = request, **state_now: str) -> Any:
+        now, client = replace(state, **state_now), world.clients[name]
+        return await told_request(node, world.call(name), client, about, state=now, by={"stream": "s"})
+
+    async with world.another_node() as node:
+        with pytest.raises(UnavailableError, match="other policy files"):
+            await told(node, policy_digest="another")
+        assert await told(node, node.randomness(16).hex()) is None
+        assert (await told(node)).facts["request"] == request
 
 
 async def test_nothing_is_told_while_the_log_cannot_be_written(desks: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
