@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from exchange.audit.export.syslog import message
 from exchange.client import UnsafeKeyError
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
 from exchange.client.feeding import Feed, FeedState
-from exchange.client.syslog import Receiver, ReceiverError, SyslogSession
+from exchange.client.syslog import Receiver, ReceiverError, SyslogSession, _context
 from exchange.kernel import InvalidError, UnavailableError
 from tests.core.audit.export.exported import FULL, at_place
 from tests.support.syslog_receiver import SyslogReceiver, make_receiver_files
@@ -322,9 +323,22 @@ def test_address_of_a_receiver(address, place):
 
 @pytest.mark.parametrize(
     "address",
-    ["", "siem.example", "syslog://siem", "https://siem", "syslog+tls://", "syslog+tls://a:x", "syslog+tls://a/b?c"],
+    [
+        "",
+        "siem.example",
+        "syslog://siem",
+        "https://siem",
+        "syslog+tls://",
+        "syslog+tls://a:x",
+        "syslog+tls://a/b",
+        "syslog+tls://a?c",
+        "syslog+tls://a#d",
+        "syslog+tls://me@a",
+    ],
 )
 def test_other_address_is_refused(address):
+    assert Receiver.parse("syslog+tls://a/", Path("ca"), None, None).host == "a"
+
     with pytest.raises(InvalidError, match="is no receiver"):
         Receiver.parse(address, Path("ca"), None, None)
 
@@ -337,3 +351,11 @@ def test_certificate_needs_its_key():
 def test_missing_authority_is_said(tmp_path):
     with pytest.raises(UnsafeKeyError):
         SyslogSession(Receiver("a", 1, tmp_path / "none.pem"))
+
+
+def test_receiver_is_shown_the_certificate_and_is_spoken_to_in_no_old_version(files, certificates, tmp_path):
+    names = certificates / "client.pem", certificates / "client.key"
+
+    assert _context(Receiver("a", 1, files / "ca.pem", *names)).minimum_version is ssl.TLSVersion.TLSv1_2
+    with pytest.raises(UnsafeKeyError, match="cannot be used"):
+        _context(Receiver("a", 1, files / "ca.pem", names[0], tmp_path / "absent"))

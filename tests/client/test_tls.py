@@ -1,6 +1,7 @@
 """Files that a client refuses to connect with."""
 
 import shutil
+import ssl
 
 import pytest
 
@@ -18,8 +19,13 @@ def connect(files):
     return client_context(files / "client.pem", files / "client.key", files / "ca.pem")
 
 
-def test_good_files_make_a_context(files):
-    assert connect(files).check_hostname
+def test_good_files_make_a_context_that_believes_no_more_than_it_must(files):
+    context = connect(files)
+
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_3
+    assert context.verify_flags & ssl.VERIFY_X509_STRICT
 
 
 @pytest.mark.parametrize(("name", "option"), [("client.pem", "--cert"), ("client.key", "--key"), ("ca.pem", "--ca")])

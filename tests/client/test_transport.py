@@ -14,8 +14,9 @@ from exchange.client.errors import explain_connection
 from exchange.client.transport import Transport
 from exchange.crypto import issue_client, new_authority
 from exchange.kernel import InvalidError
-from exchange.wire import AmendmentBody, MemberAddition, ReportBody
+from exchange.wire import AmendmentBody, ClientChange, MemberAddition, ReportBody
 
+ID = "01980000-0000-7000-8000-000000000001"
 MEMBERS = {"items": [{"code": "GBR", "version": 1, "name": "United Kingdom", "standing": "active"}]}
 
 
@@ -203,6 +204,55 @@ def test_broken_connection_is_tried_again_where_that_does_no_harm(line):
     assert len(one.sent) == 3
 
 
+READS = {
+    "uploads": lambda client: client.uploads.open(),
+    "subscriptions": lambda client: client.webhooks.all(),
+    "deliveries": lambda client: client.webhooks.deliveries(ID),
+    "compliance": lambda client: client.duties.compliance(ID),
+    "breaches": lambda client: list(client.duties.breaches(ID)),
+    "consultations": lambda client: client.duties.consultations(ID),
+    "crises": lambda client: client.crises.list(ID),
+    "derivations": lambda client: client.derivations.list(),
+    "onward": lambda client: client.onward.list(),
+    "proxies": lambda client: client.proxies.list(),
+    "caveats": lambda client: client.caveats.list(),
+    "caveat": lambda client: client.caveats.show(ID),
+    "requests": lambda client: list(client.information.list()),
+    "request": lambda client: client.information.show(ID),
+    "recalled": lambda client: client.life.recalled(ID),
+    "outlook": lambda client: client.life.recall_outlook(ID),
+    "destructions": lambda client: client.life.destructions(),
+    "notices": lambda client: client.life.notices(),
+    "whose log": lambda client: client.log.is_shown_entries(),
+    "checkpoint": lambda client: client.log.checkpoint(),
+}
+ONCE = {
+    "give up": lambda client: client.uploads.give_up(ID),
+    "unsubscribe": lambda client: client.webhooks.remove(ID),
+    "propose": lambda client: client.propose_agreement(b"{}"),
+    "amend": lambda client: client.amend_agreement(ID, b"{}"),
+    "change": lambda client: client.change_client(ID, ClientChange(standing="suspended")),
+    "withdraw": lambda client: client.withdraw_agreement(ID),
+    "take back": lambda client: client.proxies.revoke(ID),
+}
+
+
+@pytest.mark.parametrize(
+    ("ask", "times"), [*((ask, 3) for ask in READS.values()), *((ask, 1) for ask in ONCE.values())]
+)
+def test_what_reads_is_asked_again_and_what_changes_something_is_not(line, ask, times):
+    """Whoever hears no answer does not know whether it was done."""
+
+    def break_off(_):
+        raise httpx2.ReadError("connection reset by peer")
+
+    one = line(break_off)
+    with pytest.raises(ConnectionFailedError):
+        ask(one.client)
+
+    assert len(one.sent) == times
+
+
 def test_refused_certificate_is_not_tried_again(line):
     def refuse(_):
         raise httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
@@ -325,6 +375,17 @@ def test_answer_that_no_exchange_gives_is_told_as_such(line, answer, ask):
         ask(one.client)
 
     assert len(one.sent) == 1
+
+
+def test_proxy_that_the_environment_names_is_not_asked(certificates, monkeypatch):
+    """It would be shown, in the clear, what is meant for the exchange."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    transport = Transport(
+        Endpoint("https://exchange.test", *(certificates / name for name in ("client.pem", "client.key", "ca.pem")))
+    )
+    transport.close()
+
+    assert transport._http._mounts == {}
 
 
 def test_nothing_compressed_is_asked_for(certificates):

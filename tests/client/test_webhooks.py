@@ -40,6 +40,8 @@ def test_message_of_the_exchange_is_known(now: int):
         (headers(), BODY, SECONDS - 301, "not of now"),
         (headers(webhook_timestamp="soon"), BODY, SECONDS, "no time"),
         ({}, BODY, SECONDS, "no id"),
+        (headers(webhook_id=""), BODY, SECONDS, "no id"),
+        (headers(webhook_timestamp="".join(chr(0x660 + int(each)) for each in str(SECONDS))), BODY, SECONDS, "no time"),
         (headers(webhook_timestamp="9" * 5_000), BODY, SECONDS, "no id or no time"),
         (headers(webhook_id="m1\udcff"), BODY, SECONDS, "no id"),
         (headers(webhook_signature="v1,\udcff"), BODY, SECONDS, "not signed"),
