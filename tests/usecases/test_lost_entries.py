@@ -13,7 +13,7 @@ from tests.support import deriving, onward
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import Entry, World
-from tests.usecases import test_proxies
+from tests.usecases import test_proxies, test_second_person
 from tests.usecases.conftest import with_an_analyst
 from tests.usecases.test_breaches import DAY, MINUTE, flash, found, made_owing
 from tests.usecases.test_breaches_forged import ALTERED, broken, shown
@@ -183,6 +183,16 @@ async def test_act_of_which_the_log_lacks_the_end_is_done_by_nobody(make_lived: 
     await lose(world, "proxy.revoked")
 
     await refuses(test_proxies.confirm(world, view))
+
+
+async def test_act_of_which_the_log_lacks_that_it_was_refused_is_confirmed_by_nobody(populated: World) -> None:
+    act, digest = await test_second_person.asked_for(populated)
+    await usecases.refuse_act(populated.services, populated.call("auditor"), act)
+    populated.unguard("pending_act_end")
+    populated.sql("DELETE FROM pending_act_end")
+    await lose(populated, "act.refused")
+
+    await refuses(usecases.confirm_act(populated.services, populated.call("auditor"), act, digest))
 
 
 async def test_request_of_which_the_log_lacks_the_end_is_granted_by_nobody(make_lived: MakeLived) -> None:

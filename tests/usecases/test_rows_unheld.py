@@ -93,3 +93,18 @@ async def test_crisis_that_nobody_declared_is_ended_though_the_log_lacks_that_of
 
     assert await contradicted(world) == [("crisis", "no entry declared it")]
     assert world.sql("SELECT count(*) FROM agreement_crisis WHERE ended_at IS NULL") == [(1,)]
+
+
+async def test_party_that_resumed_is_not_suspended_again_where_the_log_lacks_that_and_has_what_came_later(
+    make_lived: MakeLived,
+) -> None:
+    world, _ = await make_lived(lived)
+    before = world.rows_of(*ROWS)
+    world.unguard("audit_entry")
+    first, _ = [entry["id"] for entry in await world.entries() if entry["type"] == "agreement.resumed"]
+    world.sql("DELETE FROM audit_entry WHERE id = $1", first)
+    with pytest.raises(LogDamagedError):
+        await RowWatch(world.services).round()
+
+    assert await contradicted(world) == []
+    assert world.rows_of(*ROWS) == before
