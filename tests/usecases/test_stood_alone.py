@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from exchange.agreements import InForce, PartyState
-from exchange.usecases.stood import stopped_at
+from exchange.store.duty_reader import CountedReport
+from exchange.usecases.stood import Stood, as_if_bound, stopped_at, took_part
 from tests.core.agreements import worlds
-from tests.core.agreements.worlds import DURING
+from tests.core.agreements.worlds import AFTER, DURING
 
 DAY = timedelta(days=1)
 TAKES_PART, STOPPED = PartyState.SIGNED, PartyState.SUSPENDED
@@ -49,3 +51,35 @@ def test_party_takes_no_part_since_it_stopped_for_the_last_time(
     expected = None if expected_after is None else DURING + expected_after * DAY
 
     assert stopped_at(versions(*states, leaves_at=leaves_at), "GBR", DURING + 10 * DAY) == expected
+
+
+def test_party_took_part_while_the_agreement_that_it_signed_was_in_force() -> None:
+    found = versions(TAKES_PART, STOPPED)
+
+    assert not took_part(found, "GBR", DURING - DAY)
+    assert took_part(found, "GBR", DURING)
+    assert not took_part(found, "GBR", DURING + DAY)
+    assert took_part(found[:1], "GBR", DURING + DAY)
+    assert not took_part(found[:1], "GBR", AFTER)
+
+
+def test_report_that_counts_as_it_stood_ends_by_itself_or_when_its_originator_stopped() -> None:
+    client: Any = None
+    stood = Stood(client, versions(TAKES_PART, STOPPED), frozenset(), frozenset())
+    report = CountedReport("r", 1, 1, "FLASH", DURING, None, is_recalled=False)
+    ends = [DURING, DURING + DAY, DURING + 2 * DAY]
+    now = DURING + 10 * DAY
+
+    assert [stood.ended(replace(report, valid_until=end), "GBR", now).valid_until for end in ends] == [
+        DURING,
+        DURING + DAY,
+        DURING + DAY,
+    ]
+    assert stood.ended(report, "GBR", now).valid_until == DURING + DAY
+    assert stood.ended(report, "NOR", now).valid_until is None
+
+
+def test_only_who_signed_is_taken_to_take_part() -> None:
+    bound = as_if_bound(worlds.agreement([STOPPED, PartyState.PENDING, TAKES_PART]))
+
+    assert [party.state for party in bound.parties] == [TAKES_PART, PartyState.PENDING, TAKES_PART]
