@@ -109,14 +109,15 @@ async def test_archived_entry_is_read_for_those_alone_whom_it_may_concern(
     populated: World, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
 ) -> None:
     """To others it is absent, at the cost of what never was: nothing of the archive is read, and its state not told."""
-    for name, member in (("NOR auditor", "NOR"), ("GBR auditor", "GBR"), ("DNK auditor", "DNK")):
-        await populated.enrol(name, member, "auditor")
+    for member in ("NOR", "GBR", "DNK", "ESP"):
+        await populated.enrol(f"{member} auditor", member, "auditor")
     report = await populated.post()
     read = (await usecases.pull_report(populated.services, populated.call("NOR reader"), report)).receipt.entry
     stranger = await populated.attempt(usecases.describe_caller(populated.services, populated.call("late desk")))
     await place_entries(populated, is_searchable=True)
     await populated.enrol("late desk", "NOR", "reader")
-    told = {each: await populated.services.store.entry(each) for each in (read, stranger.entry["id"])}
+    signed = next(entry["id"] for entry in await populated.entries() if entry["type"] == "agreement.signed")
+    told = {each: await populated.services.store.entry(each) for each in (read, signed, stranger.entry["id"])}
     populated.unguard()
     for each in told:
         populated.sql("DELETE FROM audit_entry WHERE id = $1", each)
@@ -145,6 +146,12 @@ async def test_archived_entry_is_read_for_those_alone_whom_it_may_concern(
         assert await outcome(name, prove_entry, read) == await outcome(name, prove_entry, ABSENT)
     assert await outcome("DNK auditor", usecases.show_entry, read) == await outcome(
         "DNK auditor", usecases.show_entry, ABSENT
+    )
+    # What one party did is for the auditors of all of them.
+    for name in ("NOR auditor", "GBR auditor", "DNK auditor"):
+        assert await outcome(name, usecases.show_entry, signed) == given
+    assert await outcome("ESP auditor", usecases.show_entry, signed) == await outcome(
+        "ESP auditor", usecases.show_entry, ABSENT
     )
     assert await outcome("late desk", prove_entry, stranger.entry["id"]) == given
     assert await outcome("NOR reader", prove_entry, stranger.entry["id"]) == "no such part of the log"
