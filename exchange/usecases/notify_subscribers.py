@@ -25,7 +25,7 @@ from exchange.kernel.addresses import Network
 from exchange.members import Client, Role
 from exchange.release import Permit
 from exchange.reports import header_from_json
-from exchange.store import Parts, Unread, UnreadRow
+from exchange.store import Parts, Sealed, Unread, UnreadRow
 from exchange.store.pulse import Beat
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.unread import UNREADABLE
@@ -62,6 +62,8 @@ _FORGET_EVERY: Final = timedelta(hours=1)
 _GONE: Final = "it answered 410"
 """Standard Webhooks: a receiver that answers so wants nothing more."""
 _UNSENT: Final = "it could not be made"
+
+_Seal = tuple[str, str, str, Sealed]
 
 _log = logging.getLogger("exchange.webhooks")
 
@@ -114,13 +116,15 @@ class Notifier:
         self._telling: dict[asyncio.Task[None], str] = {}
         """What is on its way, with the client that it is for."""
         self._unread: frozenset[UnreadRow] = frozenset()
+        self._whole: frozenset[_Seal] = frozenset()
+        """What was found to be as it was sealed: that opens in no other way the next time."""
 
     async def round(self) -> int:
         """Do one round; return how many messages were tried."""
         subscriptions = self._services.store.subscriptions
         unread = Unread()
         stand = await subscriptions.active(unread)
-        active = {one.id: one for one in await whole_subscriptions(self._services, stand, unread)}
+        active = {one.id: one for one in await self._whole_of(stand, unread)}
         await self._record(unread)
         if not active:
             return 0
@@ -137,6 +141,14 @@ class Notifier:
         if fault is not None:
             raise fault
         return len(due)
+
+    async def _whole_of(self, stand: list[SubscriptionRow], unread: Unread) -> list[SubscriptionRow]:
+        """Return what `whole_subscriptions` does of these, each opened once: a round comes twice in a second."""
+        new = [one for one in stand if _seal_of(one) not in self._whole]
+        found = {one.id for one in await whole_subscriptions(self._services, new, unread)}
+        whole = [one for one in stand if one.id in found or _seal_of(one) in self._whole]
+        self._whole = frozenset(map(_seal_of, whole))
+        return whole
 
     async def _record(self, unread: Unread) -> None:
         """Put on record, once, which subscriptions cannot be read: nobody is told by them, and everybody else is."""
@@ -351,6 +363,11 @@ class Notifier:
 def told_to_client(told: str) -> str:
     """Return what a subscriber learns of a failed try: what its own host said, and nothing of where names lead."""
     return told if told.startswith(("it answered", "no answer")) else "no connection"
+
+
+def _seal_of(one: SubscriptionRow) -> _Seal:
+    """Return what a secret is sealed for, and as: all that says whether it opens."""
+    return one.id, one.client, one.url, one.secret
 
 
 def _may_act(client: Client) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.custody import Wrapped
 from exchange.kernel import NotFoundError
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.support.alerted_world import SilentLine
@@ -77,6 +78,31 @@ async def test_nobody_is_told_by_a_subscription_that_was_altered_and_its_client_
     assert [each for each in entries if each["type"] == "report.notified"] == []
     assert [each["type"] for each in entries].count("key.opened") == 1
     assert (await notifier.round(), len(line.sent)) == (1, 1)
+
+
+@pytest.mark.parametrize(("column", "value"), [("client_id", "GBR reader"), ("url", "https://evil.example/")])
+async def test_subscription_is_opened_once_and_again_where_it_was_altered_since(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, column: str, value: str
+) -> None:
+    world, _ = await make_lived(with_a_subscriber)
+    unwrap, opened = world.services.custodian.unwrap, list[bytes]()
+
+    async def counted(wrapped: Wrapped, context: bytes) -> bytes:
+        opened.append(context)
+        return await unwrap(wrapped, context)
+
+    monkeypatch.setattr(world.services.custodian, "unwrap", counted)
+    line = SilentLine()
+    notifier = Notifier(world.services, line, Reach())
+    for _ in range(3):
+        await notifier.round()
+    before = len(opened)
+    world.sql(f"UPDATE subscription SET {column} = $1", world.clients[value].id if value in world.clients else value)
+    await world.post()
+    await notifier.round()
+
+    assert (before, len(opened), line.sent) == (1, 2, [])
+    assert [each["type"] for each in await world.entries()].count("key.opened") == 1
 
 
 async def test_operator_ends_a_subscription_that_was_moved(make_lived: MakeLived) -> None:
