@@ -197,9 +197,9 @@ def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *,
     except ExchangeError as exc:
         mend = f"put a PEM {paper.noun} there" if paper is not _SERVER else paper.mend
         return Finding(name, Finding.MEND, exc.message, mend)
-    told = f"valid until {rfc3339(end)}"
     if end <= now:
-        return Finding(name, Finding.MEND, told, paper.mend)
+        return Finding(name, Finding.MEND, f"ended on {rfc3339(end)}", paper.mend)
+    told = f"valid until {rfc3339(end)}"
     if end - now < paper.near:
         return Finding(name, Finding.WARNING, told, f"soon: {paper.mend}")
     return Finding(name, Finding.OK, told)

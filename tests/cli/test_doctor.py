@@ -124,6 +124,7 @@ def test_ending_certificate_is_told(findings, instance, days, state, code):
 
     assert found_code == code
     assert found["certificate server.pem"]["state"] == state
+    assert found["certificate server.pem"]["told"].startswith("ended on" if state == "mend" else "valid until")
 
 
 def test_edge_s_certificate_is_looked_at_and_the_newest_counts(findings, instance):

@@ -204,3 +204,25 @@ def test_who_began_by_a_former_context_is_let_in_where_the_authority_is_one_stil
 
 def test_what_is_no_certificate_is_on_no_list(node: Node) -> None:
     assert not node.trust.is_revoked(b"no certificate")
+
+
+def test_server_certificate_that_is_over_is_told_once(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    write_server(node, issue_server(node.own.authority, ["localhost"], now=YESTERDAY, days=3))
+    node.looks()
+    in_time = list(caplog.messages)
+    node.lead = timedelta(days=3)
+    node.looks(3)
+
+    assert in_time == []
+    told = [each for each in caplog.messages if "no client connects until there is another" in each]
+    assert len(told) == 1
+    assert told[0].startswith(f"`{node.folder / 'server.pem'}` ended on ")
+
+
+def test_server_certificate_that_was_over_at_the_start_is_told(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    node.lead = timedelta(days=3)
+    write_server(node, issue_server(node.own.authority, ["localhost"], now=YESTERDAY, days=2))
+    node.start()
+    node.looks(1)
+
+    assert [each for each in caplog.messages if "no client connects until there is another" in each]

@@ -151,6 +151,7 @@ class Trust:
         self.context = self._held.context()
         self._roots, self._revoked = self._held.roots, _on_lists(self._held.lists)
         self._over: frozenset[Authority] = frozenset()
+        self._told_over: Pair | None = None
         edges.believe(self._held.edges, refused=self.is_revoked)
 
     @property
@@ -207,6 +208,7 @@ class Trust:
         for kind, each in rounds.items():
             self._tell(kind, each)
         has_shrunk = context is not None and self._adopt(list(rounds.values())[-1].held, context)
+        self._tell_of_own_end()
         # INVARIANT: a connection does not outlive the authority it was opened by.
         has_ended = self._has_ended()
         if context is not None or has_ended:
@@ -343,6 +345,14 @@ class Trust:
         for root in self._over - before:
             _log.warning("the authority `%s` is over: what it alone issued is let in no longer", root.name)
         return not self._over <= before
+
+    def _tell_of_own_end(self) -> None:
+        """Tell once of a certificate of the server's that is over: who turns away from it tells only its own user."""
+        pair, end = self._held.pair, min(self.server_ends, default=None)
+        if end is not None and end <= self._clock() and pair is not self._told_over:
+            self._told_over = pair
+            told = f"`{pair.path}` ended on {rfc3339(end)}: no client connects until there is another"
+            _log.error("%s, which `exchange ca server` makes unless another authority issued it", told)
 
     async def _end_refused(self, *, has_shrunk: bool) -> None:
         for number, each in enumerate(list(self.opened), 1):
