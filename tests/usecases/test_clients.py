@@ -27,6 +27,7 @@ from exchange.members import Clearance, Role, Standing
 from exchange.store.authority_files import AuthorityFiles, file_name
 from exchange.usecases import ClearanceChange, Enrolment, clients
 from exchange.usecases.positions import seal_position
+from exchange.usecases.vouching import authority_fault
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.meanwhile import at_once
 from tests.support.placing import place_entries
@@ -568,3 +569,16 @@ async def test_authorities_that_cannot_be_read_vouch_for_nobody(
     error = (await populated.attempt(refused)).error
     assert isinstance(error, UnavailableError)
     assert "`other.pem` is no file" in error.message
+
+
+async def test_certificate_of_no_authority_is_taken_on_the_word_of_the_exchange_s_operators_alone(
+    populated: World, tmp_path: Path
+) -> None:
+    services = replace(populated.services, authorities=AuthorityFiles(tmp_path))
+    own = await populated.enrol("GBR operator", "GBR", "operator")
+    pair = issue_client(new_authority("none", NOW), "desk", organisation="GBR/NCSC", now=NOW)
+    given = read_certificate(pair.certificate_pem)
+    operators = (None, populated.clients["operator"], own)
+    faults = [authority_fault(services, operator, "GBR", given) for operator in operators]
+
+    assert [fault and fault.code for fault in faults] == [None, None, "foreign-authority"]
