@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from exchange.entrypoints.jobs import webhook_line
-from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine, addresses_of
+from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine, _sent, addresses_of
 from exchange.kernel.addresses import networks_of
 from exchange.usecases.deliver_alerts import Webhook
 from tests.support.alerted_world import HOOK
@@ -363,3 +364,20 @@ async def test_name_is_asked_for_with_the_port_that_is_called(place: str, port: 
 )
 def test_public_address_is_reached_without_being_named(address: str, may_be: bool) -> None:
     assert webhook_line._may_be_reached(replace(HOOK, is_private=False, networks=()), address) is may_be
+
+
+async def test_address_is_called_at_the_port_and_path_of_the_name_whichever_family_it_is_of() -> None:
+    sent: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(204)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+        for url, address in (("https://soc.example", "2001:db8::1"), ("https://soc.example:8443/a?b", "192.0.2.1")):
+            assert await _sent(http, urlsplit(url), address, {}, b"{}") is None
+
+    assert [(str(each.url), each.headers["host"]) for each in sent] == [
+        ("https://[2001:db8::1]/", "soc.example"),
+        ("https://192.0.2.1:8443/a?b", "soc.example:8443"),
+    ]

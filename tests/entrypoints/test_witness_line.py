@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -185,3 +186,8 @@ async def test_nobody_there_is_said() -> None:
 
     assert isinstance(reply, Unreachable)
     assert "no connection" in reply.told
+
+
+async def test_witness_is_spoken_to_in_no_older_version_than_the_exchange_speaks() -> None:
+    async with HttpWitnessLine(None) as line:
+        assert line._context.minimum_version is ssl.TLSVersion.TLSv1_3
