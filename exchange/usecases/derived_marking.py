@@ -20,6 +20,7 @@ from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, covers_derived
 from exchange.reports import Header, ReportAct, may_be_done, status_of
 from exchange.store import ClassRow, DerivationRow, DerivationWish, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.store.archived import LogDamagedError
 from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
@@ -233,6 +234,7 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
     rows = await _granted(services, unit, asked)
     # (3) of several any one
     scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
+    lacking: LogDamagedError | None = None
     for row in rows:
         is_theirs = row.originator == facts.originator and row.holds(source.report.version, call.now)
         is_covered = is_theirs and covers_derived(
@@ -244,8 +246,13 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
             catalogue=services.law.catalogue,
         )
         # (4) as the log has it
-        if is_covered and await _is_on_record(services, row):
-            return row.id
+        try:
+            if is_covered and await _is_on_record(services, row):
+                return row.id
+        except LogDamagedError as exc:
+            lacking = exc
+    if lacking is not None:
+        raise lacking
     return None
 
 
@@ -254,18 +261,22 @@ async def _is_on_record(services: Services, row: DerivationRow) -> bool:
 
     Raises LogDamagedError where it lacks an entry that may say so.
     """
-    said = {"request": row.id, **consent_detail(services, row.wish, row.requester_member)}
-    is_granted = False
-    events = (EventName.DERIVATION_GRANTED, EventName.DERIVATION_REVOKED)
-    async for entry in all_told_until_now(services, *events, subject=row.report):
-        detail = entry.get("detail", {})
-        if detail.get("request") != row.id:
-            continue
-        if entry["type"] == EventName.DERIVATION_REVOKED.value:
+    if not await _is_granted(services, row):
+        return False
+    async for entry in all_told_until_now(services, EventName.DERIVATION_REVOKED, subject=row.report):
+        if entry.get("detail", {}).get("request") == row.id:
             return False
-        is_as_said = all(detail.get(name) == value for name, value in said.items())
-        is_granted |= is_as_said and entry.get("object", {}).get("version") == row.version
-    return is_granted
+    return True
+
+
+async def _is_granted(services: Services, row: DerivationRow) -> bool:
+    said = {"request": row.id, **consent_detail(services, row.wish, row.requester_member)}
+    # Who finds it misses none of those about other requests.
+    async for entry in all_told_until_now(services, EventName.DERIVATION_GRANTED, subject=row.report):
+        detail, is_of_this = entry.get("detail", {}), entry.get("object", {}).get("version") == row.version
+        if is_of_this and all(detail.get(name) == value for name, value in said.items()):
+            return True
+    return False
 
 
 async def _granted(services: Services, unit: UnitOfWork | None, asked: _Asked) -> list[DerivationRow]:

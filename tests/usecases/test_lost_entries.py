@@ -154,8 +154,8 @@ async def test_breach_of_which_the_log_lacks_the_entry_is_shown_and_one_of_anoth
     assert (before, await shown(world)) == ([breach, other], [other])
 
 
-async def refuses(act: Awaitable[object]) -> None:
-    with pytest.raises(LogDamagedError, match="the log lacks 1 of the entries that tell of this"):
+async def refuses(act: Awaitable[object], *, lacks: int = 1) -> None:
+    with pytest.raises(LogDamagedError, match=f"the log lacks {lacks} of the entries that tell of this"):
         await act
 
 
@@ -170,6 +170,19 @@ async def test_consent_of_which_the_log_lacks_what_took_it_back_lets_nothing_thr
     await lose(world, "derivation.revoked")
 
     await refuses(deriving.derive(world, source))
+
+
+async def test_consent_is_gone_by_though_the_log_lacks_another_one_about_the_same_report(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(with_an_analyst)
+    source = await world.post(label=deriving.MIDDLE)
+    other, request = await deriving.ask(world, source), await deriving.ask(world, source)
+    for each in (other, request):
+        await deriving.grant(world, each)
+    await lose(world, "derivation.granted", request=other)
+    await deriving.derive(world, source)
+    await lose(world, "derivation.granted", request=request)
+
+    await refuses(deriving.derive(world, source), lacks=2)
 
 
 async def test_act_of_which_the_log_lacks_the_end_is_done_by_nobody(make_lived: MakeLived) -> None:
