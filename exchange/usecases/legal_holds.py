@@ -17,7 +17,7 @@ from exchange.store import Sought
 from exchange.usecases.check_readiness import require_not_gone_back
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft
-from exchange.usecases.told_entries import entries_at
+from exchange.usecases.told_entries import entries_at, lacking
 from exchange.usecases.troubles import Causes
 from exchange.usecases.whole_entries import whole_entry
 
@@ -137,8 +137,9 @@ async def _told(services: Services, *, with_waiting: bool) -> AsyncIterator[Entr
         sought = Sought(Criteria(event=event.value, outcome=Outcome.PERMITTED.value), None, newest_first=False)
         async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
             entries = await entries_at(services, places)
-            # Where the index was altered another entry may be at a place.
-            if {entry["id"] for entry in entries} != {place.id for place in places}:
+            # Where the index was altered another entry may be at a place. A hold whose lifting is lost is on: lifted
+            # again it is off, and all others are known.
+            if event is EventName.HOLD_PUT and lacking(places, entries):
                 raise UnavailableError(_DAMAGED)
             for entry in entries:
                 if entry["type"] in names:

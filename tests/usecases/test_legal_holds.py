@@ -163,6 +163,27 @@ async def test_hold_is_known_as_long_as_the_log_has_its_entry(populated: World, 
     assert populated.sql("SELECT status FROM report") != [("current",)]
 
 
+async def test_hold_whose_lifting_the_log_lacks_is_on_and_can_be_lifted_again(populated: World) -> None:
+    await populated.agree(BRIEFLY)
+    await populated.post()
+    host = populated.call(None)
+    hold = (await put_hold(populated.services, host, "inquiry 17")).value.id
+    lifted = await lift_hold(populated.services, host, hold, "closed")
+    await place_entries(populated, is_searchable=True)
+    populated.unguard()
+    populated.sql("DELETE FROM audit_entry WHERE id = $1", lifted.receipt.entry)
+    rounds = RoundsOfTime(populated.services)
+    populated.clock.advance(timedelta(days=4))
+    await rounds.reports()
+
+    assert populated.sql("SELECT status FROM report") == [("current",)]
+    assert [each.id for each in await holds_on(populated.services)] == [hold]
+    await lift_hold(populated.services, host, hold, "closed")
+    await place_entries(populated, is_searchable=True)
+    await rounds.reports()
+    assert populated.sql("SELECT status FROM report") != [("current",)]
+
+
 async def test_one_that_somebody_wrote_without_what_it_says_is_on_and_can_be_lifted(populated: World) -> None:
     await populated.agree(BRIEFLY)
     await populated.post()
