@@ -16,7 +16,7 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.edge_lists import lists_for_edge
-from exchange.cli.enrolment import demo_authority, read_pem
+from exchange.cli.enrolment import demo_authority, own_authority_pem, read_pem
 from exchange.cli.instance import Host, put_file, unreadable
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import (
@@ -65,7 +65,7 @@ async def edge(
 async def _made(host: Host, out: Path, host_name: list[str] | None) -> list[str]:
     """Do all the steps; return what is new."""
     # (1) whom to let in, which needs no key: what somebody revoked must not wait for one
-    own = read_pem(host.layout.authority_certificate_file)
+    own = own_authority_pem(host.layout)
     put_file(out / "nodes-ca.pem", own, mode=_PUBLIC)
     put_file(out / "authorities.pem", _joined(host.settings.authorities_folder), mode=_PUBLIC)
     now = host.call().now

@@ -232,4 +232,15 @@ def read_pem(path: Path) -> bytes:
 def demo_authority(layout: InstanceLayout) -> KeyAndCertificate:
     """Return the authority that `init` made, to issue with."""
     key = read_secret(layout.authority_key_file)
-    return KeyAndCertificate(key, read_pem(layout.authority_certificate_file))
+    return KeyAndCertificate(key, own_authority_pem(layout))
+
+
+def own_authority_pem(layout: InstanceLayout) -> bytes:
+    """Return the certificate of the authority that `init` made; InvalidError with the mend where it is gone."""
+    path = layout.authority_certificate_file
+    try:
+        return read_pem(path)
+    except InvalidError as exc:
+        if os.path.lexists(path):
+            raise
+        raise InvalidError(f"`{path}` is missing: it is the `ca.pem` that each client was given, put one back") from exc

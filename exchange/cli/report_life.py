@@ -196,7 +196,7 @@ def list_notices(
         return
     rows = [(each.at, each.kind, each.report, each.version, each.superseded_by or "-") for each in page.items]
     output.show_table(("time", "what", "report", "version", "by"), rows)
-    output.note(f"what comes next: --after {page.next}")
+    output.note(f"behind it: `--after {page.next}`")
 
 
 @destructions.command("list")

@@ -12,7 +12,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
-from exchange.cli.enrolment import demo_authority, read_pem
+from exchange.cli.enrolment import demo_authority, own_authority_pem, read_pem
 from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import host_names, is_issued_by, issue_server, read_certificate
@@ -41,7 +41,7 @@ async def server(
     """Make the server's key and certificate anew, from the instance's own authority; running services take them up."""
     path = host.settings.server_certificate_file
     # (1) no other authority's, (2) for whom
-    before = _names_of(path, read_pem(host.layout.authority_certificate_file))
+    before = _names_of(path, own_authority_pem(host.layout))
     names = tuple(dict.fromkeys((*_HERE, *host_name))) if host_name else before or _HERE
     call = host.call()
     pair = issue_server(demo_authority(host.layout), names, now=call.now)

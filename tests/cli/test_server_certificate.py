@@ -75,3 +75,24 @@ def test_certificate_of_another_authority_is_left(operate, layout, with_chain):
     assert "is of another authority" in ran.err
     assert layout.server_certificate_file.read_bytes() == shown
     assert layout.server_key_file.read_bytes() == foreign.key_pem
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ca", "server"),
+        ("ca", "edge", "--out", "edge"),
+        ("client", "enrol", "x", "--member", "GBR", "--agency", "MOD", "--role", "reader", "--clearance", "SECRET", "--out", "x"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)  # fmt: skip
+def test_authority_s_certificate_that_is_gone_is_told_with_where_it_still_is(
+    operate, layout, tmp_path, monkeypatch, words
+):
+    monkeypatch.chdir(tmp_path)
+    layout.authority_certificate_file.unlink()
+
+    ran = operate(*words)
+
+    assert ran.code == 1
+    assert f"`{layout.authority_certificate_file}` is missing: it is the `ca.pem` that each client was given" in ran.err
