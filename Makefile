@@ -4,8 +4,14 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-PYTHON ?= $(shell for p in python3.11 python3 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+# The first that was built optimised, or the first: built without, as pyenv does unless told, everything takes an eighth longer.
+# Distributions optimise theirs and do not all say so.
+FIT := import importlib.util, sys, sysconfig; \
+	optimised = sys.base_prefix == "/usr" or "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""); \
+	installs = any(map(importlib.util.find_spec, ("ensurepip", "pip"))); \
+	sys.exit(sys.version_info[:2] != (3, 11) or (sys.argv[1] == "optimised" and not (optimised and installs)))
+PYTHON ?= $(shell for asked in optimised any; do for p in python3.11 python3 python /usr/bin/python3.11; do \
+	"$$p" -c '$(FIT)' $$asked >/dev/null 2>&1 && { command -v "$$p"; exit; }; done; done)
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready

@@ -110,6 +110,25 @@ def test_build_machine_runs_the_tests() -> None:
     assert "make test" in script.read_text("utf-8")
 
 
+def test_python_that_was_built_optimised_is_taken_before_one_that_was_not(tmp_path: Path) -> None:
+    """Everything takes an eighth longer with one that was not, as with pyenv's, which comes first on many a path."""
+    for name, answers in (("python3.11", '[ "$3" != optimised ]'), ("python3", "true")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answers}\n", "utf-8")
+        (tmp_path / name).chmod(0o755)
+    said = f"include {ROOT / 'Makefile'}\nsaid:\n\t@echo '$(PYTHON)'\n"
+
+    done = subprocess.run(
+        ["make", "-s", "-f", "-", "said"],
+        input=said,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == f"{tmp_path / 'python3'}\n", done.stderr
+
+
 def test_settings_of_the_composed_service_are_kept_for_every_later_command(tmp_path: Path) -> None:
     """A bare `docker compose up` gave the edge another user and port than `make up` had, and it answered no more."""
     (tmp_path / "exchange").mkdir()
