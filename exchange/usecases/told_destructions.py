@@ -1,8 +1,8 @@
 """Destructions that are asked for as the log bears them out: a row alone accuses nobody, and lets nobody off.
 
 The entry that asks names each client, and when; that of a certificate names whose destruction it certifies. A row that
-says anything else was altered, and is told of as one that cannot be read. Where the log lacks an entry about it, that
-may have said so: the row is told as it is.
+says anything else was altered, and is told of as one that cannot be read. Where the log lacks an entry of one of the
+two, that may have said what the row says; what the other ones say holds.
 """
 
 from collections.abc import Sequence
@@ -12,23 +12,25 @@ from itertools import product
 from typing import Final
 
 from exchange.audit import Entry, EventName
-from exchange.kernel import UnavailableError, rfc3339
+from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.store import DestructionRow, UnreadDestruction
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import told_of, waiting_of
+from exchange.usecases.told_entries import may_be_told, told_of, waiting_of
 
 DUE_DAYS: Final = 30
 """Long enough to find every copy; the originator sees who is late."""
 
+_EVENTS: Final = (EventName.DESTRUCTION_ASKED, EventName.DESTRUCTION_CERTIFIED)
+
 
 @dataclass(slots=True)
 class _Told:
-    """When each client was asked, and of whom it was certified; and what the log lacks of that."""
+    """When each client was asked, and of whom it was certified; and what the log lacks of either."""
 
     asked: set[tuple[str, str]] = field(default_factory=set)
     certified: set[str] = field(default_factory=set)
-    lacks: list[Found] = field(default_factory=list)
+    lacks: dict[EventName, list[Found]] = field(default_factory=lambda: {event: [] for event in _EVENTS})
 
     def take(self, entry: Entry) -> None:
         """Take what one entry says."""
@@ -44,8 +46,10 @@ class _Told:
         client = row.given.client
         is_asked = (client, rfc3339(row.asked_at)) in self.asked
         is_due = row.due_at - row.asked_at == timedelta(days=DUE_DAYS)
-        is_told = is_asked and (row.returned_at is not None) == (client in self.certified)
-        return is_due and (is_told or bool(self.lacks))
+        is_certified, is_returned = client in self.certified, row.returned_at is not None
+        may_be_asked = is_asked or may_be_told(self.lacks[EventName.DESTRUCTION_ASKED], to_micros(row.asked_at))
+        may_be_certified = is_returned and bool(self.lacks[EventName.DESTRUCTION_CERTIFIED])
+        return is_due and may_be_asked and is_returned == (is_certified or may_be_certified)
 
 
 async def borne_out(
@@ -84,12 +88,11 @@ async def _doubted(services: Services, rows: Sequence[DestructionRow]) -> list[D
 
 
 async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
-    events = (EventName.DESTRUCTION_ASKED, EventName.DESTRUCTION_CERTIFIED)
     told = {report: _Told() for report in reports}
-    for entry in await waiting_of(services, *events, subjects=told):
+    for entry in await waiting_of(services, *_EVENTS, subjects=told):
         told[entry["object"]["id"]].take(entry)
-    for report, event in product(reports, events):
-        async for entries in told_of(services, event.value, subject=report, lacks=told[report].lacks):
+    for report, event in product(reports, _EVENTS):
+        async for entries in told_of(services, event.value, subject=report, lacks=told[report].lacks[event]):
             for entry in entries:
                 told[report].take(entry)
     return told

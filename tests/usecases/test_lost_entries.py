@@ -17,7 +17,8 @@ from tests.usecases import test_proxies, test_second_person
 from tests.usecases.conftest import with_an_analyst
 from tests.usecases.test_breaches import DAY, MINUTE, flash, found, made_owing
 from tests.usecases.test_breaches_forged import ALTERED, broken, shown
-from tests.usecases.test_destructions_altered import asked_of, recalled
+from tests.usecases.test_destructions_altered import ALTERED as DESTRUCTIONS_ALTERED
+from tests.usecases.test_destructions_altered import OPEN, asked_of, recalled
 from tests.usecases.test_destructions_altered import shown as shown_asked
 from tests.usecases.test_reports_walked import told, with_reports
 
@@ -240,3 +241,24 @@ async def test_destruction_of_which_the_log_lacks_the_certificate_is_shown_as_ce
 
     certified = {row.given.member: row.returned_at is not None for row in made.value.asked}
     assert (certified, made.unopened) == ({"NOR": True, "GBR": False}, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "lost", "alter"),
+    [
+        ("NOR reader", "destruction.asked", OPEN),
+        ("GBR reader", "destruction.certified", DESTRUCTIONS_ALTERED[1]),
+        ("GBR reader", "destruction.certified", DESTRUCTIONS_ALTERED[2]),
+    ],
+)
+async def test_row_of_a_destruction_is_not_told_against_what_the_log_has(
+    make_lived: MakeLived, name: str, lost: str, alter: str
+) -> None:
+    """Whatever it lacks besides: whoever certified is not accused, and nobody of what it was never asked."""
+    world, report = await recalled(make_lived)
+    how = usecases.Certificate("shredded", 1)
+    await usecases.certify_destruction(world.services, world.call(name), report, how)
+    await lose(world, lost)
+    world.sql(f"{alter} WHERE member = 'NOR'")
+
+    assert await shown_asked(world, report) == (["GBR"], 1)
