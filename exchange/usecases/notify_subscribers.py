@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.crypto import OpeningError
+from exchange.crypto import OpeningError, WebhookKey
 from exchange.kernel import ExchangeError, UnavailableError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.members import Client, Role
@@ -251,13 +251,15 @@ class Notifier:
         if subscription is None:
             return  # it was ended meanwhile, and what it was to be told with it
         try:
+            # First the key: who cannot be told is not on record as told.
+            key = await self._key_of(subscription)
             # (3), (4) may it be told
             message = await self._message(one, subscription)
             if message is None:
                 await self._ended(one, DeliveryState.WITHHELD)
                 return
             # (5) told
-            told = await self._sent(one, subscription, message)
+            told = await self._sent(one, subscription, key, message)
         except ExchangeError as exc:
             _log.error("a webhook was not sent", extra={"cause": type(exc).__name__})
             if isinstance(exc, UnavailableError) and exc.receipt is None:
@@ -266,6 +268,14 @@ class Notifier:
             told = _UNSENT
         # (6) what became of it
         await self._settle(one, told)
+
+    async def _key_of(self, subscription: SubscriptionRow) -> WebhookKey:
+        try:
+            return await secret_of(self._services, subscription)
+        except ExchangeError:
+            # The next round asks again whether it opens: until then nothing is tried by it.
+            self._whole -= {_seal_of(subscription)}
+            raise
 
     async def _message(self, one: DeliveryRow, subscription: SubscriptionRow) -> _Message | None:
         """Return what may be told now, its entry durable; None where nothing may."""
@@ -304,11 +314,12 @@ class Notifier:
                 await services.store.append(replace(_entry(call, read.client, judged, subscription), owner=None))
                 return None
 
-    async def _sent(self, one: DeliveryRow, subscription: SubscriptionRow, message: _Message) -> str | None:
+    async def _sent(
+        self, one: DeliveryRow, subscription: SubscriptionRow, key: WebhookKey, message: _Message
+    ) -> str | None:
         seconds = int(self._services.clock().timestamp())
         data = {"subscription": subscription.id, **message.facts}
         body = canonical_bytes({"type": message.kind, "timestamp": rfc3339(message.at), "data": dict(data)})
-        key = await secret_of(self._services, subscription)
         headers = {
             "content-type": "application/json",
             "webhook-id": one.id,

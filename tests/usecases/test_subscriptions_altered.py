@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.custody import Wrapped
+from exchange.custody import CustodyUnavailableError, Wrapped
 from exchange.kernel import NotFoundError
+from exchange.usecases import DutyWatch
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
 from tests.support.put_back import kept_rows
 from tests.support.world import World
+from tests.usecases.test_breaches import MINUTE, flash, made_owing
 from tests.usecases.test_rows_held import held
 
 URL = "https://desk.example/told"
@@ -20,6 +22,11 @@ URL = "https://desk.example/told"
 async def with_a_subscriber(world: World) -> str:
     made = await usecases.add_subscription(world.services, world.call("NOR reader"), URL)
     return made.value.row.id
+
+
+async def owing_a_subscriber(world: World) -> None:
+    await made_owing(world)
+    await with_a_subscriber(world)
 
 
 async def moved(make_lived: MakeLived) -> tuple[World, str]:
@@ -103,6 +110,33 @@ async def test_subscription_is_opened_once_and_again_where_it_was_altered_since(
 
     assert (before, len(opened), line.sent) == (1, 2, [])
     assert [each["type"] for each in await world.entries()].count("key.opened") == 1
+
+
+async def test_nobody_is_on_record_as_told_while_no_key_signs_what_is_told(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> bytes:
+        raise CustodyUnavailableError("custody does not answer")
+
+    world, _ = await make_lived(owing_a_subscriber)
+    line = SilentLine()
+    notifier = Notifier(world.services, line, Reach())
+    await flash(world)
+    await notifier.round()
+    world.clock.advance(11 * MINUTE)
+    await DutyWatch(world.services).round()
+    line.sent.clear()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.services.custodian, "unwrap", away)
+        await notifier.round()
+        with pytest.raises(CustodyUnavailableError):
+            await notifier.round()
+    before = len(line.sent)
+    world.clock.advance(5 * MINUTE)
+    await notifier.round()
+
+    assert (before, len(line.sent)) == (0, 1)
+    assert [each["type"] for each in await world.entries()].count("breach.notified") == 1
 
 
 async def test_operator_ends_a_subscription_that_was_moved(make_lived: MakeLived) -> None:
