@@ -57,10 +57,11 @@ async def list_caveats(services: Services, call: Call) -> Recorded[tuple[CaveatS
     event = EventName.CAVEATS_LISTED
     client, unread = await authenticate(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
-        found = await borne_out(services, await unit.caveats().of(client.member, unread), unread)
-        ids = tuple(each.id for each in found)
-        entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, result_ids=ids)
-        receipt = await unit.record(entry)
+        kept = await unit.caveats().of(client.member, unread)
+    found = await borne_out(services, client.member, kept, unread)
+    ids = tuple(each.id for each in found)
+    entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, result_ids=ids)
+    receipt = await services.store.append(entry)
     return Recorded(tuple(found), receipt, await record_unread(services, unread, client))
 
 
@@ -69,13 +70,15 @@ async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[
     event = EventName.CAVEATS_READ
     client = await authenticate(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("caveats", set_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        found = await unit.caveats().one(client.member, set_id) if is_uuid7(set_id) else None
+    async with on_record(services, attempt):
+        async with services.store.unit_of_work() as unit:
+            found = await unit.caveats().one(client.member, set_id) if is_uuid7(set_id) else None
         if found is None:
             raise NotFoundError("no such caveats, or none of your member's")
-        if not await borne_out(services, [found], Unread()):
+        if not await borne_out(services, client.member, [found], Unread()):
             raise UnreadRowError(f"caveats {found.id}")
-        receipt = await _record(unit, call, client, event, found)
+        async with services.store.unit_of_work() as unit:
+            receipt = await _record(unit, call, client, event, found)
     return Recorded(found, receipt)
 
 

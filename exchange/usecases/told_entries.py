@@ -26,21 +26,24 @@ _WAITING_AT_MOST: Final = 10_000
 """Who looks at one thing after the other reads no more than so many entries for each."""
 
 
-async def told_of(
+async def told_of(  # noqa: PLR0913  narrowed by each of them
     services: Services,
     event: str,
     *,
     subject: str | None = None,
+    owner: str | None = None,
     since: datetime | None = None,
     lacks: list[Found] | None = None,
 ) -> AsyncIterator[list[Entry]]:
     """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first.
 
-    Those about `subject` alone, and from `since` on, where they are named. Into `lacks` come the places of all others.
+    Those about `subject` or of `owner` alone, and from `since` on, where they are named. Into `lacks` come the places
+    of all others.
     """
     # Narrowed to what came to pass: an attempt that was refused changed nothing.
     outcome = outcome_telling(event).value
-    sought = Sought(Criteria(since, event=event, outcome=outcome, subject=subject), None, newest_first=False)
+    criteria = Criteria(since, event=event, outcome=outcome, subject=subject, owner=owner)
+    sought = Sought(criteria, None, newest_first=False)
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
         entries = await entries_at(services, places)
         if lacks is not None:

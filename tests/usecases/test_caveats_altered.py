@@ -1,17 +1,23 @@
 """National caveats that somebody altered in the database: no member is shown what another one wrote, or nobody did."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
 import pytest
 
 from exchange import usecases
 from exchange.kernel import NotFoundError
 from exchange.release import NationalText
+from exchange.usecases import told_caveats
 from tests.support.lived import MakeLived
 from tests.support.national import no_court, not_to
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
-from tests.support.world import World
+from tests.support.world import Entry, World
 from tests.usecases.test_caveats_held import altered
-from tests.usecases.test_national_caveats import enforce, propose
+from tests.usecases.test_lost_entries import lose
+from tests.usecases.test_national_caveats import enforce, propose, sets
 
 OTHER = not_to("ESP")
 ALTERED = {
@@ -47,3 +53,33 @@ async def test_caveats_that_were_moved_to_another_member_are_shown_to_nobody_of_
     assert isinstance(shown.error, NotFoundError)
     assert (shown.entry["type"], shown.entry["detail"]) == ("key.opened", {"place": f"caveats {moved}"})
     assert (await usecases.show_caveats(world.services, world.call("NOR reader"), own)).value.id == own
+
+
+async def test_others_write_while_the_log_is_asked_whose_caveats_these_are(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite who reads in a unit keeps everybody else from writing: the archive may be slow."""
+    world, (own, _) = await make_lived(waiting)
+    ask = told_caveats.told_of
+
+    async def meanwhile(services: usecases.Services, event: str, **about: Any) -> AsyncIterator[list[Entry]]:
+        async with asyncio.timeout(20):
+            await world.post()
+        async for entries in ask(services, event, **about):
+            yield entries
+
+    monkeypatch.setattr(told_caveats, "told_of", meanwhile)
+    reader = world.call("NOR reader")
+
+    assert [each.id for each in (await usecases.list_caveats(world.services, reader)).value] == [own]
+    assert (await usecases.show_caveats(world.services, reader, own)).value.id == own
+
+
+async def test_caveats_of_which_the_log_has_that_they_came_into_force_are_shown(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(with_releasers)
+    one = await enforce(world, OTHER)
+    await lose(world, "caveats.proposed")
+
+    assert [each.id for each in await sets(world)] == [one.id]
+    shown_set = await usecases.show_caveats(world.services, world.call("GBR reader"), one.id)
+    assert shown_set.value.guards == OTHER.guards
