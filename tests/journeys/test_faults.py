@@ -7,11 +7,13 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from exchange.entrypoints.http.workers import STOP_SECONDS
@@ -24,6 +26,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 TWO_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
 MIB = 1024 * 1024
+_OURS = "FROM pg_stat_activity WHERE application_name = 'exchange'"
 UNLIMITED = resource.RLIM_INFINITY
 
 
@@ -52,15 +55,26 @@ async def test_killed_replica_loses_and_doubles_nothing(on_postgres: Instance) -
         load.nodes[1].kill()
 
 
+async def answered(instance: Instance, query: str, *, is_it: Callable[[Any], bool]) -> Any:
+    """Return the one value that a query comes to, once it is that, of a database that may be recovering."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                ((value,),) = rows(instance, query)
+                if is_it(value):
+                    return value
+            await asyncio.sleep(0.02)
+
+
 async def test_database_that_crashes_and_restarts_loses_nothing_and_is_found_again(on_postgres: Instance) -> None:
     with serving(on_postgres) as running:
 
         async def crash(load: Load) -> None:
             for _ in range(2):
-                ((pid,),) = rows(
-                    on_postgres, "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'exchange'"
-                )
+                pid = await answered(on_postgres, f"SELECT min(pid) {_OURS}", is_it=lambda pid: pid is not None)
                 os.kill(pid, signal.SIGKILL)  # the server ends all others, recovers from its log, and begins anew
+                # What is acknowledged before it has noticed says nothing of what comes after.
+                await answered(on_postgres, f"SELECT count(*) {_OURS} AND pid = {pid}", is_it=lambda count: count == 0)
                 await load.reaches(8)
 
         load = await under_load(on_postgres, [running], crash)
