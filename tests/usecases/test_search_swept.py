@@ -6,21 +6,10 @@ import pytest
 
 from exchange.audit import EntryDraft, parse_entry
 from exchange.kernel import UnavailableError
-from exchange.store.sequencing import LogTree
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.sweep_log import Sweep
 from tests.support.log import Log
 from tests.support.store import rows_of
-from tests.usecases.test_sequence_log import own
-
-
-async def searchable(log: Log) -> LogTree:
-    """Return the tree of a log of which every entry is found."""
-    await log.append(6)
-    await log.drain()
-    tree = (await log.desk()).tree
-    while await Index(tree).chunk():
-        continue
-    return tree
+from tests.usecases.test_sequence_log import own, searchable
 
 
 async def swept(log: Log, sweep: Sweep) -> None:

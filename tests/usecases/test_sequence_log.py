@@ -11,7 +11,7 @@ from exchange.audit import EntryDraft, parse_entry, verify_inclusion
 from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_rows import CosignatureRow, LogState
-from exchange.store.sequencing import Growth, LogMovedError
+from exchange.store.sequencing import Growth, LogMovedError, LogTree
 from exchange.usecases import sequence_log, sweep_log
 from exchange.usecases.guard_log import LogContradictionError, LogGuard
 from exchange.usecases.sequence_log import Step
@@ -460,12 +460,18 @@ async def test_entry_left_out_of_the_outbox_is_swept_in(log: Log) -> None:
     await check_log(log)
 
 
-async def test_entry_taken_out_of_the_search_is_found_again_and_a_damaged_one_is_not(log: Log) -> None:
+async def searchable(log: Log) -> LogTree:
+    """Return the tree of a log of which every entry is found."""
     await log.append(6)
     await log.drain()
     tree = (await log.desk()).tree
     while await Index(tree).chunk():
         continue
+    return tree
+
+
+async def test_entry_taken_out_of_the_search_is_found_again_and_a_damaged_one_is_not(log: Log) -> None:
+    tree = await searchable(log)
     whole = await rows_of(log.store, "SELECT * FROM audit_search ORDER BY position")
     damaged = "(SELECT entry_id FROM log_leaf WHERE position = 3)"
     await own(
@@ -494,11 +500,7 @@ async def test_many_entries_taken_out_of_the_search_are_found_again_in_one_sweep
 ) -> None:
     for name in ("_CHUNK", "_INDEXED_AT_ONCE"):
         monkeypatch.setattr(sweep_log, name, 2)
-    await log.append(6)
-    await log.drain()
-    tree = (await log.desk()).tree
-    while await Index(tree).chunk():
-        continue
+    tree = await searchable(log)
     damaged = "(SELECT entry_id FROM log_leaf WHERE position = 1)"
     await own(
         log, "DELETE FROM audit_search WHERE position < 5", f"UPDATE audit_entry SET content = '' WHERE id = {damaged}"
