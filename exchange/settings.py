@@ -209,7 +209,7 @@ class Settings(BaseSettings):
     edge_certificates_file: Path | None = None
     """The certificates, PEM, of proxies that end the clients' mutual TLS and forward theirs in `Client-Cert`. Nobody
     else's word is taken for who a client is; unset, nobody's."""
-    node: str = Field(min_length=1, max_length=64)
+    node: str = Field(max_length=64)
     """Name of this node in the audit log; the host's name unless set."""
     max_body_bytes: Annotated[int, Field(gt=0, le=1 << 30)] = 16 * 1024 * 1024
     """Whole bodies are held in memory while they are checked; larger parts are sent by themselves, and streamed."""
@@ -254,7 +254,7 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_unreadable_name(cls, given: str) -> str:
         # It stands in every entry: two nodes that look alike there could not be told apart.
-        if given != given.strip() or not given.isprintable():
+        if not given or given != given.strip() or not given.isprintable():
             raise ValueError("is no name: write letters that show, and no blank at either end")
         return given
 

@@ -96,6 +96,7 @@ def test_wrong_setting_is_named_without_its_value(folder: Path, text: str) -> No
         ("audit_retention_days = true", "`audit_retention_days`: is `true` or `false`, which this setting cannot be"),
         ('audit_legal_hold = "perhaps"', "`audit_legal_hold`: is neither `true` nor `false`"),
         ("personal_period_months = 5", "`personal_period_months`: is not known here: use 1, 2, 3, 4, 6 or 12"),
+        ('node = ""', "`node`: is no name: write letters that show, and no blank at either end"),
         ("traces_ratio = 2", "`traces_ratio`: is too large: 1.0 is the most"),
         ('[[alert_webhooks]]\nname = "soc"\nsecret_file = "s"', "`alert_webhooks.0.url`: is missing"),
         (
