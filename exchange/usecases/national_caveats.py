@@ -11,7 +11,7 @@ replace, and of nothing else; (4) version, policy version and entry become durab
 import asyncio
 from collections.abc import Sequence
 
-from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.audit import EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
 from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role, altered_request
 from exchange.release import NationalText, check_national
@@ -77,8 +77,7 @@ async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[
             raise NotFoundError("no such caveats, or none of your member's")
         if not await borne_out(services, client.member, [found], Unread()):
             raise UnreadRowError(f"caveats {found.id}")
-        async with services.store.unit_of_work() as unit:
-            receipt = await _record(unit, call, client, event, found)
+        receipt = await services.store.append(_entry(call, client, event, found))
     return Recorded(found, receipt)
 
 
@@ -106,7 +105,7 @@ async def carry_out_caveats(
         await asyncio.to_thread(check_national, member, text, services.law)
     # (4) in force, on every node
     made = await book.put_in_force(one)
-    return await _record(unit, call, client, EventName.CAVEATS_ACTIVATED, made)
+    return await unit.record(_entry(call, client, EventName.CAVEATS_ACTIVATED, made))
 
 
 async def _ask(
@@ -142,7 +141,7 @@ async def _ask(
             proposed_at=call.now,
         )
         await book.add(one)
-        receipt = await _record(unit, call, client, EventName.CAVEATS_PROPOSED, one, act_digest=act.digest)
+        receipt = await unit.record(_entry(call, client, EventName.CAVEATS_PROPOSED, one, act_digest=act.digest))
     return Recorded(one, receipt)
 
 
@@ -150,21 +149,18 @@ def _named(current: CaveatsInForce | None) -> str:
     return "nothing" if current is None else current.id
 
 
-async def _record(  # noqa: PLR0913  who did what to which set
-    unit: UnitOfWork,
+def _entry(
     call: Call,
     client: Client,
     event: EventName,
     one: CaveatSet,
     *,
     act_digest: str | None = None,
-) -> Receipt:
+) -> EntryDraft:
     detail: dict[str, str | int | list[str]] = {"digest": one.digest, "guards": len(one.told), "act": one.act}
     if one.number is not None:
         detail["number"] = one.number
     if act_digest is not None:
         detail["act_digest"] = act_digest
     subject = Subject("caveats", one.id)
-    return await unit.record(
-        draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=one.member, detail=detail)
-    )
+    return draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=one.member, detail=detail)
