@@ -1,15 +1,44 @@
 """What the sweep puts back into the search: told before it is done, and where it cannot be done, told once."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from exchange.audit import EntryDraft, parse_entry
 from exchange.kernel import UnavailableError
-from exchange.usecases.sweep_log import Sweep
+from exchange.store.sequencing import LogTree
+from exchange.usecases.sweep_log import Index, Sweep
+from tests.attacks.test_log_tampering import own
 from tests.support.log import Log
 from tests.support.store import rows_of
-from tests.usecases.test_sequence_log import own, searchable
+
+
+async def searchable(log: Log) -> LogTree:
+    """Return the tree of a log of which every entry is found."""
+    await log.append(6)
+    await log.drain()
+    tree = (await log.desk()).tree
+    while await Index(tree).chunk():
+        continue
+    return tree
+
+
+async def begun_while_away(log: Log, tree: LogTree, begin: Callable[[Sweep], Awaitable[object]]) -> Sweep:
+    """Return a sweep that was begun while the log was away; from now on it is there."""
+    is_away = True
+
+    async def record(entry: EntryDraft) -> object:
+        if is_away:
+            raise UnavailableError("the log is away")
+        return await log.store.append(entry)
+
+    sweep = Sweep(tree, record, log.clock, bytes)
+    with pytest.raises(UnavailableError):
+        await begin(sweep)
+    is_away = False
+    return sweep
 
 
 async def swept(log: Log, sweep: Sweep) -> None:
@@ -44,19 +73,10 @@ async def test_entry_taken_out_of_the_search_again_is_told_of_again(log: Log) ->
 
 
 async def test_entry_taken_out_of_the_search_is_put_back_once_that_is_on_record(log: Log) -> None:
-    tree, is_away = await searchable(log), True
+    tree = await searchable(log)
     await own(log, "DELETE FROM audit_search WHERE position = 1")
-
-    async def record(entry: EntryDraft) -> object:
-        if is_away:
-            raise UnavailableError("the log is away")
-        return await log.store.append(entry)
-
-    sweep = Sweep(tree, record, log.clock, bytes)
-    with pytest.raises(UnavailableError):
-        await swept(log, sweep)
+    sweep = await begun_while_away(log, tree, partial(swept, log))
     meanwhile = await rows_of(log.store, "SELECT id FROM audit_search WHERE position = 1")
-    is_away = False
     for _ in range(2):
         await swept(log, sweep)
 

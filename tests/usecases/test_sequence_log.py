@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from exchange.audit import EntryDraft, parse_entry, verify_inclusion
+from exchange.audit import parse_entry, verify_inclusion
 from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_rows import CosignatureRow, LogState
-from exchange.store.sequencing import Growth, LogMovedError, LogTree
+from exchange.store.sequencing import Growth, LogMovedError
 from exchange.usecases import sequence_log, sweep_log
 from exchange.usecases.guard_log import LogContradictionError, LogGuard
 from exchange.usecases.sequence_log import Step
@@ -19,6 +19,7 @@ from exchange.usecases.sweep_log import Index, Sweep
 from tests.attacks.test_log_tampering import own
 from tests.support.log import ORIGIN, Log, check_log
 from tests.support.store import draft, rows_of
+from tests.usecases.test_search_swept import begun_while_away, searchable
 
 
 async def test_empty_tree_is_signed_first(log: Log) -> None:
@@ -423,17 +424,7 @@ async def test_swept_entry_is_on_the_record_though_the_log_was_away_at_first(log
     sequencer = await log.sequencer()
     await log.append(1)
     await rows_of(log.store, "DELETE FROM audit_outbox")
-    tree, is_away = (await log.desk()).tree, True
-
-    async def record(entry: EntryDraft) -> object:
-        if is_away:
-            raise UnavailableError("the log is away")
-        return await log.store.append(entry)
-
-    sweep = Sweep(tree, record, log.clock, bytes)
-    with pytest.raises(UnavailableError):
-        await sweep.chunk()
-    is_away = False
+    sweep = await begun_while_away(log, (await log.desk()).tree, Sweep.chunk)
     while await sweep.chunk():
         continue
     log.clock.now += timedelta(minutes=11)
@@ -458,16 +449,6 @@ async def test_entry_left_out_of_the_outbox_is_swept_in(log: Log) -> None:
 
     assert "entry.swept" in await log.events()
     await check_log(log)
-
-
-async def searchable(log: Log) -> LogTree:
-    """Return the tree of a log of which every entry is found."""
-    await log.append(6)
-    await log.drain()
-    tree = (await log.desk()).tree
-    while await Index(tree).chunk():
-        continue
-    return tree
 
 
 async def test_entry_taken_out_of_the_search_is_found_again_and_a_damaged_one_is_not(log: Log) -> None:
