@@ -38,7 +38,7 @@ _MENDS = {
     "log": "docs/log.md, The log: `exchange audit resume` once the right database is back, else `recover`",
     "custody": "bring the keys back within reach: the root file of the escrow, or the token",
     "restore": "see to each line of `exchange restored list`, and confirm it: docs/backup.md",
-    "rows": "somebody writes to the database: find out who, and see to each: docs/trouble.md, Rows and the log",
+    "rows": "somebody writes to the database: find out who, and see to each: docs/damage.md, Rows and the log",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
 _ARCHIVE = "put the archive back where `audit_archive_url` says: docs/log.md, Old entries"

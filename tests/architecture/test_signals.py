@@ -65,8 +65,8 @@ def test_every_rule_is_tried() -> None:
     assert [rule["alert"] for rule in rules() if rule["alert"] not in tried] == []
 
 
-def test_every_rule_has_its_mend_in_the_page_about_trouble() -> None:
-    page = (DEPLOY.parent / "docs" / "trouble.md").read_text("utf-8")
+def test_every_rule_has_its_mend_in_the_page_of_signals() -> None:
+    page = (DEPLOY.parent / "docs" / "signals.md").read_text("utf-8")
 
     assert [rule["alert"] for rule in rules() if f"`{rule['alert']}`" not in page] == []
 

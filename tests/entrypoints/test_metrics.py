@@ -24,7 +24,7 @@ from exchange.entrypoints.http.sampling import sampled
 from exchange.kernel import UnavailableError, system_clock
 from exchange.store import StoreLoad
 
-TROUBLE = Path(__file__).resolve().parents[2] / "docs" / "trouble.md"
+SIGNALS = Path(__file__).resolve().parents[2] / "docs" / "signals.md"
 ROUTES = [("GET", "/v1/reports"), ("POST", "/v1/reports")]
 
 
@@ -301,7 +301,7 @@ async def test_every_metric_is_in_the_operators_page_and_no_other(service, world
     from exchange.entrypoints.http import inspection, metrics
 
     families = {each.name for room in (inspection, metrics) for each in vars(room).values() if isinstance(each, Family)}
-    told = set(re.findall(r"^\| `(exchange_[a-z_]+)`", TROUBLE.read_text("utf-8"), re.MULTILINE))
+    told = set(re.findall(r"^\| `(exchange_[a-z_]+)`", SIGNALS.read_text("utf-8"), re.MULTILINE))
 
     assert told == families
 
