@@ -61,7 +61,7 @@ def _follow(client: ExchangeClient, rule: str | None, *, as_json: bool) -> None:
             if as_json:
                 output.show_json_line(alert.model_dump_json())
             else:
-                output.show_line("  ".join(str(value) for value in _row(alert)))
+                output.show_line("  ".join(str(output.in_words(value)) for value in _row(alert)))
         output.flush()
         after = page.next
         if not page.items:
@@ -69,6 +69,5 @@ def _follow(client: ExchangeClient, rule: str | None, *, as_json: bool) -> None:
 
 
 def _row(alert: AlertBody) -> tuple[object, ...]:
-    raised = alert.raised_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     about = f"{alert.subject.type} {alert.subject.id}"
-    return (raised, alert.severity, alert.rule, about, alert.member or "-", alert.entry)
+    return (alert.raised_at, alert.severity, alert.rule, about, alert.member or "-", alert.entry)

@@ -1,7 +1,6 @@
 """`exchange audit search | show | registry | readers`: an auditor finds its way through the log, in its own slice."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Annotated, TypeVar
 
 import typer
@@ -157,12 +156,9 @@ def readers(
 
 def _show_readers(found: ReadersBody) -> None:
     could = [(each.member, each.agency, each.full, each.tear_line, _clients(each.clients)) for each in found.could]
-    period = f"{_shown(found.since)} to {_shown(found.until)}"
+    period = f"{output.in_words(found.since)} to {output.in_words(found.until)}"
     output.show_table(("member", "agency", "whole", "tear-line", "clients"), could, title=f"could have read, {period}")
-    did = [
-        (each.member, each.agency, each.client, each.count, _shown(each.first), _shown(each.last), each.entry)
-        for each in found.did
-    ]
+    did = [(each.member, each.agency, each.client, each.count, each.first, each.last, each.entry) for each in found.did]
     columns = ("member", "agency", "client", "times", "first", "last", "first entry")
     output.show_table(columns, did, title="did read")
     if found.laws != [found.law]:
@@ -216,7 +212,7 @@ def _row(found: ShownEntryBody) -> tuple[object, ...]:
 def _registry_row(line: RegistryLineBody) -> tuple[object, ...]:
     about = f"{len(line.reports)} headers" if line.reports is not None else line.report
     who = (line.member, line.agency, line.client)
-    return (_shown(line.at), line.event, *who, about, line.part, line.size_bytes, line.purpose, line.entry)
+    return (line.at, line.event, *who, about, line.part, line.size_bytes, line.purpose, line.entry)
 
 
 def _who(entry: Mapping[str, JsonValue]) -> str:
@@ -256,7 +252,3 @@ def _told(value: JsonValue) -> str:
 
 def _clients(shown: list[ReadingClientBody] | None) -> str:
     return "its own to know" if shown is None else ", ".join(one.id for one in shown)
-
-
-def _shown(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")

@@ -39,7 +39,7 @@ async def list_all(host: Host, as_json: JsonOption = False) -> None:
     if as_json:
         output.show_json([_shown(each) for each in found])
         return
-    output.show_table(("id", "since", "why"), [(each.id, rfc3339(each.since), each.reason) for each in found])
+    output.show_table(("id", "since", "why"), [(each.id, each.since, each.reason) for each in found])
 
 
 @holds.command("lift")
@@ -55,7 +55,7 @@ async def lift(
     if as_json:
         output.show_json(_shown(lifted))
         return
-    output.show_line(f"legal hold {lifted.id}, on since {rfc3339(lifted.since)}, is lifted")
+    output.show_line(f"legal hold {lifted.id}, on since {output.in_words(lifted.since)}, is lifted")
 
 
 def _shown(hold: LegalHold) -> dict[str, str]:

@@ -299,9 +299,6 @@ def _show_recall(recall: RecallBody, done: str, *, as_json: bool) -> None:
     if as_json:
         output.show_json(recall)
         return
-    output.show_record({"id": recall.id, "at": recall.recalled_at.strftime("%Y-%m-%d %H:%M:%SZ")}, title=done)
-    rows = [
-        (each.client, each.member, each.agency, each.read_at.strftime("%Y-%m-%d %H:%M:%SZ"), each.state)
-        for each in recall.asked
-    ]
+    output.show_record({"id": recall.id, "at": recall.recalled_at}, title=done)
+    rows = [(each.client, each.member, each.agency, each.read_at, each.state) for each in recall.asked]
     output.show_table(("client", "member", "agency", "first read", "destruction"), rows)

@@ -261,8 +261,7 @@ def receipt(
     if as_json:
         output.show_json({"id": kept.report, **kept.model_dump(mode="json")})
         return
-    received = kept.received_at.strftime("%Y-%m-%d %H:%M:%SZ")
-    output.show_record({"report": kept.report, "received": received, "entry": kept.entry}, title="acknowledged")
+    output.show_record({"report": kept.report, "received": kept.received_at, "entry": kept.entry}, title="acknowledged")
 
 
 def _posted(client: ExchangeClient, report: ReportBody, key: str, purpose: str | None) -> HeaderBody:
@@ -302,7 +301,7 @@ def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: st
         with ProgressBar("sending") as bar:
             return client.uploads.send_files(upload, files, progress=bar, purpose=purpose)
     except (ExchangeError, OSError, KeyboardInterrupt):
-        until = f"{upload.given_up_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        until = output.in_words(upload.given_up_at)
         output.note(
             f"what has come is kept until {until}: the same command with `--idempotency-key {key}` goes on with it,"
             f" `exchange report uploads give-up {upload.id}` ends it"
@@ -378,8 +377,15 @@ def _show_event(event: WatchedEvent, *, as_json: bool) -> None:
 
 
 def _row(header: HeaderBody) -> tuple[object, ...]:
-    posted = header.posted_at.strftime("%Y-%m-%d %H:%M:%SZ")
-    return (header.id, posted, header.originator, header.precedence, header.marking, header.topic, header.subject)
+    return (
+        header.id,
+        header.posted_at,
+        header.originator,
+        header.precedence,
+        header.marking,
+        header.topic,
+        header.subject,
+    )
 
 
 def show_posted(header: HeaderBody, *, as_json: bool) -> None:
@@ -394,7 +400,7 @@ def show_posted(header: HeaderBody, *, as_json: bool) -> None:
 
 def _words_of(terms: ReleaseTermsBody) -> str:
     purposes = f"for {', '.join(terms.purposes)}" if terms.purposes else "for any purpose"
-    until = "until it is taken back" if terms.until is None else f"until {terms.until:%Y-%m-%d %H:%M:%SZ}"
+    until = "until it is taken back" if terms.until is None else f"until {output.in_words(terms.until)}"
     return "; ".join(each for each in (terms.conditions, purposes, until) if each is not None)
 
 
@@ -406,7 +412,7 @@ def _show_header(header: HeaderBody) -> None:
         "from": header.originator,
         "agreement": f"{header.agreement}, scope {header.scope}",
         "what": f"{header.kind}, {header.topic}, {', '.join(header.regions)}, {header.precedence}",
-        "posted": header.posted_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+        "posted": header.posted_at,
         "status": header.status,
     }
     if header.conditions is not None:

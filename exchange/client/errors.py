@@ -92,7 +92,7 @@ _REJECTED = (
 _CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("alert certificate required", "peer did not return a certificate"),
-        "`{url}` asks for a client certificate: give `--cert` and `--key`",
+        "`{url}` asks for a client certificate: give one and its key (on the command line `--cert` and `--key`)",
     ),
     (
         ("alert certificate expired",),

@@ -138,6 +138,7 @@ def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch, is_own
     else:
         hold = operate("hold", "put", "--reason", "inquiry 17", "--json").json
         assert operate("hold", "list", "--json").json == [hold]
+        assert f"{hold['since'][:19].replace('T', ' ')}Z  inquiry 17" in operate("hold", "list").out
         assert found() == f"{hold['id']} since {hold['since']} (inquiry 17)"
 
     held = operate("audit", "archive", "--older-than", 30)
