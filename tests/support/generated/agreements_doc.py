@@ -68,12 +68,18 @@ and nothing that the others do afterwards. It may open, answer and settle consul
 
 ## What becomes of shared reports
 
-`termination.shared_reports` says it, and the sweep does it. `recalled`: once the agreement has ended, every report shared
-under it is recalled, and once a party has left, by notice or with an amended text, every report of its own: keys destroyed, a signed tombstone, destruction
-asked of whoever had read it; a party that is back before the sweep came to them too, where no text since says `kept` or includes older reports. `kept`: nothing is destroyed, and who was given a report keeps it. Of a party
-that has left, the last text says it that bound it: the one in force when its notice had passed, or the one that it signed to leave; what the others conclude since changes nothing. Either way the exchange gives
-it to nobody any more; a party that accedes anew reads its own older ones, and nobody else does unless the new text says `older_reports: included`.
-What a leaver holds of others' reports is asked for by their releasers, report by report.
+`termination.shared_reports` says it, and the sweep does it:
+
+| it says | once the agreement has ended | once a party has left, by notice or with an amended text |
+|---|---|---|
+| `recalled` | every report shared under it is recalled: keys destroyed, a signed tombstone, destruction asked of whoever had read it | so is every report of its own; also where it is back before the sweep came to them, unless a text since says `kept` or includes older reports |
+| `kept` | nothing is destroyed, and who was given a report keeps it | the same |
+
+- Of a party that has left, the last text says it that bound it: the one in force when its notice had passed, or the one that it signed to leave. What the others conclude since
+  changes nothing.
+- Either way the exchange gives these reports to nobody any more. A party that accedes anew reads its own older ones; nobody else does, unless the new text says
+  `older_reports: included`.
+- What a leaver holds of others' reports is asked for by their releasers, report by report.
 
 A report is kept for the `retention` of its scope, counted from its post, by the text under which it was posted; another retention is for what is posted
 after it. Then its keys are destroyed, and a signed tombstone says that it ended (`report.ended`).
