@@ -72,7 +72,8 @@ class Sought:
     `member` None means the slice of the exchange itself; `treaties` are the agreements that `member` is or was a party
     of; `levels` the names of the levels that the auditor's clearance may cover, None for all. `own` are those ids that
     the filters name and that belong to `member`: its clients, reports and agreements. `under` passes over what is about
-    another agreement: there, nothing is meant. `asker` is who waits for its own searches only.
+    another agreement: there, nothing is meant. `subjects`, in the slice of the exchange, are several of which each is
+    meant, where `criteria` names none. `asker` is who waits for its own searches only.
     """
 
     criteria: Criteria
@@ -81,6 +82,7 @@ class Sought:
     levels: frozenset[str] | None = None
     own: frozenset[str] = frozenset()
     under: str | None = None
+    subjects: Sequence[str] = ()
     place: Place | None = None
     newest_first: bool = True
     asker: str = ""
@@ -168,6 +170,10 @@ class Search:
     async def _keys(self) -> AsyncIterator[tuple[Along, str]]:
         sought, asked = self._sought, self._sought.criteria
         if sought.member is not None and asked.agreement is not None and asked.agreement not in sought.treaties:
+            return
+        if sought.subjects:
+            for each in sought.subjects:
+                yield Along.SUBJECT, each
             return
         narrow = (
             (Along.SUBJECT, asked.subject),

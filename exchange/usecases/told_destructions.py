@@ -8,7 +8,6 @@ two, that may have said what the row says; what the other ones say holds.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import product
 from typing import Final
 
 from exchange.audit import Entry, EventName
@@ -16,7 +15,7 @@ from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.store import DestructionRow, UnreadDestruction
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import may_be_told, told_of, waiting_of
+from exchange.usecases.told_entries import may_be_told, told_of, told_of_each, waiting_of
 
 DUE_DAYS: Final = 30
 """Long enough to find every copy; the originator sees who is late."""
@@ -91,8 +90,12 @@ async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
     told = {report: _Told() for report in reports}
     for entry in await waiting_of(services, *_EVENTS, subjects=told):
         told[entry["object"]["id"]].take(entry)
-    for report, event in product(reports, _EVENTS):
-        async for entries in told_of(services, event.value, subject=report, lacks=told[report].lacks[event]):
-            for entry in entries:
-                told[report].take(entry)
+    for event in _EVENTS:
+        lacks: list[Found] = []
+        async for entry in told_of_each(services, event.value, reports, lacks=lacks):
+            told[entry["object"]["id"]].take(entry)
+        # What the log lacks does not say what it is about: then each is asked of by itself.
+        for report in reports if lacks else ():
+            async for _ in told_of(services, event.value, subject=report, lacks=told[report].lacks[event]):
+                continue
     return told

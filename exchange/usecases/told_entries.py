@@ -19,6 +19,9 @@ from exchange.usecases.whole_entries import whole_entry
 
 _AT_ONCE: Final = 500
 
+_LANES: Final = 200
+"""Things that one search is about: others search meanwhile."""
+
 _NEAR: Final = timedelta(minutes=1)
 """An entry is of when a row is written, or of shortly before or after that."""
 
@@ -43,7 +46,28 @@ async def told_of(  # noqa: PLR0913  narrowed by each of them
     # Narrowed to what came to pass: an attempt that was refused changed nothing.
     outcome = outcome_telling(event).value
     criteria = Criteria(since, event=event, outcome=outcome, subject=subject, owner=owner)
-    sought = Sought(criteria, None, newest_first=False)
+    async for entries in _sought(services, Sought(criteria, None, newest_first=False), lacks):
+        yield entries
+
+
+async def told_of_each(
+    services: Services, event: str, subjects: Sequence[str], *, lacks: list[Found] | None = None
+) -> AsyncIterator[Entry]:
+    """Yield the entries of `event` that are whole and about one of `subjects`, asked for together.
+
+    Into `lacks` come the places of all others; about which of them each is, is not said there.
+    """
+    criteria = Criteria(event=event, outcome=outcome_telling(event).value)
+    for start in range(0, len(subjects), _LANES):
+        some = subjects[start : start + _LANES]
+        async for entries in _sought(services, Sought(criteria, None, subjects=some, newest_first=False), lacks):
+            for entry in entries:
+                # Where the index was altered another entry may be at a place.
+                if entry.get("object", {}).get("id") in some:
+                    yield entry
+
+
+async def _sought(services: Services, sought: Sought, lacks: list[Found] | None) -> AsyncIterator[list[Entry]]:
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
         entries = await entries_at(services, places)
         if lacks is not None:

@@ -8,6 +8,7 @@ from exchange import usecases
 from exchange.kernel import NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
+from exchange.store import Store
 from exchange.usecases import told_destructions
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
@@ -204,6 +205,27 @@ async def test_destruction_that_is_certified_while_it_is_listed_is_no_damage(
     made = await certified_meanwhile(world, monkeypatch, usecases.list_destructions, world.call("NOR reader"))
 
     assert (made.value, made.unopened) == ((), 0)
+
+
+async def test_log_is_asked_at_once_of_all_that_a_member_is_to_destroy(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, report = await recalled(make_lived)
+    reports = [report, *[await world.post() for _ in range(3)]]
+    for each in reports[1:]:
+        await usecases.pull_report(world.services, world.call("NOR reader"), each)
+        await usecases.recall_report(world.services, world.call("GBR releaser"), each, "mistaken")
+    await place_entries(world, is_searchable=True)
+    seek, sought = Store.found_places, list[object]()
+
+    def counted(store: Store, what: Any, **how: Any) -> Any:
+        sought.append(what)
+        return seek(store, what, **how)
+
+    monkeypatch.setattr(Store, "found_places", counted)
+
+    assert await asked_of(world, "NOR reader") == (sorted(reports), 0)
+    assert len(sought) == 2
 
 
 async def test_tombstone_that_is_gone_does_not_look_as_if_nothing_had_been_recalled(make_lived: MakeLived) -> None:

@@ -23,7 +23,7 @@ from tests.usecases.test_destructions_altered import shown as shown_asked
 from tests.usecases.test_reports_walked import told, with_reports
 
 
-async def lose(world: World, event: str, **told: str) -> None:
+async def lose(world: World, event: str, **told: object) -> None:
     """Give every entry its place, and take those of an event from the database, as one does whose bundle is lost."""
     await place_entries(world, is_searchable=True)
     lost = [
@@ -230,6 +230,18 @@ async def test_destruction_of_which_the_log_lacks_who_was_asked_is_shown_and_cer
     assert before == [([report], 0)] * 2
     assert await shown_asked(world, report) == (["GBR", "NOR"], 0)
     assert await asked_of(world, "NOR reader") == ([], 0)
+
+
+async def test_what_the_log_lacks_of_one_destruction_bears_out_no_row_of_another_report(make_lived: MakeLived) -> None:
+    world, report = await recalled(make_lived)
+    other = await world.post()
+    await usecases.pull_report(world.services, world.call("NOR reader"), other)
+    await usecases.recall_report(world.services, world.call("GBR releaser"), other, "mistaken")
+    await lose(world, "destruction.asked", of=[world.clients["NOR reader"].id])
+    alter = "UPDATE report_destruction SET asked_at = asked_at - 30000000, due_at = due_at - 30000000"
+    world.sql(f"{alter} WHERE report_id = $1", report)
+
+    assert await asked_of(world, "NOR reader") == ([other], 1)
 
 
 async def test_destruction_of_which_the_log_lacks_the_certificate_is_shown_as_certified(make_lived: MakeLived) -> None:
