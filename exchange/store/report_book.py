@@ -50,7 +50,7 @@ from exchange.store.tables import (
     ReleaseClassTable,
     ReportTable,
 )
-from exchange.store.unread import UNREADABLE, UnreadRow, read_alone
+from exchange.store.unread import UNREADABLE, Unread, UnreadRow, read_each
 
 _KINDS = tuple(kind.value for kind in NoticeKind)
 
@@ -232,10 +232,12 @@ class ReportBook:
         """Return whether a report's keys were destroyed, whatever became of the word about it."""
         return await self._session.get(TombstoneTable, report_id) is not None
 
-    async def tombstone(self, report_id: str) -> TombstoneRow | None:
-        """Return a report's tombstone; None where its keys were not destroyed, OpeningError where it was altered."""
-        row = await self._session.get(TombstoneTable, report_id)
-        return None if row is None else read_alone(row, _tombstone, f"report {report_id}: tombstone")
+    async def tombstones(self, report_ids: Sequence[str]) -> dict[str, TombstoneRow]:
+        """Return the tombstones of these reports, without those that were altered."""
+        which = is_among(col(TombstoneTable.report_id), report_ids, self._session.get_bind().dialect.name)
+        rows = await self._session.scalars(select(TombstoneTable).where(which))
+        found = read_each(rows, _tombstone, Unread(), lambda row: UnreadRow(f"report {row.report_id}: tombstone"))
+        return {each.report: each for each in found}
 
     async def asked_to_destroy(self, report_id: str) -> frozenset[str]:
         """Return the clients of which destruction of a report was asked, whatever else their rows say."""

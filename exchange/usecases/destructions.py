@@ -38,7 +38,8 @@ from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, so
 from exchange.usecases.log_words import recorded_label
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.sealed_headers import known_class, owner_of
-from exchange.usecases.told_destructions import DUE_DAYS, borne_out, is_borne_out
+from exchange.usecases.told_destructions import DUE_DAYS, borne_out
+from exchange.usecases.tombstones import told_tombstones
 from exchange.usecases.unread import record_unread
 
 DESTROYING_ROLES = (Role.READER, Role.RELEASER)
@@ -87,20 +88,22 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
     event = EventName.DESTRUCTION_LISTED
     client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        known, altered = await unit.reports().destructions(member=client.member)
-    # Between the units: however many there are, whoever writes does not wait for what is decided about each.
+        book = unit.reports()
+        known, altered = await book.destructions(member=client.member)
+        stones = await book.tombstones(sorted({row.report for row in known}))
+    # Behind the unit: however many there are, whoever writes does not wait for what is decided about each.
     rows = [row for row in known if await _is_for(services, call, client, row.report, row.given)]
     rows, forged = await borne_out(services, rows)
     rows = [row for row in rows if row.returned_at is None]
     unread = Unread([unread_destruction(each) for each in (*altered, *forged)])
     unopened = len([each for each in altered if await _is_for(services, call, client, each.report, each)])
-    async with services.store.unit_of_work() as unit:
-        book = unit.reports()
-        stones = {row.report: await _stone(book, row.report) for row in rows}
-        found = tuple(AskedDestruction(row, stone) for row in rows if (stone := stones[row.report]) is not None)
-        ids = tuple(sorted(stones))
-        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    unread.rows += [UnreadRow(f"tombstone of report {report}") for report in ids if stones[report] is None]
+    reports = sorted({row.report for row in rows})
+    lacking = [report for report in reports if report not in stones]
+    unread.rows += map(unread_tombstone, lacking)
+    stones |= await told_tombstones(services, lacking)
+    found = tuple(AskedDestruction(row, stones[row.report]) for row in rows if row.report in stones)
+    entry = draft(call, client, event, Outcome.PERMITTED, result_ids=tuple(reports))
+    receipt = await services.store.append(entry)
     await record_unread(services, unread, client)
     return Recorded(found, receipt, unopened + len(forged) + len(rows) - len(found))
 
@@ -116,33 +119,27 @@ async def certify_destruction(
     event = EventName.DESTRUCTION_CERTIFIED
     client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=asked_for(report_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        book = unit.reports()
-        known = sought_id(report_id)
-        row = await book.destruction(known, certificate.client or client.id)
-        if row is None or not await _is_for(services, call, client, known, _holder(row)):
-            raise report_not_found()
-        if isinstance(row, UnreadDestruction) or not await is_borne_out(services, row):
-            raise UnreadRowError(f"report {known}: destruction")
-        stone = await book.tombstone(known)
-        if stone is None:
-            raise report_not_found()
-        if row.returned_at is not None:
-            raise ConflictError("this was certified before", code="certified-already")
-        note = services.store.attest(_deed(call, client, row, certificate))
+    known, holder = sought_id(report_id), certificate.client or client.id
+    async with on_record(services, attempt):
+        # On SQLite nobody writes while one reads in a unit, and what the log says may be away.
+        asked = await _open_destruction(services, call, client, known, holder)
+        note = services.store.attest(_deed(call, client, asked.row, certificate))
         detail: dict[str, str | int | list[str]] = {
-            "client": row.given.client,
+            "client": holder,
             "method": certificate.method,
             "copies": certificate.copies,
         }
         owner = await owner_of(services, known)
         subject = Subject("report", known)
-        receipt = await unit.record(
-            draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=owner, detail=detail)
-        )
-        kept = replace(row, returned_at=call.now, returned_by=client.id, note=note, entry=receipt.entry)
-        await book.certify(kept)
-    return Recorded(AskedDestruction(kept, stone), receipt)
+        entry = draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=owner, detail=detail)
+        async with services.store.unit_of_work() as unit:
+            book = unit.reports()
+            if await book.destruction(known, holder) != asked.row:
+                raise ConflictError("this was certified meanwhile", code="certified-already")
+            receipt = await unit.record(entry)
+            kept = replace(asked.row, returned_at=call.now, returned_by=client.id, note=note, entry=receipt.entry)
+            await book.certify(kept)
+    return Recorded(replace(asked, row=kept), receipt)
 
 
 def unread_destruction(altered: UnreadDestruction) -> UnreadRow:
@@ -150,15 +147,33 @@ def unread_destruction(altered: UnreadDestruction) -> UnreadRow:
     return UnreadRow(f"destruction of report {altered.report} by {altered.client}")
 
 
+def unread_tombstone(report: str) -> UnreadRow:
+    """Return the row about a tombstone that cannot be read, or is gone, as it is recorded."""
+    return UnreadRow(f"tombstone of report {report}")
+
+
 def _holder(row: DestructionRow | UnreadDestruction) -> GivenTo | UnreadDestruction:
     return row if isinstance(row, UnreadDestruction) else row.given
 
 
-async def _stone(book: ReportBook, report_id: str) -> TombstoneRow | None:
-    try:
-        return await book.tombstone(report_id)
-    except OpeningError:
-        return None
+async def _open_destruction(
+    services: Services, call: Call, client: Client, report: str, holder: str
+) -> AskedDestruction:
+    """Return what the holder of a report is still to destroy; raises as `certify_destruction`."""
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        row, stones = await book.destruction(report, holder), await book.tombstones([report])
+    if row is None or not await _is_for(services, call, client, report, _holder(row)):
+        raise report_not_found()
+    rows = [] if isinstance(row, UnreadDestruction) else (await borne_out(services, [row]))[0]
+    if not rows:
+        raise UnreadRowError(f"report {report}: destruction")
+    stones = stones or await told_tombstones(services, [report])
+    if report not in stones:
+        raise UnreadRowError(f"report {report}: tombstone")
+    if rows[0].returned_at is not None:
+        raise ConflictError("this was certified before", code="certified-already")
+    return AskedDestruction(rows[0], stones[report])
 
 
 async def _asked(

@@ -18,14 +18,14 @@ from exchange.reports import ReportAct, ReportStatus, require_act
 from exchange.store import DestructionRow, EndCause, TombstoneRow, Unread
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.destructions import ask_destruction, unread_destruction
+from exchange.usecases.destructions import ask_destruction, unread_destruction, unread_tombstone
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import OwnReport, own_report
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import lapse_consents
 from exchange.usecases.told_destructions import borne_out
-from exchange.usecases.tombstones import put_tombstone, require_not_ended
+from exchange.usecases.tombstones import put_tombstone, require_not_ended, told_tombstones
 from exchange.usecases.unread import record_unread
 
 _RECALL = EventName.REPORT_RECALLED
@@ -112,18 +112,23 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
     """
     event = EventName.REPORT_RECALL_READ
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
-    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        book = unit.reports()
-        stone = await book.tombstone(own.report.id)
-        if stone is None and own.report.status is ReportStatus.RECALLED:
-            raise UnreadRowError(f"report {own.report.id}: tombstone")
+    report = own.report.id
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
+        async with services.store.unit_of_work() as unit:
+            book = unit.reports()
+            stones, is_there = await book.tombstones([report]), await book.has_tombstone(report)
+            asked, altered = await book.destructions(report=report)
+        stone = (stones or await told_tombstones(services, [report])).get(report)
+        if stone is None and (is_there or own.report.status is ReportStatus.RECALLED):
+            raise UnreadRowError(f"report {report}: tombstone")
         if stone is None:
             raise report_not_found()
-        asked, altered = await book.destructions(report=own.report.id)
-        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
+        receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED))
     asked, others = await borne_out(services, asked)
     altered = list({each.client: each for each in (*altered, *others)}.values())
-    await record_unread(services, Unread([unread_destruction(each) for each in altered]), own.client)
+    unread = Unread([unread_destruction(each) for each in altered])
+    unread.rows += () if stones else [unread_tombstone(report)]
+    await record_unread(services, unread, own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))
 
 

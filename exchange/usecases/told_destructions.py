@@ -71,11 +71,6 @@ async def borne_out(
     return found, [UnreadDestruction(row.report, row.given.client, row.given.member) for row in forged]
 
 
-async def is_borne_out(services: Services, row: DestructionRow) -> bool:
-    """Return whether the log bears out a row that is held, or lacks what it says of it."""
-    return not await _doubted(services, [row])
-
-
 async def _doubted(services: Services, rows: Sequence[DestructionRow]) -> list[DestructionRow]:
     if not rows:
         return []

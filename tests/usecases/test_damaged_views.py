@@ -17,6 +17,7 @@ from tests.support.placing import place_entries
 from tests.support.uploading import awaited, begun
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_crises import CRISIS
+from tests.usecases.test_lost_entries import lose
 
 TEXT = AGREEMENT.replace(
     "obligations: []",
@@ -141,6 +142,7 @@ async def test_destruction_that_cannot_be_read_does_not_look_like_none(make_live
 
 async def test_destruction_without_its_tombstone_does_not_look_like_none(make_lived: MakeLived) -> None:
     world, ids = await make_lived(busy)
+    await lose(world, "report.recalled")  # which says what the tombstone did
     world.sql("UPDATE report_tombstone SET cause = 'x' WHERE report_id = $1", ids["recalled"])
     async with open_api(world) as api:
         listed = await counted(api, "/v1/destructions", ids, "NOR reader")

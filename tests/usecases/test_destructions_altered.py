@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import NotFoundError, UnavailableError
+from exchange.audit import read_deed
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import Store
@@ -15,6 +16,7 @@ from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.world import World
+from tests.usecases.test_report_life import NODE
 
 CERTIFIED = (
     "UPDATE report_destruction SET returned_at = asked_at, returned_by = client_id, note = $1, entry_id = read_entry"
@@ -89,6 +91,21 @@ async def test_what_is_certified_while_the_originator_looks_is_told_as_it_is_now
 
     certified = {row.given.member: row.returned_at is not None for row in made.value.asked}
     assert (certified, made.unopened) == ({"NOR": True, "GBR": False}, 0)
+
+
+async def test_others_certify_while_the_log_is_asked_and_nobody_does_so_twice(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite who reads in a unit keeps everybody else from writing: the archive may be slow."""
+    world, report = await recalled(make_lived)
+    call, how = world.call("NOR reader"), usecases.Certificate("shredded", 2)
+    with pytest.raises(ConflictError) as refused:
+        await certified_meanwhile(world, monkeypatch, usecases.certify_destruction, call, report, how)
+
+    assert refused.value.code == "certified-already"
+    assert await shown_certified(world, report) == {"NOR": True, "GBR": False}
+    certified = [entry["detail"] for entry in await world.entries() if entry["type"] == "destruction.certified"]
+    assert [(each.get("copies"), each.get("codes")) for each in certified] == [(1, None), (None, ["certified-already"])]
 
 
 async def test_recall_is_shown_though_the_archive_lacks_what_the_log_says_of_it(
@@ -228,41 +245,67 @@ async def test_log_is_asked_at_once_of_all_that_a_member_is_to_destroy(
     assert len(sought) == 2
 
 
-async def test_tombstone_that_is_gone_does_not_look_as_if_nothing_had_been_recalled(make_lived: MakeLived) -> None:
-    world, report = await recalled(make_lived)
-    world.unguard("report_tombstone")
-    world.sql("DELETE FROM report_tombstone")
-    looked = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
-
-    assert isinstance(looked.error, UnavailableError)
-    assert looked.entry["detail"] == {"place": f"report {report}: tombstone"}
-    assert await asked_of(world, "NOR reader") == ([], 1)
+WITHOUT_TOMBSTONE = [
+    "DELETE FROM report_tombstone WHERE report_id = $1 AND report_id <> $2",
+    "UPDATE report_tombstone SET note = (SELECT note FROM report_tombstone WHERE report_id = $2) WHERE report_id = $1",
+    "UPDATE report_tombstone SET cause = 'retention' WHERE report_id = $1 AND report_id <> $2",
+    "UPDATE report_tombstone SET raised_at = raised_at + 1 WHERE report_id = $1 AND report_id <> $2",
+]
 
 
-@pytest.mark.parametrize(
-    "alter",
-    [
-        "note = (SELECT note FROM report_tombstone WHERE report_id <> $1)",
-        "cause = 'retention'",
-        "raised_at = raised_at + 1",
-    ],
-)
-async def test_tombstone_that_says_another_thing_than_its_row_is_shown_to_nobody(
-    make_lived: MakeLived, alter: str
-) -> None:
+async def without_tombstone(make_lived: MakeLived, alter: str) -> tuple[World, str]:
+    """Return a world, and a report that was recalled, in whose tombstone's place lies another one or none."""
     world, report = await recalled(make_lived)
     other = await world.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
     await usecases.recall_report(world.services, world.call("GBR releaser"), other, "none of NOR's business")
     world.unguard("report_tombstone")
-    world.sql(f"UPDATE report_tombstone SET {alter} WHERE report_id = $1", report)
+    world.sql(alter, report, other)
+    return world, report
+
+
+def certifying(world: World, report: str) -> Any:
     how = usecases.Certificate("shredded", 1)
-    certified = await world.attempt(usecases.certify_destruction(world.services, world.call("NOR reader"), report, how))
+    return usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+
+
+@pytest.mark.parametrize("alter", WITHOUT_TOMBSTONE)
+async def test_tombstone_that_says_another_thing_than_its_row_is_shown_to_nobody(
+    make_lived: MakeLived, alter: str
+) -> None:
+    world, report = await without_tombstone(make_lived, alter)
+    certified = await world.attempt(certifying(world, report))
     looked = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
 
     assert await asked_of(world, "NOR reader") == ([], 1)
     for tried in (certified, looked):
         assert isinstance(tried.error, UnavailableError)
-        assert tried.entry["detail"] == {"place": f"report {report}: tombstone"}
+        assert tried.entry["detail"]["place"] == f"report {report}: tombstone"
+
+
+@pytest.mark.parametrize("alter", WITHOUT_TOMBSTONE)
+async def test_recall_whose_tombstone_is_none_any_more_is_told_as_the_log_has_it(
+    make_lived: MakeLived, alter: str
+) -> None:
+    world, report = await without_tombstone(make_lived, alter)
+    await place_entries(world, is_searchable=True)
+    listed = await world.attempt(usecases.list_destructions(world.services, world.call("NOR reader")))
+    shown = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
+    certified = await certifying(world, report)
+    stones = [listed.value.value[0].tombstone, shown.value.tombstone, certified.value.tombstone]
+
+    deeds = [read_deed(stone.note, [NODE]).content for stone in stones]
+    assert [(deed["report"], deed["cause"], deed["reason"]) for deed in deeds] == [(report, "recalled", "mistaken")] * 3
+    assert {deed["by"] for deed in deeds} == {world.clients["GBR releaser"].id}
+    assert [each["detail"]["rows"] for each in listed.entries if each["type"] == "key.opened"] == [
+        [f"tombstone of report {report}"]
+    ]
+    assert await asked_of(world, "NOR reader") == ([], 0)
+    assert await shown_certified(world, report) == {"NOR": True, "GBR": False}
+
+
+async def shown_certified(world: World, report: str) -> dict[str, bool]:
+    made = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
+    return {row.given.member: row.returned_at is not None for row in made.value.asked}
 
 
 @pytest.mark.parametrize("level", ["CONFIDENTIAL", "SECRET"])
