@@ -263,7 +263,7 @@ async def _is_on_record(services: Services, row: DerivationRow) -> bool:
     """
     if not await _is_granted(services, row):
         return False
-    async for entry in all_told_until_now(services, EventName.DERIVATION_REVOKED, subject=row.report):
+    async for entry in all_told_until_now(services, EventName.DERIVATION_REVOKED, subject=row.report, of=row.id):
         if entry.get("detail", {}).get("request") == row.id:
             return False
     return True
@@ -272,7 +272,7 @@ async def _is_on_record(services: Services, row: DerivationRow) -> bool:
 async def _is_granted(services: Services, row: DerivationRow) -> bool:
     said = {"request": row.id, **consent_detail(services, row.wish, row.requester_member)}
     # Who finds it misses none of those about other requests.
-    async for entry in all_told_until_now(services, EventName.DERIVATION_GRANTED, subject=row.report):
+    async for entry in all_told_until_now(services, EventName.DERIVATION_GRANTED, subject=row.report, of=row.id):
         detail, is_of_this = entry.get("detail", {}), entry.get("object", {}).get("version") == row.version
         if is_of_this and all(detail.get(name) == value for name, value in said.items()):
             return True

@@ -61,8 +61,9 @@ async def require_not_ended(services: Services, act: PendingAct) -> None:
     besides = _BESIDES.get(act.kind)
     if besides is None:
         return
-    async for entry in all_told_until_now(services, *besides.events, subject=act.asked[besides.about]):
-        if entry.get("detail", {}).get(besides.field) == besides.names(act):
+    about, named = act.asked[besides.about], besides.names(act)
+    async for entry in all_told_until_now(services, *besides.events, subject=about, of=named):
+        if entry.get("detail", {}).get(besides.field) == named:
             raise _ended()
 
 

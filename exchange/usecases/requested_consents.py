@@ -33,10 +33,10 @@ async def require_as_requested(
     Raises UnavailableError as `require_readable`, and where the log lacks an entry that may say so.
     """
     await require_readable(services, "what was asked for")
-    async for entry in all_told_until_now(services, *ends, subject=own.report.id):
+    async for entry in all_told_until_now(services, *ends, subject=own.report.id, of=said["request"]):
         if entry.get("detail", {}).get("request") == said["request"]:
             raise ConflictError("the log says that this was decided or taken back: ask again", code="request-ended")
-    async for entry in all_told_until_now(services, event, subject=own.report.id):
+    async for entry in all_told_until_now(services, event, subject=own.report.id, of=said["request"]):
         detail, is_of_this = entry.get("detail", {}), entry["object"].get("version") == own.report.version
         is_it = is_of_this and detail.get("request") == said["request"]
         if is_it and all(detail.get(name, value) == value for name, value in said.items()):

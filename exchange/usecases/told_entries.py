@@ -10,7 +10,7 @@ from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, hash_leaf, parse_entry
 from exchange.audit.rows_told import outcome_telling
-from exchange.kernel import MalformedError, UnavailableError
+from exchange.kernel import MalformedError, UnavailableError, micros_in
 from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
@@ -24,6 +24,9 @@ _LANES: Final = 200
 
 _NEAR: Final = timedelta(minutes=1)
 """An entry is of when a row is written, or of shortly before or after that."""
+
+_APART: Final = timedelta(hours=1)
+"""An entry is of after what it tells of was made; a clock may be set back in between."""
 
 _WAITING_AT_MOST: Final = 10_000
 """Who looks at one thing after the other reads no more than so many entries for each."""
@@ -123,16 +126,18 @@ async def told_until_now(
 
 
 async def all_told_until_now(
-    services: Services, *events: EventName, subject: str, since: datetime | None = None
+    services: Services, *events: EventName, subject: str, of: str | None = None
 ) -> AsyncIterator[Entry]:
     """Yield what `told_until_now` does; behind them, LogDamagedError where one of them is not whole.
 
-    For who concludes from what is not there. Who finds what it looks for goes no further.
+    For who concludes from what is not there. Who finds what it looks for goes no further. `of` is the id of what is
+    looked for, where many such entries are about `subject`: one from before that was made tells of another.
     """
     lacks: list[Found] = []
-    async for entry in told_until_now(services, *events, subject=subject, since=since, lacks=lacks):
+    async for entry in told_until_now(services, *events, subject=subject, lacks=lacks):
         yield entry
-    require_none(lacks, "that tell of this")
+    made = (micros_in(of or "") or 0) - _APART // timedelta(microseconds=1)
+    require_none([each for each in lacks if each.place.at_micros >= made], "that tell of this")
 
 
 def lacking(places: Sequence[Found], entries: Sequence[Entry]) -> list[Found]:

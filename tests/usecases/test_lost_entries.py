@@ -1,6 +1,7 @@
 """Entries that the log lacks, for a bundle of the archive is lost: what is not there any more is not what never was."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,8 @@ from tests.usecases.test_destructions_altered import ALTERED as DESTRUCTIONS_ALT
 from tests.usecases.test_destructions_altered import OPEN, asked_of, recalled
 from tests.usecases.test_destructions_altered import shown as shown_asked
 from tests.usecases.test_reports_walked import told, with_reports
+
+Deed = Callable[[World], Awaitable[object]]
 
 
 async def lose(world: World, event: str, **told: object) -> None:
@@ -218,6 +221,71 @@ async def test_request_of_which_the_log_lacks_the_end_is_granted_by_nobody(make_
     await lose(world, "onward.refused")
 
     await refuses(onward.grant(world, request))
+
+
+async def onward_refused(world: World) -> None:
+    request = await onward.ask(world, await reported(world))
+    await usecases.refuse_onward(world.services, world.call("GBR releaser"), request, "no")
+
+
+async def onward_granted(world: World) -> None:
+    await onward.grant(world, await onward.ask(world, await reported(world)))
+
+
+async def derivation_revoked(world: World) -> None:
+    request = await deriving.ask(world, await reported(world))
+    await deriving.grant(world, request)
+    await usecases.revoke_derivation(world.services, world.call("GBR releaser"), request)
+
+
+async def derived(world: World) -> None:
+    report = await reported(world)
+    await deriving.grant(world, await deriving.ask(world, report))
+    await deriving.derive(world, report)
+
+
+async def proxy_revoked(world: World) -> None:
+    view = await test_proxies.given(world)
+    await usecases.revoke_proxy(world.services, world.call("NOR releaser"), view.row.id)
+
+
+async def erased(world: World) -> None:
+    act, digest = await test_second_person.asked_for(world)
+    await usecases.confirm_act(world.services, world.call("auditor"), act, digest)
+
+
+async def reported(world: World) -> str:
+    """Return the first report there is; where there is none, post it."""
+    found = [str(row[0]) for row in world.sql("SELECT id FROM report ORDER BY seq")]
+    label = replace(deriving.MIDDLE, handling=("ORCON",))
+    return found[0] if found else await world.post(label=label)
+
+
+@pytest.mark.parametrize(
+    ("first", "lost", "later"),
+    [
+        (onward_refused, "onward.refused", onward_granted),
+        (derivation_revoked, "derivation.revoked", derived),
+        (proxy_revoked, "proxy.revoked", test_proxies.given),
+        (erased, "personal.erased", erased),
+    ],
+)
+async def test_what_the_log_lacks_from_before_it_was_asked_for_ends_no_consent_and_no_act(
+    make_lived: MakeLived, first: Deed, lost: str, later: Deed
+) -> None:
+    """What is about the same report, agreement or client, and was taken back long before, is another one."""
+    world, _ = await make_lived(with_everybody)
+    await first(world)
+    await lose(world, lost)
+    world.clock.advance(121 * MINUTE)
+
+    await later(world)
+
+
+async def with_everybody(world: World) -> None:
+    await with_an_analyst(world)
+    for name in ("NOR releaser", "NOR second releaser"):
+        await world.enrol(name, "NOR", "releaser")
 
 
 async def test_destruction_of_which_the_log_lacks_who_was_asked_is_shown_and_certified(make_lived: MakeLived) -> None:
