@@ -28,7 +28,7 @@ from exchange.usecases.hold_rows import contradicted_rows
 from exchange.usecases.judging import NO_LAW_YET
 from exchange.usecases.keep_time import TOLD_FROM
 from exchange.usecases.last_backup import last_backup
-from exchange.usecases.legal_holds import holds_on
+from exchange.usecases.legal_holds import LegalHold, holds_on
 from exchange.usecases.rotate_keys import KeyStatus, key_status
 from exchange.usecases.walk_reports import told_reports
 
@@ -229,10 +229,17 @@ async def _holds(settings: Settings, services: Services) -> Finding:
         holds = await holds_on(services)
     except UnavailableError as exc:
         return Finding(name, Finding.MEND, f"{exc.message}: nothing is destroyed or archived meanwhile", _HOLDS_UNREAD)
-    told = [f"{each.id} since {rfc3339(each.since)} ({each.reason})" for each in holds[:_NAMED]]
+    told = [_hold(each) for each in holds[:_NAMED]]
     told += [f"and {len(holds) - _NAMED} more"] * (len(holds) > _NAMED)
     told += ["at this node by `audit_legal_hold`"] * settings.audit_legal_hold
+    if any(each.is_damaged for each in holds):
+        return Finding(name, Finding.MEND, "; ".join(told), "`exchange audit verify`; `exchange hold lift ID`")
     return Finding(name, Finding.OK, "; ".join(told) or "none is on")
+
+
+def _hold(hold: LegalHold) -> str:
+    since = "" if hold.since is None else f" since {rfc3339(hold.since)}"
+    return f"{hold.id}{since} ({hold.reason})"
 
 
 async def _backlog(services: Services) -> Finding:

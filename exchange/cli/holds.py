@@ -55,8 +55,9 @@ async def lift(
     if as_json:
         output.show_json(_shown(lifted))
         return
-    output.show_line(f"legal hold {lifted.id}, on since {output.in_words(lifted.since)}, is lifted")
+    since = "" if lifted.is_damaged else f", on since {output.in_words(lifted.since)},"
+    output.show_line(f"legal hold {lifted.id}{since} is lifted")
 
 
-def _shown(hold: LegalHold) -> dict[str, str]:
-    return {"id": hold.id, "since": rfc3339(hold.since), "reason": hold.reason}
+def _shown(hold: LegalHold) -> dict[str, str | None]:
+    return {"id": hold.id, "since": None if hold.since is None else rfc3339(hold.since), "reason": hold.reason}

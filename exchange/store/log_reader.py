@@ -190,13 +190,13 @@ class LogReader:
         ((count, first),) = await self._fetch(self._reads.backlog, {})
         return Backlog(count, None if first is None else micros_in(first))
 
-    async def about_holds(self) -> list[tuple[bytes, bytes | None]]:
-        """Return the entries in the database that say that they are about a legal hold, and their leaf hashes.
+    async def about_holds(self) -> list[tuple[str, bytes, bytes | None]]:
+        """Return ids and bytes of the entries here that say that they are about a legal hold, and their leaf hashes.
 
         Whether they belong together is for the reader to see; None is of one that has no place.
         """
         rows = await self._fetch(self._reads.holds, {})
-        return [(as_bytes(content), None if leaf is None else as_bytes(leaf)) for content, leaf in rows]
+        return [(str(id_), as_bytes(content), None if leaf is None else as_bytes(leaf)) for id_, content, leaf in rows]
 
     async def places(self, log: int) -> int:
         """Return up to where places in a log are taken: its size, unless somebody changed either of the two."""

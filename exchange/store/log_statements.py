@@ -149,6 +149,7 @@ class LogReads:
             ),
             holds=sql.compile(
                 select(
+                    entry.c.id,
                     entry.c.content,
                     select(leaf.c.leaf_hash).where(leaf.c.entry_id == entry.c.id).scalar_subquery(),
                 ).where(text(ABOUT_A_HOLD["sqlite" if sql.is_sqlite else "postgresql"]))

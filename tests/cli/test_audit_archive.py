@@ -17,7 +17,7 @@ from exchange.usecases.backups import read_contents
 from exchange.usecases.legal_holds import HoldWatch
 from exchange.usecases.sequence_log import Sequencer, Step
 from exchange.usecases.signed_backup import Signed, read_signed
-from tests.support.instance_log import sequence
+from tests.support.instance_log import own, sequence
 from tests.support.store import run_apart
 
 
@@ -145,6 +145,23 @@ def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch, is_own
     assert (held.code, bundles(filled)) == (1, [])
     assert "legal hold" in held.err
     assert operate("audit", "archive", "--older-than", 30, "--dry-run", "--json").json["entries"] == 256
+
+
+def test_hold_whose_entry_is_damaged_is_told_and_lifted_by_the_entry(instance, operate):
+    operate("hold", "put", "--reason", "inquiry 17")
+    sequence(instance, is_searchable=True)
+    of_hold = "(SELECT id FROM audit_search WHERE event = 'hold.put')"
+    own(instance, f"UPDATE audit_entry SET content = CAST('{{}}' AS BLOB) WHERE id IN {of_hold}")
+
+    told = next(each for each in operate("doctor", "--json").json if each["id"] == "legal holds")
+    (found,) = operate("hold", "list", "--json").json
+    entry = found["id"]
+    lifted = operate("hold", "lift", entry, "--reason", "its entry is lost for good")
+
+    assert (told["state"], entry in told["told"], "hold lift" in told["mend"]) == ("mend", True, True)
+    assert (found["since"], "damaged" in found["reason"]) == (None, True)
+    assert lifted.out == f"legal hold {entry} is lifted\n"
+    assert operate("hold", "list", "--json").json == []
 
 
 def test_sequencer_archives_what_the_settings_say(filled, operate, monkeypatch):

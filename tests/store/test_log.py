@@ -100,8 +100,8 @@ async def test_entries_about_holds_cost_no_look_at_all_others(store: Store, stor
 
     used = "SCAN audit_entry USING INDEX audit_entry_holds" if is_sqlite else "audit_entry_holds"
     assert any(used in line for line in plan), plan
-    ((content, leaf_hash),) = await store.log.about_holds()
-    assert (parse_entry(content)["id"], leaf_hash) == (held.entry, None)
+    ((entry, content, leaf_hash),) = await store.log.about_holds()
+    assert (entry, parse_entry(content)["id"], leaf_hash) == (held.entry, held.entry, None)
 
 
 async def test_silent_witness_costs_no_look_at_what_others_said_since(store: Store, store_url: str) -> None:
