@@ -11,6 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, text
 from sqlmodel import SQLModel
 
+# Only migrations know its table: whoever has run none in this process would compare without it.
+import exchange.store.schema_tables  # noqa: F401
 from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
 from exchange.kernel.timekeeping import Timekeeping
 from exchange.store import OutgrownError, Store, head, migrate, revision, schema
