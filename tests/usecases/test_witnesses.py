@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from exchange.audit.log_policy import KnownWitness
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.log_tables import LogCosignatureTable
 from exchange.store.witness_files import NO_WITNESSES
-from exchange.usecases import check_readiness
+from exchange.usecases import Services, check_readiness
+from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine
 from exchange.usecases.quorum import Witnessed, newest_witnessed, require_quorum
 from exchange.usecases.read_log import WhichCheckpoint, read_checkpoint
 from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
@@ -408,6 +410,35 @@ async def test_policy_that_cannot_be_read_is_said_and_asks_nobody(watched: Watch
     assert caplog.text.count("witnesses cannot be asked") == 1
     with pytest.raises(UnavailableError, match="line 1"):
         await watched.view()
+
+
+async def test_log_that_is_away_is_told_once_and_each_witness_is_asked_to_the_end(
+    watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    away, asked = {"nor"}, []
+
+    async def ask(_services: Services, witness: KnownWitness, _line: WitnessLine) -> Asked:
+        if witness.name in away:
+            raise UnavailableError("the log is away")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        asked.append(witness.name)
+        return Asked(AskedState.NOTHING_NEW)
+
+    async def told() -> int:
+        await watched.watch.round()
+        return caplog.text.count("witnesses cannot be asked: the log is away")
+
+    monkeypatch.setattr("exchange.usecases.watch_witnesses.ask_witness", ask)
+    while_away = await told(), await told()
+    away.clear()
+    over = await told()
+    away.add("nor")
+
+    assert (while_away, over, await told()) == ((1, 1), 1, 2)
+    assert asked == ["gbr", "gbr", "nor", "gbr", "gbr"]
 
 
 async def test_host_that_keeps_no_policy_of_witnesses_enrols_none_and_says_so(populated: World) -> None:

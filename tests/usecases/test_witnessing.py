@@ -76,6 +76,30 @@ async def test_witness_that_saw_more_than_we_know_is_asked_from_there(watched: W
     assert len(watched.line.asked) == 2
 
 
+async def lost_answer(watched: Watched) -> MadeWitness:
+    """Return a witness that cosigned the newest checkpoint, of which nothing came here."""
+    witness = await watched.enrol("nor")
+    await watched.ask("nor")
+    watched.world.unguard("log_cosignature")
+    watched.world.sql("DELETE FROM log_cosignature")
+    return witness
+
+
+async def test_witness_whose_answer_was_lost_is_asked_for_it_again(watched: Watched) -> None:
+    await lost_answer(watched)
+
+    assert (await watched.ask("nor")).state is AskedState.COSIGNED
+
+
+async def test_witness_that_declines_the_very_tree_that_it_holds_is_told_of(watched: Watched) -> None:
+    witness = await lost_answer(watched)
+    watched.line.answers[witness.url] = [Declined(403, "not today")]
+
+    asked = await watched.ask("nor")
+
+    assert (asked.state, asked.told) == (AskedState.REFUSED, "403: not today")
+
+
 async def set_back(watched: Watched) -> MadeWitness:
     """Return a witness that holds less than it cosigned, of a log that has grown since."""
     witness = await watched.enrol("nor")
@@ -98,6 +122,18 @@ async def test_witness_set_back_learns_it_from_its_own_signature(watched: Watche
     assert (await watched.view()).witnesses[0].behind == 0
     (entry,) = await watched.entries("witness.forgot")
     assert (entry["object"]["id"], entry["decision"]) == ("nor", "failed")
+
+
+async def test_witness_that_stays_set_back_is_told_of_once(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    witness = await set_back(watched)
+    for _ in range(2):
+        watched.line.answers[witness.url] = [HeldSize(1), *[Unreachable("gone")] * 2]
+        await watched.watch.round()
+        watched.seconds += BACKOFF_SECONDS[-1]
+
+    assert len(await watched.entries("witness.forgot")) == 1
+    assert caplog.text.count("its memory was set back") == 1
+    assert caplog.text.count("does not answer: gone") == 1
 
 
 async def test_witness_set_back_behind_what_is_kept_here_is_asked_from_what_it_holds(watched: Watched) -> None:
@@ -266,7 +302,9 @@ async def test_cosignature_of_no_time_or_one_that_has_not_come_is_none(watched: 
 
 @pytest.mark.parametrize("answer", [HeldSize(10**6), Declined(422, "inconsistent")])
 @pytest.mark.parametrize("size", [10**6, 3])
-async def test_another_tree_signed_by_our_own_keys_freezes_the_log(watched: Watched, answer, size: int) -> None:
+async def test_another_tree_signed_by_our_own_keys_freezes_the_log(
+    watched: Watched, answer, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
     witness = await watched.enrol("nor")
     await watched.ask("nor")
     held = watched.opened.signed(TreeHead(size, FORGED))
@@ -279,6 +317,7 @@ async def test_another_tree_signed_by_our_own_keys_freezes_the_log(watched: Watc
     (entry,) = await watched.entries("witness.refused")
     assert (entry["decision"], entry["detail"]["held_size"]) == ("failed", size)
     assert entry["detail"]["held_root"] == FORGED.hex()
+    assert f"witness nor refuses: {entry['detail']['told']}" in caplog.text
     assert await watched.opened.step() is Step.FROZEN
     assert watched.opened.witnessed.contradiction() == held
     readiness = await check_readiness(watched.world.services)
@@ -388,6 +427,7 @@ async def test_spoilt_checkpoint_is_refused_and_freezes_nothing(watched: Watched
 
         with subtests.test(name):
             assert isinstance(attempt.error, InvalidError)
+            assert [fault.pointer for fault in attempt.error.faults] == ["/checkpoint"]
             assert watched.opened.witnessed.contradiction() is None
             assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
 
@@ -412,6 +452,9 @@ async def test_member_that_brings_what_we_signed_and_do_not_have_freezes_the_log
 
     assert isinstance(attempt.error, ConflictError)
     assert (attempt.entry["type"], attempt.entry["decision"]) == ("witness.refused", "failed")
+    assert attempt.entry["object"]["id"] == ORIGIN
+    told = attempt.entry["detail"]
+    assert (told["size"], told["held_size"], told["held_root"]) == (size, size, FORGED.hex())
     assert await watched.opened.step() is Step.FROZEN
 
 
