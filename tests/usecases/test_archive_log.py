@@ -351,6 +351,18 @@ async def test_alert_is_shown_when_its_entry_moved(old: Log, folder: Path) -> No
             await store.alerts.page(after=0, limit=9, rule=None, member=None)
 
 
+async def test_bundle_that_an_operator_gives_up_is_damaged_and_away_no_more(old: Log, folder: Path) -> None:
+    """An empty file in its place says that it does not come back: nothing waits for it any more."""
+    await archive_all(old, folder)
+    for path in (folder / FIRST_BUNDLE).parent.iterdir():
+        path.write_bytes(b"")
+
+    async with reading(old, folder) as store:
+        with pytest.raises(LogDamagedError, match=FIRST_BUNDLE):
+            await store.log.contents(1, 0, 1)
+    assert await archive_all(old, folder) == 0
+
+
 async def test_bundle_that_is_gone_is_no_damage_to_a_report(old: Log, folder: Path) -> None:
     """A report that was recalled is known by the log alone: nobody is told that its row was altered meanwhile."""
     await archive_all(old, folder)
