@@ -7,7 +7,7 @@ two, that may have said what the row says; what the other ones say holds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Entry, EventName
@@ -43,12 +43,16 @@ class _Told:
     def bears_out(self, row: DestructionRow) -> bool:
         """Return whether a row says what the entries say, or may have said."""
         client = row.given.client
-        is_asked = (client, rfc3339(row.asked_at)) in self.asked
         is_due = row.due_at - row.asked_at == timedelta(days=DUE_DAYS)
-        is_certified, is_returned = client in self.certified, row.returned_at is not None
-        may_be_asked = is_asked or may_be_told(self.lacks[EventName.DESTRUCTION_ASKED], to_micros(row.asked_at))
-        may_be_certified = is_returned and bool(self.lacks[EventName.DESTRUCTION_CERTIFIED])
-        return is_due and may_be_asked and is_returned == (is_certified or may_be_certified)
+        is_asked = (client, rfc3339(row.asked_at)) in self.asked
+        is_asked |= self._may_have(EventName.DESTRUCTION_ASKED, row.asked_at)
+        if row.returned_at is None:
+            return is_due and is_asked and client not in self.certified
+        may_be_certified = self._may_have(EventName.DESTRUCTION_CERTIFIED, row.returned_at)
+        return is_due and is_asked and (client in self.certified or may_be_certified)
+
+    def _may_have(self, event: EventName, moment: datetime) -> bool:
+        return may_be_told(self.lacks[event], to_micros(moment))
 
 
 async def borne_out(

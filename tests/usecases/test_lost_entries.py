@@ -19,7 +19,7 @@ from tests.usecases.conftest import with_an_analyst
 from tests.usecases.test_breaches import DAY, MINUTE, flash, found, made_owing
 from tests.usecases.test_breaches_forged import ALTERED, broken, shown
 from tests.usecases.test_destructions_altered import ALTERED as DESTRUCTIONS_ALTERED
-from tests.usecases.test_destructions_altered import OPEN, asked_of, recalled
+from tests.usecases.test_destructions_altered import CERTIFIED, OPEN, asked_of, recalled
 from tests.usecases.test_destructions_altered import shown as shown_asked
 from tests.usecases.test_reports_walked import told, with_reports
 
@@ -298,6 +298,20 @@ async def test_destruction_of_which_the_log_lacks_who_was_asked_is_shown_and_cer
     assert before == [([report], 0)] * 2
     assert await shown_asked(world, report) == (["GBR", "NOR"], 0)
     assert await asked_of(world, "NOR reader") == ([], 0)
+
+
+async def test_certificate_that_the_log_lacks_lets_off_nobody_at_another_time(
+    make_lived: MakeLived,
+) -> None:
+    world, report = await recalled(make_lived)
+    how = usecases.Certificate("shredded", 1)
+    await usecases.certify_destruction(world.services, world.call("GBR reader"), report, how)
+    await lose(world, "destruction.certified")
+    world.sql(
+        f"{CERTIFIED} WHERE member = 'NOR'".replace("asked_at,", "asked_at + 3600000000,", 1), b"as if it were one"
+    )
+
+    assert await shown_asked(world, report) == (["GBR"], 1)
 
 
 async def test_what_the_log_lacks_of_one_destruction_bears_out_no_row_of_another_report(make_lived: MakeLived) -> None:
