@@ -59,7 +59,8 @@ class Measured:
         p50, p99 = (median(getattr(each, name) for each in self.seen) for name in ("p50_ms", "p99_ms"))
         size = median(each.mean_bytes for each in self.seen)
         cpu, beneath = (median(each.cpu_us for each in some) for some in (self.seen, self.floor))
-        times = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, CPU {cpu:,.0f} us (floor {beneath:,.0f})"
+        whole = median(each.all_us for each in self.seen)
+        times = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, CPU {cpu:,.0f} us (floor {beneath:,.0f}), of all {whole:,.0f}"
         bare = median(each.per_second for each in self.bare)
         told = f"{times}, {size:,.0f} bytes; {note}; bare server {bare:,.0f}/s"
         rate, floor = self.rate, self.floor_rate
@@ -92,7 +93,8 @@ def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
                 each.floor.append(beneath)
                 each.seen.append(seen)
                 rates = f"{seen.per_second:,.0f}/s over a floor of {beneath.per_second:,.0f}/s"
-                say(f"  {case.name} {number}/{pace.rounds}: {rates}, CPU {seen.cpu_us:,.0f}:{beneath.cpu_us:,.0f} us")
+                used = f"CPU {seen.cpu_us:,.0f}:{beneath.cpu_us:,.0f} us, of all {seen.all_us:,.0f}"
+                say(f"  {case.name} {number}/{pace.rounds}: {rates}, {used}")
         return [each for each, _ in measured]
 
 

@@ -55,7 +55,8 @@ class Orders:
 class Seen:
     """What came of it. `sample` is the body of one answer, for whoever wants to see that it is one.
 
-    `cpu_us` is what the server used per answer, from the first request on, warming up included.
+    `cpu_us` is what the server used per answer, `all_us` what all processes of the machine did, load, jobs and database
+    among them; both from the first request on, warming up included.
     """
 
     per_second: float = 0.0
@@ -64,6 +65,7 @@ class Seen:
     mean_bytes: float = 0.0
     answers: int = 0
     cpu_us: float = 0.0
+    all_us: float = 0.0
     fault: str = ""
     sample: bytes = b""
 
@@ -150,6 +152,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def busy_seconds() -> float:
+    """Return the processor time that all processes of this machine have used on all cores."""
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 async def run(orders: Orders) -> list[Seen]:
     """Load the servers one after the other and return what was seen of each."""
     return [await _loaded(turn, orders.warm_seconds) for turn in orders.turns]
@@ -158,14 +166,16 @@ async def run(orders: Orders) -> list[Seen]:
 async def _loaded(turn: Turn, warm_seconds: float) -> Seen:
     tally = Tally(0.0, 0.0)
     connections = await _connected(turn, tally)
-    before = cpu_seconds(turn.pid)
+    before, busy = cpu_seconds(turn.pid), busy_seconds()
     tally.begin = perf_counter() + warm_seconds
     tally.end = tally.begin + turn.seconds
     for connection in connections:
         connection.ask()
     await asyncio.wait_for(asyncio.gather(*(each.done for each in connections)), warm_seconds + turn.seconds + 30)
     seen = _summed(tally, turn.seconds)
-    seen.cpu_us = (cpu_seconds(turn.pid) - before) / max(1, tally.answers) * 1e6
+    per_answer = 1e6 / max(1, tally.answers)
+    seen.cpu_us = (cpu_seconds(turn.pid) - before) * per_answer
+    seen.all_us = (busy_seconds() - busy) * per_answer
     return seen
 
 
