@@ -5,6 +5,7 @@ that tiles and checkpoint belong together: who needs that compares roots.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_leaf, hash_level
@@ -118,6 +119,24 @@ class LogReader:
             missing = min(set(positions) - {row[0] for row in rows})
             raise LogDamagedError(f"the store lacks the entry at position {missing}")
         return await self._whole(log, rows)
+
+    async def whole_at(self, log: int, positions: Sequence[int]) -> list[bytes]:
+        """Return the entries at these positions, in the log's order, that are those in the tree.
+
+        For who goes on behind what is damaged, or gone. Raises UnavailableError where the archive is away.
+        """
+        rows = await self._fetch(self._reads.placed_at, {"log": log, "positions": list(positions)})
+        bundles: dict[int, list[int]] = {}
+        for position, content, _ in rows:
+            if content is None:
+                bundles.setdefault(position // TILE_WIDTH, []).append(position)
+        archived: dict[int, bytes] = {}
+        for there in bundles.values():
+            # One that was damaged is read once, and takes nothing from what is in others.
+            with suppress(LogDamagedError):
+                archived |= await self.archived.those_of(log, there)
+        found = ((archived.get(each[0]) if each[1] is None else as_bytes(each[1]), each[2]) for each in rows)
+        return [content for content, leaf_hash in found if content is not None and hash_leaf(content) == leaf_hash]
 
     async def bundle(self, log: int, path: BundlePath) -> list[bytes]:
         """Return the entries of a bundle, for `render_bundle`; raises as `contents`."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import Criteria, Entry, EventName, hash_leaf, parse_entry
+from exchange.audit import Criteria, Entry, EventName, parse_entry
 from exchange.audit.rows_told import outcome_telling
 from exchange.kernel import MalformedError, UnavailableError, micros_in
 from exchange.store import Sought
@@ -175,7 +175,7 @@ async def entries_at(services: Services, places: Sequence[Found]) -> list[Entry]
     entries: list[Entry] = []
     for log in dict.fromkeys(place.log for place in places):
         positions = [place.place.position for place in places if place.log == log]
-        entries += _parsed(await _contents(services, log, positions))
+        entries += _parsed(await services.store.log.whole_at(log, positions))
     return entries
 
 
@@ -187,16 +187,3 @@ def _parsed(contents: Sequence[bytes]) -> list[Entry]:
         except MalformedError:
             continue  # damaged: `exchange audit verify` tells which
     return entries
-
-
-async def _contents(services: Services, log: int, positions: Sequence[int]) -> list[bytes]:
-    """Return the entries at these positions that are whole: what was changed beside the tree ends nothing."""
-    try:
-        placed = await services.store.log.placed_at(log, positions)
-    except LogDamagedError:
-        if len(positions) == 1:
-            return []
-        half = len(positions) // 2
-        parts = positions[:half], positions[half:]
-        return [content for part in parts for content in await _contents(services, log, part)]
-    return [each.content for each in placed if hash_leaf(each.content) == each.leaf_hash]

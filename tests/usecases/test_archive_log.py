@@ -291,6 +291,26 @@ async def test_tampered_archive_is_named_and_only_its_entries_are_away(
     assert FIRST_BUNDLE in finding.why
 
 
+async def test_damaged_bundle_is_read_once_however_many_of_its_entries_are_sought(
+    old: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = await old.store.log.contents(1, 256, 520)
+    await archive_all(old, folder)
+    change(folder / FIRST_BUNDLE)
+    read, locations = BundleArchive.read, list[str]()
+
+    async def counted(archive: BundleArchive, location: str) -> bytes:
+        locations.append(location)
+        return await read(archive, location)
+
+    monkeypatch.setattr(BundleArchive, "read", counted)
+    async with reading(old, folder) as store:
+        assert await store.log.whole_at(1, range(520)) == contents
+
+    assert locations.count(FIRST_BUNDLE) == 1
+    assert len(locations) == 2
+
+
 async def test_bundle_that_is_larger_than_any_is_not_read(old: Log, folder: Path) -> None:
     await archive_all(old, folder)
     os.truncate(folder / FIRST_BUNDLE, 256 << 20)
