@@ -7,6 +7,7 @@ durable together.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from exchange.audit import EventName, Outcome
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
@@ -109,7 +110,11 @@ async def _linked(
     view = await view_of(services, call, sought)
     detail: dict[str, str | int | list[str]] = {"request": held.id, "late": int(call.now > held.deadline)}
     # About the report, and its originator's: what it is, is for the asker's auditors only where they may know it.
-    receipt = await unit.record(own.entry(call, _EVENT, Outcome.PERMITTED, detail=detail))
+    entry = own.entry(call, _EVENT, Outcome.PERMITTED, detail=detail)
+    # INVARIANT: it names both: to who is not cleared for the one that stands higher there is no such entry.
+    labels = own.facts.label, sought.row.facts.label
+    label = services.law.catalogue.join(labels, originator=own.facts.originator).as_json()
+    receipt = await unit.record(replace(entry, label=label))
     answer = RequestAnswer(own.report.id, sought.client.member, sought.client.id, call.now, receipt.entry)
     await unit.requests().answer(held.number, answer)
     return Recorded(view.with_answer(answer), receipt)

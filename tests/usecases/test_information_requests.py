@@ -212,6 +212,16 @@ async def test_answer_links_back_for_the_asker_and_for_whoever_gave_it(populated
         assert (known(seen), seen.state) == ([report], RequestState.ANSWERED)
 
 
+@pytest.mark.parametrize(("asked", "given"), [("SECRET", "RESTRICTED"), ("RESTRICTED", "SECRET")])
+async def test_answer_is_on_record_under_the_higher_label_of_the_two(populated: World, asked: str, given: str) -> None:
+    request = await ask(populated, label=replace(TO_GBR, classification=asked))
+    report = await populated.post("NOR contributor", label=replace(TO_GBR, classification=given))
+    made = await populated.attempt(answer(populated, request, report))
+
+    # The entry names both: an auditor who is not cleared for the one would learn of it by the other.
+    assert made.entry["label"] == replace(TO_GBR, classification="SECRET").as_json()
+
+
 async def test_asked_member_learns_of_no_other_answer_nor_that_there_is_one(populated: World) -> None:
     request = await ask_both(populated)
     before = await show(populated, request, "DNK reader")
