@@ -395,8 +395,8 @@ def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
     for hook in settings.alert_webhooks:
         path = settings.instance_folder / hook.secret_file
         try:
-            key = WebhookKey(read_secret(path).decode().strip())
-        except (CryptoError, UnicodeDecodeError) as exc:
+            key = WebhookKey(read_secret(path).decode(errors="replace").strip())
+        except CryptoError as exc:
             raise UnsafeSettingError(f"`{path}` is {exc}") from exc
         authority = None if hook.authority_file is None else str(settings.instance_folder / hook.authority_file)
         hooks.append(Webhook(hook.name, hook.url, key, is_private=hook.private, authority=authority))

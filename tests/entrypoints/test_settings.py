@@ -1,15 +1,13 @@
 """Settings: what an instance folder says, and what refuses the start."""
 
 import os
-from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from exchange.crypto import SignatureScheme, SigningKey, WebhookKey
+from exchange.crypto import SignatureScheme, SigningKey
 from exchange.kernel import UnsafeSettingError
-from exchange.services import WebhookSecrets, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import (
     CURSOR_KEY_BYTES,
@@ -492,93 +490,6 @@ def test_secret_of_another_user_is_refused(folder: Path, monkeypatch: pytest.Mon
 def test_folder_without_policies_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsafeSettingError, match="no policies"):
         read_policies(tmp_path)
-
-
-def test_secret_of_a_webhook_is_read_anew_and_stays_where_it_is_broken(folder: Path, caplog) -> None:
-    with_webhook(folder, 'url = "https://soc.example/alerts"')
-    path = folder / "hook"
-
-    def put(fill: int, mode: int = 0o600) -> None:
-        path.write_text("whsec_" + b64encode(bytes([fill, *range(31)])).decode())
-        path.chmod(mode)
-
-    def signed(key: WebhookKey) -> str:
-        return key.sign("id", 1, b"{}")
-
-    put(1)
-    settings = load_settings(folder)
-    (hook,) = webhooks_of(settings)
-    secrets = WebhookSecrets(settings, (hook,))
-    put(2)
-    renewed = secrets.renewed(hook)
-    put(3, 0o644)
-
-    assert [signed(secrets.renewed(hook).key) for _ in range(2)] == [signed(renewed.key)] * 2
-    assert caplog.text.count("stays what it was") == 1
-    assert signed(renewed.key) != signed(hook.key)
-    path.chmod(0o600)
-    assert signed(secrets.renewed(hook).key) not in {signed(renewed.key), signed(hook.key)}
-
-
-def with_webhook(folder: Path, fields: str) -> None:
-    (folder / "exchange.toml").write_text(f'[[alert_webhooks]]\nname = "soc"\nsecret_file = "hook"\n{fields}\n')
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        'url = "http://soc.example/alerts"',
-        'url = "https://127.0.0.1/alerts"',
-        'url = "https://127.1/alerts"',
-        'url = "https://2130706433/alerts"',
-        'url = "https://0x7f000001/alerts"',
-        'url = "https://[::1]/alerts"',
-        'url = "https://[::ffff:10.0.0.1]/alerts"',
-        'url = "https://169.254.169.254/latest"',
-        'url = "https://localhost/alerts"',
-        'url = "https://db.internal/alerts"',
-        'url = "https://localhost./alerts"',
-        'url = "https://user:secret@soc.example/"',
-        'url = "https://soc.example/#fragment"',
-        'url = "https://soc.example:0/"',
-        'url = "https://soc.example:99999/"',
-        'url = "https:///alerts"',
-        'url = "https://s\u00f6c.example/"',
-        'url = "file:///etc/passwd"',
-        'url = "https://soc.example/"\nallow = true',
-        'url = "https://soc.example/"\n[[alert_webhooks]]\nname = "soc"\nsecret_file = "x"\nurl = "https://b.example/"',
-    ],
-)
-def test_31_webhook_to_where_only_we_can_reach_is_refused_at_registration(folder: Path, fields: str) -> None:
-    with_webhook(folder, fields)
-
-    with pytest.raises(UnsafeSettingError, match="alert_webhooks"):
-        load_settings(folder)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:8443", "localhost", "soc.internal"])
-def test_31_operator_may_allow_that_very_host(folder: Path, host: str) -> None:
-    with_webhook(folder, f'url = "https://{host}/alerts"\nprivate = true')
-    (hook,) = load_settings(folder).alert_webhooks
-
-    assert hook.private
-
-
-def test_webhook_has_its_secret_from_a_file_of_its_own(folder: Path) -> None:
-    with_webhook(folder, 'url = "https://soc.example/alerts"')
-    secret = folder / "hook"
-    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
-    secret.chmod(0o600)
-    (hook,) = webhooks_of(load_settings(folder))
-    assert (hook.name, hook.url, hook.is_private, hook.authority) == ("soc", "https://soc.example/alerts", False, None)
-
-    for text, match in (("password", "no webhook secret"), ("", "empty")):
-        secret.write_text(text)
-        with pytest.raises(UnsafeSettingError, match=match):
-            webhooks_of(load_settings(folder))
-    secret.chmod(0o644)
-    with pytest.raises(UnsafeSettingError, match="chmod 600"):
-        webhooks_of(load_settings(folder))
 
 
 def test_networks_of_webhooks_are_read_and_nonsense_is_refused(folder: Path) -> None:
