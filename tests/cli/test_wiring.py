@@ -15,18 +15,23 @@ from exchange import app as app_room
 from exchange import services
 from exchange.app import create_app
 from exchange.entrypoints.http.errors import OverloadedError
+from exchange.entrypoints.http.inspection import Shown
+from exchange.entrypoints.http.processes import open_line
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.entrypoints.http.strangers import Wrong
-from exchange.entrypoints.http.trust import Trust
+from exchange.entrypoints.http.trust import Kind, Trust
 from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN
-from exchange.kernel import UnavailableError
+from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
 from exchange.settings import load_settings
 from exchange.store import Store
+from exchange.store.archive import BundleArchive
+from exchange.store.archiving import LogArchiving
 from exchange.store.large_parts import LargeParts
+from exchange.store.sequencing import LogTree
 from exchange.usecases import heartbeat
 from exchange.usecases.notify_subscribers import Reach
 
-OF_ONE_WITNESS = Mock(witnesses=(Mock(url="https://witness"),))
+OF_ONE_THAT_IS_ASKED = Mock(witnesses=(Mock(url=None), Mock(url="https://witness")))
 
 
 @pytest.fixture
@@ -76,6 +81,48 @@ def test_rooms_get_what_is_set(settings_with, instance):
         "quorum": 7,
         "networks": (ip_network("10.1.0.0/16"),),
     }
+
+
+def test_connections_log_in_with_what_lies_there_and_are_of_one_history(settings_with, instance, monkeypatch):
+    for name in ("service", "sequencer"):
+        (instance / name).write_text(f"{name}-word")
+        (instance / name).chmod(0o600)
+    settings = settings_with(
+        *('database_url = "postgresql+asyncpg://service@db/x"', 'database_password_file = "service"'),
+        'sequencer_database_url = "postgresql+asyncpg://sequencer@db/x"',
+        'sequencer_database_password_file = "sequencer"',
+    )
+    store = Mock(**{"lineage.has_ended": asyncio.Event(), "close": AsyncMock()})
+    room = Mock(close=AsyncMock())
+    opened = {each: AsyncMock(return_value=room) for each in (Store, LogTree, LogArchiving)}
+    opened[Store].return_value = store
+    for each, opening in opened.items():
+        monkeypatch.setattr(each, "open", opening)
+    for name in ("hold_clock", "close_record"):
+        monkeypatch.setattr(services, name, AsyncMock())
+
+    async def open_all():
+        async with (
+            services.open_services(settings) as of_service,
+            services.open_desk(settings, is_heard=False),
+            services.open_archiver(settings, of_service, timedelta(days=1)),
+        ):
+            pass
+
+    asyncio.run(open_all())
+
+    def word(call):
+        """Of the file as it is by now: it is exchanged while connections are open."""
+        (instance / "service").write_text("another service-word")
+        return call.kwargs["password"].newest()
+
+    assert [word(call) for opening in opened.values() for call in opening.await_args_list] == [
+        *("another service-word", "sequencer-word"),
+        *("sequencer-word", "sequencer-word"),
+    ]
+    assert opened[LogTree].await_args.kwargs["lineage"] is store.lineage
+    assert isinstance(opened[LogTree].await_args.kwargs["archive"], BundleArchive)
+    assert (store.close.await_count, room.close.await_count) == (2, 2)
 
 
 @pytest.mark.parametrize(("lines", "of_member"), [((), 2), (("member_requests_per_second = 5",), 5)])
@@ -256,6 +303,35 @@ def test_alerts_and_notices_go_where_the_settings_let_them(settings_with, monkey
     assert given["reach"] == Reach((ip_network("10.1.0.0/16"),), "/ca.pem")
 
 
+def test_alerts_that_cannot_be_raised_are_told_of_once_and_tried_again(settings_with, monkeypatch, caplog):
+    tried = Mock(side_effect=UnsafeSettingError("`soc.hook` is missing"))
+    monkeypatch.setattr(services, "webhooks_of", tried)
+    monkeypatch.setattr(services, "_REOPEN_SECONDS", 0.01)
+    until(lambda: tried.call_count == 3, services._raise_alerts, settings_with())
+
+    assert caplog.messages == ["no alerts are raised: `soc.hook` is missing"]
+
+
+def test_sequencer_that_cannot_begin_says_so_once_and_is_begun_until_its_supervisor_is_gone(monkeypatch, caplog):
+    supervisor, line = open_line()
+    begun = []
+
+    async def sequence(_settings, _stopping):
+        begun.append(1)
+        if len(begun) == 3:
+            supervisor.close()
+        raise UnavailableError("no login of its own")
+
+    monkeypatch.setattr(services, "sequence", sequence)
+    monkeypatch.setattr(services, "stop_on_signals", Mock())
+    monkeypatch.setattr(services, "_REOPEN_SECONDS", 0.01)
+    with line:
+        asyncio.run(asyncio.wait_for(services._sequence_beside(None, line), 30))
+
+    assert len(begun) >= 3
+    assert caplog.messages == ["the sequencer cannot begin: no login of its own"]
+
+
 def until(is_so, work, settings):
     """Let something of the jobs run until this is so, and end it."""
 
@@ -264,8 +340,10 @@ def until(is_so, work, settings):
         running = asyncio.create_task(work(settings, stopping))
         while not is_so() and not running.done():  # noqa: ASYNC110  what is waited for calls nobody
             await asyncio.sleep(0.01)
+        was_so = is_so()
         stopping.set()
         await running
+        assert was_so
 
     asyncio.run(asyncio.wait_for(run(), 30))
 
@@ -360,6 +438,17 @@ def test_operator_is_shown_the_files_that_the_service_goes_by(settings_with, ins
     assert (places.edges, places.revocations) == (instance / "tls" / "server.pem", instance / "tls" / "crl")
 
 
+@pytest.mark.parametrize(
+    ("password", "told"),
+    [(None, {}), (Mock(trouble=None), {"database-password": 0}), (Mock(trouble="gone"), {"database-password": 1})],
+)
+def test_operator_is_shown_what_is_refused_and_when_what_is_in_use_ends(password, told):
+    trust = Mock(refused={Kind.SERVER: ["one", "two"]}, server_ends=[from_micros(1_000_000)], lists_end=[])
+    app = SimpleNamespace(state=SimpleNamespace(services=Mock(**{"store.password": password})))
+
+    assert app_room._in_use(trust, app) == Shown([1], [], {"server": 2, **told})
+
+
 @pytest.mark.parametrize(("is_outgrown", "code"), [(True, OUTGROWN), (False, CANNOT_START)])
 def test_process_ends_with_the_database_that_it_knew(settings_with, monkeypatch, capsys, is_outgrown, code):
     async def during(app, _service, stopping):
@@ -372,8 +461,21 @@ def test_process_ends_with_the_database_that_it_knew(settings_with, monkeypatch,
         process_of(settings_with(), monkeypatch, during, order)
 
     assert ended.value.code == code
-    assert '"level": "error", "from": "exchange.app", "message": "it is newer"' in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert '"level": "error", "from": "exchange.app", "message": "it is newer"' in told
+    assert '"level": "critical", "from": "exchange.sequencer", "message": "it is newer: this process ends"' in told
     order.watch_supervisor.assert_called_once()
+
+
+def test_sequencer_ends_with_the_database_that_it_knew(settings_with):
+    async def sequence():
+        stopping = asyncio.Event()
+        async with services.open_desk(settings_with(), stopping, is_heard=False) as desk:
+            desk.record.__self__.lineage.outgrow("it is newer")
+            await asyncio.wait_for(stopping.wait(), 30)
+
+    with pytest.raises(UnavailableError, match="it is newer"):
+        asyncio.run(sequence())
 
 
 def test_every_process_signs_that_it_runs(settings_with, instance, monkeypatch):
@@ -386,12 +488,15 @@ def test_every_process_signs_that_it_runs(settings_with, instance, monkeypatch):
     settings = settings_with("audit_retention_days = 30")
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(heartbeat, "IDLE_BEATS", 2)
-    monkeypatch.setattr(services, "WitnessPolicyFile", lambda _path: Mock(read=Mock(return_value=OF_ONE_WITNESS)))
-    monkeypatch.setattr(services, "WitnessWatch", Mock(return_value=Mock(round=AsyncMock())))
+    monkeypatch.setattr(services, "WitnessPolicyFile", lambda _path: Mock(read=Mock(return_value=OF_ONE_THAT_IS_ASKED)))
+    watch = Mock(round=AsyncMock())
+    monkeypatch.setattr(services, "WitnessWatch", Mock(return_value=watch))
     process_of(settings, monkeypatch, during)
     for work in (services._sweep_reports, services._raise_alerts, services._archive, services._ask_witnesses):
         before = running(instance)
         until(lambda before=before: running(instance) > before, work, settings)
+
+    watch.round.assert_awaited()
 
 
 def running(instance):
