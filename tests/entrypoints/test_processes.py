@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -277,6 +278,19 @@ def test_process_that_cannot_live_is_let_rest_and_not_called_dead_where_the_serv
 
     assert len(made) == 1
     assert caplog.messages == ([] if fault is None else ["the job cannot be begun now: Too many open files"])
+
+
+def test_process_whose_service_is_refused_its_start_is_ended_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    process = Mock(is_alive=lambda: False)
+    process.terminate.side_effect = lambda: done.append("told to end")
+    process.join.side_effect = lambda *_: done.append("waited for")
+    monkeypatch.setattr(keeper, "begin_process", lambda *_given, **_named: process)
+    monkeypatch.setattr(keeper, "can_fork", lambda: True)
+    with kept_running(print, None, name="job"):
+        pass
+
+    assert done == ["told to end", "waited for"]
 
 
 @pytest.mark.usefixtures("answered_signals")
