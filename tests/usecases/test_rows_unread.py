@@ -27,6 +27,7 @@ WRITTEN_IN = {
     "no standing of a member": ("member", "standing", NO_TEXT, "'x'"),
     "no owner of a key": ("signatory_key", "client_id", NO_TEXT, "'x'"),
     "text for a key": ("signatory_key", "ed25519", "CAST(ed25519 AS TEXT)", "'x'::bytea"),
+    "bytes for a party": ("agreement_party", "member", "CAST(member AS BLOB)", None),
     "no certificate": ("client_certificate", "thumbprint", NO_TEXT, "'x'"),
 }
 """By table and column, for SQLite and for PostgreSQL: None for what cannot stand there."""
@@ -35,6 +36,7 @@ _WHOSE = {
     "client": "name = 'DNK reader'",
     "member": "code = 'DNK'",
     "signatory_key": "member = 'DNK'",
+    "agreement_party": "member = 'DNK'",
     "client_certificate": "client_id = (SELECT id FROM client WHERE name = 'DNK reader')",
 }
 
