@@ -16,6 +16,7 @@ from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
 from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role, altered_request
 from exchange.release import NationalText, check_national
 from exchange.store import CaveatSet, CaveatsInForce, UnitOfWork, Unread
+from exchange.store.archived import LogDamagedError
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
@@ -58,11 +59,11 @@ async def list_caveats(services: Services, call: Call) -> Recorded[tuple[CaveatS
     client, unread = await authenticate(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
         kept = await unit.caveats().of(client.member, unread)
-    found = await borne_out(services, client.member, kept, unread)
+    found, lost = await borne_out(services, client.member, kept, unread)
     ids = tuple(each.id for each in found)
     entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, result_ids=ids)
     receipt = await services.store.append(entry)
-    return Recorded(tuple(found), receipt, await record_unread(services, unread, client))
+    return Recorded(tuple(found), receipt, lost + await record_unread(services, unread, client))
 
 
 async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[CaveatSet]:
@@ -75,7 +76,10 @@ async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[
             found = await unit.caveats().one(client.member, set_id) if is_uuid7(set_id) else None
         if found is None:
             raise NotFoundError("no such caveats, or none of your member's")
-        if not await borne_out(services, client.member, [found], Unread()):
+        shown, lost = await borne_out(services, client.member, [found], Unread())
+        if lost:
+            raise LogDamagedError("the log lacks what it said of these caveats: it is damaged or gone")
+        if not shown:
             raise UnreadRowError(f"caveats {found.id}")
         receipt = await services.store.append(_entry(call, client, event, found))
     return Recorded(found, receipt)

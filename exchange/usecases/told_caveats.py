@@ -8,33 +8,46 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from exchange.audit import EventName
+from exchange.kernel import to_micros
 from exchange.release import NationalText
 from exchange.store import CaveatSet, Unread, UnreadRow
 from exchange.store.caveat_mending import LOST
+from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import require_readable, told_of, waiting_of
+from exchange.usecases.told_entries import may_be_told, require_readable, told_of, waiting_of
 
 _EVENTS: Final = (EventName.CAVEATS_PROPOSED, EventName.CAVEATS_ACTIVATED)
 
 
-async def borne_out(services: Services, member: str, kept: Sequence[CaveatSet], unread: Unread) -> list[CaveatSet]:
+async def borne_out(
+    services: Services, member: str, kept: Sequence[CaveatSet], unread: Unread
+) -> tuple[list[CaveatSet], int]:
     """Return those of a member's sets that are, word for word, what was asked for of it; note the others in `unread`.
 
-    Raises UnavailableError as `require_readable`. No unit is held meanwhile: on SQLite nobody could write.
+    But not those of which the log may lack what it said: they are shown to nobody, and no row is accused for them;
+    return how many there are. Raises UnavailableError as `require_readable`. No unit is held meanwhile: on SQLite
+    nobody could write.
     """
     if not kept:
-        return []
+        return [], 0
     await require_readable(services, "whose caveats these are")
     # What was put in force again has the text of the set that it replaces.
     ids = {str(each) for one in kept for each in (one.id, one.replaces)}
-    told = await waiting_of(services, *_EVENTS, subjects=ids)
+    told, lacks = await waiting_of(services, *_EVENTS, subjects=ids), list[Found]()
     for event in _EVENTS:
-        async for entries in told_of(services, event.value, owner=member):
+        async for entries in told_of(services, event.value, owner=member, lacks=lacks):
             told += entries
     digests = {entry.get("detail", {}).get("digest") for entry in told}
     whole = [each for each in kept if _is_borne_out(each, digests)]
-    unread.rows += [UnreadRow(f"caveats {each.id}", frozenset({each.member})) for each in kept if each not in whole]
-    return whole
+    others = [each for each in kept if each not in whole]
+    altered = [each for each in others if not _may_be_told(lacks, each)]
+    unread.rows += [UnreadRow(f"caveats {each.id}", frozenset({each.member})) for each in altered]
+    return whole, len(others) - len(altered)
+
+
+def _may_be_told(lacks: Sequence[Found], one: CaveatSet) -> bool:
+    moments = (one.proposed_at, one.in_force_at)
+    return may_be_told(lacks, *(to_micros(each) for each in moments if each is not None))
 
 
 def _is_borne_out(one: CaveatSet, digests: Collection[object]) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import NotFoundError
 from exchange.release import NationalText
+from exchange.store.archived import LogDamagedError
 from exchange.usecases import told_caveats
 from tests.support.lived import MakeLived
 from tests.support.national import no_court, not_to
@@ -83,3 +85,27 @@ async def test_caveats_of_which_the_log_has_that_they_came_into_force_are_shown(
     assert [each.id for each in await sets(world)] == [one.id]
     shown_set = await usecases.show_caveats(world.services, world.call("GBR reader"), one.id)
     assert shown_set.value.guards == OTHER.guards
+
+
+async def test_caveats_of_which_the_log_lacks_all_that_it_said_are_shown_to_nobody_and_no_row_is_accused(
+    make_lived: MakeLived,
+) -> None:
+    world, _ = await make_lived(with_releasers)
+    one = await enforce(world, OTHER)
+    world.clock.advance(timedelta(hours=1))
+    other = await enforce(world, not_to("DNK"))
+    for event in ("caveats.proposed", "caveats.activated"):
+        await lose(world, event, digest=one.digest)
+    listed = await world.attempt(usecases.list_caveats(world.services, world.call("GBR releaser")))
+    shown = await world.attempt(usecases.show_caveats(world.services, world.call("GBR reader"), one.id))
+
+    assert ([each.id for each in listed.value.value], listed.value.unopened) == ([other.id], 1)
+    assert [each["type"] for each in listed.entries] == ["caveats.listed"]
+    assert isinstance(shown.error, LogDamagedError)
+    assert shown.entries == []
+    # What lies in its place is no part of what was written then.
+    await altered(world, f"UPDATE caveat_set SET proposed_at = 1, in_force_at = 1 WHERE id = '{one.id}'")
+    listed = await world.attempt(usecases.list_caveats(world.services, world.call("GBR releaser")))
+    assert [each["detail"]["rows"] for each in listed.entries if each["type"] == "key.opened"] == [
+        [f"caveats {one.id}"]
+    ]
