@@ -253,13 +253,17 @@ def test_all_that_is_to_run_beside_the_sequencer_does(settings_with, instance, m
         async def run(_settings, stopping, name=name):
             begun.add(name)
             await stopping.wait()
+            await asyncio.sleep(0.05)
             begun.add(f"{name} ended")
 
         monkeypatch.setattr(services, name, run)
+    monkeypatch.setattr(services, "SequencerLoop", lambda _job: SimpleNamespace(run=lambda stopping: stopping.wait()))
     until(lambda: len(begun) == 4, services.sequence, settings_with())
 
     assert len(begun) == 8
+    # Who has said that it runs, and then nothing, was killed.
     assert len(running(instance)) == 1
+    assert running(instance) <= beating(instance, "closed")
 
 
 def test_entries_leave_at_the_age_that_is_set(settings_with, monkeypatch):
@@ -501,6 +505,11 @@ def test_every_process_signs_that_it_runs(settings_with, instance, monkeypatch):
 
 def running(instance):
     """Return which processes have signed that they run."""
+    return beating(instance, "running")
+
+
+def beating(instance, state):
+    """Return which processes have signed that they are in this state."""
     entries = [json.loads(content) for content in told(instance)]
     beats = [entry for entry in entries if entry["type"] == "node.heartbeat"]
-    return {entry["boot"] for entry in beats if entry["detail"]["state"] == "running"}
+    return {entry["boot"] for entry in beats if entry["detail"]["state"] == state}

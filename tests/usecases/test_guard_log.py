@@ -123,6 +123,10 @@ async def test_database_older_than_what_this_host_signed_is_not_served_before_a_
     content["confirmed"]["size"] = state.size
     log.file.path.write_text(json.dumps(content))
     assert await found() == "the database holds another log of 21 entries, this host signed 21: it is an older one"
+    # Another node has made it grow since.
+    content["confirmed"]["size"] = state.size - 1
+    log.file.path.write_text(json.dumps(content))
+    assert await found() == "works"
     content["origin"] = "exchange.example/log/an-earlier-one"
     log.file.path.write_text(json.dumps(content))
     assert await found() == "works"

@@ -252,6 +252,7 @@ async def test_changes_are_entries_with_what_holds_then(watched: Watched) -> Non
     assert (quorum["detail"]["quorum"], quorum["detail"]["witnesses"]) == ("1 of 2", ["nor", "gbr"])
     assert (removed["detail"]["quorum"], removed["detail"]["witnesses"]) == ("1 of 1", ["nor"])
     assert {entry["actor"]["kind"] for entry in (added, removed, quorum)} == {"host"}
+    assert [entry["object"]["id"] for entry in (added, removed, quorum)] == ["nor", "gbr", "enrolled"]
 
 
 async def test_new_witness_counts_for_the_quorum(watched: Watched) -> None:
@@ -262,6 +263,8 @@ async def test_new_witness_counts_for_the_quorum(watched: Watched) -> None:
     assert (await watched.view()).quorum == "1 of 2"
     await set_quorum(watched.world.services, watched.world.call(None), 0)
     assert (await watched.view()).quorum == "none"
+    for name in ("nor", "gbr"):
+        await remove_witness(watched.world.services, watched.world.call(None), name)
 
 
 async def test_quorum_is_not_made_impossible(watched: Watched) -> None:
@@ -299,11 +302,17 @@ NO_ENROLMENTS = [
     ("none", None, None),
     ("enrolled", None, None),
     ("a\nquorum none", None, None),
+    ("nor/2", None, None),
+    ("n" * 65, None, None),
     ("nor2", "nonsense", None),
     ("nor2", "log", None),
     ("nor2", None, "http://witness.example"),
     ("nor2", None, "https://witness.example/\nquorum none"),
     ("nor2", None, "https://user@witness.example/"),
+    ("nor2", None, "https://witness.example/?w=1"),
+    ("nor2", None, "https://witness.example/#w"),
+    ("nor2", None, "http://192.0.2.1/"),
+    ("nor2", None, "ftp://localhost/"),
     ("nor2", None, "https://"),
     ("nor2", None, "file:///etc/passwd"),
     ("nor2", None, "http://[::bad"),
@@ -329,9 +338,12 @@ async def test_enrolment_that_is_none_is_refused_and_recorded(watched: Watched, 
         with subtests.test(name=name, key=key, url=url):
             assert isinstance(attempt.error, InvalidError)
             assert attempt.entry["decision"] == "refused"
+            assert attempt.entry["object"]["id"] in {name, "malformed"}
             assert watched.policy.path.read_bytes() == before
     # Nothing else was wrong with them.
-    assert (await enrolled("nor2", keys[None], "https://witness.example")).error is None
+    for url in ("https://witness.example", "http://localhost:8000/w", "http://127.0.0.1:8000/w", "http://[::1]/w"):
+        assert (await enrolled("nor2", keys[None], url)).error is None
+        await remove_witness(watched.world.services, watched.world.call(None), "nor2")
 
 
 async def test_both_keys_of_a_witness_at_once_are_named_so(watched: Watched) -> None:
