@@ -44,7 +44,9 @@ async def told_tombstones(services: Services, reports: Sequence[str]) -> dict[st
     found: dict[str, TombstoneRow] = {}
     with suppress(UnavailableError):
         async for entry in told_of_each(services, EventName.REPORT_RECALLED.value, reports):
-            found[entry["object"]["id"]] = _as_told(services, entry)
+            # A report is recalled once: what came behind its entry says nothing of that.
+            if entry["object"]["id"] not in found:
+                found[entry["object"]["id"]] = _as_told(services, entry)
     return found
 
 

@@ -1,16 +1,18 @@
 """Destructions that somebody altered in the database: nobody is accused by a row alone, nor let off."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
-from exchange.audit import read_deed
+from exchange.audit import EntryDraft, EventName, Outcome, Subject, read_deed
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import Store
 from exchange.usecases import told_destructions
+from exchange.usecases.recording import draft
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -287,6 +289,7 @@ async def test_recall_whose_tombstone_is_none_any_more_is_told_as_the_log_has_it
     make_lived: MakeLived, alter: str
 ) -> None:
     world, report = await without_tombstone(make_lived, alter)
+    await world.services.store.append(recalled_again(world, report))
     await place_entries(world, is_searchable=True)
     listed = await world.attempt(usecases.list_destructions(world.services, world.call("NOR reader")))
     shown = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
@@ -301,6 +304,13 @@ async def test_recall_whose_tombstone_is_none_any_more_is_told_as_the_log_has_it
     ]
     assert await asked_of(world, "NOR reader") == ([], 0)
     assert await shown_certified(world, report) == {"NOR": True, "GBR": False}
+
+
+def recalled_again(world: World, report: str) -> EntryDraft:
+    """Return what somebody could write who gives the log entries: that it was recalled by nobody, for another reason."""
+    subject, detail = Subject("report", report), {"reason": "none at all"}
+    call = world.call(None, at=world.clock.now + timedelta(seconds=1))
+    return draft(call, None, EventName.REPORT_RECALLED, Outcome.PERMITTED, subject=subject, detail={**detail})
 
 
 async def shown_certified(world: World, report: str) -> dict[str, bool]:
