@@ -21,7 +21,8 @@ class StandingAlone:
     def since(self, checkpoint: KeptCheckpoint, now: datetime) -> int:
         """Return when it was signed, or when it was first seen here, where that is earlier."""
         seen = (checkpoint.log, checkpoint.size)
-        earliest = min(checkpoint.signed_at, to_micros(now))
+        # What stands in the row may be no time any more: nobody signed before 1970.
+        earliest = min(max(0, checkpoint.signed_at), to_micros(now))
         self._since = min(self._since, earliest) if seen == self._seen else earliest
         self._seen = seen
         return self._since

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from exchange.audit.log_policy import KnownWitness
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from exchange.kernel import EPOCH, ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.log_tables import LogCosignatureTable
@@ -199,6 +199,18 @@ async def test_what_is_of_another_kind_in_the_database_takes_nothing_from_the_ot
     # Where no quorum is looked for behind it, the first that lacks it is told of.
     await set_quorum(watched.world.services, watched.world.call(None), 2)
     assert (await watched.view()).since is not None
+
+
+async def test_time_of_a_checkpoint_that_was_altered_to_none_hides_no_witness(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    watched.world.unguard("log_checkpoint")
+    watched.world.sql(f"UPDATE log_checkpoint SET signed_at = {-(2**63)}")
+    alone = await watched.view()
+    await watched.ask("nor")
+
+    assert (alone.has_quorum, alone.since) == (False, EPOCH)
+    assert (await watched.view()).has_quorum
 
 
 @pytest.mark.parametrize(("page", "pages"), [(2, 4), (3, 3), (500, 1)])
