@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, String, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, cast, func, null, or_, select, union_all
 
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
@@ -29,6 +29,7 @@ class AlertReads(NamedTuple):
     memory: Statement
     memory_of: Statement
     page: Statement
+    leaves: Statement
     due: Statement
     newest: Statement
 
@@ -44,6 +45,7 @@ class AlertReads(NamedTuple):
             sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects"))),
             sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules"))),
             sql.compile(_page()),
+            sql.compile(_leaves(sql)),
             sql.compile(select(func.count()).where(*is_waiting)),
             sql.compile(select(func.max(number)).where(number <= MOST_COUNTED)),
         )
@@ -83,11 +85,23 @@ class AlertReader:
         of them is in the archive, and that is away.
         """
         asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
-        rows = [(alert_row(row[:-3]), _content(*row[-3:])) for row in await self._fetch(self._reads.page, asked)]
+        rows = [(alert_row(row[:-2]), *row[-2:]) for row in await self._fetch(self._reads.page, asked)]
+        leaves = await self._leaves([alert.entry_id for alert, _, leaf_hash in rows if leaf_hash is None])
+        found = [
+            (alert, _content(stored, leaf_hash or leaves.get(alert.entry_id, b""))) for alert, stored, leaf_hash in rows
+        ]
         # One whose row names no entry keeps no auditor from the others.
-        gone = [alert.entry_id for alert, content in rows if content is None and isinstance(alert.entry_id, str)]
+        gone = [alert.entry_id for alert, content in found if content is None and isinstance(alert.entry_id, str)]
         archived = await self._archived.named(gone) if gone else {}
-        return [(alert, archived.get(alert.entry_id) if content is None else content) for alert, content in rows]
+        return [(alert, archived.get(alert.entry_id) if content is None else content) for alert, content in found]
+
+    async def _leaves(self, entry_ids: Sequence[str]) -> dict[str, bytes | None]:
+        """Return the leaf hashes of these entries, None of each that waits for its place.
+
+        Together: nothing in the outbox is found by an entry's id, and a million may wait there.
+        """
+        ids = sorted({each for each in entry_ids if isinstance(each, str)})
+        return {str(row[0]): row[1] for row in await self._fetch(self._reads.leaves, {"ids": ids})} if ids else {}
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""
@@ -100,11 +114,10 @@ class AlertReader:
         return number or 0
 
 
-def _content(stored: object, leaf_hash: bytes | None, is_waiting: object) -> bytes | None:
+def _content(stored: object, leaf_hash: bytes | None) -> bytes | None:
     content = None if stored is None else as_bytes(stored)
-    if content is None or (leaf_hash is None and is_waiting):
-        return content  # a new one waits for its place
-    return b"" if leaf_hash is None else as_placed(content, leaf_hash)
+    # A new one waits for its place.
+    return content if content is None or leaf_hash is None else as_placed(content, leaf_hash)
 
 
 def alert_row(row: Sequence[Any]) -> AlertRow:
@@ -126,13 +139,12 @@ def _remembered(row: Row) -> tuple[Key, str]:
 
 
 def _page() -> Any:
-    alert, entry, leaf, outbox = table("alert"), table("audit_entry"), table("log_leaf"), table("audit_outbox")
+    alert, entry, leaf = table("alert"), table("audit_entry"), table("log_leaf")
     # Looked up row by row, whatever is known of the tables.
     leaf_hash = select(leaf.c.leaf_hash).where(leaf.c.entry_id == alert.c.entry_id).scalar_subquery()
-    is_waiting = exists().where(outbox.c.entry_id == alert.c.entry_id)
     concerned = or_(alert.c.member == bindparam("member"), alert.c.owner == bindparam("member"))
     return (
-        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content, leaf_hash, is_waiting)
+        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content, leaf_hash)
         .outerjoin_from(alert, entry, entry.c.id == alert.c.entry_id)
         .where(
             alert.c.number > bindparam("after"),
@@ -141,6 +153,15 @@ def _page() -> Any:
         )
         .order_by(alert.c.number)
         .limit(bindparam("limit"))
+    )
+
+
+def _leaves(sql: Sql) -> Any:
+    leaf, outbox = table("log_leaf"), table("audit_outbox")
+    # Both at one moment, what has a place last: whatever moves is in one of them.
+    return union_all(
+        select(outbox.c.entry_id, cast(null(), LargeBinary)).where(sql.is_one_of(outbox.c.entry_id, "ids")),
+        select(leaf.c.entry_id, leaf.c.leaf_hash).where(sql.is_one_of(leaf.c.entry_id, "ids")),
     )
 
 

@@ -81,6 +81,32 @@ async def test_entry_of_an_alert_that_was_taken_out_of_the_tree_and_rewritten_is
     assert (await alerted.seen_by("auditor")).items == ()
 
 
+async def test_what_waits_is_looked_through_once_for_all_alerts_and_for_none_that_have_their_place(
+    alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing there is found by an entry's id: a look for each alert would be as many walks through a million."""
+    await pull_some(alerted)
+    await alerted.settle()
+    columns = "rule, kind, severity, subject_kind, subject_id, member, owner, raised_at, entry_id, evidence"
+    alerted.world.sql(f"INSERT INTO alert (number, id, {columns}) SELECT number + 9, 'x', {columns} FROM alert")
+    reader, looks = alerted.world.services.store.alerts, list[str]()
+    fetch = reader._fetch
+
+    async def noted(statement: Any, parameters: Any) -> Any:
+        if "audit_outbox" in statement.sql:
+            looks.append(statement.sql)
+        return await fetch(statement, parameters)
+
+    monkeypatch.setattr(reader, "_fetch", noted)
+
+    assert len(await reader.page(after=0, limit=9, rule=None, member=None)) == 2
+    assert [look for look in looks if "FROM alert" not in look] == looks
+    assert len(looks) == 1
+    await alerted.log.step()
+    assert [bool(content) for _, content in await reader.page(after=0, limit=9, rule=None, member=None)] == [True] * 2
+    assert len(looks) == 1
+
+
 async def test_size_of_less_than_nothing_ends_no_search(alerted: AlertedWorld) -> None:
     await pull_some(alerted)
     await alerted.settle()
