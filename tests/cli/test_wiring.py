@@ -14,6 +14,7 @@ import pytest
 from exchange import app as app_room
 from exchange import services
 from exchange.app import create_app
+from exchange.entrypoints.http.board import ROW_PLACES, shared_row
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.inspection import Shown
 from exchange.entrypoints.http.processes import open_line
@@ -374,7 +375,9 @@ def test_connections_are_held_to_all_that_a_process_knows(settings_with, instanc
         assert app.state.services.store._sealer.observer is app.metrics
         assert protocol.edges is protocol.trust.edges
         assert protocol.clock == app.state.services.clock
-        assert "looking at files of TLS" in {task.get_name() for task in asyncio.all_tasks()}
+        assert {"looking at files of TLS", "sampling"} <= {task.get_name() for task in asyncio.all_tasks()}
+        await asyncio.sleep(0)
+        assert app.metrics._row[app.metrics._pool_limit] == app.state.services.store.load.limit > 0
         protocol.strangers.count("192.0.2.7", Wrong.REVOKED)
         protocol.trust._news.note("authorities", ["a new one"], is_taken=True)
 
@@ -419,6 +422,50 @@ def test_service_listens_only_after_all_that_can_refuse_it(settings_with, monkey
     app_room.serve(settings_with(), host="127.0.0.1", port=0)
 
     assert done == [*before[:5], "bind", "_serve_one"]
+
+
+OF_A_SERVER = 'database_url = "postgresql+asyncpg://service@db/x"\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "gone"),
+    [
+        ("", "secrets/cursor.key"),
+        ("", "secrets/node.key"),
+        ("", "custody/roots.json"),
+        ("", "tls/server.key"),
+        (f'{OF_A_SERVER}database_password_file = "password"', "password"),
+        ('traces_endpoint = "https://collector.example/v1/traces"', "requirements-traces"),
+    ],
+)
+def test_what_is_not_there_refuses_the_start_before_anything_is_begun(
+    settings_with, instance, monkeypatch, lines, gone
+):
+    monkeypatch.setattr(app_room, "find_spec", Mock(return_value=None))
+    settings = settings_with(lines)
+    (instance / gone).unlink(missing_ok=True)
+
+    with pytest.raises(UnsafeSettingError, match=gone):
+        app_room._require_safe(settings)
+
+
+def test_sequencer_whose_password_is_gone_refuses_the_start(settings_with, monkeypatch):
+    for name in ("outlive_hangup", "raise_file_limit", "_require_safe", "kept_running"):
+        monkeypatch.setattr(app_room, name, lambda *_given, **_named: nullcontext())
+    monkeypatch.setattr(app_room, "bind", Mock(side_effect=AssertionError))
+    own = 'sequencer_database_url = "postgresql+asyncpg://sequencer@db/x"\nsequencer_database_password_file = "word"'
+
+    with pytest.raises(UnsafeSettingError, match=r"`.*/word` is missing"):
+        app_room.serve(settings_with(OF_A_SERVER, own), host="127.0.0.1", port=0)
+
+
+def test_worker_counts_in_its_own_row_and_holds_as_many_connections_as_there_are_files_for(settings_with, monkeypatch):
+    monkeypatch.setattr(app_room, "connections_allowed", lambda: 7)
+    counts = shared_row(2)
+    app = create_app(settings_with(), counts=counts, worker=1)
+
+    assert app.gate._most == 7
+    assert (any(counts[:ROW_PLACES]), any(counts[ROW_PLACES:])) == (False, True)
 
 
 def test_clock_that_is_refused_leaves_nothing_open(settings_with, monkeypatch):
