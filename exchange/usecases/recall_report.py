@@ -123,8 +123,8 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
             raise UnreadRowError(f"report {report}: tombstone")
         if stone is None:
             raise report_not_found()
+        asked, others = await borne_out(services, asked)
         receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED))
-    asked, others = await borne_out(services, asked)
     altered = list({each.client: each for each in (*altered, *others)}.values())
     unread = Unread([unread_destruction(each) for each in altered])
     unread.rows += () if stones else [unread_tombstone(report)]

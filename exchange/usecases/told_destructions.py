@@ -15,7 +15,7 @@ from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.store import DestructionRow, UnreadDestruction
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import may_be_told, told_of, told_of_each, waiting_of
+from exchange.usecases.told_entries import may_be_told, require_readable, told_of, told_of_each, waiting_of
 
 DUE_DAYS: Final = 30
 """Long enough to find every copy; the originator sees who is late."""
@@ -60,7 +60,8 @@ async def borne_out(
 ) -> tuple[list[DestructionRow], list[UnreadDestruction]]:
     """Return these rows, read before, as they are now, apart from those that the log does not bear out.
 
-    Where the archive lacks what the log says of them, they are told as they are.
+    Where the archive lacks what the log says of them, they are told as they are. Raises UnavailableError as
+    `require_readable`.
     """
     doubted = await _doubted(services, rows)
     if not doubted:
@@ -78,6 +79,7 @@ async def borne_out(
 async def _doubted(services: Services, rows: Sequence[DestructionRow]) -> list[DestructionRow]:
     if not rows:
         return []
+    await require_readable(services, "of whom destruction was asked")
     try:
         told = await _told(services, sorted({row.report for row in rows}))
     except UnavailableError:

@@ -226,6 +226,19 @@ async def test_destruction_that_is_certified_while_it_is_listed_is_no_damage(
     assert (made.value, made.unopened) == ((), 0)
 
 
+async def test_so_much_waits_that_nobody_can_say_of_whom_destruction_was_asked(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever lists what it is to destroy would have all of it read."""
+    world, report = await recalled(make_lived)
+    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    for act in (asked_of(world, "NOR reader"), shown(world, report), certifying(world, report)):
+        tried = await world.attempt(act)
+        assert isinstance(tried.error, UnavailableError)
+        assert "too many entries wait" in tried.error.message
+        assert tried.entries == []
+
+
 async def test_log_is_asked_at_once_of_all_that_a_member_is_to_destroy(
     make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
