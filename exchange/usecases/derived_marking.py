@@ -25,7 +25,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealed_headers import UNOPENED, sealed_class
-from exchange.usecases.told_entries import all_told_until_now
+from exchange.usecases.told_entries import all_told_until_now, require_readable
 from exchange.usecases.unread import known_agreements
 
 
@@ -259,8 +259,9 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
 async def _is_on_record(services: Services, row: DerivationRow) -> bool:
     """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing.
 
-    Raises LogDamagedError where it lacks an entry that may say so.
+    Raises UnavailableError as `require_readable`, LogDamagedError where it lacks an entry that may say so.
     """
+    await require_readable(services, "what was consented to")
     if not await _is_granted(services, row):
         return False
     async for entry in all_told_until_now(services, EventName.DERIVATION_REVOKED, subject=row.report, of=row.id):

@@ -304,6 +304,16 @@ async def test_revocation_that_races_a_post_makes_it_be_decided_again(deriving: 
     assert await is_refused(deriving, source)
 
 
+async def test_so_much_waits_that_nobody_can_say_what_was_consented_to(deriving: World, monkeypatch: Any) -> None:
+    """Else whoever derives would have all of it read."""
+    source = await deriving.post(label=MIDDLE)
+    await grant(deriving, await ask(deriving, source))
+    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+
+    with pytest.raises(UnavailableError, match="too many entries wait"):
+        await derive(deriving, source)
+
+
 async def test_consent_ends_by_itself(deriving: World) -> None:
     source = await deriving.post(label=MIDDLE)
     await grant(deriving, await ask(deriving, source, until=deriving.clock.now + timedelta(hours=1)))
