@@ -113,6 +113,8 @@ class FakeProcess:
         if self._is_alive:
             self.die()
 
+    terminate = kill
+
 
 class SlowProcess(FakeProcess):
     """Lets one of `slow` report that it is ready when it is looked at."""
@@ -278,6 +280,30 @@ def test_process_that_cannot_live_is_let_rest_and_not_called_dead_where_the_serv
 
     assert len(made) == 1
     assert caplog.messages == ([] if fault is None else ["the job cannot be begun now: Too many open files"])
+
+
+def test_process_that_waits_for_its_word_gets_it_and_is_replaced_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[FakeProcess] = []
+    lines: list[Connection] = []
+
+    def begun(_target: object, given: tuple[Any, Any, Connection], **_named: object) -> FakeProcess:
+        lines.append(Connection(os.dup(given[2].fileno())))
+        made.append(FakeProcess())
+        return made[-1]
+
+    monkeypatch.setattr(keeper, "begin_process", begun)
+    monkeypatch.setattr(keeper, "can_fork", lambda: True)
+    monkeypatch.setattr(keeper, "_RESPAWN_SECONDS", 0.01)
+    with kept_running(print, None, name="job") as begin:
+        begin()
+        assert lines[0].recv_bytes() == b"begin"
+        made[0].die()
+        eventually(lambda: len(made) == 2)
+        assert lines[1].recv_bytes() == b"begin"
+
+    assert not made[1].is_alive()
+    for line in lines:
+        line.close()
 
 
 def test_process_whose_service_is_refused_its_start_is_ended_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
