@@ -59,6 +59,17 @@ _MOST_READS = 12
 
 
 @dataclass
+class Waiting:
+    """An act that waits: who confirms it, until when, what it does, and the version of the report that it is about."""
+
+    confirmer: str
+    ends: datetime
+    carry_out: Callable[[], None]
+    report: str | None = None
+    version: int = 0
+
+
+@dataclass
 class Walk:
     """A world, its two nodes, and the same in plain words; `said` tells what was done."""
 
@@ -79,6 +90,8 @@ class Walk:
     requests: list[tuple[str, str, Consent]] = field(default_factory=list)
     """Each consent to onward release: the request's id, and the originator."""
     proxies: list[str] = field(default_factory=list)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    """Each act that waits for its second person, by its id."""
     had: set[tuple[str, str]] = field(default_factory=set)
     """Reader and report, where the one was given the other."""
     had_before: set[tuple[str, str]] = field(default_factory=set)
