@@ -46,7 +46,7 @@ from exchange.usecases.originating import (
     require_may_know_still,
 )
 from exchange.usecases.recording import about_report, draft, on_record, refuse
-from exchange.usecases.requested_consents import require_as_requested
+from exchange.usecases.requested_consents import require_as_requested, require_same_request
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 from exchange.usecases.seeking import Sought, seek_report
 from exchange.usecases.unread import record_unread
@@ -151,12 +151,13 @@ async def _decided(services: Services, call: Call, request_id: str, conditions: 
     attempt = own.entry(call, event, Outcome.REFUSED)
     async with on_record(services, attempt):
         await _require_grantable(services, None, call, own, row)
+        said = _requested_detail(services, in_state(row, *UNDECIDED))
+        await require_as_requested(services, EventName.DERIVATION_REQUESTED, own, said, ends=_ENDS)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # What the report itself builds on was asked about before: a consent that is taken back meanwhile gives nothing.
         await unit.reports().hold_order(own.state.policy_version)
         held = in_state(await unit.derivations().one(row.id), *UNDECIDED)
-        said = {"request": held.id, **consent_detail(services, held.wish, held.requester_member)}
-        await require_as_requested(services, EventName.DERIVATION_REQUESTED, own, said, ends=_ENDS)
+        require_same_request(_requested_detail(services, held), said)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
         if not is_above(services, (own.facts.label,)):
@@ -309,6 +310,11 @@ KIND: Final = ConsentKind(
     withdrawn=EventName.DERIVATION_WITHDRAWN,
 )
 """What a request to mark lower is among requests for consent."""
+
+
+def _requested_detail(services: Services, row: DerivationRow) -> dict[str, str]:
+    """Return what the entry of a request says."""
+    return {"request": row.id, **consent_detail(services, row.wish, row.requester_member)}
 
 
 def _meant_by(services: Services, row: DerivationRow) -> dict[str, str]:

@@ -52,7 +52,7 @@ from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.report_moves import PAST_KEPT
-from exchange.usecases.requested_consents import request_digest, require_as_requested
+from exchange.usecases.requested_consents import request_digest, require_as_requested, require_same_request
 from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 from exchange.usecases.unread import known_agreements, record_unread
@@ -173,13 +173,14 @@ async def _decided(
         header = await opened_header(services, call, own)
         needs_two = is_above(services, labels_of(header, row.wish))
         consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
+        said = _requested_detail(in_state(row, *UNDECIDED))
+        await require_as_requested(services, EventName.ONWARD_REQUESTED, own, said, ends=_ENDS)
         async with services.store.unit_of_work() as unit:
             if not needs_two:
                 # What was promised is asked before: an agreement that ends meanwhile lets nothing go on.
                 await unit.reports().hold_order(own.state.policy_version)
             held = in_state(await unit.consents().one(row.id), *UNDECIDED)
-            said = _requested_detail(held)
-            await require_as_requested(services, EventName.ONWARD_REQUESTED, own, said, ends=_ENDS)
+            require_same_request(_requested_detail(held), said)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             asked = held.wish
             wish = replace(asked, until=_granted_until(asked, until, call))

@@ -30,7 +30,8 @@ async def require_as_requested(
     So it is where that is about another report than `own`, or a version before: what it asks for is gone with that;
     and where an entry of one of `ends` is about it: what was refused or taken back is asked for no more.
 
-    Raises UnavailableError as `require_readable`, and where the log lacks an entry that may say so.
+    Raises UnavailableError as `require_readable`, and where the log lacks an entry that may say so. Asked before
+    the unit that grants (`require_same_request`): others wait for that, and an archive may be slow.
     """
     await require_readable(services, "what was asked for")
     async for entry in all_told_until_now(services, *ends, subject=own.report.id, of=said["request"]):
@@ -41,4 +42,14 @@ async def require_as_requested(
         is_it = is_of_this and detail.get("request") == said["request"]
         if is_it and all(detail.get(name, value) == value for name, value in said.items()):
             return
-    raise ConflictError("what is kept is not what was asked for: let it be asked again", code="request-altered")
+    raise _altered()
+
+
+def require_same_request(said: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Raise ConflictError where a request that is held says something else than when the log was asked about it."""
+    if said != before:
+        raise _altered()
+
+
+def _altered() -> ConflictError:
+    return ConflictError("what is kept is not what was asked for: let it be asked again", code="request-altered")

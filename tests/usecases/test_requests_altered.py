@@ -1,6 +1,8 @@
 """Requests for consent that somebody altered in the database before they were decided: nobody consents to them."""
 
+import asyncio
 from datetime import timedelta
+from types import ModuleType
 
 import pytest
 
@@ -9,6 +11,7 @@ from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import OnwardRow
+from exchange.usecases import requested_consents
 from exchange.usecases.recording import TamperedError
 from tests.support import deriving as derivations
 from tests.support import onward
@@ -27,6 +30,13 @@ WIDER = [
     """'"reason": "', '"reason": "not '""",
     """'"salt": "', '"salt": "00'""",
 ]
+
+
+WHILE_ASKED = [
+    ("onward_release", f"asked = replace(asked, {RECIPIENT})", onward),
+    ("derivation_consent", "lowest = replace(lowest, 'RESTRICTED', 'UNCLASSIFIED')", derivations),
+]
+"""Table, what is altered in it while the log is asked, and whose requests these are."""
 
 
 @pytest.fixture
@@ -269,3 +279,26 @@ async def test_half_a_character_in_a_request_takes_no_other_one_from_its_list(as
         (await usecases.list_onward(asking.services, call), passed_on[1]),
     ):
         assert ([view.row.id for view in made.value], made.unopened) == ([other], 1)
+
+
+@pytest.mark.parametrize(("table", "alter", "kind"), WHILE_ASKED, ids=[each[0] for each in WHILE_ASKED])
+async def test_others_post_while_the_log_is_asked_and_what_is_altered_meanwhile_is_granted_by_nobody(
+    asking: World, monkeypatch: pytest.MonkeyPatch, table: str, alter: str, kind: ModuleType
+) -> None:
+    """The archive may be slow, and who grants holds the order of posts."""
+    await asking.enrol("NOR analyst", "NOR", "contributor", "reader")
+    request = await kind.ask(asking, await asking.post(label=derivations.MIDDLE))
+    ask = requested_consents.require_readable
+
+    async def meanwhile(services: usecases.Services, question: str) -> None:
+        monkeypatch.setattr(requested_consents, "require_readable", ask)
+        async with asyncio.timeout(10):
+            await asking.post(label=derivations.MIDDLE)
+        await ask(services, question)
+        asking.sql(f"UPDATE {table} SET {alter}")
+
+    monkeypatch.setattr(requested_consents, "require_readable", meanwhile)
+    with pytest.raises(ConflictError) as refused:
+        await kind.grant(asking, request)
+
+    assert refused.value.code == "request-altered"
