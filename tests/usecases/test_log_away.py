@@ -42,7 +42,7 @@ def lived(after_all: tuple[World, Reports], monkeypatch: pytest.MonkeyPatch) -> 
     async def away(*_: object) -> None:
         raise UnavailableError("the archive is away")
 
-    monkeypatch.setattr(world.services.store.log, "placed_at", away)
+    monkeypatch.setattr(world.services.store.log, "whole_at", away)
     return after_all
 
 
@@ -108,7 +108,7 @@ async def test_what_ended_in_an_altered_class_is_absent_for_all(make_lived: Make
         async def away(*_: object) -> None:
             raise UnavailableError("the archive is away")
 
-        services.store.log.placed_at = away  # type: ignore[method-assign]
+        services.store.log.whole_at = away  # type: ignore[method-assign]
         with pytest.raises(NotFoundError):
             await usecases.pull_report(services, world.call("NOR reader"), told["ended"])
 
