@@ -152,9 +152,12 @@ async def _told(services: Services, *, with_waiting: bool) -> AsyncIterator[Entr
         if leaf_hash is not None and hash_leaf(content) != leaf_hash:
             yield _damaged(entry_id)
             continue
-        whole.add(entry_id)
         entry = whole_entry(content)
-        if entry is not None and _tells(entry, is_placed=leaf_hash is not None or with_waiting):
+        is_told = entry is not None and _tells(entry, is_placed=leaf_hash is not None or with_waiting)
+        # INVARIANT: what has no leaf may have been altered, and hides no hold that the search tells of.
+        if leaf_hash is not None or (is_told and entry is not None and entry["type"] == EventName.HOLD_PUT.value):
+            whole.add(entry_id)
+        if is_told and entry is not None:
             yield entry
     async for told in _found(services, whole):
         yield told

@@ -279,3 +279,21 @@ async def test_what_a_damaged_entry_may_have_put_on_is_lifted_by_the_entry(
     await rounds.reports()
     assert await holds_on(populated.services) == []
     assert populated.sql("SELECT status FROM report") != [("current",)]
+
+
+@pytest.mark.parametrize("says", [b'{"type":"hold.lifted"}', b'{"type":"hold.put"}'])
+async def test_altered_entry_that_seems_to_wait_hides_no_hold(populated: World, says: bytes) -> None:
+    await populated.agree(BRIEFLY)
+    await populated.post()
+    entry = (await put_hold(populated.services, populated.call(None), "inquiry 17")).receipt.entry
+    await place_entries(populated, is_searchable=True)
+    populated.unguard()
+    populated.unguard("log_leaf")
+    populated.sql("UPDATE log_leaf SET entry_id = 'another' WHERE entry_id = $1", entry)
+    populated.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", says, entry)
+    populated.clock.advance(timedelta(days=4))
+
+    await RoundsOfTime(populated.services).reports()
+
+    assert populated.sql("SELECT status FROM report") == [("current",)]
+    assert [each.id for each in await holds_on(populated.services)] == [entry]
