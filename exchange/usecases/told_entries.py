@@ -66,7 +66,8 @@ async def told_of_each(
         async for entries in _sought(services, Sought(criteria, None, subjects=some, newest_first=False), lacks):
             for entry in entries:
                 # Where the index was altered another entry may be at a place.
-                if entry.get("object", {}).get("id") in some:
+                is_it = (entry["type"], entry["decision"]) == (event, criteria.outcome)
+                if is_it and entry.get("object", {}).get("id") in some:
                     yield entry
 
 

@@ -346,3 +346,16 @@ async def test_releaser_is_told_of_parts_that_its_member_was_given_by_their_labe
 
     assert await asked_of(world, "DNK low releaser") == ([report], 0)
     assert await asked_of(world, "DNK lower releaser") == ([], 0)
+
+
+async def test_no_tombstone_is_signed_by_an_entry_of_something_else(make_lived: MakeLived) -> None:
+    world, report = await without_tombstone(make_lived, WITHOUT_TOMBSTONE[0])
+    await place_entries(world, is_searchable=True)
+    world.sql("DELETE FROM audit_search WHERE event = 'report.recalled' AND subject_id = $1", report)
+    world.sql(
+        "UPDATE audit_search SET event = 'report.recalled' WHERE event = 'report.posted' AND subject_id = $1", report
+    )
+
+    shown = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+
+    assert isinstance(shown.error, UnavailableError)
