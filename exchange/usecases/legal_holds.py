@@ -153,14 +153,15 @@ async def _told(services: Services, *, with_waiting: bool) -> AsyncIterator[Entr
             yield _damaged(entry_id)
             continue
         entry = whole_entry(content)
-        is_told = entry is not None and _tells(entry, is_placed=leaf_hash is not None or with_waiting)
+        is_placed = leaf_hash is not None
+        told = entry if entry is not None and _tells(entry, is_placed=is_placed or with_waiting) else None
         # INVARIANT: what has no leaf may have been altered, and hides no hold that the search tells of.
-        if leaf_hash is not None or (is_told and entry is not None and entry["type"] == EventName.HOLD_PUT.value):
+        if is_placed or (told is not None and told["type"] == EventName.HOLD_PUT.value):
             whole.add(entry_id)
-        if is_told and entry is not None:
-            yield entry
-    async for told in _found(services, whole):
-        yield told
+        if told is not None:
+            yield told
+    async for each in _found(services, whole):
+        yield each
 
 
 async def _found(services: Services, whole: Collection[str]) -> AsyncIterator[Entry | LegalHold]:
