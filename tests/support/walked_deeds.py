@@ -1,7 +1,7 @@
 """What is done in a walk: each deed does it in the real world, and tells the plain one once it is done."""
 
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from exchange import usecases
@@ -251,26 +251,48 @@ async def end_crisis(walk: Walk, a: int, _: int, __: int) -> str:
 
 async def grant(walk: Walk, a: int, b: int, c: int) -> str:
     """Ask for onward release of a report to somebody, and grant it."""
-    report = some(walk, a)
+    asked = await asked_to_grant(walk, some(walk, a), b, walk.now + timedelta(days=12) if c % 2 else None)
+    if asked.act is not None:
+        await walk.confirm(asked.act, walk.plain.reports[asked.report].originator)
+    passed_on(walk, asked)
+    return f"{asked.report}: {asked.consent}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for onward release, what it asks consent to, and the act if its grant waits for a second person."""
+
+    request: str
+    report: str
+    consent: Consent
+    act: str | None
+
+
+async def asked_to_grant(walk: Walk, report: str, b: int, until: datetime | None) -> Asked:
+    """Ask for onward release of a report, and one releaser for its grant."""
     plain = walk.plain.reports[report]
     asking = "NOR reader" if plain.originator == "GBR" else "GBR reader"
-    until = walk.now + timedelta(days=12) if c % 2 else None
     wish = OnwardWish(("ESP", "DNK")[b % 2], (), (), until, "theirs is the operation")
-    asked = (await usecases.request_onward(walk.services, walk.call(asking), report, wish)).value.row.id
+    request = (await usecases.request_onward(walk.services, walk.call(asking), report, wish)).value.row.id
     seen = frozenset(walk.plain.parts_for(asking, report, walk.now))
     if walk.plain.knows(asking, report, walk.now):
         # It asks for the report itself, and not for what it sees of it.
         seen |= {plain.marking}
     call = walk.call(f"{plain.originator} releaser")
-    given = (await usecases.grant_onward(walk.services, call, asked, "not to be quoted")).value
-    if given.act is not None:
-        await walk.confirm(given.act, plain.originator)
-    forbid = walk.deriving.in_the_way_of_passing_on(report, seen, wish.recipient, walk.now)
-    walk.require(not forbid, f"{plain.originator} passes on {report} to {wish.recipient}, which builds on {forbid}")
-    plain.consents.append(Consent(wish.recipient, seen, until))
-    walk.requests.append((asked, plain.originator, plain.consents[-1]))
-    walk.plain.come_anew(report)
-    return f"{report}: {wish}"
+    given = (await usecases.grant_onward(walk.services, call, request, "not to be quoted")).value
+    return Asked(request, report, Consent(wish.recipient, seen, until), given.act)
+
+
+def passed_on(walk: Walk, asked: Asked) -> None:
+    """Do in the plain world what a grant does, once all who must have agreed."""
+    plain, consent = walk.plain.reports[asked.report], asked.consent
+    forbid = walk.deriving.in_the_way_of_passing_on(asked.report, consent.markings, consent.member, walk.now)
+    walk.require(
+        not forbid, f"{plain.originator} passes on {asked.report} to {consent.member}, which builds on {forbid}"
+    )
+    plain.consents.append(consent)
+    walk.requests.append((asked.request, plain.originator, consent))
+    walk.plain.come_anew(asked.report)
 
 
 async def revoke(walk: Walk, a: int, _: int, __: int) -> str:

@@ -6,11 +6,10 @@ from datetime import timedelta
 from exchange import usecases
 from exchange.kernel import NotFoundError
 from exchange.reports import Downgrade
-from exchange.store import OnwardWish
 from exchange.usecases import CrisisWish
 from tests.support.national import not_to
-from tests.support.plain_world import LEVELS, Consent, Crisis
-from tests.support.walked_deeds import EVERYBODY, RELEASABLE, label_under, marking_of, some
+from tests.support.plain_world import LEVELS, Crisis
+from tests.support.walked_deeds import EVERYBODY, RELEASABLE, asked_to_grant, label_under, marking_of, passed_on, some
 from tests.support.walked_world import Deed, Waiting, Walk
 
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
@@ -38,27 +37,11 @@ async def ask_to_lower(walk: Walk, a: int, b: int, c: int) -> str:
 
 async def ask_to_grant(walk: Walk, a: int, b: int, c: int) -> str:
     """Ask for onward release, and for its grant; what takes one person alone is done at once."""
-    report = some(walk, a)
-    plain = walk.plain.reports[report]
-    asking = "NOR reader" if plain.originator == "GBR" else "GBR reader"
     until = walk.now + timedelta(days=4) if c % 2 else None
-    wish = OnwardWish(("ESP", "DNK")[b % 2], (), (), until, "theirs is the operation")
-    asked = (await usecases.request_onward(walk.services, walk.call(asking), report, wish)).value.row.id
-    seen = frozenset(walk.plain.parts_for(asking, report, walk.now))
-    if walk.plain.knows(asking, report, walk.now):
-        seen |= {plain.marking}
-    call = walk.call(f"{plain.originator} releaser")
-    given = (await usecases.grant_onward(walk.services, call, asked, "not to be quoted")).value
-
-    def carry_out() -> None:
-        forbid = walk.deriving.in_the_way_of_passing_on(report, seen, wish.recipient, walk.now)
-        walk.require(not forbid, f"{plain.originator} passes on {report} to {wish.recipient}, which builds on {forbid}")
-        plain.consents.append(Consent(wish.recipient, seen, until))
-        walk.requests.append((asked, plain.originator, plain.consents[-1]))
-        walk.plain.come_anew(report)
-
+    asked = await asked_to_grant(walk, some(walk, a), b, until)
     ends = min(walk.now + _WEEK, until or walk.now + _WEEK)
-    return _kept(walk, given.act, Waiting(f"{plain.originator} second releaser", ends, carry_out, report))
+    second = f"{walk.plain.reports[asked.report].originator} second releaser"
+    return _kept(walk, asked.act, Waiting(second, ends, lambda: passed_on(walk, asked), asked.report))
 
 
 async def ask_to_bar(walk: Walk, a: int, b: int, _: int) -> str:
