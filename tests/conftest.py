@@ -24,6 +24,7 @@ from tests.support.postgres import (
 
 pytest_plugins: list[str] = [
     "tests.support.brief_workers",
+    "tests.support.in_turn",
     "tests.support.compiled",
     "tests.support.introspected",
     "tests.support.imported",

@@ -279,6 +279,7 @@ async def test_text_that_is_none_stops_nothing_but_its_members_reports(guarded: 
     assert await reads(ruling, norwegian, "GBR reader")
 
 
+@pytest.mark.each_on_both
 @pytest.mark.parametrize(
     "damage",
     [

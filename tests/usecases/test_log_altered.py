@@ -46,6 +46,7 @@ async def test_log_whose_name_is_no_text_is_shown_so_and_frozen(watched: Watched
     assert await watched.opened.step() is Step.FROZEN
 
 
+@pytest.mark.each_on_both
 @pytest.mark.parametrize("value", ["'x'", *NO_TEXT])
 async def test_keys_that_are_none_are_told_as_damage_to_the_log(watched: Watched, backend: str, value: str) -> None:
     if backend == "postgresql" and value in NO_TEXT:
@@ -118,6 +119,7 @@ async def test_name_of_the_log_that_is_no_text_keeps_no_alert_from_being_raised(
     assert await alerted.rules_told() == ["frozen"]
 
 
+@pytest.mark.each_on_both
 @pytest.mark.parametrize("size", ["9223372036854775807", "'x'", *NO_TEXT])
 async def test_size_that_no_checkpoint_has_silences_no_witness(watched: Watched, backend: str, size: str) -> None:
     if backend == "postgresql" and not size.isdecimal():
