@@ -27,6 +27,7 @@ from exchange.usecases.unread import known_agreements
 _EVENT = EventName.REPORT_AMENDED
 
 
+@decided_anew("the report could be amended: ask again")
 async def amend_report(
     services: Services, call: Call, report_id: str, posted: PostedReport, *, if_version: int | None = None
 ) -> Recorded[MadeVersion]:
@@ -37,14 +38,10 @@ async def amend_report(
     ConflictError where the report is current no longer or somebody else came first, PreconditionError where it is not
     at `if_version`.
     """
-
-    async def decide() -> Recorded[MadeVersion]:
-        own = await own_report(services, call, report_id, Role.CONTRIBUTOR, event=_EVENT)
-        async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
-            require_version(own, if_version)
-            return await _amended(services, call, own, posted)
-
-    return await decided_anew(decide, "the report could be amended: ask again")
+    own = await own_report(services, call, report_id, Role.CONTRIBUTOR, event=_EVENT)
+    async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+        require_version(own, if_version)
+        return await _amended(services, call, own, posted)
 
 
 async def _amended(services: Services, call: Call, own: OwnReport, posted: PostedReport) -> Recorded[MadeVersion]:

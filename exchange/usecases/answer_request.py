@@ -36,20 +36,13 @@ MOST_ANSWERS = 50
 _EVENT = EventName.REQUEST_ANSWERED
 
 
+@decided_anew("the answer could be given: give it again")
 async def answer_request(services: Services, call: Call, request_id: str, report_id: str) -> Recorded[RequestView]:
     """Give a report of the caller's member as an answer.
 
     Raises NotFoundError for a request that does not ask the caller, InvalidError for a report that is no answer to it,
     ConflictError where the request has ended or the report answers it already.
     """
-
-    async def decide() -> Recorded[RequestView]:
-        return await _answered(services, call, request_id, report_id)
-
-    return await decided_anew(decide, "the answer could be given: give it again")
-
-
-async def _answered(services: Services, call: Call, request_id: str, report_id: str) -> Recorded[RequestView]:
     # (1) asked
     sought = await seek_request(services, call, request_id, Role.CONTRIBUTOR, event=_EVENT)
     async with on_record(services, sought.entry(call, _EVENT, Outcome.REFUSED)):

@@ -26,20 +26,17 @@ from exchange.usecases.uploads import OwnUpload, hold_open, own_upload, received
 _EVENT = EventName.UPLOAD_COMPLETED
 
 
+@decided_anew("the report could be completed: ask again")
 async def complete_upload(services: Services, call: Call, upload_id: str) -> Recorded[PostedAnswer]:
     """Complete a report that the caller began, and return it as posted.
 
     Raises NotFoundError alike for an absent upload and another client's, ConflictError for one that has ended or lacks
     parts, and what `post_report` raises where it may not be posted any more.
     """
-
-    async def decide() -> Recorded[PostedAnswer]:
-        own = await own_upload(services, call, upload_id, event=_EVENT)
-        refused = own.entry(call, _EVENT, Outcome.REFUSED)
-        async with on_record(services, refused), taking_place(services, call, own.client):
-            return await _completed(services, call, own)
-
-    return await decided_anew(decide, "the report could be completed: ask again")
+    own = await own_upload(services, call, upload_id, event=_EVENT)
+    refused = own.entry(call, _EVENT, Outcome.REFUSED)
+    async with on_record(services, refused), taking_place(services, call, own.client):
+        return await _completed(services, call, own)
 
 
 async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded[PostedAnswer]:

@@ -1,23 +1,33 @@
 """Deciding anew where the policy moved between a decision and the write that rests on it."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
 from exchange.kernel import StalePolicyError, UnavailableError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _TRIES: Final = 5
 
 
-async def decided_anew(decide: Callable[[], Awaitable[T]], told: str) -> T:
-    """Return what `decide` comes to, begun again from its first read for as long as the policy moves under it.
+def decided_anew(told: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Coroutine[object, object, T]]]:
+    """Begin what is decorated again from its first read for as long as the policy moves under it.
 
-    Raises UnavailableError, `told` what could not be done and what to do then, where it moves faster than that.
+    It raises UnavailableError, `told` what could not be done and what to do then, where that moves faster.
     """
-    for _ in range(_TRIES):
-        try:
-            return await decide()
-        except StalePolicyError:
-            continue
-    raise UnavailableError(f"the policy changed faster than {told}")
+
+    def decorated(decide: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[object, object, T]]:
+        @wraps(decide)
+        async def decided(*args: P.args, **kwargs: P.kwargs) -> T:
+            for _ in range(_TRIES):
+                try:
+                    return await decide(*args, **kwargs)
+                except StalePolicyError:
+                    continue
+            raise UnavailableError(f"the policy changed faster than {told}")
+
+        return decided
+
+    return decorated

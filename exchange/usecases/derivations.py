@@ -65,6 +65,7 @@ class DerivationView:
     is_requesters: bool = False
 
 
+@decided_anew("it could be asked for: ask again")
 async def request_derivation(
     services: Services, call: Call, report_id: str, wish: DerivationWish
 ) -> Recorded[DerivationView]:
@@ -74,14 +75,6 @@ async def request_derivation(
     ConflictError for one of its own that is recalled or has expired, and where too much that the caller asked for
     waits already.
     """
-
-    async def decide() -> Recorded[DerivationView]:
-        return await _requested(services, call, report_id, wish)
-
-    return await decided_anew(decide, "it could be asked for: ask again")
-
-
-async def _requested(services: Services, call: Call, report_id: str, wish: DerivationWish) -> Recorded[DerivationView]:
     event = EventName.DERIVATION_REQUESTED
     sought = await _seek_source(services, call, report_id, event)
     client, judged = sought.client, sought.judged
@@ -130,6 +123,7 @@ async def list_derivations(services: Services, call: Call) -> Recorded[tuple[Der
     return Recorded(tuple(views), receipt, unopened)
 
 
+@decided_anew("the request could be granted: grant it again")
 async def grant_derivation(
     services: Services, call: Call, request_id: str, conditions: str | None = None
 ) -> Recorded[DerivationView]:
@@ -138,14 +132,6 @@ async def grant_derivation(
     Raises NotFoundError for a request that is not about the caller's own reports, ConflictError for one that was
     decided, whose time is over, or whose report has changed or ended.
     """
-
-    async def decide() -> Recorded[DerivationView]:
-        return await _decided(services, call, request_id, conditions)
-
-    return await decided_anew(decide, "the request could be granted: grant it again")
-
-
-async def _decided(services: Services, call: Call, request_id: str, conditions: str | None) -> Recorded[DerivationView]:
     event = EventName.DERIVATION_GRANTED
     client, row, own = await own_request(services, call, request_id, KIND, event=event)
     attempt = own.entry(call, event, Outcome.REFUSED)

@@ -37,6 +37,7 @@ from exchange.usecases.second_person import ask, require_not_waiting
 _EVENT = EventName.REPORT_DOWNGRADED
 
 
+@decided_anew("the report could be downgraded: ask again")
 async def downgrade_report(
     services: Services, call: Call, report_id: str, wanted: Downgrade, *, if_version: int | None = None
 ) -> Recorded[MadeVersion]:
@@ -46,14 +47,10 @@ async def downgrade_report(
     with every fault of the labels, ConflictError where the report can no longer be downgraded or a downgrade of it
     waits, PreconditionError where it is not at `if_version`.
     """
-
-    async def decide() -> Recorded[MadeVersion]:
-        own = await own_report(services, call, report_id, Role.RELEASER, event=_EVENT)
-        async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
-            require_version(own, if_version)
-            return await _downgraded(services, call, own, wanted)
-
-    return await decided_anew(decide, "the report could be downgraded: ask again")
+    own = await own_report(services, call, report_id, Role.RELEASER, event=_EVENT)
+    async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+        require_version(own, if_version)
+        return await _downgraded(services, call, own, wanted)
 
 
 async def ready_downgrade(

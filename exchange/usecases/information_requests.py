@@ -83,20 +83,17 @@ class ListedRequests:
     next: str
 
 
+@decided_anew("the request could be made: ask again")
 async def request_information(services: Services, call: Call, posted: PostedRequest) -> Recorded[RequestView]:
     """Ask contributors of a scope for information.
 
     Raises NotFoundError for an agreement that the caller does not see, ConflictError where it is not in force or too
     much that the caller asked for waits already, InvalidError with every fault of the request.
     """
-
-    async def decide() -> Recorded[RequestView]:
-        # (1) who
-        client, state = await admit_to_requests(services, call, Role.READER, event=EventName.REQUEST_MADE)
-        async with on_record(services, draft(call, client, EventName.REQUEST_MADE, Outcome.REFUSED)):
-            return await _request(services, call, client, posted, state)
-
-    return await decided_anew(decide, "the request could be made: ask again")
+    # (1) who
+    client, state = await admit_to_requests(services, call, Role.READER, event=EventName.REQUEST_MADE)
+    async with on_record(services, draft(call, client, EventName.REQUEST_MADE, Outcome.REFUSED)):
+        return await _request(services, call, client, posted, state)
 
 
 async def list_requests(

@@ -79,20 +79,13 @@ class OnwardView:
         return self.row.wish.seen if self.is_requesters else self.row.wish.parts
 
 
+@decided_anew("it could be asked for: ask again")
 async def request_onward(services: Services, call: Call, report_id: str, wish: OnwardWish) -> Recorded[OnwardView]:
     """Ask the originator to release a report, or parts of it, to a member; parts by the numbers this reader sees.
 
     Raises NotFoundError for a report that the caller may not read, InvalidError with every fault of the wish,
     ConflictError where the agreement lets nothing go on, or too much that the caller asked for waits already.
     """
-
-    async def decide() -> Recorded[OnwardView]:
-        return await _requested(services, call, report_id, wish)
-
-    return await decided_anew(decide, "it could be asked for: ask again")
-
-
-async def _requested(services: Services, call: Call, report_id: str, wish: OnwardWish) -> Recorded[OnwardView]:
     event = EventName.ONWARD_REQUESTED
     granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
     judged, client = granted.judged, granted.client
@@ -146,6 +139,7 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
     )
 
 
+@decided_anew("the request could be granted: grant it again")
 async def grant_onward(
     services: Services, call: Call, request_id: str, conditions: str | None = None, *, until: datetime | None = None
 ) -> Recorded[OnwardView]:
@@ -155,16 +149,6 @@ async def grant_onward(
     reports, ConflictError for one that was decided, whose time is over, or whose report has changed or ended,
     InvalidError for an end that is past, or later than the one asked for.
     """
-
-    async def decide() -> Recorded[OnwardView]:
-        return await _decided(services, call, request_id, conditions, until)
-
-    return await decided_anew(decide, "the request could be granted: grant it again")
-
-
-async def _decided(
-    services: Services, call: Call, request_id: str, conditions: str | None, until: datetime | None
-) -> Recorded[OnwardView]:
     event = EventName.ONWARD_GRANTED
     client, row, own = await own_request(services, call, request_id, KIND, event=event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)):

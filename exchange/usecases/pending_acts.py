@@ -128,24 +128,15 @@ async def show_pending_act(services: Services, call: Call, act_id: str) -> Recor
     return Recorded(_view(act, client), receipt)
 
 
+@decided_anew("the act could be done: confirm again")
 async def confirm_act(services: Services, call: Call, act_id: str, digest: str) -> Recorded[PendingActView]:
     """Confirm, as the second person, the act whose digest the caller has seen; it is done at once.
 
     Raises NotFoundError for one that the caller has nothing to do with, ConflictError and ForbiddenError as
     `require_second_person`, and what the act itself may raise.
     """
-
-    async def decide() -> Recorded[PendingActView]:
-        client = await authenticate(services, call, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
-        return await _confirmed(services, call, client, act_id, digest)
-
-    return await decided_anew(decide, "the act could be done: confirm again")
-
-
-async def _confirmed(
-    services: Services, call: Call, client: Client, act_id: str, digest: str
-) -> Recorded[PendingActView]:
     event = EventName.ACT_CONFIRMED
+    client = await authenticate(services, call, *ACTING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
     async with on_record(services, attempt):
         ready = await _made_ready(services, call, client, act_id, digest)

@@ -175,18 +175,9 @@ async def require_still(services: Services, call: Call, upload_id: str) -> OwnUp
     return await own_upload(services, replace(call, now=services.clock()), upload_id, event=_EVENT)
 
 
+@decided_anew("the part could be kept: send it again")
 async def _kept(services: Services, call: Call, arrival: _Arrival, new: ReceivedPart) -> Recorded[UploadView]:
-    async def decide() -> Recorded[UploadView]:
-        own = await require_still(services, call, arrival.own.row.id)
-        return await _kept_once(services, call, own, arrival, new)
-
-    return await decided_anew(decide, "the part could be kept: send it again")
-
-
-async def _kept_once(
-    services: Services, call: Call, own: OwnUpload, arrival: _Arrival, new: ReceivedPart
-) -> Recorded[UploadView]:
-    part = new.part
+    own, part = await require_still(services, call, arrival.own.row.id), new.part
     detail: Detail = {"part": part.number, "sealed_sha256": arrival.sealed_digest.hexdigest()}
     entry = own.entry(call, _EVENT, Outcome.PERMITTED, size_bytes=part.size_bytes, detail=detail)
     async with services.store.unit_of_work() as unit:

@@ -507,7 +507,7 @@ async def test_what_a_list_passed_over_is_not_passed_over_again(populated: World
 
 
 async def test_what_a_client_asked_and_nobody_answered_is_bounded(populated: World, monkeypatch) -> None:
-    monkeypatch.setitem(usecases.request_information.__globals__, "MOST_UNANSWERED", 2)
+    monkeypatch.setattr(import_module("exchange.usecases.information_requests"), "MOST_UNANSWERED", 2)
     await populated.enrol("GBR second reader", "GBR", "reader")
     first, second = [await ask(populated, label=TO_GBR) for _ in range(2)]
     refused = await populated.attempt(ask(populated))
@@ -525,7 +525,7 @@ async def test_what_a_client_asked_and_nobody_answered_is_bounded(populated: Wor
 
 
 async def test_answers_of_one_member_are_bounded(populated: World, monkeypatch) -> None:
-    monkeypatch.setitem(usecases.answer_request.__globals__, "MOST_ANSWERS", 1)
+    monkeypatch.setattr(import_module("exchange.usecases.answer_request"), "MOST_ANSWERS", 1)
     request = await ask(populated)
     await answer(populated, request, await populated.post("NOR contributor", label=TO_GBR))
 
