@@ -48,13 +48,14 @@ async def ask(  # noqa: PLR0913  who asks whom for what
 
 async def require_not_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
     """Raise ConflictError where such an act waits for its second person; none does that was refused or is too old."""
-    if any(asked.items() <= each.items() for each in await _waiting(unit, kind)):
+    if await _acts_about(unit, kind, asked):
         raise ConflictError("it waits for a second person: `exchange act list`", code="request-ended")
 
 
 async def waiting_about(unit: UnitOfWork, kind: ActKind, name: str) -> frozenset[str]:
     """Return what the acts that wait for their second person are about: of each one what it says of `name`."""
-    return frozenset(each[name] for each in await _waiting(unit, kind) if name in each)
+    found = [act.asked for act in await _acts_about(unit, kind, {})]
+    return frozenset(asked[name] for asked in found if name in asked)
 
 
 async def end_waiting(unit: UnitOfWork, client: Client, kind: ActKind, reason: str, **asked: str) -> list[str]:
@@ -107,6 +108,7 @@ async def requester_of(unit: UnitOfWork, act: PendingAct) -> Client:
 async def _acts_about(unit: UnitOfWork, kind: ActKind, asked: Mapping[str, str]) -> list[PendingAct]:
     found = []
     for act in await unit.open_acts(Unread()):
+        # What was altered since it was asked for can be confirmed by nobody, and keeps nothing waiting.
         with suppress(ConflictError):
             if act.kind == kind.name and asked.items() <= act.asked.items():
                 found.append(act)
@@ -147,13 +149,3 @@ def _as_wrapped(text: str) -> Wrapped:
     """Return what `_as_text` wrote; ValueError for anything else."""
     key_id, version, suite, blob = text.split(" ")
     return Wrapped(key_id, int(version), suite, base64.b64decode(blob, validate=True))
-
-
-async def _waiting(unit: UnitOfWork, kind: ActKind) -> list[Mapping[str, str]]:
-    found = []
-    for act in await unit.open_acts(Unread()):
-        if act.kind == kind.name:
-            # What was altered since it was asked for can be confirmed by nobody, and keeps nothing waiting.
-            with suppress(ConflictError):
-                found.append(act.asked)
-    return found
