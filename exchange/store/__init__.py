@@ -28,7 +28,6 @@ from exchange.store.life_rows import (
     Superseding,
     TombstoneRow,
     UnreadDestruction,
-    superseded_notice,
 )
 from exchange.store.lineage import OutgrownError
 from exchange.store.log_rows import LogState, Placed
@@ -149,7 +148,6 @@ __all__ = [
     "migrate",
     "revision",
     "schema_state",
-    "superseded_notice",
     "unread_amendment",
     "unread_signature",
 ]

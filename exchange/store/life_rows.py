@@ -105,6 +105,13 @@ class NoticeRow:
     entry: str
     number: int | None = None
 
+    @classmethod
+    def of(  # noqa: PLR0913  who is told what of which report
+        cls, reader: GivenTo, kind: NoticeKind, report: str, *, version: int, at: datetime, entry: str
+    ) -> "NoticeRow":
+        """Return what whoever was given a report is to be told of it."""
+        return cls(reader.client, reader.member, kind, report, version, at, entry)
+
 
 @dataclass(frozen=True, slots=True)
 class Superseding:
@@ -119,12 +126,6 @@ class Superseding:
     readers: Sequence[GivenTo]
 
     def notices(self, entry: str) -> list[NoticeRow]:
-        """Return what its readers are told, by the entry about it."""
-        return [
-            superseded_notice(each, self.report, self.version, at=self.draft.at, entry=entry) for each in self.readers
-        ]
-
-
-def superseded_notice(reader: GivenTo, report: str, version: int, *, at: datetime, entry: str) -> NoticeRow:
-    """Return that a report is superseded, as its reader is told it: by what, is found when it looks."""
-    return NoticeRow(reader.client, reader.member, NoticeKind.SUPERSEDED, report, version=version, at=at, entry=entry)
+        """Return what its readers are told, by the entry about it; what took its place is found when they look."""
+        kind, version, at = NoticeKind.SUPERSEDED, self.version, self.draft.at
+        return [NoticeRow.of(each, kind, self.report, version=version, at=at, entry=entry) for each in self.readers]

@@ -185,18 +185,8 @@ async def _asked(
     due_at = template.at + timedelta(days=DUE_DAYS)
     rows = [DestructionRow(subject.id, each, asked_at=template.at, due_at=due_at) for each in given]
     await book.ask_destruction(rows)
-    told = [
-        NoticeRow(
-            each.client,
-            each.member,
-            NoticeKind.RECALLED,
-            subject.id,
-            version=subject.version or 1,
-            at=template.at,
-            entry=receipt.entry,
-        )
-        for each in given
-    ]
+    kind, version, at = NoticeKind.RECALLED, subject.version or 1, template.at
+    told = [NoticeRow.of(each, kind, subject.id, version=version, at=at, entry=receipt.entry) for each in given]
     await book.tell(told)
     return rows
 

@@ -45,17 +45,9 @@ async def tell_late(services: Services, own: OwnReport) -> bool:
         # Of two that sweep at once the second one sees whom the first one told.
         await book.require_same(report.id, version=report.version, class_id=report.class_id)
         told = await book.told_of([each.client for each in given], report.id, report.version)
-        kind = _kind(services, own, entry)
+        kind, at = _kind(services, own, entry), former.replaced_at
         late = [
-            NoticeRow(
-                each.client,
-                each.member,
-                kind,
-                report.id,
-                version=report.version,
-                at=former.replaced_at,
-                entry=former.entry,
-            )
+            NoticeRow.of(each, kind, report.id, version=report.version, at=at, entry=former.entry)
             for each in given
             if each.client not in told
         ]

@@ -91,7 +91,11 @@ async def put_in_place(services: Services, unit: UnitOfWork, call: Call, ready: 
     # What was consented to was the version before.
     await lapse_consents(unit, own.report.id)
     # (5) told
-    await book.tell([_notice(call, move, reader, new, receipt) for reader in ready.readers])
+    notices = [
+        NoticeRow.of(each, move.notice, new.id, version=new.version, at=call.now, entry=receipt.entry)
+        for each in ready.readers
+    ]
+    await book.tell(notices)
     return receipt
 
 
@@ -162,16 +166,4 @@ def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:
             **({"consents": list(move.consents)} if move.consents else {}),
             **({"by": list(move.people)} if move.people else {}),
         },
-    )
-
-
-def _notice(call: Call, move: Move, reader: GivenTo, new: NewReport, receipt: Receipt) -> NoticeRow:
-    return NoticeRow(
-        reader.client,
-        reader.member,
-        move.notice,
-        new.id,
-        version=new.version,
-        at=call.now,
-        entry=receipt.entry,
     )

@@ -15,7 +15,7 @@ from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.kernel import parse_rfc3339
 from exchange.members import Client
 from exchange.reports import ReportAct, ReportStatus, may_be_done
-from exchange.store import Sought, Superseding, superseded_notice
+from exchange.store import NoticeKind, NoticeRow, Sought, Superseding
 from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source
 from exchange.usecases.given_to import given_to
@@ -70,7 +70,10 @@ async def tell_late_of_superseding(services: Services, own: OwnReport, entry: En
         # Of two that sweep at once the second one sees whom the first one told.
         await book.held(report.id)
         told = await book.told_of([each.client for each in given], report.id, version, is_superseded=True)
-        late = [each for each in given if each.client not in told]
-        rows = [superseded_notice(each, report.id, version, at=at, entry=entry["id"]) for each in late]
-        await unit.tell_late(rows)
+        late = [
+            NoticeRow.of(each, NoticeKind.SUPERSEDED, report.id, version=version, at=at, entry=entry["id"])
+            for each in given
+            if each.client not in told
+        ]
+        await unit.tell_late(late)
     return bool(late)
