@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exchange.audit import Deed, DeedKind, EventName, Outcome
-from exchange.kernel import ExchangeError, rfc3339
+from exchange.audit import EventName, Outcome
+from exchange.kernel import ExchangeError
 from exchange.markings import render_marking
 from exchange.members import Role
 from exchange.reports import ReportAct, ReportStatus, require_act
@@ -21,11 +21,10 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.destructions import ask_destruction, unread_destruction, unread_tombstone
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import report_not_found
-from exchange.usecases.originating import OwnReport, own_report
+from exchange.usecases.originating import own_report
 from exchange.usecases.recording import on_record
-from exchange.usecases.report_moves import lapse_consents
 from exchange.usecases.told_destructions import borne_out
-from exchange.usecases.tombstones import put_tombstone, require_not_ended, told_tombstones
+from exchange.usecases.tombstones import end_report, require_not_ended, told_tombstones
 from exchange.usecases.unread import record_unread
 
 _RECALL = EventName.REPORT_RECALLED
@@ -47,20 +46,9 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
     """
     # (1) whose it is
     own = await own_report(services, call, report_id, Role.RELEASER, event=_RECALL)
-    async with on_record(services, own.entry(call, _RECALL, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        book = unit.reports()
-        await book.hold_order()
-        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
-        # (2) once
-        require_act(held.stored_status, ReportAct.RECALL)
-        await require_not_ended(services, book, held.id)
-        # (3) INVARIANT: whoever is answered after this commit finds no key
-        await book.shred(held.id, ReportStatus.RECALLED)
-        await lapse_consents(unit, held.id)
-        note = services.store.attest(_deed(call, own, reason))
-        receipt = await unit.record(own.entry(call, _RECALL, Outcome.PERMITTED, detail={"reason": reason}))
-        stone = TombstoneRow(held.id, EndCause.RECALLED, call.now, note, receipt.entry)
-        await put_tombstone(book, stone)
+    async with on_record(services, own.entry(call, _RECALL, Outcome.REFUSED)):
+        # (2), (3) once, and for good
+        stone, receipt = await end_report(services, call, own, EndCause.RECALLED, reason)
     # (4) in a transaction of its own: what it finds must not be able to keep a report from being recalled
     try:
         asked = await ask_destruction(services, own.entry(call, _RECALL, Outcome.PERMITTED), own.report.id)
@@ -130,19 +118,3 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
     unread.rows += () if stones else [unread_tombstone(report)]
     await record_unread(services, unread, own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))
-
-
-def _deed(call: Call, own: OwnReport, reason: str) -> Deed:
-    return Deed(
-        DeedKind.TOMBSTONE,
-        {
-            "report": own.report.id,
-            "version": own.version,
-            "originator": own.facts.originator,
-            "agreement": own.facts.agreement,
-            "cause": EndCause.RECALLED.value,
-            "reason": reason,
-            "by": own.caller.id,
-            "at": rfc3339(call.now),
-        },
-    )

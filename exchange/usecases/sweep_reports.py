@@ -20,11 +20,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.agreements import Agreement, AgreementId, Scope, is_recalled_by_text, is_recalled_since, moved_by
-from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome
-from exchange.kernel import ExchangeError, first_moment, new_id, parse_rfc3339, rfc3339
+from exchange.audit import Entry, EventName, Outcome
+from exchange.kernel import ExchangeError, first_moment, new_id, parse_rfc3339
 from exchange.release import ClassFacts
-from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
-from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
+from exchange.reports import Header, ReportAct, declassified, require_act
+from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
@@ -34,12 +34,12 @@ from exchange.usecases.late_readers import tell_late
 from exchange.usecases.life_checks import require_above_sources
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.originating import OwnReport, opened_header
-from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
+from exchange.usecases.report_moves import Move, contents_of, moved
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
 from exchange.usecases.told_entries import is_told, told_until_now
 from exchange.usecases.told_leavings import with_told_leavings
-from exchange.usecases.tombstones import put_tombstone, require_not_ended
+from exchange.usecases.tombstones import end_report
 from exchange.usecases.unread import known_agreements
 
 AT_ONCE: Final = 200
@@ -249,36 +249,10 @@ def _is_recalled(agreement: Agreement, facts: ClassFacts, now: datetime) -> bool
 
 async def _recall(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
     call, own = await _own(services, now, report_id, state)
-    deed = _tombstone(own, now, {"cause": EndCause.RECALLED.value, "reason": _BY_TEXT})
-    entry = own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED, detail={"reason": _BY_TEXT})
-    async with services.store.unit_of_work() as unit:
-        book = unit.reports()
-        await book.hold_order()
-        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
-        require_act(held.stored_status, ReportAct.RECALL)
-        await require_not_ended(services, book, own.report.id)
-        await book.shred(own.report.id, ReportStatus.RECALLED)
-        await lapse_consents(unit, own.report.id)
-        receipt = await unit.record(entry)
-        note = services.store.attest(deed)
-        await put_tombstone(book, TombstoneRow(own.report.id, EndCause.RECALLED, now, note, receipt.entry))
+    await end_report(services, call, own, EndCause.RECALLED, _BY_TEXT)
     # In a transaction of its own: what it finds must not be able to keep a report from being recalled.
     await ask_destruction(services, own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED), report_id)
     return True
-
-
-def _tombstone(own: OwnReport, now: datetime, told: Mapping[str, str]) -> Deed:
-    return Deed(
-        DeedKind.TOMBSTONE,
-        {
-            "report": own.report.id,
-            "version": own.version,
-            "originator": own.facts.originator,
-            "agreement": own.facts.agreement,
-            **told,
-            "at": rfc3339(now),
-        },
-    )
 
 
 async def _end(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
@@ -289,17 +263,7 @@ async def _end(services: Services, now: datetime, report_id: str, state: PolicyS
     if scope is None or posted_at is None or posted_at >= moved_by(now, scope.retention, back=True):
         # INVARIANT: the moment on the row destroys nothing: it is not the one that was sealed, or that the log has.
         raise _not_as_its_row(report_id)
-    deed = _tombstone(own, now, {"cause": EndCause.RETENTION.value})
-    async with services.store.unit_of_work() as unit:
-        book = unit.reports()
-        await book.hold_order()
-        await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
-        await require_not_ended(services, book, own.report.id)
-        await book.shred(own.report.id, ReportStatus.EXPIRED)
-        await lapse_consents(unit, own.report.id)
-        receipt = await unit.record(own.entry(call, EventName.REPORT_ENDED, Outcome.PERMITTED))
-        note = services.store.attest(deed)
-        await put_tombstone(book, TombstoneRow(own.report.id, EndCause.RETENTION, now, note, receipt.entry))
+    await end_report(services, call, own, EndCause.RETENTION)
     return True
 
 

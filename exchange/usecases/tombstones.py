@@ -1,4 +1,4 @@
-"""Tombstones as the log bears them out: one that somebody wrote into the database keeps no report from ending.
+"""How a report ends for good, and its tombstone: one that somebody wrote there keeps no report from ending.
 
 A report ends once, and its tombstone says so for good: the database takes a second one of none, and lets nobody change
 the first. So one that no entry tells of stays where it lies, and what is due is done: the keys are destroyed, it is on
@@ -6,32 +6,78 @@ the record, and whoever was given the report is asked to destroy it, with a tomb
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Final
 
-from exchange.audit import Deed, DeedKind, Entry, EventName
-from exchange.kernel import ConflictError, UnavailableError, parse_rfc3339
+from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome, Receipt
+from exchange.kernel import ConflictError, UnavailableError, parse_rfc3339, rfc3339
+from exchange.reports import ReportAct, ReportStatus, require_act
 from exchange.store import EndCause, TombstoneRow
 from exchange.store.report_book import ReportBook
-from exchange.usecases.context import Services
+from exchange.usecases.context import Call, Services
+from exchange.usecases.originating import OwnReport
+from exchange.usecases.report_moves import lapse_consents
 from exchange.usecases.told_entries import is_told, told_of_each
+
+_ENDS: Final[Mapping[EndCause, tuple[EventName, ReportStatus]]] = {
+    EndCause.RECALLED: (EventName.REPORT_RECALLED, ReportStatus.RECALLED),
+    EndCause.RETENTION: (EventName.REPORT_ENDED, ReportStatus.EXPIRED),
+}
+"""How an end is recorded, and as what a report stands behind it."""
 
 _log = logging.getLogger("exchange.reports")
 
 
+async def end_report(
+    services: Services, call: Call, own: OwnReport, cause: EndCause, reason: str | None = None
+) -> tuple[TombstoneRow, Receipt]:
+    """Destroy the keys of a report, with its tombstone and the entry about it; raises ConflictError where it has ended.
+
+    All of it is durable together, in a unit of its own.
+    """
+    (event, status), why = _ENDS[cause], {} if reason is None else {"reason": reason}
+    by = {} if own.client is None else {"by": own.client.id}
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        await book.hold_order()
+        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+        if cause is EndCause.RECALLED:
+            require_act(held.stored_status, ReportAct.RECALL)
+        await require_not_ended(services, book, own.report.id)
+        # INVARIANT: whoever is answered after this commit finds no key.
+        await book.shred(own.report.id, status)
+        await lapse_consents(unit, own.report.id)
+        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail={**why}))
+        note = services.store.attest(_deed(own, {"cause": cause.value, **why, **by, "at": rfc3339(call.now)}))
+        stone = TombstoneRow(own.report.id, cause, call.now, note, receipt.entry)
+        if not await book.has_tombstone(stone.report):
+            await book.add_tombstone(stone)
+        else:
+            # None that an entry tells of: what is due is done all the same.
+            told = "report %s had a tombstone before it ended: somebody wrote it into the database"
+            _log.critical(told, stone.report)
+    return stone, receipt
+
+
+def _deed(own: OwnReport, told: Mapping[str, str]) -> Deed:
+    return Deed(
+        DeedKind.TOMBSTONE,
+        {
+            "report": own.report.id,
+            "version": own.version,
+            "originator": own.facts.originator,
+            "agreement": own.facts.agreement,
+            **told,
+        },
+    )
+
+
 async def require_not_ended(services: Services, book: ReportBook, report: str) -> None:
     """Raise ConflictError where a report has its tombstone, and an entry tells that it ended."""
-    ends = (EventName.REPORT_RECALLED, EventName.REPORT_ENDED)
+    ends = (event for event, _ in _ENDS.values())
     if await book.has_tombstone(report) and await is_told(services, *ends, subject=report):
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
-
-
-async def put_tombstone(book: ReportBook, stone: TombstoneRow) -> None:
-    """Keep a tombstone, unless one lies there that no entry tells of; call `require_not_ended` before."""
-    if await book.has_tombstone(stone.report):
-        _log.critical("report %s had a tombstone before it ended: somebody wrote it into the database", stone.report)
-        return
-    await book.add_tombstone(stone)
 
 
 async def told_tombstones(services: Services, reports: Sequence[str]) -> dict[str, TombstoneRow]:
