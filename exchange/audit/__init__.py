@@ -11,7 +11,7 @@ from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, checkpoint_in, parse_checkpoint
 from exchange.audit.columns import EntryColumns
 from exchange.audit.criteria import CRISIS_POLICY, Criteria, matches
-from exchange.audit.deeds import Deed, DeedKind, deed_digest, read_deed, says_as, sign_deed
+from exchange.audit.deeds import Deed, DeedKind, deed_digest, read_deed, says_as, sign_deed, unverified_deed
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
@@ -184,6 +184,7 @@ __all__ = [
     "sign_evidence",
     "split_hashes",
     "tiles_of_size",
+    "unverified_deed",
     "verify_consistency",
     "verify_inclusion",
     "verify_note",

@@ -56,10 +56,15 @@ def deed_digest(note: bytes) -> str:
 def says_as(note: bytes, kind: DeedKind, content: Mapping[str, Canonical]) -> bool:
     """Return whether a note is a deed of `kind` that says each of these; who signed it is not looked at."""
     try:
-        deed = _deed_in(parse_note(note).text)
+        deed = unverified_deed(note)
     except ExchangeError:
         return False
     return deed.kind is kind and content.items() <= dict(deed.content).items()
+
+
+def unverified_deed(note: bytes) -> Deed:
+    """Return the deed in a note, whoever signed it; MalformedError for what is none."""
+    return _deed_in(parse_note(note).text)
 
 
 def read_deed(note: bytes, keys: Iterable[VerifierKey]) -> Deed:

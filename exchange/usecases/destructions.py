@@ -90,7 +90,7 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
         known, altered = await book.destructions(member=client.member)
-        stones = await book.tombstones(sorted({row.report for row in known}))
+        kept = await book.tombstones(sorted({row.report for row in known}))
     # Behind the unit: however many there are, whoever writes does not wait for what is decided about each.
     rows = [row for row in known if await _is_for(services, call, client, row.report, row.given)]
     rows, forged = await borne_out(services, rows)
@@ -98,9 +98,8 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
     unread = Unread([unread_destruction(each) for each in (*altered, *forged)])
     unopened = len([each for each in altered if await _is_for(services, call, client, each.report, each)])
     reports = sorted({row.report for row in rows})
-    lacking = [report for report in reports if report not in stones]
-    unread.rows += map(unread_tombstone, lacking)
-    stones |= await told_tombstones(services, lacking)
+    stones = await told_tombstones(services, kept, reports)
+    unread.rows += [unread_tombstone(each) for each in reports if each not in kept or kept[each] != stones.get(each)]
     found = tuple(AskedDestruction(row, stones[row.report]) for row in rows if row.report in stones)
     entry = draft(call, client, event, Outcome.PERMITTED, result_ids=tuple(reports))
     receipt = await services.store.append(entry)
@@ -162,13 +161,13 @@ async def _open_destruction(
     """Return what the holder of a report is still to destroy; raises as `certify_destruction`."""
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
-        row, stones = await book.destruction(report, holder), await book.tombstones([report])
+        row, kept = await book.destruction(report, holder), await book.tombstones([report])
     if row is None or not await _is_for(services, call, client, report, _holder(row)):
         raise report_not_found()
     rows = [] if isinstance(row, UnreadDestruction) else (await borne_out(services, [row]))[0]
     if not rows:
         raise UnreadRowError(f"report {report}: destruction")
-    stones = stones or await told_tombstones(services, [report])
+    stones = await told_tombstones(services, kept, [report])
     if report not in stones:
         raise UnreadRowError(f"report {report}: tombstone")
     if rows[0].returned_at is not None:

@@ -104,9 +104,9 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
         async with services.store.unit_of_work() as unit:
             book = unit.reports()
-            stones, is_there = await book.tombstones([report]), await book.has_tombstone(report)
+            kept, is_there = await book.tombstones([report]), await book.has_tombstone(report)
             asked, altered = await book.destructions(report=report)
-        stone = (stones or await told_tombstones(services, [report])).get(report)
+        stone = (await told_tombstones(services, kept, [report])).get(report)
         if stone is None and (is_there or own.report.status is ReportStatus.RECALLED):
             raise UnreadRowError(f"report {report}: tombstone")
         if stone is None:
@@ -115,6 +115,6 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
         receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED))
     altered = list({each.client: each for each in (*altered, *others)}.values())
     unread = Unread([unread_destruction(each) for each in altered])
-    unread.rows += () if stones else [unread_tombstone(report)]
+    unread.rows += () if stone == kept.get(report) else [unread_tombstone(report)]
     await record_unread(services, unread, own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))

@@ -7,24 +7,26 @@ the record, and whoever was given the report is asked to destroy it, with a tomb
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
-from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome, Receipt
-from exchange.kernel import ConflictError, UnavailableError, parse_rfc3339, rfc3339
+from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome, Receipt, fit_text, unverified_deed
+from exchange.kernel import ConflictError, UnavailableError, parse_rfc3339, rfc3339, to_micros
 from exchange.reports import ReportAct, ReportStatus, require_act
 from exchange.store import EndCause, TombstoneRow
 from exchange.store.report_book import ReportBook
+from exchange.store.searching import Found
 from exchange.usecases.context import Call, Services
 from exchange.usecases.originating import OwnReport
 from exchange.usecases.report_moves import lapse_consents
-from exchange.usecases.told_entries import is_told, told_of_each
+from exchange.usecases.told_entries import is_told, may_be_told, require_readable, told_of_each, waiting_of
 
 _ENDS: Final[Mapping[EndCause, tuple[EventName, ReportStatus]]] = {
     EndCause.RECALLED: (EventName.REPORT_RECALLED, ReportStatus.RECALLED),
     EndCause.RETENTION: (EventName.REPORT_ENDED, ReportStatus.EXPIRED),
 }
 """How an end is recorded, and as what a report stands behind it."""
+
+_EVENTS: Final[Mapping[EventName, EndCause]] = {event: cause for cause, (event, _) in _ENDS.items()}
 
 _log = logging.getLogger("exchange.reports")
 
@@ -75,38 +77,64 @@ def _deed(own: OwnReport, told: Mapping[str, str]) -> Deed:
 
 async def require_not_ended(services: Services, book: ReportBook, report: str) -> None:
     """Raise ConflictError where a report has its tombstone, and an entry tells that it ended."""
-    ends = (event for event, _ in _ENDS.values())
-    if await book.has_tombstone(report) and await is_told(services, *ends, subject=report):
+    if await book.has_tombstone(report) and await is_told(services, *_EVENTS, subject=report):
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
 
 
-async def told_tombstones(services: Services, reports: Sequence[str]) -> dict[str, TombstoneRow]:
-    """Return the tombstones of those of these reports that the log says were recalled, signed anew.
+async def told_tombstones(
+    services: Services, kept: Mapping[str, TombstoneRow], reports: Sequence[str]
+) -> dict[str, TombstoneRow]:
+    """Return the tombstones of these reports as the log bears them out.
 
-    For those in whose place lies what is none; of what the log lacks, or is away, there is none either.
+    Those of `kept` that say what an entry does, or of which the log lacks what it said, or is away. In the place of
+    any other, or of none, what the entry has, signed anew. Raises UnavailableError as `require_readable`.
 
     INVARIANT: nothing is signed by an entry that waits for its place: whoever wrote it could take it away again.
     """
-    found: dict[str, TombstoneRow] = {}
-    with suppress(UnavailableError):
-        async for entry in told_of_each(services, EventName.REPORT_RECALLED.value, reports):
-            # A report is recalled once: what came behind its entry says nothing of that.
-            if entry["object"]["id"] not in found:
-                found[entry["object"]["id"]] = _as_told(services, entry)
-    return found
+    told: dict[str, list[Entry]] = {report: [] for report in reports}
+    if kept:
+        await require_readable(services, "which reports ended")
+        for entry in await waiting_of(services, *_EVENTS, subjects=told):
+            told[entry["object"]["id"]].append(entry)
+    placed, lacks = dict[str, Entry](), list[Found]()
+    try:
+        for event in _EVENTS:
+            async for entry in told_of_each(services, event.value, reports, lacks=lacks):
+                # A report ends once: what came behind its entry says nothing of that.
+                placed.setdefault(entry["object"]["id"], entry)
+    except UnavailableError:
+        return {report: kept[report] for report in reports if report in kept}
+    told |= {report: [entry] for report, entry in placed.items()}
+    found = {report: kept[report] for report in reports if report in kept and _says(kept[report], told[report], lacks)}
+    return found | {report: _as_told(services, placed[report]) for report in placed.keys() - found.keys()}
 
 
-def _as_told(services: Services, entry: Entry) -> TombstoneRow:
-    about, at = entry["object"], entry["ts"]
+def _says(stone: TombstoneRow, told: Sequence[Entry], lacks: Sequence[Found]) -> bool:
+    """Return whether a tombstone says what one of these entries does, or one that the log lacks may have said."""
+    content = unverified_deed(stone.note).content
+    said = {name: fit_text(value) if isinstance(value, str) else value for name, value in content.items()}
+    return any(said == _told(entry).content for entry in told) or (not told and may_be_told(lacks, to_micros(stone.at)))
+
+
+def _told(entry: Entry) -> Deed:
+    about = entry["object"]
     told = {
         "report": about["id"],
         "version": about.get("version"),
         "originator": entry.get("owner"),
         "agreement": entry.get("agreement"),
-        "cause": EndCause.RECALLED.value,
+        "cause": _cause(entry).value,
         "reason": entry.get("detail", {}).get("reason"),
         "by": entry["actor"].get("id"),
-        "at": at,
+        "at": entry["ts"],
     }
-    deed = Deed(DeedKind.TOMBSTONE, {name: value for name, value in told.items() if value is not None})
-    return TombstoneRow(about["id"], EndCause.RECALLED, parse_rfc3339(at), services.store.attest(deed), entry["id"])
+    return Deed(DeedKind.TOMBSTONE, {name: value for name, value in told.items() if value is not None})
+
+
+def _as_told(services: Services, entry: Entry) -> TombstoneRow:
+    note, at = services.store.attest(_told(entry)), parse_rfc3339(entry["ts"])
+    return TombstoneRow(entry["object"]["id"], _cause(entry), at, note, entry["id"])
+
+
+def _cause(entry: Entry) -> EndCause:
+    return _EVENTS[EventName(entry["type"])]

@@ -257,7 +257,7 @@ async def test_log_is_asked_at_once_of_all_that_a_member_is_to_destroy(
     monkeypatch.setattr(Store, "found_places", counted)
 
     assert await asked_of(world, "NOR reader") == (sorted(reports), 0)
-    assert len(sought) == 2
+    assert len(sought) == 4
 
 
 WITHOUT_TOMBSTONE = [

@@ -1,0 +1,107 @@
+"""Tombstones in the database: the one that an entry bears out is shown as it was signed, and no other one."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import Deed, DeedKind, read_deed
+from exchange.kernel import UnavailableError, rfc3339, to_micros
+from exchange.store.blobs import BlobsAwayError
+from exchange.usecases import told_entries
+from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.lived import MakeLived
+from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
+from tests.support.world import AGREEMENT, Entry, World
+from tests.usecases.test_lost_entries import lose
+from tests.usecases.test_report_life import NODE
+
+LONG = "a source that is said to be at risk, in more words than an entry has room for: " + "\u00e9" * 600
+
+
+async def write_one(world: World, report: str) -> None:
+    """Write a tombstone of a report into the database, as it has to look, and signed by nobody that is known."""
+    said = {"report": report, "cause": "recalled", "at": rfc3339(world.clock.now), "reason": "forged"}
+    note = f"{Deed(DeedKind.TOMBSTONE, said).text}\n\u2014 node {base64.b64encode(bytes(68)).decode()}\n"
+    columns = "(report_id, cause, raised_at, note, entry_id)"
+    row = f"SELECT id, 'recalled', {to_micros(world.clock.now)}, $1, id FROM report WHERE id = $2"
+    world.sql(f"INSERT INTO report_tombstone {columns} {row}", note.encode(), report)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_report_that_no_entry_recalled_is_told_as_recalled_to_nobody(
+    make_lived: MakeLived, *, is_placed: bool
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    await write_one(world, report)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    made = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+
+    assert isinstance(made.error, UnavailableError)
+    assert made.entry["detail"]["place"] == f"report {report}: tombstone"
+
+
+async def test_tombstone_that_was_written_before_a_recall_is_not_shown_for_its_own(make_lived: MakeLived) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    await write_one(world, report)
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    world.clock.advance(timedelta(minutes=5))
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+    await place_entries(world, is_searchable=True)
+    listed = await world.attempt(usecases.list_destructions(world.services, world.call("NOR reader")))
+    shown = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+    how = usecases.Certificate("shredded", 1)
+    certified = await usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+
+    stones = [listed.value.value[0].tombstone, shown.value.value.tombstone, certified.value.tombstone]
+    assert [read_deed(stone.note, [NODE]).content["reason"] for stone in stones] == ["mistaken"] * 3
+    for looked in (listed, shown):
+        assert [each["detail"]["rows"] for each in looked.entries if each["type"] == "key.opened"] == [
+            [f"tombstone of report {report}"]
+        ]
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("how", ["mistaken", LONG, "by text", "retention"])
+async def test_tombstone_is_shown_as_it_was_signed(make_lived: MakeLived, how: str, *, is_placed: bool) -> None:
+    world = (await make_lived(with_releasers))[0]
+    if how == "retention":
+        await world.agree(AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept"))
+    report = await world.post()
+    if how in {"by text", "retention"}:
+        world.clock.advance(timedelta(days=1700 if how == "by text" else 5 * 366))
+        await sweep_reports(world.services, world.clock.now)
+    else:
+        await usecases.recall_report(world.services, world.call("GBR releaser"), report, how)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    made = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+
+    assert [made.value.value.tombstone.note] == [
+        bytes(note) for (note,) in world.sql("SELECT note FROM report_tombstone")
+    ]
+    assert [each["type"] for each in made.entries] == ["report.recall_read"]
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_tombstone_of_which_the_log_lacks_the_entry_is_shown_as_it_is(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
+) -> None:
+    async def away(*_: object) -> list[Entry]:
+        raise BlobsAwayError("the archive does not answer")
+
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+    await lose(world, "report.recalled")
+    if is_away:
+        monkeypatch.setattr(told_entries, "entries_at", away)
+    made = await usecases.list_destructions(world.services, world.call("NOR reader"))
+
+    assert read_deed(made.value[0].tombstone.note, [NODE]).content["reason"] == "mistaken"
