@@ -13,11 +13,19 @@ from datetime import datetime
 
 from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.crypto import OpeningError
-from exchange.kernel import UnavailableError, parse_rfc3339
+from exchange.kernel import UnavailableError, parse_rfc3339, to_micros
 from exchange.store import ReceiptHow, Sought
 from exchange.store.archived import LogDamagedError
+from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import all_told_until_now, entries_at, lacking, require_none, require_readable
+from exchange.usecases.told_entries import (
+    all_told_until_now,
+    entries_at,
+    lacking,
+    require_none,
+    require_readable,
+    told_until_now,
+)
 from exchange.usecases.walk_reports import contradicted_reports
 from exchange.usecases.whole_entries import whole_entry
 
@@ -35,10 +43,13 @@ async def is_unacknowledged(services: Services, report: str, *, by: str, due: da
         posts = [entry async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=report)]
         if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
             return False
-        async for entry in all_told_until_now(services, EventName.REPORT_RECEIVED, subject=report):
+        lacks: list[Found] = []
+        async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report, lacks=lacks):
             is_said = entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
             if is_said and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
                 return False
+        # What came later lets nobody off, and nor does it where it is lost.
+        require_none([each for each in lacks if each.place.at_micros <= to_micros(due)], "that tell of this")
     return True
 
 

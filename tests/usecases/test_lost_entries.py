@@ -68,6 +68,17 @@ async def test_nobody_broke_a_promise_by_what_the_log_lacks_and_others_are_found
     assert len([text for text in caplog.messages if "not all broken promises are found" in text]) == 1
 
 
+async def test_acknowledgement_that_the_log_lacks_and_that_came_too_late_lets_nobody_off(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    report = await flash(world)
+    world.clock.advance(11 * MINUTE)
+    await usecases.receive_report(world.services, world.call("NOR reader"), report)
+    await lose(world, "report.received")
+    await DutyWatch(world.services).round()
+
+    assert [entry["detail"]["report"] for entry in await found(world)] == [report]
+
+
 async def test_nobody_was_silent_by_a_post_that_the_log_lacks(
     make_lived: MakeLived, caplog: pytest.LogCaptureFixture
 ) -> None:
