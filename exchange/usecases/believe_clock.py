@@ -7,7 +7,6 @@ the clock.
 """
 
 import logging
-from dataclasses import replace
 from datetime import datetime
 
 from exchange.audit import EntryDraft, EventName, Outcome
@@ -65,9 +64,9 @@ async def _looked(services: Services) -> Timekeeping:
 def _entry(services: Services, before: Timekeeping, after: Timekeeping) -> EntryDraft:
     detail: dict[str, str | int | list[str]] = {"believed": rfc3339(before.believed_at)}
     if after.doubted_until is None:
-        return replace(service_draft(services, EventName.CLOCK_BELIEVED), detail=detail)
+        return service_draft(services, EventName.CLOCK_BELIEVED, detail=detail)
     detail["until"] = rfc3339(after.doubted_until)
-    return replace(service_draft(services, EventName.CLOCK_DOUBTED, Outcome.FAILED), detail=detail)
+    return service_draft(services, EventName.CLOCK_DOUBTED, Outcome.FAILED, detail=detail)
 
 
 def _tell(before: Timekeeping, after: Timekeeping) -> None:

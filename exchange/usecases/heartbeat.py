@@ -10,13 +10,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Unpack
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt
 from exchange.kernel import Clock, ExchangeError, new_id
 from exchange.store import Store
 from exchange.usecases.context import Services
 from exchange.usecases.keep_time import ClockWatch
+from exchange.usecases.recording import DraftFields
 from exchange.usecases.registering import register_reads
 from exchange.usecases.troubles import Causes
 
@@ -130,7 +131,7 @@ async def heartbeats(own: Recording, *, is_opening: bool = False) -> AsyncIterat
 
 
 def service_draft(
-    own: Recording, event: EventName, outcome: Outcome = Outcome.PERMITTED, *, subject: Subject | None = None
+    own: Recording, event: EventName, outcome: Outcome = Outcome.PERMITTED, **fields: Unpack[DraftFields]
 ) -> EntryDraft:
     """Return the entry of what the service did by itself."""
     now = own.clock()
@@ -141,7 +142,7 @@ def service_draft(
         actor=Actor(kind="service"),
         request_id=new_id(now, own.randomness),
         source="local",
-        subject=subject,
+        **fields,
     )
 
 

@@ -3,7 +3,7 @@
 An act of the exchange itself. It comes after what it tells of: what is refused does not wait for the log.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.usecases.context import Services
@@ -30,5 +30,4 @@ async def record_trust(services: Services, taken: TakenUp) -> Receipt:
     detail: dict[str, str | int | list[str]] = {"file": taken.kind, "told": list(taken.told), "count": taken.count}
     if taken.is_start:
         detail["at"] = "start"
-    entry = service_draft(services, EventName.TRUST_TAKEN_UP, outcome)
-    return await services.store.append(replace(entry, detail=detail))
+    return await services.store.append(service_draft(services, EventName.TRUST_TAKEN_UP, outcome, detail=detail))

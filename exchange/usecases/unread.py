@@ -1,7 +1,6 @@
 """Rows that cannot be read, among many: on the record before what they are missing from is answered."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Final
 
 from exchange.agreements import Agreement
@@ -63,4 +62,4 @@ def unread_draft(services: Services, rows: Iterable[UnreadRow], client: Client |
     detail: dict[str, str | int | list[str]] = {"place": places[0], "rows": places[:_MOST_NAMED], "count": len(places)}
     if client is not None:
         detail["client"] = client.id
-    return replace(service_draft(services, EventName.KEY_OPENED, Outcome.FAILED), detail=detail)
+    return service_draft(services, EventName.KEY_OPENED, Outcome.FAILED, detail=detail)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from exchange.audit import Actor, EntryDraft, EventName, KnownWitness, Outcome, Subject
-from exchange.kernel import ExchangeError, new_id
+from exchange.audit import EntryDraft, EventName, KnownWitness, Outcome, Subject
+from exchange.kernel import ExchangeError
 from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine, ask_witness
 from exchange.usecases.context import Services
+from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.quorum import enrolled
 from exchange.usecases.witnessed_log import Contradiction
 
@@ -115,17 +116,7 @@ class WitnessWatch:
     def _entry(
         self, witness: KnownWitness, event: EventName, outcome: Outcome, detail: dict[str, str | int | list[str]]
     ) -> EntryDraft:
-        now = self.services.clock()
-        return EntryDraft(
-            event=event,
-            outcome=outcome,
-            at=now,
-            actor=Actor(kind="service"),
-            request_id=new_id(now, self.services.randomness),
-            source="local",
-            subject=Subject("witness", witness.name),
-            detail=detail,
-        )
+        return service_draft(self.services, event, outcome, subject=Subject("witness", witness.name), detail=detail)
 
 
 def refusal_detail(told: str, size: int, contradiction: Contradiction | None) -> dict[str, str | int | list[str]]:
