@@ -36,10 +36,8 @@ from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import Judged, require_same_law, shown_draft
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.seeking import judge
-from exchange.usecases.subscriptions import secret_of, waiting, whole_subscriptions
-from exchange.usecases.telling_breaches import KIND as BREACH_KIND
+from exchange.usecases.subscriptions import Message, secret_of, waiting, whole_subscriptions
 from exchange.usecases.telling_breaches import told_breach
-from exchange.usecases.telling_requests import KIND as REQUEST_KIND
 from exchange.usecases.telling_requests import told_request
 from exchange.usecases.unread import unread_draft
 
@@ -74,15 +72,6 @@ class Reach:
 
     networks: tuple[Network, ...] = ()
     authority: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """What is sent: at every try with the same id."""
-
-    kind: str
-    at: datetime
-    facts: dict[str, str]
 
 
 class _Held:
@@ -277,21 +266,20 @@ class Notifier:
             self._whole -= {_seal_of(subscription)}
             raise
 
-    async def _message(self, one: DeliveryRow, subscription: SubscriptionRow) -> _Message | None:
+    async def _message(self, one: DeliveryRow, subscription: SubscriptionRow) -> Message | None:
         """Return what may be told now, its entry durable; None where nothing may."""
         services, call = self._services, await self._call_of(subscription)
         if call.thumbprint is None:
             return None
         if one.breach is not None:
-            told = await told_breach(services, call, one.breach, by={"subscription": subscription.id})
-            return None if told is None else _Message(BREACH_KIND, told.at, told.facts)
+            return await told_breach(services, call, one.breach, by={"subscription": subscription.id})
         if one.report is None:
             row = await services.store.caller(call.thumbprint)
             may_act = row.client is not None and _may_act(row.client)
-            return _Message("subscription.test", _queued_at(one), {}) if may_act else None
+            return Message("subscription.test", _queued_at(one), {}) if may_act else None
         return await self._report_message(call, one.report, subscription)
 
-    async def _report_message(self, call: Call, report_id: str, subscription: SubscriptionRow) -> _Message | None:
+    async def _report_message(self, call: Call, report_id: str, subscription: SubscriptionRow) -> Message | None:
         """Return what may be told of a report now, or of the request that has this id; None where nothing may."""
         services = self._services
         read = await services.store.report_for(call.thumbprint or "", report_id, parts=Parts.NONE)
@@ -299,8 +287,7 @@ class Notifier:
             return None
         if read.report is None:
             by = {"subscription": subscription.id}
-            asked = await told_request(services, call, read.client, report_id, state=read.state, by=by)
-            return None if asked is None else _Message(REQUEST_KIND, asked.at, asked.facts)
+            return await told_request(services, call, read.client, report_id, state=read.state, by=by)
         judged = await judge(services, call, read.client, read.report, read.state, is_asked=False)
         match judged.decision:
             case Permit():
@@ -308,14 +295,14 @@ class Notifier:
                 # INVARIANT: no message leaves before its entry is durable.
                 await services.store.append(_entry(call, read.client, judged, subscription))
                 facts = {"report": header.id, "precedence": header.precedence.name}
-                return _Message("report.visible", header.posted_at, facts)
+                return Message("report.visible", header.posted_at, facts)
             case _:
                 # Nobody asked: why this client may not know of it any more is not for the originator's auditor.
                 await services.store.append(replace(_entry(call, read.client, judged, subscription), owner=None))
                 return None
 
     async def _sent(
-        self, one: DeliveryRow, subscription: SubscriptionRow, key: WebhookKey, message: _Message
+        self, one: DeliveryRow, subscription: SubscriptionRow, key: WebhookKey, message: Message
     ) -> str | None:
         seconds = int(self._services.clock().timestamp())
         data = {"subscription": subscription.id, **message.facts}

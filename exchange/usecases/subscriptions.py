@@ -8,6 +8,7 @@ Does not: connect to anything. What is sent, and whether it still may be, is dec
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.crypto import CryptoError, WebhookKey, webhook_context
@@ -34,6 +35,15 @@ _SECRET_BYTES = 32
 
 Act = Callable[[UnitOfWork, SubscriptionRow], Awaitable[int]]
 """What is done to a subscription within the unit that records it; returns how many deliveries it concerns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is told, by a webhook or on a stream: of what kind, of when, and the ids that one needs to ask further."""
+
+    kind: str
+    at: datetime
+    facts: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What a subscriber may be told of a breach at the moment of telling: that there is one, and where to ask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import rfc3339
@@ -13,21 +12,12 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.list_breaches import label_now, may_know
 from exchange.usecases.recording import TamperedError, draft
 from exchange.usecases.seeking import judge
+from exchange.usecases.subscriptions import Message
 from exchange.usecases.told_breaches import as_told
 from exchange.usecases.unread import record_unread
 
-KIND = "duty.breached"
 
-
-@dataclass(frozen=True, slots=True)
-class ToldBreach:
-    """What a message about a breach says."""
-
-    at: datetime
-    facts: dict[str, str]
-
-
-async def told_breach(services: Services, call: Call, breach_id: str, *, by: Mapping[str, str]) -> ToldBreach | None:
+async def told_breach(services: Services, call: Call, breach_id: str, *, by: Mapping[str, str]) -> Message | None:
     """Return what may be told of a breach now, its entry durable; None where nothing may.
 
     `by` says in the entry what it is told by.
@@ -47,7 +37,7 @@ async def told_breach(services: Services, call: Call, breach_id: str, *, by: Map
     # INVARIANT: no message leaves before its entry is durable.
     entry = _entry(call, client, row, by)
     await services.store.append(replace(entry, label=(await label_now(services, row, client.member)).as_json()))
-    return ToldBreach(row.found_at, _facts(row))
+    return Message("duty.breached", row.found_at, _facts(row))
 
 
 def _entry(call: Call, client: Client, row: BreachRow, by: Mapping[str, str]) -> EntryDraft:

@@ -1,8 +1,7 @@
 """What a subscriber may be told of a request for information at that moment: that there is one, and how urgent."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import assert_never
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
@@ -13,18 +12,8 @@ from exchange.store import PolicyState, RequestRow, StreamKind, UnitOfWork
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging_requests import decide_request, open_request, request_draft
-from exchange.usecases.subscriptions import waiting
+from exchange.usecases.subscriptions import Message, waiting
 from exchange.usecases.unread import known_agreements
-
-KIND = "request.visible"
-
-
-@dataclass(frozen=True, slots=True)
-class ToldRequest:
-    """What a message about a request says."""
-
-    at: datetime
-    facts: dict[str, str]
 
 
 async def queue_request(
@@ -50,7 +39,7 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
     *,
     state: PolicyState,
     by: Mapping[str, str],
-) -> ToldRequest | None:
+) -> Message | None:
     """Return what may be told of a request now, its entry durable; None where nothing may.
 
     `by` says in the entry what it is told by.
@@ -68,7 +57,8 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
             request = await open_request(services, call, client, row)
             # INVARIANT: no message leaves before its entry is durable.
             await services.store.append(replace(entry, policies=decision.policies))
-            return ToldRequest(row.asked_at, {"request": row.id, "precedence": request.header.precedence.name})
+            facts = {"request": row.id, "precedence": request.header.precedence.name}
+            return Message("request.visible", row.asked_at, facts)
         case Refusal():
             reasons = tuple(reason.value for reason in decision.reasons)
             # INVARIANT: the asker's auditor learns of nobody's clearance whom it could have told without its asking.

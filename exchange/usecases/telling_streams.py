@@ -12,6 +12,7 @@ from exchange.members import Client
 from exchange.store import StreamKind
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
+from exchange.usecases.subscriptions import Message
 from exchange.usecases.telling_breaches import told_breach
 from exchange.usecases.telling_requests import told_request
 
@@ -29,24 +30,22 @@ async def told_events(services: Services, call: Call, client: Client, after: int
     """Return what the reader may be told of behind `after` up to `to`, in order; the entries are durable."""
     found = []
     for seq, kind, subject in await services.store.pulse.events_behind(client.member, after, to):
-        facts = await _facts(services, call, kind, subject)
-        if facts is not None:
-            written = json.dumps(facts, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+        message = await _message(services, call, kind, subject)
+        if message is not None:
+            written = json.dumps(message.facts, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
             found.append(ToldEvent(seq, kind, written.encode()))
     return found
 
 
-async def _facts(services: Services, call: Call, kind: StreamKind, subject: str) -> dict[str, str] | None:
+async def _message(services: Services, call: Call, kind: StreamKind, subject: str) -> Message | None:
     by = {"stream": call.request_id}
     match kind:
         case StreamKind.REQUEST:
             row = await services.store.caller(required_thumbprint(call))
             if row.client is None:
                 return None
-            asked = await told_request(services, call, row.client, subject, state=row.state, by=by)
-            return None if asked is None else asked.facts
+            return await told_request(services, call, row.client, subject, state=row.state, by=by)
         case StreamKind.BREACH:
-            breach = await told_breach(services, call, subject, by=by)
-            return None if breach is None else breach.facts
+            return await told_breach(services, call, subject, by=by)
         case other:
             assert_never(other)
