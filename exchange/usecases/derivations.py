@@ -22,7 +22,6 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
     ConsentKind,
     as_it_stands,
-    end_with_act,
     hold_as_read,
     in_state,
     is_above,
@@ -171,11 +170,6 @@ async def carry_out_derivation(
     people = [str(act.requester), str(client.id)]
     _, receipt = await _grant(services, unit, call, own, row=row, people=people)
     return receipt
-
-
-async def end_derivation(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
-    """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    await end_with_act(services, unit, call, client, act, KIND)
 
 
 async def refuse_derivation(services: Services, call: Call, request_id: str, reason: str) -> Recorded[DerivationView]:

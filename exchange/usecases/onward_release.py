@@ -26,7 +26,6 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
     ConsentKind,
     as_it_stands,
-    end_with_act,
     hold_as_read,
     in_state,
     is_above,
@@ -204,11 +203,6 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     told |= await _sources_consents(services, unit, call, own, header, wish=row.wish)
     _, receipt = await _grant(services, unit, call, own, row=row, header=header, told=told)
     return receipt
-
-
-async def end_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
-    """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    await end_with_act(services, unit, call, client, act, KIND)
 
 
 async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:

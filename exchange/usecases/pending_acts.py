@@ -6,6 +6,7 @@ nothing to do with an act finds none: absent and foreign are one answer.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from exchange.audit import EventName, Outcome, Receipt, Subject, fit_text
@@ -27,15 +28,18 @@ from exchange.members import (
 )
 from exchange.store import Parts, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
+from exchange.usecases.consent_requests import end_with_act
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
 from exchange.usecases.deciding_anew import decided_anew
-from exchange.usecases.derivations import carry_out_derivation, end_derivation
+from exchange.usecases.derivations import KIND as DERIVATION_REQUEST
+from exchange.usecases.derivations import carry_out_derivation
 from exchange.usecases.downgrade_report import ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.judging import sought_id
 from exchange.usecases.national_caveats import carry_out_caveats
-from exchange.usecases.onward_release import carry_out_grant, end_grant
+from exchange.usecases.onward_release import KIND as ONWARD_REQUEST
+from exchange.usecases.onward_release import carry_out_grant
 from exchange.usecases.originating import may_know_report
 from exchange.usecases.proxies import carry_out_proxy, end_proxy
 from exchange.usecases.recording import NOT_AS_PUT, draft, named, on_record
@@ -70,7 +74,11 @@ End = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[None]
 """Ends what waited for an act that was refused or taken back, in the unit in which it was."""
 
 ON_END: Mapping[str, End] = MappingProxyType(
-    {ONWARD_RELEASE.name: end_grant, DERIVED_MARKING.name: end_derivation, PROXY_POSTING.name: end_proxy}
+    {
+        ONWARD_RELEASE.name: partial(end_with_act, kind=ONWARD_REQUEST),
+        DERIVED_MARKING.name: partial(end_with_act, kind=DERIVATION_REQUEST),
+        PROXY_POSTING.name: end_proxy,
+    }
 )
 """The kinds of which something is kept besides the act, that waits with it."""
 
