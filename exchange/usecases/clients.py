@@ -154,7 +154,7 @@ async def show_client(services: Services, call: Call, client_id: str) -> Recorde
     caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
     attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await _administered(unit, caller, client_id)
+        client = await visible_client(unit, caller, client_id)
         view = await _viewed(unit, client)
         subject = Subject("client", client.id, client.version)
         receipt = await unit.record(
@@ -231,7 +231,7 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
     operator = await admit_operator(services, call, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await _administered(unit, operator, client_id)
+        client = await visible_client(unit, operator, client_id)
         if if_version is not None and if_version != client.version:
             message = f"the client is at version {client.version}: read it again and repeat the change"
             raise PreconditionError(message)
@@ -256,7 +256,7 @@ async def _change_certificates(
     operator = await admit_operator(services, call, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await _administered(unit, operator, client_id)
+        client = await visible_client(unit, operator, client_id)
         mark = await step(unit, client, operator)
         view = await _viewed(unit, client)
         receipt = await _record(unit, call, operator, event, client, mark=mark)
@@ -267,11 +267,11 @@ async def _viewed(unit: UnitOfWork, client: Client) -> ClientView:
     return ClientView(client, tuple(await unit.certificates(client.id)))
 
 
-async def _administered(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:
+async def visible_client(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:
+    """Return a client that the caller may see; NotFoundError for any other one, as for an absent one."""
     client = await unit.client(client_id) if is_uuid7(client_id) else None
     if client is None or not may_see(caller, client.member):
-        message = "no such client, or none that you may see"
-        raise NotFoundError(message)
+        raise NotFoundError("no such client, or none that you may see")
     return client
 
 

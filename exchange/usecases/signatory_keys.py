@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from exchange.agreements import SignatoryKey
 from exchange.audit import EventName, Outcome, Subject, in_pieces
 from exchange.crypto import CryptoError, ObjectSignature, ObjectVerifyingKey
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7
-from exchange.members import Client, Role
-from exchange.store import UnitOfWork, Unread
-from exchange.usecases.authenticate import admit_anyone, admit_operator, may_see
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
+from exchange.members import Role
+from exchange.store import Unread
+from exchange.usecases.authenticate import admit_anyone, admit_operator
+from exchange.usecases.clients import visible_client
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.unread import record_unread
@@ -40,7 +41,7 @@ async def enrol_signatory_key(
     operator = await admit_operator(services, call, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await _visible_client(unit, operator, client_id)
+        client = await visible_client(unit, operator, client_id)
         key = _proven(offered)
         if not client.is_active or Role.SIGNATORY not in client.roles:
             raise ConflictError("this client is no active signatory: only signatories sign", code="no-signatory")
@@ -72,7 +73,7 @@ async def retire_signatory_key(
     operator = await admit_operator(services, call, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await _visible_client(unit, operator, client_id)
+        client = await visible_client(unit, operator, client_id)
         keys = unit.signatory_keys()
         found = await keys.find(key_id, for_update=True)
         if found is None or found.client != client.id or found.retired_at is not None:
@@ -93,7 +94,7 @@ async def list_signatory_keys(services: Services, call: Call, client_id: str) ->
     caller, unread = await admit_anyone(services, call, event=event), Unread()
     attempt = draft(call, caller, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await _visible_client(unit, caller, client_id)
+        client = await visible_client(unit, caller, client_id)
         keys = tuple(await unit.signatory_keys().of_client(client.id, unread))
         entry = draft(call, caller, event, Outcome.PERMITTED, subject=Subject("client", client.id), owner=client.member)
         receipt = await unit.record(entry)
@@ -101,13 +102,6 @@ async def list_signatory_keys(services: Services, call: Call, client_id: str) ->
     unopened = len(unread.rows)
     await record_unread(services, unread, caller)
     return Recorded(keys, receipt, unopened)
-
-
-async def _visible_client(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:
-    client = await unit.client(client_id) if is_uuid7(client_id) else None
-    if client is None or not may_see(caller, client.member):
-        raise NotFoundError("no such client, or none that you may see")
-    return client
 
 
 def _proven(offered: OfferedKey) -> ObjectVerifyingKey:
