@@ -34,20 +34,17 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     if not judged.report.sealed_header:
         # It has ended: nothing is sealed of it any more, and the log says what it was.
         await own_class(services, Asker(call, client, sought.row.state), judged.report, event=event)
-    explanation = explain(
-        judged.reader,
-        judged.facts,
-        judged.scope,
-        row_facts(judged.report, call.now),
-        Use.READ,
-        judged.law,
-        viewer,
-    )
     decided = (shown_draft if viewer is Viewer.READER else judged_draft)(call, client, event, judged)
     # What was permitted is the explanation, whatever the decision it explains.
     detail: dict[str, str | int | list[str]] = {"viewer": viewer.value, "decision": decided.outcome.value}
     entry = replace(decided, outcome=Outcome.PERMITTED, detail={**decided.detail, **detail})
-    return Recorded(explanation, await services.store.append(entry))
+    return Recorded(explained(call, judged, viewer), await services.store.append(entry))
+
+
+def explained(call: Call, judged: Judged, viewer: Viewer) -> Explanation:
+    """Return every rule with its outcome for what was `judged`, as far as `viewer` may know."""
+    row = row_facts(judged.report, call.now)
+    return explain(judged.reader, judged.facts, judged.scope, row, Use.READ, judged.law, viewer)
 
 
 def _viewer(services: Services, call: Call, client: Client, judged: Judged) -> Viewer | None:

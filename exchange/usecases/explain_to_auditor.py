@@ -12,11 +12,11 @@ from exchange.agreements import AgreementId
 from exchange.audit import EventName, Outcome
 from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
-from exchange.release import ClassFacts, Explanation, Use, Viewer, explain
+from exchange.release import ClassFacts, Explanation, Viewer
 from exchange.store import Parts, Unread
 from exchange.usecases.auditing import Gaze, admit_auditor
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
-from exchange.usecases.facts import row_facts
+from exchange.usecases.explain_report import explained
 from exchange.usecases.read_registries import audited_report, report_draft
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.seeking import judge
@@ -41,15 +41,7 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
     viewer = Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR
     asked_about = client if gaze.auditor.member in {None, client.member} else _with_purpose(call, client)
     judged = await judge(services, call, asked_about, row.report, row.state, is_asked=False)
-    explanation = explain(
-        judged.reader,
-        judged.facts,
-        judged.scope,
-        row_facts(judged.report, call.now),
-        Use.READ,
-        judged.law,
-        viewer,
-    )
+    explanation = explained(call, judged, viewer)
     detail: dict[str, str | int | list[str]] = {"view": "explanation", "client": client.id}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
     return Recorded(explanation, receipt)
