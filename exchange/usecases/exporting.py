@@ -6,7 +6,7 @@ is revoked meanwhile reads no further. With filters, only what the index of the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -98,20 +98,13 @@ class SliceWalk:
             if not self._query.follow:
                 return
             after, where = _before(end_of(logs)) or after, ANYWHERE
-            logs = await self._news(logs)
+            logs = await _grown(self._services, logs, self._require_still_told)
 
-    async def _news(self, known: Sequence[LogState]) -> Sequence[LogState]:
-        """Return the logs once they have grown, or when it is time for a sign of life."""
-        since = self._services.clock()
-        while True:
-            await asyncio.sleep(_FOLLOW_SECONDS)
-            if self._services.watching.is_ending:
-                # Not an end: whoever follows would take it that nothing more comes. The stop would wait for it.
-                raise UnavailableError("this node is being stopped: go on behind what came, here or at another node")
-            await self._require_still_admitted()
-            logs = await self._services.store.log.states()
-            if end_of(logs) != end_of(known) or self._services.clock() - since >= _SIGN_OF_LIFE:
-                return logs
+    async def _require_still_told(self) -> None:
+        if self._services.watching.is_ending:
+            # Not an end: whoever follows would take it that nothing more comes. The stop would wait for it.
+            raise UnavailableError("this node is being stopped: go on behind what came, here or at another node")
+        await self._require_still_admitted()
 
     async def _require_still_admitted(self) -> None:
         now = self._services.clock()
@@ -224,11 +217,15 @@ def _behind(after: Place | None, logs: Sequence[LogState]) -> int:
     return sum(max(0, state.size - _begins(after, state)) for state in logs)
 
 
-async def _grown(services: Services, known: Sequence[LogState]) -> Sequence[LogState]:
-    """Return the logs once they have grown, or when it is time for a sign of life."""
+async def _grown(
+    services: Services, known: Sequence[LogState], still: Callable[[], Awaitable[None]] | None = None
+) -> Sequence[LogState]:
+    """Return the logs once they have grown, or when it is time for a sign of life; `still` raises to go no further."""
     since = services.clock()
     while True:
         await asyncio.sleep(_FOLLOW_SECONDS)
+        if still is not None:
+            await still()
         logs = await services.store.log.states()
         if end_of(logs) != end_of(known) or services.clock() - since >= _SIGN_OF_LIFE:
             return logs
