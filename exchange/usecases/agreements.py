@@ -29,7 +29,7 @@ from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, i
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.unread import UnreadRowError
-from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
+from exchange.usecases.authenticate import admit_or_host, authenticate, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.knowledge import codes_of
 from exchange.usecases.recording import draft, named, on_record
@@ -40,6 +40,8 @@ LONGEST_TEXT_BYTES = 40_000
 
 MOST_UNANSWERED = 20
 """Of one client: each stands in what all its parties are shown, and is gone through whenever they look for gaps."""
+
+PROPOSING_ROLES = (Role.SIGNATORY, Role.OPERATOR)
 
 Step = Callable[[Agreement, str, datetime], Agreement]
 
@@ -59,7 +61,7 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
     is a party of, operators of the exchange and the host anything.
     """
     event = EventName.AGREEMENT_PROPOSED
-    client = await admit_proposer(services, call, event=event)
+    client = await admit_or_host(services, call, *PROPOSING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         terms = await read_terms(services, unit, document)
@@ -88,7 +90,7 @@ async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) 
 async def list_agreements(services: Services, call: Call) -> Recorded[tuple[AgreementView, ...]]:
     """Return the agreements the caller's member is a party of; all to the host and the exchange's operators."""
     event = EventName.AGREEMENT_LISTED
-    client, unread = await admit_anyone(services, call, event=event), Unread()
+    client, unread = await admit_or_host(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
         known = await unit.agreements(unread)
         visible = []
@@ -108,7 +110,7 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
 async def show_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
     """Return one agreement to a party, the host or an operator of the exchange; to others there is none."""
     event = EventName.AGREEMENT_READ
-    client = await admit_anyone(services, call, event=event)
+    client = await admit_or_host(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id)
@@ -150,13 +152,6 @@ def leaving(agreement: Agreement, member: str) -> dict[str, str | int | list[str
     """Return what the entry of a withdrawal says besides: when the party is out, where it has to wait for that."""
     party = agreement.party(member)
     return {} if party is None or party.leaves_at is None else {"leaves_at": rfc3339(party.leaves_at)}
-
-
-async def admit_proposer(services: Services, call: Call, *, event: EventName) -> Client | None:
-    """Return the client that lays an agreement before its parties, None for the host."""
-    if call.is_host:
-        return None
-    return await authenticate(services, call, Role.SIGNATORY, Role.OPERATOR, event=event)
 
 
 async def read_terms(services: Services, unit: UnitOfWork, document: object) -> Terms:

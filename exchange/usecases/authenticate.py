@@ -54,18 +54,9 @@ async def admit(
     return client
 
 
-async def admit_operator(services: Services, call: Call, *, event: EventName) -> Client | None:
-    """Return the operator's client, or None for the operator at the host's own command line."""
-    if call.is_host:
-        return None
-    return await authenticate(services, call, Role.OPERATOR, event=event)
-
-
-async def admit_anyone(services: Services, call: Call, *, event: EventName) -> Client | None:
-    """Return any active client, or None for the host's own command line."""
-    if call.is_host:
-        return None
-    return await authenticate(services, call, event=event)
+async def admit_or_host(services: Services, call: Call, *roles: Role, event: EventName) -> Client | None:
+    """Return the client that `authenticate` returns, or None for the operator at the host's own command line."""
+    return None if call.is_host else await authenticate(services, call, *roles, event=event)
 
 
 def sees_everyone(client: Client) -> bool:

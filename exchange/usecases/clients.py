@@ -29,6 +29,7 @@ from exchange.members import (
     Client,
     ClientId,
     Member,
+    Role,
     Standing,
     check_agency,
     check_name,
@@ -43,13 +44,7 @@ from exchange.members import (
     with_clearance,
 )
 from exchange.store import UnitOfWork, Unread
-from exchange.usecases.authenticate import (
-    admit_anyone,
-    admit_operator,
-    may_see,
-    require_own_member,
-    sees_everyone,
-)
+from exchange.usecases.authenticate import admit_or_host, may_see, require_own_member, sees_everyone
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.members import known_member
@@ -108,7 +103,7 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
 
     Raises InvalidError with every fault found, ConflictError for a certificate that is or was in use.
     """
-    operator = await admit_operator(services, call, event=EventName.CLIENT_ENROLLED)
+    operator = await admit_or_host(services, call, Role.OPERATOR, event=EventName.CLIENT_ENROLLED)
     await require_own_member(services, call, operator, enrolment.member, event=EventName.CLIENT_ENROLLED)
     attempt = draft(call, operator, EventName.CLIENT_ENROLLED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
@@ -131,7 +126,7 @@ async def list_clients(
 
     Raises MalformedError for an `after` that was not given to this client; the host's own operator pages by ids.
     """
-    caller, unread = await admit_anyone(services, call, event=EventName.CLIENT_LISTED), Unread()
+    caller, unread = await admit_or_host(services, call, event=EventName.CLIENT_LISTED), Unread()
     attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         place = after if caller is None else open_id(services, caller, after, of=_LIST)
@@ -151,7 +146,7 @@ async def list_clients(
 
 async def show_client(services: Services, call: Call, client_id: str) -> Recorded[ClientView]:
     """Return one client; another member's is answered like an absent one."""
-    caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
+    caller = await admit_or_host(services, call, event=EventName.CLIENT_LISTED)
     attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await visible_client(unit, caller, client_id)
@@ -228,7 +223,7 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
     event: EventName,
     if_version: int | None,
 ) -> Recorded[ClientView]:
-    operator = await admit_operator(services, call, event=event)
+    operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await visible_client(unit, operator, client_id)
@@ -253,7 +248,7 @@ async def _change_certificates(
     *,
     event: EventName,
 ) -> Recorded[ClientView]:
-    operator = await admit_operator(services, call, event=event)
+    operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await visible_client(unit, operator, client_id)

@@ -36,7 +36,7 @@ from exchange.kernel import (
 from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
 from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.agreements import record_agreement, record_look, sees_all_of, visible_agreement
-from exchange.usecases.authenticate import admit_anyone, authenticate
+from exchange.usecases.authenticate import admit_or_host, authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
 from exchange.usecases.recording import draft, named, on_record
@@ -166,7 +166,7 @@ async def list_crises(services: Services, call: Call, agreement_id: str) -> Reco
     nothing says: of it who was there all the time is told.
     """
     event = EventName.CRISIS_LISTED
-    client, unread = await admit_anyone(services, call, event=event), Unread()
+    client, unread = await admit_or_host(services, call, event=event), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id, crises_unread=unread)

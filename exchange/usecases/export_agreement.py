@@ -12,7 +12,7 @@ from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.agreements import record_look
-from exchange.usecases.authenticate import admit_anyone, sees_everyone
+from exchange.usecases.authenticate import admit_or_host, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.unread import record_unread
@@ -33,7 +33,7 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
     To others there is none.
     """
     event = EventName.AGREEMENT_EXPORTED
-    client, unread = await admit_anyone(services, call, event=event), Unread()
+    client, unread = await admit_or_host(services, call, event=event), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         editions = await _own_editions(unit, client, agreement_id)

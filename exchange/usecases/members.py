@@ -9,12 +9,13 @@ from exchange.members import (
     ORGANISATIONS,
     Client,
     Member,
+    Role,
     Standing,
     check_member_code,
     check_name,
 )
 from exchange.store import UnitOfWork, Unread
-from exchange.usecases.authenticate import admit_anyone, admit_operator, may_see, require_own_member
+from exchange.usecases.authenticate import admit_or_host, may_see, require_own_member
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, on_record
@@ -23,7 +24,7 @@ from exchange.usecases.unread import record_unread
 
 async def add_member(services: Services, call: Call, code: str, name: str) -> Recorded[Member]:
     """Add the member `code`; raises InvalidError for a code or name that is none, ConflictError if it exists."""
-    client = await admit_operator(services, call, event=EventName.MEMBER_ADDED)
+    client = await admit_or_host(services, call, Role.OPERATOR, event=EventName.MEMBER_ADDED)
     await require_own_member(services, call, client, code, event=EventName.MEMBER_ADDED)
     attempt = draft(call, client, EventName.MEMBER_ADDED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
@@ -38,7 +39,7 @@ async def add_member(services: Services, call: Call, code: str, name: str) -> Re
 
 async def list_members(services: Services, call: Call) -> Recorded[tuple[Member, ...]]:
     """Return all members to an operator, to anyone else its own."""
-    client, unread = await admit_anyone(services, call, event=EventName.MEMBER_LISTED), Unread()
+    client, unread = await admit_or_host(services, call, event=EventName.MEMBER_LISTED), Unread()
     async with services.store.unit_of_work() as unit:
         members = [member for member in await unit.members(unread) if may_see(client, member.code)]
         receipt = await unit.record(draft(call, client, EventName.MEMBER_LISTED, Outcome.PERMITTED))
@@ -74,7 +75,7 @@ def _checked_member(code: str, name: str) -> Member:
 async def _change_standing(
     services: Services, call: Call, code: str, standing: Standing, *, event: EventName
 ) -> Recorded[Member]:
-    client = await admit_operator(services, call, event=event)
+    client = await admit_or_host(services, call, Role.OPERATOR, event=event)
     await require_own_member(services, call, client, code, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:

@@ -13,7 +13,7 @@ from exchange.crypto import CryptoError, ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.members import Role
 from exchange.store import Unread
-from exchange.usecases.authenticate import admit_anyone, admit_operator
+from exchange.usecases.authenticate import admit_or_host
 from exchange.usecases.clients import visible_client
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
@@ -38,7 +38,7 @@ async def enrol_signatory_key(
     ConflictError for a client that is no signatory and for a key that is or was anybody's.
     """
     event = EventName.SIGNATORY_KEY_ENROLLED
-    operator = await admit_operator(services, call, event=event)
+    operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await visible_client(unit, operator, client_id)
@@ -70,7 +70,7 @@ async def retire_signatory_key(
 ) -> Recorded[tuple[SignatoryKey, ...]]:
     """End the use of a signatory's key from the next signature on, and return the keys that it ever had."""
     event = EventName.SIGNATORY_KEY_RETIRED
-    operator = await admit_operator(services, call, event=event)
+    operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await visible_client(unit, operator, client_id)
@@ -91,7 +91,7 @@ async def retire_signatory_key(
 async def list_signatory_keys(services: Services, call: Call, client_id: str) -> Recorded[tuple[SignatoryKey, ...]]:
     """Return the keys that a signatory ever had, to its own member and to operators who see it."""
     event = EventName.SIGNATORY_KEY_LISTED
-    caller, unread = await admit_anyone(services, call, event=event), Unread()
+    caller, unread = await admit_or_host(services, call, event=event), Unread()
     attempt = draft(call, caller, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await visible_client(unit, caller, client_id)

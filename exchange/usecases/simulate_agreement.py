@@ -19,7 +19,8 @@ from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level
 from exchange.store import Unread
-from exchange.usecases.agreements import admit_proposer, logged_text, read_terms, require_own_agreement
+from exchange.usecases.agreements import PROPOSING_ROLES, logged_text, read_terms, require_own_agreement
+from exchange.usecases.authenticate import admit_or_host
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, registered_purposes
 from exchange.usecases.in_between import simulate_readers
@@ -68,7 +69,7 @@ async def simulate_agreement(services: Services, call: Call, document: object) -
     Refused exactly as its proposal would be: InvalidError with every fault, ForbiddenError.
     """
     event = EventName.AGREEMENT_SIMULATED
-    client = await admit_proposer(services, call, event=event)
+    client = await admit_or_host(services, call, *PROPOSING_ROLES, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         async with services.store.unit_of_work() as unit:
             terms = await read_terms(services, unit, document)

@@ -19,7 +19,7 @@ from exchange.members import Client, Role
 from exchange.store import Sealed, UnitOfWork, Unread, UnreadRow
 from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.unread import UnreadRowError
-from exchange.usecases.authenticate import authenticate
+from exchange.usecases.authenticate import admit_or_host, authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.recording import draft, named, on_record
@@ -78,7 +78,7 @@ async def add_subscription(services: Services, call: Call, url: str) -> Recorded
 async def list_subscriptions(services: Services, call: Call) -> Recorded[list[SubscriptionRow]]:
     """Return the calling client's subscriptions, oldest first; the host's operator sees all."""
     event = EventName.SUBSCRIPTION_LISTED
-    client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    client = await admit_or_host(services, call, Role.READER, event=event)
     unread = Unread()
     async with services.store.unit_of_work() as unit:
         rows = await _own(services, unit, client, unread)
@@ -120,7 +120,7 @@ async def list_deliveries(services: Services, call: Call, subscription_id: str |
     told by sending again.
     """
     event = EventName.SUBSCRIPTION_LISTED
-    client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    client = await admit_or_host(services, call, Role.READER, event=event)
     subject, unread = None if subscription_id is None else named("subscription", subscription_id), Unread()
     attempt = draft(call, client, event, Outcome.REFUSED, subject=subject)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
@@ -223,7 +223,7 @@ async def _one(services: Services, unit: UnitOfWork, client: Client | None, subs
 async def _acted(
     services: Services, call: Call, subscription_id: str, event: EventName, act: Act
 ) -> Recorded[tuple[SubscriptionRow, int]]:
-    client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    client = await admit_or_host(services, call, Role.READER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("subscription", subscription_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         row = await _one(services, unit, client, subscription_id)

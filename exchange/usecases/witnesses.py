@@ -35,7 +35,7 @@ from exchange.kernel import (
 from exchange.members import EXCHANGE_MEMBER, Role
 from exchange.store.log_rows import LogState
 from exchange.store.witness_files import WitnessPolicyFile
-from exchange.usecases.authenticate import admit_operator, authenticate, require_own_member
+from exchange.usecases.authenticate import admit_or_host, require_own_member
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.quorum import attestation_of, enrolled, newest_witnessed, policy_of
 from exchange.usecases.recording import draft, on_record
@@ -51,9 +51,7 @@ Change = Callable[[LogPolicy], LogPolicy]
 async def show_witnesses(services: Services, call: Call) -> Recorded[WitnessesView]:
     """Return who stands behind the newest kept checkpoint, to auditors, operators and the host."""
     event = EventName.WITNESS_LISTED
-    client = None
-    if not call.is_host:
-        client = await authenticate(services, call, Role.AUDITOR, Role.OPERATOR, event=event)
+    client = await admit_or_host(services, call, Role.AUDITOR, Role.OPERATOR, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED)
     async with on_record(services, attempt):
         view = await _view(services)
@@ -115,7 +113,7 @@ async def set_quorum(services: Services, call: Call, threshold: int) -> Recorded
 async def _changed(
     services: Services, call: Call, event: EventName, *, name: str, change: Change
 ) -> Recorded[LogPolicy]:
-    client = await admit_operator(services, call, event=event)
+    client = await admit_or_host(services, call, Role.OPERATOR, event=event)
     # Whom the log of all members asks is no single member's to say.
     await require_own_member(services, call, client, EXCHANGE_MEMBER, event=event)
     subject = Subject("witness", name if _NAME.fullmatch(name) else "malformed")

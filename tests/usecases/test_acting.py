@@ -223,7 +223,7 @@ async def test_who_is_revoked_meanwhile_ends_nothing_of_its_own_either(
     await populated.enrol("NOR operator", "NOR", "operator")
     services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
     module = import_module(f"exchange.usecases.{'members' if what == 'suspends' else 'clients'}")
-    done_behind(monkeypatch, module, "admit_operator", lambda: taken_away(populated, "revoked", "NOR operator"))
+    done_behind(monkeypatch, module, "admit_or_host", lambda: taken_away(populated, "revoked", "NOR operator"))
     if what == "suspends":
         ending: Awaitable[Any] = usecases.suspend_member(services, call, "NOR")
     else:
@@ -254,7 +254,7 @@ async def test_who_lost_its_right_meanwhile_gives_itself_none(
             taking = taken_away(populated, "certificate removed", "NOR operator")
             doing = usecases.change_clearance(services, call, client.id, ClearanceChange("SECRET"))
     module = import_module(f"exchange.usecases.{'members' if what == 'resumes its member' else 'clients'}")
-    done_behind(monkeypatch, module, "admit_operator", lambda: taking)
+    done_behind(monkeypatch, module, "admit_or_host", lambda: taking)
     made = await populated.attempt(doing)
 
     assert isinstance(made.error, NotAuthenticatedError if what == "is raised by itself" else ForbiddenError)
@@ -270,7 +270,7 @@ async def test_who_uses_a_certificate_that_was_removed_meanwhile_removes_no_othe
     await usecases.add_certificate(services, populated.call(None), client.id, certificate_of("its next one"))
     module = import_module("exchange.usecases.clients")
     done_behind(
-        monkeypatch, module, "admit_operator", lambda: taken_away(populated, "certificate removed", "NOR operator")
+        monkeypatch, module, "admit_or_host", lambda: taken_away(populated, "certificate removed", "NOR operator")
     )
     removing = usecases.remove_certificate(services, call, client.id, thumbprint_of("its next one"))
 
