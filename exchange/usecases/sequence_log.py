@@ -179,7 +179,7 @@ class Sequencer:
         state = LogState(1, key.origin, key.verifier_keys, 0, EMPTY_ROOT, 0, b"", None)
         await self._tree.begin(state, at=to_micros(now))
         ids = [signer.verifier.key_id.hex() for signer in key.signers]
-        await self._record(EventName.LOG_BEGUN, key.origin, {"key_ids": ids})
+        await _record(self._desk, EventName.LOG_BEGUN, key.origin, {"key_ids": ids})
         return state
 
     async def _checked(self, state: LogState) -> LastSigned:
@@ -219,7 +219,7 @@ class Sequencer:
         new = [entry_id for entry_id in ids if entry_id not in self._told_lost]
         if new:
             lost: dict[str, str | int | list[str]] = {"count": len(new), "ids": new[:_ENTRIES_NAMED]}
-            await self._record(EventName.ENTRY_LOST, state.origin, lost, Outcome.FAILED)
+            await _record(self._desk, EventName.ENTRY_LOST, state.origin, lost, Outcome.FAILED)
             self._told_lost = self._told_lost.union(new)
             _log.critical("entries were deleted before they had a place in the log")
 
@@ -303,22 +303,13 @@ class Sequencer:
         # First what keeps every sequencer from signing, then what tells of it.
         await self._tree.freeze(state.log, at=to_micros(self._desk.clock()), why=why)
         self._frozen(why)
-        await self._record(EventName.LOG_FROZEN, state.origin, {"why": why, "size": state.size}, Outcome.FAILED)
+        await _record(self._desk, EventName.LOG_FROZEN, state.origin, {"why": why, "size": state.size}, Outcome.FAILED)
 
     def _frozen(self, why: str) -> Step:
         if self._told_frozen != why:
             self._told_frozen = why
             _log.critical("the log is frozen, nothing is signed: %s", why)
         return Step.FROZEN
-
-    async def _record(
-        self,
-        event: EventName,
-        origin: str,
-        detail: dict[str, str | int | list[str]],
-        outcome: Outcome = Outcome.PERMITTED,
-    ) -> None:
-        await _record(self._desk, event, origin, detail, outcome)
 
 
 async def check_or_adopt(desk: Desk, guard: LogGuard, state: LogState, said: LastSigned | None) -> LastSigned:
@@ -329,7 +320,7 @@ async def check_or_adopt(desk: Desk, guard: LogGuard, state: LogState, said: Las
         raise LogContradictionError(f"this host signed the log `{said.origin}`, which the database does not know")
     if said is not None or state.size > 0:
         # Not silently: whoever takes the file away and puts an older database in place is found out so.
-        await _record(desk, EventName.LOG_ADOPTED, state.origin, {"size": state.size}, Outcome.PERMITTED)
+        await _record(desk, EventName.LOG_ADOPTED, state.origin, {"size": state.size})
     return await guard.adopt(state)
 
 
@@ -338,7 +329,11 @@ async def _is_earlier(desk: Desk, origin: str, state: LogState) -> bool:
 
 
 async def _record(
-    desk: Desk, event: EventName, origin: str, detail: dict[str, str | int | list[str]], outcome: Outcome
+    desk: Desk,
+    event: EventName,
+    origin: str,
+    detail: dict[str, str | int | list[str]],
+    outcome: Outcome = Outcome.PERMITTED,
 ) -> None:
     now = desk.clock()
     await desk.record(log_entry(event, origin, detail, outcome=outcome, now=now, randomness=desk.randomness))
