@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from exchange.audit import EventName, Outcome, Subject
@@ -50,6 +50,17 @@ class Webhook:
     authority: str | None = None
     networks: tuple[Network, ...] = ()
     """Where else than to public addresses it may lead."""
+
+
+def headers_of(hook: Webhook, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """Return with which headers `body` is sent, signed: the id is the same at every try."""
+    seconds = int(now.timestamp())
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": hook.key.sign(message_id, seconds, body),
+    }
 
 
 class WebhookLine(Protocol):
@@ -119,18 +130,12 @@ class AlertDelivery:
 
     async def _sent(self, one: DueDelivery) -> str | None:
         """Send an alert; return None where it was taken, else what went wrong."""
-        hook, seconds = self.renewed(self._by_name[one.hook]), int(self.services.clock().timestamp())
+        hook, now = self.renewed(self._by_name[one.hook]), self.services.clock()
         try:
             body = body_of(one.alert)
         except (ExchangeError, *UNREADABLE):
             return "its row was altered"  # as one that is never taken: given up on the record
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": one.alert.id,
-            "webhook-timestamp": str(seconds),
-            "webhook-signature": hook.key.sign(one.alert.id, seconds, body),
-        }
-        return await self.line.post(hook, headers, body)
+        return await self.line.post(hook, headers_of(hook, one.alert.id, now, body), body)
 
     async def _give_up(self, one: DueDelivery, told: str) -> None:
         _log.critical("webhook %s did not take an alert in %d tries: %s", one.hook, one.tries, told)

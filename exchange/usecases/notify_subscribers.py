@@ -31,7 +31,7 @@ from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryStat
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
-from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
+from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine, headers_of
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import Judged, require_same_law, shown_draft
 from exchange.usecases.list_reports import readable_for
@@ -304,19 +304,11 @@ class Notifier:
     async def _sent(
         self, one: DeliveryRow, subscription: SubscriptionRow, key: WebhookKey, message: Message
     ) -> str | None:
-        seconds = int(self._services.clock().timestamp())
+        now, reach = self._services.clock(), self._reach
         data = {"subscription": subscription.id, **message.facts}
         body = canonical_bytes({"type": message.kind, "timestamp": rfc3339(message.at), "data": dict(data)})
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": one.id,
-            "webhook-timestamp": str(seconds),
-            "webhook-signature": key.sign(one.id, seconds, body),
-        }
-        hook = Webhook(
-            subscription.id, subscription.url, key, authority=self._reach.authority, networks=self._reach.networks
-        )
-        return await self._line.post(hook, headers, body)
+        hook = Webhook(subscription.id, subscription.url, key, authority=reach.authority, networks=reach.networks)
+        return await self._line.post(hook, headers_of(hook, one.id, now, body), body)
 
     async def _settle(self, one: DeliveryRow, told: str | None) -> None:
         now, subscriptions = self._services.clock(), self._services.store.subscriptions
