@@ -325,8 +325,8 @@ class Search:
                 # What is no number comes behind all that are, for SQLite.
                 cut = Place(at_micros, position if isinstance(position, int) else _LAST)
                 continue
-            # On SQLite anything may stand there: what is no text names no entry.
-            found[number].append(Found(Place(at_micros, position), str(entry_id), log))
+            # On SQLite anything may stand there: what is no text names no entry, what is no number no log.
+            found[number].append(Found(Place(at_micros, position), str(entry_id), log if isinstance(log, int) else 0))
         for lane, more in zip(group, found, strict=True):
             more.sort(reverse=self._sought.newest_first)
             lane.waiting += more

@@ -172,9 +172,9 @@ async def is_told(services: Services, *events: EventName, subject: str) -> bool:
 
 
 async def entries_at(services: Services, places: Sequence[Found]) -> list[Entry]:
-    """Return the entries at these places that are whole, log by log."""
+    """Return the entries at these places that are whole, in the order in which they came into the logs."""
     entries: list[Entry] = []
-    for log in dict.fromkeys(place.log for place in places):
+    for log in sorted({place.log for place in places}):
         positions = [place.place.position for place in places if place.log == log]
         entries += _parsed(await services.store.log.whole_at(log, positions))
     return entries

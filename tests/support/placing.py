@@ -1,10 +1,13 @@
 """Gives entries their places in the log of a world, by the sequencer itself."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from exchange.custody import create_log_key, load_log_key
+from exchange.custody import create_log_key, load_log_key, replace_log_key
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
+from exchange.usecases.recover_log import next_origin, recover_log
 from exchange.usecases.sequence_log import Desk, Sequencer, Step
 from exchange.usecases.sweep_log import Index
 from tests.support.world import World
@@ -17,11 +20,34 @@ async def place_entries(world: World, *, is_searchable: bool = False, begins_onl
 
     Where it `begins_only`, the log is begun with its empty tree and everything waits still.
     """
+    async with _desk_of(world) as desk:
+        sequencer = Sequencer(desk)
+        while await sequencer.step() in {Step.MORE, Step.PLACED} and not begins_only:
+            continue
+        index = Index(desk.tree)
+        while is_searchable and await index.chunk():
+            continue
+    state = await world.services.store.log.state()
+    assert state is not None
+    return state.size
+
+
+async def begin_another_log(world: World) -> None:
+    """Freeze the log of a world, and begin another one in its place."""
+    async with _desk_of(world) as desk:
+        desk.file.path.write_bytes(b"{}")
+        assert await Sequencer(desk).step() is Step.FROZEN
+        key = replace_log_key(world.folder / "log.key", await next_origin(desk.tree.reader), os.urandom)
+        await recover_log(world.services, world.call(None), desk, key=key)
+
+
+@asynccontextmanager
+async def _desk_of(world: World) -> AsyncIterator[Desk]:
     key_file = world.folder / "log.key"
     key = load_log_key(key_file) if key_file.exists() else create_log_key(key_file, ORIGIN, os.urandom)
     tree = await LogTree.open(world.url or f"sqlite+aiosqlite:///{world.folder}/exchange.db")
     try:
-        desk = Desk(
+        yield Desk(
             tree=tree,
             key=key,
             file=LastSignedFile(world.folder / "last-signed.json"),
@@ -29,17 +55,8 @@ async def place_entries(world: World, *, is_searchable: bool = False, begins_onl
             clock=world.clock,
             randomness=os.urandom,
         )
-        sequencer = Sequencer(desk)
-        while await sequencer.step() in {Step.MORE, Step.PLACED} and not begins_only:
-            continue
-        index = Index(tree)
-        while is_searchable and await index.chunk():
-            continue
     finally:
         await tree.close()
-    state = await world.services.store.log.state()
-    assert state is not None
-    return state.size
 
 
 async def place_anew(world: World) -> int:

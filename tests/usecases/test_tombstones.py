@@ -6,14 +6,15 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.audit import Deed, DeedKind, read_deed
+from exchange.audit import Deed, DeedKind, EventName, Outcome, Subject, read_deed, unverified_deed
 from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.store.blobs import BlobsAwayError
 from exchange.usecases import told_entries
+from exchange.usecases.recording import draft
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
-from tests.support.placing import place_entries
+from tests.support.placing import begin_another_log, place_entries
 from tests.support.world import AGREEMENT, Entry, World
 from tests.usecases.test_lost_entries import lose
 from tests.usecases.test_report_life import NODE
@@ -105,3 +106,48 @@ async def test_tombstone_of_which_the_log_lacks_the_entry_is_shown_as_it_is(
     made = await usecases.list_destructions(world.services, world.call("NOR reader"))
 
     assert read_deed(made.value[0].tombstone.note, [NODE]).content["reason"] == "mistaken"
+
+
+async def test_no_tombstone_is_signed_by_an_entry_of_a_later_log_that_claims_to_be_of_before(
+    make_lived: MakeLived,
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    before = world.clock.now
+    world.clock.advance(timedelta(minutes=5))
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+    await place_entries(world, is_searchable=True)
+    await begin_another_log(world)
+    subject = Subject("report", report)
+    told = draft(
+        world.call(None, at=before),
+        None,
+        EventName.REPORT_RECALLED,
+        Outcome.PERMITTED,
+        subject=subject,
+        detail={"reason": "forged"},
+    )
+    await world.services.store.append(told)
+    await place_entries(world, is_searchable=True)
+    world.unguard("report_tombstone")
+    world.sql("DELETE FROM report_tombstone")
+    async with world.another_node() as node:
+        made = await usecases.show_recall(node, world.call("GBR releaser"), report)
+
+    assert unverified_deed(made.value.tombstone.note).content["reason"] == "mistaken"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL keeps the types of its columns
+async def test_log_that_is_no_number_keeps_no_other_tombstone_from_its_readers(make_lived: MakeLived) -> None:
+    world = (await make_lived(with_releasers))[0]
+    reports = [await world.post() for _ in range(2)]
+    for report in reports:
+        await usecases.pull_report(world.services, world.call("NOR reader"), report)
+        await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+    await place_entries(world, is_searchable=True)
+    world.unguard()
+    world.sql("DELETE FROM report_tombstone")
+    world.sql("UPDATE audit_search SET log = 'x' WHERE event = 'report.recalled' AND subject_id = $1", reports[0])
+    made = await usecases.list_destructions(world.services, world.call("NOR reader"))
+
+    assert [each.tombstone.report for each in made.value] == reports[1:]
