@@ -47,7 +47,9 @@ _REFUSED = {
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
 _TO_SEE_TO: Mapping[str, str] = {
     EventName.CLIENT_REVOKED.value: "exchange client revoke {id}",
-    EventName.CLIENT_CHANGED.value: "client {id} was changed: look at `exchange client show {id}`, and narrow it again",
+    EventName.CLIENT_CHANGED.value: (
+        "client {id} was changed{now}: look at `exchange client show {id}`, and narrow it again"
+    ),
     EventName.CERTIFICATE_REMOVED.value: "exchange client certificate remove {id} THUMBPRINT",
     EventName.MEMBER_SUSPENDED.value: "exchange member suspend {id}",
     EventName.AGREEMENT_SUSPENDED.value: "its party's signatory suspends agreement {id} again",
@@ -286,7 +288,8 @@ class _Ended:
         if kind == EventName.HOLD_LIFTED.value:
             self.claims = [claim for claim in self.claims if claim.subject != subject]
         if kind in _TO_SEE_TO:
-            self.claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
+            told = _TO_SEE_TO[kind].format(id=subject, now=_stood(entry))
+            self.claims.append(Claim(entry["id"], kind, subject, told))
 
 
 async def _behind(first: Rows, others: AsyncIterator[Rows]) -> AsyncIterator[Rows]:
@@ -309,6 +312,13 @@ async def _blob_lines(blobs: BlobStore, location: str) -> AsyncIterator[bytes]:
 def _blob_line(location: str, number: int, piece: bytes, *, has_more: bool) -> bytes:
     more = {"more": True} if has_more else {}
     return _line({"blob": location, "piece": number, **more, "content": base64.b64encode(piece).decode()})
+
+
+def _stood(entry: Entry) -> str:
+    """Return how a client stood from `entry` on, which nothing in a restored database says."""
+    said = {name: entry.get("detail", {}).get(name) for name in ("standing", "level", "compartments", "until")}
+    words = [f"{name} {' '.join(each) if isinstance(each, list) else each}" for name, each in said.items() if each]
+    return f" to {', '.join(words)}" * bool(words)
 
 
 def _period(entry: Entry) -> str:

@@ -470,7 +470,7 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
     call = populated.call(None)
 
     def deed(
-        event: EventName, kind: str, subject: str, outcome: Outcome = Outcome.PERMITTED, **detail: str
+        event: EventName, kind: str, subject: str, outcome: Outcome = Outcome.PERMITTED, **detail: str | list[str]
     ) -> EntryDraft:
         return draft(call, None, event, outcome, subject=Subject(kind, subject), detail=dict(detail))
 
@@ -482,6 +482,7 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         deed(EventName.PERSONAL_ERASED, "client", "c-1", period="2026-10"),
         deed(EventName.CLIENT_REVOKED, "client", "c-2"),
         deed(EventName.MEMBER_SUSPENDED, "member", "NOR"),
+        deed(EventName.CLIENT_CHANGED, "client", "c-3", standing="suspended", compartments=["ATOMAL", "B"], until=""),
         *(deed(event, "hold", "h-1") for event in (EventName.HOLD_PUT, EventName.HOLD_LIFTED)),
         deed(EventName.HOLD_PUT, "hold", "h-2"),
         deed(EventName.ACT_REFUSED, "act", "a-1"),
@@ -507,10 +508,12 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
     assert [(claim.kind, claim.subject) for claim in claims] == [
         ("client.revoked", "c-2"),
         ("member.suspended", "NOR"),
+        ("client.changed", "c-3"),
         ("hold.put", "h-2"),
         ("unknown-acts", ""),
     ]
     assert "exchange client revoke c-2" in claims[0].told
+    assert "was changed to standing suspended, compartments ATOMAL B: look at" in claims[2].told
     assert moves == []
 
 
