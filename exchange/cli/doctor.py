@@ -26,7 +26,7 @@ from exchange.crypto import (
 from exchange.custody import LOG_KEY_MEND
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.entrypoints.http.listed import by_key, fault_of, without_list
-from exchange.kernel import ExchangeError, MalformedError, counted, rfc3339, system_clock
+from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, counted, rfc3339, system_clock
 from exchange.kernel.files import shut_out
 from exchange.release import check_law
 from exchange.services import open_services, webhooks_of
@@ -39,6 +39,7 @@ from exchange.store.engine import checked_url
 _EARLIEST_YEAR = 2025
 _SHARE_ANOTHER = "make another as docs/alerts.md says, and share it with the receiver"
 _FROM_ESCROW = "put it back from the escrow: `exchange keys restore` into another folder"
+_ADDRESS = "docs/operations.md, Where the secrets are, says how a database is named"
 # What was there is not made again by a migration: that would begin an empty exchange beside keys in use.
 _DATABASE_GONE = "put the database back, or `exchange restore` a backup; `exchange migrate` would begin an empty one"
 
@@ -72,7 +73,7 @@ async def examine(folder: Path) -> list[Finding]:
     try:
         settings = load_settings(folder)
     except ExchangeError as exc:
-        return [*findings, Finding("settings", Finding.MEND, exc.message, "mend the file, or give another `--dir`")]
+        return [*findings, Finding("settings", Finding.MEND, exc.message, "mend what is set, or give another `--dir`")]
     findings.append(Finding("settings", Finding.OK, str(InstanceLayout(settings.instance_folder).settings_file)))
     findings.extend(Finding("setting", Finding.MEND, fault.told, fault.mend) for fault in faults_of(settings))
     findings.extend(_permissions(settings))
@@ -84,6 +85,11 @@ async def examine(folder: Path) -> list[Finding]:
         told, mend = _run(f"`{settings.authorities_folder}` cannot be read: {shut_out(settings.authorities_folder)}")
         findings.append(Finding("trust bundle", Finding.MEND, told, mend))
     findings.append(_law(settings))
+    try:
+        checked_url(settings.database_url_with_password())
+    except UnsafeSettingError as exc:
+        told, mend = _run(exc.message)
+        return [*findings, Finding("database", Finding.MEND, told, mend or _ADDRESS)]
     findings.extend(disks(settings))
     silence = Finding("database", Finding.MEND, SILENT, _mend_of_waiting(settings))
     findings.extend([finding async for finding in patiently(_database(settings), silence)])
@@ -111,6 +117,7 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
     mends = {
         settings.node_key_file: "exchange migrate",
         settings.log_key_file: LOG_KEY_MEND,
+        settings.server_key_file: f"{_FROM_ESCROW}; or `exchange ca server` makes another pair",
     }
     keys = (settings.roots_file, settings.cursor_key_file, settings.node_key_file, settings.log_key_file)
     for path in (*keys, settings.server_key_file, layout.authority_key_file):

@@ -56,3 +56,20 @@ def test_database_is_named_by_its_file_whatever_its_folder_is_called(instance):
 
     assert f"`{settings.instance_folder / 'exchange.db'}`" in _mend_of_waiting(settings)
     assert _mend_of_silence(settings).startswith("make room where the disk is full; else look at the disk")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("mysql://db/x", "`mysql` is no database"), ("postgresql+asyncpg://me:word@db/x", "holds a password")],
+)
+def test_address_that_names_no_database_is_told_among_all_else(findings, monkeypatch, url, told):
+    """It ended the look with an error and no table, or blamed a server that nobody had asked."""
+    monkeypatch.setenv("EXCHANGE_DATABASE_URL", url)
+
+    code, found = findings()
+
+    assert code == 1
+    assert told in found["database"]["told"]
+    assert found["database"]["mend"].startswith("docs/operations.md")
+    assert found["law"]["state"] == "ok"
+    assert "schema" not in found
