@@ -1,11 +1,15 @@
 """What `--help` shows as examples is what the command line takes, and every group of verbs has some."""
 
+import ast
+import re
 import shlex
 from functools import cache
+from pathlib import Path
 
 from typer import Exit
 from typer.main import get_command
 
+import exchange
 from exchange.cli.examples import EXAMPLES
 from exchange.cli.program import VERBS, app
 
@@ -68,3 +72,20 @@ def test_help_shows_examples_as_they_are_typed(exchange, monkeypatch):
     shown = exchange("report", "post", "--help").out
 
     assert shown.endswith("Examples:\n" + "".join(f"  {line}\n" for line in EXAMPLES["report post"]))
+
+
+def test_verbs_that_messages_name_are_there(capsys):
+    """A tired person types what stands in backticks; one of the doctor's mends named a verb that never was."""
+    sources = [ast.parse(path.read_text()) for path in Path(exchange.__file__).parent.rglob("*.py")]
+    texts = [node.value for source in sources for node in ast.walk(source) if isinstance(node, ast.Constant)]
+    # `exchange object ...` are the first lines of what is signed.
+    named = {
+        tuple(words.split())
+        for text in texts
+        if isinstance(text, str)
+        for words in re.findall(r"`exchange (?!object )([a-z][a-z -]*)", text)
+    }
+
+    assert len(named) > 20
+    for words in sorted(named):
+        assert taken(["exchange", *words, "--help"])[1] == words[0]
