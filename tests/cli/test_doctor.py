@@ -417,6 +417,7 @@ def test_service_refuses_to_start_on_an_unsafe_secret(operate, instance, secret,
     assert ran.code == 1
     assert ran.out == ""
     assert str(path) in ran.err
+    assert ("exchange ca server" in ran.err) == ((secret, fault) == ("tls/server.key", "missing"))
 
 
 def test_row_that_is_not_what_the_log_says_is_named_with_its_entry(findings, instance):

@@ -122,6 +122,8 @@ def _show(context: ssl.SSLContext, pair: Pair) -> None:
 
 def _useless(certificate: Path, exc: OSError) -> UnsafeSettingError:
     told = f"server certificate `{certificate}` and its key cannot be used: {(exc.strerror or str(exc)).lower()}"
+    if isinstance(exc, FileNotFoundError):
+        told = f"{told}: `{exc.filename}`"
     return UnsafeSettingError(f"{told}: `exchange ca server` makes another pair")
 
 

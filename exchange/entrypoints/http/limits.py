@@ -143,7 +143,7 @@ class SharedRateLimiter:
             if self.admit(name):
                 return True
         if purse is not None and purse.away is not None:
-            told = "nobody can say how often this client has asked"
+            told = "requests cannot be counted now, so none is answered"
             # What is to be mended is the operator's to read, in the process's log.
             raise UnavailableError(f"{told}: {purse.away.message}", told=told)
         return False

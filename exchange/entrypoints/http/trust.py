@@ -319,8 +319,9 @@ class Trust:
 
     def _first(self, edges: Edges) -> _Held:
         files, lists = self._files, read_lists(self._files.revocations)
-        self._read_secret(files.key)  # refuses a key that others can read
+        # First: of a key that is gone it says what makes another.
         pair, authorities = read_pair(files.certificate, files.key), read_authority_files(files.authorities)
+        self._read_secret(files.key)  # refuses a key that others can read
         roots = [root for content in authorities.values() for root in readable_authorities(content)]
         return _Held(
             pair=pair,
