@@ -7,6 +7,7 @@ is run for it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from exchange.agreements import (
     Agreement,
@@ -78,12 +79,9 @@ async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) 
     """Raise ConflictError where too much that the client proposed waits for others already."""
     if client is None or sees_everyone(client):
         return
-    proposer, since = client, call.now - timedelta(days=1)
+    since = call.now - timedelta(days=1)
     message = f"{MOST_UNANSWERED} agreements that you proposed lie before their parties, unsigned by any other"
-
-    async def unanswered() -> int:
-        return await unit.unanswered_proposals(proposer, withdrawn_since=since)
-
+    unanswered = partial(unit.unanswered_proposals, client, withdrawn_since=since)
     await unit.require_room(client, unanswered, MOST_UNANSWERED, ConflictError(message, code="too-many-waiting"))
 
 

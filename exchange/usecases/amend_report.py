@@ -6,10 +6,10 @@ version before provable by its digest; who was given the report is told, and tol
 """
 
 from dataclasses import replace
+from functools import partial
 
 from exchange.agreements import AgreementId
 from exchange.audit import EventName, Outcome
-from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import PostedReport, ReportAct, amended, require_act, whole_contents
 from exchange.store import NoticeKind
@@ -46,10 +46,7 @@ async def amend_report(
 
 async def _amended(services: Services, call: Call, own: OwnReport, posted: PostedReport) -> Recorded[MadeVersion]:
     catalogue, facts = services.law.catalogue, own.facts
-
-    def dominates(upper: Label, lower: Label) -> bool:
-        return catalogue.dominates(upper, lower, originator=facts.originator)
-
+    dominates = partial(catalogue.dominates, originator=facts.originator)
     # (1) it can be
     require_act(own.status(call), ReportAct.AMEND)
     stated_purpose(services, call, own.caller)

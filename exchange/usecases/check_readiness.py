@@ -42,9 +42,6 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
     """Yield each check of `check_readiness` as soon as it is made."""
     checks: list[Check] = []
 
-    async def log() -> None:
-        await _require_log(services)
-
     async def law() -> None:
         row = await services.store.caller("")
         require_same_law(services, row.state)
@@ -56,21 +53,15 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
             await require_own_keys(services)
             await require_shared_key(services)
 
-    async def restore() -> None:
-        await require_confirmed(services)
-
-    async def quorum() -> None:
-        await require_quorum(services, services.clock())
-
     steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
         ("store", services.store.ping),
         ("policy", law),
-        ("log", log),
+        ("log", lambda: _require_log(services)),
         ("custody", custody),
-        ("restore", restore),
+        ("restore", lambda: require_confirmed(services)),
     )
     if services.witnessing.quorum_seconds is not None:
-        steps += (("witnesses", quorum),)
+        steps += (("witnesses", lambda: require_quorum(services, services.clock())),)
     for name, step in steps:
         checks.append(await _run(name, step))
         yield checks[-1]

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, is_party, require_speech
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
@@ -134,11 +135,9 @@ async def _require_answers(unit: UnitOfWork, call: Call, client: Client, agreeme
     """Raise ConflictError where too much that the client opened waits for others already."""
     since = call.now - timedelta(days=1)
     message = f"{MOST_UNANSWERED} consultations and disputes that you opened here wait for another party's answer"
-
-    async def unanswered() -> int:
-        return await unit.consultations().unanswered(agreement_id, client, settled_since=since)
-
-    await unit.require_room(client, unanswered, MOST_UNANSWERED, ConflictError(message, code="too-many-waiting"))
+    full, book = ConflictError(message, code="too-many-waiting"), unit.consultations()
+    unanswered = partial(book.unanswered, agreement_id, client, settled_since=since)
+    await unit.require_room(client, unanswered, MOST_UNANSWERED, full)
 
 
 def _members(call: Call, client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ lowered stands above CONFIDENTIAL, a second releaser, who is shown it; all of th
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.kernel import ConflictError, canonical_bytes
@@ -86,11 +87,7 @@ async def _downgraded(services: Services, call: Call, own: OwnReport, wanted: Do
 
 
 async def _move(services: Services, call: Call, own: OwnReport, wanted: Downgrade) -> Move:
-    catalogue = services.law.catalogue
-
-    def dominates(upper: Label, lower: Label) -> bool:
-        return catalogue.dominates(upper, lower, originator=own.facts.originator)
-
+    dominates = partial(services.law.catalogue.dominates, originator=own.facts.originator)
     # (1) it can be
     require_act(own.status(call), ReportAct.DOWNGRADE)
     # (2) known, and lower
@@ -127,10 +124,7 @@ async def _asked(services: Services, call: Call, own: OwnReport, move: Move) -> 
 def _meant_by(services: Services, move: Move) -> dict[str, str]:
     """Return all that a downgrade does, as its second person is shown it and confirms it."""
     before, after = move.before, move.after
-
-    def marking(label: Label) -> str:
-        return render_marking(label, services.law.catalogue, originator=after.originator)
-
+    marking = partial(render_marking, catalogue=services.law.catalogue, originator=after.originator)
     parts = {f"part {part.number}": marking(part.label) for part in after.parts}
     return {
         "report": before.id,

@@ -11,6 +11,7 @@ import asyncio
 import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from exchange.agreements import Agreement, Scope
@@ -23,7 +24,7 @@ from exchange.kernel import (
     new_id,
     rfc3339,
 )
-from exchange.markings import Label, render_marking
+from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.release import Permit, PostedUnder, Reason, class_digest, class_facts
 from exchange.reports import (
@@ -257,9 +258,7 @@ def _require_reader(agreement: Agreement, client: Client, name: str) -> Scope:
 
 
 async def _sealed(services: Services, request: InformationRequest, digest: str) -> Sealed:
-    def marking(label: Label) -> str:
-        return render_marking(label, services.law.catalogue, originator=request.header.originator)
-
+    marking = partial(render_marking, catalogue=services.law.catalogue, originator=request.header.originator)
     plain = json.dumps(request_as_json(request, marking=marking), ensure_ascii=False, separators=(",", ":")).encode()
     context = request_context(request.header.id, digest)
     kept = await services.custodian.seal_header(request.header.agreement, plain, context)

@@ -5,6 +5,7 @@ Faults carry the JSON pointer into the posted body and, where one fits, a reason
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 from exchange.agreements import (
@@ -238,9 +239,6 @@ def posting_rules(  # noqa: PLR0913  what a post is checked against
     """Return what a post, or a request, of a member is checked against in a scope."""
     catalogue = law.catalogue
 
-    def dominates(upper: Label, lower: Label) -> bool:
-        return catalogue.dominates(upper, lower, originator=originator)
-
     def above_ceiling(label: Label) -> bool:
         # As it will be read: what the originator controls, no crisis lifts.
         own = (scope.ceiling, *(() if is_controlled(label) else ceilings))
@@ -250,7 +248,7 @@ def posting_rules(  # noqa: PLR0913  what a post is checked against
         scope=scope,
         vocabulary=law.vocabulary,
         check_label=catalogue.check,
-        dominates=dominates,
+        dominates=partial(catalogue.dominates, originator=originator),
         above_ceiling=above_ceiling,
         is_member=members.__contains__,
     )
