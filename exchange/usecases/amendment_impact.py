@@ -108,8 +108,7 @@ async def impact_of(  # noqa: PLR0913  what is compared, for whom, and until whe
     law, known = await law_in_force(services, state), services.law.known_to(client.member)
     slices = Slices.of(services, call, client, state, about=f"text {text_of(after).digest}", until=until)
     for turn in (next_change(agreement, call.now), next_change(after, call.now)):
-        if turn is not None:
-            slices.tally.end_by(turn, call.now)
+        slices.tally.end_by(turn, call.now)
     decided = slices.tally.of("everybody", "decided").decided
     seen = frozenset(decided)
     moves = {

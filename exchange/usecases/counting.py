@@ -80,8 +80,7 @@ async def readable_under(  # noqa: PLR0913  who reads what, for what, and what i
         permits = await readable_among(services, None, reader, classes, scope_of, policy_version=version, law=law)
         return frozenset(permits)
     for moment in (client.clearance.since, client.clearance.until):
-        if moment is not None:
-            slices.tally.end_by(moment, call.now)
+        slices.tally.end_by(moment, call.now)
     place = (f"{client.id} {purpose}", "as it stands" if under is None else "as if all were bound")
     return await readable_in_slices(services, slices, reader, classes, scope_of, law=law, place=place, what=what)
 

@@ -152,9 +152,7 @@ def _end_with(services: Services, slices: Slices, classes: Collection[ClassFacts
     """Hold what was counted no longer than time alone changes nothing of it."""
     slices.end_with_consents(classes, call.now)
     for agreement in filter(None, map(services.knowledge.agreement, {each.agreement for each in classes})):
-        turn = next_change(agreement, call.now)
-        if turn is not None:
-            slices.tally.end_by(turn, call.now)
+        slices.tally.end_by(next_change(agreement, call.now), call.now)
 
 
 def _told(services: Services, facts: ClassFacts, change: ClassChange) -> ChangedRelease:

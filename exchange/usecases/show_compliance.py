@@ -48,7 +48,6 @@ from exchange.usecases.log_words import LogWord
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.slices import MOST_SECONDS, Slices
 from exchange.usecases.stood import Stood, as_if_bound
-from exchange.usecases.tallies import TallyKey
 from exchange.usecases.uncounted import record_uncounted, uncounted_reports
 from exchange.usecases.unopened import Asker, may_read_by_log
 from exchange.usecases.unread import known_agreements
@@ -172,13 +171,9 @@ async def _own_agreement(services: Services, client: Client, state: PolicyState,
 def _question(services: Services, state: PolicyState, asked: _Asked, ends_at: float) -> _Question:
     call, client, agreement = asked.call, asked.client, asked.agreement
     purpose = stated_purpose(services, call, client)
-    asker = (client.member, client.id, client.version, purpose, call.assurance.value)
-    key = TallyKey(*asker, agreement.id, state.policy_version)
-    tally = services.knowledge.tallies.of(key, call.now)
-    turn = next_change(agreement, call.now)
-    if turn is not None:
-        tally.end_by(turn, call.now)
-    return _Question(call, client, agreement, asked.since, state, Slices(client, state, tally, ends_at))
+    slices = Slices.of(services, call, client, state, about=f"{agreement.id} {purpose}", until=ends_at)
+    slices.tally.end_by(next_change(agreement, call.now), call.now)
+    return _Question(call, client, agreement, asked.since, state, slices)
 
 
 async def _facts(services: Services, question: _Question, versions: Sequence[InForce]) -> list[PostedFact]:

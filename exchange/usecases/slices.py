@@ -43,11 +43,10 @@ class Slices:
         cls, services: Services, call: Call, client: Client, state: PolicyState, *, about: str, until: float
     ) -> "Slices":
         """Return how far `client` has come in counting what `about` names; it holds as long as its clearance does."""
-        key = TallyKey(client.member, client.id, client.version, "", call.assurance.value, about, state.policy_version)
+        key = TallyKey(client.member, client.id, client.version, call.assurance.value, about, state.policy_version)
         tally = services.knowledge.tallies.of(key, call.now)
         for moment in (client.clearance.since, client.clearance.until):
-            if moment is not None:
-                tally.end_by(moment, call.now)
+            tally.end_by(moment, call.now)
         return cls(client, state, tally, until)
 
     def require_time(self, what: str) -> None:

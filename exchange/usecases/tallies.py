@@ -24,12 +24,11 @@ _MOST_TALLIES: Final = 16
 
 
 class TallyKey(NamedTuple):
-    """Who counts, for what, what, and as of which policy."""
+    """Who counts what, and as of which policy."""
 
     member: str
     client: str
     client_version: int
-    purpose: str
     assurance: str
     about: str
     policy_version: int
@@ -56,9 +55,9 @@ class Tally:
         """Return whether what was decided is true at `now`."""
         return self.since <= now < min(self.not_after, self.asked_at + KEPT)
 
-    def end_by(self, moment: datetime, now: datetime) -> None:
-        """Hold no longer than up to `moment`, where that is still to come at `now`."""
-        if now < moment:
+    def end_by(self, moment: datetime | None, now: datetime) -> None:
+        """Hold no longer than up to `moment`, where there is one and it is still to come at `now`."""
+        if moment is not None and now < moment:
             self.not_after = min(self.not_after, moment)
 
     def of(self, reader: str, text: str) -> Progress:

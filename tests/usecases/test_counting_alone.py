@@ -184,7 +184,7 @@ def test_tally_is_kept_by_being_asked_for_and_begun_anew_where_it_holds_no_longe
 
 
 def tally_key(member: str, client: str) -> TallyKey:
-    return TallyKey(member, client, 1, "", "certificate", "a", 7)
+    return TallyKey(member, client, 1, "certificate", "a", 7)
 
 
 def test_member_that_counts_most_loses_what_it_asked_for_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,7 +157,7 @@ async def test_what_was_decided_is_not_believed_after_a_change(
 
 def test_many_counts_of_one_member_end_no_other_members() -> None:
     tallies, now = Tallies(), datetime(2026, 7, 1, tzinfo=UTC)
-    counted = TallyKey("GBR", "reader", 1, "defence", "mutual-tls", "main", 1)
+    counted = TallyKey("GBR", "reader", 1, "mutual-tls", "main", 1)
     begun = tallies.of(counted, now)
     for client in map(str, range(100)):
         tallies.of(counted._replace(member="NOR", client=client), now)
