@@ -12,7 +12,7 @@ from exchange.audit.checkpoint import Checkpoint, checkpoint_in, parse_checkpoin
 from exchange.audit.columns import EntryColumns
 from exchange.audit.criteria import CRISIS_POLICY, Criteria, matches
 from exchange.audit.deeds import Deed, DeedKind, deed_digest, read_deed, says_as, sign_deed, unverified_deed
-from exchange.audit.draft import Actor, EntryDraft, Subject
+from exchange.audit.draft import Actor, Detail, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
 from exchange.audit.log_policy import NO_QUORUM, KnownLog, KnownWitness, LogPolicy, Standing, WitnessGroup
@@ -109,6 +109,7 @@ __all__ = [
     "Criteria",
     "Deed",
     "DeedKind",
+    "Detail",
     "Entry",
     "EntryColumns",
     "EntryDraft",

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from exchange.audit.events import EventName, Outcome
 
+Detail = dict[str, str | int | list[str]]
+"""What an entry says besides, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -66,5 +69,5 @@ class EntryDraft:
     reasons: tuple[str, ...] = ()
     size_bytes: int | None = None
     result_ids: tuple[str, ...] | None = None
-    detail: dict[str, str | int | list[str]] = field(default_factory=dict)
+    detail: Detail = field(default_factory=dict)
     user_agent: str | None = None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from exchange.audit.draft import Detail
 from exchange.audit.entry import SealedEntry, parse_entry
 from exchange.audit.events import EventName
 from exchange.audit.merkle import hash_leaf
@@ -21,8 +22,6 @@ from exchange.kernel import Canonical, MalformedError, canonical_bytes
 EVIDENCE_EVENTS: Final = frozenset(
     event.value for event in (EventName.SERVICE_STARTED, EventName.NODE_HEARTBEAT, EventName.SERVICE_STOPPED)
 )
-
-Detail = dict[str, str | int | list[str]]
 
 _BOOT_KEY: Final = b"exchange boot key v1\n"
 _EVIDENCE: Final = b"exchange node evidence v1\n"

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import Detail, EventName, Outcome, Subject
 from exchange.audit.note_keys import parse_verifier_key
 from exchange.audit.tile_paths import bundles_of_size
 from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
@@ -345,7 +345,7 @@ def _entries(folder: LogFolder, size: int) -> Iterator[bytes]:
             yield content
 
 
-async def _record(host: Host, event: EventName, detail: dict[str, str | int | list[str]] | None = None) -> None:
+async def _record(host: Host, event: EventName, detail: Detail | None = None) -> None:
     subject = Subject("instance", host.settings.node)
     entry = draft(host.call(), None, event, Outcome.PERMITTED, subject=subject, detail=detail or {})
     await host.services.store.append(entry)
@@ -373,11 +373,11 @@ async def _finish_restore(folder: Path, told: _Told, unfinished: Claim) -> None:
             await confirm_claim(url, each, clock=system_clock)
 
 
-def _told_of_restore(restored: _Told) -> Iterator[dict[str, str | int | list[str]]]:
+def _told_of_restore(restored: _Told) -> Iterator[Detail]:
     """Yield what the entries of a restore say: whose personal data it erased again, so that its log is not accused."""
     contents, after = restored.contents, restored.after
     size = 0 if contents.log is None else contents.log.size
-    told: dict[str, str | int | list[str]] = {"made_at": contents.made_at, "log_size": size, "node": contents.node}
+    told: Detail = {"made_at": contents.made_at, "log_size": size, "node": contents.node}
     told["signed_by"] = restored.signer or "nobody who is known"
     again = sorted({" ".join(erased) for erased in after.replay.erased})
     for start in range(0, max(1, len(again)), _ERASED_NAMED):

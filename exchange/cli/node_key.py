@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from exchange.audit import EventName, Outcome, SignatureType, Subject, VerifierKey
+from exchange.audit import Detail, EventName, Outcome, SignatureType, Subject, VerifierKey
 from exchange.cli.instance import Host, unwritable, write_new
 from exchange.crypto import SEED_BYTES, SignatureScheme, SigningKey
 from exchange.kernel.files import held_alone, keep_file, sync_folder
@@ -61,7 +61,7 @@ async def record_node_key(host: Host) -> None:
     """Record that the node's key was made, with its public half."""
     verifier = _verifier(host.settings)
     subject = Subject("key", verifier.key_id.hex())
-    detail: dict[str, str | int | list[str]] = {"kind": "node", "key": str(verifier)}
+    detail: Detail = {"kind": "node", "key": str(verifier)}
     made = draft(host.call(), None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=subject, detail=detail)
     await host.services.store.append(made)
 

@@ -25,7 +25,7 @@ from exchange.agreements import (
     withdraw_party,
 )
 from exchange.agreements.strict_yaml import Document
-from exchange.audit import Actor, EventName, Outcome, Receipt, Subject, in_pieces
+from exchange.audit import Actor, Detail, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
@@ -146,7 +146,7 @@ async def _move(
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 
-def leaving(agreement: Agreement, member: str) -> dict[str, str | int | list[str]]:
+def leaving(agreement: Agreement, member: str) -> Detail:
     """Return what the entry of a withdrawal says besides: when the party is out, where it has to wait for that."""
     party = agreement.party(member)
     return {} if party is None or party.leaves_at is None else {"leaves_at": rfc3339(party.leaves_at)}
@@ -253,7 +253,7 @@ async def _as_known_to(services: Services, client: Client | None, agreement: Agr
     return next((span.value for span in reversed(versions) if span.since <= party.leaves_at), agreement)
 
 
-def logged_text(agreement: Agreement) -> dict[str, str | int | list[str]]:
+def logged_text(agreement: Agreement) -> Detail:
     """Return the text of `agreement` as the log keeps it, whole; InvalidError where it is longer than an entry takes.
 
     The log holds what was signed, so that whoever holds the log needs nobody's word for it.
@@ -283,7 +283,7 @@ async def record_look(  # noqa: PLR0913  who was shown what of which agreement
     if client is None or sees_everyone(client) or is_party(agreement, client.member, call.now):
         return await record_agreement(unit, call, client, event, agreement, told=told)
     # INVARIANT: where the others stand since, nothing tells: no state, not who is left, nor how often it moved.
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "parties": [client.member],
         "edition": agreement.edition,
         "text": text_of(agreement).digest,
@@ -315,7 +315,7 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
     The auditors of its parties see it; those of a party that has left see nothing of what was done afterwards.
     With neither client nor host it is what the service itself did.
     """
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "state": state_of(agreement, call.now).value,
         "parties": [each for each in agreement.terms.parties if is_party(agreement, each, call.now)],
         "edition": agreement.edition,

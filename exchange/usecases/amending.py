@@ -34,7 +34,7 @@ from exchange.agreements import (
     terms_as_json,
     text_of,
 )
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.kernel import (
     EPOCH,
     ConflictError,
@@ -367,7 +367,7 @@ async def _record_amended(
     left = [member for member in remaining if not is_party(after, member, call.now)]
     if left:
         # INVARIANT: an entry of its own, and nobody's act: who signed last may accede, and learns of no party before.
-        told: dict[str, str | int | list[str]] = {"number": number, "parties": left}
+        told: Detail = {"number": number, "parties": left}
         await record_agreement(unit, call, None, event, after, told=told)
 
 
@@ -398,9 +398,7 @@ async def _is_of_its_time(
     return is_party(agreement, client.member, call.now) and was_there
 
 
-def _parties_told(
-    call: Call, client: Client, agreement: Agreement, texts: Iterable[Terms]
-) -> dict[str, str | int | list[str]]:
+def _parties_told(call: Call, client: Client, agreement: Agreement, texts: Iterable[Terms]) -> Detail:
     # INVARIANT: nor does the auditor of who is no party learn from the log whose text the one before is.
     if is_party(agreement, client.member, call.now):
         return {}

@@ -9,7 +9,7 @@ durable together.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Role
@@ -101,7 +101,7 @@ async def _linked(
     if len(given) >= MOST_ANSWERS:
         raise ConflictError(f"your member has given {MOST_ANSWERS} answers: supersede one", code="too-many")
     view = await view_of(services, call, sought)
-    detail: dict[str, str | int | list[str]] = {"request": held.id, "late": int(call.now > held.deadline)}
+    detail: Detail = {"request": held.id, "late": int(call.now > held.deadline)}
     # About the report, and its originator's: what it is, is for the asker's auditors only where they may know it.
     entry = own.entry(call, _EVENT, Outcome.PERMITTED, detail=detail)
     # INVARIANT: it names both: to who is not cleared for the one that stands higher there is no such entry.

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from exchange.audit import EntryDraft, EventName, Outcome, Receipt
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Receipt
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.merkle import hash_leaf
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
@@ -140,7 +140,7 @@ class Archiver:
         return location, hashlib.sha256(held).digest()
 
     async def _recorded(self, due: Due, written: list[tuple[str, bytes]]) -> Receipt:
-        detail: dict[str, str | int | list[str]] = {
+        detail: Detail = {
             "first": due.first * TILE_WIDTH,
             "count": due.entries,
             "archive": self.archive.url,

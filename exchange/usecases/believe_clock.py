@@ -9,7 +9,7 @@ the clock.
 import logging
 from datetime import datetime
 
-from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.audit import Detail, EntryDraft, EventName, Outcome
 from exchange.kernel import ConflictError, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import Timekeeping, judged
@@ -62,7 +62,7 @@ async def _looked(services: Services) -> Timekeeping:
 
 
 def _entry(services: Services, before: Timekeeping, after: Timekeeping) -> EntryDraft:
-    detail: dict[str, str | int | list[str]] = {"believed": rfc3339(before.believed_at)}
+    detail: Detail = {"believed": rfc3339(before.believed_at)}
     if after.doubted_until is None:
         return service_draft(services, EventName.CLOCK_BELIEVED, detail=detail)
     detail["until"] = rfc3339(after.doubted_until)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, Protocol, TypeVar
 
-from exchange.audit import DeedKind, EntryDraft, EventName, Outcome, fit_text, says_as
+from exchange.audit import DeedKind, Detail, EntryDraft, EventName, Outcome, fit_text, says_as
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.markings import Label
 from exchange.members import ActKind, Client, PendingAct, Role
@@ -20,7 +20,7 @@ from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
-from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, own_report
+from exchange.usecases.originating import OwnReport, is_absent_for, loaded_report, own_report
 from exchange.usecases.recording import about_report, draft, named, on_record
 from exchange.usecases.second_person import end_waiting, hold_waiting
 from exchange.usecases.seeking import own_class

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, is_party, require_speech
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread
@@ -188,7 +188,7 @@ async def _shown_to(services: Services, unit: UnitOfWork, call: Call, client: Cl
 
 
 def _entry(call: Call, client: Client, event: EventName, matter: Matter, said: Said) -> EntryDraft:
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "consultation": matter.id,
         "kind": matter.kind.value,
         # Whose auditors see it: those of its members.

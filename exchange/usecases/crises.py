@@ -23,7 +23,7 @@ from exchange.agreements import (
     text_of,
     unfinished_crises,
 )
-from exchange.audit import EventName, Outcome, Receipt, fit_text
+from exchange.audit import Detail, EventName, Outcome, Receipt, fit_text
 from exchange.kernel import (
     ConflictError,
     Fault,
@@ -93,7 +93,7 @@ async def ask_for_crisis(services: Services, call: Call, agreement_id: str, wish
         }
         members = {str(each.member) for each in clause.signatories}
         act = await ask(services, unit, call, client, OPEN_CRISIS, asked=asked, members=members)
-        told: dict[str, str | int | list[str]] = {**asked, "act": act.id, "digest": act.digest}
+        told: Detail = {**asked, "act": act.id, "digest": act.digest}
         receipt = await record_agreement(unit, call, client, event, agreement, told=told)
     return Recorded(act, receipt)
 
@@ -251,7 +251,7 @@ def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:
     return tuple(found)
 
 
-def _told(crisis: Crisis, clause: CrisisClause) -> dict[str, str | int | list[str]]:
+def _told(crisis: Crisis, clause: CrisisClause) -> Detail:
     told: Mapping[str, str | int | list[str]] = {
         "crisis": crisis.id,
         "clause": clause.name,

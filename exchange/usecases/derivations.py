@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, deed_digest, fit_text
+from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Receipt, deed_digest, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
@@ -36,14 +36,7 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import Source, consent_detail, do_sources_allow
 from exchange.usecases.judging import Judged, judged_draft, report_not_found
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.originating import (
-    Detail,
-    OwnReport,
-    loaded_report,
-    may_know,
-    may_know_report,
-    require_may_know_still,
-)
+from exchange.usecases.originating import OwnReport, loaded_report, may_know, may_know_report, require_may_know_still
 from exchange.usecases.recording import about_report, draft, on_record, refuse
 from exchange.usecases.requested_consents import require_as_requested, require_same_request
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, is_uuid7, rfc3339
 from exchange.members import Client, Role
@@ -123,7 +123,7 @@ async def certify_destruction(
         # On SQLite nobody writes while one reads in a unit, and what the log says may be away.
         asked = await _open_destruction(services, call, client, known, holder)
         note = services.store.attest(_deed(call, client, asked.row, certificate))
-        detail: dict[str, str | int | list[str]] = {
+        detail: Detail = {
             "client": holder,
             "method": certificate.method,
             "copies": certificate.copies,
@@ -179,7 +179,7 @@ async def _asked(
     unit: UnitOfWork, book: ReportBook, template: EntryDraft, given: Sequence[GivenTo]
 ) -> list[DestructionRow]:
     subject = template.subject or Subject("report", ABSENT_ID)
-    detail: dict[str, str | int | list[str]] = {"of": [each.client for each in given]}
+    detail: Detail = {"of": [each.client for each in given]}
     receipt = await unit.record(replace(template, event=EventName.DESTRUCTION_ASKED, detail=detail))
     due_at = template.at + timedelta(days=DUE_DAYS)
     rows = [DestructionRow(subject.id, each, asked_at=template.at, due_at=due_at) for each in given]

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from exchange.audit import EventName, Outcome, Receipt
+from exchange.audit import Detail, EventName, Outcome, Receipt
 from exchange.kernel import ConflictError, canonical_bytes
 from exchange.markings import Label, render_marking
 from exchange.members import DOWNGRADE, Client, PendingAct, Role
@@ -115,7 +115,7 @@ async def _asked(services: Services, call: Call, own: OwnReport, move: Move) -> 
         await require_not_waiting(unit, DOWNGRADE, report=report, version=str(own.report.version))
         asked = _meant_by(services, move)
         act = await ask(services, unit, call, client, DOWNGRADE, asked=asked, members=[client.member])
-        detail: dict[str, str | int | list[str]] = {"act": act.id, "digest": act.digest}
+        detail: Detail = {"act": act.id, "digest": act.digest}
         entry = own.entry(call, EventName.REPORT_DOWNGRADE_ASKED, Outcome.PERMITTED, detail=detail)
         receipt = await unit.record(entry)
     return Recorded(MadeVersion.standing(services, move.before, act=act.id), receipt)

@@ -8,7 +8,7 @@ verifies; who reads it finds `erased`. What is about a subject without a key, it
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exchange.audit import STRANGER, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text, is_period
+from exchange.audit import STRANGER, Detail, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text, is_period
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.members import ERASE_PERSONAL, EXCHANGE_MEMBER, Client, PendingAct, altered_request
 from exchange.store import UnitOfWork
@@ -142,7 +142,7 @@ def _entry(  # noqa: PLR0913  what both entries of an erasure say
     call: Call, client: Client, event: EventName, act: PendingAct, *, owner: str | None, detail: Mapping[str, int]
 ) -> EntryDraft:
     wanted = _wanted(act)
-    told: dict[str, str | int | list[str]] = {
+    told: Detail = {
         "erasure": act.id,
         "period": wanted.period,
         "reason": wanted.reason,

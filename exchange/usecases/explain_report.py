@@ -6,7 +6,7 @@ To anybody else, and to a releaser that the label is above, there is nothing to 
 from dataclasses import replace
 from typing import assert_never
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.members import Client, Role
 from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
 from exchange.usecases.context import Call, Recorded, Services
@@ -36,7 +36,7 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
         await own_class(services, Asker(call, client, sought.row.state), judged.report, event=event)
     decided = (shown_draft if viewer is Viewer.READER else judged_draft)(call, client, event, judged)
     # What was permitted is the explanation, whatever the decision it explains.
-    detail: dict[str, str | int | list[str]] = {"viewer": viewer.value, "decision": decided.outcome.value}
+    detail: Detail = {"viewer": viewer.value, "decision": decided.outcome.value}
     entry = replace(decided, outcome=Outcome.PERMITTED, detail={**decided.detail, **detail})
     return Recorded(explained(call, judged, viewer), await services.store.append(entry))
 

@@ -9,7 +9,7 @@ every rule. A client that is none and one that the auditor may not name are one 
 from dataclasses import replace
 
 from exchange.agreements import AgreementId
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.kernel import NotFoundError, is_uuid7
 from exchange.members import Client
 from exchange.release import ClassFacts, Explanation, Viewer
@@ -42,7 +42,7 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
     asked_about = client if gaze.auditor.member in {None, client.member} else _with_purpose(call, client)
     judged = await judge(services, call, asked_about, row.report, row.state, is_asked=False)
     explanation = explained(call, judged, viewer)
-    detail: dict[str, str | int | list[str]] = {"view": "explanation", "client": client.id}
+    detail: Detail = {"view": "explanation", "client": client.id}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
     return Recorded(explanation, receipt)
 

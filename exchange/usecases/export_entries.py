@@ -7,7 +7,7 @@ Steps: (1) who asks, and in whose slice; (2) what it asks for can be asked; (3) 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.kernel import ForbiddenError
 from exchange.usecases.auditing import admit_auditor
@@ -97,6 +97,6 @@ async def _going_on(first: _Item, items: AsyncIterator[_Item]) -> AsyncIterator[
         yield item
 
 
-def _asked(name: FormatName, after: Place | None, end: Place) -> dict[str, str | int | list[str]]:
-    detail: dict[str, str | int | list[str]] = {"format": name.value, "end": str(end)}
+def _asked(name: FormatName, after: Place | None, end: Place) -> Detail:
+    detail: Detail = {"format": name.value, "end": str(end)}
     return detail if after is None else {**detail, "after": str(after)}

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from exchange.agreements import Agreement, Scope
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.crypto import request_context
 from exchange.kernel import (
     ConflictError,
@@ -161,7 +161,7 @@ async def _request(
     facts = class_facts(request.header, under=PostedUnder(agreement.edition))
     sealed = await _sealed(services, request, class_digest(facts))
     # (5) durable
-    told: dict[str, str | int | list[str]] = {"asked": list(request.asked), "deadline": rfc3339(request.deadline)}
+    told: Detail = {"asked": list(request.asked), "deadline": rfc3339(request.deadline)}
     event = EventName.REQUEST_MADE
     entry = request_draft(call, client, event, Outcome.PERMITTED, request.header.id, facts, detail=told)
     async with services.store.unit_of_work() as unit:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from exchange.agreements import Agreement, AnswersTo, Clause, clause_of
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, request_context
 from exchange.kernel import MalformedError, NotFoundError
 from exchange.markings import render_marking
@@ -99,7 +99,7 @@ async def seek_request(
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         row = await unit.requests().one(sought_id(request_id))
     if row is None:
-        detail: dict[str, str | int | list[str]] = {"finding": "absent"}
+        detail: Detail = {"finding": "absent"}
         return await refuse(services, replace(attempt, detail=detail), request_not_found())
     match await decide_request(services, call, client, row, state):
         case Permit():

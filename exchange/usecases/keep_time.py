@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.audit import Detail, EntryDraft, EventName, Outcome
 from exchange.kernel import Clock, InvalidError, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import Timekeeping, judged
@@ -71,7 +71,7 @@ class ClockWatch:
         event, outcome = (
             (EventName.CLOCK_BEHIND, Outcome.FAILED) if is_behind else (EventName.CLOCK_RIGHT, Outcome.PERMITTED)
         )
-        detail: dict[str, str | int | list[str]] = {"clock": wall, "decided_by": now}
+        detail: Detail = {"clock": wall, "decided_by": now}
         await self._own.store.append(replace(self._entry(self._own, event, outcome), detail=detail))
         self._is_behind = is_behind
         if is_behind:
@@ -125,7 +125,7 @@ async def accept_clock(services: Services, call: Call, reason: str) -> Recorded[
     if not isinstance(clock, SteadyClock) or not clock.behind:
         raise InvalidError("this machine's clock is not behind what was believed: there is nothing to accept")
     kept = Timekeeping(clock.wall)
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "clock": rfc3339(kept.believed_at),
         "decided_by": rfc3339(call.now),
         "reason": reason,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from exchange.audit import Criteria, Entry, EventName, Outcome
+from exchange.audit import Criteria, Detail, Entry, EventName, Outcome
 from exchange.kernel import parse_rfc3339
 from exchange.store import Sought
 from exchange.usecases.context import Services
@@ -19,7 +19,7 @@ _AT_A_TIME: Final = 20
 _EVENT = EventName.INSTANCE_BACKED_UP.value
 
 
-def written_backup(size_bytes: int) -> dict[str, str | int | list[str]]:
+def written_backup(size_bytes: int) -> Detail:
     """Return what the entry of a backup says whose file stands in its place."""
     return {"bytes": size_bytes}
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exchange.audit import Entry, EventName, Outcome, fit_text
+from exchange.audit import Detail, Entry, EventName, Outcome, fit_text
 from exchange.kernel import Fault, InvalidError, parse_rfc3339, to_micros
 from exchange.store.alert_rows import AlertRow
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
@@ -47,7 +47,7 @@ async def list_alerts(services: Services, call: Call, query: AlertQuery) -> Reco
     """
     # (1) who
     gaze = await admit_auditor(services, call, event=EventName.ALERT_LISTED)
-    asked: dict[str, str | int | list[str]] = {"limit": query.limit}
+    asked: Detail = {"limit": query.limit}
     if query.rule is not None:
         asked["rule"] = query.rule
     # (2) can it be asked

@@ -11,7 +11,7 @@ replace, and of nothing else; (4) version, policy version and entry become durab
 import asyncio
 from collections.abc import Sequence
 
-from exchange.audit import EntryDraft, EventName, Outcome, Receipt, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
 from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role, altered_request
 from exchange.release import NationalText, check_national
@@ -161,7 +161,7 @@ def _entry(
     *,
     act_digest: str | None = None,
 ) -> EntryDraft:
-    detail: dict[str, str | int | list[str]] = {"digest": one.digest, "guards": len(one.told), "act": one.act}
+    detail: Detail = {"digest": one.digest, "guards": len(one.told), "act": one.act}
     if one.number is not None:
         detail["number"] = one.number
     if act_digest is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, WebhookKey
 from exchange.kernel import ExchangeError, UnavailableError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
 from exchange.kernel.addresses import Network
@@ -380,5 +380,5 @@ def _later(wait: timedelta, randomness: bytes) -> timedelta:
 def _entry(call: Call, client: Client, judged: Judged, subscription: SubscriptionRow) -> EntryDraft:
     """Return the entry of what the service tells, in its own name: the client has done nothing."""
     entry = shown_draft(call, client, EventName.REPORT_NOTIFIED, judged)
-    detail: dict[str, str | int | list[str]] = {"client": client.id, "subscription": subscription.id}
+    detail: Detail = {"client": client.id, "subscription": subscription.id}
     return replace(entry, actor=Actor(kind="service"), detail={**entry.detail, **detail})

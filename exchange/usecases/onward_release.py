@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from exchange.agreements import OnwardRelease
-from exchange.audit import Deed, DeedKind, EventName, Outcome, Receipt, deed_digest, fit_text
+from exchange.audit import Deed, DeedKind, Detail, EventName, Outcome, Receipt, deed_digest, fit_text
 from exchange.kernel import Canonical, ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
@@ -40,7 +40,6 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
 from exchange.usecases.judging import judged_draft, shown_draft
 from exchange.usecases.originating import (
-    Detail,
     OwnReport,
     loaded_report,
     may_know_report,

@@ -6,7 +6,7 @@ else it is absent, for it in every respect.
 
 from dataclasses import dataclass, replace
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
@@ -21,8 +21,6 @@ from exchange.usecases.recording import about_report, draft, known_version, reco
 from exchange.usecases.sealed_headers import UNOPENED, known_class, open_decoy
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker, is_others
-
-Detail = dict[str, str | int | list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ and takes consents for forged; so the first that starts keeps a fingerprint of i
 
 from typing import Final
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.crypto import OpeningError, derive_key, header_context, personal_context
 from exchange.custody import Custodian, KeyMissingError, Wrapped
 from exchange.kernel import ConflictError, InvalidError, UnavailableError
@@ -65,7 +65,7 @@ async def accept_shared_key(services: Services, call: Call, reason: str) -> Reco
         )
     async with services.store.unit_of_work() as unit:
         await unit.shared_keys().replace(own)
-        detail: dict[str, str | int | list[str]] = {"key": "cursor", "reason": reason}
+        detail: Detail = {"key": "cursor", "reason": reason}
         receipt = await unit.record(draft(call, None, EventName.KEY_ACCEPTED, Outcome.PERMITTED, detail=detail))
     return Recorded(own, receipt)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from exchange.audit import EventName, Outcome, Receipt, Subject, fit_text
+from exchange.audit import Detail, EventName, Outcome, Receipt, Subject, fit_text
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
@@ -223,7 +223,7 @@ async def _visible_act(services: Services, unit: UnitOfWork, call: Call, client:
 async def _record(  # noqa: PLR0913, PLR0917  who did what about which act
     services: Services, unit: UnitOfWork, call: Call, client: Client, event: EventName, act: PendingAct
 ) -> Receipt:
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "kind": act.kind,
         "digest": act.digest,
         "requester": act.requester,

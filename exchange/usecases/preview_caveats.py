@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Final
 
 from exchange.agreements import next_change
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.kernel import to_micros
 from exchange.markings import render_marking
 from exchange.members import Client, Role
@@ -88,7 +88,7 @@ async def preview_caveats(services: Services, call: Call, text: NationalText) ->
         digest = text.digest(client.member)
         changes = await _changes(services, call, client, row.state, before=before, after=after, digest=digest)
     told = tuple((guard.id, guard.reason) for guard in checked.national.guards)
-    detail: dict[str, str | int | list[str]] = {"guards": len(told), "changes": len(changes)}
+    detail: Detail = {"guards": len(told), "changes": len(changes)}
     lacking = await uncounted_reports(services, call, client, is_counted)
     entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, detail=detail)
     receipt = await services.store.append(entry)

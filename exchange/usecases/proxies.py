@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from exchange.agreements import Agreement, is_party
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, fit_text
+from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.crypto import OpeningError, derive_key
 from exchange.kernel import (
     ConflictError,
@@ -102,7 +102,7 @@ async def carry_out_proxy(services: Services, unit: UnitOfWork, call: Call, clie
     given = replace(row, state=ProxyState.GIVEN, decided_at=call.now, decided_by=client.id, seal=_seal(services, row))
     await unit.proxies().put(given)
     people = [row.asked_by, str(client.id)]
-    detail: dict[str, str | int | list[str]] = {"consent": row.id, "proxy": row.wish.proxy, "by": people}
+    detail: Detail = {"consent": row.id, "proxy": row.wish.proxy, "by": people}
     return await unit.record(_entry(call, client, EventName.PROXY_GIVEN, row.wish, detail))
 
 
@@ -152,7 +152,7 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
         await unit.proxies().put(revoked)
         # Nobody is asked any more to confirm what is taken back.
         acts = await end_waiting(unit, client, PROXY_POSTING, _TAKEN_BACK, consent=row.id)
-        detail: dict[str, str | int | list[str]] = {"consent": row.id, "proxy": row.wish.proxy}
+        detail: Detail = {"consent": row.id, "proxy": row.wish.proxy}
         detail |= {"acts": acts} if acts else {}
         receipt = await unit.record(_entry(call, client, event, row.wish, detail))
     return Recorded(ProxyView(revoked), receipt)

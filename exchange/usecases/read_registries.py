@@ -5,7 +5,7 @@ Both are a reading of the log, within the auditor's slice: a line per access tha
 
 from dataclasses import dataclass, replace
 
-from exchange.audit import Criteria, EntryDraft, EntryView, EventName, Outcome, Subject
+from exchange.audit import Criteria, Detail, EntryDraft, EntryView, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import NotFoundError
 from exchange.members import Client
@@ -108,9 +108,7 @@ async def client_registry(
     return Recorded(ClientRegistry(client, lines, following), await services.store.append(entry))
 
 
-def report_draft(
-    call: Call, gaze: Gaze, report: ReportRecord, facts: ClassFacts, *, detail: dict[str, str | int | list[str]]
-) -> EntryDraft:
+def report_draft(call: Call, gaze: Gaze, report: ReportRecord, facts: ClassFacts, *, detail: Detail) -> EntryDraft:
     """Return the entry about an auditor's look at a report: its originator sees who looked."""
     return draft(
         call,

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from exchange.agreements import as_it_was, crisis_turns
-from exchange.audit import Criteria, EventName, Outcome
+from exchange.audit import Criteria, Detail, EventName, Outcome
 from exchange.kernel import MICROSECOND, Fault, InvalidError, rfc3339
 from exchange.members import Client
 from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, View, decide
@@ -93,7 +93,7 @@ async def readers_on(
     could = await _could(services, call, gaze, report, _Period(max(since, report.posted_at), end))
     did = await _did(services, gaze, report, since, end)
     laws = await _laws(services, since, end)
-    detail: dict[str, str | int | list[str]] = {"view": "readers", "since": rfc3339(since), "until": rfc3339(end)}
+    detail: Detail = {"view": "readers", "since": rfc3339(since), "until": rfc3339(end)}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
     return Recorded(ReadersOn(report, since, end, could, did, laws, services.law.digest, gaze.auditor.member), receipt)
 

@@ -7,7 +7,7 @@ what it cosigned before, and a log that went back in time learns so what it had 
 from dataclasses import dataclass
 from typing import NoReturn
 
-from exchange.audit import EventName, KnownWitness, NoteError, Outcome, SignedNote, Subject, parse_note
+from exchange.audit import Detail, EventName, KnownWitness, NoteError, Outcome, SignedNote, Subject, parse_note
 from exchange.kernel import ConflictError, Fault, InvalidError, MalformedError
 from exchange.members import Client, Role
 from exchange.store.log_rows import KeptCheckpoint
@@ -52,7 +52,7 @@ async def receive_cosignature(services: Services, call: Call, checkpoint: str) -
         for witness in signers:
             await keep_cosignature(services, kept, witness, note.signatures)
         names = tuple(witness.name for witness in signers)
-        detail: dict[str, str | int | list[str]] = {"size": kept.size, "witnesses": list(names)}
+        detail: Detail = {"size": kept.size, "witnesses": list(names)}
         receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail=detail))
     return Recorded(ReceivedCosignatures(kept.size, names), receipt)
 

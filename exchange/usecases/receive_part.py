@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome
 from exchange.crypto import DATA_KEY_BYTES, PART_SUITE, PartEncryptor, part_context
 from exchange.kernel import ExchangeError, Fault, InvalidError, TooLargeError, UnavailableError
 from exchange.reports import ArrivingContent, PartHeader
@@ -24,7 +24,6 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.recording import on_record
 from exchange.usecases.sealing import as_stored
 from exchange.usecases.uploads import (
-    Detail,
     OwnUpload,
     UploadView,
     hold_open,

@@ -5,7 +5,7 @@ An act of the exchange itself. It comes after what it tells of: what is refused 
 
 from dataclasses import dataclass
 
-from exchange.audit import EventName, Outcome, Receipt
+from exchange.audit import Detail, EventName, Outcome, Receipt
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
 
@@ -27,7 +27,7 @@ class TakenUp:
 async def record_trust(services: Services, taken: TakenUp) -> Receipt:
     """Record what this process goes by, or refuses to, in letting anybody in."""
     outcome = Outcome.REFUSED if taken.is_refused else Outcome.PERMITTED
-    detail: dict[str, str | int | list[str]] = {"file": taken.kind, "told": list(taken.told), "count": taken.count}
+    detail: Detail = {"file": taken.kind, "told": list(taken.told), "count": taken.count}
     if taken.is_start:
         detail["at"] = "start"
     return await services.store.append(service_draft(services, EventName.TRUST_TAKEN_UP, outcome, detail=detail))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import Detail, EventName, Outcome, Subject
 from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.note_keys import NoteError
 from exchange.audit.tile_paths import TilePath
@@ -163,7 +163,7 @@ async def recover_log(
 async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Recovery") -> tuple[str, bytes, int]:
     """Record the recovery; return its entry, the entry's bytes and its row in the outbox."""
     old, subject = recovery.old, Subject("log", recovery.origin)
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "old_origin": old.origin,
         **_told("database", old.head),
         **recovery.known,

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from exchange.audit import OF_TEAR_LINE, EntryDraft, EventName, Receipt
+from exchange.audit import OF_TEAR_LINE, Detail, EntryDraft, EventName, Receipt
 from exchange.kernel import ConflictError
 from exchange.markings import Label
 from exchange.release import Law
@@ -76,7 +76,7 @@ def is_registered(law: Law, label: Label) -> bool:
 
 def received_draft(read: EntryDraft, how: ReceiptHow, *, is_repeated: bool = False) -> EntryDraft:
     """Return the entry that registers a receipt, made of the entry of the access that was it."""
-    detail: dict[str, str | int | list[str]] = {"how": how.value}
+    detail: Detail = {"how": how.value}
     if OF_TEAR_LINE.items() <= read.detail.items():
         detail |= OF_TEAR_LINE
     if is_repeated:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
 from exchange.custody import CustodyStatus
 from exchange.kernel import ConflictError
 from exchange.store import KeptKind, KeptRow, Sealed
@@ -273,7 +273,7 @@ async def recorded_version(services: Services, custody: CustodyStatus, version: 
 
 
 def _added_draft(call: Call, custody: CustodyStatus, version: int) -> EntryDraft:
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "kind": "root",
         "version": version,
         "fingerprint": custody.fingerprint(version),

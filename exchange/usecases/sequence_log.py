@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
+from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles
@@ -218,7 +218,7 @@ class Sequencer:
         """Record which entries were deleted on their way, once, however often what follows fails."""
         new = [entry_id for entry_id in ids if entry_id not in self._told_lost]
         if new:
-            lost: dict[str, str | int | list[str]] = {"count": len(new), "ids": new[:_ENTRIES_NAMED]}
+            lost: Detail = {"count": len(new), "ids": new[:_ENTRIES_NAMED]}
             await _record(self._desk, EventName.ENTRY_LOST, state.origin, lost, Outcome.FAILED)
             self._told_lost = self._told_lost.union(new)
             _log.critical("entries were deleted before they had a place in the log")
@@ -332,7 +332,7 @@ async def _record(
     desk: Desk,
     event: EventName,
     origin: str,
-    detail: dict[str, str | int | list[str]],
+    detail: Detail,
     outcome: Outcome = Outcome.PERMITTED,
 ) -> None:
     now = desk.clock()
@@ -342,7 +342,7 @@ async def _record(
 def log_entry(  # noqa: PLR0913  what an entry about the log itself needs
     event: EventName,
     origin: str,
-    detail: dict[str, str | int | list[str]],
+    detail: Detail,
     *,
     outcome: Outcome,
     now: datetime,

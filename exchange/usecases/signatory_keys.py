@@ -8,7 +8,7 @@ import base64
 from dataclasses import dataclass
 
 from exchange.agreements import SignatoryKey
-from exchange.audit import EventName, Outcome, Subject, in_pieces
+from exchange.audit import Detail, EventName, Outcome, Subject, in_pieces
 from exchange.crypto import CryptoError, ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.members import Role
@@ -45,7 +45,7 @@ async def enrol_signatory_key(
         key = _proven(offered)
         if not client.is_active or Role.SIGNATORY not in client.roles:
             raise ConflictError("this client is no active signatory: only signatories sign", code="no-signatory")
-        detail: dict[str, str | int | list[str]] = {
+        detail: Detail = {
             "key": key.key_id,
             "ed25519": base64.b64encode(key.ed25519.raw).decode(),
             "ml_dsa_65": in_pieces(base64.b64encode(key.ml_dsa_65.raw).decode()),

@@ -8,7 +8,7 @@ import base64
 from dataclasses import dataclass
 
 from exchange.agreements import SIGNING_PURPOSE, Agreement, TextSignature, is_signed, sign, state_of, text_of
-from exchange.audit import EventName, in_pieces
+from exchange.audit import Detail, EventName, in_pieces
 from exchange.crypto import ObjectSignature
 from exchange.kernel import ConflictError, Fault, InvalidError
 from exchange.members import Client
@@ -73,7 +73,7 @@ async def checked_signature(  # noqa: PLR0913  who signs what of which agreement
     return signature
 
 
-def told_of(signature: TextSignature) -> dict[str, str | int | list[str]]:
+def told_of(signature: TextSignature) -> Detail:
     """Return what the log keeps of a signature: all that somebody needs who verifies it from the log alone."""
     return {
         "text": signature.text,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from exchange.audit import EntryDraft, EventName, Outcome, columns_of
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, columns_of
 from exchange.kernel import Clock, MalformedError
 from exchange.store.log_rows import LogState
 from exchange.store.sequencing import LogTree
@@ -124,7 +124,7 @@ class Sweep:
 
     async def _tell(self, entries: Sequence[str], told: Mapping[str, str], now: datetime) -> None:
         state = await self._tree.reader.state()
-        detail: dict[str, str | int | list[str]] = {"count": len(entries), "ids": list(entries[:_ENTRIES_NAMED])}
+        detail: Detail = {"count": len(entries), "ids": list(entries[:_ENTRIES_NAMED])}
         origin = "" if state is None else state.origin
         entry = log_entry(
             EventName.ENTRY_SWEPT,

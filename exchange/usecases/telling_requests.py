@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome
 from exchange.kernel import new_id, to_micros
 from exchange.members import Client
 from exchange.release import Permit, Refusal
@@ -71,7 +71,7 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
 
 def _entry(services: Services, call: Call, client: Client, by: Mapping[str, str], row: RequestRow) -> EntryDraft:
     """Return the entry of what the service tells, in its own name: the client has done nothing."""
-    detail: dict[str, str | int | list[str]] = {"client": client.id, **by}
+    detail: Detail = {"client": client.id, **by}
     event = EventName.REQUEST_NOTIFIED
     entry = request_draft(call, client, event, Outcome.PERMITTED, row.id, row.facts, detail=detail)
     return replace(entry, actor=Actor(kind="service"), purpose=stated_purpose(services, call, client))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import Entry, EventName
+from exchange.audit import Detail, Entry, EventName
 from exchange.kernel import EPOCH, UnavailableError, from_micros, micros_in, parse_rfc3339, rfc3339, to_micros
 from exchange.store import BreachKind, BreachRow, UnreadBreach
 from exchange.store.searching import Found
@@ -21,8 +21,6 @@ _APART: Final = timedelta(hours=1)
 """An entry is of when its breach is put on record, behind when it was found; a clock may be set back in between."""
 
 _MILLISECOND: Final = 1000
-
-Detail = dict[str, str | int | list[str]]
 
 
 def breach_detail(row: BreachRow) -> Detail:

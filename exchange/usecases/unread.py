@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.audit import Detail, EntryDraft, EventName, Outcome
 from exchange.members import Client
 from exchange.store import PolicyState, Unread, UnreadRow
 from exchange.store.unread import UnreadRowError
@@ -59,7 +59,7 @@ def require_read(unread: Unread, members: Collection[str]) -> None:
 def unread_draft(services: Services, rows: Iterable[UnreadRow], client: Client | None = None) -> EntryDraft:
     """Return the entry about rows that cannot be read, in the service's own name; `client` is who met them."""
     places = sorted(row.place for row in rows)
-    detail: dict[str, str | int | list[str]] = {"place": places[0], "rows": places[:_MOST_NAMED], "count": len(places)}
+    detail: Detail = {"place": places[0], "rows": places[:_MOST_NAMED], "count": len(places)}
     if client is not None:
         detail["client"] = client.id
     return service_draft(services, EventName.KEY_OPENED, Outcome.FAILED, detail=detail)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
-from exchange.audit import Entry, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, Entry, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, digest_context, upload_context
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.markings import render_marking
@@ -26,8 +26,6 @@ from exchange.usecases.judging import asked_for, report_not_found, require_same_
 from exchange.usecases.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.told_entries import told_of, waiting_of
-
-Detail = dict[str, str | int | list[str]]
 
 
 @dataclass(frozen=True, slots=True)

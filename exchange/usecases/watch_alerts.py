@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, are_fit, parse_entry
+from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Subject, are_fit, parse_entry
 from exchange.audit.alerts import (
     Alert,
     Counted,
@@ -249,7 +249,7 @@ def _alert_entry(services: Services, alert: Alert) -> EntryDraft:
     """Return the entry of an alert: whose it is and its label decide who may see it, as for every entry."""
     entry = service_draft(services, EventName.ALERT_RAISED)
     actor = Actor(kind="service", member=alert.member, agency=alert.agency)
-    detail: dict[str, str | int | list[str]] = {
+    detail: Detail = {
         "alert": alert.id,
         "rule": alert.rule,
         "kind": alert.kind,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from exchange.audit import EntryDraft, EventName, KnownWitness, Outcome, Subject
+from exchange.audit import Detail, EntryDraft, EventName, KnownWitness, Outcome, Subject
 from exchange.kernel import ExchangeError
 from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine, ask_witness
 from exchange.usecases.context import Services
@@ -113,15 +113,13 @@ class WitnessWatch:
             await self.services.store.append(memory.untold[0])
             del memory.untold[0]
 
-    def _entry(
-        self, witness: KnownWitness, event: EventName, outcome: Outcome, detail: dict[str, str | int | list[str]]
-    ) -> EntryDraft:
+    def _entry(self, witness: KnownWitness, event: EventName, outcome: Outcome, detail: Detail) -> EntryDraft:
         return service_draft(self.services, event, outcome, subject=Subject("witness", witness.name), detail=detail)
 
 
-def refusal_detail(told: str, size: int, contradiction: Contradiction | None) -> dict[str, str | int | list[str]]:
+def refusal_detail(told: str, size: int, contradiction: Contradiction | None) -> Detail:
     """Return what the entry of a refusing witness says: what it says, of which size, and what it holds instead."""
-    detail: dict[str, str | int | list[str]] = {"told": told, "size": size}
+    detail: Detail = {"told": told, "size": size}
     if contradiction is not None:
         detail["held_size"] = contradiction.checkpoint.size
         detail["held_root"] = contradiction.checkpoint.root.hex()

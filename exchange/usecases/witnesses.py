@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from exchange.audit import (
     NO_QUORUM,
+    Detail,
     EventName,
     KnownWitness,
     LogPolicy,
@@ -124,7 +125,7 @@ async def _changed(
         with file.held():
             changed = change(file.read())
             _require_readable(changed)
-            detail: dict[str, str | int | list[str]] = {
+            detail: Detail = {
                 "quorum": told_quorum(changed),
                 "witnesses": [each.name for each in changed.witnesses],
                 "key_ids": [each.key.key_id.hex() for each in changed.witnesses],
