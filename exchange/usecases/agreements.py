@@ -4,7 +4,7 @@ Who is no party sees no agreement: absent and foreign are one answer. An agreeme
 is run for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -273,7 +273,7 @@ async def record_look(  # noqa: PLR0913  who was shown what of which agreement
     event: EventName,
     agreement: Agreement,
     *,
-    told: Mapping[str, str | int | list[str]] | None = None,
+    told: Detail | None = None,
 ) -> Receipt:
     """Record that somebody was shown something of an agreement, or signs it, as `record_agreement` does for a party.
 
@@ -281,24 +281,13 @@ async def record_look(  # noqa: PLR0913  who was shown what of which agreement
     but what `told` says.
     """
     if client is None or sees_everyone(client) or is_party(agreement, client.member, call.now):
-        return await record_agreement(unit, call, client, event, agreement, told=told)
+        return await record_agreement(unit, call, client, event, agreement, told=told or {})
     # INVARIANT: where the others stand since, nothing tells: no state, not who is left, nor how often it moved.
-    detail: Detail = {
-        "parties": [client.member],
-        "edition": agreement.edition,
-        "text": text_of(agreement).digest,
-    }
-    return await unit.record(
-        draft(
-            call,
-            client,
-            event,
-            Outcome.PERMITTED,
-            subject=Subject("agreement", agreement.id),
-            agreement=agreement.id,
-            detail={**detail, **(told or {})},
-        )
-    )
+    parties, text = [str(client.member)], text_of(agreement).digest
+    detail: Detail = {"parties": parties, "edition": agreement.edition, "text": text, **(told or {})}
+    subject = Subject("agreement", agreement.id)
+    entry = draft(call, client, event, Outcome.PERMITTED, subject=subject, agreement=agreement.id, detail=detail)
+    return await unit.record(entry)
 
 
 async def record_agreement(  # noqa: PLR0913  who did what to which agreement
@@ -308,7 +297,7 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
     event: EventName,
     agreement: Agreement,
     *,
-    told: Mapping[str, str | int | list[str]] | None = None,
+    told: Detail,
 ) -> Receipt:
     """Record an act on an agreement, with the digest of the text it stands on.
 
@@ -320,6 +309,7 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
         "parties": [each for each in agreement.terms.parties if is_party(agreement, each, call.now)],
         "edition": agreement.edition,
         "text": text_of(agreement).digest,
+        **told,
     }
     entry = draft(
         call,
@@ -328,7 +318,7 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
         Outcome.PERMITTED,
         subject=Subject("agreement", agreement.id, agreement.version),
         agreement=agreement.id,
-        detail={**detail, **(told or {})},
+        detail=detail,
     )
     if client is None and not call.is_host:
         entry = replace(entry, actor=Actor(kind="service"))

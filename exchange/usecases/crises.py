@@ -5,7 +5,6 @@ moment on, on every node, reports of the clause's scope that are posted go furth
 (4) the crisis ends by itself, or before that by any of the signatories named.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.agreements import (
@@ -252,7 +251,7 @@ def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:
 
 
 def _told(crisis: Crisis, clause: CrisisClause) -> Detail:
-    told: Mapping[str, str | int | list[str]] = {
+    return {
         "crisis": crisis.id,
         "clause": clause.name,
         "scope": clause.scope,
@@ -260,4 +259,3 @@ def _told(crisis: Crisis, clause: CrisisClause) -> Detail:
         "readers": list(clause.readers),
         "until": rfc3339(crisis_end(crisis, clause)),
     }
-    return dict(told)

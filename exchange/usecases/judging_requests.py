@@ -7,7 +7,6 @@ to those alone who may read the report itself.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -183,7 +182,7 @@ def request_draft(  # noqa: PLR0913, PLR0917  who did what to which request
     request_id: str,
     facts: ClassFacts,
     *,
-    detail: Mapping[str, str | int | list[str]] | None = None,
+    detail: Detail | None = None,
 ) -> EntryDraft:
     """Return the entry about a request; the asker's auditors see it as one about a report of its own."""
     return draft(
@@ -192,7 +191,7 @@ def request_draft(  # noqa: PLR0913, PLR0917  who did what to which request
         event,
         outcome,
         **about(Subject("request", request_id), facts),
-        detail=dict(detail or {}),
+        detail=detail or {},
     )
 
 
