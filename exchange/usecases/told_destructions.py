@@ -5,13 +5,13 @@ says anything else was altered, and is told of as one that cannot be read. Where
 two, that may have said what the row says; what the other ones say holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.audit import Entry, EventName
-from exchange.kernel import UnavailableError, rfc3339, to_micros
+from exchange.audit import DeedKind, Entry, EventName, says_as
+from exchange.kernel import Canonical, UnavailableError, parse_rfc3339, rfc3339, to_micros
 from exchange.store import DestructionRow, UnreadDestruction
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
@@ -25,17 +25,19 @@ _EVENTS: Final = (EventName.DESTRUCTION_ASKED, EventName.DESTRUCTION_CERTIFIED)
 
 @dataclass(slots=True)
 class _Told:
-    """When each client was asked, and of whom it was certified; and what the log lacks of either."""
+    """When each client was asked, and what was certified of whom; and what the log lacks of either."""
 
     asked: set[tuple[str, str]] = field(default_factory=set)
-    certified: set[str] = field(default_factory=set)
+    certified: dict[str, dict[str, Canonical]] = field(default_factory=dict)
     lacks: dict[EventName, list[Found]] = field(default_factory=lambda: {event: [] for event in _EVENTS})
 
     def take(self, entry: Entry) -> None:
         """Take what one entry says."""
         detail = entry.get("detail", {})
         if entry["type"] == EventName.DESTRUCTION_CERTIFIED.value:
-            self.certified.add(str(detail.get("client")))
+            said = {name: detail.get(name) for name in ("client", "method", "copies")}
+            by = {"certified_by": entry["actor"].get("id"), "certified_at": entry["ts"]}
+            self.certified[str(detail.get("client"))] = {"report": entry["object"]["id"], **said, **by}
             return
         of = detail.get("of")
         self.asked.update((client, entry["ts"]) for client in (of if isinstance(of, list) else ()))
@@ -49,10 +51,17 @@ class _Told:
         if row.returned_at is None:
             return is_due and is_asked and client not in self.certified
         may_be_certified = self._may_have(EventName.DESTRUCTION_CERTIFIED, row.returned_at)
-        return is_due and is_asked and (client in self.certified or may_be_certified)
+        is_certified = _certifies(row, self.certified[client]) if client in self.certified else may_be_certified
+        return is_due and is_asked and is_certified
 
     def _may_have(self, event: EventName, moment: datetime) -> bool:
         return may_be_told(self.lacks[event], to_micros(moment))
+
+
+def _certifies(row: DestructionRow, said: Mapping[str, Canonical]) -> bool:
+    """Return whether a row has the certificate that its entry tells of."""
+    is_it = (row.returned_by, row.returned_at) == (said["certified_by"], parse_rfc3339(str(said["certified_at"])))
+    return is_it and says_as(row.note or b"", DeedKind.DESTRUCTION, said)
 
 
 async def borne_out(

@@ -71,6 +71,36 @@ async def test_nobody_is_accused_or_let_off_by_an_altered_row(
             assert [entry["decision"] for entry in made.entries if entry["type"] == "key.opened"] == ["failed"]
 
 
+RETURNED = [
+    "UPDATE report_destruction SET returned_at = returned_at - 86400000000",
+    "UPDATE report_destruction SET note = $1",
+    "UPDATE report_destruction SET returned_by = (SELECT id FROM client WHERE member = 'DNK' LIMIT 1)",
+]
+"""What is said of a certificate."""
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_certificate_is_shown_as_it_was_returned_or_not_at_all(
+    make_lived: MakeLived, subtests: pytest.Subtests, *, is_placed: bool
+) -> None:
+    world, report = await recalled(make_lived)
+    world.clock.advance(timedelta(days=40))
+    how = usecases.Certificate("shredded", 1)
+    made = await usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    put_back = kept_rows(world, {"report_destruction": ("report_id", "client_id")})
+    other = (made.value.row.note or b"").replace(b'"copies":1', b'"copies":7')
+    for alter in RETURNED:
+        assert await shown(world, report) == (["GBR", "NOR"], 0), alter
+        world.sql(f"{alter} WHERE member = 'NOR'", *((other,) if "$1" in alter else ()))
+        found = await shown(world, report)
+        put_back()
+
+        with subtests.test(alter):
+            assert found == (["GBR"], 1)
+
+
 async def certified_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, act: Any, *args: Any) -> Any:
     """Return what `act` does where the NOR reader certifies between its look at the rows and that at the log."""
     ask = told_destructions._told
