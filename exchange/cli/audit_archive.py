@@ -43,6 +43,8 @@ async def archive(
         entries = sum(each.entries for each in await archiver.due())
         if not dry_run:
             entries = await _moved(archiver, entries)
+        elif await archiver.is_held():
+            output.warn("a legal hold is on, or may be: until it is lifted nothing is moved")
     if as_json:
         url = archiver.archive.url
         output.show_json({"id": url, "archive": url, "days": days, "entries": entries, "dry_run": dry_run})

@@ -48,6 +48,7 @@ def test_dry_run_tells_and_moves_nothing(filled, operate):
 
     assert ran.code == 0
     assert ran.out == f"256 entries older than 30 days would be moved to {(filled / 'log' / 'archive').as_uri()}\n"
+    assert ran.err == ""
     assert bundles(filled) == []
 
 
@@ -144,7 +145,8 @@ def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch, is_own
     held = operate("audit", "archive", "--older-than", 30)
     assert (held.code, bundles(filled)) == (1, [])
     assert "legal hold" in held.err
-    assert operate("audit", "archive", "--older-than", 30, "--dry-run", "--json").json["entries"] == 256
+    dry = operate("audit", "archive", "--older-than", 30, "--dry-run", "--json")
+    assert (dry.json["entries"], "until it is lifted nothing is moved" in dry.err) == (256, True)
 
 
 def test_hold_whose_entry_is_damaged_is_told_and_lifted_by_the_entry(instance, operate):
