@@ -12,7 +12,7 @@ from exchange.cli.instance import unreadable, write_all_new
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.cli.whole_lists import lists_whole
 from exchange.client import AnswerError, ExchangeClient
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, counted
 from exchange.members import is_member_code
 from exchange.wire import CaveatPreviewBody, CaveatSetBody, CaveatSetTextBody, CaveatsText, faults_of
 
@@ -105,7 +105,8 @@ def _told(preview: CaveatPreviewBody) -> str:
         told = "no current report is read by more or fewer"
     else:
         told = ", ".join(f"{_count(preview, change)} {change}" for change in ("stopped", "narrowed", "opened"))
-    return f"{len(preview.guards)} guards, {preview.examples} examples run; releases by report and member: {told}"
+    run = f"{counted(len(preview.guards), 'guard', 'guards')}, {counted(preview.examples, 'example', 'examples')} run"
+    return f"{run}; releases by report and member: {told}"
 
 
 def _count(preview: CaveatPreviewBody, change: str) -> int:

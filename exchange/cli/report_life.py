@@ -21,7 +21,7 @@ from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, UnsafeSettingError
+from exchange.kernel import InvalidError, UnsafeSettingError, counted
 from exchange.wire import (
     AmendmentBody,
     AskedDestructionBody,
@@ -177,7 +177,9 @@ def _told_of_recall(outlook: RecallOutlookBody) -> dict[str, object]:
         "marking": outlook.marking,
         "version": outlook.version,
         "agreement": f"{outlook.agreement}, {outlook.scope}",
-        "asked to destroy it": f"{clients} clients: {', '.join(given)}" if given else "nobody: nobody was given it",
+        "asked to destroy it": f"{counted(clients, 'client', 'clients')}: {', '.join(given)}"
+        if given
+        else "nobody: nobody was given it",
     }
 
 

@@ -128,7 +128,7 @@ def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path)
     assert living.as_("nor", "report", "pull", report).code == 0
     words = ("report", "recall", report, "--reason", "the source is at risk", *living.door("gbr-releaser"))
     asked = before_terminal("no\n", *words)
-    assert (asked.code, "asked to destroy it  1 clients: 1 of NOR" in asked.err) == (1, True)
+    assert (asked.code, "asked to destroy it  1 client: 1 of NOR" in asked.err) == (1, True)
     assert living.as_("nor", "report", "pull", report).code == 0
     recalled = living.as_("gbr-releaser", "report", "recall", report, "--reason", "the source is at risk", "--json")
     assert living.as_("nor", "report", "pull", report).code == 1
