@@ -16,6 +16,7 @@ from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.log_keys import make_missing_log_key, show_log_key
 from exchange.cli.node_key import key_is_recorded, make_missing_node_key, node_key_text, record_node_key
 from exchange.cli.program import FAILED, app, nothing_collected
+from exchange.cli.progress import ProgressBar
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.settings import load_settings, read_secret
@@ -100,7 +101,9 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
 @app.command()
 def doctor(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
     """Check the configuration and say how to mend it; exit 1 where something must be mended."""
-    findings = asyncio.run(examine(folder_of(dir)))
+    folder = folder_of(dir)
+    with ProgressBar("looking"):  # a silent database is waited for
+        findings = asyncio.run(examine(folder))
     if as_json:
         output.show_json([finding.as_json() for finding in findings])
     else:

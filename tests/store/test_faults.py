@@ -296,6 +296,7 @@ def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
         (asyncpg.OutOfMemoryError(), "no memory left"),
         (sqlite3.DatabaseError("database disk image is malformed"), "`exchange restore` a backup"),
         (sqlite3.OperationalError("disk I/O error"), "look at the disk"),
+        (sqlite3.OperationalError("database is locked"), "see who holds it"),
     ],
     ids=lambda each: type(each).__name__,
 )
