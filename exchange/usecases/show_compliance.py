@@ -77,19 +77,16 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """Who asks, about which agreement, from when on."""
+class _Question:
+    """Who asks, about which agreement, from when on, under one policy.
+
+    How far it is decided, and what is not counted as it should be.
+    """
 
     call: Call
     client: Client
     agreement: Agreement
     since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Question(_Asked):
-    """The same under one policy, how far it is decided, and the reports that are not counted as they should be."""
-
     state: PolicyState
     slices: Slices
     unread: Unread = field(default_factory=Unread)
@@ -131,7 +128,8 @@ async def show_compliance(
                 # Recorded at a node whose clock is ahead, or its row says so.
                 raise UnavailableError("the agreement is of a later time than this node has yet: ask again in a moment")
         # (2) to (4)
-        question = _question(services, row.state, _Asked(call, client, agreement, begin), ends_at)
+        slices = _slices(services, call, client, row.state, agreement, ends_at)
+        question = _Question(call, client, agreement, begin, row.state, slices)
         facts = await _facts(services, question, versions)
         if await services.store.caller(thumbprint) == row:
             # (5) counted
@@ -168,12 +166,13 @@ async def _own_agreement(services: Services, client: Client, state: PolicyState,
     return agreement
 
 
-def _question(services: Services, state: PolicyState, asked: _Asked, ends_at: float) -> _Question:
-    call, client, agreement = asked.call, asked.client, asked.agreement
-    purpose = stated_purpose(services, call, client)
-    slices = Slices.of(services, call, client, state, about=f"{agreement.id} {purpose}", until=ends_at)
+def _slices(  # noqa: PLR0913, PLR0917  who counts what, and until when
+    services: Services, call: Call, client: Client, state: PolicyState, agreement: Agreement, until: float
+) -> Slices:
+    about = f"{agreement.id} {stated_purpose(services, call, client)}"
+    slices = Slices.of(services, call, client, state, about=about, until=until)
     slices.tally.end_by(next_change(agreement, call.now), call.now)
-    return _Question(call, client, agreement, asked.since, state, slices)
+    return slices
 
 
 async def _facts(services: Services, question: _Question, versions: Sequence[InForce]) -> list[PostedFact]:
