@@ -21,7 +21,7 @@ from exchange.release import ClassFacts, PostedUnder, class_digest, class_facts
 from exchange.reports import Header, header_from_json
 from exchange.store import ClassRow, PolicyState, ReportRow, StoredClass
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 
 _LOOKED_AT = 5
 """Reports of a class whose headers are tried: one alone may be damaged as well."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from exchange.audit import Detail, EntryDraft, EventName, Outcome, Receipt
+from exchange.audit import Detail, EntryDraft, EventName, Receipt, Subject
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.merkle import hash_leaf
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
@@ -20,7 +20,7 @@ from exchange.store.archive import BundleArchive
 from exchange.store.archived import LogDamagedError
 from exchange.store.archiving import LogArchiving, Moved
 from exchange.store.log_rows import LogState
-from exchange.usecases.sequence_log import log_entry
+from exchange.usecases.service_entries import service_draft
 
 BUNDLES_AT_ONCE = 8
 """What one transaction deletes: 2048 entries, as many as the sequencer places in one."""
@@ -146,15 +146,8 @@ class Archiver:
             "archive": self.archive.url,
             "bundles": [f"{location} {digest.hex()}" for location, digest in written],
         }
-        entry = log_entry(
-            EventName.TILES_ARCHIVED,
-            due.origin,
-            detail,
-            outcome=Outcome.PERMITTED,
-            now=self.clock(),
-            randomness=self.randomness,
-        )
-        return await self.record(entry)
+        subject = Subject("log", due.origin)
+        return await self.record(service_draft(self, EventName.TILES_ARCHIVED, subject=subject, detail=detail))
 
 
 def _leaves_of(bundle: bytes) -> list[bytes] | None:

@@ -14,7 +14,7 @@ from exchange.kernel import ConflictError, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import Timekeeping, judged
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 
 _log = logging.getLogger("exchange.clock")
 

@@ -21,7 +21,7 @@ from exchange.kernel.addresses import Network
 from exchange.store.alert_rows import AlertRow, DueDelivery
 from exchange.store.unread import UNREADABLE
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 
 BACKOFF: Final = tuple(
     timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 2 * 3600, 6 * 3600, 12 * 3600)

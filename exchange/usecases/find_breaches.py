@@ -68,9 +68,9 @@ from exchange.usecases.counting import (
     versions_of,
 )
 from exchange.usecases.entry_labels import label_told
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.known_breaches import KnownBreaches
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.subscriptions import waiting
 from exchange.usecases.sure_breaches import is_silent, is_unacknowledged
 from exchange.usecases.told_breaches import breach_detail

@@ -10,15 +10,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, Unpack
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt
-from exchange.kernel import Clock, ExchangeError, new_id
+from exchange.audit import EntryDraft, EventName, Outcome, Receipt
+from exchange.kernel import Clock, ExchangeError
 from exchange.store import Store
 from exchange.usecases.context import Services
 from exchange.usecases.keep_time import ClockWatch
-from exchange.usecases.recording import DraftFields
 from exchange.usecases.registering import register_reads
+from exchange.usecases.service_entries import Recording, service_draft
 from exchange.usecases.troubles import Causes
 
 BEAT_SECONDS = 1.0
@@ -31,22 +30,6 @@ _NO_HEARTBEAT = "no heartbeat"
 _UNREGISTERED = "first reads are not registered yet"
 
 _log = logging.getLogger("exchange.log")
-
-
-class Recording(Protocol):
-    """What records entries in this process: the wired services, or a `Recorder`."""
-
-    @property
-    def store(self) -> Store:
-        """Return where they are recorded."""
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock."""
-
-    @property
-    def randomness(self) -> Callable[[int], bytes]:
-        """Return the source of random bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +113,8 @@ async def heartbeats(own: Recording, *, is_opening: bool = False) -> AsyncIterat
         await beating
 
 
-def service_draft(
-    own: Recording, event: EventName, outcome: Outcome = Outcome.PERMITTED, **fields: Unpack[DraftFields]
-) -> EntryDraft:
-    """Return the entry of what the service did by itself."""
-    now = own.clock()
-    return EntryDraft(
-        event=event,
-        outcome=outcome,
-        at=now,
-        actor=Actor(kind="service"),
-        request_id=new_id(now, own.randomness),
-        source="local",
-        **fields,
-    )
-
-
 async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
-    silent, watch, troubles = 0, ClockWatch(own, service_draft), Troubles()
+    silent, watch, troubles = 0, ClockWatch(own), Troubles()
     while not ending.is_set():
         try:
             async with asyncio.timeout(BEAT_SECONDS):

@@ -13,7 +13,7 @@ from exchange.audit.rows_told import Contradiction
 from exchange.kernel import ExchangeError, is_uuid7, micros_in
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.told_entries import may_be_told, told_of
 
 _log = logging.getLogger("exchange.rows")

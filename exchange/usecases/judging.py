@@ -30,8 +30,8 @@ from exchange.store import ClassRow, PolicyState, ReportRow
 from exchange.usecases.altered_classes import class_of
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.recording import about_report, draft, on_record
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.unread import known_agreements
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"

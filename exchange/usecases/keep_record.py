@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from exchange.audit import EventName, Outcome, Subject, parse_entry
 from exchange.kernel import ForbiddenError
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.recording import draft, refuse
+from exchange.usecases.service_entries import service_draft
 
 
 async def put_law_in_force(services: Services) -> None:

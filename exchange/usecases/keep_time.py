@@ -6,18 +6,17 @@ where it has come to be behind, or caught up, an entry and a line tell of it.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
-from exchange.audit import Detail, EntryDraft, EventName, Outcome
-from exchange.kernel import Clock, InvalidError, rfc3339
+from exchange.audit import Detail, EventName, Outcome
+from exchange.kernel import InvalidError, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import Timekeeping, judged
 from exchange.store import Store
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft
+from exchange.usecases.service_entries import Recording, service_draft
 
 TOLD_FROM: Final = timedelta(minutes=1)
 """How far a clock is behind before anybody is told: clocks that are kept by NTP differ by less."""
@@ -28,24 +27,11 @@ _LOOKS: Final = 60
 _log = logging.getLogger("exchange.clock")
 
 
-class Timed(Protocol):
-    """What has a store and a clock."""
-
-    @property
-    def store(self) -> Store:
-        """Return where entries are recorded."""
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock."""
-
-
 class ClockWatch:
     """Looks at the clock of one process, every second; a clock that is no `SteadyClock` is left alone."""
 
-    def __init__(self, own: Timed, entry: Callable[..., EntryDraft]) -> None:
+    def __init__(self, own: Recording) -> None:
         self._own = own
-        self._entry = entry
         self._looks = 0
         self._is_behind = False
 
@@ -72,7 +58,7 @@ class ClockWatch:
             (EventName.CLOCK_BEHIND, Outcome.FAILED) if is_behind else (EventName.CLOCK_RIGHT, Outcome.PERMITTED)
         )
         detail: Detail = {"clock": wall, "decided_by": now}
-        await self._own.store.append(replace(self._entry(self._own, event, outcome), detail=detail))
+        await self._own.store.append(service_draft(self._own, event, outcome, detail=detail))
         self._is_behind = is_behind
         if is_behind:
             _log.critical(

@@ -32,10 +32,10 @@ from exchange.store.unread import UNREADABLE
 from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine, headers_of
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import Judged, require_same_law, shown_draft
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.seeking import judge
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.subscriptions import Message, secret_of, waiting, whole_subscriptions
 from exchange.usecases.telling_breaches import told_breach
 from exchange.usecases.telling_requests import told_request

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exchange.audit import Detail, EventName, Outcome, Receipt
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,22 @@ of ids, and what came late would be left out for ever.
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 
-from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receipt, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles
 from exchange.custody import LogKey
-from exchange.kernel import Clock, UnsafeSettingError, from_micros, new_id, rfc3339, to_micros
+from exchange.kernel import Clock, UnsafeSettingError, from_micros, rfc3339, to_micros
 from exchange.store.archived import LogDamagedError
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import edge_of
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.sequencing import Growth, LogMovedError, LogTree, SignedHead, Waiting
 from exchange.usecases.guard_log import LogContradictionError, LogGuard, Witnessed, nothing_witnessed
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.whole_entries import whole_entry
 
 BATCH = 2048
@@ -335,30 +336,7 @@ async def _record(
     detail: Detail,
     outcome: Outcome = Outcome.PERMITTED,
 ) -> None:
-    now = desk.clock()
-    await desk.record(log_entry(event, origin, detail, outcome=outcome, now=now, randomness=desk.randomness))
-
-
-def log_entry(  # noqa: PLR0913  what an entry about the log itself needs
-    event: EventName,
-    origin: str,
-    detail: Detail,
-    *,
-    outcome: Outcome,
-    now: datetime,
-    randomness: Callable[[int], bytes],
-) -> EntryDraft:
-    """Return the entry of something that the sequencer did or found by itself."""
-    return EntryDraft(
-        event=event,
-        outcome=outcome,
-        at=now,
-        actor=Actor(kind="service"),
-        request_id=new_id(now, randomness),
-        source="local",
-        subject=Subject("log", origin),
-        detail=detail,
-    )
+    await desk.record(service_draft(desk, event, outcome, subject=Subject("log", origin), detail=detail))
 
 
 def _batch(rows: Sequence[Waiting]) -> _Batch:

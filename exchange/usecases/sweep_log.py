@@ -9,13 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from exchange.audit import Detail, EntryDraft, EventName, Outcome, columns_of
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject, columns_of
 from exchange.kernel import Clock, MalformedError
 from exchange.store.log_rows import LogState
 from exchange.store.sequencing import LogTree
-from exchange.usecases.sequence_log import log_entry
+from exchange.usecases.service_entries import service_draft
 
 SWEPT_EVERY = timedelta(minutes=10)
 
@@ -54,8 +54,8 @@ class Sweep:
     ) -> None:
         self._tree = tree
         self._record = record
-        self._clock = clock
-        self._randomness = randomness
+        self.clock = clock
+        self.randomness = randomness
         self._after: str | None = _FIRST_ID
         self._begun = clock()
         self._to_count: list[tuple[int, range]] = []
@@ -64,26 +64,26 @@ class Sweep:
 
     async def chunk(self) -> bool:
         """Look at the next entries; return whether there are more to look at now."""
-        now = self._clock()
         if self._to_count:
-            await self._make_found(*self._to_count.pop(), now)
+            await self._make_found(*self._to_count.pop())
             return bool(self._to_count)
         if self._after is None:
+            now = self.clock()
             # A clock that was set back must not keep it from sweeping.
             if timedelta(0) <= now - self._begun < SWEPT_EVERY:
                 return False
             self._after, self._begun = _FIRST_ID, now
         self._after, unplaced = await self._tree.unplaced(self._after, _CHUNK)
         if unplaced and (missing := await self._tree.missing(unplaced)):
-            await self._put_back(missing, now)
+            await self._put_back(missing)
         if self._after is None:
             self._to_count = [each async for each in self._searched()]
         return self._after is not None or bool(self._to_count)
 
-    async def _put_back(self, missing: Sequence[str], now: datetime) -> None:
+    async def _put_back(self, missing: Sequence[str]) -> None:
         _log.critical("entries were neither in the log nor on their way to it: they are put back")
         # First the entry: once they are back nothing tells that they were not there.
-        await self._tell(missing, {}, now)
+        await self._tell(missing, {})
         await self._tree.put_back(missing)
 
     async def _searched(self) -> AsyncIterator[tuple[int, range]]:
@@ -93,7 +93,7 @@ class Sweep:
             for start in range(0, searched, _COUNTED_AT_ONCE):
                 yield state.log, range(start, min(searched, start + _COUNTED_AT_ONCE))
 
-    async def _make_found(self, log: int, places: range, now: datetime) -> None:
+    async def _make_found(self, log: int, places: range) -> None:
         """Make searchable what the search lacks of these: somebody took it out, or it was damaged when it came."""
         reader, whole = self._tree.reader, dict[int, tuple[str, bytes]]()
         lacking = await self._tree.unsearched(log, places.start, places.stop)
@@ -109,7 +109,7 @@ class Sweep:
         if gone := [entry for entry, _ in whole.values() if entry not in self._in_the_way]:
             _log.critical("entries were taken out of the search: they are put back")
             # First the entry, as for the others.
-            await self._tell(gone, {"search": "yes"}, now)
+            await self._tell(gone, {"search": "yes"})
         for position, (_, content) in whole.items():
             with suppress(MalformedError):
                 await self._tree.make_searchable(log, position, [content])
@@ -122,19 +122,12 @@ class Sweep:
         if any(each in put for each in left):
             _log.critical("entries are found by no search: what somebody wrote into `audit_search` is in the way")
 
-    async def _tell(self, entries: Sequence[str], told: Mapping[str, str], now: datetime) -> None:
+    async def _tell(self, entries: Sequence[str], told: Mapping[str, str]) -> None:
         state = await self._tree.reader.state()
         detail: Detail = {"count": len(entries), "ids": list(entries[:_ENTRIES_NAMED])}
         origin = "" if state is None else state.origin
-        entry = log_entry(
-            EventName.ENTRY_SWEPT,
-            origin,
-            {**detail, **told},
-            outcome=Outcome.FAILED,
-            now=now,
-            randomness=self._randomness,
-        )
-        await self._record(entry)
+        event, subject = EventName.ENTRY_SWEPT, Subject("log", origin)
+        await self._record(service_draft(self, event, Outcome.FAILED, subject=subject, detail={**detail, **told}))
 
 
 class Index:

@@ -8,7 +8,7 @@ from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject
 from exchange.audit.rows_told import Contradiction, RowName, RowTold
 from exchange.store import Sought
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.told_entries import entries_at
 
 NOTHING_DONE: Final = "nothing"

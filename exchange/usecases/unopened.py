@@ -27,12 +27,12 @@ from exchange.usecases.altered_classes import class_of
 from exchange.usecases.context import Call, Services
 from exchange.usecases.entry_labels import label_of
 from exchange.usecases.facts import reader_facts, stated_purpose
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import absent_draft, law_in_force, report_not_found
 from exchange.usecases.knowledge import Readable
 from exchange.usecases.log_words import LogWord, word_of, word_of_class, word_until_now
 from exchange.usecases.recording import NOT_AS_PUT, TamperedError, record_tampering, refuse
 from exchange.usecases.rotate_keys import recorded_version
+from exchange.usecases.service_entries import service_draft
 
 _EACH_BY_ITSELF: Final = 16
 """Damaged reports of one answer with an entry of their own; the rest of a page stands in one."""

@@ -10,7 +10,7 @@ from exchange.store import PolicyState, Unread, UnreadRow
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import sees_everyone
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 
 _MOST_NAMED: Final = 100
 """Places in one entry: what an entry may weigh."""

@@ -21,10 +21,10 @@ from exchange.store import PolicyState, UnitOfWork, UploadEnd, UploadPartRow, Up
 from exchange.store.unread import UNREADABLE, read_alone
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import asked_for, report_not_found, require_same_law, sought_id
 from exchange.usecases.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.told_entries import told_of, waiting_of
 
 

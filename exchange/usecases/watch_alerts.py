@@ -31,7 +31,7 @@ from exchange.kernel import ConflictError, MalformedError, from_micros, rfc3339,
 from exchange.store.alert_rows import MOST_COUNTED, AlertPosition
 from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.standing_alone import StandingAlone
 
 BATCH: Final = 1000

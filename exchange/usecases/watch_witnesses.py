@@ -14,8 +14,8 @@ from exchange.audit import Detail, EntryDraft, EventName, KnownWitness, Outcome,
 from exchange.kernel import ExchangeError
 from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine, ask_witness
 from exchange.usecases.context import Services
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.quorum import enrolled
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.witnessed_log import Contradiction
 
 BACKOFF_SECONDS: Final = (0.0, 5.0, 15.0, 60.0, 300.0)

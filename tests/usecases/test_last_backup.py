@@ -8,9 +8,9 @@ import pytest
 
 from exchange.audit import EventName
 from exchange.kernel import UnavailableError, rfc3339, to_micros
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.inspect_service import LogFigures, inspect_service
 from exchange.usecases.last_backup import last_backup, written_backup
+from exchange.usecases.service_entries import service_draft
 from tests.support.placing import place_entries
 from tests.support.rotating import add_version
 from tests.support.world import World

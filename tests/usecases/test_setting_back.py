@@ -13,7 +13,6 @@ from exchange.kernel.timekeeping import Timekeeping
 from exchange.store.time_book import TimeReader
 from exchange.usecases import ClearanceChange, Services, keep_time, rounds_of_time
 from exchange.usecases.believe_clock import believes_clock
-from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.keep_time import ClockWatch, accept_clock, hold_clock
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sweep_reports import Swept
@@ -34,7 +33,7 @@ class Node:
         self.passed = 0.0
         self.clock = SteadyClock(lambda: self.world.clock.now + self.lead, lambda: self.passed)
         self.services: Services = replace(self.world.services, clock=self.clock)
-        self.watch = ClockWatch(self.services, service_draft)
+        self.watch = ClockWatch(self.services)
 
     async def begins(self) -> "Node":
         await hold_clock(self.services.store, self.clock)
