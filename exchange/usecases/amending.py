@@ -153,9 +153,8 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
             replace(view, amendment=replace(view.amendment, number=number))
             for number, view in enumerate(views, start=1)
         ]
-    unopened = len(unread.rows) if sees_all_of(client, agreement, call.now) else 0
-    await record_unread(services, unread, client)
-    return Recorded(tuple(views), receipt, unopened)
+    unopened = await record_unread(services, unread, client, is_own=True)
+    return Recorded(tuple(views), receipt, unopened if sees_all_of(client, agreement, call.now) else 0)
 
 
 async def sign_agreement(

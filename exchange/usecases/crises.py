@@ -174,9 +174,8 @@ async def list_crises(services: Services, call: Call, agreement_id: str) -> Reco
     shown = {view.crisis.id for view in views}
     unread.rows += [UnreadRow(f"crisis {each.id}") for each in agreement.crises if each.id not in shown]
     uses = tuple(view for view in views if _is_of_its_time(agreement, client, view.crisis))
-    unopened = len(unread.rows) if sees_all_of(client, agreement, call.now) else 0
-    await record_unread(services, unread, client)
-    return Recorded(CrisesView(agreement, uses), receipt, unopened)
+    unopened = await record_unread(services, unread, client, is_own=True)
+    return Recorded(CrisesView(agreement, uses), receipt, unopened if sees_all_of(client, agreement, call.now) else 0)
 
 
 async def may_know_crisis(services: Services, call: Call, client: Client, act: PendingAct) -> bool:

@@ -42,8 +42,7 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
         # Under the newest text that was given.
         receipt = await record_look(unit, call, client, event, editions[-1])
     # INVARIANT: evidence that lacks something says so.
-    unopened = len(unread.rows)
-    await record_unread(services, unread, client)
+    unopened = await record_unread(services, unread, client, is_own=True)
     return Recorded(AgreementEvidence(editions[-1], texts, tuple(keys)), receipt, unopened)
 
 

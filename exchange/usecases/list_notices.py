@@ -65,8 +65,7 @@ async def list_notices(
     ids = tuple(dict.fromkeys(named))
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     # They name this client: whose else they may be is not asked.
-    unopened = len(unread.rows)
-    await record_unread(services, unread, client)
+    unopened = await record_unread(services, unread, client, is_own=True)
     return Recorded(ListedNotices(items, seal_position(services, client, last, of=_ORDER)), receipt, unopened)
 
 

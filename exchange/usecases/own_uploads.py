@@ -63,8 +63,7 @@ async def list_uploads(services: Services, call: Call) -> Recorded[tuple[OpenUpl
     open_ones = len(listed) + len(unread.rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail={"open": open_ones}))
     # They name this client: whose else they may be is not asked.
-    unopened = len(unread.rows)
-    await record_unread(services, unread, client)
+    unopened = await record_unread(services, unread, client, is_own=True)
     return Recorded(tuple(listed), receipt, unopened)
 
 

@@ -99,8 +99,7 @@ async def list_signatory_keys(services: Services, call: Call, client_id: str) ->
         entry = draft(call, caller, event, Outcome.PERMITTED, subject=Subject("client", client.id), owner=client.member)
         receipt = await unit.record(entry)
     # They are the client's, and it is the caller's to see.
-    unopened = len(unread.rows)
-    await record_unread(services, unread, caller)
+    unopened = await record_unread(services, unread, caller, is_own=True)
     return Recorded(keys, receipt, unopened)
 
 

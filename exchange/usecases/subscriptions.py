@@ -84,9 +84,7 @@ async def list_subscriptions(services: Services, call: Call) -> Recorded[list[Su
         rows = await _own(services, unit, client, unread)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
     # A client's own are found by its id alone.
-    lacking = len(unread.rows)
-    await record_unread(services, unread, client)
-    return Recorded(rows, receipt, lacking)
+    return Recorded(rows, receipt, await record_unread(services, unread, client, is_own=True))
 
 
 async def remove_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[SubscriptionRow]:
@@ -131,9 +129,7 @@ async def list_deliveries(services: Services, call: Call, subscription_id: str |
         rows = await unit.subscriptions().deliveries(wanted, _MOST_SHOWN, unread)
         receipt = await unit.record(replace(attempt, outcome=Outcome.PERMITTED))
     # They are of the subscriptions that were asked about.
-    lacking = len(unread.rows)
-    await record_unread(services, unread, client)
-    return Recorded(rows, receipt, lacking)
+    return Recorded(rows, receipt, await record_unread(services, unread, client, is_own=True))
 
 
 async def replay_deliveries(services: Services, call: Call, subscription_id: str) -> Recorded[int]:

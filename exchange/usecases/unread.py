@@ -33,17 +33,17 @@ async def known_agreements(services: Services, state: PolicyState) -> dict[str, 
     return agreements
 
 
-async def record_unread(services: Services, unread: Unread, client: Client | None) -> int:
+async def record_unread(services: Services, unread: Unread, client: Client | None, *, is_own: bool = False) -> int:
     """Record what could not be read for a list, and return how much of it claims to be of the caller's member.
 
     Whose a row is that cannot be read, it alone says: so its reader is told that it is there, and not which it is.
-    The host, which sees everybody's, is told of each.
+    The host, which sees everybody's, is told of each; so is whoever was shown what is its own (`is_own`) anyway.
     """
     rows = unread.taken()
     if not rows:
         return 0
     await services.store.append(unread_draft(services, rows, client))
-    return sum(client is None or sees_everyone(client) or client.member in row.members for row in rows)
+    return sum(is_own or client is None or sees_everyone(client) or client.member in row.members for row in rows)
 
 
 def require_read(unread: Unread, members: Collection[str]) -> None:
