@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Subject, fit_text
 from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, is_uuid7, rfc3339
 from exchange.members import Client, Role
@@ -122,6 +122,7 @@ async def certify_destruction(
     async with on_record(services, attempt):
         # On SQLite nobody writes while one reads in a unit, and what the log says may be away.
         asked = await _open_destruction(services, call, client, known, holder)
+        certificate = replace(certificate, method=fit_text(certificate.method))
         note = services.store.attest(_deed(call, client, asked.row, certificate))
         detail: Detail = {
             "client": holder,

@@ -38,7 +38,7 @@ async def end_report(
 
     All of it is durable together, in a unit of its own.
     """
-    (event, status), why = _ENDS[cause], {} if reason is None else {"reason": reason}
+    (event, status), why = _ENDS[cause], {} if reason is None else {"reason": fit_text(reason)}
     by = {} if own.client is None else {"by": own.client.id}
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
@@ -111,8 +111,7 @@ async def told_tombstones(
 
 def _says(stone: TombstoneRow, told: Sequence[Entry], lacks: Sequence[Found]) -> bool:
     """Return whether a tombstone says what one of these entries does, or one that the log lacks may have said."""
-    content = unverified_deed(stone.note).content
-    said = {name: fit_text(value) if isinstance(value, str) else value for name, value in content.items()}
+    said = unverified_deed(stone.note).content
     return any(said == _told(entry).content for entry in told) or (not told and may_be_told(lacks, to_micros(stone.at)))
 
 

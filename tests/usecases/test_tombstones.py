@@ -19,7 +19,7 @@ from tests.support.world import AGREEMENT, Entry, World
 from tests.usecases.test_lost_entries import lose
 from tests.usecases.test_report_life import NODE
 
-LONG = "a source that is said to be at risk, in more words than an entry has room for: " + "\u00e9" * 600
+LONG = "a source that is said to be at risk, in more words than an entry has room for: " + "e\u0301" * 600
 
 
 async def write_one(world: World, report: str) -> None:
@@ -151,3 +151,17 @@ async def test_log_that_is_no_number_keeps_no_other_tombstone_from_its_readers(m
     made = await usecases.list_destructions(world.services, world.call("NOR reader"))
 
     assert [each.tombstone.report for each in made.value] == reports[1:]
+
+
+async def test_what_is_said_of_an_end_may_be_spelt_as_some_systems_do(make_lived: MakeLived) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report, spelt = await world.post(), "de\u0301truit"  # an accent of its own, as in the names of files there
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    call, how = world.call("GBR releaser"), usecases.Certificate(spelt, 1)
+    recalled = (await usecases.recall_report(world.services, call, report, spelt)).value
+    certified = await usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+    shown = (await usecases.show_recall(world.services, call, report)).value
+
+    assert read_deed(recalled.tombstone.note, [NODE]).content["reason"] == "d\u00e9truit"
+    assert read_deed(certified.value.row.note or b"", [NODE]).content["method"] == "d\u00e9truit"
+    assert [row.note for row in shown.asked] == [certified.value.row.note]
