@@ -45,12 +45,9 @@ async def archive(
             entries = await _moved(archiver, entries)
         elif await archiver.is_held():
             output.warn("a legal hold is on, or may be: until it is lifted nothing is moved")
-    if as_json:
-        url = archiver.archive.url
-        output.show_json({"id": url, "archive": url, "days": days, "entries": entries, "dry_run": dry_run})
-        return
-    what = "would be moved" if dry_run else "were moved"
-    output.show_line(f"{entries} entries older than {days} days {what} to {archiver.archive.url}")
+    url, what = archiver.archive.url, "would be moved" if dry_run else "were moved"
+    told = {"id": url, "archive": url, "days": days, "entries": entries, "dry_run": dry_run}
+    output.show_done(told, f"{entries} entries older than {days} days {what} to {url}", as_json=as_json)
 
 
 async def _moved(archiver: "Archiver", total: int) -> int:

@@ -60,10 +60,8 @@ async def resume(host: Host, as_json: JsonOption = False) -> None:
 
     async with open_desk(host.settings) as desk:
         state = await resume_log(host.services, host.call(), desk)
-    if as_json:
-        output.show_json({"id": state.origin, "size": state.size})
-        return
-    output.show_line(f"the log {state.origin} signs again, from {state.size} entries on")
+    told = f"the log {state.origin} signs again, from {state.size} entries on"
+    output.show_done({"id": state.origin, "size": state.size}, told, as_json=as_json)
 
 
 @audits.command()

@@ -44,10 +44,9 @@ async def add(
     from exchange.usecases.witnesses import add_witness
 
     added = (await add_witness(host.services, host.call(), name, "\n".join(keys_in((key,))), url)).value
-    if as_json:
-        output.show_json({"id": added.name, "key": str(added.key), "url": added.url})
-        return
-    output.show_line(f"added {added.name} ({added.key.name}, key id {added.key.key_id.hex()})")
+    told = {"id": added.name, "key": str(added.key), "url": added.url}
+    sentence = f"added {added.name} ({added.key.name}, key id {added.key.key_id.hex()})"
+    output.show_done(told, sentence, as_json=as_json)
 
 
 @witness.command("remove")
@@ -83,11 +82,10 @@ async def _shown(where: Where) -> WitnessListBody:
 def _show_policy(policy: LogPolicy, done: str, *, as_json: bool) -> None:
     from exchange.usecases.witnesses import told_quorum
 
-    names = [each.name for each in policy.witnesses]
-    if as_json:
-        output.show_json({"id": "witnesses", "witnesses": names, "quorum": told_quorum(policy)})
-        return
-    output.show_line(f"{done}: the quorum is {told_quorum(policy)}, enrolled are {output.listed(names)}")
+    names, needed = [each.name for each in policy.witnesses], told_quorum(policy)
+    told = {"id": "witnesses", "witnesses": names, "quorum": needed}
+    sentence = f"{done}: the quorum is {needed}, enrolled are {output.listed(names)}"
+    output.show_done(told, sentence, as_json=as_json)
 
 
 def _told(moment: object) -> str | None:

@@ -225,10 +225,7 @@ async def claims_confirm(
     await host.services.store.append(entry)
     await confirm_claim(url, claim, clock=system_clock)
     left = len(await open_claims(url))
-    if as_json:
-        output.show_json({"id": claim, "left": left})
-        return
-    output.show_line(f"confirmed; {left} left")
+    output.show_done({"id": claim, "left": left}, f"confirmed; {left} left", as_json=as_json)
 
 
 @contextmanager

@@ -250,10 +250,9 @@ async def authority_add(
     put_file(target, DER_cert_to_PEM_cert(facts.der).encode(), mode=0o644)
     if (fault := strict_fault(facts.der)) is not None:
         output.warn(f"no node takes a certificate of it in a handshake: {fault}; have it made anew with that")
-    if as_json:
-        output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
-        return
-    output.show_line(f"added the authority {facts.subject_common_name} of {code}; used within ten seconds")
+    told = {"id": facts.thumbprint, "member": code, "file": str(target)}
+    sentence = f"added the authority {facts.subject_common_name} of {code}; used within ten seconds"
+    output.show_done(told, sentence, as_json=as_json)
 
 
 def _free_place(host: Host, code: str, facts: CertificateFacts) -> Path:

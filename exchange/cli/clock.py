@@ -24,8 +24,6 @@ async def clock_accept(
 ) -> None:
     """Say that this machine's clock is right, and was ahead before: what ended by date alone since may come back."""
     call = host.call()
-    accepted = (await accept_clock(host.services, call, reason)).value.believed_at
-    if as_json:
-        output.show_json({"id": rfc3339(accepted), "clock": rfc3339(accepted), "decided_by": rfc3339(call.now)})
-        return
-    output.show_line(f"it is {rfc3339(accepted)} again, not {rfc3339(call.now)}; every node knows within a minute")
+    accepted, before = rfc3339((await accept_clock(host.services, call, reason)).value.believed_at), rfc3339(call.now)
+    told = f"it is {accepted} again, not {before}; every node knows within a minute"
+    output.show_done({"id": accepted, "clock": accepted, "decided_by": before}, told, as_json=as_json)

@@ -56,10 +56,8 @@ async def edge(
     # Of two at once the one would take from the list whom the other has just named, or mix its key with the other's.
     with held_alone(host.layout.tls_folder):
         made = await _made(host, out, host_name)
-    if as_json:
-        output.show_json({"id": str(out), "made": made})
-        return
-    output.show_line(f"{out} holds what the edge needs" + (f"; new: {', '.join(made)}" if made else ""))
+    told = f"{out} holds what the edge needs" + (f"; new: {', '.join(made)}" if made else "")
+    output.show_done({"id": str(out), "made": made}, told, as_json=as_json)
 
 
 async def _made(host: Host, out: Path, host_name: list[str] | None) -> list[str]:

@@ -25,10 +25,8 @@ ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why
 async def put(host: Host, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Put a legal hold on (operator); every node goes by it from its next round on, within a minute."""
     hold = (await put_hold(host.services, host.call(), reason)).value
-    if as_json:
-        output.show_json(_shown(hold))
-        return
-    output.show_line(f"legal hold {hold.id} is on: nothing is destroyed or archived for its age")
+    told = f"legal hold {hold.id} is on: nothing is destroyed or archived for its age"
+    output.show_done(_shown(hold), told, as_json=as_json)
 
 
 @holds.command("list")
@@ -52,11 +50,8 @@ async def lift(
 ) -> None:
     """Lift a legal hold (operator); what is over its time is destroyed, unless another hold is on."""
     lifted = (await lift_hold(host.services, host.call(), hold, reason)).value
-    if as_json:
-        output.show_json(_shown(lifted))
-        return
     since = "" if lifted.is_damaged else f", on since {output.in_words(lifted.since)},"
-    output.show_line(f"legal hold {lifted.id}{since} is lifted")
+    output.show_done(_shown(lifted), f"legal hold {lifted.id}{since} is lifted", as_json=as_json)
 
 
 def _shown(hold: LegalHold) -> dict[str, str | None]:

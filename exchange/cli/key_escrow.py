@@ -49,10 +49,8 @@ def recipient(
     """Make an identity and print its recipient: to whom backups and keys are sealed."""
     identity = Identity.new()
     write_new(out, identity.text.encode() + b"\n", mode=0o600)
-    if as_json:
-        output.show_json({"id": identity.recipient.text, "identity": str(out)})
-        return
-    output.show_line(identity.recipient.text)
+    text = identity.recipient.text
+    output.show_done({"id": text, "identity": str(out)}, text, as_json=as_json)
 
 
 @keys.command("escrow")
@@ -75,10 +73,8 @@ async def escrow(
     for path in (host.settings.log_key_file, host.settings.node_key_file, host.settings.server_key_file):
         if not path.exists():
             output.warn(f"`{path}` is missing here, and so not in the escrow: keep the one from before, which has it")
-    if as_json:
-        output.show_json({"id": str(out), "files": sorted(files)})
-        return
-    output.show_line(f"{out}: {len(files)} files, for the keeper alone")
+    told = f"{out}: {len(files)} files, for the keeper alone"
+    output.show_done({"id": str(out), "files": sorted(files)}, told, as_json=as_json)
 
 
 @keys.command("restore")
@@ -104,10 +100,8 @@ def restore_keys(
     if key:
         _require_those_of(files, key)
     _put_back(layout, files)
-    if as_json:
-        output.show_json({"id": str(layout.folder), "files": sorted(files)})
-        return
-    output.show_line(f"{layout.folder} holds the keys again; next: `exchange restore BACKUP --dir {layout.folder}`")
+    told = f"{layout.folder} holds the keys again; next: `exchange restore BACKUP --dir {layout.folder}`"
+    output.show_done({"id": str(layout.folder), "files": sorted(files)}, told, as_json=as_json)
 
 
 def _refuse_existing(layout: InstanceLayout) -> None:

@@ -66,7 +66,5 @@ def member_json(member: Member) -> dict[str, object]:
 
 
 def _show(member: Member, done: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(member_json(member))
-        return
-    output.show_line(f"{done} {member.code} ({member.name}), {member.standing.value}")
+    told = f"{done} {member.code} ({member.name}), {member.standing.value}"
+    output.show_done(member_json(member), told, as_json=as_json)

@@ -72,6 +72,14 @@ def show_line(text: str) -> None:
     sys.stdout.write(shown(text) + "\n")
 
 
+def show_done(document: Mapping[str, object], sentence: str, *, as_json: bool) -> None:
+    """Print what a verb did: for programs as `document`, else as `sentence`, one plain line."""
+    if as_json:
+        show_json(document)
+    else:
+        show_line(sentence)
+
+
 def flush() -> None:
     """Let a pipe have what was printed so far."""
     sys.stdout.flush()

@@ -54,12 +54,10 @@ async def server(
     with held_alone(host.layout.tls_folder):
         put_file(host.settings.server_key_file, pair.key_pem, mode=0o600)
         put_file(path, pair.certificate_pem, mode=0o644)
-    if as_json:
-        output.show_json(
-            {"id": facts.thumbprint, "file": str(path), "names": list(names), "until": rfc3339(facts.not_after)}
-        )
-        return
-    output.show_line(f"`{path}` is for {', '.join(names)}, until {rfc3339(facts.not_after)}; shown within ten seconds")
+    until = rfc3339(facts.not_after)
+    told = {"id": facts.thumbprint, "file": str(path), "names": list(names), "until": until}
+    sentence = f"`{path}` is for {', '.join(names)}, until {until}; shown within ten seconds"
+    output.show_done(told, sentence, as_json=as_json)
 
 
 def _names_of(path: Path, authority: bytes) -> tuple[str, ...]:

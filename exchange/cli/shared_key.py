@@ -20,7 +20,5 @@ async def accept(
 ) -> None:
     """Take this host's cursor key for the one all nodes hold from now on; the one before is lost everywhere."""
     fingerprint = (await accept_shared_key(host.services, host.call(), reason)).value
-    if as_json:
-        output.show_json({"id": fingerprint, "key": "cursor"})
-        return
-    output.show_line(f"nodes hold the cursor key {fingerprint} from now on; next: it to every other node, restart each")
+    told = f"nodes hold the cursor key {fingerprint} from now on; next: it to every other node, restart each"
+    output.show_done({"id": fingerprint, "key": "cursor"}, told, as_json=as_json)
