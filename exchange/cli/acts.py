@@ -28,12 +28,9 @@ IdArgument = Annotated[str, typer.Argument(metavar="ACT", help="The act's id.", 
 @lists_whole("acts that wait")
 def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what waits for you, or was asked for at your member."""
-    bodies = client.acts()
-    if as_json:
-        output.show_json(bodies)
-        return
-    rows = [(body.id, body.kind, body.expires_at, "yes" if body.may_confirm else "no") for body in bodies]
-    output.show_table(("id", "kind", "until", "yours to confirm"), rows)
+    found = client.acts()
+    rows = ((each.id, each.kind, each.expires_at, "yes" if each.may_confirm else "no") for each in found)
+    output.show_list(found, ("id", "kind", "until", "yours to confirm"), rows, as_json=as_json)
 
 
 @acts.command("show")

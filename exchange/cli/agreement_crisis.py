@@ -50,14 +50,11 @@ def open_crisis(
 def list_crises(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List every use of an agreement's crisis clauses, the newest first."""
     found = client.crises.list(id)
-    if as_json:
-        output.show_json(found)
-        return
-    rows = [
+    rows = (
         (each.id, each.clause, "open" if each.open else "over", each.opened_at, each.until, each.reason)
         for each in found
-    ]
-    output.show_table(("crisis", "clause", "state", "from", "until", "why"), rows)
+    )
+    output.show_list(found, ("crisis", "clause", "state", "from", "until", "why"), rows, as_json=as_json)
 
 
 @crisis.command("end")

@@ -116,11 +116,9 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
         unread = listed.unopened
     else:
         bodies, unread = where.agreements(), 0
-    if as_json:
-        output.show_json([agreement_json(body) for body in bodies])
-    else:
-        rows = [(body.id, body.title, body.state, parties_of(body), review_of(body)) for body in bodies]
-        output.show_table(("id", "title", "state", "parties", "review"), rows)
+    rows = ((body.id, body.title, body.state, parties_of(body), review_of(body)) for body in bodies)
+    told = list(map(agreement_json, bodies))
+    output.show_list(told, ("id", "title", "state", "parties", "review"), rows, as_json=as_json)
     end_unless_whole(unread, "agreements")
 
 

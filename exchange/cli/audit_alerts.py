@@ -35,11 +35,9 @@ def alerts(
     if rule is not None and not found:
         # Which rules there are is the exchange's own to know: who misspells one is told no more than who is patient.
         output.warn(f"you see no alert of a rule `{rule}`: its name is written as in the column `rule`")
-    if as_json:
-        output.show_json(found)
-        return
-    columns = ("raised", "severity", "rule", "about", "member", "entry")
-    output.show_table(columns, [_row(alert) for alert in found])
+    output.show_list(
+        found, ("raised", "severity", "rule", "about", "member", "entry"), map(_row, found), as_json=as_json
+    )
 
 
 def _pages(client: ExchangeClient, rule: str | None) -> Iterator[list[AlertBody]]:

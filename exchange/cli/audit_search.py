@@ -85,10 +85,9 @@ def search(
     found = _at_most(limit, client.audit_entries(most=limit, **filters, order="oldest" if oldest else None))
     if actor is not None and not found:
         _tell_whose_id(client, actor)
-    if as_json:
-        output.show_json(found)
-        return
-    output.show_table(("time", "who", "did", "to", "outcome", "why", "level", "id"), [_row(entry) for entry in found])
+    output.show_list(
+        found, ("time", "who", "did", "to", "outcome", "why", "level", "id"), map(_row, found), as_json=as_json
+    )
 
 
 @audits.command("show")
@@ -131,11 +130,8 @@ def registry(
         raise UsageError("of what? name a report, or a client with `--client`: one of the two")
     walk, whose = (client.client_registry, str(of)) if report is None else (client.report_registry, report)
     lines = _at_most(limit, walk(whose, most=limit))
-    if as_json:
-        output.show_json(lines)
-        return
     columns = ("time", "event", "member", "agency", "client", "report", "part", "bytes", "purpose", "entry")
-    output.show_table(columns, [_registry_row(line) for line in lines])
+    output.show_list(lines, columns, map(_registry_row, lines), as_json=as_json)
 
 
 @audits.command("readers")

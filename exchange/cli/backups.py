@@ -201,12 +201,9 @@ def restore(
 def claims_list(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
     """List what is to be seen to before this instance serves."""
     claims = asyncio.run(open_claims(load_settings(folder_of(dir)).database_url_with_password()))
-    if as_json:
-        output.show_json(
-            [{"id": claim.id, "kind": claim.kind, "subject": claim.subject, "told": claim.told} for claim in claims]
-        )
-        return
-    output.show_table(("id", "what", "do"), [(claim.id, claim.kind, claim.told) for claim in claims])
+    told = [{"id": claim.id, "kind": claim.kind, "subject": claim.subject, "told": claim.told} for claim in claims]
+    rows = ((claim.id, claim.kind, claim.told) for claim in claims)
+    output.show_list(told, ("id", "what", "do"), rows, as_json=as_json)
 
 
 @restored.command("confirm")

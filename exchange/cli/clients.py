@@ -55,6 +55,7 @@ app.add_typer(authorities, name="ca")
 
 _PAGE = 500
 _THUMBPRINT = re.compile(r"[0-9a-f]{64}")
+_COLUMNS = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
 _ROLES = ", ".join(role.value for role in Role)
 
 LevelOption = Annotated[str, typer.Option("--clearance", "--level", metavar="LEVEL", help="Such as SECRET.")]
@@ -109,11 +110,7 @@ async def enrol(
 async def list_all(where: Where, as_json: JsonOption = False) -> None:
     """List the clients: all, as the operator of the exchange (--dir), or those of your member (--url)."""
     bodies, unread = await _everybody(where)
-    if as_json:
-        output.show_json([_json(body) for body in bodies])
-    else:
-        columns = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
-        output.show_table(columns, [_row(body) for body in bodies])
+    output.show_list(bodies, _COLUMNS, map(_row, bodies), as_json=as_json)
     end_unless_whole(unread, "clients")
 
 
@@ -290,10 +287,6 @@ def _body(view: ClientView) -> ClientBody:
     return ClientBody.of(view.client, view.thumbprints)
 
 
-def _json(body: ClientBody) -> dict[str, object]:
-    return body.model_dump(mode="json", exclude_none=False)
-
-
 async def _everybody(where: Where) -> tuple[list[ClientBody], int]:
     if isinstance(where, Host):
         views, unread = await all_clients(where)
@@ -360,10 +353,9 @@ def _row(client: ClientBody) -> tuple[object, ...]:
 
 def _show(body: ClientBody, done: str | None, *, as_json: bool) -> None:
     if as_json:
-        output.show_json(_json(body))
+        output.show_json(body)
         return
-    names = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
-    output.show_record(dict(zip(names, _row(body), strict=True)), title=done)
+    output.show_record(dict(zip(_COLUMNS, _row(body), strict=True)), title=done)
 
 
 # It adds its verbs to `clients`.

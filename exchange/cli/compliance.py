@@ -53,11 +53,8 @@ def _show(found: ComplianceBody) -> None:
 def breaches(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List what your member did not do for others, or others for it (signatory, as far as it is cleared)."""
     found = list(client.duties.breaches(id))
-    if as_json:
-        output.show_json(found)
-        return
-    rows = [(each.id, each.party, each.kind, each.owed_to, each.scope, each.report, each.due) for each in found]
-    output.show_table(("breach", "by", "owed", "to", "scope", "report", "due"), rows)
+    rows = ((each.id, each.party, each.kind, each.owed_to, each.scope, each.report, each.due) for each in found)
+    output.show_list(found, ("breach", "by", "owed", "to", "scope", "report", "due"), rows, as_json=as_json)
 
 
 def _reports(found: ComplianceBody) -> Iterator[tuple[object, ...]]:

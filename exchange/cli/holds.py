@@ -34,10 +34,8 @@ async def put(host: Host, reason: ReasonOption, as_json: JsonOption = False) -> 
 async def list_all(host: Host, as_json: JsonOption = False) -> None:
     """List the legal holds that are on (operator)."""
     found = await holds_on(host.services)
-    if as_json:
-        output.show_json([_shown(each) for each in found])
-        return
-    output.show_table(("id", "since", "why"), [(each.id, each.since, each.reason) for each in found])
+    rows = ((each.id, each.since, each.reason) for each in found)
+    output.show_list(list(map(_shown, found)), ("id", "since", "why"), rows, as_json=as_json)
 
 
 @holds.command("lift")

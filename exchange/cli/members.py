@@ -38,11 +38,8 @@ async def add(
 async def list_all(host: Host, as_json: JsonOption = False) -> None:
     """List the members."""
     listed = await list_members(host.services, host.call())
-    if as_json:
-        output.show_json([member_json(member) for member in listed.value])
-    else:
-        rows = [(one.code, one.name, one.standing.value) for one in listed.value]
-        output.show_table(("code", "name", "standing"), rows)
+    rows = ((one.code, one.name, one.standing.value) for one in listed.value)
+    output.show_list(list(map(member_json, listed.value)), ("code", "name", "standing"), rows, as_json=as_json)
     end_unless_whole(listed.unopened, "members")
 
 

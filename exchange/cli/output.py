@@ -7,7 +7,7 @@ not be able to steer the reader's terminal, nor an exchange that of the auditor 
 import json
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,16 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
     for row_cells in cells:
         table.add_row(*row_cells)
     _print(console, table)
+
+
+def show_list(
+    found: Sequence[object], columns: Sequence[str], rows: Iterable[Sequence[object]], *, as_json: bool
+) -> None:
+    """Print a list: for programs what was `found`, else its `rows`, which are made for that alone."""
+    if as_json:
+        show_json(found)
+    else:
+        show_table(columns, list(rows))
 
 
 def show_record(fields: Mapping[str, object], *, title: str | None = None) -> None:

@@ -53,14 +53,11 @@ def withdraw(client: ExchangeClient, as_json: JsonOption = False) -> None:
 def list_sets(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what your member has, had and waits to have in force, the newest first."""
     found = client.caveats.list()
-    if as_json:
-        output.show_json(found)
-        return
-    rows = [
+    rows = (
         (each.id, each.number or "", each.state, len(each.guards), each.in_force_at or "", each.ended_at or "")
         for each in found
-    ]
-    output.show_table(("id", "number", "state", "guards", "in force since", "until"), rows)
+    )
+    output.show_list(found, ("id", "number", "state", "guards", "in force since", "until"), rows, as_json=as_json)
 
 
 @caveat.command("show")

@@ -46,11 +46,8 @@ def request(
 def list_derivations(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what you asked for; a releaser's list has what is asked of its member."""
     found = client.derivations.list()
-    if as_json:
-        output.show_json(found)
-        return
-    rows = [(each.id, each.report, each.member, _marking(each), state_of(each), each.reason) for each in found]
-    output.show_table(("request", "report", "for", "down to", "state", "why"), rows)
+    rows = ((each.id, each.report, each.member, _marking(each), state_of(each), each.reason) for each in found)
+    output.show_list(found, ("request", "report", "for", "down to", "state", "why"), rows, as_json=as_json)
 
 
 @derivations.command("grant")

@@ -207,11 +207,8 @@ def list_notices(
 def list_destructions(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List the recalled reports that you, or for a releaser its member, are still to destroy."""
     found = client.life.destructions()
-    if as_json:
-        output.show_json(found)
-        return
-    rows = [(each.id, each.destruction.client, each.destruction.state, _time(each.destruction)) for each in found]
-    output.show_table(("report", "client", "state", "until"), rows)
+    rows = ((each.id, each.destruction.client, each.destruction.state, _time(each.destruction)) for each in found)
+    output.show_list(found, ("report", "client", "state", "until"), rows, as_json=as_json)
 
 
 @destructions.command("certify")

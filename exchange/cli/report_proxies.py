@@ -39,11 +39,8 @@ def consent(
 def list_proxies(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List your member's consents (releaser), or those under which you may post for others (contributor)."""
     found = client.proxies.list()
-    if as_json:
-        output.show_json(found)
-        return
-    rows = [(each.id, each.originator, each.proxy, each.scope, each.state, each.until) for each in found]
-    output.show_table(("consent", "of", "to", "scope", "state", "until"), rows)
+    rows = ((each.id, each.originator, each.proxy, each.scope, each.state, each.until) for each in found)
+    output.show_list(found, ("consent", "of", "to", "scope", "state", "until"), rows, as_json=as_json)
 
 
 @proxies.command("revoke")

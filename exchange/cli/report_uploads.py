@@ -22,15 +22,13 @@ reports.add_typer(uploads, name="uploads")
 def list_open(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List the reports that you began part by part and have not completed (contributor)."""
     found = client.uploads.open()
-    if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
-        return
-    columns = ("report", "agreement", "scope", "begun", "given up at", "parts", "bytes")
-    rows = [
+    rows = (
         (each.id, each.agreement, each.scope, each.begun_at, each.given_up_at, _parts(each), _bytes(each))
         for each in found
-    ]
-    output.show_table(columns, rows)
+    )
+    output.show_list(
+        found, ("report", "agreement", "scope", "begun", "given up at", "parts", "bytes"), rows, as_json=as_json
+    )
 
 
 @uploads.command("give-up")

@@ -69,11 +69,8 @@ def ask(
 def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List the requests that your member made or is asked by, oldest first."""
     found = list(client.information.list())
-    if as_json:
-        output.show_json(found)
-        return
     columns = ("request", "from", "precedence", "deadline", "state", "marking", "subject")
-    output.show_table(columns, [_row(each) for each in found])
+    output.show_list(found, columns, map(_row, found), as_json=as_json)
 
 
 @requests.command("show")

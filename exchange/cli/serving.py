@@ -104,11 +104,9 @@ def doctor(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa:
     folder = folder_of(dir)
     with ProgressBar("looking"):  # a silent database is waited for
         findings = asyncio.run(examine(folder))
-    if as_json:
-        output.show_json([finding.as_json() for finding in findings])
-    else:
-        rows = [(finding.name, finding.state, finding.told, finding.mend or "") for finding in findings]
-        output.show_table(("check", "state", "found", "mend"), rows)
+    rows = ((finding.name, finding.state, finding.told, finding.mend or "") for finding in findings)
+    told = [finding.as_json() for finding in findings]
+    output.show_list(told, ("check", "state", "found", "mend"), rows, as_json=as_json)
     if any(finding.state == Finding.MEND for finding in findings):
         raise typer.Exit(FAILED)
 

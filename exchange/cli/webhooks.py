@@ -48,11 +48,8 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
         listed, unread = [{"id": row.id, "client": row.client, "url": row.url} for row in found.value], found.unopened
     else:
         listed, unread = [body.model_dump(mode="json") for body in where.webhooks.all()], 0
-    if as_json:
-        output.show_json(listed)
-    else:
-        columns = tuple(listed[0]) if listed else ("id", "url")
-        output.show_table(columns, [tuple(one.values()) for one in listed])
+    columns = tuple(listed[0]) if listed else ("id", "url")
+    output.show_list(listed, columns, (tuple(one.values()) for one in listed), as_json=as_json)
     end_unless_whole(unread, "subscriptions")
 
 
@@ -93,10 +90,7 @@ async def deliveries(where: Where, id: IdArgument, as_json: JsonOption = False) 
         unread = found.unopened
     else:
         listed, unread = [body.model_dump(mode="json") for body in where.webhooks.deliveries(id)], 0
-    if as_json:
-        output.show_json(listed)
-    else:
-        output.show_table(columns, [tuple(one[name] for name in columns) for one in listed])
+    output.show_list(listed, columns, (tuple(one[name] for name in columns) for one in listed), as_json=as_json)
     end_unless_whole(unread, "deliveries")
 
 
