@@ -12,7 +12,7 @@ from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
-from exchange.wire import CrisisBody, CrisisRequest, ShownEntryBody
+from exchange.wire import CrisisRequest, ShownEntryBody
 
 crisis = typer.Typer(help="Crisis clauses: open, list, end, review.", no_args_is_help=True)
 agreements.add_typer(crisis, name="crisis")
@@ -66,7 +66,7 @@ def end(
     as_json: JsonOption = False,
 ) -> None:
     """End a crisis before its time (signatory whom its clause names); it holds from the next request on."""
-    _show(client.crises.end(id, crisis_id), as_json=as_json)
+    output.show_body(client.crises.end(id, crisis_id), title="ended", as_json=as_json)
 
 
 @crisis.command("review")
@@ -105,10 +105,3 @@ def _rows(found: ShownEntryBody) -> list[tuple[object, ...]]:
 
 def _fields(value: JsonValue) -> Mapping[str, JsonValue]:
     return value if isinstance(value, dict) else {}
-
-
-def _show(found: CrisisBody, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(found)
-        return
-    output.show_body(found, title="ended")

@@ -10,7 +10,7 @@ from exchange.cli.audit_group import audits
 from exchange.cli.given import checked, id_given
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.wire import ErasureBody, ErasureRequest
+from exchange.wire import ErasureRequest
 
 erasures = typer.Typer(
     help="Erase a client's personal data from the log; two persons are needed (operator, auditor).",
@@ -34,14 +34,15 @@ def request(
     """Ask for an erasure; somebody else has seven days to approve it."""
     fields = {"subject": subject, "period": period, "reason": reason}
     wanted = checked(ErasureRequest, fields, else_told="the erasure cannot be asked for so")
-    _show(client.request_erasure(wanted), "asked for; another person has to approve it", as_json=as_json)
+    asked = client.request_erasure(wanted)
+    output.show_body(asked, title="asked for; another person has to approve it", as_json=as_json)
 
 
 @erasures.command("show")
 @member_verb
 def show(client: ExchangeClient, request_id: IdArgument, as_json: JsonOption = False) -> None:
     """Show what somebody asked for: see it before you approve it."""
-    _show(client.erasure(request_id), None, as_json=as_json)
+    output.show_body(client.erasure(request_id), as_json=as_json)
 
 
 @erasures.command("approve")
@@ -56,11 +57,4 @@ def approve(
             "destroys the keys of personal data in the log for good",
             {"whose": asked.subject, "period": asked.period, "reason": asked.reason, "asked for by": asked.requester},
         )
-    _show(client.approve_erasure(request_id), "erased", as_json=as_json)
-
-
-def _show(erasure: ErasureBody, done: str | None, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(erasure)
-        return
-    output.show_body(erasure, title=done)
+    output.show_body(client.approve_erasure(request_id), title="erased", as_json=as_json)

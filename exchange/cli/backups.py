@@ -191,10 +191,9 @@ def restore(
         "destroyed_again": len(replay.recalled) + len(replay.erased),
         "to_confirm": len(asyncio.run(open_claims(url))),
     }
-    if as_json:
-        output.show_json(told)
-        return
-    output.show_record(told, title="restored; next: `exchange audit recover`, `exchange restored list`")
+    output.show_record(
+        told, title="restored; next: `exchange audit recover`, `exchange restored list`", as_json=as_json
+    )
 
 
 @restored.command("list")

@@ -17,7 +17,5 @@ def state_of(found: Shown) -> str:
 
 def show_consent(found: Shown, done: str, *, as_json: bool, told: Mapping[str, str | None] | None = None) -> None:
     """Show a request, titled by what was `done`; `told` stands for fields that people are told in other words."""
-    if as_json:
-        output.show_json(found)
-        return
-    output.show_body(found, title=done, told={"state": state_of(found), "grant": None, **(told or {})})
+    told = {"state": state_of(found), "grant": None, **(told or {})}
+    output.show_body(found, title=done, told=told, as_json=as_json)

@@ -85,8 +85,7 @@ def _opened(
 
 def _show(found: Sequence[ConsultationBody], *, as_json: bool, one: bool = False) -> None:
     if as_json:
-        told = [each.model_dump(mode="json") for each in found]
-        output.show_json(told[0] if one else told)
+        output.show_json(found[0] if one else found)
         return
     for each in found:
         title = f"{each.kind} {each.id} of {', '.join(each.members)}: {each.state}"

@@ -118,15 +118,30 @@ def show_list(
         show_table(columns, list(rows))
 
 
-def show_record(fields: Mapping[str, object], *, title: str | None = None) -> None:
-    """Print the named values of one thing, a line each."""
+def show_record(fields: Mapping[str, object], *, title: str | None = None, as_json: bool = False) -> None:
+    """Print the named values of one thing, a line each, or for programs as one JSON document."""
+    if as_json:
+        show_json(fields)
+        return
     if title is not None:
         _console().print(Text(shown(title), style="bold"))
     _print(_console(), _record([(name, _cell(value)) for name, value in fields.items()]))
 
 
-def show_body(body: "WireModel", *, title: str | None = None, told: Mapping[str, object] | None = None) -> None:
-    """Print a body of the wire for people, without what is not set; `told` stands for fields told in other words."""
+def show_body(
+    body: "WireModel",
+    *,
+    title: str | None = None,
+    told: Mapping[str, object] | None = None,
+    as_json: bool = False,
+) -> None:
+    """Print a body of the wire: for programs as it is, for people without what is not set.
+
+    `told` stands for fields that people are told in other words.
+    """
+    if as_json:
+        show_json(body)
+        return
     # Dumped, times would be those of the wire; taken for a mapping, a body with a field `keys` would be called.
     fields = {**dict(iter(body)), **(told or {})}
     is_set = {name.replace("_", " "): value for name, value in fields.items() if value not in (None, [])}

@@ -107,11 +107,8 @@ def withdraw(client: ExchangeClient, request_id: RequestArgument, as_json: JsonO
 
 
 def _show(found: RequestShownBody, done: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(found)
-        return
-    output.show_body(found, told={"label": None, "answers": None}, title=done)
-    if found.answers:
+    output.show_body(found, told={"label": None, "answers": None}, title=done, as_json=as_json)
+    if found.answers and not as_json:
         rows = [
             (each.report, each.originator, each.answered_at, "late" if each.is_late else "in time")
             for each in found.answers

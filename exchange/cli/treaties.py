@@ -56,10 +56,7 @@ def make_key(
         out.unlink()
         raise
     told = {"id": key.verifying_key.key_id, "key": str(out), "public": str(public)}
-    if as_json:
-        output.show_json(told)
-        return
-    output.show_record(told, title="made; give the public file to your member's operator")
+    output.show_record(told, title="made; give the public file to your member's operator", as_json=as_json)
 
 
 @agreements.command("sign")
@@ -151,10 +148,7 @@ async def export(
     unwritten = set() if body.unopened else {"unopened"}
     write_new(out, body.model_dump_json(indent=1, exclude=unwritten).encode() + b"\n", mode=0o600)
     told = {"id": body.agreement, "file": str(out), "texts": len(body.texts), "keys": len(body.keys)}
-    if as_json:
-        output.show_json(told)
-    else:
-        output.show_record(told, title="exported")
+    output.show_record(told, title="exported", as_json=as_json)
     if body.unopened:
         output.warn(
             f"{len(body.unopened)} keys are not in it, for what is stored of them is damaged or was altered: tell the"

@@ -29,9 +29,8 @@ def add(
 ) -> None:
     """Be told of what you may read from now on (reader); prints the secret, this once."""
     new = client.webhooks.add(address, purpose=purpose)
-    told = new.model_dump(mode="json")
     if as_json:
-        output.show_json(told)
+        output.show_json(new)
         return
     output.show_record({"id": new.id, "url": new.url, "secret": new.secret}, title="subscribed")
 
@@ -63,14 +62,14 @@ async def remove(where: Where, id: IdArgument, as_json: JsonOption = False) -> N
         ended = (await remove_subscription(where.services, where.call(), id)).value.id
     else:
         ended = where.webhooks.remove(id).id
-    _show({"id": ended}, "removed", as_json=as_json)
+    output.show_record({"id": ended}, title="removed", as_json=as_json)
 
 
 @webhooks.command("test")
 @member_verb
 def send_test(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """Have a message sent that tells of nothing; `deliveries` says what became of it."""
-    _show({"id": client.webhooks.test(id)}, "on its way", as_json=as_json)
+    output.show_record({"id": client.webhooks.test(id)}, title="on its way", as_json=as_json)
 
 
 @webhooks.command("deliveries")
@@ -104,11 +103,4 @@ async def replay(where: Where, id: IdArgument, as_json: JsonOption = False) -> N
         count = (await replay_deliveries(where.services, where.call(), id)).value
     else:
         count = where.webhooks.replay(id)
-    _show({"id": id, "replayed": count}, "tried again", as_json=as_json)
-
-
-def _show(fields: dict[str, object], done: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(fields)
-        return
-    output.show_record(fields, title=done)
+    output.show_record({"id": id, "replayed": count}, title="tried again", as_json=as_json)
