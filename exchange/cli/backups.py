@@ -11,14 +11,13 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exchange.audit import Detail, EventName, Outcome, Subject
+from exchange.audit import Detail, EventName, Subject
 from exchange.audit.note_keys import parse_verifier_key
 from exchange.audit.tile_paths import bundles_of_size
 from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
@@ -51,7 +50,6 @@ from exchange.usecases.backups import (
 )
 from exchange.usecases.last_backup import written_backup
 from exchange.usecases.move_again import move_again
-from exchange.usecases.recording import draft
 from exchange.usecases.recover_log import RESTORED_FROM
 from exchange.usecases.signed_backup import Signed, read_signed, same_lines, signed_lines
 
@@ -80,7 +78,7 @@ async def backup(
 ) -> None:
     """Put the instance's data aside, signed and sealed; never its keys."""
     recipient, key = recipient_of(to), load_log_key(host.settings.log_key_file)
-    await _record(host, EventName.INSTANCE_BACKED_UP)
+    await host.record(EventName.INSTANCE_BACKED_UP)
     url = host.settings.database_url_with_password()
     files, left = dict(_files_beside(host.layout)), Counter[str]()
 
@@ -102,7 +100,7 @@ async def backup(
             count += 1
             bar(count, count)
     # Another entry, now that the file stands: how old the newest backup is goes by this one.
-    await _record(host, EventName.INSTANCE_BACKED_UP, written_backup(writer.size_bytes))
+    await host.record(EventName.INSTANCE_BACKED_UP, detail=written_backup(writer.size_bytes))
     if as_json:
         told = {"id": str(file), "bytes": writer.size_bytes, "files": len(files) + left[_ARCHIVE]}
         output.show_json({**told, "large_parts_missing": len(lacking.large_parts), "rows_altered": lacking.altered})
@@ -177,7 +175,7 @@ def restore(
     _put_beside(layout, contents.files.items())
     with _again(file, opened, signed) as lines:
         _put_beside(layout, files_of(lines))
-    asyncio.run(_finish_restore(folder, _Told(contents, after, signer), unfinished))
+    asyncio.run(_finish_restore(folder, contents, after, signer, unfinished))
     _mark(layout).unlink()
     told = {
         "id": str(folder),
@@ -216,9 +214,7 @@ async def claims_confirm(
     url = host.settings.database_url_with_password()
     if claim not in {found.id for found in await open_claims(url)}:
         raise InvalidError(f"nothing called `{claim[:64]}` is to be confirmed: see `exchange restored list`")
-    subject = Subject("restore-claim", claim)
-    entry = draft(host.call(), None, EventName.RESTORE_CONFIRMED, Outcome.PERMITTED, subject=subject)
-    await host.services.store.append(entry)
+    await host.record(EventName.RESTORE_CONFIRMED, subject=Subject("restore-claim", claim))
     await confirm_claim(url, claim, clock=system_clock)
     left = len(await open_claims(url))
     output.show_done({"id": claim, "left": left}, f"confirmed; {left} left", as_json=as_json)
@@ -338,40 +334,24 @@ def _entries(folder: LogFolder, size: int) -> Iterator[bytes]:
             yield content
 
 
-async def _record(host: Host, event: EventName, detail: Detail | None = None) -> None:
-    subject = Subject("instance", host.settings.node)
-    entry = draft(host.call(), None, event, Outcome.PERMITTED, subject=subject, detail=detail or {})
-    await host.services.store.append(entry)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the entries of a restore tell: `signer` is the log whose keys signed the backup, None where none did."""
-
-    contents: Contents
-    after: After
-    signer: str | None
-
-
-async def _finish_restore(folder: Path, told: _Told, unfinished: Claim) -> None:
+async def _finish_restore(
+    folder: Path, contents: Contents, after: After, signer: str | None, unfinished: Claim
+) -> None:
     """Record the restore and do again what parties did, which settles the claims about that."""
     async with open_host(folder) as host:
-        subject = Subject("instance", host.settings.node)
-        for detail in _told_of_restore(told):
-            event, permitted = EventName.INSTANCE_RESTORED, Outcome.PERMITTED
-            await host.services.store.append(draft(host.call(), None, event, permitted, subject=subject, detail=detail))
-        done = await move_again(host.services, host.call(), told.after.moves)
+        for detail in _told_of_restore(contents, after, signer):
+            await host.record(EventName.INSTANCE_RESTORED, detail=detail)
+        done = await move_again(host.services, host.call(), after.moves)
         url = host.settings.database_url_with_password()
         for each in (*done, unfinished.id):
             await confirm_claim(url, each, clock=system_clock)
 
 
-def _told_of_restore(restored: _Told) -> Iterator[Detail]:
+def _told_of_restore(contents: Contents, after: After, signer: str | None) -> Iterator[Detail]:
     """Yield what the entries of a restore say: whose personal data it erased again, so that its log is not accused."""
-    contents, after = restored.contents, restored.after
     size = 0 if contents.log is None else contents.log.size
     told: Detail = {"made_at": contents.made_at, "log_size": size, "node": contents.node}
-    told["signed_by"] = restored.signer or "nobody who is known"
+    told["signed_by"] = signer or "nobody who is known"
     again = sorted({" ".join(erased) for erased in after.replay.erased})
     for start in range(0, max(1, len(again)), _ERASED_NAMED):
         named = again[start : start + _ERASED_NAMED]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Subject
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.client_group import IdArgument, clients
@@ -45,7 +45,6 @@ from exchange.usecases import (
     show_client,
 )
 from exchange.usecases.context import DEFAULT_PURPOSE, Call
-from exchange.usecases.recording import draft
 from exchange.wire import ClearanceGrant, ClientBody, ClientChange
 
 certificates = typer.Typer(help="A client's certificates; two may overlap, for rotation.", no_args_is_help=True)
@@ -239,9 +238,7 @@ async def authority_add(
         facts = await _checked_authority(host, call, code, file)
         target = _free_place(host, code, facts)
     # The record first: a file that nobody answers for must not come into being.
-    subject = Subject("authority", facts.thumbprint)
-    entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject, owner=code)
-    await host.services.store.append(entry)
+    await host.record(EventName.CERTIFICATE_ADDED, call, subject=Subject("authority", facts.thumbprint), owner=code)
     # INVARIANT: the certificate and nothing else. The file may be in another form than services read, or hold its key.
     # Whole or not at all: with half of one TLS starts nowhere.
     put_file(target, DER_cert_to_PEM_cert(facts.der).encode(), mode=0o644)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.edge_lists import lists_for_edge
@@ -31,7 +31,6 @@ from exchange.crypto import (
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import rfc3339
 from exchange.kernel.files import held_alone
-from exchange.usecases.recording import draft
 
 _NAME = "edge"
 _RENEWED_BEFORE = timedelta(days=30)
@@ -105,9 +104,7 @@ def _give_lists(host: Host, out: Path, now: datetime) -> None:
 async def _trust(host: Host, pair: KeyAndCertificate) -> None:
     """Name the certificate to the instance. The record first: nobody is believed whom the log does not know."""
     facts = read_certificate(pair.certificate_pem)
-    subject = Subject("edge", facts.thumbprint)
-    entry = draft(host.call(), None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject)
-    await host.services.store.append(entry)
+    await host.record(EventName.CERTIFICATE_ADDED, subject=Subject("edge", facts.thumbprint))
     # The one before it stays believed until it ends: a proxy is moved over without a gap.
     path = host.layout.edge_certificates_file
     known = path.read_bytes() if path.exists() else b""

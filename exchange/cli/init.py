@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName
 from exchange.cli import output
 from exchange.cli.instance import NOTHING_YET, Host, folder_of, may_be_in_use, open_host, write_new
 from exchange.cli.log_keys import make_log_key
@@ -29,7 +29,6 @@ from exchange.kernel.files import keep_file, sync_folder
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings
 from exchange.store import migrate
 from exchange.usecases import add_member, list_members, put_law_in_force
-from exchange.usecases.recording import draft
 
 OWN_MEMBER = "EXCHANGE"
 """The member of the exchange's own operators and auditors (contract)."""
@@ -193,9 +192,7 @@ def _write_pair(certificate: Path, key: Path, pair: KeyAndCertificate) -> None:
 
 async def _record_birth(host: Host) -> None:
     call = host.call()
-    subject = Subject("instance", host.settings.node)
-    entry = draft(call, None, EventName.INSTANCE_INITIALISED, Outcome.PERMITTED, subject=subject)
-    await host.services.store.append(entry)
+    await host.record(EventName.INSTANCE_INITIALISED, call)
     await record_node_key(host)
     await put_law_in_force(host.services)
     members = (await list_members(host.services, call)).value

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import exchange
 from exchange.cli.usage import UsageError
@@ -14,8 +14,10 @@ from exchange.kernel.files import keep_file, sync_folder
 
 if TYPE_CHECKING:
     # Imported late below: they bring the database along, which a member's verbs do without.
+    from exchange.audit import EventName
     from exchange.settings import InstanceLayout, Settings
     from exchange.usecases import Call, Services
+    from exchange.usecases.recording import DraftFields
 
 NOTHING_YET = b"nothing is under these keys yet\n"
 """What `InstanceLayout.unfinished_file` holds where whoever finds it may remove the keys beside it."""
@@ -41,6 +43,14 @@ class Host:
         now = self.services.clock()
         request_id = new_id(now, self.services.randomness)
         return Call(request_id=request_id, source="host", thumbprint=None, now=now)
+
+    async def record(self, event: "EventName", call: "Call | None" = None, **fields: Unpack["DraftFields"]) -> None:
+        """Record what the operator did, durably: about this instance, unless `fields` name another subject."""
+        from exchange.audit import Outcome, Subject
+        from exchange.usecases.recording import draft
+
+        about: DraftFields = {"subject": Subject("instance", self.settings.node), **fields}
+        await self.services.store.append(draft(call or self.call(), None, event, Outcome.PERMITTED, **about))
 
 
 def folder_of(given: Path | None) -> Path:

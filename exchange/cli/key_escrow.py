@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName
 from exchange.cli import output
 from exchange.cli.audit_keys import log_keys_of
 from exchange.cli.instance import (
@@ -31,7 +31,6 @@ from exchange.custody import parse_log_key
 from exchange.kernel import InvalidError, MalformedError
 from exchange.kernel.files import sync_folder
 from exchange.settings import InstanceLayout
-from exchange.usecases.recording import draft
 
 _FORMAT = 1
 _SETTINGS = "exchange.toml"
@@ -64,9 +63,7 @@ async def escrow(
     """Seal the instance's keys and settings to their keeper: with a backup, that is all an instance is."""
     keeper = recipient_of(to)
     files = _secret_files(host.layout)
-    subject = Subject("instance", host.settings.node)
-    entry = draft(host.call(), None, EventName.KEY_ESCROWED, Outcome.PERMITTED, subject=subject)
-    await host.services.store.append(entry)
+    await host.record(EventName.KEY_ESCROWED)
     kept = {name: base64.b64encode(content).decode() for name, content in files.items()}
     with SealedWriter(out, keeper) as writer:
         writer.write(json.dumps({"exchange_keys": _FORMAT, "files": kept}).encode() + b"\n")

@@ -4,12 +4,11 @@ import os
 import re
 from pathlib import Path
 
-from exchange.audit import Detail, EventName, Outcome, SignatureType, Subject, VerifierKey
+from exchange.audit import Detail, EventName, SignatureType, Subject, VerifierKey
 from exchange.cli.instance import Host, unwritable, write_new
 from exchange.crypto import SEED_BYTES, SignatureScheme, SigningKey
 from exchange.kernel.files import held_alone, keep_file, sync_folder
 from exchange.settings import Settings
-from exchange.usecases.recording import draft
 
 _SECRET = 0o600
 _BEING_WRITTEN = b"the key beside this is being written: nothing was signed with it\n"
@@ -62,8 +61,7 @@ async def record_node_key(host: Host) -> None:
     verifier = _verifier(host.settings)
     subject = Subject("key", verifier.key_id.hex())
     detail: Detail = {"kind": "node", "key": str(verifier)}
-    made = draft(host.call(), None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=subject, detail=detail)
-    await host.services.store.append(made)
+    await host.record(EventName.KEY_CREATED, subject=subject, detail=detail)
 
 
 def _verifier(settings: Settings) -> VerifierKey:

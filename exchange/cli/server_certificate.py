@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.enrolment import demo_authority, own_authority_pem, read_pem
@@ -18,7 +18,6 @@ from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import host_names, is_issued_by, issue_server, read_certificate
 from exchange.kernel import ConflictError, MalformedError, rfc3339
 from exchange.kernel.files import held_alone
-from exchange.usecases.recording import draft
 
 _HERE = ("localhost", "127.0.0.1")
 """What clients on this host call the server."""
@@ -47,9 +46,7 @@ async def server(
     pair = issue_server(demo_authority(host.layout), names, now=call.now)
     facts = read_certificate(pair.certificate_pem)
     # (3) the record
-    subject = Subject("server", facts.thumbprint)
-    entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject)
-    await host.services.store.append(entry)
+    await host.record(EventName.CERTIFICATE_ADDED, call, subject=Subject("server", facts.thumbprint))
     # (4) the two files, of one run; where only the first is written, this is run again
     with held_alone(host.layout.tls_folder):
         put_file(host.settings.server_key_file, pair.key_pem, mode=0o600)

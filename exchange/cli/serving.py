@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName
 from exchange.cli import output
 from exchange.cli.clients import all_clients
 from exchange.cli.doctor import examine
@@ -25,7 +25,6 @@ from exchange.store import migrate as migrate_store
 from exchange.store.counts import count_rows
 from exchange.store.logins import set_login
 from exchange.usecases import list_agreements, list_members
-from exchange.usecases.recording import draft
 
 _LARGEST_PORT = 65_535
 
@@ -113,9 +112,7 @@ def doctor(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa:
 
 async def _record_migration(folder: Path, *, is_new_key: bool) -> None:
     async with open_host(folder) as host:
-        subject = Subject("instance", host.settings.node)
-        entry = draft(host.call(), None, EventName.SCHEMA_MIGRATED, Outcome.PERMITTED, subject=subject)
-        await host.services.store.append(entry)
+        await host.record(EventName.SCHEMA_MIGRATED)
         if is_new_key:
             await record_node_key(host)
     if is_new_key:
