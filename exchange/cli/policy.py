@@ -4,7 +4,6 @@ The operator sees decisions and the rules behind them, never a report's content 
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -41,15 +40,15 @@ from exchange.cli.verbs import (
 from exchange.client import ExchangeClient
 from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
 from exchange.markings import Catalogue, Label, UnknownMarkingError, parse_marking, render_marking
-from exchange.release import Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
+from exchange.release import Explanation, Permit, Refusal, View, Viewer, check_law
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
 from exchange.usecases import SimulatedReport, show_client, simulate_for_host
-from exchange.usecases.facts import row_facts
+from exchange.usecases.explain_report import explained
 from exchange.usecases.recording import NOT_AS_PUT, draft
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.seeking import judge
-from exchange.wire import AgencyReachBody, LabelBody, MemberReachBody, SimulationBody, SimulationRequest
+from exchange.wire import LabelBody, SimulationBody, SimulationRequest
 
 policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
@@ -145,19 +144,6 @@ async def explain_decision(
     output.show_table(("rule", "name", "outcome", "why", "of label"), rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Supposed:
-    """A report that might be posted. `originator` is None where the caller itself would post it."""
-
-    agreement: str
-    scope: str
-    kind: str
-    topic: str
-    regions: tuple[str, ...]
-    label: Label
-    originator: str | None
-
-
 @policy.command("simulate")
 @either_verb
 async def simulate(
@@ -178,8 +164,13 @@ async def simulate(
     Exit 1 where there are clients whose rows cannot be read: they are named, and nothing is shown to them.
     """
     label = parse_marking(marking, law_catalogue())
-    supposed = Supposed(agreement, scope, kind, topic, tuple(region), label, originator)
-    outlook, unread = await _simulated(where, supposed) if isinstance(where, Host) else (_asked(where, supposed), ())
+    supposed = SimulatedReport(agreement, scope, kind, topic, tuple(region), label)
+    if isinstance(where, Host):
+        outlook, unread = await _simulated(where, supposed, originator)
+    elif originator is not None:
+        raise UsageError("as a member you simulate your own reports: leave `--originator` out")
+    else:
+        outlook, unread = _asked(where, supposed), ()
     if as_json:
         lacking = {"unopened": [{"id": each} for each in unread]} if unread else {}
         output.show_json({"id": agreement, **outlook.model_dump(mode="json"), **lacking})
@@ -252,8 +243,7 @@ async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
         detail={"client": client.id, "viewer": Viewer.EXCHANGE.value},
     )
     await services.store.append(entry)
-    facts = row_facts(judged.report, call.now)
-    return explain(judged.reader, judged.facts, judged.scope, facts, Use.READ, judged.law, Viewer.EXCHANGE)
+    return explained(call, judged, Viewer.EXCHANGE)
 
 
 def _marking(label: Label, catalogue: Catalogue) -> str:
@@ -264,18 +254,18 @@ def _marking(label: Label, catalogue: Catalogue) -> str:
         return words_of_label(LabelBody.model_validate(label.as_json()))
 
 
-async def _simulated(host: Host, supposed: Supposed) -> tuple[SimulationBody, tuple[str, ...]]:
-    if supposed.originator is None:
+async def _simulated(
+    host: Host, supposed: SimulatedReport, originator: str | None
+) -> tuple[SimulationBody, tuple[str, ...]]:
+    from exchange.entrypoints.api.simulations import simulation_body
+
+    if originator is None:
         raise UsageError("whose report would it be? give `--originator CODE`")
-    of = supposed
-    simulated = SimulatedReport(of.agreement, of.scope, of.kind, of.topic, of.regions, of.label)
-    found = (await simulate_for_host(host.services, host.call(), simulated, supposed.originator)).value
-    return _reach(found.simulation), found.unread
+    found = (await simulate_for_host(host.services, host.call(), supposed, originator)).value
+    return simulation_body(found.simulation.members), found.unread
 
 
-def _asked(client: ExchangeClient, supposed: Supposed) -> SimulationBody:
-    if supposed.originator is not None:
-        raise UsageError("as a member you simulate your own reports: leave `--originator` out")
+def _asked(client: ExchangeClient, supposed: SimulatedReport) -> SimulationBody:
     request = SimulationRequest(
         agreement=supposed.agreement,
         scope=supposed.scope,
@@ -285,23 +275,6 @@ def _asked(client: ExchangeClient, supposed: Supposed) -> SimulationBody:
         label=LabelBody.model_validate(supposed.label.as_json()),
     )
     return client.simulate(request)
-
-
-def _reach(simulation: Simulation) -> SimulationBody:
-    return SimulationBody(
-        members=[
-            MemberReachBody(
-                member=member.member,
-                can_read=bool(member.agencies),
-                agencies=[
-                    AgencyReachBody(agency=one.agency, full=one.full, tear_line=one.tear_line)
-                    for one in member.agencies
-                ],
-                reasons=[reason.value for reason in member.reasons],
-            )
-            for member in simulation.members
-        ]
-    )
 
 
 def _decision_word(explanation: Explanation) -> str:

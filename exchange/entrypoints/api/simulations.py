@@ -1,5 +1,7 @@
 """Who could read a report, asked before it is posted."""
 
+from collections.abc import Iterable
+
 from starlette.responses import Response
 
 from exchange.audit import EventName
@@ -44,7 +46,12 @@ async def simulate(visit: Visit) -> Response:
         part_labels=tuple(None if label is None else label.to_label() for label in wanted.part_labels),
     )
     recorded = await simulate_release(visit.services, visit.call, asked)
-    return answered(recorded, SimulationBody(members=[_reach(member) for member in recorded.value.members]))
+    return answered(recorded, simulation_body(recorded.value.members))
+
+
+def simulation_body(members: Iterable[MemberOutlook]) -> SimulationBody:
+    """Return who could read such a report, as the HTTP interface shows it."""
+    return SimulationBody(members=[_reach(member) for member in members])
 
 
 def _reach(outlook: MemberOutlook) -> MemberReachBody:
