@@ -1,7 +1,7 @@
-"""`exchange keys status` and `rotate`: under which version of the root what is, and putting it under a newer one.
+"""`exchange keys status`, `rotate` and `accept`: under which version of the root what is, and keys in place of others.
 
-Two steps, because a version that one node alone has, and nobody keeps, must not be what everything depends on:
-`rotate` adds it; once it is escrowed and on every node, `rotate --rewrap` puts everything under it.
+A root is replaced in two steps, because a version that one node alone has, and nobody keeps, must not be what all
+depends on: `rotate` adds it; once it is escrowed and on every node, `rotate --rewrap` puts everything under it.
 """
 
 import os
@@ -18,6 +18,7 @@ from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import JsonOption, host_verb, lasting_host_verb
 from exchange.custody import KeyVersion, add_root_version
 from exchange.kernel import counted, rfc3339
+from exchange.usecases.own_keys import accept_shared_key
 from exchange.usecases.rotate_keys import KeyStatus, Rotated, begin_rotation, key_status, rewrap
 
 _NEXT = (
@@ -86,6 +87,19 @@ async def rotate(
         rows = counted(found.older, "row is", "rows are")
         output.show_line(f"version {current} of the root key is there; {rows} under older ones yet")
     output.show_line(_NEXT)
+
+
+@keys.command("accept")
+@host_verb
+async def accept(
+    host: Host,
+    reason: Annotated[str, typer.Option("--reason", help="What became of the one before, for the record.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Take this host's cursor key for the one all nodes hold from now on; the one before is lost everywhere."""
+    fingerprint = (await accept_shared_key(host.services, host.call(), reason)).value
+    told = f"nodes hold the cursor key {fingerprint} from now on; next: it to every other node, restart each"
+    output.show_done({"id": fingerprint, "key": "cursor"}, told, as_json=as_json)
 
 
 async def _rewrap(host: Host, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ The operator sees decisions and the rules behind them, never a report's content 
 """
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,8 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.given import id_given
-from exchange.cli.instance import Host, folder_of, policies_folder
+from exchange.cli.instance import Host, folder_of, policies_folder, read_bytes
 from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
-from exchange.cli.policy_label import translate_label
-from exchange.cli.policy_vocabulary import show_vocabulary
 from exchange.cli.posting import law_catalogue, words_of_label
 from exchange.cli.program import FAILED, app
 from exchange.cli.report_options import (
@@ -39,7 +38,15 @@ from exchange.cli.verbs import (
 )
 from exchange.client import ExchangeClient
 from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
-from exchange.markings import Catalogue, Label, UnknownMarkingError, parse_marking, render_marking
+from exchange.markings import (
+    Catalogue,
+    Label,
+    UnknownMarkingError,
+    from_stanag4774,
+    parse_marking,
+    render_marking,
+    to_stanag4774,
+)
 from exchange.release import Explanation, Permit, Refusal, View, Viewer, check_law
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
@@ -53,8 +60,63 @@ from exchange.wire import LabelBody, SimulationBody, SimulationRequest
 policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
 policy.add_typer(caveat, name="caveat")
-policy.command("label")(translate_label)
-policy.command("vocabulary")(show_vocabulary)
+
+
+@policy.command("label")
+def translate_label(
+    marking: Annotated[
+        str | None, typer.Argument(metavar="MARKING", help='Such as "NATO SECRET//REL TO GBR, NOR".')
+    ] = None,
+    xml: Annotated[
+        Path | None, typer.Option("--xml", metavar="FILE", help="Read a label of STANAG 4774 instead.")
+    ] = None,
+    originator: Annotated[
+        str | None,
+        typer.Option("--originator", metavar="CODE", help="Whose it is: first in the list, alone where there is none."),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", metavar="P", help="Whose level it is, where the marking does not say.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a marking into a label of STANAG 4774, or such a label (--xml) into a marking; exit 1 on a fault."""
+    if (marking is None) == (xml is None):
+        raise UsageError("a marking, or `--xml FILE`? give one of the two")
+    catalogue = law_catalogue()
+    if xml is not None:
+        found = from_stanag4774(read_bytes(xml), catalogue)
+    else:
+        found = parse_marking(str(marking), catalogue, policy=policy)
+    text = render_marking(found, catalogue, originator=originator)
+    if xml is not None and not as_json:
+        output.show_line(text)
+        return
+    written = to_stanag4774(found, catalogue, created_at=datetime.now(UTC), originator=originator).decode()
+    if as_json:
+        output.show_json({"id": text, "label": found.as_json(), "stanag4774": written})
+        return
+    for line in written.splitlines():
+        output.show_line(line)
+
+
+@policy.command("vocabulary")
+@member_verb
+def show_vocabulary(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List topics, regions, kinds, purposes, and the markings of each policy, those that you may give among them."""
+    words = client.vocabulary()
+    if as_json:
+        output.show_json({"id": "vocabulary", **words.model_dump(mode="json")})
+        return
+    for what, titled in (
+        ("topic", words.topics), ("region", words.regions), ("kind", words.kinds), ("purpose", words.purposes),
+    ):  # fmt: skip
+        output.show_table((what, "is"), [(each.code, each.title) for each in titled])
+    rows = [
+        (law.id, level.marking, level.name in law.may_originate, ", ".join(law.compartments), ", ".join(law.handling))
+        for law in words.policies
+        for level in law.levels
+    ]
+    output.show_table(("policy", "marking", "yours to give", "compartments", "handling"), rows)
 
 
 @policy.command("check")
