@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _ALIVE_AGAIN = (
     "what was ended after its last entry is alive again (revoked clients, recalled reports, erased personal data): end "
-    "it again, and confirm it (`exchange restored list`), before which nothing serves: docs/log.md, The log"
+    "it again, and confirm it (`exchange restored list`), before which nothing serves: docs/log.md, Where it "
+    "is frozen"
 )
 _LATE_SECONDS = 30.0
 """An entry waits a second at most; one that waits so long waits for a sequencer that is not there."""

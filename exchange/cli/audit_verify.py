@@ -240,6 +240,9 @@ def show_verification(verification: Verification) -> None:
     for finding in verification.findings:
         more = verification.counts[finding.step] - 1
         output.show_line(f"{finding}{f' (and {more} more)' if more else ''}")
+    if not verification.is_sound:
+        # Who waits for the sentence on what is whole must not take its absence for it.
+        output.show_line("this does not verify: what was found stands above")
 
 
 def _verdict(verification: Verification) -> str:

@@ -35,7 +35,7 @@ from exchange.usecases.walk_reports import told_reports
 _MENDS = {
     "store": "see that the database runs and can be reached and written; `database_url` says where it is",
     "policy": "after an upgrade start this version, which puts its own in force; else give the node those in force",
-    "log": "docs/log.md, The log: `exchange audit resume` once the right database is back, else `recover`",
+    "log": "`exchange audit resume` once the right database is back, else `recover`: docs/log.md, Where it is frozen",
     "custody": "bring the keys back within reach: the root file of the escrow, or the token",
     "restore": "see to each line of `exchange restored list`, and confirm it: docs/backup.md",
     "rows": "somebody writes to the database: find out who, and see to each: docs/damage.md, Rows and the log",

@@ -124,7 +124,8 @@ def test_two_places_are_refused(exchange, folder, keys):
 
 def test_state_remembers_and_refuses_a_log_that_was_cut(tried, folder, log, tmp_path):
     state = tmp_path / "state.json"
-    assert tried("--state", state).code == 0
+    sound = tried("--state", state)
+    assert (sound.code, "does not verify" in sound.out) == (0, False)
     assert json.loads(state.read_text())["size"] == 600
 
     old = world(300)
@@ -134,6 +135,7 @@ def test_state_remembers_and_refuses_a_log_that_was_cut(tried, folder, log, tmp_
     ran = tried("--state", state)
     assert ran.code == 1
     assert "the log now ends at 300 entries: its tail was cut" in ran.out
+    assert ran.out.endswith("\nthis does not verify: what was found stands above\n")
     assert state.read_text() == before, "what is damaged is not remembered"
 
 
