@@ -96,6 +96,7 @@ from exchange.agreements.terms import (
     terms_from_stored,
     text_of,
 )
+from exchange.agreements.terms_reader import Surroundings
 from exchange.agreements.treaty import (
     SIGNING_PURPOSE,
     TAKING_BACK_PURPOSE,
@@ -153,6 +154,7 @@ __all__ = [
     "SignedText",
     "Speech",
     "Spell",
+    "Surroundings",
     "Termination",
     "Terms",
     "TextFinding",

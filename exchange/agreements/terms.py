@@ -2,10 +2,9 @@
 
 Promises: every fault of a text at once, each with its pointer, in a file with its line too; reading back what
 `terms_as_json` wrote gives equal terms.
-Does not: know the list of members or the levels; the caller passes both as functions.
+Does not: know the list of members or the levels; the caller passes both (`Surroundings`).
 """
 
-from collections.abc import Callable
 from datetime import datetime
 
 from exchange.agreements.lifecycle import state_of
@@ -15,23 +14,14 @@ from exchange.agreements.reviews import last_review_due, next_review
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
 from exchange.agreements.treaty import TreatyText
-from exchange.agreements.vocabulary import Vocabulary
 from exchange.kernel.clock import rfc3339
 from exchange.kernel.errors import InvalidError
 
 
-def parse_agreement(
-    text: str | Document,
-    *,
-    vocabulary: Vocabulary,
-    catalogue_levels: Callable[[str], tuple[str, ...] | None],
-    catalogue_compartments: Callable[[str], frozenset[str]],
-    known_member: Callable[[str], bool],
-) -> Terms:
+def parse_agreement(text: str | Document, around: Surroundings) -> Terms:
     """Return the terms in the agreement file `text`, or in it as read; InvalidError lists every fault with its line."""
     document = read_yaml(text) if isinstance(text, str) else text
     reading = Reading(list(document.faults), document.line_of)
-    around = Surroundings(vocabulary, catalogue_levels, catalogue_compartments, known_member)
     # Faults of syntax leave nothing to check; others (a repeated field, an anchor) do.
     checked = (
         TermsReader(reading, around).read(document.value) if document.value is not None or not reading.faults else None
@@ -39,17 +29,9 @@ def parse_agreement(
     return _valid(checked, reading)
 
 
-def terms_from_json(
-    value: object,
-    *,
-    vocabulary: Vocabulary,
-    catalogue_levels: Callable[[str], tuple[str, ...] | None],
-    catalogue_compartments: Callable[[str], frozenset[str]],
-    known_member: Callable[[str], bool],
-) -> Terms:
+def terms_from_json(value: object, around: Surroundings) -> Terms:
     """Return the terms in a parsed JSON body; InvalidError lists every fault with its pointer."""
     reading = Reading([])
-    around = Surroundings(vocabulary, catalogue_levels, catalogue_compartments, known_member)
     return _valid(TermsReader(reading, around).read(value), reading)
 
 

@@ -56,7 +56,7 @@ _CRISIS_WIDENINGS = ("ceiling", "readers", "older_reports")
 class Surroundings:
     """What terms may refer to: the words, the levels and compartments of a policy, the members.
 
-    `levels(policy)` is None for an unknown policy.
+    `levels(policy)` is None for an unknown policy; `compartments` are asked of known ones alone.
     """
 
     vocabulary: Vocabulary

@@ -13,6 +13,7 @@ from exchange.agreements import (
     Agreement,
     AgreementId,
     AgreementState,
+    Surroundings,
     Terms,
     is_party,
     parse_agreement,
@@ -157,33 +158,20 @@ async def read_terms(services: Services, unit: UnitOfWork, document: object) -> 
 
     Raises InvalidError with every fault, with lines for YAML.
     """
-    catalogue = services.law.catalogue
-    unread = Unread()
+    policies, unread = services.law.catalogue.policies, Unread()
     members = codes_of(await unit.members(unread), unread)
 
     def levels(policy_id: str) -> tuple[str, ...] | None:
-        policy = catalogue.policies.get(policy_id)
+        policy = policies.get(policy_id)
         return None if policy is None else tuple(level.name for level in policy.levels)
 
     def compartments(policy_id: str) -> frozenset[str]:
-        policy = catalogue.policies.get(policy_id)
-        return frozenset() if policy is None else policy.compartments
+        return policies[policy_id].compartments
 
+    around = Surroundings(services.law.vocabulary, levels, compartments, members.__contains__)
     if isinstance(document, str | Document):
-        return parse_agreement(
-            document,
-            vocabulary=services.law.vocabulary,
-            catalogue_levels=levels,
-            catalogue_compartments=compartments,
-            known_member=members.__contains__,
-        )
-    return terms_from_json(
-        document,
-        vocabulary=services.law.vocabulary,
-        catalogue_levels=levels,
-        catalogue_compartments=compartments,
-        known_member=members.__contains__,
-    )
+        return parse_agreement(document, around)
+    return terms_from_json(document, around)
 
 
 def require_own_agreement(client: Client | None, terms: Terms) -> None:

@@ -9,6 +9,7 @@ import pytest
 from exchange.agreements import (
     OnwardRelease,
     SharedReports,
+    Surroundings,
     agreement_as_json,
     parse_agreement,
     propose,
@@ -92,13 +93,13 @@ def test_every_example_agrees_with_the_policies_of_the_exchange(path):
             tuple(level.name for level in catalogue.policies[policy].levels) if policy in catalogue.policies else None
         )
 
-    terms = parse_agreement(
-        path.read_text("utf-8"),
-        vocabulary=VOCABULARY,
-        catalogue_levels=levels,
-        catalogue_compartments=lambda policy: frozenset(catalogue.policies[policy].compartments),
-        known_member=lambda code: check_member_code(code) == code,
+    around = Surroundings(
+        VOCABULARY,
+        levels,
+        compartments=lambda policy: frozenset(catalogue.policies[policy].compartments),
+        is_member=lambda code: check_member_code(code) == code,
     )
+    terms = parse_agreement(path.read_text("utf-8"), around)
 
     assert terms_from_stored(json.loads(canonical_bytes(terms_as_json(terms)))) == terms
 

@@ -11,6 +11,7 @@ from exchange.agreements import (
     AgreementId,
     Party,
     PartyState,
+    Surroundings,
     Terms,
     TextSignature,
     load_vocabulary,
@@ -46,24 +47,15 @@ def compartments(policy: str) -> frozenset[str]:
     return {"NATO": frozenset({"ATOMAL", "BOHEMIA"})}[policy]
 
 
+AROUND = Surroundings(VOCABULARY, levels, compartments, MEMBERS.__contains__)
+
+
 def parse(text: str | Document) -> Terms:
-    return parse_agreement(
-        text,
-        vocabulary=VOCABULARY,
-        catalogue_levels=levels,
-        catalogue_compartments=compartments,
-        known_member=MEMBERS.__contains__,
-    )
+    return parse_agreement(text, AROUND)
 
 
 def from_json(value: object) -> Terms:
-    return terms_from_json(
-        value,
-        vocabulary=VOCABULARY,
-        catalogue_levels=levels,
-        catalogue_compartments=compartments,
-        known_member=MEMBERS.__contains__,
-    )
+    return terms_from_json(value, AROUND)
 
 
 def example_json() -> dict[str, Any]:
