@@ -107,6 +107,8 @@ class Notifier:
         self._unread: frozenset[UnreadRow] = frozenset()
         self._whole: frozenset[_Seal] = frozenset()
         """What was found to be as it was sealed: that opens in no other way the next time."""
+        self._refused: set[str] = set()
+        """Subscriptions that took nothing lately: the process's log has one line of each, not one of every try."""
 
     async def round(self) -> int:
         """Do one round; return how many messages were tried."""
@@ -115,6 +117,7 @@ class Notifier:
         stand = await subscriptions.active(unread)
         active = {one.id: one for one in await self._whole_of(stand, unread)}
         await self._record(unread)
+        self._refused &= active.keys()
         if not active:
             return 0
         await require_confirmed(self._services)
@@ -313,9 +316,12 @@ class Notifier:
     async def _settle(self, one: DeliveryRow, told: str | None) -> None:
         now, subscriptions = self._services.clock(), self._services.store.subscriptions
         if told is None:
+            self._refused.discard(one.subscription)
             await self._ended(one, DeliveryState.DELIVERED)
         elif one.tries <= len(BACKOFF) and not told.startswith(_GONE):
-            _log.warning("a webhook was not taken: %s", told, extra={"cause": one.subscription})
+            if one.subscription not in self._refused:
+                self._refused.add(one.subscription)
+                _log.warning("a webhook was not taken: %s", told, extra={"cause": one.subscription})
             next_at = to_micros(now + _later(BACKOFF[one.tries - 1], self._services.randomness(1)))
             await subscriptions.put_off(one, next_at=next_at, told=told_to_client(told))
         else:

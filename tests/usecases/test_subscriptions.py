@@ -210,6 +210,17 @@ async def test_what_was_not_taken_comes_again_with_the_same_id(told: Told) -> No
     assert first[2] == second[2]
 
 
+async def test_receiver_that_takes_nothing_fills_no_log(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    notifier = told.notifier
+    for answers in (["it answered 500"], ["it answered 500"] * 2, [], ["it answered 502"]):
+        await told.world.post(label=FOR_NOR)
+        told.line.answers = answers
+        await notifier.round()
+        told.world.clock.advance(BACKOFF[1] * 1.25)
+
+    assert [record.getMessage()[-3:] for record in caplog.records] == ["500", "502"]
+
+
 async def test_dead_letter_is_on_the_record_seen_by_its_client_and_replayed(told: Told) -> None:
     report = await told.world.post(label=FOR_NOR)
     told.line.answers = ["no connection: ConnectError"] * (len(BACKOFF) + 1)
