@@ -352,7 +352,14 @@ def _show(body: ClientBody, done: str | None, *, as_json: bool) -> None:
     if as_json:
         output.show_json(body)
         return
-    output.show_record(dict(zip(_COLUMNS, _row(body), strict=True)), title=done)
+    fields = dict(zip(_COLUMNS, _row(body), strict=True))
+    if done is None:
+        fields |= {
+            "nationality": body.nationality,
+            "purposes": output.listed(body.purposes),
+            "certificates": output.listed(body.certificates),
+        }
+    output.show_record(fields, title=done)
 
 
 # It adds its verbs to `clients`.

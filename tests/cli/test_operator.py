@@ -224,7 +224,9 @@ def test_certificates_overlap_for_rotation(enrol, operate, tmp_path):
     second = other_certificate(tmp_path / "second.pem")
 
     assert len(operate("client", "certificate", "add", client, second, "--json").json["certificates"]) == 2
-    assert len(operate("client", "show", client, "--json").json["certificates"]) == 2
+    both = operate("client", "show", client, "--json").json["certificates"]
+    assert len(both) == 2
+    assert f"certificates  {', '.join(both)}\n" in operate("client", "show", client).out
     assert operate("client", "certificate", "add", client, other_certificate(tmp_path / "third.pem")).code == 1
     removed = operate("client", "certificate", "remove", client, tmp_path / "desk" / "client.pem", "--json")
     left = operate("client", "show", client, "--json").json["certificates"]
