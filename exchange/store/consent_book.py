@@ -1,20 +1,17 @@
 """Requests for onward release within a unit of work."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
-from exchange.store.consent_states import ConsentState, count_undecided, lapse
+from exchange.store.consent_states import ConsentState, RequestedConsents
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.shapes import bytes_in, each_in, id_in, member_in, none_or, number_in, text_in
-from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
+from exchange.store.unread import Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,113 +49,69 @@ class OnwardRow:
     salt: str = ""
 
 
-class ConsentBook:
+class ConsentBook(RequestedConsents[OnwardRow]):
     """Requests for onward release in one transaction."""
 
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
-
-    async def add(self, row: OnwardRow) -> None:
-        """Add a request."""
-        self._note_write()
-        await self._session.execute(insert(OnwardTable), _columns(row))
-
-    async def put(self, row: OnwardRow) -> None:
-        """Keep what became of a request."""
-        self._note_write()
-        await self._session.execute(update(OnwardTable).where(col(OnwardTable.id) == row.id).values(_columns(row)))
-
-    async def one(self, request_id: str) -> OnwardRow | None:
-        """Return a request, held to the end of the unit."""
-        found = await self._session.scalar(
-            select(OnwardTable).where(col(OnwardTable.id) == request_id).with_for_update()
-        )
-        return None if found is None else read_alone(found, _row, f"onward {request_id}")
-
-    async def of_member(self, member: str, unread: Unread | None = None) -> list[OnwardRow]:
-        """Return the requests about a member's own reports, and those that its people made; oldest first.
-
-        With `unread`, without those that cannot be read.
-        """
-        return await self._rows(
-            or_(col(OnwardTable.originator) == member, col(OnwardTable.requester_member) == member), unread=unread
-        )
-
-    async def undecided(self, client: str, member: str, originator: str) -> int:
-        """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
-        return await count_undecided(self._session, OnwardTable, client, member, originator)
+    _table = OnwardTable
+    _noun = "onward"
 
     async def granted(self, report_id: str, unread: Unread) -> list[OnwardRow]:
         """Return the grants that hold for a report, without those that cannot be read."""
         is_of = col(OnwardTable.report_id) == report_id
         return await self._rows(is_of, col(OnwardTable.state) == ConsentState.GRANTED.value, unread=unread)
 
-    async def lapse(self, report_id: str) -> None:
-        """End every request and grant about a report: what they were about is gone."""
-        await lapse(self._session, OnwardTable, report_id)
+    @staticmethod
+    def _columns(row: OnwardRow) -> dict[str, Any]:
+        wish = row.wish
+        asked = {
+            "recipient": wish.recipient,
+            "parts": list(wish.parts),
+            "seen": list(wish.seen),
+            "purposes": list(wish.purposes),
+            "until": None if wish.until is None else to_micros(wish.until),
+            "reason": wish.reason,
+            "salt": row.salt,
+        }
+        return {
+            "id": row.id,
+            "report_id": row.report,
+            "originator": row.originator,
+            "requester": row.requester,
+            "requester_member": row.requester_member,
+            "asked": json.dumps(asked),
+            "state": row.state.value,
+            "asked_at": to_micros(row.asked_at),
+            "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
+            "decided_by": row.decided_by,
+            "conditions": row.conditions,
+            "note": row.note,
+            "entry_id": row.entry,
+        }
 
-    async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[OnwardRow]:
-        found = await self._session.scalars(select(OnwardTable).where(*conditions).order_by(col(OnwardTable.id)))
-        return read_each(
-            found,
-            _row,
-            unread,
-            lambda row: UnreadRow(f"onward {row.id}", frozenset({row.originator, row.requester_member})),
+    @staticmethod
+    def _read(row: OnwardTable) -> OnwardRow:
+        asked = json.loads(row.asked)
+        until = None if asked["until"] is None else from_micros(asked["until"])
+        return OnwardRow(
+            id=id_in(row.id),
+            report=id_in(row.report_id),
+            originator=member_in(row.originator),
+            requester=id_in(row.requester),
+            requester_member=member_in(row.requester_member),
+            wish=OnwardWish(
+                recipient=member_in(asked["recipient"]),
+                parts=each_in(number_in, asked["parts"]),
+                purposes=each_in(text_in, asked["purposes"]),
+                until=until,
+                reason=text_in(asked["reason"]),
+                seen=each_in(number_in, asked.get("seen", [])),
+            ),
+            state=ConsentState(row.state),
+            asked_at=from_micros(row.asked_at),
+            entry=row.entry_id,
+            decided_at=None if row.decided_at is None else from_micros(row.decided_at),
+            decided_by=none_or(id_in, row.decided_by),
+            conditions=none_or(text_in, row.conditions),
+            note=none_or(bytes_in, row.note),
+            salt=text_in(asked.get("salt", "")),
         )
-
-
-def _columns(row: OnwardRow) -> dict[str, Any]:
-    wish = row.wish
-    asked = {
-        "recipient": wish.recipient,
-        "parts": list(wish.parts),
-        "seen": list(wish.seen),
-        "purposes": list(wish.purposes),
-        "until": None if wish.until is None else to_micros(wish.until),
-        "reason": wish.reason,
-        "salt": row.salt,
-    }
-    return {
-        "id": row.id,
-        "report_id": row.report,
-        "originator": row.originator,
-        "requester": row.requester,
-        "requester_member": row.requester_member,
-        "asked": json.dumps(asked),
-        "state": row.state.value,
-        "asked_at": to_micros(row.asked_at),
-        "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
-        "decided_by": row.decided_by,
-        "conditions": row.conditions,
-        "note": row.note,
-        "entry_id": row.entry,
-    }
-
-
-def _row(row: OnwardTable) -> OnwardRow:
-    asked = json.loads(row.asked)
-    until = None if asked["until"] is None else from_micros(asked["until"])
-    return OnwardRow(
-        id=id_in(row.id),
-        report=id_in(row.report_id),
-        originator=member_in(row.originator),
-        requester=id_in(row.requester),
-        requester_member=member_in(row.requester_member),
-        wish=OnwardWish(
-            recipient=member_in(asked["recipient"]),
-            parts=each_in(number_in, asked["parts"]),
-            purposes=each_in(text_in, asked["purposes"]),
-            until=until,
-            reason=text_in(asked["reason"]),
-            seen=each_in(number_in, asked.get("seen", [])),
-        ),
-        state=ConsentState(row.state),
-        asked_at=from_micros(row.asked_at),
-        entry=row.entry_id,
-        decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=none_or(id_in, row.decided_by),
-        conditions=none_or(text_in, row.conditions),
-        note=none_or(bytes_in, row.note),
-        salt=text_in(asked.get("salt", "")),
-    )

@@ -1,16 +1,14 @@
 """Where a request for the originator's consent stands: to pass a report on, or to mark lower what derives from it."""
 
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from exchange.store.consent_tables import OnwardTable
-from exchange.store.derivation_tables import DerivationTable
+from exchange.store.consented_rows import ConsentedRows
 
-ConsentTable = type[OnwardTable] | type[DerivationTable]
+RowT = TypeVar("RowT")
 
 
 class ConsentState(Enum):
@@ -32,18 +30,23 @@ ENDED_VALUES: Final = tuple(each.value for each in ConsentState if each not in {
 """What stands in the row of a request that is over."""
 
 
-async def count_undecided(session: AsyncSession, row: ConsentTable, client: str, member: str, originator: str) -> int:
-    """Return how many requests of one kind a client of `member` has before an originator that nobody has decided."""
-    is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
-    count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(_values(UNDECIDED)))
-    return int(await session.scalar(count) or 0)
+class RequestedConsents(ConsentedRows[RowT]):
+    """Requests for consent about reports, of one kind, in one transaction."""
 
+    _partner = "requester_member"
 
-async def lapse(session: AsyncSession, row: ConsentTable, report_id: str) -> None:
-    """End every request and grant of one kind about a report: what they were about is gone."""
-    living = _values((*UNDECIDED, ConsentState.GRANTED))
-    which = (col(row.report_id) == report_id, col(row.state).in_(living))
-    await session.execute(update(row).where(*which).values(state=ConsentState.LAPSED.value))
+    async def undecided(self, client: str, member: str, originator: str) -> int:
+        """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
+        row = self._table
+        is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
+        count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(_values(UNDECIDED)))
+        return int(await self._session.scalar(count) or 0)
+
+    async def lapse(self, report_id: str) -> None:
+        """End every request and grant about a report: what they were about is gone."""
+        row, living = self._table, _values((*UNDECIDED, ConsentState.GRANTED))
+        which = (col(row.report_id) == report_id, col(row.state).in_(living))
+        await self._session.execute(update(row).where(*which).values(state=ConsentState.LAPSED.value))
 
 
 def _values(states: tuple[ConsentState, ...]) -> tuple[str, ...]:

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
-from exchange.store.consent_states import ConsentState, count_undecided, lapse
+from exchange.store.consent_states import ConsentState, RequestedConsents
 from exchange.store.derivation_tables import DerivationTable
 from exchange.store.shapes import bytes_in, id_in, label_in, member_in, none_or, number_in, text_in
-from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +52,21 @@ class DerivationRow:
         return self.state is ConsentState.GRANTED and self.version == version and now < self.wish.until
 
 
-class DerivationBook:
+class DerivationBook(RequestedConsents[DerivationRow]):
     """Such requests in one transaction."""
 
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
-        self._note_law = note_law
+    _table = DerivationTable
+    _noun = "derivation"
 
-    async def add(self, row: DerivationRow) -> None:
-        """Add a request."""
-        self._note_write()
-        await self._session.execute(insert(DerivationTable), _columns(row))
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
+        super().__init__(session, note_write)
+        self._note_law = note_law
 
     async def put(self, row: DerivationRow) -> None:
         """Keep what became of a request."""
         if row.state is ConsentState.REVOKED:
             self._note_law()
-        self._note_write()
-        which = col(DerivationTable.id) == row.id
-        await self._session.execute(update(DerivationTable).where(which).values(_columns(row)))
-
-    async def one(self, request_id: str) -> DerivationRow | None:
-        """Return a request, held to the end of the unit."""
-        found = await self._session.scalar(
-            select(DerivationTable).where(col(DerivationTable.id) == request_id).with_for_update()
-        )
-        return None if found is None else read_alone(found, _row, f"derivation {request_id}")
-
-    async def of_member(self, member: str, unread: Unread | None = None) -> list[DerivationRow]:
-        """Return the requests about a member's own reports, and those that its people made; oldest first.
-
-        With `unread`, without those that cannot be read.
-        """
-        row = DerivationTable
-        return await self._rows(or_(col(row.originator) == member, col(row.requester_member) == member), unread=unread)
-
-    async def undecided(self, client: str, member: str, originator: str) -> int:
-        """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
-        return await count_undecided(self._session, DerivationTable, client, member, originator)
+        await super().put(row)
 
     async def granted(self, report_id: str, member: str) -> list[DerivationRow]:
         """Return the grants about a report for the reports of `member`; their time, or their version, may be over."""
@@ -100,57 +74,42 @@ class DerivationBook:
         which = (col(row.report_id) == report_id, col(row.requester_member) == member)
         return await self._rows(*which, col(row.state) == ConsentState.GRANTED.value)
 
-    async def lapse(self, report_id: str) -> None:
-        """End every request and grant about a report: what they were about is gone."""
-        await lapse(self._session, DerivationTable, report_id)
+    @staticmethod
+    def _columns(row: DerivationRow) -> dict[str, Any]:
+        return {
+            "id": row.id,
+            "report_id": row.report,
+            "version": row.version,
+            "originator": row.originator,
+            "requester": row.requester,
+            "requester_member": row.requester_member,
+            "lowest": json.dumps(row.wish.lowest.as_json()),
+            "until": to_micros(row.wish.until),
+            "reason": row.wish.reason,
+            "state": row.state.value,
+            "asked_at": to_micros(row.asked_at),
+            "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
+            "decided_by": row.decided_by,
+            "conditions": row.conditions,
+            "note": row.note,
+            "entry_id": row.entry,
+        }
 
-    async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[DerivationRow]:
-        found = await self._session.scalars(
-            select(DerivationTable).where(*conditions).order_by(col(DerivationTable.id))
+    @staticmethod
+    def _read(row: DerivationTable) -> DerivationRow:
+        return DerivationRow(
+            id=id_in(row.id),
+            report=id_in(row.report_id),
+            version=number_in(row.version),
+            originator=member_in(row.originator),
+            requester=id_in(row.requester),
+            requester_member=member_in(row.requester_member),
+            wish=DerivationWish(label_in(json.loads(row.lowest)), from_micros(row.until), text_in(row.reason)),
+            state=ConsentState(row.state),
+            asked_at=from_micros(row.asked_at),
+            entry=row.entry_id,
+            decided_at=None if row.decided_at is None else from_micros(row.decided_at),
+            decided_by=none_or(id_in, row.decided_by),
+            conditions=none_or(text_in, row.conditions),
+            note=none_or(bytes_in, row.note),
         )
-        return read_each(
-            found,
-            _row,
-            unread,
-            lambda row: UnreadRow(f"derivation {row.id}", frozenset({row.originator, row.requester_member})),
-        )
-
-
-def _columns(row: DerivationRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "report_id": row.report,
-        "version": row.version,
-        "originator": row.originator,
-        "requester": row.requester,
-        "requester_member": row.requester_member,
-        "lowest": json.dumps(row.wish.lowest.as_json()),
-        "until": to_micros(row.wish.until),
-        "reason": row.wish.reason,
-        "state": row.state.value,
-        "asked_at": to_micros(row.asked_at),
-        "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
-        "decided_by": row.decided_by,
-        "conditions": row.conditions,
-        "note": row.note,
-        "entry_id": row.entry,
-    }
-
-
-def _row(row: DerivationTable) -> DerivationRow:
-    return DerivationRow(
-        id=id_in(row.id),
-        report=id_in(row.report_id),
-        version=number_in(row.version),
-        originator=member_in(row.originator),
-        requester=id_in(row.requester),
-        requester_member=member_in(row.requester_member),
-        wish=DerivationWish(label_in(json.loads(row.lowest)), from_micros(row.until), text_in(row.reason)),
-        state=ConsentState(row.state),
-        asked_at=from_micros(row.asked_at),
-        entry=row.entry_id,
-        decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=none_or(id_in, row.decided_by),
-        conditions=none_or(text_in, row.conditions),
-        note=none_or(bytes_in, row.note),
-    )

@@ -9,14 +9,13 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
+from exchange.store.consented_rows import ConsentedRows
 from exchange.store.proxy_tables import ProxyTable
 from exchange.store.shapes import id_in, member_in, none_or, text_in
-from exchange.store.unread import Unread, UnreadRow, read_alone, read_each
 
 
 class ProxyState(Enum):
@@ -64,44 +63,25 @@ class ProxyRow:
         return self.state is ProxyState.GIVEN and (self.wish.until is None or now < self.wish.until)
 
 
-class ProxyBook:
+class ProxyBook(ConsentedRows[ProxyRow]):
     """Standing consents in one transaction."""
 
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
-        self._note_law = note_law
+    _table = ProxyTable
+    _noun = "proxy"
+    _partner = "proxy"
 
-    async def add(self, row: ProxyRow) -> None:
-        """Add a consent that was asked for: nobody posts under it yet."""
-        self._note_write()
-        await self._session.execute(insert(ProxyTable), _columns(row))
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
+        super().__init__(session, note_write)
+        self._note_law = note_law
 
     async def put(self, row: ProxyRow) -> None:
         """Keep what became of one."""
         self._note_law()
-        await self._session.execute(update(ProxyTable).where(col(ProxyTable.id) == row.id).values(_columns(row)))
-
-    async def one(self, consent_id: str) -> ProxyRow | None:
-        """Return one, held to the end of the unit."""
-        found = await self._session.scalar(select(ProxyTable).where(col(ProxyTable.id) == consent_id).with_for_update())
-        return None if found is None else read_alone(found, _row, f"proxy {consent_id}")
-
-    async def of_member(self, member: str, unread: Unread | None = None) -> list[ProxyRow]:
-        """Return those that a member gave and those that it was given, oldest first.
-
-        With `unread`, without those that cannot be read.
-        """
-        return await self._rows(
-            or_(col(ProxyTable.originator) == member, col(ProxyTable.proxy) == member), unread=unread
-        )
+        await super().put(row)
 
     async def under(self, agreement: str, member: str) -> list[ProxyRow]:
         """Return those that a member gave, and those that it was given, under one agreement, oldest first."""
-        row = ProxyTable
-        return await self._rows(
-            col(row.agreement) == agreement, or_(col(row.originator) == member, col(row.proxy) == member)
-        )
+        return await self._rows(col(ProxyTable.agreement) == agreement, self._is_of(member))
 
     async def given(self, originator: str, proxy: str, agreement: str, scope: str) -> list[ProxyRow]:
         """Return those given by one member to another for one scope; their time may be over."""
@@ -109,46 +89,40 @@ class ProxyBook:
         pair = (col(row.originator) == originator, col(row.proxy) == proxy, col(row.agreement) == agreement)
         return await self._rows(*pair, col(row.scope) == scope, col(row.state) == ProxyState.GIVEN.value)
 
-    async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[ProxyRow]:
-        found = await self._session.scalars(select(ProxyTable).where(*conditions).order_by(col(ProxyTable.id)))
-        return read_each(
-            found, _row, unread, lambda row: UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.proxy}))
+    @staticmethod
+    def _columns(row: ProxyRow) -> dict[str, Any]:
+        wish = row.wish
+        return {
+            "id": row.id,
+            "originator": row.originator,
+            "proxy": wish.proxy,
+            "agreement": wish.agreement,
+            "scope": wish.scope,
+            "until": None if wish.until is None else to_micros(wish.until),
+            "reason": wish.reason,
+            "state": row.state.value,
+            "asked_at": to_micros(row.asked_at),
+            "asked_by": row.asked_by,
+            "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
+            "decided_by": row.decided_by,
+            "refusal": row.refusal,
+            "entry_id": row.entry,
+            "seal": row.seal,
+        }
+
+    @staticmethod
+    def _read(row: ProxyTable) -> ProxyRow:
+        until = None if row.until is None else from_micros(row.until)
+        return ProxyRow(
+            id=id_in(row.id),
+            originator=member_in(row.originator),
+            wish=ProxyWish(member_in(row.proxy), id_in(row.agreement), text_in(row.scope), until, text_in(row.reason)),
+            state=ProxyState(row.state),
+            asked_at=from_micros(row.asked_at),
+            asked_by=id_in(row.asked_by),
+            entry=row.entry_id,
+            decided_at=None if row.decided_at is None else from_micros(row.decided_at),
+            decided_by=none_or(id_in, row.decided_by),
+            refusal=none_or(text_in, row.refusal),
+            seal=row.seal,
         )
-
-
-def _columns(row: ProxyRow) -> dict[str, Any]:
-    wish = row.wish
-    return {
-        "id": row.id,
-        "originator": row.originator,
-        "proxy": wish.proxy,
-        "agreement": wish.agreement,
-        "scope": wish.scope,
-        "until": None if wish.until is None else to_micros(wish.until),
-        "reason": wish.reason,
-        "state": row.state.value,
-        "asked_at": to_micros(row.asked_at),
-        "asked_by": row.asked_by,
-        "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
-        "decided_by": row.decided_by,
-        "refusal": row.refusal,
-        "entry_id": row.entry,
-        "seal": row.seal,
-    }
-
-
-def _row(row: ProxyTable) -> ProxyRow:
-    until = None if row.until is None else from_micros(row.until)
-    return ProxyRow(
-        id=id_in(row.id),
-        originator=member_in(row.originator),
-        wish=ProxyWish(member_in(row.proxy), id_in(row.agreement), text_in(row.scope), until, text_in(row.reason)),
-        state=ProxyState(row.state),
-        asked_at=from_micros(row.asked_at),
-        asked_by=id_in(row.asked_by),
-        entry=row.entry_id,
-        decided_at=None if row.decided_at is None else from_micros(row.decided_at),
-        decided_by=none_or(id_in, row.decided_by),
-        refusal=none_or(text_in, row.refusal),
-        seal=row.seal,
-    )
