@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from exchange.store.engine import checked_url, new_engine
-from exchange.store.faults import driver_errors
+from exchange.store.engine import checked_url, new_engine, used_once
 from exchange.store.tables import AuditEntryTable, ReportTable
 
 _WAIT_SECONDS = 10.0
@@ -21,12 +20,10 @@ class Counts:
 
 async def count_rows(url: str) -> Counts:
     """Return the number of reports and audit entries; raises UnavailableError where the database does not answer."""
-    engine = new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)
-    try:
-        with driver_errors():
-            async with engine.connect() as connection:
-                reports = await connection.scalar(select(func.count()).select_from(ReportTable))
-                entries = await connection.scalar(select(func.count()).select_from(AuditEntryTable))
-    finally:
-        await engine.dispose()
+    async with (
+        used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine,
+        engine.connect() as connection,
+    ):
+        reports = await connection.scalar(select(func.count()).select_from(ReportTable))
+        entries = await connection.scalar(select(func.count()).select_from(AuditEntryTable))
     return Counts(int(reports or 0), int(entries or 0))

@@ -55,7 +55,7 @@ import exchange.store.walk_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros
 from exchange.kernel.clock import Clock
 from exchange.store.dialect import as_text
-from exchange.store.engine import checked_url, existing_file, is_sqlite, new_engine
+from exchange.store.engine import checked_url, existing_file, is_sqlite, new_engine, read_rows, used_once
 from exchange.store.faults import driver_errors
 from exchange.store.given_up import give_up_blobs
 from exchange.store.lineage import next_lineage
@@ -153,67 +153,53 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
     """
     await migrate(url)
     parsed, loaded, left = checked_url(url), 0, Counter[str]()
-    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS)
-    try:
-        with driver_errors():
-            async with engine.begin() as connection:
-                if not is_sqlite(parsed):
-                    # What lies between two rows, or behind the last one, may take long to read: the large parts.
-                    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-                await _require_unused(connection)
-                for table in reversed(_tables()):
-                    if await connection.scalar(select(func.count()).select_from(table)):
-                        await connection.execute(delete(table))
-                for name, columns, rows in _in_their_order(records):
-                    put = await _insert(connection, name, columns, rows)
-                    loaded += put
-                    left[name] += len(rows) - put
-                await _begin_lineage(connection, clock)
-                await _freeze(connection, clock, since.why)
-                await _begin_time(connection)
-                await _destroy_again(connection, clock, since.replay)
-                await _end_again(connection, clock, since.replay)
-                await put_claims(connection, [*since.claims, *_left_out(left)])
-                if not is_sqlite(parsed):
-                    await _continue_numbers(connection)
-    finally:
-        await engine.dispose()
+    async with used_once(new_engine(parsed, wait_seconds=_WAIT_SECONDS)) as engine, engine.begin() as connection:
+        if not is_sqlite(parsed):
+            # What lies between two rows, or behind the last one, may take long to read: the large parts.
+            await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await _require_unused(connection)
+        for table in reversed(_tables()):
+            if await connection.scalar(select(func.count()).select_from(table)):
+                await connection.execute(delete(table))
+        for name, columns, rows in _in_their_order(records):
+            put = await _insert(connection, name, columns, rows)
+            loaded += put
+            left[name] += len(rows) - put
+        await _begin_lineage(connection, clock)
+        await _freeze(connection, clock, since.why)
+        await _begin_time(connection)
+        await _destroy_again(connection, clock, since.replay)
+        await _end_again(connection, clock, since.replay)
+        await put_claims(connection, [*since.claims, *_left_out(left)])
+        if not is_sqlite(parsed):
+            await _continue_numbers(connection)
     return loaded
 
 
 async def open_claims(url: str) -> list[Claim]:
     """Return what is still to be confirmed, the oldest first."""
     row = RestoreClaimTable
-    engine = new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)
     asked = (
         select(col(row.id), col(row.kind), col(row.subject), col(row.told))
         .where(col(row.confirmed_at).is_(None))
         .order_by(col(row.id))
     )
-    try:
-        with driver_errors():
-            async with engine.connect() as connection:
-                return [Claim(*map(as_text, found)) for found in await connection.execute(asked)]
-    finally:
-        await engine.dispose()
+    async with used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine:
+        return [Claim(*map(as_text, found)) for found in await read_rows(engine, asked)]
 
 
 async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
     """Note that an operator saw to a claim; False where there is none of this id that waits."""
     row = RestoreClaimTable
-    engine = new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)
     waits = col(row.confirmed_at).is_(None)
-    try:
-        with driver_errors():
-            async with engine.begin() as connection:
-                ids = await connection.scalars(select(col(row.id)).where(waits))
-                which = [_is_id(each) for each in ids if as_text(each) == claim_id]
-                done = await connection.execute(
-                    update(row).where(or_(false(), *which), waits).values(confirmed_at=to_micros(clock()))
-                )
-                return bool(done.rowcount)
-    finally:
-        await engine.dispose()
+    async with (
+        used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine,
+        engine.begin() as connection,
+    ):
+        ids = await connection.scalars(select(col(row.id)).where(waits))
+        which = [_is_id(each) for each in ids if as_text(each) == claim_id]
+        seen = update(row).where(or_(false(), *which), waits).values(confirmed_at=to_micros(clock()))
+        return bool((await connection.execute(seen)).rowcount)
 
 
 def _is_id(stored: str | bytes) -> ColumnElement[bool]:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -120,6 +122,16 @@ async def dispose(engine: AsyncEngine) -> None:
     """Close its connections for good: those in use once they are given back, where the library would keep them."""
     event.listen(engine.sync_engine, "checkin", _close_at_last)
     await engine.dispose()
+
+
+@asynccontextmanager
+async def used_once(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """Give an engine for one piece of work, with the driver's errors told as the store's, and leave nothing open."""
+    try:
+        with driver_errors():
+            yield engine
+    finally:
+        await engine.dispose()
 
 
 async def read_rows(engine: AsyncEngine, chosen: Executable) -> list[tuple[Any, ...]]:

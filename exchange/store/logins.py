@@ -15,8 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exchange.kernel import InvalidError
-from exchange.store.engine import checked_url, is_sqlite, new_engine
-from exchange.store.faults import driver_errors
+from exchange.store.engine import checked_url, is_sqlite, new_engine, used_once
 from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
 
 _ROLES = frozenset({SERVICE, SEQUENCER, AUDITOR})
@@ -45,13 +44,8 @@ async def set_login(url: str, login: str, role: str, password: bytes) -> None:
         raise InvalidError(f"`{role[:80]}` is no role of the exchange: use one of {', '.join(sorted(_ROLES))}")
     if len(password) < _SHORTEST_PASSWORD or not password.isascii():
         raise InvalidError(f"the password of `{login}` is too short: make one of {_SHORTEST_PASSWORD} random letters")
-    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS)
-    try:
-        with driver_errors():
-            async with engine.begin() as connection:
-                await _set(connection, login, role, scram_verifier(password, os.urandom(_SALT_BYTES)))
-    finally:
-        await engine.dispose()
+    async with used_once(new_engine(parsed, wait_seconds=_WAIT_SECONDS)) as engine, engine.begin() as connection:
+        await _set(connection, login, role, scram_verifier(password, os.urandom(_SALT_BYTES)))
 
 
 def scram_verifier(password: bytes, salt: bytes) -> str:

@@ -21,8 +21,7 @@ import exchange
 from exchange.kernel import UnavailableError
 from exchange.kernel.files import shut_out
 from exchange.store.dialect import Fetch, Statement
-from exchange.store.engine import checked_url, is_sqlite, new_engine
-from exchange.store.faults import driver_errors
+from exchange.store.engine import checked_url, is_sqlite, new_engine, used_once
 from exchange.store.lineage import OutgrownError
 from exchange.store.roles import grant_roles
 from exchange.store.scrubbing import tell_upkeep
@@ -86,16 +85,13 @@ async def migrate(url: str) -> str:
     Raises UnavailableError where the database cannot be reached or changed, or this version is too old for it.
     """
     parsed = checked_url(url)
-    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS, may_create=True, statement_seconds=_STATEMENT_SECONDS)
-    try:
-        with driver_errors():
-            if is_sqlite(parsed):
-                # Made here and not by SQLite: ciphertext and metadata are nobody else's to read.
-                _make_file(Path(str(parsed.database)))
-                await _begin_write_ahead(engine)
-            return await _upgraded(engine, parsed)
-    finally:
-        await engine.dispose()
+    made = new_engine(parsed, wait_seconds=_WAIT_SECONDS, may_create=True, statement_seconds=_STATEMENT_SECONDS)
+    async with used_once(made) as engine:
+        if is_sqlite(parsed):
+            # Made here and not by SQLite: ciphertext and metadata are nobody else's to read.
+            _make_file(Path(str(parsed.database)))
+            await _begin_write_ahead(engine)
+        return await _upgraded(engine, parsed)
 
 
 async def _upgraded(engine: AsyncEngine, url: URL) -> str:
@@ -190,13 +186,8 @@ async def schema_state(url: str) -> SchemaState | None:
     parsed = checked_url(url)
     if is_sqlite(parsed) and not _is_there(parsed):
         return None
-    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS)
-    try:
-        with driver_errors():
-            async with engine.connect() as connection:
-                return await connection.run_sync(_found)
-    finally:
-        await engine.dispose()
+    async with used_once(new_engine(parsed, wait_seconds=_WAIT_SECONDS)) as engine, engine.connect() as connection:
+        return await connection.run_sync(_found)
 
 
 @cache
