@@ -1,5 +1,7 @@
 """Acts that wait for a second person, and the keys that an erasure destroys, within a unit of work."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -7,67 +9,77 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
-from exchange.members import ClientId, PendingAct
+from exchange.members import Client, ClientId, PendingAct
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable, PersonalKeyTable
 from exchange.store.shapes import digest_in, id_in, text_in
 from exchange.store.unread import Unread, UnreadRow, read_alone
 
 
-async def add_pending_act(session: AsyncSession, act: PendingAct) -> None:
-    """Add an act that somebody asked for."""
-    session.add(
-        PendingActTable(
-            id=act.id,
-            kind=act.kind,
-            payload=act.payload,
-            digest=act.digest,
-            requester=act.requester,
-            requested_at=to_micros(act.requested_at),
-            expires_at=to_micros(act.expires_at),
+class PendingActs:
+    """Acts that wait for a second person, in one transaction."""
+
+    def __init__(self, session: AsyncSession, now: datetime, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._now = now
+        self._note_write = note_write
+
+    async def add(self, act: PendingAct) -> None:
+        """Add an act that somebody asked for."""
+        self._note_write()
+        self._session.add(
+            PendingActTable(
+                id=act.id,
+                kind=act.kind,
+                payload=act.payload,
+                digest=act.digest,
+                requester=act.requester,
+                requested_at=to_micros(act.requested_at),
+                expires_at=to_micros(act.expires_at),
+            )
         )
-    )
-    await session.flush()
+        await self._session.flush()
 
+    async def one(self, act_id: str, kind: str | None = None) -> PendingAct | None:
+        """Return an act, of one kind or of any, held to the end of the unit: two approvals come one after the other."""
+        which = [col(PendingActTable.id) == act_id]
+        if kind is not None:
+            which.append(col(PendingActTable.kind) == kind)
+        row = await self._session.scalar(select(PendingActTable).where(*which).with_for_update())
+        # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
+        ended = await self._session.scalar(select(PendingActEndTable).where(col(PendingActEndTable.act_id) == act_id))
+        return None if row is None else read_alone(row, lambda found: _act_of(found, ended), f"act {act_id}")
 
-async def pending_act(session: AsyncSession, act_id: str, kind: str | None = None) -> PendingAct | None:
-    """Return an act, of one kind or of any, held to the end of the unit: two approvals come one after the other."""
-    which = [col(PendingActTable.id) == act_id]
-    if kind is not None:
-        which.append(col(PendingActTable.kind) == kind)
-    row = await session.scalar(select(PendingActTable).where(*which).with_for_update())
-    # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
-    ended = await session.scalar(select(PendingActEndTable).where(col(PendingActEndTable.act_id) == act_id))
-    return None if row is None else read_alone(row, lambda found: _act_of(found, ended), f"act {act_id}")
+    async def open(self, unread: Unread) -> list[PendingAct]:
+        """Return every act that waits for a second person, the oldest first, without those that cannot be read."""
+        found = select(PendingActTable).where(*self._waits()).order_by(col(PendingActTable.id))
+        rows = await self._session.scalars(found)
+        return unread.each(rows, lambda row: _act_of(row, None), lambda row: UnreadRow(f"act {row.id}"))
 
+    async def count_open(self, requester: Client) -> int:
+        """Return how many acts that `requester` asked for wait for a second person."""
+        is_its = col(PendingActTable.requester) == requester.id
+        counted = select(func.count()).select_from(PendingActTable).where(is_its, *self._waits())
+        return int(await self._session.scalar(counted) or 0)
 
-async def open_acts(session: AsyncSession, now: datetime, unread: Unread) -> list[PendingAct]:
-    """Return every act that waits at `now`, the oldest first, without those that cannot be read."""
-    ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
-    waits = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(now))
-    found = select(PendingActTable).where(*waits, ~ended.exists()).order_by(col(PendingActTable.id))
-    rows = await session.scalars(found)
-    return unread.each(rows, lambda row: _act_of(row, None), lambda row: UnreadRow(f"act {row.id}"))
+    async def approve(self, act: PendingAct, approver: Client) -> PendingAct:
+        """Write down who approved an act, and return it so; whether it may was checked."""
+        self._note_write()
+        approved = update(PendingActTable).where(col(PendingActTable.id) == act.id)
+        await self._session.execute(approved.values(approver=approver.id, approved_at=to_micros(self._now)))
+        return replace(act, approver=approver.id)
 
+    async def end(self, act: PendingAct, refuser: Client, reason: str | None = None) -> PendingAct:
+        """Write down who ended an act without its being done, and return it so; whether it may was checked."""
+        self._note_write()
+        ended = PendingActEndTable(act_id=act.id, client=refuser.id, ended_at=to_micros(self._now), reason=reason)
+        self._session.add(ended)
+        await self._session.flush()
+        return replace(act, refuser=refuser.id, refusal=reason)
 
-async def count_open_acts(session: AsyncSession, requester: str, now: datetime) -> int:
-    """Return how many acts that a client asked for wait at `now`."""
-    ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
-    waits = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(now))
-    is_its = col(PendingActTable.requester) == requester
-    counted = select(func.count()).select_from(PendingActTable).where(is_its, *waits, ~ended.exists())
-    return int(await session.scalar(counted) or 0)
-
-
-async def approve_act(session: AsyncSession, act_id: str, approver: str, now: datetime) -> None:
-    """Write down who approved an act."""
-    approved = update(PendingActTable).where(col(PendingActTable.id) == act_id)
-    await session.execute(approved.values(approver=approver, approved_at=to_micros(now)))
-
-
-async def end_act(session: AsyncSession, act_id: str, client: str, now: datetime, reason: str | None) -> None:
-    """Write down who ended an act without its being done, and why."""
-    session.add(PendingActEndTable(act_id=act_id, client=client, ended_at=to_micros(now), reason=reason))
-    await session.flush()
+    def _waits(self) -> tuple[ColumnElement[bool], ...]:
+        ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
+        is_open = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(self._now))
+        return (*is_open, ~ended.exists())
 
 
 async def count_personal_keys(session: AsyncSession, subject: str, period: str) -> int:

@@ -5,7 +5,6 @@ INVARIANT: what was written without an entry is rolled back, and leaving so is a
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +17,7 @@ from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
 from exchange.audit.certificates_told import CertificateMark
 from exchange.crypto import CertificateFacts
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
-from exchange.members import Client, Member, PendingAct
-from exchange.store import pending_acts
+from exchange.members import Client, Member
 from exchange.store.acting import Acting, hold_client, hold_member, hold_policy
 from exchange.store.agreement_book import AgreementBook
 from exchange.store.agreement_rows import agreement_row, party_rows
@@ -36,6 +34,7 @@ from exchange.store.faults import driver_errors
 from exchange.store.kept_keys import KeptKeys
 from exchange.store.life_rows import NoticeRow
 from exchange.store.lineage import next_lineage
+from exchange.store.pending_acts import PendingActs, count_personal_keys, destroy_personal_keys
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
@@ -155,7 +154,8 @@ class UnitOfWork:
 
     async def certificates(self, client_id: str) -> list[str]:
         """Return the thumbprints of a client's active certificates, oldest first."""
-        active = select(col(CertificateTable.thumbprint)).where(*_is_active(client_id))
+        is_active = (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))
+        active = select(col(CertificateTable.thumbprint)).where(*is_active)
         order = (col(CertificateTable.added_at), col(CertificateTable.thumbprint))
         found = await self._session.scalars(active.order_by(*order))
         # What is no text admits nobody: the jobs tell of it, and it keeps no list from being shown.
@@ -249,45 +249,20 @@ class UnitOfWork:
         self._has_written = self._moves_policy = True
         await self._session.execute(update(PolicyStateTable).values(policy_digest=digest))
 
-    async def add_pending_act(self, act: PendingAct) -> None:
-        """Add an act that somebody asked for."""
-        self._has_written = True
-        await pending_acts.add_pending_act(self._session, act)
-
-    async def pending_act(self, act_id: str, kind: str | None = None) -> PendingAct | None:
-        """Return an act, of one kind or of any, held to the end of the unit."""
-        return await pending_acts.pending_act(self._session, act_id, kind)
-
-    async def open_acts(self, unread: Unread) -> list[PendingAct]:
-        """Return every act that waits for a second person, the oldest first, without those that cannot be read."""
-        return await pending_acts.open_acts(self._session, self._now, unread)
-
-    async def count_open_acts(self, requester: Client) -> int:
-        """Return how many acts that `requester` asked for wait for a second person."""
-        return await pending_acts.count_open_acts(self._session, requester.id, self._now)
-
-    async def approve_act(self, act: PendingAct, approver: Client) -> PendingAct:
-        """Write down who approved an act, and return it so; whether it may was checked."""
-        self._has_written = True
-        await pending_acts.approve_act(self._session, act.id, approver.id, self._now)
-        return replace(act, approver=approver.id)
-
-    async def end_act(self, act: PendingAct, refuser: Client, reason: str | None = None) -> PendingAct:
-        """Write down who ended an act without its being done, and return it so; whether it may was checked."""
-        self._has_written = True
-        await pending_acts.end_act(self._session, act.id, refuser.id, self._now, reason)
-        return replace(act, refuser=refuser.id, refusal=reason)
+    def acts(self) -> PendingActs:
+        """Return the acts that wait for a second person, to be read here, and written with an entry."""
+        return PendingActs(self._session, self._now, self._note_write)
 
     async def count_personal_keys(self, subject: str, period: str) -> int:
         """Return how many keys of a subject's period are not destroyed."""
-        return await pending_acts.count_personal_keys(self._session, subject, period)
+        return await count_personal_keys(self._session, subject, period)
 
     async def destroy_personal_keys(self, subject: str, period: str) -> int:
         """Destroy the keys of a subject's period, in every process from its next request on; return how many."""
         # The policy version is what tells the others.
         self._has_written = self._moves_policy = True
         self._personal.forget(Place(subject, period))
-        return await pending_acts.destroy_personal_keys(self._session, subject, period, self._now)
+        return await destroy_personal_keys(self._session, subject, period, self._now)
 
     async def acknowledgement(self, report_id: str, client_id: str) -> ReceiptRow | None:
         """Return a client's acknowledgement of a report."""
@@ -524,10 +499,6 @@ async def unit_of_work(
 
 def _current(kind: Any, *conditions: ColumnElement[bool]) -> Any:
     return select(kind).where(kind.superseded_at.is_(None), *conditions)
-
-
-def _is_active(client_id: str) -> Sequence[ColumnElement[bool]]:
-    return (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))
 
 
 def _nothing_more() -> None:

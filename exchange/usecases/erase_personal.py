@@ -114,7 +114,7 @@ async def _erase(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) 
 
 async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[PendingAct, str | None]:
     """Return an erasure that `client` may see, and whose client it is about."""
-    act = await unit.pending_act(sought_id(act_id), ERASE_PERSONAL.name)
+    act = await unit.acts().one(sought_id(act_id), ERASE_PERSONAL.name)
     # Whose it is, is looked up where there is none, too: what may not be seen costs what an absent one costs.
     found = await unit.client(ABSENT_ID if act is None else sought_id(_wanted(act).subject))
     if act is None:

@@ -116,7 +116,7 @@ async def list_pending_acts(services: Services, call: Call) -> Recorded[tuple[Pe
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
     unread = Unread()
     async with services.store.unit_of_work() as unit:
-        waiting = await unit.open_acts(unread)
+        waiting = await unit.acts().open(unread)
     # Behind the unit: however many there are, whoever writes does not wait for them.
     acts = [act for act in waiting if await _is_visible(services, call, client, act)]
     views = tuple(_view(act, client) for act in acts)
@@ -178,7 +178,7 @@ async def refuse_act(
         require_may_refuse(act, client, now=call.now)
         if act.kind == OPEN_CRISIS.name and client.id != act.requester:
             await require_may_refuse_crisis(services, client, act)
-        ended = await unit.end_act(act, client, None if reason is None else fit_text(reason))
+        ended = await unit.acts().end(act, client, None if reason is None else fit_text(reason))
         if act.kind in ON_END:
             await ON_END[act.kind](services, unit, call, client, ended)
         receipt = await _record(services, unit, call, client, event, ended)
@@ -188,7 +188,7 @@ async def refuse_act(
 async def _made_ready(services: Services, call: Call, client: Client, act_id: str, digest: str) -> Ready | None:
     """Return what does an act of a kind that is made ready first; None for all others, and for one that is absent."""
     async with services.store.unit_of_work() as unit:
-        act = await unit.pending_act(act_id) if is_uuid7(act_id) else None
+        act = await unit.acts().one(act_id) if is_uuid7(act_id) else None
         if act is None or act.kind not in MAKE_READY or not await _may_see(services, call, client, act):
             return None
         await require_confirmable(services, unit, call, act, client, digest=digest)
@@ -214,7 +214,7 @@ async def _may_see(services: Services, call: Call, client: Client, act: PendingA
 
 
 async def _visible_act(services: Services, unit: UnitOfWork, call: Call, client: Client, act_id: str) -> PendingAct:
-    act = await unit.pending_act(act_id) if is_uuid7(act_id) else None
+    act = await unit.acts().one(act_id) if is_uuid7(act_id) else None
     if act is None or not await _may_see(services, call, client, act):
         raise NotFoundError("no such act, or none that you have to do with")
     return act

@@ -38,11 +38,11 @@ async def ask(  # noqa: PLR0913  who asks whom for what
     """
     message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
     full = ConflictError(message, code="too-many-waiting")
-    await unit.require_room(client, lambda: unit.count_open_acts(client), MOST_WAITING, full)
+    await unit.require_room(client, lambda: unit.acts().count_open(client), MOST_WAITING, full)
     act_id = new_id(call.now, services.randomness)
     act = await _sealed(services, ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now))
     await unit.held_certificates().learn_key(call.thumbprint, call.public_key)
-    await unit.add_pending_act(act)
+    await unit.acts().add(act)
     return act
 
 
@@ -60,7 +60,7 @@ async def waiting_about(unit: UnitOfWork, kind: ActKind, name: str) -> frozenset
 
 async def end_waiting(unit: UnitOfWork, client: Client, kind: ActKind, reason: str, **asked: str) -> list[str]:
     """End the acts that wait for their second person about something that is no more; return their ids."""
-    return [(await unit.end_act(act, client, reason)).id for act in await _acts_about(unit, kind, asked)]
+    return [(await unit.acts().end(act, client, reason)).id for act in await _acts_about(unit, kind, asked)]
 
 
 async def hold_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
@@ -70,7 +70,7 @@ async def hold_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
     other with them.
     """
     for act in await _acts_about(unit, kind, asked):
-        await unit.pending_act(act.id)
+        await unit.acts().one(act.id)
 
 
 async def confirmed_by(  # noqa: PLR0913  who confirms what within which unit
@@ -81,7 +81,7 @@ async def confirmed_by(  # noqa: PLR0913  who confirms what within which unit
     Raises as `require_confirmable`.
     """
     await require_confirmable(services, unit, call, act, client, digest=digest)
-    return await unit.approve_act(act, client)
+    return await unit.acts().approve(act, client)
 
 
 async def require_confirmable(  # noqa: PLR0913  who confirms what within which unit
@@ -107,7 +107,7 @@ async def requester_of(unit: UnitOfWork, act: PendingAct) -> Client:
 
 async def _acts_about(unit: UnitOfWork, kind: ActKind, asked: Mapping[str, str]) -> list[PendingAct]:
     found = []
-    for act in await unit.open_acts(Unread()):
+    for act in await unit.acts().open(Unread()):
         # What was altered since it was asked for can be confirmed by nobody, and keeps nothing waiting.
         with suppress(ConflictError):
             if act.kind == kind.name and asked.items() <= act.asked.items():

@@ -15,7 +15,7 @@ from exchange.store.alerting import AlertBook
 from exchange.store.consent_book import ConsentBook
 from exchange.store.consultation_book import ConsultationBook
 from exchange.store.derivation_book import DerivationBook
-from exchange.store.pending_acts import pending_act
+from exchange.store.pending_acts import PendingActs
 from exchange.store.proxy_book import ProxyBook
 from exchange.store.report_book import ReportBook
 from exchange.store.request_book import RequestBook
@@ -90,7 +90,7 @@ async def acting_of(session: Any) -> None:
 
 _STATE = ("policy_state", _ALONE)
 HOLDS: dict[str, tuple[Callable[[Any], Awaitable[object]], list[tuple[str, str]]]] = {
-    "pending act": (lambda session: pending_act(session, "id"), [("pending_act", _ALONE)]),
+    "pending act": (lambda session: PendingActs(session, NOW, nothing).one("id"), [("pending_act", _ALONE)]),
     "onward release": (lambda session: ConsentBook(session, nothing).one("id"), [("onward_release", _ALONE)]),
     "derivation": (
         lambda session: DerivationBook(session, nothing, nothing).one("id"),

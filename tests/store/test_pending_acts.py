@@ -27,7 +27,7 @@ def act(requester: Client, **fields: Any) -> PendingAct:
 async def asked(store: Store, *acts: PendingAct) -> None:
     async with store.unit_of_work() as unit:
         for each in acts:
-            await unit.add_pending_act(each)
+            await unit.acts().add(each)
         await unit.record(draft())
 
 
@@ -36,12 +36,12 @@ async def test_one_act_is_approved_and_another_ended_and_a_third_is_neither(stor
     approved, ended, waiting = (act(requester) for _ in range(3))
     await asked(store, approved, ended, waiting)
     async with store.unit_of_work() as unit:
-        await unit.approve_act(approved, second)
-        await unit.end_act(ended, second, "no")
+        await unit.acts().approve(approved, second)
+        await unit.acts().end(ended, second, "no")
         await unit.record(draft())
 
     async with store.unit_of_work() as unit:
-        found = [await unit.pending_act(each.id) for each in (approved, ended, waiting)]
+        found = [await unit.acts().one(each.id) for each in (approved, ended, waiting)]
     assert [each and (each.id, each.approver, each.refuser, each.refusal) for each in found] == [
         (approved.id, second.id, None, None),
         (ended.id, None, second.id, "no"),
@@ -49,16 +49,16 @@ async def test_one_act_is_approved_and_another_ended_and_a_third_is_neither(stor
     ]
 
 
-@pytest.mark.parametrize("decide", ["approve_act", "end_act"])
+@pytest.mark.parametrize("decide", ["approve", "end"])
 async def test_nothing_is_decided_without_an_entry(store: Store, decide: str) -> None:
     waiting = act(client())
     await asked(store, waiting)
     with pytest.raises(UnrecordedChangeError):
         async with store.unit_of_work() as unit:
-            await getattr(unit, decide)(waiting, client())
+            await getattr(unit.acts(), decide)(waiting, client())
 
     async with store.unit_of_work() as unit:
-        assert await unit.pending_act(waiting.id) == waiting
+        assert await unit.acts().one(waiting.id) == waiting
 
 
 async def test_act_is_found_under_its_own_kind_alone(store: Store) -> None:
@@ -66,9 +66,9 @@ async def test_act_is_found_under_its_own_kind_alone(store: Store) -> None:
     await asked(store, erasing, other)
 
     async with store.unit_of_work() as unit:
-        assert await unit.pending_act(erasing.id, "erase-personal") == erasing
-        assert await unit.pending_act(other.id, "erase-personal") is None
-        assert await unit.pending_act(fresh_id()) is None
+        assert await unit.acts().one(erasing.id, "erase-personal") == erasing
+        assert await unit.acts().one(other.id, "erase-personal") is None
+        assert await unit.acts().one(fresh_id()) is None
 
 
 async def test_what_waits_is_listed_and_counted_by_who_asked_until_it_is_over(store: Store) -> None:
@@ -79,14 +79,14 @@ async def test_what_waits_is_listed_and_counted_by_who_asked_until_it_is_over(st
     others = act(other)
     await asked(store, lapsed, approved, ended, *waiting, others)
     async with store.unit_of_work() as unit:
-        before = await unit.count_open_acts(requester)
-        await unit.approve_act(approved, second)
-        await unit.end_act(ended, second)
+        before = await unit.acts().count_open(requester)
+        await unit.acts().approve(approved, second)
+        await unit.acts().end(ended, second)
         await unit.record(draft())
 
     async with store.unit_of_work() as unit:
-        listed = [each.id for each in await unit.open_acts(Unread())]
-        counts = [await unit.count_open_acts(each) for each in (requester, other, second)]
+        listed = [each.id for each in await unit.acts().open(Unread())]
+        counts = [await unit.acts().count_open(each) for each in (requester, other, second)]
     assert listed == sorted([*ids, others.id])
     assert (before, counts) == (6, [4, 1, 0])
 

@@ -13,6 +13,7 @@ from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
 from exchange.members import Standing
 from exchange.store import UnitOfWork
 from exchange.store.crisis_book import CrisisBook
+from exchange.store.pending_acts import PendingActs
 from exchange.store.proxy_book import ProxyBook
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.store.subscriptions import SubscriptionBook
@@ -391,7 +392,7 @@ async def test_agreement_is_suspended_behind_the_consent_to_posting_that_rests_o
     make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     world = (await make_lived(with_releasers))[0]
-    owner, step = UnitOfWork, "add_pending_act"
+    owner, step = PendingActs, "add"
     consenting: Awaitable[Any] = proxies.ask(world)
     if what == "given":
         owner, step, consenting = ProxyBook, "put", proxies.confirm(world, await consenting)

@@ -281,8 +281,8 @@ async def test_act_that_had_its_second_person_waits_for_none(populated: World, u
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
         async with again.services.store.unit_of_work() as unit:
-            assert [act.id for act in await unit.open_acts(Unread())] == []
-            act = await unit.pending_act(asked)
+            assert [act.id for act in await unit.acts().open(Unread())] == []
+            act = await unit.acts().one(asked)
             assert act is not None
             assert act.refuser == WHO_REFUSED
         await again.services.store.close()
