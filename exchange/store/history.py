@@ -12,16 +12,14 @@ from typing import Generic, Self, TypeVar
 from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 
 from exchange.agreements import Agreement
-from exchange.audit.deeds import DeedKind, says_as
-from exchange.kernel import MalformedError, from_micros, rfc3339, to_micros
+from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
 from exchange.store.agreement_rows import agreement_columns, agreement_of, with_signatures
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, named
-from exchange.store.life_tables import ReportPastTable, TombstoneTable
+from exchange.store.life_tables import ReportPastTable
 from exchange.store.records import client_of, member_of
 from exchange.store.rows import stored_status
-from exchange.store.shapes import bytes_in
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 from exchange.store.unread import read_alone
@@ -33,10 +31,9 @@ _AT_ONCE = 500
 """Ids in one statement."""
 _OF_A_REPORT = ("id", "version", "class_id", "originator", "posted_at", "valid_until", "status")
 _ORIGINATOR = _OF_A_REPORT.index("originator")
-_DESTROYED = frozenset({ReportStatus.RECALLED, ReportStatus.EXPIRED})
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
-_PAST, _TOMBSTONE = table(ReportPastTable), table(TombstoneTable)
+_PAST = table(ReportPastTable)
 _SIGNATURE = table(AgreementSignatureTable)
 _SIGNATORY_KEY = table(SignatoryKeyTable)
 
@@ -96,7 +93,6 @@ class HistoryStatements:
     agreements: Statement
     report: Statement
     past: Statement
-    ended: Statement
     client: Statement
     classes: Statement
 
@@ -132,11 +128,6 @@ class HistoryStatements:
                 select(_PAST.c.class_id, _PAST.c.valid_until, _PAST.c.until_at)
                 .where(_PAST.c.report_id == bindparam("report_id"))
                 .order_by(_PAST.c.seq)
-            ),
-            ended=sql.compile(
-                select(_TOMBSTONE.c.raised_at, _TOMBSTONE.c.note).where(
-                    _TOMBSTONE.c.report_id == bindparam("report_id")
-                )
             ),
             client=sql.compile(select(*_CLIENT.c).where(current)),
             classes=sql.compile(
@@ -191,22 +182,18 @@ async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: st
     return read_alone(rows[0], _record, f"report {report_id}") if rows else None
 
 
-async def read_past(fetch: Fetch, statements: HistoryStatements, report: ReportRecord) -> tuple[Span[ReportThen], ...]:
-    """Return what a report was when, oldest first, until its keys were destroyed.
+async def read_past(
+    fetch: Fetch, statements: HistoryStatements, report: ReportRecord, ended_at: datetime | None
+) -> tuple[Span[ReportThen], ...]:
+    """Return what a report was when, oldest first, until its keys were destroyed at `ended_at`.
 
     Moves that were made before they were kept are not known: what it was after them holds from its beginning on.
-    Raises UnreadRowError where one of them, or when it ended, cannot be read.
+    Raises UnreadRowError where one of them cannot be read.
     """
-    by_id = {"report_id": report.id}
-    past = [read_alone(row, _then, f"report {report.id}: past") for row in await fetch(statements.past, by_id)]
-    ended = await fetch(statements.ended, by_id)
-    if not ended and report.status in _DESTROYED:
-        return ()  # altered: when it ended cannot be said
-    now = ReportThen(report.class_id, report.valid_until)
-    place = f"report {report.id}: tombstone"
-    last = read_alone(ended[0], lambda row: _ended_at(report.id, *row), place) if ended else None
+    rows = await fetch(statements.past, {"report_id": report.id})
+    past = [read_alone(row, _then, f"report {report.id}: past") for row in rows]
     spans, since = [], report.posted_at
-    for value, until in [*past, (now, last)]:
+    for value, until in [*past, (ReportThen(report.class_id, report.valid_until), ended_at)]:
         spans.append(Span(value, since, until))
         since = until or since
     return tuple(spans)
@@ -270,13 +257,6 @@ def _record(row: Row) -> ReportRecord:
 def _then(row: Row) -> tuple[ReportThen, datetime]:
     class_id, end, until = row
     return ReportThen(class_id, None if end is None else from_micros(end)), from_micros(until)
-
-
-def _ended_at(report: str, raised_at: int, note: bytes) -> datetime:
-    at = from_micros(raised_at)
-    if not says_as(bytes_in(note), DeedKind.TOMBSTONE, {"report": report, "at": rfc3339(at)}):
-        raise MalformedError("a tombstone says another thing than its row")
-    return at
 
 
 def _validity(recorded_at: int, superseded_at: int | None) -> tuple[datetime, datetime | None]:

@@ -415,9 +415,9 @@ class Store:
         """Return what is known of a report without opening anything; None where there is none."""
         return await read_report(self._database.fetch, self._history, report_id)
 
-    async def report_past(self, report: ReportRecord) -> tuple[Span[ReportThen], ...]:
-        """Return what a report was when, oldest first, until its keys were destroyed."""
-        return await read_past(self._database.fetch, self._history, report)
+    async def report_past(self, report: ReportRecord, ended_at: datetime | None) -> tuple[Span[ReportThen], ...]:
+        """Return what a report was when, oldest first, until its keys were destroyed at `ended_at`."""
+        return await read_past(self._database.fetch, self._history, report, ended_at)
 
     async def classes_of(self, report_ids: Sequence[str]) -> dict[str, int]:
         """Return the release class of each of these reports; what is no report is left out."""

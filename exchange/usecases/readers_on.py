@@ -28,6 +28,7 @@ from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
 from exchange.usecases.read_registries import audited_report, opened_facts, report_draft
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.tombstones import told_tombstone
 from exchange.usecases.whole_entries import whole_entry
 
 _READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
@@ -161,7 +162,8 @@ async def _reports(
     read it, and who could not, tells what it was.
     """
     found = []
-    for span in await services.store.report_past(report):
+    stone, _ = await told_tombstone(services, report.id, report.status)
+    for span in await services.store.report_past(report, None if stone is None else stone.at):
         if span.since < period.end and (span.until is None or span.until > period.begin):
             facts = await opened_facts(services, call, gaze, replace(report, class_id=span.value.class_id))
             if gaze.auditor.covers(facts.label.as_json()):

@@ -14,9 +14,8 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import ExchangeError
 from exchange.markings import render_marking
 from exchange.members import Role
-from exchange.reports import ReportAct, ReportStatus, require_act
+from exchange.reports import ReportAct, require_act
 from exchange.store import DestructionRow, EndCause, TombstoneRow, Unread
-from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.destructions import ask_destruction, unread_destruction, unread_tombstone
 from exchange.usecases.given_to import given_to
@@ -24,7 +23,7 @@ from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import own_report
 from exchange.usecases.recording import on_record
 from exchange.usecases.told_destructions import borne_out
-from exchange.usecases.tombstones import end_report, require_not_ended, told_tombstones
+from exchange.usecases.tombstones import end_report, require_not_ended, told_tombstone
 from exchange.usecases.unread import record_unread
 
 _RECALL = EventName.REPORT_RECALLED
@@ -102,19 +101,15 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
     report = own.report.id
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
-        async with services.store.unit_of_work() as unit:
-            book = unit.reports()
-            kept, is_there = await book.tombstones([report]), await book.has_tombstone(report)
-            asked, altered = await book.destructions(report=report)
-        stone = (await told_tombstones(services, kept, [report])).get(report)
-        if stone is None and (is_there or own.report.status is ReportStatus.RECALLED):
-            raise UnreadRowError(f"report {report}: tombstone")
+        stone, is_as_kept = await told_tombstone(services, report, own.report.status)
         if stone is None:
             raise report_not_found()
+        async with services.store.unit_of_work() as unit:
+            asked, altered = await unit.reports().destructions(report=report)
         asked, others = await borne_out(services, asked)
         receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED))
     altered = list({each.client: each for each in (*altered, *others)}.values())
     unread = Unread([unread_destruction(each) for each in altered])
-    unread.rows += () if stone == kept.get(report) else [unread_tombstone(report)]
+    unread.rows += () if is_as_kept else [unread_tombstone(report)]
     await record_unread(services, unread, own.client)
     return Recorded(Recall(stone, tuple(asked)), receipt, len(altered))

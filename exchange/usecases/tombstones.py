@@ -15,6 +15,7 @@ from exchange.reports import ReportAct, ReportStatus, require_act
 from exchange.store import EndCause, TombstoneRow
 from exchange.store.report_book import ReportBook
 from exchange.store.searching import Found
+from exchange.store.unread import UnreadRowError
 from exchange.usecases.context import Call, Services
 from exchange.usecases.originating import OwnReport
 from exchange.usecases.report_moves import lapse_consents
@@ -79,6 +80,20 @@ async def require_not_ended(services: Services, book: ReportBook, report: str) -
     """Raise ConflictError where a report has its tombstone, and an entry tells that it ended."""
     if await book.has_tombstone(report) and await is_told(services, *_EVENTS, subject=report):
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
+
+
+async def told_tombstone(services: Services, report: str, status: ReportStatus) -> tuple[TombstoneRow | None, bool]:
+    """Return the tombstone of a report that stands so, None where it has not ended; and whether it is what lies there.
+
+    Raises UnreadRowError where it has one, or should have, and no entry says what it said; others as `told_tombstones`.
+    """
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        kept, is_there = await book.tombstones([report]), await book.has_tombstone(report)
+    stone = (await told_tombstones(services, kept, [report])).get(report)
+    if stone is None and (is_there or status in {each for _, each in _ENDS.values()}):
+        raise UnreadRowError(f"report {report}: tombstone")
+    return stone, stone == kept.get(report)
 
 
 async def told_tombstones(

@@ -9,6 +9,7 @@ from exchange import usecases
 from exchange.audit import Deed, DeedKind, EventName, Outcome, Subject, read_deed, unverified_deed
 from exchange.kernel import UnavailableError, rfc3339, to_micros
 from exchange.store.blobs import BlobsAwayError
+from exchange.store.unread import UnreadRowError
 from exchange.usecases import told_entries
 from exchange.usecases.recording import draft
 from exchange.usecases.sweep_reports import sweep_reports
@@ -65,6 +66,26 @@ async def test_tombstone_that_was_written_before_a_recall_is_not_shown_for_its_o
         assert [each["detail"]["rows"] for each in looked.entries if each["type"] == "key.opened"] == [
             [f"tombstone of report {report}"]
         ]
+
+
+@pytest.mark.parametrize("is_recalled", [False, True])
+async def test_nobody_who_could_read_a_report_is_left_out_for_a_tombstone_that_was_written(
+    make_lived: MakeLived, *, is_recalled: bool
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    await write_one(world, report)
+    at = world.clock.now + timedelta(minutes=3)
+    world.clock.advance(timedelta(minutes=5))
+    if is_recalled:
+        await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+        await place_entries(world, is_searchable=True)
+    made = await world.attempt(usecases.readers_on(world.services, world.call("auditor"), report, at))
+
+    if is_recalled:
+        assert "NOR" in {each.member for each in made.value.value.could}
+    else:
+        assert isinstance(made.error, UnreadRowError)
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
