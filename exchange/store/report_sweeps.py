@@ -11,8 +11,7 @@ from exchange.kernel import to_micros
 from exchange.reports import ReportStatus
 from exchange.store.dialect import is_among
 from exchange.store.engine import read_rows
-from exchange.store.life_rows import EndCause
-from exchange.store.life_tables import ReportVersionTable, TombstoneTable
+from exchange.store.life_tables import ReportVersionTable
 from exchange.store.tables import ReportTable
 
 _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
@@ -51,13 +50,6 @@ class ReportSweeps:
             self._engine, select(col(row.id), col(row.seq)).where(*is_old).order_by(col(row.seq)).limit(limit)
         )
         return [(str(report), int(seq)) for report, seq in found]
-
-    async def recalled_since(self, moment: datetime) -> list[str]:
-        """Return the ids of reports recalled at or after `moment`, oldest first."""
-        row = TombstoneTable
-        is_new = (col(row.raised_at) >= to_micros(moment), col(row.cause) == EndCause.RECALLED.value)
-        found = await read_rows(self._engine, select(col(row.report_id)).where(*is_new).order_by(col(row.raised_at)))
-        return [str(report) for (report,) in found]
 
     async def replaced_since(self, moment: datetime) -> list[str]:
         """Return the ids of reports of which a version was replaced at or after `moment`."""

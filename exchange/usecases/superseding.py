@@ -7,26 +7,22 @@ INVARIANT: it is told once, with the status itself: that a place was taken anew 
 visible, and by nothing else.
 """
 
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from exchange.audit import Criteria, Entry, EventName, Outcome
+from exchange.audit import Entry, EventName, Outcome
 from exchange.kernel import parse_rfc3339
 from exchange.members import Client
 from exchange.reports import ReportAct, ReportStatus, may_be_done
-from exchange.store import NoticeKind, NoticeRow, Sought, Superseding
+from exchange.store import NoticeKind, NoticeRow, Superseding
 from exchange.usecases.context import Call, Services
 from exchange.usecases.derived_marking import Source
 from exchange.usecases.given_to import given_to
 from exchange.usecases.originating import OwnReport
 from exchange.usecases.recording import about_report, draft
-from exchange.usecases.told_entries import entries_at
 
 UNDER_WAY: Final = timedelta(minutes=5)
 """Who asked for a report so long after it was superseded was shown it so: longer than a post takes to be durable."""
-
-_AT_A_TIME = 500
 
 
 async def superseding_of(services: Services, call: Call, client: Client, source: Source | None) -> Superseding | None:
@@ -42,16 +38,6 @@ async def superseding_of(services: Services, call: Call, client: Client, source:
         **about_report(report.id, report.version, source.facts),
     )
     return Superseding(report.id, report.version, entry, await given_to(services, report.id))
-
-
-async def superseded_since(services: Services, moment: datetime) -> AsyncIterator[Entry]:
-    """Yield the entries about reports that are superseded since `moment`, the oldest first."""
-    criteria = Criteria(since=moment, event=EventName.REPORT_SUPERSEDED.value, outcome=Outcome.PERMITTED.value)
-    async for places in services.store.found_places(Sought(criteria, None, newest_first=False), at_a_time=_AT_A_TIME):
-        # Those about something: where the index was altered another entry may be at a place.
-        for entry in await entries_at(services, places):
-            if entry["type"] == EventName.REPORT_SUPERSEDED.value and "object" in entry:
-                yield entry
 
 
 async def tell_late_of_superseding(services: Services, own: OwnReport, entry: Entry) -> bool:

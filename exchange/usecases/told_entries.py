@@ -10,7 +10,7 @@ from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, parse_entry
 from exchange.audit.rows_told import outcome_telling
-from exchange.kernel import MalformedError, UnavailableError, micros_in
+from exchange.kernel import MalformedError, UnavailableError, micros_in, parse_rfc3339
 from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
@@ -124,6 +124,28 @@ async def told_until_now(
         async for entries in told_of(services, event.value, subject=subject, since=since, lacks=lacks):
             for entry in entries:
                 yield entry
+
+
+async def told_since(services: Services, event: EventName, since: datetime) -> AsyncIterator[Entry]:
+    """Yield the entries of `event` about something, from `since` on: those that no search finds yet, then all others.
+
+    While too much waits to be read again and again, those come once they are found.
+    """
+    waiting = [] if await is_too_much_waiting(services) else await services.store.waiting_entries()
+    for entry in map(whole_entry, waiting):
+        if entry is not None and _is_about(entry, event) and parse_rfc3339(entry["ts"]) >= since:
+            yield entry
+    async for entries in told_of(services, event.value, since=since):
+        for entry in entries:
+            # Where the index was altered another entry may be at a place.
+            if _is_about(entry, event):
+                yield entry
+
+
+def _is_about(entry: Entry, event: EventName) -> bool:
+    """Return whether an entry tells that `event` came to pass, of something."""
+    told = entry["type"], entry["decision"]
+    return told == (event.value, outcome_telling(event.value).value) and "object" in entry
 
 
 async def all_told_until_now(

@@ -6,6 +6,7 @@ import pytest
 
 from exchange import usecases
 from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.placing import place_entries
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
 
@@ -151,8 +152,10 @@ async def test_nobody_is_asked_to_destroy_what_was_recalled_in_a_row_alone(
         populated.sql(f"INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id) {what}", forged)
     await swept_elsewhere(populated)
 
-    assert populated.sql("SELECT report_id FROM report_destruction") == [(recalled,)]
-    assert populated.sql("SELECT report_id FROM report_notice") == [(recalled,)]
+    # What was recalled years ago is not followed up any more, whenever its row says that it was.
+    asked = [] if has_ended else [(recalled,)]
+    assert populated.sql("SELECT report_id FROM report_destruction") == asked
+    assert populated.sql("SELECT report_id FROM report_notice") == asked
 
 
 @pytest.mark.parametrize("altered", ['replace(terms, \'"retention":"P5Y"\', \'"retention":"P9Y"\')', "'no text'"])
@@ -207,6 +210,26 @@ async def test_tombstone_that_no_entry_tells_of_keeps_no_report_from_ending(
     # Once: it has ended now, whatever its status is set to.
     populated.sql("UPDATE report SET status = 'current'")
     assert await swept_elsewhere(populated) == (0, 0)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_recall_is_followed_up_whatever_tombstone_was_written_before(
+    populated: World, *, is_placed: bool
+) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    late = await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+    populated.sql(FORGED, "recalled", b"forged")
+    populated.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "mistaken")
+    if is_placed:
+        await place_entries(populated, is_searchable=True)
+    assert populated.sql("SELECT count(*) FROM report_destruction") == [(0,)]
+    # As if it had come just now.
+    populated.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+    await swept_elsewhere(populated)
+
+    assert populated.sql("SELECT client_id FROM report_destruction") == [(populated.clients["NOR reader"].id,)]
 
 
 async def test_report_whose_class_nothing_tells_of_is_left_on_its_day_and_keeps_no_other_from_it(
