@@ -10,6 +10,7 @@ from sqlmodel import col
 from exchange.store.alert_reader import ALERT_COLUMNS, alert_row
 from exchange.store.alert_rows import MOST_COUNTED, TO_BE_SENT, DueDelivery
 from exchange.store.alert_tables import AlertDeliveryTable, AlertTable
+from exchange.store.engine import write_rows
 from exchange.store.faults import driver_errors
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
 
@@ -72,9 +73,7 @@ class Deliveries:
         await self._write(one, ended_at=at, is_delivered=told is None, told=cut)
 
     async def _write(self, one: DueDelivery, **values: Any) -> None:
-        with driver_errors():
-            async with self._engine.begin() as connection:
-                await connection.execute(_of(one).values(**values))
+        await write_rows(self._engine, _of(one).values(**values))
 
 
 def _of(one: DueDelivery) -> Any:

@@ -141,6 +141,13 @@ async def read_rows(engine: AsyncEngine, chosen: Executable) -> list[tuple[Any, 
             return [tuple(row) for row in await connection.execute(chosen)]
 
 
+async def write_rows(engine: AsyncEngine, change: Executable, rows: Any = None) -> None:
+    """Run one statement that writes, in a transaction of its own; UnavailableError where the database is away."""
+    with driver_errors():
+        async with engine.begin() as connection:
+            await connection.execute(change, rows)
+
+
 def _part_from_read_only(context: ExceptionContext) -> None:
     """Keep no session that began while the database took no writes: it would take none for as long as it lives."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:

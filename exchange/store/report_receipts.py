@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
-from exchange.store.engine import read_rows
-from exchange.store.faults import driver_errors
+from exchange.store.engine import read_rows, write_rows
 from exchange.store.shapes import id_in
 from exchange.store.unread import read_alone
 
@@ -83,9 +82,7 @@ class ReportReceipts:
             return
         # In one order: two nodes through which a client read the same reports must not wait for each other.
         ordered = sorted(rows, key=lambda row: (row.report, row.client, row.how.value))
-        with driver_errors():
-            async with self._engine.begin() as connection:
-                await connection.execute(_ADD, [_parameters(row) for row in ordered])
+        await write_rows(self._engine, _ADD, [_parameters(row) for row in ordered])
 
 
 async def acknowledgement(session: AsyncSession, report: str, client: str) -> ReceiptRow | None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
@@ -25,12 +25,7 @@ class ReportSweeps:
 
     async def to_declassify(self, now: datetime, *, after: int, limit: int) -> list[tuple[str, int]]:
         """Return id and sequence number of living reports whose day of declassification has come, by number."""
-        row = ReportTable
-        is_due = (col(row.declassify_on) <= to_micros(now), col(row.status).in_(_LIVING), col(row.seq) > after)
-        found = await read_rows(
-            self._engine, select(col(row.id), col(row.seq)).where(*is_due).order_by(col(row.seq)).limit(limit)
-        )
-        return [(str(report), int(seq)) for report, seq in found]
+        return await self._living(col(ReportTable.declassify_on) <= to_micros(now), after=after, limit=limit)
 
     async def posted_before(
         self, class_ids: Collection[int], moment: datetime, *, after: int, limit: int
@@ -39,17 +34,8 @@ class ReportSweeps:
 
         By number, behind the number `after`.
         """
-        row = ReportTable
-        is_old = (
-            is_among(col(row.class_id), class_ids, self._engine.dialect.name),
-            col(row.posted_at) < to_micros(moment),
-            col(row.status).in_(_LIVING),
-            col(row.seq) > after,
-        )
-        found = await read_rows(
-            self._engine, select(col(row.id), col(row.seq)).where(*is_old).order_by(col(row.seq)).limit(limit)
-        )
-        return [(str(report), int(seq)) for report, seq in found]
+        is_of = is_among(col(ReportTable.class_id), class_ids, self._engine.dialect.name)
+        return await self._living(is_of, col(ReportTable.posted_at) < to_micros(moment), after=after, limit=limit)
 
     async def replaced_since(self, moment: datetime) -> list[str]:
         """Return the ids of reports of which a version was replaced at or after `moment`."""
@@ -58,3 +44,9 @@ class ReportSweeps:
             self._engine, select(col(row.report_id)).where(col(row.replaced_at) >= to_micros(moment)).distinct()
         )
         return sorted(str(report) for (report,) in found)
+
+    async def _living(self, *which: ColumnElement[bool], after: int, limit: int) -> list[tuple[str, int]]:
+        row = ReportTable
+        asked = select(col(row.id), col(row.seq)).where(*which, col(row.status).in_(_LIVING), col(row.seq) > after)
+        found = await read_rows(self._engine, asked.order_by(col(row.seq)).limit(limit))
+        return [(str(report), int(seq)) for report, seq in found]

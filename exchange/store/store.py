@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from typing import Self, TypedDict, Unpack, assert_never
@@ -18,11 +18,10 @@ from exchange.store.alert_reader import AlertReader
 from exchange.store.archive import BundleArchive
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.caveat_reader import CaveatReader
-from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, as_bytes, named, sql_for
 from exchange.store.duty_reader import DutyReader
-from exchange.store.engine import checked_url, dispose, is_sqlite, new_engine
+from exchange.store.engine import checked_url, dispose, is_sqlite, new_engine, write_rows
 from exchange.store.fair_turns import FairTurns
 from exchange.store.history import (
     History,
@@ -90,7 +89,7 @@ from exchange.store.unit_of_work import UnitOfWork, unit_of_work
 from exchange.store.unread import Unread, UnreadRow, UnreadRowError, read_alone, read_each
 from exchange.store.upload_reader import UploadReader
 from exchange.store.walk_book import WalkReader
-from exchange.store.witness_reader import WitnessReader
+from exchange.store.witness_reader import ADD_COSIGNATURE, WitnessReader
 from exchange.store.write_statements import WriteStatements
 
 _LOCK_WAIT_SECONDS = 5.0
@@ -495,7 +494,7 @@ class Store:
 
     async def add_cosignature(self, cosignature: CosignatureRow) -> None:
         """Keep what a witness says of a kept checkpoint; ConflictError where that checkpoint is not kept."""
-        await add_cosignature(self._engine, cosignature)
+        await write_rows(self._engine, ADD_COSIGNATURE, asdict(cosignature))
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Return one administrative transaction; it commits only what was recorded."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import MalformedError, from_micros, is_uuid7
+from exchange.store.engine import read_rows, write_rows
 from exchange.store.faults import driver_errors
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
 from exchange.store.request_tables import RequestTable
@@ -139,17 +140,14 @@ class Subscriptions:
         chosen = select(col(client.id), col(client.member)).where(
             col(client.superseded_at).is_(None), col(client.id).in_(subscribed)
         )
-        with driver_errors():
-            async with AsyncSession(self._engine) as session:
-                return dict(list(await session.execute(chosen)))
+        return dict(await read_rows(self._engine, chosen))
 
     async def thumbprint_of(self, client_id: str, now: int) -> str | None:
         """Return a certificate that the client uses, None where it has none that is valid."""
         used = (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))
         valid = select(col(CertificateTable.thumbprint)).where(*used, col(CertificateTable.not_after) > now)
-        with driver_errors():
-            async with AsyncSession(self._engine) as session:
-                return await session.scalar(valid.order_by(col(CertificateTable.added_at).desc()).limit(1))
+        rows = await read_rows(self._engine, valid.order_by(col(CertificateTable.added_at).desc()).limit(1))
+        return rows[0][0] if rows else None
 
     async def move(self, one: SubscriptionRow, seq: int, rows: Sequence[DeliveryRow]) -> bool:
         """Queue `rows` and say that reports up to `seq` were looked at; False where another one came first."""
@@ -185,9 +183,8 @@ class Subscriptions:
     async def has_due(self, now: int) -> bool:
         """Return whether anything is due."""
         counted = select(func.count()).where(_SENDABLE, _is_due(now))
-        with driver_errors():
-            async with AsyncSession(self._engine) as session:
-                return bool(await session.scalar(counted))
+        ((count,),) = await read_rows(self._engine, counted)
+        return bool(count)
 
     async def put_off(self, one: DeliveryRow, *, next_at: int, told: str) -> None:
         """Note that it was not taken, and when it is tried again."""
@@ -203,16 +200,12 @@ class Subscriptions:
         due = SubscriptionDeliveryTable
         is_dead = col(due.state) == DeliveryState.DEAD.value
         old = or_(~is_dead & (col(due.ended_at) < before), is_dead & (col(due.ended_at) < dead_before))
-        with driver_errors():
-            async with self._engine.begin() as connection:
-                await connection.execute(delete(due).where(old))
+        await write_rows(self._engine, delete(due).where(old))
 
     async def _write(self, one: DeliveryRow, **values: Any) -> None:
         # A replay that came meanwhile has counted its tries anew: what an old try knows is of no interest then.
         is_it = (col(SubscriptionDeliveryTable.id) == one.id, col(SubscriptionDeliveryTable.tries) == one.tries)
-        with driver_errors():
-            async with self._engine.begin() as connection:
-                await connection.execute(update(SubscriptionDeliveryTable).where(*is_it).values(**values))
+        await write_rows(self._engine, update(SubscriptionDeliveryTable).where(*is_it).values(**values))
 
 
 def _is_due(now: int) -> ColumnElement[bool]:

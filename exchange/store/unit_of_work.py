@@ -476,7 +476,8 @@ class UnitOfWork:
         columns: Any = kind
         previous = (which, columns.version == next_version - 1, columns.superseded_at.is_(None))
         closed = update(kind).where(*previous).values(superseded_at=to_micros(self._now))
-        if _count(await self._session.execute(closed)) != 1:
+        done: Any = await self._session.execute(closed)
+        if done.rowcount != 1:
             raise ConflictError("somebody else changed it meanwhile: read it again and repeat the change")
 
 
@@ -503,7 +504,3 @@ def _current(kind: Any, *conditions: ColumnElement[bool]) -> Any:
 
 def _nothing_more() -> None:
     """Note nothing: no entry is to come."""
-
-
-def _count(result: Any) -> int:
-    return int(result.rowcount)

@@ -1,15 +1,21 @@
 """Reads what witnesses said: of one of them the latest, of all of them from the newest checkpoint backwards."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 
 from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.log_reader import checkpoint_of, cosignature_of
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint
 from exchange.store.log_statements import COSIGNATURE_COLUMNS, checkpoint_columns
 from exchange.store.tables import table
+
+ADD_COSIGNATURE: Final = text(
+    "INSERT INTO log_cosignature (log, size, witness, line, received_at)"
+    " VALUES (:log, :size, :witness, :line, :received_at) ON CONFLICT DO NOTHING"
+)
+"""The first one stays, also of two that come at the same moment."""
 
 _BEYOND = 2**63 - 1
 
