@@ -66,16 +66,11 @@ def amend(
         before = client.pull_report(id, purpose=purpose)
     kept = before.valid_until if valid_until is None else day_or_moment(valid_until)
     wanted = {
-        "kind": before.kind,
-        "topic": before.topic,
-        "regions": before.regions,
-        "precedence": before.precedence,
+        **_as_it_is(before),
         "subject": before.subject if subject is None else subject,
         "label": before.label if marking is None else label_of(marking, catalogue),
         "valid_until": kept,
         "declassify_on": before.declassify_on if declassify_on is None else day_given(declassify_on),
-        "references": before.references,
-        "conditions": before.conditions,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
     # What stays as it is was read from this version: of a later one it would take back what that one changed.
@@ -103,7 +98,9 @@ def supersede(
     with absent_told_with_own_end(client, purpose):
         before = client.pull_report(id, purpose=purpose)
     body: dict[str, object] = {
-        **_taken_over(before),
+        **_as_it_is(before),
+        "agreement": before.agreement,
+        "scope": before.scope,
         "subject": before.subject if subject is None else subject,
         "label": before.label if marking is None else label_of(marking, catalogue),
         "supersedes": id,
@@ -250,10 +247,8 @@ def certify(
         raise InvalidError(f"{fault}: it is certified all the same, keep the certificate that is printed")
 
 
-def _taken_over(before: HeaderBody) -> dict[str, object]:
+def _as_it_is(before: HeaderBody) -> dict[str, object]:
     return {
-        "agreement": before.agreement,
-        "scope": before.scope,
         "kind": before.kind,
         "topic": before.topic,
         "regions": before.regions,
