@@ -302,14 +302,11 @@ def _wall(services: Services) -> datetime:
 async def _rows(services: Services) -> AsyncIterator[Finding | None]:
     first, count, fault = "", 0, None
     try:
-        async for found in told_reports(services):
-            first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
-            count += len(found)
-            yield None
-        async for found in contradicted_rows(services):
-            first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
-            count += len(found)
-            yield None
+        for looks in (told_reports, contradicted_rows):
+            async for found in looks(services):
+                first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
+                count += len(found)
+                yield None
     except ExchangeError as exc:
         fault = exc
     told = first if count <= 1 else f"{first}; and {count - 1} more"
