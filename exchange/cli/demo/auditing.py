@@ -27,9 +27,9 @@ async def await_checkpoint(stage: Stage) -> None:
     """
     name = "every act has its place in the signed log"
     async with open_host(stage.folder) as host:
-        with stage.script.step(name):
+        with stage.script.step(name) as check:
             size = await _signed_size(host.services.store.log)
-            stage.script.check(name, f"{size} entries under the newest checkpoint", is_right=size > 0)
+            check(f"{size} entries under the newest checkpoint", is_right=size > 0)
 
 
 def look_at_the_log(stage: Stage, url: str) -> None:

@@ -30,7 +30,7 @@ _PERMITTED, _REFUSED = b'"decision":"permitted"', b'"decision":"refused"'
 def verify_apart(stage: Stage) -> None:
     """Write the log as files, and verify them in a process that has these and the public keys, and nothing else."""
     script, name = stage.script, "a separate process with only the public keys verifies the log"
-    with script.step(name), tempfile.TemporaryDirectory(prefix="exchange-auditor-") as temporary:
+    with script.step(name) as check, tempfile.TemporaryDirectory(prefix="exchange-auditor-") as temporary:
         desk = Path(temporary)
         tiles, keys = desk / "log", _keys_on(desk, stage)
         run_apart(desk, "audit", "tiles", "--dir", str(stage.folder), "--out", str(tiles), "--json")
@@ -40,13 +40,13 @@ def verify_apart(stage: Stage) -> None:
         is_whole = code == _WHOLE and told.get("sound") is True and told.get("entries") == size
         if unsigned:
             found = f"no node signed for anything of boot {', '.join(sorted(unsigned))}"
-        script.check(name, found if is_whole else _first_finding(told), is_right=is_whole and not unsigned)
+        check(found if is_whole else _first_finding(told), is_right=is_whole and not unsigned)
 
 
 def convict(stage: Stage) -> None:
     """Turn a refusal into a permission in a copy of the database, as its owner can, and verify the copy."""
     script, name = stage.script, "a refusal turned into a permission is named"
-    with script.step(name), tempfile.TemporaryDirectory(prefix="exchange-tampered-") as temporary:
+    with script.step(name) as check, tempfile.TemporaryDirectory(prefix="exchange-tampered-") as temporary:
         desk = Path(temporary)
         copy = desk / "instance"
         # The server may be at work: what it writes a file as, before it takes the other's place, comes and goes.
@@ -56,7 +56,7 @@ def convict(stage: Stage) -> None:
         code, told = run_apart(desk, "audit", "verify", "--dir", str(copy), *_keys_on(desk, stage), "--json")
         findings = told.get("findings")
         named = [finding.get("entry") for finding in findings] if isinstance(findings, list) else []
-        script.check(name, _first_finding(told), is_right=code == _CHANGED and entry in named)
+        check(_first_finding(told), is_right=code == _CHANGED and entry in named)
 
 
 def _unsigned_boots(log: LogFolder) -> set[str]:

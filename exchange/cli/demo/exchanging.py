@@ -16,7 +16,7 @@ from exchange.wire import AgreementEvidenceBody, HeaderBody, PulledReportBody
 def sign_by_all(stage: Stage, url: str) -> None:
     """Have every party sign; the agreement is in force with the last signature and not before."""
     states: list[str] = []
-    with stage.script.step("the agreement is signed by its parties"):
+    with stage.script.step("the agreement is signed by its parties") as check:
         for player in (cast.GBR, cast.NOR, cast.DNK):
             with stage.connect(player, url) as client:
                 states.append(client.sign_agreement(stage.agreement, stage.keys[player.name]).state)
@@ -24,8 +24,7 @@ def sign_by_all(stage: Stage, url: str) -> None:
             is_signed = _is_signed(client.agreement_evidence(stage.agreement), stage.keys)
         found = f"{', '.join(cast.PARTIES)} signed the text, each with its own keys: {states[-1]}"
         is_right = states == ["draft", "draft", "in_force"] and is_signed
-        told = found if is_signed else "the signatures are not theirs"
-        stage.script.check("the agreement is signed by its parties", told, is_right=is_right)
+        check(found if is_signed else "the signatures are not theirs", is_right=is_right)
         with stage.connect(cast.ESP, url) as client:
             seen = client.agreements()
         is_absent = is_as_if_absent(stage, url, cast.ESP, f"/v1/agreements/{stage.agreement}", stage.agreement)

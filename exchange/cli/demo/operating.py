@@ -41,9 +41,9 @@ async def set_up(stage: Stage) -> None:
 
 async def make_stage(stage: Stage) -> None:
     """Make the instance."""
-    with stage.script.step("a new instance"):
+    with stage.script.step("a new instance") as check:
         await make_instance(InstanceLayout(stage.folder))
-        stage.script.check("a new instance", str(stage.folder), is_right=True)
+        check(str(stage.folder), is_right=True)
 
 
 async def revoke(stage: Stage, player: cast.Player) -> None:

@@ -46,22 +46,22 @@ def refuse_revoked(stage: Stage, url: str) -> None:
 def refuse_strangers(stage: Stage, url: str) -> None:
     """Try with certificates that nobody enrolled: one of the trusted authority, one of another."""
     script, name = stage.script, "a certificate that nobody enrolled"
-    with script.step(name):
+    with script.step(name) as check:
         answer = ask(stage, STRANGER, url, f"/v1/reports/{stage.reports[0]}")
         is_right = (answer.status, answer.code) == (_NOT_AUTHENTICATED, "not-authenticated")
-        script.check(name, f"{answer.status} {answer.code}", is_right=is_right)
+        check(f"{answer.status} {answer.code}", is_right=is_right)
         stage.refused.append(Refused(name, answer.request_id, "not-authenticated"))
     name = "a certificate of a foreign authority"
-    with script.step(name):
+    with script.step(name) as check:
         try:
             with ExchangeClient.at(stage.endpoint(FOREIGNER, url)) as client:
                 client.whoami()
         except ConnectionFailedError:
-            script.check(name, "the handshake fails", is_right=True)
+            check("the handshake fails", is_right=True)
         except ProblemError as exc:
-            script.check(name, f"the handshake holds, and it is answered: {exc.status}", is_right=False)
+            check(f"the handshake holds, and it is answered: {exc.status}", is_right=False)
         else:
-            script.check(name, "it was let in", is_right=False)
+            check("it was let in", is_right=False)
 
 
 def ask(stage: Stage, who: str, url: str, path: str) -> Answer:
@@ -84,7 +84,7 @@ def is_as_if_absent(stage: Stage, url: str, player: cast.Player, path: str, id: 
 
 
 def _invisible(stage: Stage, url: str, player: cast.Player, report: str, told: str, reason: str) -> None:
-    with stage.script.step(told):
+    with stage.script.step(told) as check:
         absent = _absent(stage)
         is_same = True
         for route in ("", "/parts/1", "/explanation"):
@@ -98,17 +98,16 @@ def _invisible(stage: Stage, url: str, player: cast.Player, report: str, told: s
         found = (
             "refused as if it did not exist, and not in its list" if is_right else "it can tell that there is a report"
         )
-        stage.script.check(told, found, is_right=is_right)
+        check(found, is_right=is_right)
 
 
 def _forbidden(stage: Stage, url: str, player: cast.Player, told: str, reason: str) -> None:
-    with stage.script.step(told):
+    with stage.script.step(told) as check:
         paths = (f"/v1/reports/{stage.reports[0]}", f"/v1/reports/{stage.reports[0]}/parts/1", "/v1/reports")
         answers = [ask(stage, player.name, url, path) for path in paths]
         is_right = all((answer.status, answer.code) == (_FORBIDDEN, reason) for answer in answers)
         stage.refused.extend(Refused(told, answer.request_id, reason) for answer in answers)
-        found = " ".join(dict.fromkeys(f"{answer.status} {answer.code}" for answer in answers))
-        stage.script.check(told, found, is_right=is_right)
+        check(" ".join(dict.fromkeys(f"{answer.status} {answer.code}" for answer in answers)), is_right=is_right)
 
 
 def _absent(stage: Stage) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from exchange.cli import output
 from exchange.kernel import ExchangeError
@@ -54,10 +55,10 @@ class Script:
             output.show_line(f"  {'ok  ' if is_right else 'FAIL'}  {name}: {found}")
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Run a step that the following ones need; whatever it raises ends the demo as that step's failure."""
+    def step(self, name: str) -> Iterator["partial[None]"]:
+        """Run a step that the following ones need, with its own `check`; what it raises ends the demo as a failure."""
         try:
-            yield
+            yield partial(self.check, name)
         except StepFailedError:
             raise
         except Exception as exc:

@@ -10,30 +10,28 @@ from exchange.wire import CrisisRequest
 def open_and_close(stage: Stage, url: str) -> None:
     """Let Denmark, no reader of the scope, read what is posted while a crisis is open, and nothing else of it."""
     script = stage.script
-    with script.step("before the crisis Denmark reads no warnings"):
+    with script.step("before the crisis Denmark reads no warnings") as check:
         before = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING, scope=cast.WARNINGS, kind="threat-warning")
         hidden = is_hidden(stage, url, cast.DNK_DESK, before)
-        script.check("before the crisis Denmark reads no warnings", "it is no reader of this scope", is_right=hidden)
+        check("it is no reader of this scope", is_right=hidden)
     crisis = _open(stage, url)
-    with script.step("what is posted now is read by Denmark, and marked"):
+    with script.step("what is posted now is read by Denmark, and marked") as check:
         during = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING, scope=cast.WARNINGS, kind="threat-warning")
         require_pulled(stage, url, cast.DNK_DESK, during)
         with stage.connect(cast.DNK_DESK, url) as client:
             why = [rule.sentence for rule in client.explanation(during).rules if "crisis is open" in rule.sentence]
-        name = "what is posted now is read by Denmark, and marked"
-        script.check(name, why[0] if why else "no rule speaks of a crisis", is_right=bool(why))
+        check(why[0] if why else "no rule speaks of a crisis", is_right=bool(why))
         hidden = is_hidden(stage, url, cast.DNK_DESK, before)
         script.check("what is older stays where it was", "the clause says nothing of older reports", is_right=hidden)
-    with script.step("Norway ends the crisis"):
+    with script.step("Norway ends the crisis") as check:
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             ended = client.crises.end(stage.agreement, crisis)
         hidden = is_hidden(stage, url, cast.DNK_DESK, during)
-        script.check("Norway ends the crisis", "Denmark finds nothing any more", is_right=hidden and not ended.open)
-    with script.step("every party sees that it was used"):
+        check("Denmark finds nothing any more", is_right=hidden and not ended.open)
+    with script.step("every party sees that it was used") as check:
         with stage.connect(cast.DNK_SIGNATORY, url) as client:
             uses = client.crises.list(stage.agreement)
-        found = f"{len(uses)} use: {uses[0].reason}" if uses else "none"
-        script.check("every party sees that it was used", found, is_right=[each.id for each in uses] == [crisis])
+        check(f"{len(uses)} use: {uses[0].reason}" if uses else "none", is_right=[each.id for each in uses] == [crisis])
 
 
 def _open(stage: Stage, url: str) -> str:
@@ -49,10 +47,9 @@ def _open(stage: Stage, url: str) -> str:
             except ProblemError as exc:
                 told = str(exc.code)
         script.check("Britain asks to open the clause, and cannot alone", told, is_right=told == "second-person-needed")
-    with script.step("Norway confirms, and it is open"):
+    with script.step("Norway confirms, and it is open") as check:
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             client.confirm_act(act.id, client.act(act.id).digest)
             (opened,) = client.crises.list(stage.agreement)
-        found = f"until {opened.until:%Y-%m-%d %H:%M} at the latest"
-        script.check("Norway confirms, and it is open", found, is_right=opened.open)
+        check(f"until {opened.until:%Y-%m-%d %H:%M} at the latest", is_right=opened.open)
     return opened.id

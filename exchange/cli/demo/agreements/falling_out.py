@@ -13,14 +13,13 @@ _PATIENCE_SECONDS = 40
 def consult(stage: Stage, url: str) -> None:
     """Find that Norway has not acknowledged in time what it promised to, and let the states settle it."""
     script = stage.script
-    with script.step("Norway promised to acknowledge, and did not"):
+    with script.step("Norway promised to acknowledge, and did not") as check:
         breach = _found(stage, url)
         found = "nobody noticed"
         if breach is not None:
             found = f"{breach.kind} owed to {breach.owed_to}, due at {breach.due:%H:%M:%S}"
-        is_right = breach is not None and (breach.party, breach.owed_to) == ("NOR", "GBR")
-        script.check("Norway promised to acknowledge, and did not", found, is_right=is_right)
-    with script.step("Britain opens a consultation, Norway answers, it is settled"):
+        check(found, is_right=breach is not None and (breach.party, breach.owed_to) == ("NOR", "GBR"))
+    with script.step("Britain opens a consultation, Norway answers, it is settled") as check:
         asked = "Your acknowledgements are late. What is wrong?"
         opening = ConsultationOpening(
             kind="consultation", text=asked, members=["NOR"], breach=None if breach is None else breach.id
@@ -31,8 +30,7 @@ def consult(stage: Stage, url: str) -> None:
             client.duties.answer(opened.id, "Our night desk had no certificate; it has one now.")
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             state = client.duties.settle(opened.id, "Settled: certificates are renewed a month ahead.").state
-        name = "Britain opens a consultation, Norway answers, it is settled"
-        script.check(name, state, is_right=state == "settled")
+        check(state, is_right=state == "settled")
 
 
 def _found(stage: Stage, url: str) -> BreachBody | None:

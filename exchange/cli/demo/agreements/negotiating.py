@@ -18,24 +18,22 @@ def negotiate(stage: Stage, url: str) -> None:
     """Foresee what the text would do, propose it, sign it; the stage's agreement is in force after it."""
     script = stage.script
     terms = _json(cast.text_of_two(stage.began_on))
-    with script.step("Britain sees what its draft would do before anybody else does"):
+    with script.step("Britain sees what its draft would do before anybody else does") as check:
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             outlook = client.simulate_agreement(terms)
         kept = [each.id for each in _seen_by(stage, url, cast.GBR_SIGNATORY, cast.NOR_SIGNATORY)]
         found = f"{len(outlook.lines)} lines, {'some' if kept else 'none'} of it kept"
-        is_right = bool(outlook.own) and not kept
-        script.check("Britain sees what its draft would do before anybody else does", found, is_right=is_right)
-    with script.step("Britain proposes the text"):
+        check(found, is_right=bool(outlook.own) and not kept)
+    with script.step("Britain proposes the text") as check:
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             proposed = client.propose_agreement(terms)
         stage.agreement = proposed.id
         stage.names[proposed.id] = "arrangement"
         seen = [each.id for each in _seen_by(stage, url, cast.NOR_SIGNATORY)]
-        is_right = proposed.state == "draft" and seen == [proposed.id]
-        script.check("Britain proposes the text", f"{proposed.title}: {proposed.state}", is_right=is_right)
-    with script.step("both states sign the same text"):
+        check(f"{proposed.title}: {proposed.state}", is_right=proposed.state == "draft" and seen == [proposed.id])
+    with script.step("both states sign the same text") as check:
         states = [_sign(stage, url, player) for player in (cast.GBR_SIGNATORY, cast.NOR_SIGNATORY)]
-        script.check("both states sign the same text", " -> ".join(states), is_right=states == ["draft", "in_force"])
+        check(" -> ".join(states), is_right=states == ["draft", "in_force"])
     _verify_apart(stage, url, texts=1)
 
 
@@ -44,26 +42,24 @@ def amend(stage: Stage, url: str) -> None:
     script, first_day = stage.script, stage.began_on
     with script.step("a report that its label would let Denmark have"):
         older = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING)
-    with script.step("Norway proposes that Denmark accedes"):
+    with script.step("Norway proposes that Denmark accedes") as check:
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             first = client.amend_agreement(stage.agreement, _json(cast.text_with_third(first_day)))
         told = next((line for line in first.changes if "readable to DNK" in line), "nothing about Denmark")
-        is_right = told == "0 current reports become readable to DNK, 0 are lost"
-        script.check("Norway proposes that Denmark accedes", told, is_right=is_right)
-    with script.step("Britain proposes another wording meanwhile"):
+        check(told, is_right=told == "0 current reports become readable to DNK, 0 are lost")
+    with script.step("Britain proposes another wording meanwhile") as check:
         with stage.connect(cast.GBR_SIGNATORY, url) as client:
             other = cast.text_with_third(first_day, f"{cast.TITLE} between three")
             second = client.amend_agreement(stage.agreement, _json(other))
         found = f"amendments {first.number} and {second.number} lie before the parties"
-        script.check("Britain proposes another wording meanwhile", found, is_right=second.state == "proposed")
-    with script.step("all three sign the first one"):
+        check(found, is_right=second.state == "proposed")
+    with script.step("all three sign the first one") as check:
         for player in (cast.GBR_SIGNATORY, cast.NOR_SIGNATORY, cast.DNK_SIGNATORY):
             _sign(stage, url, player, first)
         with stage.connect(cast.DNK_SIGNATORY, url) as client:
             now = client.agreement(stage.agreement)
         parties = ", ".join(party.member for party in now.parties)
-        is_right = (now.edition, now.text) == (first.edition, first.text)
-        script.check("all three sign the first one", f"edition {now.edition} binds {parties}", is_right=is_right)
+        check(f"edition {now.edition} binds {parties}", is_right=(now.edition, now.text) == (first.edition, first.text))
     _refuse_overtaken(stage, url, second)
     _verify_apart(stage, url, texts=2)
     with script.step("Denmark reads what is posted from now on"):
@@ -76,18 +72,17 @@ def amend(stage: Stage, url: str) -> None:
 def suspend(stage: Stage, url: str) -> None:
     """Let Norway suspend its part, and take it up again: with the next request, in both directions."""
     script = stage.script
-    with script.step("Norway suspends its part"):
+    with script.step("Norway suspends its part") as check:
         report = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING)
         require_pulled(stage, url, cast.NOR_DESK, report)
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             client.suspend_agreement(stage.agreement)
-        is_right = is_hidden(stage, url, cast.NOR_DESK, report)
-        script.check("Norway suspends its part", "its desk finds nothing, with the next request", is_right=is_right)
+        check("its desk finds nothing, with the next request", is_right=is_hidden(stage, url, cast.NOR_DESK, report))
         require_pulled(stage, url, cast.DNK_DESK, report)
-    with script.step("Norway takes it up again"):
+    with script.step("Norway takes it up again") as check:
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             state = client.resume_agreement(stage.agreement).state
-        script.check("Norway takes it up again", state, is_right=state == "in_force")
+        check(state, is_right=state == "in_force")
         require_pulled(stage, url, cast.NOR_DESK, report)
 
 
@@ -109,18 +104,18 @@ def _sign(stage: Stage, url: str, player: Player, amendment: AgreementAmendmentB
 
 def _refuse_overtaken(stage: Stage, url: str, amendment: AgreementAmendmentBody) -> None:
     name, code = "the other amendment came too late and is told so", "signed all the same"
-    with stage.script.step(name):
+    with stage.script.step(name) as check:
         try:
             _sign(stage, url, cast.DNK_SIGNATORY, amendment)
         except ProblemError as exc:
             code = str(exc.code)
-        stage.script.check(name, code, is_right=code == "amendment-overtaken")
+        check(code, is_right=code == "amendment-overtaken")
 
 
 def _verify_apart(stage: Stage, url: str, *, texts: int) -> None:
     """Write the agreement with its signatures to a file, and verify it in a process that has nothing else."""
     name = f"anybody verifies the signatures from a file alone ({texts} of {texts} texts)"
-    with stage.script.step(name), tempfile.TemporaryDirectory(prefix="exchange-treaty-") as temporary:
+    with stage.script.step(name) as check, tempfile.TemporaryDirectory(prefix="exchange-treaty-") as temporary:
         desk = Path(temporary)
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             evidence = client.agreement_evidence(stage.agreement)
@@ -128,7 +123,7 @@ def _verify_apart(stage: Stage, url: str, *, texts: int) -> None:
         code, told = run_apart(desk, "agreement", "verify", "treaty.json", "--json")
         found = f"{len(evidence.texts)} texts, {len(evidence.keys)} keys, Ed25519 and ML-DSA-65"
         is_right = code == 0 and len(evidence.texts) == texts
-        stage.script.check(name, found if is_right else str(told), is_right=is_right)
+        check(found if is_right else str(told), is_right=is_right)
 
 
 def _json(text: str) -> bytes:
