@@ -6,13 +6,13 @@ Both outlive a database that went back in time: that is what they are for. Files
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from exchange.audit import LogPolicy, parse_log_policy, render_log_policy
 from exchange.kernel import ConflictError, MalformedError, UnavailableError
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import keep_file
 
 NO_WITNESSES: Final = LogPolicy((), ())
 
@@ -107,17 +107,8 @@ def _read(path: Path) -> bytes | None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        beside.replace(path)
-        sync_folder(path.parent)
+        keep_file(path, content)
     except OSError as exc:
-        with suppress(OSError):
-            beside.unlink()
         raise UnavailableError(f"`{path}` cannot be written: {exc.strerror}") from exc

@@ -29,8 +29,10 @@ def test_file_and_its_place_are_on_the_disk_before_it_counts(path: Path, monkeyp
     monkeypatch.setattr(os, "fsync", note)
     file.keep_newest(b"newer")
 
-    beside = path.with_name(f".witnessed.{os.getpid()}")
-    assert synced == [(beside, b"newer"), (path.parent, b"newer")]
+    (beside, written), place = synced
+    assert (beside.parent, written) == (path.parent, b"newer")
+    assert beside != path
+    assert place == (path.parent, b"newer")
 
 
 def test_disk_that_takes_no_file_leaves_what_was_kept_and_nothing_beside_it(
