@@ -17,6 +17,7 @@ from exchange.cli.enrolment import (
     NAMES,
     NAMES_WITHOUT_KEY,
     Newcomer,
+    all_clients,
     enrol_with_files,
     enrolled_before,
     issue_into,
@@ -39,7 +40,6 @@ from exchange.usecases import (
     add_certificate,
     change_clearance,
     change_standing,
-    list_clients,
     list_members,
     remove_certificate,
     show_client,
@@ -52,7 +52,6 @@ clients.add_typer(certificates, name="certificate")
 authorities = typer.Typer(help="Authorities whose client certificates are accepted.", no_args_is_help=True)
 app.add_typer(authorities, name="ca")
 
-_PAGE = 500
 _THUMBPRINT = re.compile(r"[0-9a-f]{64}")
 _COLUMNS = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
 _ROLES = ", ".join(role.value for role in Role)
@@ -265,18 +264,6 @@ async def _checked_authority(host: Host, call: Call, code: str, file: Path) -> C
     if all(member.code != code for member in (await list_members(host.services, call)).value):
         raise InvalidError(f"no member `{code}`: add it first with `exchange member add`")
     return facts
-
-
-async def all_clients(host: Host) -> tuple[list[ClientView], int]:
-    """Return every client, page by page, and how many cannot be read."""
-    call = host.call()
-    listed = await list_clients(host.services, call, limit=_PAGE)
-    views, unread = [*listed.value.views], listed.unopened
-    while listed.value.next is not None:
-        listed = await list_clients(host.services, call, after=listed.value.next, limit=_PAGE)
-        views += listed.value.views
-        unread += listed.unopened
-    return views, unread
 
 
 def _body(view: ClientView) -> ClientBody:

@@ -88,16 +88,23 @@ def refusal_recorded(host: Host, event: EventName) -> AbstractAsyncContextManage
 
 async def enrolled_before(host: Host, out: Path) -> dict[str, ClientView]:
     """Return the clients by the thumbprints of their certificates; none where no run left files in `out`."""
-    found: dict[str, ClientView] = {}
     if not _is_any_at_work(out):
-        return found
-    call, after = host.call(), None
-    while True:
-        listed = (await list_clients(host.services, call, after=after, limit=_PAGE)).value
-        in_use = [view for view in listed.views if view.client.standing is not Standing.REVOKED]
-        found |= {thumbprint: view for view in in_use for thumbprint in view.thumbprints}
-        if (after := listed.next) is None:
-            return found
+        return {}
+    views, _ = await all_clients(host)
+    in_use = [view for view in views if view.client.standing is not Standing.REVOKED]
+    return {thumbprint: view for view in in_use for thumbprint in view.thumbprints}
+
+
+async def all_clients(host: Host) -> tuple[list[ClientView], int]:
+    """Return every client, page by page, and how many cannot be read."""
+    call = host.call()
+    listed = await list_clients(host.services, call, limit=_PAGE)
+    views, unread = [*listed.value.views], listed.unopened
+    while listed.value.next is not None:
+        listed = await list_clients(host.services, call, after=listed.value.next, limit=_PAGE)
+        views += listed.value.views
+        unread += listed.unopened
+    return views, unread
 
 
 @contextmanager

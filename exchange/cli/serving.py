@@ -9,8 +9,8 @@ import typer
 
 from exchange.audit import EventName
 from exchange.cli import output
-from exchange.cli.clients import all_clients
 from exchange.cli.doctor import examine
+from exchange.cli.enrolment import all_clients
 from exchange.cli.finding import Finding
 from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.log_keys import make_missing_log_key, show_log_key
