@@ -4,7 +4,7 @@ INVARIANT: a report that changes its class gets a new sequence number, as if it 
 of the old number names nothing any more, what they learn from the tail is complete, and no cursor skips it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -269,10 +269,19 @@ class ReportBook:
         row = (await self._session.execute(held)).first()
         return None if row is None else _destruction_or_not(*row)
 
-    async def ask_destruction(self, rows: Sequence[DestructionRow]) -> None:
-        """Keep that these clients are asked; nobody is asked twice about one report: the caller has seen to it."""
+    async def ask_destruction(self, rows: Sequence[DestructionRow], forged: Collection[str]) -> None:
+        """Keep that these clients are asked, of those in `forged` in the place of what lies there.
+
+        Nobody is asked twice about one report: the caller has seen to it.
+        """
         self._note_write()
-        await self._session.execute(insert(DestructionTable), [_destruction_columns(row) for row in rows])
+        table = DestructionTable
+        if new := [_destruction_columns(row) for row in rows if row.given.client not in forged]:
+            await self._session.execute(insert(table), new)
+        for row in rows:
+            if row.given.client in forged:
+                which = (col(table.report_id) == row.report, col(table.client_id) == row.given.client)
+                await self._session.execute(update(table).where(*which).values(_destruction_columns(row)))
 
     async def certify(self, row: DestructionRow) -> None:
         """Keep the certificate that was returned."""

@@ -7,7 +7,7 @@ INVARIANT: what was asked and cannot be read any more does not look as if nothin
 shown it is told that there is something.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -21,7 +21,6 @@ from exchange.store import (
     NoticeKind,
     NoticeRow,
     Parts,
-    ReportBook,
     TombstoneRow,
     UnitOfWork,
     Unread,
@@ -38,7 +37,7 @@ from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, so
 from exchange.usecases.log_words import recorded_label
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.sealed_headers import known_class, owner_of
-from exchange.usecases.told_destructions import DUE_DAYS, borne_out
+from exchange.usecases.told_destructions import DUE_DAYS, borne_out, never_asked
 from exchange.usecases.tombstones import told_tombstones
 from exchange.usecases.unread import record_unread
 
@@ -71,15 +70,19 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
     """
     given = await given_to(services, report_id)
     async with services.store.unit_of_work() as unit:
+        before = await unit.reports().asked_to_destroy(report_id)
+    # The rows before the log: of what is in one of them by then, its entry is there.
+    forged = await never_asked(services, report_id, before)
+    async with services.store.unit_of_work() as unit:
         book = unit.reports()
         await book.hold_order()
         # Of two that ask at once, who recalls and the sweep, the second one sees whom the first one asked.
         await book.held(report_id)
-        known, _ = await book.destructions(report=report_id)
-        asked = await book.asked_to_destroy(report_id)
+        known = [each for each in (await book.destructions(report=report_id))[0] if each.given.client not in forged]
+        asked = await book.asked_to_destroy(report_id) - forged
         new = [each for each in given if each.client not in asked]
         for start in range(0, len(new), _MOST_NAMED):
-            known += await _asked(unit, book, template, new[start : start + _MOST_NAMED])
+            known += await _asked(unit, template, new[start : start + _MOST_NAMED], forged)
     return tuple(known)
 
 
@@ -177,14 +180,15 @@ async def _open_destruction(
 
 
 async def _asked(
-    unit: UnitOfWork, book: ReportBook, template: EntryDraft, given: Sequence[GivenTo]
+    unit: UnitOfWork, template: EntryDraft, given: Sequence[GivenTo], forged: Collection[str]
 ) -> list[DestructionRow]:
+    book = unit.reports()
     subject = template.subject or Subject("report", ABSENT_ID)
     detail: Detail = {"of": [each.client for each in given]}
     receipt = await unit.record(replace(template, event=EventName.DESTRUCTION_ASKED, detail=detail))
     due_at = template.at + timedelta(days=DUE_DAYS)
     rows = [DestructionRow(subject.id, each, asked_at=template.at, due_at=due_at) for each in given]
-    await book.ask_destruction(rows)
+    await book.ask_destruction(rows, forged)
     kind, version, at = NoticeKind.RECALLED, subject.version or 1, template.at
     told = [NoticeRow.of(each, kind, subject.id, version=version, at=at, entry=receipt.entry) for each in given]
     await book.tell(told)

@@ -5,7 +5,7 @@ says anything else was altered, and is told of as one that cannot be read. Where
 two, that may have said what the row says; what the other ones say holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +15,14 @@ from exchange.kernel import Canonical, UnavailableError, parse_rfc3339, rfc3339,
 from exchange.store import DestructionRow, UnreadDestruction
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import may_be_told, require_readable, told_of, told_of_each, waiting_of
+from exchange.usecases.told_entries import (
+    may_be_told,
+    require_readable,
+    told_of,
+    told_of_each,
+    told_until_now,
+    waiting_of,
+)
 
 DUE_DAYS: Final = 30
 """Long enough to find every copy; the originator sees who is late."""
@@ -83,6 +90,21 @@ async def borne_out(
     found = [now for row in rows if isinstance(now := changed.get(row, row), DestructionRow) and now not in doubted]
     forged = [row for row, now in changed.items() if now is not None and now not in found]
     return found, [UnreadDestruction(row.report, row.given.client, row.given.member) for row in forged]
+
+
+async def never_asked(services: Services, report: str, clients: Collection[str]) -> frozenset[str]:
+    """Return those of these clients, which a row says were asked to destroy a report, of whom no entry tells it.
+
+    None of them where the log lacks an entry that may do so. Raises UnavailableError as `require_readable`, and where
+    the log is away.
+    """
+    if not clients:
+        return frozenset()
+    await require_readable(services, "of whom destruction was asked")
+    told, lacks = _Told(), list[Found]()
+    async for entry in told_until_now(services, EventName.DESTRUCTION_ASKED, subject=report, lacks=lacks):
+        told.take(entry)
+    return frozenset() if lacks else frozenset(clients) - {client for client, _ in told.asked}
 
 
 async def _doubted(services: Services, rows: Sequence[DestructionRow]) -> list[DestructionRow]:

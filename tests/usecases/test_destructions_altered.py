@@ -13,6 +13,7 @@ from exchange.reports import PostedPart
 from exchange.store import Store
 from exchange.usecases import told_destructions
 from exchange.usecases.recording import draft
+from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -69,6 +70,31 @@ async def test_nobody_is_accused_or_let_off_by_an_altered_row(
         with subtests.test(alter):
             assert ([row.given.member for row in made.value.value.asked], made.value.unopened) == (["GBR"], 1)
             assert [entry["decision"] for entry in made.entries if entry["type"] == "key.opened"] == ["failed"]
+
+
+@pytest.mark.parametrize("is_returned", [False, True])
+async def test_row_that_was_written_before_a_recall_lets_nobody_off(
+    make_lived: MakeLived, *, is_returned: bool
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    entry = (await usecases.pull_report(world.services, world.call("NOR reader"), report)).receipt.entry
+    columns = "report_id, client_id, member, agency, read_at, read_entry, asked_at, due_at"
+    world.sql(
+        f"INSERT INTO report_destruction ({columns}) SELECT $1, id, member, 'NOR/X', 1, $2, 1, 1 FROM client"
+        " WHERE name = 'NOR reader'",
+        *(report, entry),
+    )
+    if is_returned:
+        world.sql(CERTIFIED, b"forged")
+    made = await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+
+    assert [(row.given.member, row.asked_at, row.note) for row in made.value.asked] == [("NOR", world.clock.now, None)]
+    assert await asked_of(world, "NOR reader") == ([report], 0)
+    assert await shown(world, report) == (["NOR"], 0)
+    assert world.sql("SELECT count(*) FROM report_notice WHERE kind = 'recalled'") == [(1,)]
+    await sweep_reports(world.services, world.clock.now)
+    assert [entry["type"] for entry in await world.entries()].count("destruction.asked") == 1
 
 
 RETURNED = [
