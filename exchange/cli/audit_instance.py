@@ -179,61 +179,53 @@ class InstanceLog:
         return self._wait(self._desk.snapshot.cosignatures(self._state.log, after, upto))
 
 
-class InstancePlace:
-    """Every log of the instance in a folder."""
-
-    def __init__(self, desk: LogDesk, settings: Settings, wait: Waiter) -> None:
-        self._desk = desk
-        self._settings = settings
-        self._wait = wait
-
-    def logs(self) -> Iterator[LogHere]:
-        """Yield each log that was ever signed, the one in use last.
-
-        Raises InvalidError where the one is missing that this host signed last.
-        """
-        file = LastSignedFile(self._settings.last_signed_file).read()
-        beginnings = self._wait(beginnings_of(self._desk))
-        states = self._wait(self._desk.reader.states())
-        signed = [state for state in states if state.note]
-        # By what was signed: the name beside it is the database's owner's.
-        origins = [origin_of(state.note) for state in signed]
-        if file is not None and file.confirmed.head.size and file.origin not in origins:
-            size, held = file.confirmed.head.size, "other logs" if signed else "no log"
-            raise InvalidError(f"the database holds {held}, and this host signed `{file.origin}` of {size} entries")
-        for state, origin in zip(signed, origins, strict=True):
-            known: tuple[KnownCheckpoint, ...] = ()
-            if file is not None and file.origin == origin:
-                known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
-            # A boot may reach over two logs of one database: neither has all of its numbers.
-            node_keys = self._node_keys() if len(signed) == 1 else ()
-            # Where the next log has begun, a log stands still for good: nothing is to be done about it.
-            is_frozen = state.frozen_why is not None and state.log == states[-1].log
-            remarks = (f"this log is frozen: {state.frozen_why}",) if is_frozen else ()
-            beginning, is_only = beginnings.get(state.log, NOTHING_YET), len(signed) == 1
-            log = InstanceLog(self._desk, state, beginning, self._wait, is_only=is_only)
-            yield LogHere(log, _keys_of(state), known, node_keys, remarks)
-
-    def _node_keys(self) -> tuple[VerifyingKey, ...]:
-        # SQLite is one host's; on PostgreSQL there may be nodes whose keys are not here.
-        is_shared = not self._settings.database_url.startswith("sqlite")
-        return () if is_shared else (self._settings.node_key().verifying_key,)
-
-
 @contextmanager
-def instance_place(folder: Path) -> Iterator[InstancePlace]:
-    """Open the database of the instance in `folder` to look at its log."""
+def logs_of_instance(folder: Path) -> Iterator[list[LogHere]]:
+    """Open the database of the instance in `folder` to look at each log that was ever signed, the one in use last.
+
+    Raises InvalidError where the one is missing that this host signed last.
+    """
     settings = load_settings(folder)
     wait = Waiter()
     try:
         archive = BundleArchive(settings.audit_archive_url)
         desk = wait(LogDesk.open(settings.database_url_with_password(), archive=archive))
         try:
-            yield InstancePlace(desk, settings, wait)
+            yield list(_signed_logs(desk, settings, wait))
         finally:
             wait(desk.close())
     finally:
         wait.close()
+
+
+def _signed_logs(desk: LogDesk, settings: Settings, wait: Waiter) -> Iterator[LogHere]:
+    file = LastSignedFile(settings.last_signed_file).read()
+    beginnings = wait(beginnings_of(desk))
+    states = wait(desk.reader.states())
+    signed = [state for state in states if state.note]
+    is_only = len(signed) == 1
+    # By what was signed: the name beside it is the database's owner's.
+    origins = [origin_of(state.note) for state in signed]
+    if file is not None and file.confirmed.head.size and file.origin not in origins:
+        size, held = file.confirmed.head.size, "other logs" if signed else "no log"
+        raise InvalidError(f"the database holds {held}, and this host signed `{file.origin}` of {size} entries")
+    for state, origin in zip(signed, origins, strict=True):
+        known: tuple[KnownCheckpoint, ...] = ()
+        if file is not None and file.origin == origin:
+            known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
+        # A boot may reach over two logs of one database: neither has all of its numbers.
+        node_keys = _node_keys(settings) if is_only else ()
+        # Where the next log has begun, a log stands still for good: nothing is to be done about it.
+        is_frozen = state.frozen_why is not None and state.log == states[-1].log
+        remarks = (f"this log is frozen: {state.frozen_why}",) if is_frozen else ()
+        log = InstanceLog(desk, state, beginnings.get(state.log, NOTHING_YET), wait, is_only=is_only)
+        yield LogHere(log, _keys_of(state), known, node_keys, remarks)
+
+
+def _node_keys(settings: Settings) -> tuple[VerifyingKey, ...]:
+    # SQLite is one host's; on PostgreSQL there may be nodes whose keys are not here.
+    is_shared = not settings.database_url.startswith("sqlite")
+    return () if is_shared else (settings.node_key().verifying_key,)
 
 
 async def beginnings_of(desk: LogDesk) -> dict[int, Beginning]:

@@ -10,7 +10,7 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import apart, origin_of
 from exchange.cli.audit_options import CaOption, CertOption, KeyOption, ProfileOption, UrlOption
-from exchange.cli.audit_places import place_of
+from exchange.cli.audit_places import logs_at
 from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
@@ -40,8 +40,8 @@ def tiles(
     """Write checkpoints, tiles and entry bundles into a folder, as C2SP tlog-tiles lays them out."""
     _, private = apart(key)
     ended = () if origin is None else (origin,)
-    with place_of(None, dir, Door(url, cert, private, ca, profile), ended) as place:
-        source = _chosen(list(place.logs()), origin)
+    with logs_at(None, dir, Door(url, cert, private, ca, profile), ended) as logs:
+        source = _chosen(logs, origin)
         with ProgressBar("writing") as bar:
             size = write_log(source, out, bar)
     if as_json:

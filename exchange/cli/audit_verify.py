@@ -40,7 +40,7 @@ from exchange.cli.audit_options import (
     ProfileOption,
     UrlOption,
 )
-from exchange.cli.audit_places import place_of
+from exchange.cli.audit_places import logs_at
 from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
@@ -124,8 +124,8 @@ def verify(
     if path is not None and path.is_file():
         verifications = _verified_export(path, asked)
     else:
-        with place_of(path, dir, Door(url, cert, private, ca, profile), ended_origins(keys)) as place:
-            verifications = _verified(list(place.logs()), asked)
+        with logs_at(path, dir, Door(url, cert, private, ca, profile), ended_origins(keys)) as logs:
+            verifications = _verified(logs, asked)
     if not verifications:
         raise InvalidError("there is no log here yet: nothing was ever signed")
     _show(verifications, as_json=as_json)
