@@ -11,7 +11,7 @@ from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.facts import ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.guards import GuardQuestion, GuardVerdict
 from exchange.release.law import Law
-from exchange.release.rules import Case, label_reasons, report_reasons
+from exchange.release.rules import Case, label_reasons, passed_on, report_reasons
 
 _ORDER = {reason: place for place, reason in enumerate(Reason)}
 
@@ -47,7 +47,7 @@ def judge(case: Case, law: Law) -> Judgement:
     # (2) each label
     by_label = {label: label_reasons(case, label) for label in labels}
     # (3) guards
-    questions = [GuardQuestion(case.cls, label) for label in labels]
+    questions = guard_questions(case, labels)
     verdicts = dict(zip(labels, law.guards.forbidding(case.reader, questions, case.use, case.catalogue), strict=True))
     reasons = {label: by_label[label] | guard_reasons(verdicts[label]) for label in labels}
     has_failed = any(Reason.RULE_FAILED in found for found in (general, *reasons.values()))
@@ -65,6 +65,12 @@ def judge(case: Case, law: Law) -> Judgement:
 def judged_labels(cls: ClassFacts) -> tuple[Label, ...]:
     """Return the distinct labels of a class, the report's own first."""
     return tuple(dict.fromkeys((cls.label, *cls.part_labels)))
+
+
+def guard_questions(case: Case, labels: Iterable[Label]) -> list[GuardQuestion]:
+    """Return what the guards are asked about these labels of a case."""
+    given = passed_on(case)
+    return [GuardQuestion(case.cls, label, label in given) for label in labels]
 
 
 def permit_for(case: Case, clear: set[Label], law: Law) -> Permit | None:

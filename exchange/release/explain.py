@@ -9,10 +9,9 @@ from exchange.kernel import NotFoundError
 from exchange.markings import Label
 from exchange.release.consents import consented_labels, stands_alone
 from exchange.release.crises import reads_in_crisis
-from exchange.release.decide import guard_reasons, in_order, judge, judged_labels
+from exchange.release.decide import guard_questions, guard_reasons, in_order, judge, judged_labels
 from exchange.release.decision import Decision, Permit, Reason, View
 from exchange.release.facts import ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
-from exchange.release.guards import GuardQuestion
 from exchange.release.law import Law
 from exchange.release.rules import (
     CEILING_RULE_NUMBER,
@@ -140,8 +139,7 @@ def _outcomes(case: Case, labels: tuple[Label, ...], law: Law) -> Iterator[RuleO
             special = None if outcome.reason is not None else _why_label(case, label_rule, label)
             shown = outcome if special is None else replace(outcome, sentence=special.format_map(words))
             yield replace(shown, label=label)
-    questions = [GuardQuestion(case.cls, label) for label in labels]
-    verdicts = law.guards.forbidding(case.reader, questions, case.use, case.catalogue)
+    verdicts = law.guards.forbidding(case.reader, guard_questions(case, labels), case.use, case.catalogue)
     for label, verdict in zip(labels, verdicts, strict=True):
         # A reason is a sentence of its own; here it stands inside of one.
         reasons = {guard: law.guards.guards[guard].reason.removesuffix(".") for guard in verdict.forbade}

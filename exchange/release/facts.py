@@ -18,7 +18,7 @@ class Assurance(Enum):
 
 
 class Use(Enum):
-    """What the reader wants: to read, or to pass on to a member that is no reader of the scope."""
+    """What is asked: may it be read, or may it go on to a member that has it by the originator's consent alone."""
 
     READ = "read"
     ONWARD = "onward"

@@ -44,6 +44,10 @@ class GuardVerdict:
         """Return whether nothing forbade and nothing failed."""
         return not self.forbade and not self.has_failed
 
+    def joined(self, other: "GuardVerdict") -> "GuardVerdict":
+        """Return what both of two answers say."""
+        return GuardVerdict(tuple(sorted({*self.forbade, *other.forbade})), self.has_failed or other.has_failed)
+
 
 _CLEAR = GuardVerdict()
 _FAILED = GuardVerdict(has_failed=True)
@@ -51,10 +55,11 @@ _FAILED = GuardVerdict(has_failed=True)
 
 @dataclass(frozen=True, slots=True)
 class GuardQuestion:
-    """One label of one class."""
+    """One label of one class; whether the reader has it by the originator's consent alone, so that it is passed on."""
 
     cls: ClassFacts
     label: Label
+    is_passed_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,10 @@ class GuardSet:
     def forbidding(
         self, reader: ReaderFacts, questions: Sequence[GuardQuestion], use: Use, catalogue: Catalogue
     ) -> tuple[GuardVerdict, ...]:
-        """Return one verdict per question, in order. Never raises: what cannot be answered has failed."""
+        """Return one verdict per question, in order. Never raises: what cannot be answered has failed.
+
+        Of what is passed on both are asked: whether this reader may `use` it, and whether it may go on to it.
+        """
         verdicts: dict[int, GuardVerdict] = {}
         for originator in {question.cls.originator for question in questions}:
             places = [place for place, question in enumerate(questions) if question.cls.originator == originator]
@@ -178,8 +186,10 @@ class GuardSet:
         """Return one verdict per question; None where the engine could not be asked or gave no answer to each."""
         try:
             entities = _entities(reader, questions, catalogue)
+            onward = [place for place, question in enumerate(questions) if question.is_passed_on]
+            asked = [*((place, use) for place in range(len(questions))), *((place, Use.ONWARD) for place in onward)]
             results = cedarpy.is_authorized_batch(
-                _requests(reader, len(questions), use),
+                _requests(reader, asked),
                 policies,
                 # Parsed with the schema: an attribute that is missing or of another type fails here, not in silence.
                 cedarpy.Entities.from_json_str(json.dumps(entities), self._schema),
@@ -188,7 +198,11 @@ class GuardSet:
             verdicts = [_verdict(result) for result in results]
         except Exception:  # noqa: BLE001  fail closed: whatever broke inside the engine is a refusal
             return None
-        return verdicts if len(verdicts) == len(questions) else None
+        if len(verdicts) != len(asked):
+            return None
+        for place, verdict in zip(onward, verdicts[len(questions) :], strict=True):
+            verdicts[place] = verdicts[place].joined(verdict)
+        return verdicts[: len(questions)]
 
 
 def load_guards(files: Mapping[str, str], schema: str) -> GuardSet:
@@ -229,18 +243,17 @@ def _verdict(result: cedarpy.AuthzResult) -> GuardVerdict:
             return _FAILED
 
 
-def _requests(reader: ReaderFacts, count: int, use: Use) -> list[dict[str, object]]:
+def _requests(reader: ReaderFacts, asked: Sequence[tuple[int, Use]]) -> list[dict[str, object]]:
     context = json.dumps({"purpose": reader.purpose, "assurance": reader.assurance.value})
     principal = {"type": "Client", "id": reader.client}
-    action = {"type": "Action", "id": use.value}
     return [
         {
             "principal": principal,
-            "action": action,
+            "action": {"type": "Action", "id": use.value},
             "resource": {"type": "Report", "id": str(place)},
             "context": context,
         }
-        for place in range(count)
+        for place, use in asked
     ]
 
 

@@ -12,10 +12,9 @@ from typing import assert_never
 from exchange.markings import Label
 from exchange.release.cache import CURRENT_ROW, DecisionCache, decision_key
 from exchange.release.consents import live_consents
-from exchange.release.decide import judged_labels, permit_for
+from exchange.release.decide import guard_questions, judged_labels, permit_for
 from exchange.release.decision import Decision, Permit, Reason, Refusal
 from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use
-from exchange.release.guards import GuardQuestion
 from exchange.release.law import Law
 from exchange.release.rules import LABEL_RULES, REPORT_RULES, Case, ask_label_rule, ask_report_rule
 
@@ -92,7 +91,7 @@ def _past_guards(candidates: list[_Candidate], law: Law) -> Iterator[tuple[_Cand
     for start in range(0, len(candidates), GUARD_BATCH):
         batch = candidates[start : start + GUARD_BATCH]
         reader, use = batch[0].case.reader, batch[0].case.use
-        questions = [GuardQuestion(candidate.case.cls, label) for candidate in batch for label in candidate.clear]
+        questions = [each for candidate in batch for each in guard_questions(candidate.case, candidate.clear)]
         verdicts = iter(law.guards.forbidding(reader, questions, use, law.catalogue))
         for candidate in batch:
             answers = dict(zip(candidate.clear, islice(verdicts, len(candidate.clear)), strict=True))

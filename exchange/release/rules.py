@@ -6,7 +6,7 @@ readers pass through every one of them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from exchange.agreements import OnwardRelease, covers
@@ -101,6 +101,16 @@ def label_reasons(case: Case, label: Label) -> frozenset[Reason]:
 def consented(case: Case) -> frozenset[Label]:
     """Return the labels that the originator has released to the reader's member, as this case stands."""
     return consented_labels(case.cls, case.reader, case.scope)
+
+
+def passed_on(case: Case) -> frozenset[Label]:
+    """Return the labels against which there would be a reason more without the originator's consent."""
+    given = consented(case)
+    if not given:
+        return given
+    alone = replace(case, cls=replace(case.cls, consents=()))
+    is_let_in = report_reasons(alone) != report_reasons(case)
+    return frozenset(each for each in given if is_let_in or label_reasons(alone, each) != label_reasons(case, each))
 
 
 def _reader_role(case: Case) -> Reason | None:

@@ -5,6 +5,7 @@ written out here again; a slip in either place shows as a disagreement.
 """
 
 import json
+from dataclasses import replace
 
 import cedarpy
 
@@ -270,7 +271,14 @@ def oracle(reader, cls, scope, row, use, caveats=None):
         own = (caveats or {}).get(cls.originator, ())
         # Of a label or a clearance that no policy knows nothing can be asked; it is refused already.
         knows = label_rank(label) is not None and rank("NATO", reader.level) is not None
-        if knows and any(stops(reader, cls, label, use) for stops in own):
+        # What the consent answers goes on to this reader: it must be let on as well.
+        alone = replace(cls, consents=())
+        is_given = label in releases(reader, cls, scope) and (whole, found) != (
+            reasons(ABOUT_THE_WHOLE, reader, alone, scope, row, use, cls.label),
+            reasons(ABOUT_A_LABEL, reader, alone, scope, row, use, label),
+        )
+        uses = {use, Use.ONWARD} if is_given else {use}
+        if knows and any(stops(reader, cls, label, each) for stops in own for each in uses):
             found.add(Reason.NATIONAL_CAVEAT)
     released = {label for label in cls.part_labels if not against[label]}
     if not whole and released:

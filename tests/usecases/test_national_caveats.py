@@ -95,6 +95,30 @@ async def test_caveat_holds_at_the_next_request_on_every_node_once_two_have_said
         assert await can_read(ruling, report, services=other)
 
 
+async def test_caveat_against_passing_on_stops_who_reads_by_consent_and_nobody_else(ruling: World) -> None:
+    text = NationalText(
+        guard("gbr.stays", 'action == Action::"onward" && principal.member == "ESP"'),
+        "examples:\n"
+        + example("gbr.stays", forbids=True, reader="{member: ESP}").replace("reader:", "use: onward, reader:")
+        + example("gbr.stays", forbids=False, reader="{member: ESP}"),
+    )
+    report = await ruling.post(label=LOW)
+    for recipient in ("ESP", "DNK"):
+        await grant(ruling, await ask(ruling, report, recipient=recipient))
+    async with ruling.another_node() as other:
+        assert await can_read(ruling, report, "ESP reader", other)
+        told = (await usecases.preview_caveats(ruling.services, ruling.call("GBR releaser"), text)).value
+        assert [(each.member, each.change) for each in told.changes] == [("ESP", Change.STOPPED)]
+        await enforce(ruling, text)
+
+        assert not await can_read(ruling, report, "ESP reader")
+        assert not await can_read(ruling, report, "ESP reader", other)
+        assert await can_read(ruling, report, "DNK reader", other)
+        assert await can_read(ruling, report, "NOR reader", other)
+        await withdraw(ruling)
+        assert await can_read(ruling, report, "ESP reader", other)
+
+
 async def test_caveat_is_asked_about_the_members_own_reports_alone(ruling: World) -> None:
     norwegian = await ruling.post("NOR contributor")
     british = await ruling.post()

@@ -5,10 +5,23 @@ from dataclasses import replace
 import pytest
 
 from exchange.agreements import OnwardRelease
-from exchange.release import Consent, CrisisFacts, Permit, Refusal, Use, cleared_reader, decide
+from exchange.release import (
+    Consent,
+    CrisisFacts,
+    DecisionCache,
+    Permit,
+    Reason,
+    Refusal,
+    Use,
+    Viewer,
+    cleared_reader,
+    decide,
+    explain,
+    readable_classes,
+)
 from exchange.release.consents import consented_labels, is_for_purpose, stands_alone
 from exchange.release.crises import reads_in_crisis, reads_without_consent
-from tests.support.release_world import CLASS, LABEL, LOWER, ROW, label, marked, reader, rules_only_law, scope
+from tests.support.release_world import CLASS, LABEL, LOWER, ROW, label, law_with, marked, reader, rules_only_law, scope
 
 NEVER = OnwardRelease.NEVER
 ALONE = frozenset({"NOR"})
@@ -112,3 +125,38 @@ def test_cleared_reader_is_nobody_and_lacks_nothing_else():
     nobody = of("NOR", client="", version=0, agency="NOR/", compartments=held, at_micros=7)
     assert made == nobody
     assert cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence").at_micros == 0
+
+
+STAYS = '@id("x.y") @reason("x") forbid (principal, action == Action::"onward", resource);'
+
+
+@pytest.mark.parametrize(
+    ("member", "labels", "purposes", "expected"),
+    [
+        # Not releasable without the consent, or no reader of the scope without it.
+        ("DNK", (LABEL,), (), frozenset({LOWER})),
+        ("ESP", (LABEL, LOWER), (), frozenset()),
+        # Read without it, each label for itself.
+        ("NOR", (LABEL, LOWER), (), frozenset({LABEL, LOWER})),
+        ("DNK", (LABEL, LOWER), (), frozenset({LOWER})),
+        # A consent to what another reads opens nothing, and closes nothing.
+        ("NOR", (LABEL,), ("judicial",), frozenset({LABEL, LOWER})),
+    ],
+)
+def test_what_the_consent_alone_opens_is_passed_on_and_the_guards_are_asked_that_too(
+    member, labels, purposes, expected
+):
+    given = replace(
+        CLASS, part_labels=(LABEL, LOWER), consents=(Consent.over(labels, member=member, purposes=purposes),)
+    )
+    who, law = of(member), law_with(exchange=STAYS)
+
+    decided = decide(who, given, scope(), ROW, Use.READ, law)
+    found = readable_classes(who, {1: given}, lambda _: scope(), policy_version=1, law=law, cache=DecisionCache())
+    told = explain(who, given, scope(), ROW, Use.READ, law, Viewer.EXCHANGE)
+
+    assert (decided.labels if isinstance(decided, Permit) else frozenset()) == expected
+    assert (found[1].labels if 1 in found else frozenset()) == expected
+    # Where some label is left, the other's guard is told all the same.
+    assert (Reason.NATIONAL_CAVEAT in told.reasons) is (released(who, given, scope()) != expected)
+    assert released(who, given, scope()) >= expected
