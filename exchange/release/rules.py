@@ -25,7 +25,7 @@ from exchange.release.caveats import (
     PAP_RED,
     TLP_RED,
 )
-from exchange.release.consents import consented_labels, is_for_purpose
+from exchange.release.consents import consented_labels, is_for_purpose, live_consents
 from exchange.release.crises import (
     is_controlled,
     is_from_crisis_alone,
@@ -105,7 +105,8 @@ def consented(case: Case) -> frozenset[Label]:
 
 def passed_on(case: Case) -> frozenset[Label]:
     """Return the labels against which there would be a reason more without the originator's consent."""
-    given = consented(case)
+    # Not `consented`: where nothing goes on to others, a consent still answers for the purpose of a reader in a crisis.
+    given = frozenset(label for consent in live_consents(case.cls, case.reader) for label in consent.labels)
     if not given:
         return given
     alone = replace(case, cls=replace(case.cls, consents=()))

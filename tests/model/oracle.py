@@ -273,7 +273,7 @@ def oracle(reader, cls, scope, row, use, caveats=None):
         knows = label_rank(label) is not None and rank("NATO", reader.level) is not None
         # What the consent answers goes on to this reader: it must be let on as well.
         alone = replace(cls, consents=())
-        is_given = label in releases(reader, cls, scope) and (whole, found) != (
+        is_given = any(label in each.labels for each in given(reader, cls, scope)) and (whole, found) != (
             reasons(ABOUT_THE_WHOLE, reader, alone, scope, row, use, cls.label),
             reasons(ABOUT_A_LABEL, reader, alone, scope, row, use, label),
         )

@@ -160,3 +160,14 @@ def test_what_the_consent_alone_opens_is_passed_on_and_the_guards_are_asked_that
     # Where some label is left, the other's guard is told all the same.
     assert (Reason.NATIONAL_CAVEAT in told.reasons) is (released(who, given, scope()) != expected)
     assert released(who, given, scope()) >= expected
+
+
+def test_what_a_consent_opens_to_a_reader_in_a_crisis_is_passed_on_where_nothing_goes_on_to_others():
+    held = replace(LOWER, handling=("H1",))
+    given = marked(held, consents=(Consent.over([held], member="DNK", purposes=["judicial"]),))
+    under = scope(readers=ALONE, crises=(OPEN,), onward_release=NEVER)
+    court = of("DNK", purpose="judicial")
+
+    assert released(court, replace(given, consents=()), under) == ("handling-caveat",)
+    assert released(court, given, under) == {held}
+    assert isinstance(decide(court, given, under, ROW, Use.READ, law_with(exchange=STAYS)), Refusal)
