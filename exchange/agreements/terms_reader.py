@@ -90,7 +90,7 @@ class TermsReader:
             policy=self._policy,
             validity=self._validity(fields["validity"]),
             scopes=scopes,
-            obligations=self._obligations(fields.get("obligations", ())),
+            obligations=self._obligations(fields.get("obligations", ()), scopes),
             termination=self._termination(fields["termination"]),
             older_reports=self._older_reports(fields.get("older_reports"), "/older_reports"),
             crisis=self._crisis(fields.get("crisis", ()), scopes),
@@ -205,9 +205,29 @@ class TermsReader:
         self._refuse_each(members, place, strangers, ("not-a-party", "is not among the parties"))
         return _codes(members)
 
-    def _obligations(self, value: object) -> tuple[Obligation, ...]:
-        items = self._reading.sequence(value, "/obligations", least=0)
-        return tuple(self._obligation(item, f"/obligations/{index}") for index, item in enumerate(items))
+    def _obligations(self, value: object, scopes: tuple[Scope, ...]) -> tuple[Obligation, ...]:
+        found: list[Obligation] = []
+        by_name = {scope.name: scope for scope in scopes}
+        for index, item in enumerate(self._reading.sequence(value, "/obligations", least=0)):
+            place = f"/obligations/{index}"
+            found.append(self._obligation(item, place))
+            self._require_owable(found[-1], by_name.get(found[-1].scope), place)
+        return tuple(found)
+
+    def _require_owable(self, obligation: Obligation, scope: Scope | None, place: str) -> None:
+        """Note what a party would sign and nothing could hold it to; what was signed before this was asked stays."""
+        party = obligation.party
+        if self._around is None or scope is None or party not in self._parties:
+            return
+        duties = (
+            ("report_every", obligation.report_every, scope.contributors, "contributor"),
+            ("acknowledge", obligation.acknowledge, scope.readers, "reader"),
+        )
+        for field, owed, members, word in duties:
+            # Who stands in a list that is faulty itself cannot be said: that is reported, what follows from it is not.
+            if owed and members and party not in members and set(self._parties).issuperset(members):
+                message = f"`{party}` is no {word} of the scope and cannot owe it: make it one, or leave this out"
+                self._reading.fault(f"{place}/{field}", "not-owed", message)
 
     def _obligation(self, value: object, place: str) -> Obligation:
         owed = ("report_every", "acknowledge")

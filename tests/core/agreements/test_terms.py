@@ -180,6 +180,8 @@ def test_every_example_agrees_with_the_policies_of_the_exchange(path):
         (("obligations", 1, "acknowledge"), ["FLASH"], [("/obligations/1/acknowledge", "wrong-type")]),
         (("obligations", 1), "all", [("/obligations/1", "wrong-type")]),
         (("obligations",), None, [("/obligations", "wrong-type")]),
+        (("obligations", 0, "party"), "DNK", [("/obligations/0/report_every", "not-owed")]),
+        ((*SCOPE, "contributors"), ["GBR"], [("/obligations/0/report_every", "not-owed")]),
         # termination
         (("termination",), REMOVE, [("", "missing-field")]),
         (("termination", "notice"), "90 days", [("/termination/notice", "bad-duration")]),
@@ -292,6 +294,27 @@ def test_lists_are_bounded(extra):
     else:
         assert {fault.code for fault in refused.value.faults} == {"unknown-kind"}
         assert len(refused.value.faults) == 400
+
+
+def test_who_is_no_reader_owes_no_acknowledgement():
+    body = changed((*SCOPE, "readers"), ["NOR", "DNK"])
+    body["obligations"][1]["party"] = "GBR"
+
+    assert faults_of(body) == [("/obligations/1/acknowledge", "not-owed")]
+    with pytest.raises(InvalidError, match="`GBR` is no reader of the scope and cannot owe it: make it one"):
+        from_json(body)
+
+
+def test_duty_of_everybody_is_each_ones_who_can_owe_it():
+    body = changed(("obligations", 0, "party"), "all")
+
+    assert from_json(body).obligations[0].party == "all"
+
+
+def test_what_was_signed_with_a_duty_that_nobody_owes_is_read():
+    body = changed(("obligations", 0, "party"), "DNK")
+
+    assert terms_from_stored(body).obligations[0].party == "DNK"
 
 
 def test_agreement_has_a_scope():

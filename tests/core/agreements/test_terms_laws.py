@@ -45,24 +45,20 @@ def bodies(draw):
             )
         )
     ]
-    obligations = [
-        {"party": draw(st.sampled_from(["all", *parties])), "scope": draw(st.sampled_from(scopes))["name"], **owed}
-        for owed in draw(
-            st.lists(
-                st.one_of(
-                    st.fixed_dictionaries({"report_every": durations}),
-                    st.fixed_dictionaries(
-                        {
-                            "acknowledge": st.dictionaries(
-                                st.sampled_from(["FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"]), durations, min_size=1
-                            )
-                        }
-                    ),
-                ),
-                max_size=3,
-            )
-        )
-    ]
+    owing = st.one_of(
+        st.fixed_dictionaries({"report_every": durations}),
+        st.fixed_dictionaries(
+            {
+                "acknowledge": st.dictionaries(
+                    st.sampled_from(["FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"]), durations, min_size=1
+                )
+            }
+        ),
+    )
+    obligations = []
+    for scope, owed in draw(st.lists(st.tuples(st.sampled_from(scopes), owing), max_size=3)):
+        able = scope["contributors" if "report_every" in owed else "readers"]
+        obligations.append({"party": draw(st.sampled_from(["all", *able])), "scope": scope["name"], **owed})
     first, last = sorted(draw(st.lists(st.dates(), min_size=2, max_size=2)))
     return {
         "title": draw(st.sampled_from(["Arrangement", "Überseeisches Abkommen"])),
