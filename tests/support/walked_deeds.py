@@ -70,11 +70,13 @@ async def posted(walk: Walk, by: str, originator: str, *, client: str = "contrib
     call, marking = walk.call(f"{by} {client}"), marking_of(body.label)
     parts = tuple(marking_of(part.label or body.label) for part in body.parts)
     sources = body.references or _sources_of(walk, body.supersedes)
+    forbid = walk.deriving.in_the_way(originator, marking, parts, sources, walk.now)
     try:
         report = (await usecases.post_report(walk.services, call, body)).value.report_id
     except InvalidError as exc:
         is_lower = {fault.code for fault in exc.faults} == {"below-source"} and body.supersedes is None
-        forbid = walk.deriving.in_the_way(originator, marking, parts, sources, walk.now)
+        # Others may have lowered a source, or raised one, while this was refused.
+        forbid = forbid or walk.deriving.in_the_way(originator, marking, parts, sources, walk.now)
         walk.require(not is_lower or bool(forbid), f"{originator} may mark {marking} {parts} what builds on {sources}")
         raise
     walk.require_leave(originator, marking, parts, sources)
@@ -291,7 +293,7 @@ def passed_on(walk: Walk, asked: Asked) -> None:
         not forbid, f"{plain.originator} passes on {asked.report} to {consent.member}, which builds on {forbid}"
     )
     plain.consents.append(consent)
-    walk.requests.append((asked.request, plain.originator, consent))
+    walk.requests.append((asked.request, asked.report, consent))
     walk.plain.come_anew(asked.report)
 
 
@@ -299,10 +301,11 @@ async def revoke(walk: Walk, a: int, _: int, __: int) -> str:
     """Take back a consent to onward release."""
     if not walk.requests:
         return "there is none"
-    request, originator, consent = walk.requests[a % len(walk.requests)]
+    # One that is over may be taken back while another gives the same: that one goes on.
+    request, report, consent = walk.requests[a % len(walk.requests)]
+    originator = walk.plain.reports[report].originator
     await usecases.revoke_onward(walk.services, walk.call(f"{originator} releaser"), request)
     consent.is_over = True
-    report = next(key for key, each in walk.plain.reports.items() if any(one is consent for one in each.consents))
     walk.plain.come_anew(report)
     return f"that to {consent.member} of {report}"
 
