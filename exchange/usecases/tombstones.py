@@ -7,6 +7,7 @@ the record, and whoever was given the report is asked to destroy it, with a tomb
 
 import logging
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome, Receipt, fit_text, unverified_deed
@@ -111,17 +112,26 @@ async def told_tombstones(
         await require_readable(services, "which reports ended")
         for entry in await waiting_of(services, *_EVENTS, subjects=told):
             told[entry["object"]["id"]].append(entry)
-    placed, lacks = dict[str, Entry](), list[Found]()
+    ends, lacks = dict[str, dict[EventName, Entry]](), list[Found]()
     try:
         for event in _EVENTS:
             async for entry in told_of_each(services, event.value, reports, lacks=lacks):
-                # A report ends once: what came behind its entry says nothing of that.
-                placed.setdefault(entry["object"]["id"], entry)
+                ends.setdefault(entry["object"]["id"], {}).setdefault(event, entry)
+        placed = {report: await _first(services, list(each.values())) for report, each in ends.items()}
     except UnavailableError:
         return {report: kept[report] for report in reports if report in kept}
     told |= {report: [entry] for report, entry in placed.items()}
     found = {report: kept[report] for report in reports if report in kept and _says(kept[report], told[report], lacks)}
     return found | {report: _as_told(services, placed[report]) for report in placed.keys() - found.keys()}
+
+
+async def _first(services: Services, ends: Sequence[Entry]) -> Entry:
+    """Return which of these came into the logs first: a report ends once, and no later entry says anything of that."""
+    if len(ends) == 1:
+        return ends[0]
+    leaves = [(await services.store.log.leaf(each["id"]), each) for each in ends]
+    placed = [(leaf.log, leaf.position, each) for leaf, each in leaves if leaf is not None]
+    return min(placed, key=itemgetter(0, 1), default=(0, 0, ends[0]))[2]
 
 
 def _says(stone: TombstoneRow, told: Sequence[Entry], lacks: Sequence[Found]) -> bool:

@@ -186,3 +186,26 @@ async def test_what_is_said_of_an_end_may_be_spelt_as_some_systems_do(make_lived
     assert read_deed(recalled.tombstone.note, [NODE]).content["reason"] == "d\u00e9truit"
     assert read_deed(certified.value.row.note or b"", [NODE]).content["method"] == "d\u00e9truit"
     assert [row.note for row in shown.asked] == [certified.value.row.note]
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_report_that_ended_for_its_age_is_told_as_recalled_by_no_later_entry(
+    make_lived: MakeLived, *, is_kept: bool
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    await world.agree(AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept"))
+    report = await world.post()
+    world.clock.advance(timedelta(days=5 * 366))
+    await sweep_reports(world.services, world.clock.now)
+    await place_entries(world, is_searchable=True)
+    world.clock.advance(timedelta(minutes=5))
+    event, subject = EventName.REPORT_RECALLED, Subject("report", report)
+    told = draft(world.call(None), None, event, Outcome.PERMITTED, subject=subject, detail={"reason": "forged"})
+    await world.services.store.append(told)
+    await place_entries(world, is_searchable=True)
+    if not is_kept:
+        world.unguard("report_tombstone")
+        world.sql("DELETE FROM report_tombstone")
+    made = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
+
+    assert unverified_deed(made.value.tombstone.note).content["cause"] == "retention"
