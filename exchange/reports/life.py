@@ -14,7 +14,7 @@ from typing import Final
 
 from exchange.kernel import Canonical, ConflictError, Fault, InvalidError, canonical_bytes, rfc3339
 from exchange.markings import Label
-from exchange.reports.model import Header, PartHeader, ReportStatus
+from exchange.reports.model import Header, PartHeader, Precedence, ReportStatus
 
 Dominates = Callable[[Label, Label], bool]
 """Whether the first label is at least as high as the second."""
@@ -120,11 +120,12 @@ def amended(before: Header, after: Header, *, dominates: Dominates) -> Header:
     """Return `after` as the next version of `before`.
 
     InvalidError where the report, or a part that stays as it is, would become lower, now or on an earlier day than the
-    one that was set: that is a downgrade.
+    one that was set: that is a downgrade. So where it would become more urgent.
     """
-    faults = list(_lowered(before, after, dominates))
-    if faults:
-        raise InvalidError("an amendment cannot lower a marking", tuple(faults))
+    faults, urgent = list(_lowered(before, after, dominates)), list(_more_urgent(before, after))
+    if faults or urgent:
+        message = "an amendment cannot lower a marking" if faults else "an amendment cannot make a report more urgent"
+        raise InvalidError(message, (*faults, *urgent))
     return replace(
         after, id=before.id, version=before.version + 1, posted_at=before.posted_at, supersedes=before.supersedes
     )
@@ -165,6 +166,14 @@ def _lowered(before: Header, after: Header, dominates: Dominates) -> Iterator[Fa
         held = _held_so_far(before, part)
         if held and not any(dominates(part.label, label) for label in held):
             yield Fault(f"/parts/{index}/label", "below-current", message)
+
+
+def _more_urgent(before: Header, after: Header) -> Iterator[Fault]:
+    # INVARIANT: how soon it is to be acknowledged counts from its post: nobody has missed a time that it never had.
+    order = list(Precedence)
+    if order.index(after.precedence) > order.index(before.precedence):
+        message = f"is more urgent than it was, `{before.precedence.value}`: supersede it by a report of its own"
+        yield Fault("/precedence", "above-current", message)
 
 
 def _held_so_far(before: Header, part: PartHeader) -> list[Label]:

@@ -9,7 +9,7 @@ import pytest
 from exchange import usecases
 from exchange.agreements import MatterKind
 from exchange.audit import Criteria
-from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError, to_micros
+from exchange.kernel import ForbiddenError, InvalidError, MalformedError, NotFoundError, UnavailableError, to_micros
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart, Precedence
 from exchange.store import BreachKind, BreachRow, Countable, OnwardWish
@@ -94,6 +94,18 @@ async def test_acknowledged_in_time_is_no_breach_and_late_is_one(owing: World) -
     await DutyWatch(owing.services).round()
 
     assert [entry["detail"]["report"] for entry in await found(owing)] == [late]
+
+
+async def test_report_that_was_less_urgent_when_it_came_is_made_no_breach_by_an_amendment(owing: World) -> None:
+    report = await flash(owing, precedence=Precedence.ROUTINE)
+    owing.clock.advance(11 * MINUTE)
+    urgent = owing.posted(label=GBR_NOR, precedence=Precedence.FLASH)
+    with pytest.raises(InvalidError, match="more urgent"):
+        await usecases.amend_report(owing.services, owing.call("GBR contributor"), report, urgent)
+
+    await DutyWatch(owing.services).round()
+
+    assert await found(owing) == []
 
 
 ALTERED = ["posted_class = 4711", "posted_at = 9000000000000000000", "valid_until = 9000000000000000000"]

@@ -7,6 +7,7 @@ import pytest
 from exchange.kernel import ConflictError, InvalidError
 from exchange.reports import (
     Downgrade,
+    Precedence,
     ReportAct,
     ReportStatus,
     amended,
@@ -135,6 +136,31 @@ def test_amendment_keeps_id_time_and_links_and_counts_on():
 
     assert (after.id, after.version, after.posted_at, after.supersedes) == (before.id, 4, before.posted_at, "x")
     assert after.subject == "new"
+
+
+@pytest.mark.parametrize(("was", "will"), [(was, will) for was in Precedence for will in Precedence])
+def test_amendment_makes_nothing_more_urgent(was, will):
+    before, after = (replace(compose(), precedence=each) for each in (was, will))
+    order = list(Precedence)
+    if order.index(will) <= order.index(was):
+        assert amended(before, after, dominates=dominates).precedence is will
+        return
+
+    with pytest.raises(InvalidError, match="cannot make a report more urgent") as refused:
+        amended(before, after, dominates=dominates)
+
+    (fault,) = refused.value.faults
+    assert (fault.pointer, fault.code) == ("/precedence", "above-current")
+    assert fault.message == f"is more urgent than it was, `{was.value}`: supersede it by a report of its own"
+
+
+def test_amendment_is_told_of_all_that_it_cannot_do():
+    before = of(SECRET, SECRET)
+    after = replace(of(RESTRICTED, RESTRICTED), precedence=Precedence.FLASH)
+    with pytest.raises(InvalidError, match="cannot lower a marking") as refused:
+        amended(before, after, dominates=dominates)
+
+    assert [fault.pointer for fault in refused.value.faults] == ["/label", "/parts/0/label", "/precedence"]
 
 
 def test_amendment_may_raise_and_never_lower():
