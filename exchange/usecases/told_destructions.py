@@ -44,7 +44,8 @@ class _Told:
         if entry["type"] == EventName.DESTRUCTION_CERTIFIED.value:
             said = {name: detail.get(name) for name in ("client", "method", "copies")}
             by = {"certified_by": entry["actor"].get("id"), "certified_at": entry["ts"]}
-            self.certified[str(detail.get("client"))] = {"report": entry["object"]["id"], **said, **by}
+            # It is certified once: what came behind says nothing of that.
+            self.certified.setdefault(str(detail.get("client")), {"report": entry["object"]["id"], **said, **by})
             return
         of = detail.get("of")
         self.asked.update((client, entry["ts"]) for client in (of if isinstance(of, list) else ()))
@@ -120,8 +121,7 @@ async def _doubted(services: Services, rows: Sequence[DestructionRow]) -> list[D
 
 async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
     told = {report: _Told() for report in reports}
-    for entry in await waiting_of(services, *_EVENTS, subjects=told):
-        told[entry["object"]["id"]].take(entry)
+    waiting = await waiting_of(services, *_EVENTS, subjects=told)
     for event in _EVENTS:
         lacks: list[Found] = []
         async for entry in told_of_each(services, event.value, reports, lacks=lacks):
@@ -130,4 +130,6 @@ async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
         for report in reports if lacks else ():
             async for _ in told_of(services, event.value, subject=report, lacks=told[report].lacks[event]):
                 continue
+    for entry in waiting:
+        told[entry["object"]["id"]].take(entry)
     return told

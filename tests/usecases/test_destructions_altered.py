@@ -127,6 +127,24 @@ async def test_certificate_is_shown_as_it_was_returned_or_not_at_all(
             assert found == (["GBR"], 1)
 
 
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_certificate_is_kept_from_its_originator_by_no_entry_behind_its_own(
+    make_lived: MakeLived, *, is_placed: bool
+) -> None:
+    world, report = await recalled(make_lived)
+    call, how = world.call("NOR reader"), usecases.Certificate("shredded", 1)
+    returned = await usecases.certify_destruction(world.services, call, report, how)
+    await place_entries(world, is_searchable=True)
+    world.clock.advance(timedelta(days=40))
+    event, detail = EventName.DESTRUCTION_CERTIFIED, {"client": returned.value.row.given.client, "copies": 7}
+    told = draft(world.call(None), None, event, Outcome.PERMITTED, subject=Subject("report", report), detail=detail)
+    await world.services.store.append(told)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+
+    assert await shown(world, report) == (["GBR", "NOR"], 0)
+
+
 async def certified_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, act: Any, *args: Any) -> Any:
     """Return what `act` does where the NOR reader certifies between its look at the rows and that at the log."""
     ask = told_destructions._told
