@@ -107,8 +107,8 @@ def test_exchange_is_asked_for_each_log_whose_keys_are_given(log, line, capsys, 
             return httpx2.Response(422, json={"code": "invalid", "detail": "the query has faults", "errors": faults})
         return shown_by(log, origin=request.url.params.get("origin"))(request)
 
-    address = audit_places._Address(LogReads(line(answer).client._transport), ("ended",))
-    names = [each.origin for each in address.logs()]
+    shown = audit_places._shown(LogReads(line(answer).client._transport), ("ended",))
+    names = [each.origin for each in shown]
 
     assert names == (["ended", ""] if knows_names else [""])
     assert ("is not shown by this exchange" in capsys.readouterr().err) is not knows_names

@@ -117,6 +117,7 @@ async def test_long_row_of_one_subscriber_keeps_nobody_else_waiting(
     monkeypatch.setattr(notify_subscribers, "_AT_ONCE", REPORTS - 2)
 
     await notifier.round()
+    await notifier.close()
 
     assert sorted(line.taken) == [QUICK, *[SLOW] * notify_subscribers._OF_ONE]
 
@@ -132,7 +133,9 @@ async def test_what_is_on_its_way_at_the_end_is_let_go_and_comes_again(
     await notifier.close()
     busy.clock.advance(notify_subscribers.CLAIMED)
     again = Line(lambda: None)
-    await until_told(Notifier(busy.services, again, Reach()), again, SLOW)
+    later = Notifier(busy.services, again, Reach())
+    await until_told(later, again, SLOW)
+    await later.close()
 
     assert QUICK not in again.begun
 
@@ -144,8 +147,10 @@ async def test_fault_over_one_message_keeps_the_others_from_nothing(
         raise RuntimeError("nobody foresaw it")
 
     line = Line(fail)
+    notifier = Notifier(busy.services, line, Reach())
 
-    await until_told(Notifier(busy.services, line, Reach()), line, QUICK)
+    await until_told(notifier, line, QUICK)
+    await notifier.close()
 
     assert SLOW not in line.taken
     assert {record.levelno for record in caplog.records if record.name == "exchange.webhooks"} == {logging.CRITICAL}
