@@ -27,6 +27,17 @@ def not_to(reader: str, member: str = "GBR") -> NationalText:
     return shown([(name, f'principal.member == "{reader}"', f"{{member: {reader}}}", "{member: DEU}")])
 
 
+def not_on_to(reader: str, member: str = "GBR") -> NationalText:
+    """Return a caveat of `member`: nothing of its own goes on to clients of `reader`, which read what they may without."""
+    name = f"{member.lower()}.not-on-to-{reader.lower()}"
+    stopped = example(name, forbids=True, reader=f"{{member: {reader}}}")
+    passed = example(name, forbids=False, reader=f"{{member: {reader}}}")
+    condition = f'action == Action::"onward" && principal.member == "{reader}"'
+    return NationalText(
+        guard(name, condition), "examples:\n" + stopped.replace("reader:", "use: onward, reader:") + passed
+    )
+
+
 def shown(cases: Iterable[tuple[str, str, str, str]]) -> NationalText:
     """Return guards, each with a reader that it stops and one that it does not."""
     guards, examples = "", "examples:\n"

@@ -118,6 +118,7 @@ class PlainWorld:
     """Who had left by notice and acceded again, with the number of the text it did so by."""
     crises: list[Crisis] = field(default_factory=list)
     barred: dict[str, frozenset[str]] = field(default_factory=dict)
+    not_on_to: dict[str, frozenset[str]] = field(default_factory=dict)
     """Originator -> whom its national caveats keep its reports from."""
     last_place: int = 0
 
@@ -143,6 +144,11 @@ class PlainWorld:
         for number, crisis in enumerate(self.crises):
             if crisis.edition == len(self.texts) and not crisis.is_over and crisis.since <= now < crisis.until:
                 yield number
+
+    def bar(self, member: str, others: frozenset[str], *, is_onward: bool = False) -> None:
+        """Keep the reports of a member from `others`, or from going on to them, and no more from those before."""
+        nobody = frozenset[str]()
+        self.barred[member], self.not_on_to[member] = (nobody, others) if is_onward else (others, nobody)
 
     def come_anew(self, report_id: str) -> None:
         """Put a report behind all others, where whoever reads on finds it."""
@@ -225,6 +231,8 @@ class PlainWorld:
         return any(each in report.crises or self.text.crisis_reaches_older for each in self.open_crises(now))
 
     def _consented(self, reader: Reader, report: Report, now: datetime) -> set[Marking]:
+        if reader.member in self.not_on_to.get(report.originator, ()):
+            return set()
         standing = (each for each in report.consents if not each.is_over and (each.until is None or now < each.until))
         return {marking for each in standing if each.member == reader.member for marking in each.markings}
 

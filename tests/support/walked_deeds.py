@@ -13,7 +13,7 @@ from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardWish, ProxyWish
 from exchange.usecases import ClearanceChange, CrisisWish
 from exchange.usecases.rounds_of_time import RoundsOfTime
-from tests.support.national import not_to
+from tests.support.national import not_on_to, not_to
 from tests.support.placing import place_entries
 from tests.support.plain_world import LEVELS, Consent, Crisis, Marking, Report, Text, written
 from tests.support.treaty import signed, signing_key
@@ -310,19 +310,20 @@ async def revoke(walk: Walk, a: int, _: int, __: int) -> str:
     return f"that to {consent.member} of {report}"
 
 
-async def bar(walk: Walk, a: int, b: int, _: int) -> str:
+async def bar(walk: Walk, a: int, b: int, c: int) -> str:
     """Put a member's national caveats in force, in the place of those before, or withdraw them."""
-    member, barred = ("GBR", "NOR")[a % 2], walk.plain.barred
+    member, plain = ("GBR", "NOR")[a % 2], walk.plain
     call, others = walk.call(f"{member} releaser"), sorted(EVERYBODY - {member})
-    if barred.get(member) and b % 2:
-        act, after = (await usecases.withdraw_caveats(walk.services, call)).value.act, frozenset[str]()
+    after, is_onward = frozenset[str](), c % 3 == 0
+    if (plain.barred.get(member) or plain.not_on_to.get(member)) and b % 2:
+        act = (await usecases.withdraw_caveats(walk.services, call)).value.act
     else:
         other = others[b % len(others)]
-        made = await usecases.propose_caveats(walk.services, call, not_to(other, member))
-        act, after = made.value.act, frozenset({other})
+        after, text = frozenset({other}), (not_on_to if is_onward else not_to)(other, member)
+        act = (await usecases.propose_caveats(walk.services, call, text)).value.act
     await walk.confirm(str(act), member)
-    barred[member] = after
-    return f"{member} keeps its own from {sorted(after)}"
+    plain.bar(member, after, is_onward=is_onward)
+    return f"{member} keeps its own from {'going on to ' if is_onward else ''}{sorted(after)}"
 
 
 async def trust(walk: Walk, a: int, b: int, _: int) -> str:

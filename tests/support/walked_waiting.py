@@ -52,7 +52,7 @@ async def ask_to_bar(walk: Walk, a: int, b: int, _: int) -> str:
     made = await usecases.propose_caveats(walk.services, walk.call(f"{member} releaser"), not_to(other, member))
 
     def carry_out() -> None:
-        walk.plain.barred[member] = frozenset({other})
+        walk.plain.bar(member, frozenset({other}))
 
     return _kept(walk, str(made.value.act), Waiting(f"{member} second releaser", walk.now + _WEEK, carry_out))
 

@@ -16,7 +16,7 @@ from exchange.reports import PostedPart
 from exchange.settings import read_policies
 from exchange.usecases.national_caveats import MOST_WAITING
 from tests.support.lived import IN_ONE_WORLD, MakeLived
-from tests.support.national import example, guard, no_court, not_to, shown
+from tests.support.national import example, guard, no_court, not_on_to, not_to, shown
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.put_back import kept_rows
 from tests.support.world import POLICIES, World
@@ -96,12 +96,7 @@ async def test_caveat_holds_at_the_next_request_on_every_node_once_two_have_said
 
 
 async def test_caveat_against_passing_on_stops_who_reads_by_consent_and_nobody_else(ruling: World) -> None:
-    text = NationalText(
-        guard("gbr.stays", 'action == Action::"onward" && principal.member == "ESP"'),
-        "examples:\n"
-        + example("gbr.stays", forbids=True, reader="{member: ESP}").replace("reader:", "use: onward, reader:")
-        + example("gbr.stays", forbids=False, reader="{member: ESP}"),
-    )
+    text = not_on_to("ESP")
     report = await ruling.post(label=LOW)
     for recipient in ("ESP", "DNK"):
         await grant(ruling, await ask(ruling, report, recipient=recipient))
