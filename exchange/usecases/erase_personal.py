@@ -37,11 +37,6 @@ class Erasure:
     act: PendingAct
     keys: int | None = None
 
-    @property
-    def wanted(self) -> WantedErasure:
-        """Return what was asked for."""
-        return _wanted(self.act)
-
 
 async def request_erasure(services: Services, call: Call, wanted: WantedErasure) -> Recorded[Erasure]:
     """Ask for an erasure, for another person to approve within seven days.

@@ -228,18 +228,16 @@ async def record_rejection(  # noqa: PLR0913  what a turned-away request leaves 
     route: str,
     code: str,
     count: int = 1,
-    subject_id: str | None = None,
     outcome: Outcome = Outcome.REFUSED,
 ) -> Receipt:
     """Record a request that was turned away, or failed, without an entry of its own; return the entry's receipt.
 
-    `route` is the template, never the path as sent, and `subject_id` is kept only where it is a UUIDv7: what a
-    stranger typed does not enter the log. `count` is for how many such requests the entry speaks.
+    `route` is the template, never the path as sent: what a stranger typed does not enter the log. `count` is for how
+    many such requests the entry speaks.
     """
     client = None if call.thumbprint is None else (await services.store.caller(call.thumbprint)).client
     detail: dict[str, str | int | list[str]] = {"method": method, "route": route, "code": code}
     if count > 1:
         detail["count"] = count
-    subject = Subject("requested", subject_id) if subject_id is not None and is_uuid7(subject_id) else None
-    entry = draft(call, client, EventName.ROUTE_REQUESTED, outcome, subject=subject, detail=detail)
+    entry = draft(call, client, EventName.ROUTE_REQUESTED, outcome, detail=detail)
     return await services.store.append(entry)

@@ -438,7 +438,8 @@ async def test_who_may_approve_sees_what_it_would_approve(populated: World) -> N
     asked = await asked_for(populated, populated.clients["NOR reader"].id)
     shown = await usecases.show_erasure(populated.services, populated.call("auditor"), asked)
 
-    assert shown.value.wanted == WantedErasure(populated.clients["NOR reader"].id, PERIOD, "because")
+    said = {"subject": populated.clients["NOR reader"].id, "period": PERIOD, "reason": "because"}
+    assert dict(shown.value.act.asked) == said
     assert (shown.value.act.requester, shown.value.act.approver) == (populated.clients["operator"].id, None)
 
 
