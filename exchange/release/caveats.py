@@ -60,7 +60,7 @@ CAVEATS: Final[Mapping[str, CaveatMeaning]] = {
     TLP_RED: CaveatMeaning((16, 22), f"Never given to a token, at any level. {_CONTROLLED}"),
     "TLP:AMBER+STRICT": CaveatMeaning((22,), f"Stays inside the members named. {_CONTROLLED}"),
     "TLP:AMBER": CaveatMeaning((22,), f"{_CONTROLLED} Whom a reader serves is the reader's to know."),
-    "TLP:GREEN": CaveatMeaning((22,), "Goes on within the community where the scope lets the parties do so."),
+    "TLP:GREEN": CaveatMeaning((22,), "Sets no limit in the community; passing it on takes consent, as of any report."),
     "TLP:CLEAR": CaveatMeaning((22,), "Sets no limit of its own; label and scope hold as ever."),
     PAP_RED: CaveatMeaning((23,), "Not read for judicial purposes or sanctions: their use shows itself."),
     "PAP:AMBER": CaveatMeaning((23,), "Shown with every part: passive checks only. Acting on it is the reader's duty."),

@@ -25,7 +25,8 @@ _FOOT = """
 ## What is consent
 
 An originator's releaser consents for a named member, named parts, purposes and a time (`exchange report onward`). Consent answers rules 5, 6 and 20, and
-rule 23 where it names the purpose; level, compartments, validity, nationality and guards hold as for anybody. `onward_release: never` is stronger than consent.
+rule 23 where it names the purpose; level, compartments, validity, nationality and guards hold as for anybody. `onward_release: never` is stronger than consent;
+`parties` takes it too, as `originator-consent` does: nothing goes on by the text alone.
 Above CONFIDENTIAL a second releaser confirms all that the grant says, and the first one must still be cleared for the report then. A grant may end earlier than
 was asked for (`grant --until`), and goes no further. Who reads by it is told its terms with the report, conditions included (`released_under`).
 
@@ -35,7 +36,8 @@ was asked for (`grant --until`), and goes no further. Who reads by it is told it
 
 ## STIX
 
-The marking definitions of TLP in a STIX bundle are fixed: of TLP 2.0, of TLP 1, and one of OpenCTI's. A part whose bundle is marked with one has a label at least as strict:
+The marking definitions of TLP in a STIX bundle are fixed: of TLP 2.0, of TLP 1, and one of OpenCTI's. A part whose bundle is marked with one is posted, and amended,
+under a label at least as strict; whoever lowers that label later takes it upon itself:
 
 {stix}
 """
