@@ -292,6 +292,9 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
             faults.append(
                 Fault(f"/purposes/{index}", "unknown-purpose", "is not in the vocabulary: see /v1/vocabulary")
             )
+        elif granted.judged.scope is not None and purpose not in granted.judged.scope.purposes:
+            told = "is none that the scope allows: no consent adds one"
+            faults.append(Fault(f"/purposes/{index}", Reason.PURPOSE_NOT_ALLOWED.value, told))
     if wish.until is not None and wish.until <= call.now:
         faults.append(Fault("/until", "expired", "lies in the past: name a later moment or leave it out"))
     permitted = granted.permit.labels

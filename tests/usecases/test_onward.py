@@ -362,6 +362,7 @@ async def test_wish_that_cannot_be_granted_is_refused(asking: World, subtests: p
         ({"recipient": "GBR"}, "unknown-member"),
         ({"recipient": "FRA"}, "unknown-member"),
         ({"purposes": ("gossip",)}, "unknown-purpose"),
+        ({"purposes": ("defence", "judicial")}, "purpose-not-allowed"),
         ({"parts": (2,)}, "unknown-part"),
         ({"until": asking.clock.now}, "expired"),
     ]
