@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 
+from exchange.agreements.durations import moved_by
 from exchange.agreements.model import (
     AnswersTo,
     CrisisClause,
@@ -21,7 +22,7 @@ from exchange.agreements.model import (
 )
 from exchange.agreements.reading import Reading, quoted
 from exchange.agreements.vocabulary import Vocabulary, covers
-from exchange.kernel import MalformedError, parse_day, pointer_token
+from exchange.kernel import EPOCH, MalformedError, parse_day, pointer_token
 from exchange.members import MemberCode
 from exchange.members.text import text_problem
 
@@ -122,8 +123,17 @@ class TermsReader:
         if first_day is not None and last_day is not None and last_day < first_day:
             message = f"the last day {last_day} lies before the first day {first_day}"
             self._reading.fault("/validity/until", "bad-validity", message)
-        review_every = self._optional_duration(fields.get("review_every"), "/validity/review_every")
+        review_every = self._review_every(fields.get("review_every"), "/validity/review_every")
         return Validity(first_day or date.min, last_day or date.max, review_every)
+
+    def _review_every(self, value: object, place: str) -> str | None:
+        text = self._optional_duration(value, place)
+        # A review falls due on a day: more often than daily none ever does. What was signed so before this stays.
+        if self._around is None or text is None or not _DURATION.fullmatch(text):
+            return text
+        if EPOCH < moved_by(EPOCH, text) < moved_by(EPOCH, "P1D"):
+            self._reading.fault(place, "bad-duration", f"`{quoted(text)}` is less than a day: write P1D or longer")
+        return text
 
     def _scopes(self, value: object) -> tuple[Scope, ...]:
         scopes: list[Scope] = []

@@ -138,6 +138,8 @@ def test_every_example_agrees_with_the_policies_of_the_exchange(path):
         (("validity", "until"), REMOVE, [("/validity", "missing-field")]),
         (("validity", "until"), None, [("/validity/until", "wrong-type")]),
         (("validity", "review_every"), "2 years", [("/validity/review_every", "bad-duration")]),
+        (("validity", "review_every"), "PT23H59M", [("/validity/review_every", "bad-duration")]),
+        (("validity", "review_every"), "PT0S", [("/validity/review_every", "bad-duration")]),
         (("validity", "extra"), "x", [("/validity/extra", "unknown-field")]),
         (("validity",), "2026", [("/validity", "wrong-type")]),
         # scopes
@@ -315,6 +317,12 @@ def test_what_was_signed_with_a_duty_that_nobody_owes_is_read():
     body = changed(("obligations", 0, "party"), "DNK")
 
     assert terms_from_stored(body).obligations[0].party == "DNK"
+
+
+@pytest.mark.parametrize("every", ["P1D", "PT24H", "P1W"])
+def test_reviews_fall_due_daily_at_most(every):
+    assert from_json(changed(("validity", "review_every"), every)).validity.review_every == every
+    assert terms_from_stored(changed(("validity", "review_every"), "PT1H")).validity.review_every == "PT1H"
 
 
 def test_agreement_has_a_scope():

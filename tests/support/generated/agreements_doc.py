@@ -86,7 +86,7 @@ after it. Then its keys are destroyed, and a signed tombstone says that it ended
 
 ## Reviews
 
-`validity.review_every` counts from the first day. `exchange agreement show` and `list` tell the last review that fell due
+`validity.review_every`, a day at least, counts from the first day. `exchange agreement show` and `list` tell the last review that fell due
 (`review_due`) and the next one (`next_review`); each that falls due is noted once in the log (`agreement.review_due`), where
 the auditors of the parties find it.
 
