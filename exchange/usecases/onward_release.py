@@ -17,6 +17,7 @@ from typing import Final
 from exchange.agreements import OnwardRelease
 from exchange.audit import Deed, DeedKind, Detail, EventName, Outcome, Receipt, deed_digest, fit_text
 from exchange.kernel import Canonical, ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
+from exchange.markings.families import NO_FOREIGNERS
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, header_from_json, require_act
@@ -309,6 +310,7 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
         # Whoever reads a part of it is not told so: all of it is all that it reads.
         parts = visible
     faults += _indistinct(header, tuple(parts))
+    faults += _barred(header, parts)
     if faults:
         raise InvalidError("the release cannot be asked for so", tuple(faults))
     purposes = tuple(sorted(set(wish.purposes)))
@@ -381,6 +383,13 @@ def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:
     if not parts or asked.isdisjoint(others):
         return []
     return [Fault("/parts", "same-label", "another part has the same label: ask for both, or for its remarking")]
+
+
+def _barred(header: Header, parts: Sequence[int]) -> list[Fault]:
+    labels = [part.label for part in header.parts if not parts or part.number in parts]
+    if not all(NO_FOREIGNERS in label.handling for label in labels):
+        return []
+    return [Fault("/parts", Reason.NATIONALITY.value, f"`{NO_FOREIGNERS}` goes on to nobody by any consent")]
 
 
 async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:

@@ -522,6 +522,14 @@ async def test_new_version_ends_every_consent(asking: World) -> None:
     assert row.row.state is ConsentState.LAPSED
 
 
+async def test_what_no_consent_lifts_cannot_be_asked_for(asking: World) -> None:
+    report = await asking.post(label=Label("NATO", "RESTRICTED", handling=("NOFORN",)))
+    with pytest.raises(InvalidError) as refused:
+        await ask(asking, report, "GBR reader", recipient="NOR")
+
+    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/parts", "nationality")]
+
+
 async def test_consent_for_a_court_lets_a_reader_use_what_h1_keeps_out(asking: World) -> None:
     await asking.agree(AGREEMENT.replace("[defence, law-enforcement]", "[defence, judicial]"))
     await asking.enrol("NOR prosecutor", "NOR", "reader", purposes=("defence", "judicial"))
