@@ -285,7 +285,7 @@ async def _reclass(  # noqa: PLR0913  a report, and what becomes of its consents
 async def _meant(services: Services, call: Call, granted: Granted, header: Header, wish: OnwardWish) -> OnwardWish:
     """Return the wish with the report's own numbers of parts; InvalidError with every fault."""
     faults = []
-    members = await services.knowledge.member_codes(services.store, granted.row.state)
+    members, scope = await services.knowledge.member_codes(services.store, granted.row.state), granted.judged.scope
     if wish.recipient not in members or wish.recipient == header.originator:
         faults.append(Fault("/recipient", "unknown-member", "name a member that is not the originator"))
     for index, purpose in enumerate(wish.purposes):
@@ -293,7 +293,8 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
             faults.append(
                 Fault(f"/purposes/{index}", "unknown-purpose", "is not in the vocabulary: see /v1/vocabulary")
             )
-        elif granted.judged.scope is not None and purpose not in granted.judged.scope.purposes:
+        elif scope is not None and purpose not in scope.purposes and granted.client.member in scope.active_parties:
+            # Who reads by consent alone does not learn what stands in an agreement that it is no party of.
             told = "is none that the scope allows: no consent adds one"
             faults.append(Fault(f"/purposes/{index}", Reason.PURPOSE_NOT_ALLOWED.value, told))
     if wish.until is not None and wish.until <= call.now:

@@ -1,4 +1,4 @@
-"""Grants of onward release whose second person, report or version does not come, or comes meanwhile; both databases."""
+"""Grants of onward release whose second person, report or version does not come, or comes meanwhile; asked by who reads by one."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -192,3 +192,10 @@ async def test_what_is_read_by_a_consent_that_ends_meanwhile_goes_to_nobody_with
     reads = [entry["decision"] for entry in reading.entries if entry["type"] == "report.read"]
     assert reads == ["failed"]
     assert isinstance((await asking.attempt(read(asking, report))).error, NotFoundError)
+
+
+async def test_who_reads_by_consent_alone_does_not_learn_what_the_scope_is_for(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    await grant(asking, await ask(asking, report))
+    for purpose in ("defence", "judicial"):
+        assert await ask(asking, report, "ESP reader", recipient="DNK", purposes=(purpose,))
