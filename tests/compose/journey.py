@@ -9,12 +9,10 @@ Run it with the project up: `python -m tests.compose.journey PROJECT`. Exit code
 """
 
 import base64
-import io
 import json
 import os
 import ssl
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -133,13 +131,17 @@ def _enrolled(project: Project, folder: Path, name: str) -> dict[str, Path]:
     project.exchange(
         "client", "enrol", name, "--member", member, "--agency", "DESK", *words, "--clearance", "SECRET", "--out", out
     )
-    packed = project.compose("exec", "-T", "jobs", "python", "-c", _PACK, out)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder / name, filter="data")
+    (folder / name).mkdir()
+    for file, text in json.loads(project.compose("exec", "-T", "jobs", "python", "-c", _SHOW, out)).items():
+        (folder / name / file).write_text(text)
+        (folder / name / file).chmod(0o600)
     return {each: folder / name / f"{each}.pem" for each in ("client", "ca")} | {"key": folder / name / "client.key"}
 
 
-_PACK = "import sys, tarfile; tarfile.open(fileobj=sys.stdout.buffer, mode='w|').add(sys.argv[1], arcname='.')"
+_SHOW = (
+    "import json, pathlib, sys;"
+    " print(json.dumps({each.name: each.read_text() for each in pathlib.Path(sys.argv[1]).iterdir()}))"
+)
 
 
 def _client(door: Mapping[str, Path]) -> ExchangeClient:
