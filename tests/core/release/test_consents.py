@@ -162,6 +162,24 @@ def test_what_the_consent_alone_opens_is_passed_on_and_the_guards_are_asked_that
     assert released(who, given, scope()) >= expected
 
 
+def test_what_is_releasable_to_a_member_goes_on_to_it_where_it_is_no_reader_but_by_consent():
+    given = marked(LOWER, consents=(Consent.over([LOWER], member="DNK"),))
+    law = law_with(exchange=STAYS)
+
+    assert isinstance(decide(of("DNK"), given, scope(), ROW, Use.READ, law), Permit)
+    assert released(of("DNK"), given, scope(readers=ALONE)) == {LOWER}
+    assert isinstance(decide(of("DNK"), given, scope(readers=ALONE), ROW, Use.READ, law), Refusal)
+
+
+def test_guard_that_fails_over_passing_on_refuses():
+    given = marked(LOWER, consents=(Consent.over([LOWER], member="ESP"),))
+    erring = 'action == Action::"onward" && resource.level_rank + 9223372036854775807 > 0'
+    law = law_with(exchange=f'@id("x.y") @reason("x") forbid (principal, action, resource) when {{ {erring} }};')
+
+    assert isinstance(decide(of("DNK"), given, scope(), ROW, Use.READ, law), Permit)
+    assert decide(of("ESP"), given, scope(), ROW, Use.READ, law) == Refusal((Reason.RULE_FAILED,))
+
+
 def test_what_a_consent_opens_to_a_reader_in_a_crisis_is_passed_on_where_nothing_goes_on_to_others():
     held = replace(LOWER, handling=("H1",))
     given = marked(held, consents=(Consent.over([held], member="DNK", purposes=["judicial"]),))
