@@ -66,8 +66,7 @@ async def told_of_each(
         async for entries in _sought(services, Sought(criteria, None, subjects=some, newest_first=False), lacks):
             for entry in entries:
                 # Where the index was altered another entry may be at a place.
-                is_it = (entry["type"], entry["decision"]) == (event, criteria.outcome)
-                if is_it and entry.get("object", {}).get("id") in some:
+                if _tells(entry, (event,)) and entry["object"]["id"] in some:
                     yield entry
 
 
@@ -86,14 +85,7 @@ async def waiting_of(services: Services, *events: EventName, subjects: Collectio
     """
     names = {event.value for event in events}
     waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
-    return [
-        each
-        for each in waiting
-        if each is not None
-        and each["type"] in names
-        and each.get("object", {}).get("id") in subjects
-        and each["decision"] == outcome_telling(each["type"]).value
-    ]
+    return [each for each in waiting if each is not None and _tells(each, names) and each["object"]["id"] in subjects]
 
 
 async def is_too_much_waiting(services: Services) -> bool:
@@ -133,19 +125,19 @@ async def told_since(services: Services, event: EventName, since: datetime) -> A
     """
     waiting = [] if await is_too_much_waiting(services) else await services.store.waiting_entries()
     for entry in map(whole_entry, waiting):
-        if entry is not None and _is_about(entry, event) and parse_rfc3339(entry["ts"]) >= since:
+        if entry is not None and _tells(entry, (event.value,)) and parse_rfc3339(entry["ts"]) >= since:
             yield entry
     async for entries in told_of(services, event.value, since=since):
         for entry in entries:
             # Where the index was altered another entry may be at a place.
-            if _is_about(entry, event):
+            if _tells(entry, (event.value,)):
                 yield entry
 
 
-def _is_about(entry: Entry, event: EventName) -> bool:
-    """Return whether an entry tells that `event` came to pass, of something."""
-    told = entry["type"], entry["decision"]
-    return told == (event.value, outcome_telling(event.value).value) and "object" in entry
+def _tells(entry: Entry, events: Collection[str]) -> bool:
+    """Return whether an entry tells that one of these events came to pass, of something."""
+    name = entry["type"]
+    return name in events and entry["decision"] == outcome_telling(name).value and "object" in entry
 
 
 async def all_told_until_now(
