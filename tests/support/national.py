@@ -10,10 +10,10 @@ def guard(guard_id: str, condition: str = "true", reason: str = "because") -> st
     return f'@id("{guard_id}") @reason("{reason}") forbid (principal, action, resource) when {{ {condition} }};\n'
 
 
-def example(guard_id: str, *, forbids: bool, reader: str = "{}", report: str = "{}") -> str:
+def example(guard_id: str, *, forbids: bool, reader: str = "{}", report: str = "{}", use: str | None = None) -> str:
     """Return one example as a line of YAML."""
-    answer = "true" if forbids else "false"
-    return f"  - {{name: one, guard: {guard_id}, forbids: {answer}, reader: {reader}, report: {report}}}\n"
+    answer, asked = "true" if forbids else "false", "" if use is None else f", use: {use}"
+    return f"  - {{name: one, guard: {guard_id}, forbids: {answer}, reader: {reader}, report: {report}{asked}}}\n"
 
 
 def no_court(member: str = "GBR") -> NationalText:
@@ -29,13 +29,10 @@ def not_to(reader: str, member: str = "GBR") -> NationalText:
 
 def not_on_to(reader: str, member: str = "GBR") -> NationalText:
     """Return a caveat of `member`: nothing of its own goes on to clients of `reader`, which read what they may without."""
-    name = f"{member.lower()}.not-on-to-{reader.lower()}"
-    stopped = example(name, forbids=True, reader=f"{{member: {reader}}}")
-    passed = example(name, forbids=False, reader=f"{{member: {reader}}}")
+    name, who = f"{member.lower()}.not-on-to-{reader.lower()}", f"{{member: {reader}}}"
+    examples = example(name, forbids=True, reader=who, use="onward") + example(name, forbids=False, reader=who)
     condition = f'action == Action::"onward" && principal.member == "{reader}"'
-    return NationalText(
-        guard(name, condition), "examples:\n" + stopped.replace("reader:", "use: onward, reader:") + passed
-    )
+    return NationalText(guard(name, condition), f"examples:\n{examples}")
 
 
 def shown(cases: Iterable[tuple[str, str, str, str]]) -> NationalText:
