@@ -28,23 +28,31 @@ _EVENT = EventName.REPORT_AMENDED
 
 
 @decided_anew("the report could be amended: ask again")
-async def amend_report(
-    services: Services, call: Call, report_id: str, posted: PostedReport, *, if_version: int | None = None
+async def amend_report(  # noqa: PLR0913  one call's surroundings, the report, and what is to become of it
+    services: Services,
+    call: Call,
+    report_id: str,
+    posted: PostedReport,
+    *,
+    keeps_precedence: bool = False,
+    if_version: int | None = None,
 ) -> Recorded[MadeVersion]:
     """Put a new version in the place of a report of the caller's own member.
 
-    Agreement, scope and what the report supersedes stay: those of `posted` are passed over. Raises ForbiddenError
-    without the contributor's role, NotFoundError for a report that is not its own, InvalidError with every fault,
-    ConflictError where the report is current no longer or somebody else came first, PreconditionError where it is not
-    at `if_version`.
+    Agreement, scope and what the report supersedes stay: those of `posted` are passed over, and so is its precedence
+    where the report keeps its own. Raises ForbiddenError without the contributor's role, NotFoundError for a report
+    that is not its own, InvalidError with every fault, ConflictError where the report is current no longer or somebody
+    else came first, PreconditionError where it is not at `if_version`.
     """
     own = await own_report(services, call, report_id, Role.CONTRIBUTOR, event=_EVENT)
     async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
         require_version(own, if_version)
-        return await _amended(services, call, own, posted)
+        return await _amended(services, call, own, posted, keeps_precedence=keeps_precedence)
 
 
-async def _amended(services: Services, call: Call, own: OwnReport, posted: PostedReport) -> Recorded[MadeVersion]:
+async def _amended(
+    services: Services, call: Call, own: OwnReport, posted: PostedReport, *, keeps_precedence: bool
+) -> Recorded[MadeVersion]:
     catalogue, facts = services.law.catalogue, own.facts
     dominates = partial(catalogue.dominates, originator=facts.originator)
     # (1) it can be
@@ -54,7 +62,8 @@ async def _amended(services: Services, call: Call, own: OwnReport, posted: Poste
     agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.caller, call)
     # (2) as if it were posted
     before = await opened_header(services, call, own)
-    posted = replace(posted, agreement=facts.agreement, scope=facts.scope, supersedes=None)
+    precedence = before.precedence if keeps_precedence else posted.precedence
+    posted = replace(posted, agreement=facts.agreement, scope=facts.scope, supersedes=None, precedence=precedence)
     built = await check_sources(services, call, own.caller, posted, own.state, kept=before.references)
     members = await services.knowledge.member_codes(services.store, own.state)
     composed = compose(services, call, own.caller, posted, agreement=agreement, members=members, faults=built.faults)

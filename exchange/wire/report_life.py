@@ -15,12 +15,15 @@ _NONE = "00000000-0000-7000-8000-000000000000"
 
 
 class AmendmentBody(WireModel):
-    """A new version of a report, whole; agreement, scope and what it supersedes stay as they are."""
+    """A new version of a report, whole; agreement, scope and what it supersedes stay as they are.
+
+    So does its precedence where none is given: what is owed goes by it. What else is not given, the version has not.
+    """
 
     kind: Word = Field(examples=["intrep"])
     topic: Word = Field(examples=["cyber.apt"])
     regions: Annotated[list[Word], Field(min_length=1, max_length=64, examples=[["EUR"]])]
-    precedence: PrecedenceName = "ROUTINE"
+    precedence: PrecedenceName | None = None
     subject: str | None = None
     label: LabelBody
     valid_until: Instant | None = None
@@ -30,8 +33,12 @@ class AmendmentBody(WireModel):
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:
-        """Return it as a post whose agreement and scope are still to be filled in; raises as `ReportBody` does."""
+        """Return it as a post whose agreement and scope are still to be filled in, and its precedence if none is given.
+
+        Raises as `ReportBody` does.
+        """
         given = {name: getattr(self, name) for name in type(self).model_fields}
+        given["precedence"] = self.precedence or "ROUTINE"
         return ReportBody.model_construct(agreement=_NONE, scope="", supersedes=None, **given).to_posted()
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from exchange.entrypoints.api.reports import _encoded
-from exchange.reports import PostedPart
+from exchange.reports import PostedPart, Precedence
 from exchange.usecases.pull_report import LARGEST_INLINE_BYTES
 from exchange.usecases.registering import register_reads
 from exchange.wire import HeaderBody, PulledReportBody, ReportListBody
@@ -263,6 +263,17 @@ async def test_head_answers_like_get_without_content(world, http, entry_of) -> N
     assert head.headers["content-length"] == got.headers["content-length"]
     assert ((await entry_of(head))["type"], given) == ("report.described", [])
     assert await was_given(world, report_id) == ["report.read", "report.received"]
+
+
+@pytest.mark.parametrize(("said", "kept"), [({}, "FLASH"), ({"precedence": "PRIORITY"}, "PRIORITY")])
+async def test_amendment_that_names_no_precedence_leaves_it(world, http, said: dict[str, str], kept: str) -> None:
+    report_id = await world.post(precedence=Precedence.FLASH)
+    newer = {name: value for name, value in body_of(world).items() if name not in {"agreement", "scope"}} | said
+
+    made = await http("GBR contributor").post(f"/v1/reports/{report_id}/amendments", json=newer)
+
+    assert made.status_code == 201
+    assert (await http("NOR reader").get(f"/v1/reports/{report_id}")).json()["precedence"] == kept
 
 
 async def test_repeated_post_with_one_key_is_one_report(world, http) -> None:

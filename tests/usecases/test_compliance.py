@@ -266,6 +266,15 @@ async def test_party_that_takes_no_part_any_more_sheds_nothing_of_what_it_missed
     assert acknowledged(records["NOR"]) == (1, 0, 0, 1)
 
 
+async def test_amendment_that_names_no_precedence_excuses_nobody(owing: World) -> None:
+    report, call = await flash(owing), owing.call("GBR contributor")
+    owing.clock.advance(DAY)
+    newer = owing.posted(label=GBR_NOR)
+    await usecases.amend_report(owing.services, call, report, newer, keeps_precedence=True)
+
+    assert acknowledged((await shown(owing, "GBR reader"))["NOR"]) == (0, 0, 0, 1)
+
+
 async def test_period_is_as_long_as_it_is_asked_for_and_what_came_before_tells_when_the_next_was_due(
     owing: World,
 ) -> None:

@@ -133,8 +133,15 @@ async def amend(visit: Visit) -> Response:
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
     read_query(visit.request)
     version = stated_version(visit.request)
-    posted = (await read_model(visit, AmendmentBody)).to_posted()
-    recorded = await amend_report(visit.services, visit.call, visit.path["id"], posted, if_version=version)
+    body = await read_model(visit, AmendmentBody)
+    recorded = await amend_report(
+        visit.services,
+        visit.call,
+        visit.path["id"],
+        body.to_posted(),
+        keeps_precedence=body.precedence is None,
+        if_version=version,
+    )
     return answered(recorded, _made(recorded.value), status=201, etag=f'"{recorded.value.version}"')
 
 
