@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import ACTING_ROLES
@@ -25,7 +24,6 @@ LIST = Operation(
     action="act.list",
     summary="List the acts that wait for a second person and that this client has to do with.",
     answer=PendingActListBody,
-    errors=(*EVERYWHERE,),
 )
 SHOW = Operation(
     method="GET",
@@ -34,7 +32,7 @@ SHOW = Operation(
     summary="Show an act that was asked for, to those who have to do with it.",
     answer=PendingActBody,
     parameters=(_ACT_ID,),
-    errors=(*EVERYWHERE, 409),
+    errors=(409,),
 )
 CONFIRM = Operation(
     method="POST",
@@ -44,7 +42,7 @@ CONFIRM = Operation(
     body=ActConfirmation,
     answer=PendingActBody,
     parameters=(_ACT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"digest": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
 )
 REFUSE = Operation(
@@ -55,7 +53,7 @@ REFUSE = Operation(
     body=ActRefusal,
     answer=PendingActBody,
     parameters=(_ACT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 

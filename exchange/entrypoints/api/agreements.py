@@ -10,7 +10,7 @@ from starlette.responses import Response
 from exchange.agreements import terms_as_json
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_body, read_query, require_media_type
 from exchange.kernel import MalformedError
@@ -61,7 +61,6 @@ LIST = Operation(
     action="agreement.list",
     summary="List the agreements that this client's member is a party of.",
     answer=AgreementListBody,
-    errors=EVERYWHERE,
 )
 PROPOSE = Operation(
     method="POST",
@@ -72,7 +71,7 @@ PROPOSE = Operation(
     body_media=(JSON, YAML),
     answer=AgreementBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location",),
     example={
         "title": "North Sea cyber warning arrangement",
@@ -105,7 +104,6 @@ SHOW = Operation(
     summary="Show one agreement to a party.",
     answer=AgreementBody,
     parameters=(AGREEMENT_ID,),
-    errors=EVERYWHERE,
 )
 
 
@@ -116,7 +114,6 @@ EVIDENCE = Operation(
     summary="Give a member the texts that name it, with signatures and keys, to verify without the exchange.",
     answer=AgreementEvidenceBody,
     parameters=(AGREEMENT_ID,),
-    errors=EVERYWHERE,
 )
 AMEND = replace(
     PROPOSE,
@@ -134,7 +131,6 @@ AMENDMENTS = Operation(
     summary="List the amendments of an agreement, with what each changes, to signatories of those whom they concern.",
     answer=AgreementAmendmentListBody,
     parameters=(AGREEMENT_ID,),
-    errors=EVERYWHERE,
 )
 SIGN = Operation(
     method="POST",
@@ -144,7 +140,7 @@ SIGN = Operation(
     body=AgreementSignature,
     answer=AgreementBody,
     parameters=(AGREEMENT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={
         "text": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
         "key": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
@@ -254,7 +250,7 @@ def _act(noun: str, action: str, summary: str) -> Operation:
         body=Consent,
         answer=AgreementBody,
         parameters=(AGREEMENT_ID,),
-        errors=(*EVERYWHERE, *WITH_BODY, 409),
+        errors=(409,),
         example={},
     )
 

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import AFTER, EVERYWHERE, LIMIT, page_limit
+from exchange.entrypoints.api.parameters import AFTER, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import from_micros
@@ -21,7 +21,6 @@ LIST = Operation(
         LIMIT,
         Parameter("rule", "query", "Only alerts of the rule with this name."),
     ),
-    errors=EVERYWHERE,
 )
 
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
-from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, EVERYWHERE, LIMIT, page_limit
+from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
@@ -29,7 +29,6 @@ SEARCH = Operation(
         ),
         *FILTERS,
     ),
-    errors=EVERYWHERE,
 )
 SHOW = Operation(
     method="GET",
@@ -38,7 +37,6 @@ SHOW = Operation(
     summary="Show one entry of the log, as far as this auditor may see it.",
     answer=ShownEntryBody,
     parameters=(ENTRY_ID,),
-    errors=EVERYWHERE,
 )
 
 

@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.usecases import (
@@ -27,7 +26,7 @@ REQUEST = Operation(
     body=ErasureRequest,
     answer=ErasureBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location",),
     example={
         "subject": "01987f00-0000-7000-8000-000000000000",
@@ -43,7 +42,7 @@ APPROVE = Operation(
     body=ErasureApproval,
     answer=ErasureBody,
     parameters=(_ERASURE_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 SHOW = Operation(
@@ -53,7 +52,7 @@ SHOW = Operation(
     summary="Show an erasure that was asked for, to who may approve it.",
     answer=ErasureBody,
     parameters=(_ERASURE_ID,),
-    errors=(*EVERYWHERE, 409),
+    errors=(409,),
 )
 
 

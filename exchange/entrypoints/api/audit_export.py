@@ -6,7 +6,6 @@ from starlette.responses import Response, StreamingResponse
 
 from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement, parse_place
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
-from exchange.entrypoints.api.parameters import EVERYWHERE
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.visit import Visit, query_fault, read_query
@@ -31,7 +30,6 @@ EXPORT = Operation(
         Parameter("proofs", "query", "Put an inclusion proof beside each entry (NDJSON).", _FLAG),
         *FILTERS,
     ),
-    errors=EVERYWHERE,
     answer_headers=("Content-Disposition", END_HEADER),
 )
 _NAMES = frozenset(parameter.name for parameter in EXPORT.parameters)

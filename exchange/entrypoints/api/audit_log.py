@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import ENTRY_ID, EVERYWHERE
+from exchange.entrypoints.api.parameters import ENTRY_ID
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault, read_query
@@ -53,7 +53,6 @@ CHECKPOINT = Operation(
     action="audit.read-checkpoint",
     summary="The newest checkpoint, signed by the log and its witnesses (auditor).",
     parameters=(_KEPT, _WITNESSED, _ORIGIN),
-    errors=EVERYWHERE,
     answer_media=_TEXT,
 )
 BUNDLE = Operation(
@@ -62,7 +61,6 @@ BUNDLE = Operation(
     action="audit.read-bundle",
     summary="A bundle of entries (the exchange's auditors).",
     parameters=(_INDEX, _ORIGIN),
-    errors=EVERYWHERE,
     answer_media=_BYTES,
 )
 TILE = Operation(
@@ -71,7 +69,6 @@ TILE = Operation(
     action="audit.read-tile",
     summary="A tile of the tree: hashes, nothing of what they are of (auditor).",
     parameters=(_LEVEL, _INDEX, _ORIGIN),
-    errors=EVERYWHERE,
     answer_media=_BYTES,
 )
 PROOF = Operation(
@@ -80,7 +77,7 @@ PROOF = Operation(
     action="audit.prove-entry",
     summary="The proof that the log holds an entry, for whoever it concerns: a file `.tlog-proof`.",
     parameters=(ENTRY_ID, _SIZE),
-    errors=(*EVERYWHERE, 409),
+    errors=(409,),
     answer_media=_TEXT,
 )
 CONSISTENCY = Operation(
@@ -90,7 +87,6 @@ CONSISTENCY = Operation(
     summary="The proof that a larger log begins with a smaller one.",
     answer=ConsistencyBody,
     parameters=(_FROM, _TO, _ORIGIN),
-    errors=EVERYWHERE,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, EVERYWHERE, LIMIT, PAGED, REPORT_ID, page_limit
+from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, LIMIT, PAGED, REPORT_ID, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.kernel import Fault, InvalidError, MalformedError, first_moment, parse_day, parse_rfc3339
@@ -31,7 +31,6 @@ REPORT_REGISTRY = Operation(
     summary="Who was given what of a report, and when: for its originator's auditor and the exchange's.",
     answer=ReportRegistryBody,
     parameters=(REPORT_ID, AFTER, LIMIT),
-    errors=EVERYWHERE,
 )
 CLIENT_REGISTRY = Operation(
     method="GET",
@@ -40,7 +39,6 @@ CLIENT_REGISTRY = Operation(
     summary="What a client was given, and when: for its own member's auditor and the exchange's.",
     answer=ClientRegistryBody,
     parameters=(CLIENT_ID, AFTER, LIMIT),
-    errors=EVERYWHERE,
 )
 READERS = Operation(
     method="GET",
@@ -54,7 +52,6 @@ READERS = Operation(
             "on", "query", "A date (UTC) or a moment.", {"type": "string", "example": "2026-06-01"}, required=True
         ),
     ),
-    errors=EVERYWHERE,
 )
 
 

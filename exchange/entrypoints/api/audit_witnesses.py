@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -17,7 +16,6 @@ LIST_WITNESSES = Operation(
     action="witness.list",
     summary="Who stands behind the log's newest kept checkpoint, how far behind each is, and whether they are enough.",
     answer=WitnessListBody,
-    errors=EVERYWHERE,
 )
 RECEIVE_COSIGNATURE = Operation(
     method="POST",
@@ -26,7 +24,7 @@ RECEIVE_COSIGNATURE = Operation(
     summary="Take the cosignatures of enrolled witnesses on a kept checkpoint, brought by a member's auditor.",
     body=CosignedCheckpoint,
     answer=CosignaturesBody,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"checkpoint": "exchange.example/log/7\n20\n...\n\n\u2014 exchange.example/log/7 ...\n"},
 )
 

@@ -2,7 +2,6 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import EVERYWHERE
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.markings import Catalogue, Label, SecurityPolicy
@@ -15,7 +14,6 @@ WHOAMI = Operation(
     action="caller.describe",
     summary="Who the exchange takes this client for.",
     answer=WhoamiBody,
-    errors=EVERYWHERE,
 )
 VOCABULARY = Operation(
     method="GET",
@@ -23,7 +21,6 @@ VOCABULARY = Operation(
     action="vocabulary.read",
     summary="The levels, categories, topics, regions, kinds and purposes, and what this client may originate.",
     answer=VocabularyBody,
-    errors=EVERYWHERE,
 )
 
 

@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -37,7 +36,6 @@ LIST = Operation(
     action="caveats.list",
     summary="What the caller's member has, had and waits to have in force for its own reports.",
     answer=CaveatSetListBody,
-    errors=EVERYWHERE,
 )
 PROPOSE = Operation(
     method="POST",
@@ -47,7 +45,7 @@ PROPOSE = Operation(
     body=CaveatsText,
     answer=CaveatSetBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example=EXAMPLE,
 )
 CHECK = Operation(
@@ -57,7 +55,6 @@ CHECK = Operation(
     summary="What these guards would stop, narrow or open (releaser); nothing of it is kept.",
     body=CaveatsText,
     answer=CaveatPreviewBody,
-    errors=(*EVERYWHERE, *WITH_BODY),
     example=EXAMPLE,
 )
 WITHDRAW = Operation(
@@ -68,7 +65,7 @@ WITHDRAW = Operation(
     body=CaveatsWithdrawal,
     answer=CaveatSetBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 SHOW = Operation(
@@ -78,7 +75,6 @@ SHOW = Operation(
     summary="One set of the caller's member with its text.",
     answer=CaveatSetTextBody,
     parameters=(_SET_ID,),
-    errors=EVERYWHERE,
 )
 
 

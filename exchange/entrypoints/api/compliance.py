@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, EVERYWHERE, LIMIT, PAGED, PURPOSE, page_limit
+from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, LIMIT, PAGED, PURPOSE, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, moment_in, read_query
 from exchange.members import Role
@@ -27,7 +27,6 @@ COMPLIANCE = Operation(
             {"type": "string", "format": "date-time"},
         ),
     ),
-    errors=EVERYWHERE,
 )
 
 
@@ -38,7 +37,6 @@ BREACHES = Operation(
     summary="What the caller's member did not do for others, or others for it; to its signatories that are cleared.",
     answer=BreachListBody,
     parameters=(AGREEMENT_ID, AFTER, LIMIT),
-    errors=EVERYWHERE,
 )
 
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -27,7 +27,6 @@ OPEN = Operation(
     answer=ConsultationBody,
     status=201,
     parameters=(AGREEMENT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY),
     example={"kind": "consultation", "text": "No report has come since May: what keeps you?", "members": ["NOR"]},
 )
 LIST = Operation(
@@ -37,7 +36,6 @@ LIST = Operation(
     summary="List the consultations and disputes that name the caller's member (signatory).",
     answer=ConsultationListBody,
     parameters=(AGREEMENT_ID,),
-    errors=EVERYWHERE,
 )
 ANSWER = Operation(
     method="POST",
@@ -48,7 +46,7 @@ ANSWER = Operation(
     answer=ConsultationBody,
     status=201,
     parameters=(_MATTER_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"text": "The desk was moved; the reports follow this week."},
 )
 SETTLE = Operation(
@@ -59,7 +57,7 @@ SETTLE = Operation(
     body=ConsultationWords,
     answer=ConsultationBody,
     parameters=(_MATTER_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"text": "A report a week from June on."},
 )
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -19,7 +19,7 @@ ASK = Operation(
     answer=PendingActBody,
     status=201,
     parameters=(AGREEMENT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"clause": "storm-watch", "reason": "a second cable was cut this morning", "hours": 24},
 )
 LIST = Operation(
@@ -29,7 +29,6 @@ LIST = Operation(
     summary="List every use of an agreement's crisis clauses, the newest first, to a party.",
     answer=CrisisListBody,
     parameters=(AGREEMENT_ID,),
-    errors=EVERYWHERE,
 )
 END = Operation(
     method="POST",
@@ -39,7 +38,7 @@ END = Operation(
     body=CrisisEnd,
     answer=CrisisBody,
     parameters=(AGREEMENT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"crisis": "01980000-0000-7000-8000-00000000000f"},
 )
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.consents import consent_fields
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID, REQUEST_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -39,7 +39,7 @@ REQUEST = Operation(
     answer=DerivationBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={
         "label": {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["DNK", "GBR", "NOR"]},
         "until": "2027-06-30T00:00:00Z",
@@ -52,7 +52,6 @@ LIST = Operation(
     action="derivation.list",
     summary="Requests that this client made, or that are about reports of a releaser's member.",
     answer=DerivationListBody,
-    errors=EVERYWHERE,
 )
 GRANT = Operation(
     method="POST",
@@ -62,7 +61,7 @@ GRANT = Operation(
     body=DerivationGrant,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"conditions": "without the name of the vessel"},
 )
 REFUSE = Operation(
@@ -73,7 +72,7 @@ REFUSE = Operation(
     body=ConsentRefusal,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"reason": "the source would be known"},
 )
 WITHDRAW = Operation(
@@ -84,7 +83,7 @@ WITHDRAW = Operation(
     body=ConsentWithdrawal,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 REVOKE = Operation(
@@ -95,7 +94,7 @@ REVOKE = Operation(
     body=ConsentRevocation,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 

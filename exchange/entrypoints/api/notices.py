@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import AFTER, EVERYWHERE, LIMIT, PAGED, page_limit
+from exchange.entrypoints.api.parameters import AFTER, LIMIT, PAGED, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.usecases import ListedNotice, list_notices
@@ -15,7 +15,6 @@ LIST = Operation(
     summary="What happened to reports that this reader was given, oldest first.",
     answer=NoticeListBody,
     parameters=(AFTER, LIMIT),
-    errors=EVERYWHERE,
 )
 
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.consents import consent_fields
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID, REQUEST_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -37,7 +37,7 @@ REQUEST = Operation(
     answer=OnwardBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"recipient": "ESP", "reason": "ESP runs the operation that this concerns"},
 )
 LIST = Operation(
@@ -46,7 +46,6 @@ LIST = Operation(
     action="onward.list",
     summary="Requests that this client made, or that are about reports of a releaser's member.",
     answer=OnwardListBody,
-    errors=EVERYWHERE,
 )
 GRANT = Operation(
     method="POST",
@@ -56,7 +55,7 @@ GRANT = Operation(
     body=OnwardGrant,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"conditions": "not to be quoted", "until": "2027-01-01T00:00:00Z"},
 )
 REFUSE = Operation(
@@ -67,7 +66,7 @@ REFUSE = Operation(
     body=ConsentRefusal,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"reason": "the source would be known"},
 )
 WITHDRAW = Operation(
@@ -78,7 +77,7 @@ WITHDRAW = Operation(
     body=ConsentWithdrawal,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 REVOKE = Operation(
@@ -89,7 +88,7 @@ REVOKE = Operation(
     body=ConsentRevocation,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 

@@ -135,16 +135,16 @@ def _answer(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusals(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
-    statuses = sorted(set(operation.errors))
-    refusals = {str(status): {"$ref": f"#/components/responses/{_name(HTTPStatus(status))}"} for status in statuses}
-    if HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE in statuses:
+    statuses = map(HTTPStatus, operation.refusals)
+    refusals = {str(status.value): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
+    if HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE in operation.errors:
         ranged = replace(operation, answer_headers=(*operation.answer_headers, "Content-Range"))
         refusals["206"] = {**_answer(ranged, schemas), "description": "The range asked for."}
     return refusals
 
 
 def _problems(operations: list[Operation]) -> dict[str, Any]:
-    statuses = sorted({HTTPStatus(status) for operation in operations for status in operation.errors})
+    statuses = sorted({HTTPStatus(status) for operation in operations for status in operation.refusals})
     return {_name(status): _problem(status) for status in statuses}
 
 

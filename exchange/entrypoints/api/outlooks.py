@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.agreements import PROPOSE, document_of
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID
 from exchange.entrypoints.api.reports import explanation_body
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, read_query
@@ -36,7 +36,6 @@ SIMULATE = Operation(
     body=TermsBody,
     body_media=PROPOSE.body_media,
     answer=AgreementOutlookBody,
-    errors=(*EVERYWHERE, *WITH_BODY),
     example=PROPOSE.example,
 )
 GAPS = Operation(
@@ -52,7 +51,6 @@ GAPS = Operation(
         Parameter("region", "query", "One region; absent, any."),
         Parameter("level", "query", "Up to which level reports should go; absent, the highest."),
     ),
-    errors=EVERYWHERE,
 )
 EXPLAIN = Operation(
     method="GET",
@@ -61,7 +59,6 @@ EXPLAIN = Operation(
     summary="Why a client may (not) see a report: for its originator's auditor and the exchange's.",
     answer=ExplanationBody,
     parameters=(REPORT_ID, Parameter("client", "query", "The client's id.", required=True), PURPOSE),
-    errors=EVERYWHERE,
 )
 
 

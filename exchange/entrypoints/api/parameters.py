@@ -1,17 +1,10 @@
-"""Parameters that several operations declare, how long a page is, and the errors that every operation can end in."""
+"""Parameters that several operations declare, and how long a page is."""
 
 from exchange.entrypoints.http.routing import Parameter
 from exchange.entrypoints.http.visit import query_fault
 
 _PAGE = 100
 _LARGEST_PAGE = 500
-
-EVERYWHERE = (400, 401, 403, 404, 405, 406, 422, 429, 500, 503)
-"""Every operation: malformed query, not enrolled, suspended or without the role, absent, wrong method or media type,
-unknown parameter, too many requests, what nobody foresaw, log or custody away."""
-
-WITH_BODY = (408, 413, 415)
-"""Operations that read a body: too slow, too large, of another media type."""
 
 REPORT_ID = Parameter("id", "path", "The report's id.", required=True)
 CLIENT_ID = Parameter("id", "path", "The client's id.", required=True)

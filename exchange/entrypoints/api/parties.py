@@ -7,11 +7,9 @@ from exchange.crypto import CertificateFacts, read_certificate
 from exchange.entrypoints.api.parameters import (
     AFTER,
     CLIENT_ID,
-    EVERYWHERE,
     IF_MATCH,
     LIMIT,
     PAGED,
-    WITH_BODY,
     page_limit,
 )
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
@@ -48,7 +46,6 @@ LIST_MEMBERS = Operation(
     action="member.list",
     summary="List the members that this client may see: all for an operator, its own for others.",
     answer=MemberListBody,
-    errors=EVERYWHERE,
 )
 ADD_MEMBER = Operation(
     method="POST",
@@ -58,7 +55,7 @@ ADD_MEMBER = Operation(
     body=MemberAddition,
     answer=MemberBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"code": "NOR", "name": "Norway"},
 )
 LIST_CLIENTS = Operation(
@@ -68,7 +65,6 @@ LIST_CLIENTS = Operation(
     summary="List the clients that this client may see: all for an operator, its own member's for others.",
     answer=ClientListBody,
     parameters=(AFTER, LIMIT),
-    errors=EVERYWHERE,
 )
 ENROL_CLIENT = Operation(
     method="POST",
@@ -78,7 +74,7 @@ ENROL_CLIENT = Operation(
     body=ClientEnrolment,
     answer=ClientBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location", "ETag"),
     example={
         "name": "reader-1",
@@ -96,7 +92,6 @@ SHOW_CLIENT = Operation(
     summary="Show one client.",
     answer=ClientBody,
     parameters=(CLIENT_ID,),
-    errors=EVERYWHERE,
     answer_headers=("ETag",),
 )
 CHANGE_CLIENT = Operation(
@@ -107,7 +102,7 @@ CHANGE_CLIENT = Operation(
     body=ClientChange,
     answer=ClientBody,
     parameters=(CLIENT_ID, IF_MATCH),
-    errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
+    errors=(409, 412),
     answer_headers=("ETag",),
     example={"standing": "revoked"},
 )

@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -19,7 +18,7 @@ ASK = Operation(
     body=ProxyConsent,
     answer=ProxyBody,
     status=201,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={
         "proxy": "NOR",
         "agreement": "01980000-0000-7000-8000-000000000001",
@@ -33,7 +32,6 @@ LIST = Operation(
     action="proxy.list",
     summary="To a releaser the consents of its member, to a contributor those under which it may post for others.",
     answer=ProxyListBody,
-    errors=EVERYWHERE,
 )
 REVOKE = Operation(
     method="POST",
@@ -43,7 +41,7 @@ REVOKE = Operation(
     body=ProxyRevocation,
     answer=ProxyBody,
     parameters=(Parameter("id", "path", "The consent's id.", required=True),),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 

@@ -6,7 +6,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, IF_MATCH, PURPOSE, REPORT_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import IF_MATCH, PURPOSE, REPORT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, stated_version
 from exchange.members import Role
@@ -53,7 +53,7 @@ AMEND = Operation(
     answer=MadeVersionBody,
     status=201,
     parameters=(REPORT_ID, IF_MATCH, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
+    errors=(409, 412),
     answer_headers=("ETag",),
     example={
         "kind": "intrep",
@@ -72,7 +72,7 @@ DOWNGRADE = Operation(
     answer=MadeVersionBody,
     other_answers=((202, MadeVersionBody),),
     parameters=(REPORT_ID, IF_MATCH),
-    errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
+    errors=(409, 412),
     answer_headers=("ETag",),
     example={"label": _LABEL},
 )
@@ -85,7 +85,7 @@ RECALL = Operation(
     answer=RecallBody,
     status=201,
     parameters=(REPORT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"reason": "the source is at risk"},
 )
 SHOW_RECALL = Operation(
@@ -95,7 +95,6 @@ SHOW_RECALL = Operation(
     summary="Who had a recalled report, and who has certified its destruction (originator's releaser).",
     answer=RecallBody,
     parameters=(REPORT_ID,),
-    errors=EVERYWHERE,
 )
 PREVIEW_RECALL = Operation(
     method="GET",
@@ -104,7 +103,7 @@ PREVIEW_RECALL = Operation(
     summary="What a recall would do, and to how many clients of which members (originator's releaser).",
     answer=RecallOutlookBody,
     parameters=(REPORT_ID,),
-    errors=(*EVERYWHERE, 409),
+    errors=(409,),
 )
 CERTIFY = Operation(
     method="POST",
@@ -115,7 +114,7 @@ CERTIFY = Operation(
     answer=AskedDestructionBody,
     status=201,
     parameters=(REPORT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"method": "erased from the case system and its backups", "copies": 2},
 )
 DESTRUCTIONS = Operation(
@@ -124,7 +123,6 @@ DESTRUCTIONS = Operation(
     action="destruction.list",
     summary="Recalled reports that this client, or for a releaser its member, is still to destroy.",
     answer=AskedDestructionListBody,
-    errors=EVERYWHERE,
 )
 
 

@@ -10,14 +10,12 @@ from starlette.responses import Response, StreamingResponse
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import (
-    EVERYWHERE,
     IDEMPOTENCY_KEY,
     LIMIT,
     PART_NUMBER,
     PURPOSE,
     RANGE,
     REPORT_ID,
-    WITH_BODY,
     page_limit,
 )
 from exchange.entrypoints.api.uploads import begun_answer, part_number
@@ -66,7 +64,6 @@ PULL = Operation(
     summary="Read a report: its header and the parts permitted to this client.",
     answer=PulledReportBody,
     parameters=(REPORT_ID, PURPOSE),
-    errors=EVERYWHERE,
 )
 LIST = Operation(
     method="GET",
@@ -90,7 +87,6 @@ LIST = Operation(
         ),
         PURPOSE,
     ),
-    errors=EVERYWHERE,
 )
 POST = Operation(
     method="POST",
@@ -102,7 +98,7 @@ POST = Operation(
     status=201,
     other_answers=((202, UploadBody),),
     parameters=(IDEMPOTENCY_KEY, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location", "Idempotency-Replayed"),
     example={
         "agreement": "01980000-0000-7000-8000-000000000001",
@@ -123,7 +119,7 @@ PART = Operation(
     summary="Read the bytes of one part, or a range of them.",
     answer_media="*/*",
     parameters=(REPORT_ID, PART_NUMBER, PURPOSE, RANGE),
-    errors=(*EVERYWHERE, 416),
+    errors=(416,),
     answer_headers=("Content-Disposition", "Accept-Ranges"),
 )
 EXPLANATION = Operation(
@@ -133,7 +129,6 @@ EXPLANATION = Operation(
     summary="Why this client may see a report, in reasons it may know.",
     answer=ExplanationBody,
     parameters=(REPORT_ID, PURPOSE),
-    errors=EVERYWHERE,
 )
 RECEIPT = Operation(
     method="POST",
@@ -144,7 +139,7 @@ RECEIPT = Operation(
     answer=ReceiptBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 

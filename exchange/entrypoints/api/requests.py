@@ -7,12 +7,10 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import (
     AFTER,
-    EVERYWHERE,
     LIMIT,
     PAGED,
     PURPOSE,
     REQUEST_ID,
-    WITH_BODY,
     page_limit,
 )
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
@@ -47,7 +45,7 @@ ASK = Operation(
     answer=RequestShownBody,
     status=201,
     parameters=(PURPOSE,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location",),
     example={
         "agreement": "01980000-0000-7000-8000-000000000001",
@@ -70,7 +68,6 @@ LIST = Operation(
     summary="Requests that this client's member made or is asked by, as far as the client may read them.",
     answer=RequestListBody,
     parameters=(AFTER, LIMIT, PURPOSE),
-    errors=EVERYWHERE,
 )
 SHOW = Operation(
     method="GET",
@@ -79,7 +76,6 @@ SHOW = Operation(
     summary="A request with its text, and the answers that this client may know of.",
     answer=RequestShownBody,
     parameters=(REQUEST_ID, PURPOSE),
-    errors=EVERYWHERE,
 )
 ANSWER = Operation(
     method="POST",
@@ -90,7 +86,7 @@ ANSWER = Operation(
     answer=RequestShownBody,
     status=201,
     parameters=(REQUEST_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"report": "01980000-0000-7000-8000-00000000000f"},
 )
 CLOSE = Operation(
@@ -101,7 +97,7 @@ CLOSE = Operation(
     body=RequestEnd,
     answer=RequestShownBody,
     parameters=(REQUEST_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 WITHDRAW = Operation(
@@ -112,7 +108,7 @@ WITHDRAW = Operation(
     body=RequestEnd,
     answer=RequestShownBody,
     parameters=(REQUEST_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={},
 )
 

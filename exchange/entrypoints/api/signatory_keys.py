@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.api.parameters import CLIENT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
@@ -24,7 +24,6 @@ LIST = Operation(
     summary="List the keys that a signatory signs with, and those it signed with.",
     answer=SignatoryKeyListBody,
     parameters=(CLIENT_ID,),
-    errors=EVERYWHERE,
 )
 ENROL = Operation(
     method="POST",
@@ -35,7 +34,7 @@ ENROL = Operation(
     answer=SignatoryKeyBody,
     status=201,
     parameters=(CLIENT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={"ed25519": "AAAA", "ml_dsa_65": "AAAA", "proof": _EXAMPLE_SIGNATURE},
 )
 RETIRE = Operation(
@@ -46,7 +45,6 @@ RETIRE = Operation(
     body=KeyRetirement,
     answer=SignatoryKeyListBody,
     parameters=(CLIENT_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY),
     example={"key": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
 )
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
@@ -20,7 +19,7 @@ SIMULATE = Operation(
     summary="Who could read a report with these attributes, without posting it.",
     body=SimulationRequest,
     answer=SimulationBody,
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     example={
         "agreement": "01980000-0000-7000-8000-000000000001",
         "scope": "cyber-threats",

@@ -13,7 +13,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE
+from exchange.entrypoints.api.parameters import PURPOSE
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.tls import ABORT_EXTENSION
@@ -36,7 +36,6 @@ STREAM = Operation(
         Parameter("Last-Event-ID", "header", "The id of the last event that was taken: go on behind it."),
         PURPOSE,
     ),
-    errors=EVERYWHERE,
 )
 
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, WITH_BODY
+from exchange.entrypoints.api.parameters import PURPOSE
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import from_micros
@@ -41,7 +41,7 @@ ADD = Operation(
     answer=NewSubscriptionBody,
     status=201,
     parameters=(PURPOSE,),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location",),
     example={"url": "https://desk.example/exchange"},
 )
@@ -51,7 +51,6 @@ LIST = Operation(
     action="subscription.list",
     summary="List this client's subscriptions.",
     answer=SubscriptionListBody,
-    errors=EVERYWHERE,
 )
 REMOVE = Operation(
     method="DELETE",
@@ -60,7 +59,6 @@ REMOVE = Operation(
     summary="End a subscription: nothing more is sent there.",
     answer=SubscriptionBody,
     parameters=(_SUBSCRIPTION_ID,),
-    errors=EVERYWHERE,
 )
 TEST = Operation(
     method="POST",
@@ -71,7 +69,6 @@ TEST = Operation(
     answer=SentBody,
     status=202,
     parameters=(_SUBSCRIPTION_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY),
     example={},
 )
 DELIVERIES = Operation(
@@ -81,7 +78,6 @@ DELIVERIES = Operation(
     summary="Show what was delivered and what nobody took, the newest hundred.",
     answer=DeliveryListBody,
     parameters=(_SUBSCRIPTION_ID,),
-    errors=EVERYWHERE,
 )
 REPLAY = Operation(
     method="POST",
@@ -91,7 +87,6 @@ REPLAY = Operation(
     body=SubscriptionAct,
     answer=ReplayBody,
     parameters=(_SUBSCRIPTION_ID,),
-    errors=(*EVERYWHERE, *WITH_BODY),
     example={},
 )
 

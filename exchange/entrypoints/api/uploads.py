@@ -5,7 +5,7 @@ import re
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, PART_NUMBER, PURPOSE, REPORT_ID, WITH_BODY
+from exchange.entrypoints.api.parameters import PART_NUMBER, PURPOSE, REPORT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, arriving_body, read_query, require_media_type, stated_length
 from exchange.kernel import MalformedError
@@ -47,7 +47,7 @@ SEND_PART = Operation(
     body_media=(BYTES,),
     answer=UploadBody,
     parameters=(REPORT_ID, PART_NUMBER),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
 )
 COMPLETE = Operation(
     method="POST",
@@ -59,7 +59,7 @@ COMPLETE = Operation(
     answer=HeaderBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
-    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    errors=(409,),
     answer_headers=("Location",),
     example={},
 )
@@ -70,7 +70,6 @@ LIST = Operation(
     action="upload.list",
     summary="The reports that this client began with `complete` false and has not completed, the oldest first.",
     answer=OpenUploadListBody,
-    errors=EVERYWHERE,
 )
 GIVE_UP = Operation(
     method="DELETE",
@@ -79,7 +78,7 @@ GIVE_UP = Operation(
     summary="Give up a report that this client began and has not completed: what has come of it is destroyed.",
     answer=GivenUpBody,
     parameters=(REPORT_ID,),
-    errors=(*EVERYWHERE, 409),
+    errors=(409,),
 )
 
 

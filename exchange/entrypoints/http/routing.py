@@ -44,6 +44,12 @@ Endpoint = Callable[[Visit], Awaitable[Response]]
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=WireModel)
 
+_EVERYWHERE = (400, 401, 403, 404, 405, 406, 422, 429, 500, 503)
+"""Every operation: malformed query, not enrolled, suspended or without the role, absent, wrong method or media type,
+unknown parameter, too many requests, what nobody foresaw, log or custody away."""
+_WITH_BODY = (408, 413, 415)
+"""Operations that read a body: too slow, too large, of another media type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -58,8 +64,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of one path does. `action` is the policy action it asks for; `errors` the statuses it may end in.
+    """What one method of one path does. `action` is the policy action it asks for.
 
+    `errors` are the statuses that it may end in besides those of every operation, and of every one that reads a body.
     `body` and `answer` are models of `wire` (None: none, or bytes); `body_media` are the media types it reads, other
     than JSON where a body is bytes; `body_required` is false where nothing may be sent in its place.
     `other_answers` are what it answers besides, by status.
@@ -85,6 +92,12 @@ class Operation:
     def name(self) -> str:
         """Return the operation's id in the document: `report.pull` -> `report_pull`."""
         return self.action.replace(".", "_").replace("-", "_")
+
+    @property
+    def refusals(self) -> tuple[int, ...]:
+        """Return every status that it may end in where it does not answer."""
+        has_body = self.body is not None or JSON not in self.body_media
+        return tuple(sorted({*_EVERYWHERE, *(_WITH_BODY if has_body else ()), *self.errors}))
 
 
 class ExactRoute(Route):
