@@ -26,6 +26,7 @@ from exchange.usecases.judging import judged_draft, report_not_found, shown_draf
 from exchange.usecases.opening import open_part_pieces, open_parts
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import record_tampering, refuse
+from exchange.usecases.release_terms import has_terms
 from exchange.usecases.sealed_headers import UNOPENED
 
 _LARGEST_NUMBER = 10_000
@@ -61,13 +62,15 @@ ALL_OCTETS: Final = WantedOctets(lambda _: None)
 class ReadPart:
     """One part in the clear with what its header says of it; `content` is None where `pieces` give it.
 
-    `span` is from which octet up to which one it was asked for; None means all.
+    `span` is from which octet up to which one it was asked for; None means all. Where it `has_terms`, the originator
+    consented to its being given, on terms that the pulled report has.
     """
 
     part: PartHeader
     content: bytes | None
     pieces: Pieces | None = None
     span: Span | None = None
+    has_terms: bool = False
 
 
 async def read_part(
@@ -116,7 +119,7 @@ async def read_part(
     # (7) the answer
     shown = replace(part, number=asked, size_bytes=size)
     pieces = _pieces(services, call, again, part, asked_at) if is_streamed else None
-    return Recorded(ReadPart(shown, content, pieces, span), receipt)
+    return Recorded(ReadPart(shown, content, pieces, span, has_terms(again.judged, part.label)), receipt)
 
 
 def _as_read(entry: EntryDraft, size: int, span: Span | None) -> EntryDraft:

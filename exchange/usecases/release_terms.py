@@ -1,7 +1,7 @@
 """On what terms the originator has released a report to the member that reads it, and what it has asked of it.
 
-Told with the report, to whoever is given it by such a consent: what binds a reader it must know. A consent whose parts
-the reader is not given is not told: it would tell of them.
+Told with the report, to whoever is given it by such a consent: what binds a reader it must know; who is given a part by
+itself is told where they stand. A consent whose parts the reader is not given is not told: it would tell of them.
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,11 @@ async def terms_of_release(
             altered = OpeningError("a consent is not what was granted")
             await record_tampering(services, call, client, f"onward {row.id}", altered)
     return tuple(ReleaseTerms(row.wish.purposes, row.wish.until, row.conditions) for row, _ in found)
+
+
+def has_terms(judged: Judged, label: Label) -> bool:
+    """Return whether a consent that holds now bears on parts of this label."""
+    return any(label in consent.labels for consent in live_consents(judged.facts, judged.reader))
 
 
 async def _require_moved(services: Services, call: Call, client: Client, judged: Judged, unread: Unread) -> None:

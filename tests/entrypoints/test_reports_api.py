@@ -12,6 +12,7 @@ from exchange.reports import PostedPart, Precedence
 from exchange.usecases.pull_report import LARGEST_INLINE_BYTES
 from exchange.usecases.registering import register_reads
 from exchange.wire import HeaderBody, PulledReportBody, ReportListBody
+from tests.support.onward import LOW, ask, grant
 
 ABSENT = "01980000-0000-7000-8000-000000000000"
 
@@ -124,6 +125,18 @@ async def was_given(world, report: str) -> list[str]:
     given = {"report.read", "report.part_read", "report.received"}
     entries = [each for each in await world.entries() if each["type"] in given and each["decision"] == "permitted"]
     return [each["type"] for each in entries if each["object"]["id"] == report]
+
+
+async def test_part_says_where_the_terms_of_a_consent_stand(world, http) -> None:
+    report_id = await world.post(label=LOW)
+    await grant(world, await ask(world, report_id, recipient="DNK"))
+    path = f"/v1/reports/{report_id}"
+    whole = await http("DNK reader").get(path)
+    part, own = await http("DNK reader").get(f"{path}/parts/1"), await http("NOR reader").get(f"{path}/parts/1")
+
+    assert part.links["license"]["url"] == path
+    assert [terms["conditions"] for terms in whole.json()["released_under"]] == ["not to be quoted"]
+    assert (own.status_code, own.links) == (200, {})
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=400-500", "bytes=-0"])

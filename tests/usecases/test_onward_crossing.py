@@ -8,6 +8,8 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
+from exchange.markings import Label
+from exchange.reports import PostedPart
 from exchange.store import ConsentState
 from exchange.usecases import derivations, onward_release, release_terms
 from tests.support import deriving
@@ -16,6 +18,8 @@ from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, listed_requests, read, with_releasers
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
+
+PART = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
 
 
 @pytest.fixture
@@ -38,6 +42,17 @@ async def test_shorter_time_whose_second_person_did_not_come_binds_no_later_gran
     await usecases.confirm_act(asking.services, second, act, seen.digest)
 
     assert (await read(asking, report)).released_under[0].until == end - timedelta(days=1)
+
+
+async def test_part_read_by_a_consent_says_that_it_has_terms_and_another_does_not(asking: World) -> None:
+    parts = (PostedPart(None, "text/plain", "a.txt", b"a"), PostedPart(PART, "text/plain", "b.txt", b"b"))
+    report, services = await asking.post(label=LOW, parts=parts), asking.services
+    await grant(asking, await ask(asking, report, recipient="NOR", parts=(2,)))
+    theirs = [await usecases.read_part(services, asking.call("NOR reader"), report, number) for number in (1, 2)]
+    own = await usecases.read_part(services, asking.call("GBR reader"), report, 2)
+
+    assert [read.value.has_terms for read in theirs] == [False, True]
+    assert not own.value.has_terms
 
 
 async def test_altered_act_keeps_no_grant_from_being_asked_for(asking: World) -> None:

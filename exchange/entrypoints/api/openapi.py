@@ -32,6 +32,7 @@ _ANSWER_HEADERS = {
     "Idempotency-Replayed": "`true` where an earlier post with the same key is answered again.",
     "Content-Disposition": "Always an attachment.",
     "Accept-Ranges": "`bytes`.",
+    "Link": '`rel="license"`: the report, whose `released_under` has the terms on which its originator gives it.',
     "Content-Range": "Which bytes these are, and of how many.",
     "Allow": "The methods that this path has.",
     "Retry-After": "Seconds to wait.",

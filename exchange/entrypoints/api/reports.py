@@ -120,7 +120,7 @@ PART = Operation(
     answer_media="*/*",
     parameters=(REPORT_ID, PART_NUMBER, PURPOSE, RANGE),
     errors=(416,),
-    answer_headers=("Content-Disposition", "Accept-Ranges"),
+    answer_headers=("Content-Disposition", "Accept-Ranges", "Link"),
 )
 EXPLANATION = Operation(
     method="GET",
@@ -203,6 +203,9 @@ async def part(visit: Visit) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Content-Type": read.part.media_type,
     }
+    if read.has_terms:
+        # Conditions in many letters are more than proxies take as a header: it says where they stand.
+        headers["Link"] = f'</v1/reports/{visit.path["id"]}>; rel="license"'
     size = read.part.size_bytes
     start, stop = read.span or (0, size)
     if read.span is not None:

@@ -28,7 +28,8 @@ An originator's releaser consents for a named member, named parts, purposes and 
 rule 23 where it names the purpose; level, compartments, validity, nationality and guards hold as for anybody. `onward_release: never` is stronger than consent;
 `parties` takes it too, as `originator-consent` does: nothing goes on by the text alone.
 Above CONFIDENTIAL a second releaser confirms all that the grant says, and the first one must still be cleared for the report then. A grant may end earlier than
-was asked for (`grant --until`), and goes no further. Who reads by it is told its terms with the report, conditions included (`released_under`).
+was asked for (`grant --until`), and goes no further. Who reads by it is told its terms with the report, conditions included (`released_under`);
+who reads a part by itself, where they stand (`Link: </v1/reports/ID>; rel="license"`).
 
 ## Families
 
