@@ -7,6 +7,7 @@ from enum import Enum
 
 from exchange.audit import EntryDraft
 from exchange.reports import ReportStatus
+from exchange.store.rows import stored_status
 
 
 class EndCause(Enum):
@@ -34,7 +35,12 @@ class HeldReport:
     id: str
     version: int
     class_id: int
-    stored_status: ReportStatus
+    status_name: str
+
+    @property
+    def stored_status(self) -> ReportStatus:
+        """Return the stored status, OpeningError where it is none."""
+        return stored_status(self.status_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from exchange.store.life_tables import (
     TombstoneTable,
 )
 from exchange.store.places import Place, place_of, places
-from exchange.store.rows import NewPart, NewReport, Sealed, stored_status
+from exchange.store.rows import NewPart, NewReport, Sealed
 from exchange.store.shapes import bytes_in, id_in, member_in, number_in, text_in
 from exchange.store.standing import hold_state
 from exchange.store.tables import (
@@ -83,7 +83,7 @@ class ReportBook:
         row = ReportTable
         columns = select(col(row.id), col(row.version), col(row.class_id), col(row.status))
         found = (await self._session.execute(columns.where(col(row.id) == report_id).with_for_update())).first()
-        return None if found is None else HeldReport(found[0], found[1], found[2], stored_status(found[3]))
+        return None if found is None else HeldReport(*found)
 
     async def require_same(self, report_id: str, *, version: int, class_id: int) -> HeldReport:
         """Return a report held; ConflictError where it is not what was loaded before: somebody else came first."""

@@ -14,7 +14,6 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import ExchangeError
 from exchange.markings import render_marking
 from exchange.members import Role
-from exchange.reports import ReportAct, require_act
 from exchange.store import DestructionRow, EndCause, TombstoneRow, Unread
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.destructions import ask_destruction, unread_destruction, unread_tombstone
@@ -80,8 +79,7 @@ async def preview_recall(services: Services, call: Call, report_id: str) -> Reco
     event = EventName.REPORT_RECALL_READ
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        require_act(own.report.status, ReportAct.RECALL)
-        await require_not_ended(services, unit.reports(), own.report.id)
+        await require_not_ended(services, unit.reports(), own.report.id, own.report.status_name)
     # Behind the unit: however often it was read, whoever writes does not wait for the look through the log.
     given = Counter(each.member for each in await given_to(services, own.report.id))
     receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED, detail={"outlook": "yes"}))

@@ -30,6 +30,8 @@ _ENDS: Final[Mapping[EndCause, tuple[EventName, ReportStatus]]] = {
 
 _EVENTS: Final[Mapping[EventName, EndCause]] = {event: cause for cause, (event, _) in _ENDS.items()}
 
+_OVER: Final = frozenset(status.value for _, status in _ENDS.values())
+
 _log = logging.getLogger("exchange.reports")
 
 
@@ -46,9 +48,7 @@ async def end_report(
         book = unit.reports()
         await book.hold_order()
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
-        if cause is EndCause.RECALLED:
-            require_act(held.stored_status, ReportAct.RECALL)
-        await require_not_ended(services, book, own.report.id)
+        await require_not_ended(services, book, held.id, held.status_name)
         # INVARIANT: whoever is answered after this commit finds no key.
         await book.shred(own.report.id, status)
         await lapse_consents(unit, own.report.id)
@@ -77,9 +77,15 @@ def _deed(own: OwnReport, told: Mapping[str, str]) -> Deed:
     )
 
 
-async def require_not_ended(services: Services, book: ReportBook, report: str) -> None:
-    """Raise ConflictError where a report has its tombstone, and an entry tells that it ended."""
-    if await book.has_tombstone(report) and await is_told(services, *_EVENTS, subject=report):
+async def require_not_ended(services: Services, book: ReportBook, report: str, status_name: str) -> None:
+    """Raise ConflictError where a report that is stored so, or has its tombstone, ended as an entry tells.
+
+    INVARIANT: a row alone keeps no keys from being destroyed: whoever wrote it could have them back.
+    """
+    is_said = status_name in _OVER or await book.has_tombstone(report)
+    if is_said and await is_told(services, *_EVENTS, subject=report):
+        if status_name == ReportStatus.RECALLED.value:
+            require_act(ReportStatus.RECALLED, ReportAct.RECALL)
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
 
 
@@ -92,7 +98,7 @@ async def told_tombstone(services: Services, report: str, status: ReportStatus) 
         book = unit.reports()
         kept, is_there = await book.tombstones([report]), await book.has_tombstone(report)
     stone = (await told_tombstones(services, kept, [report])).get(report)
-    if stone is None and (is_there or status in {each for _, each in _ENDS.values()}):
+    if stone is None and (is_there or status.value in _OVER):
         raise UnreadRowError(f"report {report}: tombstone")
     return stone, stone == kept.get(report)
 

@@ -7,7 +7,7 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import Deed, DeedKind, EventName, Outcome, Subject, read_deed, unverified_deed
-from exchange.kernel import UnavailableError, rfc3339, to_micros
+from exchange.kernel import ConflictError, UnavailableError, rfc3339, to_micros
 from exchange.store.blobs import BlobsAwayError
 from exchange.store.unread import UnreadRowError
 from exchange.usecases import told_entries
@@ -209,3 +209,22 @@ async def test_report_that_ended_for_its_age_is_told_as_recalled_by_no_later_ent
     made = await usecases.show_recall(world.services, world.call("GBR releaser"), report)
 
     assert unverified_deed(made.value.tombstone.note).content["cause"] == "retention"
+
+
+@pytest.mark.parametrize("status", ["recalled", "expired", "none that there is"])
+async def test_row_that_says_that_a_report_has_ended_keeps_no_keys_from_being_destroyed(
+    make_lived: MakeLived, status: str
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    world.sql("UPDATE report SET status = $1 WHERE id = $2", status, report)
+    releaser = world.call("GBR releaser")
+    outlook = await usecases.preview_recall(world.services, releaser, report)
+    recalled = await usecases.recall_report(world.services, releaser, report, "mistaken")
+    again = await world.attempt(usecases.recall_report(world.services, releaser, report, "mistaken"))
+
+    assert (outlook.value.given, len(recalled.value.asked)) == ({"NOR": 1}, 1)
+    assert world.sql("SELECT status, length(sealed_header) FROM report") == [("recalled", 0)]
+    assert isinstance(again.error, ConflictError)
+    assert (again.error.code, again.entry["decision"]) == ("recalled", "refused")
