@@ -65,16 +65,10 @@ async def end_report(
 
 
 def _deed(own: OwnReport, told: Mapping[str, str]) -> Deed:
-    return Deed(
-        DeedKind.TOMBSTONE,
-        {
-            "report": own.report.id,
-            "version": own.version,
-            "originator": own.facts.originator,
-            "agreement": own.facts.agreement,
-            **told,
-        },
-    )
+    # As its entry: neither tells of a version that is none.
+    version = {"version": own.version} if own.version else {}
+    about = {"report": own.report.id, "originator": own.facts.originator, "agreement": own.facts.agreement}
+    return Deed(DeedKind.TOMBSTONE, {**about, **version, **told})
 
 
 async def require_not_ended(services: Services, book: ReportBook, report: str, status_name: str) -> None:

@@ -228,3 +228,19 @@ async def test_row_that_says_that_a_report_has_ended_keeps_no_keys_from_being_de
     assert world.sql("SELECT status, length(sealed_header) FROM report") == [("recalled", 0)]
     assert isinstance(again.error, ConflictError)
     assert (again.error.code, again.entry["decision"]) == ("recalled", "refused")
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_tombstone_of_a_report_without_its_version_is_shown_as_it_was_signed(
+    make_lived: MakeLived, *, is_placed: bool
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    world.sql("UPDATE report SET version = -1")
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    made = await world.attempt(usecases.show_recall(world.services, world.call("GBR releaser"), report))
+
+    assert made.value.value.tombstone.note == bytes(world.sql("SELECT note FROM report_tombstone")[0][0])
+    assert [each["type"] for each in made.entries] == ["report.recall_read"]
