@@ -5,7 +5,7 @@ from datetime import datetime
 from exchange.kernel import Fault, InvalidError, to_micros
 from exchange.markings import Catalogue, Label
 from exchange.members import Client
-from exchange.release import ReaderFacts, RowFacts, covers_label
+from exchange.release import ReaderFacts, Reason, RowFacts, covers_label
 from exchange.reports import ReportStatus, status_of
 from exchange.store import ReportRow
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
@@ -27,6 +27,19 @@ def stated_purpose(services: Services, call: Call, client: Client) -> str:
         message = "the header `Exchange-Purpose` names no known purpose"
         raise InvalidError(message, (fault,))
     return call.purpose if call.purpose in registered_purposes(client) else UNREGISTERED_PURPOSE
+
+
+def own_purpose(services: Services, call: Call, client: Client) -> str:
+    """Return the purpose of this call, as `stated_purpose`; InvalidError where the client is not registered for it.
+
+    Who asks to be told of what comes would be told nothing for it, ever, and not learn why.
+    """
+    purpose = stated_purpose(services, call, client)
+    if purpose == UNREGISTERED_PURPOSE:
+        told = f"no purpose of this client: state {' or '.join(f'`{each}`' for each in registered_purposes(client))}"
+        fault = Fault("/exchange-purpose", Reason.PURPOSE_NOT_ALLOWED.value, told)
+        raise InvalidError("the header `Exchange-Purpose` names what this client is not registered for", (fault,))
+    return purpose
 
 
 def registered_purposes(client: Client) -> tuple[str, ...]:

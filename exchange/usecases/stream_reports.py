@@ -21,7 +21,7 @@ from exchange.release import View
 from exchange.store import CallerRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.facts import stated_purpose
+from exchange.usecases.facts import own_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.knowledge import Readable
 from exchange.usecases.list_reports import (
@@ -113,8 +113,8 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
     """Begin to stream what becomes visible to this client behind `cursor`, None for what comes from now on.
 
     `cursor` is the id of an event, or `next` of a list. The caller closes the stream whatever happens.
-    Raises MalformedError for a foreign or forged cursor, ForbiddenError without the reader's role,
-    LimitExceededError where the client has as many streams as it may.
+    Raises MalformedError for a foreign or forged cursor, ForbiddenError without the reader's role, InvalidError for a
+    purpose that the client does not have, LimitExceededError where it has as many streams as it may.
     """
     thumbprint = required_thumbprint(call)
     row = await services.store.caller(thumbprint)
@@ -122,7 +122,7 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
     client = await admit(services, call, row.client, Role.READER, event=_EVENT)
     require_same_law(services, row.state)
     async with on_record(services, draft(call, client, _EVENT, Outcome.REFUSED)):
-        purpose = stated_purpose(services, call, client)
+        purpose = own_purpose(services, call, client)
         after = (await services.store.pulse.beat()).seq if cursor is None else open_position(services, client, cursor)
         has_left = is_unfinished(services, client, cursor)
         watch = services.watching.enter(str(client.id), client.member)

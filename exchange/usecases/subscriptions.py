@@ -21,7 +21,7 @@ from exchange.store.subscription_rows import DeliveryRow, DeliveryState, Subscri
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import admit_or_host, authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.facts import stated_purpose
+from exchange.usecases.facts import own_purpose
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.unread import record_unread
 
@@ -57,12 +57,13 @@ class NewSubscription:
 async def add_subscription(services: Services, call: Call, url: str) -> Recorded[NewSubscription]:
     """Tell the calling reader at `url` of what it may read from now on; `call.purpose` is why it reads there.
 
-    Raises InvalidError for an address that may not be sent to, ConflictError where the client has enough.
+    Raises InvalidError for an address that may not be sent to and for a purpose that the client does not have,
+    ConflictError where it has enough.
     """
     event = EventName.SUBSCRIPTION_ADDED
     client = await authenticate(services, call, Role.READER, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
-        stated_purpose(services, call, client)
+        own_purpose(services, call, client)
         if (problem := outgoing_problem(url, networks=services.private_networks)) is not None:
             raise InvalidError("nothing can be sent there", (Fault("/url", "invalid-value", problem),))
         new = await _made(services, call, client, url)

@@ -1,16 +1,20 @@
 """Subscriptions that nobody stands behind any more, or that came while a round was under way; on both databases."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from exchange import usecases
+from exchange.kernel import InvalidError
 from exchange.store.subscriptions import Subscriptions
 from exchange.usecases.deliver_alerts import CLAIMED
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import done_behind
 from tests.support.world import certificate_of, thumbprint_of
-from tests.usecases.test_subscriptions import FOR_NOR, Told, subscribe, with_a_subscriber
+from tests.usecases.test_subscriptions import FOR_NOR, URL, Told, subscribe, with_a_subscriber
+
+Begin = Callable[[usecases.Services, usecases.Call], Awaitable[object]]
 
 
 @pytest.fixture
@@ -31,6 +35,21 @@ async def test_client_without_a_certificate_is_not_told_later_of_what_it_missed(
     report = await world.post(label=FOR_NOR)
     await told.notifier.round()
     assert [message["data"]["report"] for message in told.messages] == [report]
+
+
+@pytest.mark.parametrize(
+    "begin", [lambda s, c: usecases.add_subscription(s, c, URL), lambda s, c: usecases.open_stream(s, c, None)]
+)
+async def test_purpose_that_a_client_does_not_have_is_told_to_it_and_not_waited_for(told: Told, begin: Begin) -> None:
+    services, call = told.world.services, told.world.call("NOR reader", purpose="law-enforcement")
+    tried = await told.world.attempt(begin(services, call))
+
+    assert isinstance(tried.error, InvalidError)
+    (fault,) = tried.error.faults
+    assert (fault.pointer, fault.code) == ("/exchange-purpose", "purpose-not-allowed")
+    assert fault.message == "no purpose of this client: state `defence`"
+    assert tried.entry["decision"] == "refused"
+    assert len(services.watching) == 0
 
 
 async def test_what_comes_for_a_subscription_that_a_round_has_not_read_is_no_fault(
