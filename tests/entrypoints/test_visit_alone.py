@@ -54,7 +54,7 @@ def test_parameter_without_a_value_is_not_left_out() -> None:
     """A filter that is left out would answer with more than was asked for."""
     assert read_query(request_of(query=b"topic="), frozenset({"topic"})) == {"topic": ""}
     with pytest.raises(InvalidError):
-        read_query(request_of(query=b"debug="))
+        read_query(request_of(query=b"debug="), frozenset())
 
 
 @pytest.mark.parametrize("query", [b"&".join([b"topic=1"] * 33), b"topic=%ff", b"topic=\xff"])
@@ -65,7 +65,7 @@ def test_query_of_too_many_parameters_or_of_no_text_is_not_read(query: bytes) ->
 
 def test_fault_of_a_query_repeats_no_more_of_a_name_than_it_needs() -> None:
     with pytest.raises(InvalidError) as refused:
-        read_query(request_of(query=b"x" * 5000 + b"=1"))
+        read_query(request_of(query=b"x" * 5000 + b"=1"), frozenset())
 
     assert [fault.pointer for fault in refused.value.faults] == ["/" + "x" * 64]
 

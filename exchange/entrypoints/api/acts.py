@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import ACTING_ROLES
 from exchange.usecases import (
     PendingActView,
@@ -60,14 +60,14 @@ REFUSE = Operation(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/acts`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_pending_acts(visit.services, visit.call)
     return answered(recorded, PendingActListBody(items=[_body(view) for view in recorded.value]))
 
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/acts/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     return _answer(await show_pending_act(visit.services, visit.call, visit.path["id"]))
 
 

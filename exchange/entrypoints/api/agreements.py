@@ -12,7 +12,7 @@ from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_body, read_query, require_media_type
+from exchange.entrypoints.http.visit import Visit, read_body, require_media_type
 from exchange.kernel import MalformedError
 from exchange.members import Role
 from exchange.usecases import (
@@ -158,7 +158,7 @@ TAKE_BACK = replace(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_agreements(visit.services, visit.call)
     items = [AgreementBody.of(view.agreement, visit.call.now) for view in recorded.value]
     return answered(recorded, AgreementListBody(items=items))
@@ -168,7 +168,7 @@ async def propose(visit: Visit) -> Response:
     """Answer `POST /v1/agreements`, in JSON or as the YAML file."""
     event = EventName.AGREEMENT_PROPOSED
     await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
-    read_query(visit.request)
+    visit.read_query()
     recorded = await propose_agreement(visit.services, visit.call, await document_of(visit))
     return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
 
@@ -182,13 +182,13 @@ async def document_of(visit: Visit) -> object:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     return _answer(visit, await show_agreement(visit.services, visit.call, visit.path["id"]))
 
 
 async def evidence(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/evidence`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await export_agreement(visit.services, visit.call, visit.path["id"])
     found = recorded.value
     return answered(recorded, AgreementEvidenceBody.of(found.agreement.id, found.texts, found.keys))
@@ -212,7 +212,7 @@ async def take_back(visit: Visit) -> Response:
 async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/amendments`, in JSON or as the YAML file."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
-    read_query(visit.request)
+    visit.read_query()
     document = await document_of(visit)
     recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
     return answered(recorded, _amendment(recorded.value), status=201)
@@ -220,7 +220,7 @@ async def amend(visit: Visit) -> Response:
 
 async def amendments(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/amendments`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_amendments(visit.services, visit.call, visit.path["id"])
     return answered(recorded, AgreementAmendmentListBody(items=[_amendment(view) for view in recorded.value]))
 

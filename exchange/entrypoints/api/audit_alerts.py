@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.entrypoints.api.parameters import AFTER, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import from_micros
 from exchange.store.alert_rows import AlertRow
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
@@ -26,7 +26,7 @@ LIST = Operation(
 
 async def list_all(visit: Visit) -> Response:
     """Answer `GET /v1/audit/alerts`."""
-    query = read_query(visit.request, frozenset({"after", "limit", "rule"}))
+    query = visit.read_query()
     limit = page_limit(query)
     asked = AlertQuery(rule=query.get("rule"), cursor=query.get("after"), limit=limit)
     recorded = await list_alerts(visit.services, visit.call, asked)

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, query_fault, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
 from exchange.wire import EntryListBody, ShownEntryBody
 
@@ -40,12 +40,9 @@ SHOW = Operation(
 )
 
 
-_NAMES = frozenset(parameter.name for parameter in SEARCH.parameters)
-
-
 async def search(visit: Visit) -> Response:
     """Answer `GET /v1/audit/entries`."""
-    query = read_query(visit.request, _NAMES)
+    query = visit.read_query()
     asked = EntryQuery(
         criteria=criteria_in(visit.services, query),
         cursor=query.get("after"),
@@ -59,7 +56,7 @@ async def search(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/audit/entries/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await show_entry(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.usecases import (
     ERASING_ROLES,
     Erasure,
@@ -72,7 +72,7 @@ async def approve(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/audit/erasures/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     return _answer(await show_erasure(visit.services, visit.call, visit.path["id"]))
 
 

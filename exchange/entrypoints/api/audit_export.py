@@ -8,7 +8,7 @@ from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement,
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
-from exchange.entrypoints.http.visit import Visit, query_fault, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.kernel import MalformedError
 from exchange.usecases import Export, ExportQuery, export_entries
 
@@ -32,12 +32,11 @@ EXPORT = Operation(
     ),
     answer_headers=("Content-Disposition", END_HEADER),
 )
-_NAMES = frozenset(parameter.name for parameter in EXPORT.parameters)
 
 
 async def export(visit: Visit) -> Response:
     """Answer `GET /v1/audit/export`."""
-    query = read_query(visit.request, _NAMES)
+    query = visit.read_query()
     name = _format(query)
     asked = ExportQuery(
         name, _after(query), criteria_in(visit.services, query), _flag(query, "follow"), _flag(query, "proofs")

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.entrypoints.api.parameters import ENTRY_ID
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, query_fault, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.usecases import Recorded
 from exchange.usecases.read_log import (
     WhichCheckpoint,
@@ -20,7 +20,6 @@ from exchange.wire import ConsistencyBody
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"
 _LARGEST_SIZE = 2**63 - 1
-_NAMED = frozenset({"origin"})
 
 _INDEX = Parameter(
     "index",
@@ -92,35 +91,35 @@ CONSISTENCY = Operation(
 
 async def checkpoint(visit: Visit) -> Response:
     """Answer `GET /v1/audit/checkpoint`."""
-    query = read_query(visit.request, frozenset({"kept", "witnessed", "origin"}))
+    query = visit.read_query()
     origin = query.pop("origin", None)
     return _as(_TEXT, await read_checkpoint(visit.services, visit.call, _which(query), origin))
 
 
 async def bundle(visit: Visit) -> Response:
     """Answer `GET /v1/audit/tile/entries/...`."""
-    origin = read_query(visit.request, _NAMED).get("origin")
+    origin = visit.read_query().get("origin")
     path = f"tile/entries/{visit.path['index']}"
     return _as(_BYTES, await read_bundle(visit.services, visit.call, path, origin))
 
 
 async def tile(visit: Visit) -> Response:
     """Answer `GET /v1/audit/tile/...`."""
-    origin = read_query(visit.request, _NAMED).get("origin")
+    origin = visit.read_query().get("origin")
     path = f"tile/{visit.path['level']}/{visit.path['index']}"
     return _as(_BYTES, await read_tile(visit.services, visit.call, path, origin))
 
 
 async def proof(visit: Visit) -> Response:
     """Answer `GET /v1/audit/entries/{id}/proof`."""
-    query = read_query(visit.request, frozenset({"size"}))
+    query = visit.read_query()
     size = _size(query, "size") if "size" in query else None
     return _as(_TEXT, await prove_entry(visit.services, visit.call, visit.path["id"], size))
 
 
 async def consistency(visit: Visit) -> Response:
     """Answer `GET /v1/audit/consistency`."""
-    query = read_query(visit.request, frozenset({"from", "to", "origin"}))
+    query = visit.read_query()
     sizes = _size(query, "from"), _size(query, "to")
     recorded = await prove_growth(visit.services, visit.call, *sizes, origin=query.get("origin"))
     growth = recorded.value

@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, LIMIT, PAGED, REPORT_ID, page_limit
+from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, LIMIT, REPORT_ID, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, query_fault, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.kernel import Fault, InvalidError, MalformedError, first_moment, parse_day, parse_rfc3339
 from exchange.release import View
 from exchange.usecases import CouldRead, FoundEntry, Leaf, ReadersOn, client_registry, readers_on, report_registry
@@ -95,7 +95,7 @@ async def of_client(visit: Visit) -> Response:
 
 async def readers(visit: Visit) -> Response:
     """Answer `GET /v1/audit/reports/{id}/readers`."""
-    query = read_query(visit.request, frozenset({"on"}))
+    query = visit.read_query()
     since, until = _period(query.get("on"))
     recorded = await readers_on(visit.services, visit.call, visit.path["id"], since, until)
     told = recorded.value
@@ -123,7 +123,7 @@ async def readers(visit: Visit) -> Response:
 
 
 def _leaf(visit: Visit) -> Leaf:
-    query = read_query(visit.request, PAGED)
+    query = visit.read_query()
     return Leaf(query.get("after"), page_limit(query))
 
 

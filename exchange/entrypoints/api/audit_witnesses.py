@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases.receive_cosignature import receive_cosignature
 from exchange.usecases.witnesses import show_witnesses
@@ -31,7 +31,7 @@ RECEIVE_COSIGNATURE = Operation(
 
 async def list_all(visit: Visit) -> Response:
     """Answer `GET /v1/audit/witnesses`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await show_witnesses(visit.services, visit.call)
     return answered(recorded, WitnessListBody.of(recorded.value))
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.markings import Catalogue, Label, SecurityPolicy
 from exchange.usecases import describe_caller, describe_vocabulary
 from exchange.wire import LevelBody, PolicyBody, TitledCode, VocabularyBody, WhoamiBody
@@ -26,14 +26,14 @@ VOCABULARY = Operation(
 
 async def whoami(visit: Visit) -> Response:
     """Answer `GET /v1/whoami`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await describe_caller(visit.services, visit.call)
     return answered(recorded, WhoamiBody.of(recorded.value, visit.call.assurance.value))
 
 
 async def vocabulary(visit: Visit) -> Response:
     """Answer `GET /v1/vocabulary`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await describe_vocabulary(visit.services, visit.call)
     law = visit.services.law
     may_originate = recorded.value

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.release import NationalText
 from exchange.store import CaveatSet
@@ -80,7 +80,7 @@ SHOW = Operation(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/caveats`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_caveats(visit.services, visit.call)
     return answered(recorded, CaveatSetListBody(items=[_body(each) for each in recorded.value]))
 
@@ -108,7 +108,7 @@ async def withdraw(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/caveats/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await show_caveats(visit.services, visit.call, visit.path["id"])
     one = recorded.value
     shown = CaveatSetTextBody(**_body(one).model_dump(), cedar=one.guards, examples=one.examples)

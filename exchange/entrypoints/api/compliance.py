@@ -3,9 +3,9 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, LIMIT, PAGED, PURPOSE, page_limit
+from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, LIMIT, PURPOSE, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, moment_in, read_query
+from exchange.entrypoints.http.visit import Visit, moment_in
 from exchange.members import Role
 from exchange.store import BreachKind, BreachRow
 from exchange.usecases import authenticate, list_breaches, show_compliance
@@ -42,7 +42,7 @@ BREACHES = Operation(
 
 async def breaches(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/breaches`."""
-    query = read_query(visit.request, PAGED)
+    query = visit.read_query()
     limit = page_limit(query)
     recorded = await list_breaches(visit.services, visit.call, visit.path["id"], cursor=query.get("after"), limit=limit)
     items = [_breach(row) for row in recorded.value.rows]
@@ -52,7 +52,7 @@ async def breaches(visit: Visit) -> Response:
 async def compliance(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/compliance`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.COMPLIANCE_READ)
-    since = moment_in(read_query(visit.request, frozenset({"since"})), "since")
+    since = moment_in(visit.read_query(), "since")
     recorded = await show_compliance(visit.services, visit.call, visit.path["id"], since)
     found = recorded.value
     body = ComplianceBody(

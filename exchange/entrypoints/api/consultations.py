@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import (
     NewMatter,
@@ -72,7 +72,7 @@ async def open_(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/consultations`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_consultations(visit.services, visit.call, visit.path["id"])
     return answered(recorded, ConsultationListBody(items=[ConsultationBody.of(each) for each in recorded.value]))
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.wire import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest, PendingActBody
@@ -53,7 +53,7 @@ async def ask(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/crises`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_crises(visit.services, visit.call, visit.path["id"])
     return answered(recorded, CrisisListBody(items=[_body(view) for view in recorded.value.uses]))
 

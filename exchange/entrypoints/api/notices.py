@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import AFTER, LIMIT, PAGED, page_limit
+from exchange.entrypoints.api.parameters import AFTER, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.usecases import ListedNotice, list_notices
 from exchange.wire import NoticeBody, NoticeListBody
 
@@ -20,7 +20,7 @@ LIST = Operation(
 
 async def list_all(visit: Visit) -> Response:
     """Answer `GET /v1/notices`."""
-    query = read_query(visit.request, PAGED)
+    query = visit.read_query()
     limit = page_limit(query)
     recorded = await list_notices(visit.services, visit.call, query.get("after"), limit=limit)
     page = recorded.value

@@ -6,7 +6,7 @@ from exchange.audit import EventName
 from exchange.entrypoints.api.consents import consent_fields
 from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID, REQUEST_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import OnwardWish
 from exchange.usecases import (
@@ -103,7 +103,7 @@ async def request(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/onward-requests`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_onward(visit.services, visit.call)
     return answered(recorded, OnwardListBody(items=[_body(view) for view in recorded.value]))
 

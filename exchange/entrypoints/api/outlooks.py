@@ -7,7 +7,7 @@ from exchange.entrypoints.api.agreements import PROPOSE, document_of
 from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID
 from exchange.entrypoints.api.reports import explanation_body
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import (
     AgreementOutlook,
@@ -64,7 +64,7 @@ EXPLAIN = Operation(
 
 async def explain(visit: Visit) -> Response:
     """Answer `GET /v1/audit/reports/{id}/explanation`."""
-    query = read_query(visit.request, frozenset({"client"}))
+    query = visit.read_query()
     report_id = visit.path["id"]
     recorded = await explain_to_auditor(visit.services, visit.call, report_id, query.get("client", ""))
     return answered(recorded, explanation_body(report_id, recorded.value))
@@ -74,7 +74,7 @@ async def simulate(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/simulations`."""
     event = EventName.AGREEMENT_SIMULATED
     await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
-    read_query(visit.request)
+    visit.read_query()
     recorded = await simulate_agreement(visit.services, visit.call, await document_of(visit))
     return answered(recorded, outlook_body(recorded.value))
 
@@ -102,7 +102,7 @@ def outlook_body(outlook: AgreementOutlook) -> AgreementOutlookBody:
 
 async def gaps(visit: Visit) -> Response:
     """Answer `GET /v1/gaps`."""
-    query = read_query(visit.request, frozenset(parameter.name for parameter in GAPS.parameters))
+    query = visit.read_query()
     question = GapQuestion(
         member=query.get("member"),
         topic=query.get("topic"),

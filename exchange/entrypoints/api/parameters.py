@@ -41,8 +41,6 @@ LIMIT = Parameter(
     "How many at most.",
     {"type": "integer", "minimum": 1, "maximum": _LARGEST_PAGE, "default": _PAGE},
 )
-PAGED = frozenset({AFTER.name, LIMIT.name})
-"""The query of a list that has no filters."""
 
 
 def page_limit(query: dict[str, str]) -> int:

@@ -9,11 +9,10 @@ from exchange.entrypoints.api.parameters import (
     CLIENT_ID,
     IF_MATCH,
     LIMIT,
-    PAGED,
     page_limit,
 )
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, stated_version
+from exchange.entrypoints.http.visit import Visit, stated_version
 from exchange.kernel import Fault, InvalidError, MalformedError
 from exchange.members import Role, Standing
 from exchange.usecases import (
@@ -110,7 +109,7 @@ CHANGE_CLIENT = Operation(
 
 async def members(visit: Visit) -> Response:
     """Answer `GET /v1/members`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_members(visit.services, visit.call)
     return answered(recorded, MemberListBody(items=[MemberBody.of(member) for member in recorded.value]))
 
@@ -124,7 +123,7 @@ async def add(visit: Visit) -> Response:
 
 async def clients(visit: Visit) -> Response:
     """Answer `GET /v1/clients`."""
-    query = read_query(visit.request, PAGED)
+    query = visit.read_query()
     limit = page_limit(query)
     recorded = await list_clients(visit.services, visit.call, after=query.get("after"), limit=limit)
     items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value.views]
@@ -153,7 +152,7 @@ async def enrol(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/clients/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await show_client(visit.services, visit.call, visit.path["id"])
     return _client_answer(recorded)
 
@@ -161,7 +160,7 @@ async def show(visit: Visit) -> Response:
 async def change(visit: Visit) -> Response:
     """Answer `PATCH /v1/clients/{id}`: one change at a time, so that one entry says what changed."""
     await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_CHANGED)
-    read_query(visit.request)
+    visit.read_query()
     version = stated_version(visit.request)
     wanted = await read_model(visit, ClientChange)
     client_id = visit.path["id"]

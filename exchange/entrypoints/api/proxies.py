@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import ProxyWish
 from exchange.usecases import ProxyView, ask_proxy, list_proxies, revoke_proxy
@@ -56,7 +56,7 @@ async def ask(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/proxies`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_proxies(visit.services, visit.call)
     return answered(recorded, ProxyListBody(items=[_body(view) for view in recorded.value]))
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import IF_MATCH, PURPOSE, REPORT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, stated_version
+from exchange.entrypoints.http.visit import Visit, stated_version
 from exchange.members import Role
 from exchange.store import DestructionRow
 from exchange.usecases import (
@@ -129,7 +129,7 @@ DESTRUCTIONS = Operation(
 async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/amendments`."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
-    read_query(visit.request)
+    visit.read_query()
     version = stated_version(visit.request)
     body = await read_model(visit, AmendmentBody)
     recorded = await amend_report(
@@ -146,7 +146,7 @@ async def amend(visit: Visit) -> Response:
 async def downgrade(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/downgrade`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_DOWNGRADED)
-    read_query(visit.request)
+    visit.read_query()
     version = stated_version(visit.request)
     wanted = (await read_model(visit, DowngradeBody)).to_downgrade()
     recorded = await downgrade_report(visit.services, visit.call, visit.path["id"], wanted, if_version=version)
@@ -157,7 +157,7 @@ async def downgrade(visit: Visit) -> Response:
 async def recall(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/recall`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_RECALLED)
-    read_query(visit.request)
+    visit.read_query()
     reason = (await read_model(visit, RecallRequest)).reason
     recorded = await recall_report(visit.services, visit.call, visit.path["id"], reason)
     return answered(recorded, _recall(recorded.value, visit.call.now), status=201)
@@ -165,14 +165,14 @@ async def recall(visit: Visit) -> Response:
 
 async def read_recall(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/recall`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await show_recall(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _recall(recorded.value, visit.call.now))
 
 
 async def read_recall_outlook(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/recall/outlook`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await preview_recall(visit.services, visit.call, visit.path["id"])
     outlook = recorded.value
     body = RecallOutlookBody(
@@ -196,7 +196,7 @@ async def certify(visit: Visit) -> Response:
 
 async def destructions(visit: Visit) -> Response:
     """Answer `GET /v1/destructions`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_destructions(visit.services, visit.call)
     items = [_asked(each, visit.call.now) for each in recorded.value]
     return answered(recorded, AskedDestructionListBody(items=items))

@@ -22,7 +22,7 @@ from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as, read_model
-from exchange.entrypoints.http.visit import Visit, moment_in, read_query, single_header
+from exchange.entrypoints.http.visit import Visit, moment_in, single_header
 from exchange.kernel import MalformedError, rfc3339
 from exchange.members import Role
 from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome, View
@@ -53,7 +53,6 @@ from exchange.wire import (
     UploadBody,
 )
 
-_FILTERS = frozenset({"after", "limit", "agreement", "topic", "kind", "precedence", "since"})
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 _JSON_MEDIA = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json")
 
@@ -146,14 +145,14 @@ RECEIPT = Operation(
 
 async def pull(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await pull_report(visit.services, visit.call, visit.path["id"], is_shown=not visit.is_head)
     return answered(recorded, with_contents(recorded.value))
 
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/reports`."""
-    query = read_query(visit.request, _FILTERS)
+    query = visit.read_query()
     asked = ListQuery(
         cursor=query.get("after"),
         limit=page_limit(query),
@@ -175,7 +174,7 @@ async def list_(visit: Visit) -> Response:
 async def post(visit: Visit) -> Response:
     """Answer `POST /v1/reports`; the caller is known before its body is read."""
     _, seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
-    read_query(visit.request)
+    visit.read_query()
     key = single_header(visit.request, "Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedError("`Idempotency-Key` has 1 to 128 visible ASCII characters")
@@ -193,7 +192,7 @@ async def post(visit: Visit) -> Response:
 
 async def part(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/parts/{n}`: bytes as posted, never shown inline by a browser."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await read_part(visit.services, visit.call, visit.path["id"], part_number(visit), _wanted(visit))
     read = recorded.value
     headers = {
@@ -233,7 +232,7 @@ def _octets(visit: Visit, read: ReadPart, span: tuple[int, int], *, status: int,
 
 async def explanation(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/explanation`."""
-    read_query(visit.request)
+    visit.read_query()
     report_id = visit.path["id"]
     recorded = await explain_report(visit.services, visit.call, report_id)
     return answered(recorded, explanation_body(report_id, recorded.value))

@@ -8,13 +8,12 @@ from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import (
     AFTER,
     LIMIT,
-    PAGED,
     PURPOSE,
     REQUEST_ID,
     page_limit,
 )
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import (
     RequestView,
@@ -123,7 +122,7 @@ async def ask(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/information-requests`."""
-    query = read_query(visit.request, PAGED)
+    query = visit.read_query()
     limit = page_limit(query)
     recorded = await list_requests(visit.services, visit.call, cursor=query.get("after"), limit=limit)
     items = [RequestLineBody(**_fields(view)) for view in recorded.value.items]
@@ -132,7 +131,7 @@ async def list_(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/information-requests/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await show_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import CLIENT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import (
     OfferedKey,
@@ -51,7 +51,7 @@ RETIRE = Operation(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/clients/{id}/signature-keys`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_signatory_keys(visit.services, visit.call, visit.path["id"])
     return answered(recorded, SignatoryKeyListBody(items=[SignatoryKeyBody.of(each) for each in recorded.value]))
 

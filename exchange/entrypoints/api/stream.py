@@ -17,7 +17,7 @@ from exchange.entrypoints.api.parameters import PURPOSE
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.tls import ABORT_EXTENSION
-from exchange.entrypoints.http.visit import Visit, read_query, single_header
+from exchange.entrypoints.http.visit import Visit, single_header
 from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, Unopened, open_stream
 
 EVENT_STREAM = "text/event-stream"
@@ -41,7 +41,7 @@ STREAM = Operation(
 
 async def stream(visit: Visit) -> Response:
     """Answer `GET /v1/stream`."""
-    query = read_query(visit.request, frozenset({"after"}))
+    query = visit.read_query()
     # An empty one is what a browser sends before it was given any.
     cursor = single_header(visit.request, "Last-Event-ID") or query.get("after")
     recorded = await open_stream(visit.services, visit.call, cursor)

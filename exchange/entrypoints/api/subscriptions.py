@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import PURPOSE
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import from_micros
 from exchange.members import Role
 from exchange.store.subscription_rows import DeliveryRow, SubscriptionRow
@@ -102,14 +102,14 @@ async def add(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/subscriptions`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_subscriptions(visit.services, visit.call)
     return answered(recorded, SubscriptionListBody(items=[_body(row) for row in recorded.value]))
 
 
 async def remove(visit: Visit) -> Response:
     """Answer `DELETE /v1/subscriptions/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await remove_subscription(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
@@ -123,7 +123,7 @@ async def send_test(visit: Visit) -> Response:
 
 async def deliveries(visit: Visit) -> Response:
     """Answer `GET /v1/subscriptions/{id}/deliveries`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_deliveries(visit.services, visit.call, visit.path["id"])
     return answered(recorded, DeliveryListBody(items=[_delivery(row) for row in recorded.value]))
 

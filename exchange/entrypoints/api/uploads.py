@@ -7,7 +7,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import PART_NUMBER, PURPOSE, REPORT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
-from exchange.entrypoints.http.visit import Visit, arriving_body, read_query, require_media_type, stated_length
+from exchange.entrypoints.http.visit import Visit, arriving_body, require_media_type, stated_length
 from exchange.kernel import MalformedError
 from exchange.members import Role
 from exchange.usecases import (
@@ -85,7 +85,7 @@ GIVE_UP = Operation(
 async def send_part(visit: Visit) -> Response:
     """Answer `PUT /v1/reports/{id}/parts/{n}`; nothing of the body is read before the caller and the part are known."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_PART_RECEIVED)
-    read_query(visit.request)
+    visit.read_query()
     require_media_type(visit.request, BYTES)
     if "content-range" in visit.request.headers:
         # RFC 9110 §14.5: some of a part is never taken for the whole.
@@ -101,7 +101,7 @@ async def send_part(visit: Visit) -> Response:
 async def complete(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/completion`."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_COMPLETED)
-    read_query(visit.request)
+    visit.read_query()
     # There is nothing to be said, so nothing need be.
     headers = visit.request.headers
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
@@ -113,14 +113,14 @@ async def complete(visit: Visit) -> Response:
 
 async def list_open(visit: Visit) -> Response:
     """Answer `GET /v1/uploads`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await list_uploads(visit.services, visit.call)
     return answered(recorded, OpenUploadListBody(items=list(map(_open_body, recorded.value))))
 
 
 async def give_up(visit: Visit) -> Response:
     """Answer `DELETE /v1/uploads/{id}`."""
-    read_query(visit.request)
+    visit.read_query()
     recorded = await give_up_upload(visit.services, visit.call, visit.path["id"])
     return answered(recorded, GivenUpBody(id=recorded.value))
 

@@ -28,7 +28,6 @@ from exchange.entrypoints.http.visit import (
     BodyLimits,
     Visit,
     read_body,
-    read_query,
     require_acceptable,
     require_media_type,
     stated_purpose,
@@ -122,6 +121,7 @@ class OperationRoute(ExactRoute):
         self.slot = UNMATCHED_SLOT
         """Where its requests are counted."""
         self._visitor = endpoint
+        self._query_names = frozenset(each.name for each in operation.parameters if each.place == "query")
         self._limits = limits
         self.app = self.serve
 
@@ -139,7 +139,7 @@ class OperationRoute(ExactRoute):
             if purpose is not None:
                 call = replace(call, purpose=purpose)
             require_acceptable(request, self.operation.answer_media)
-            return await self._visitor(Visit(request, services, call, self._limits))
+            return await self._visitor(Visit(request, services, call, self._limits, self._query_names))
         except ExchangeError as exc:
             return await refusal(services, call, exc, Asked(scope["method"], self.operation.path))
         finally:
@@ -178,7 +178,7 @@ async def read_model(visit: Visit, model: type[ModelT]) -> ModelT:
 async def read_as(visit: Visit, model: type[ModelT], *roles: Role, event: EventName) -> ModelT:
     """Return the JSON body of who holds one of `roles`: anybody else is refused under `event` before it is read."""
     await authenticate(visit.services, visit.call, *roles, event=event)
-    read_query(visit.request)
+    visit.read_query()
     return await read_model(visit, model)
 
 

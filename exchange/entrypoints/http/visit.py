@@ -90,6 +90,8 @@ class Visit:
     services: Services
     call: Call
     limits: BodyLimits
+    query_names: frozenset[str]
+    """What may stand in its query."""
 
     @property
     def path(self) -> dict[str, str]:
@@ -100,6 +102,10 @@ class Visit:
     def is_head(self) -> bool:
         """Return whether the head of an answer alone is asked for (RFC 9110 §9.3.2): nothing of the rest leaves."""
         return self.request.method == "HEAD"
+
+    def read_query(self) -> dict[str, str]:
+        """Return the query's parameters, as `read_query`: those that its operation declares and no others."""
+        return read_query(self.request, self.query_names)
 
 
 def single_header(request: Request, name: str) -> str | None:
@@ -239,11 +245,8 @@ async def arriving_body(request: Request, limits: BodyLimits) -> AsyncIterator[b
             yield piece
 
 
-def read_query(request: Request, allowed: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Return the query's parameters by name; InvalidError points at each that is unknown or stands twice.
-
-    Where none is `allowed`, as at most doors, any is unknown.
-    """
+def read_query(request: Request, allowed: frozenset[str]) -> dict[str, str]:
+    """Return the query's parameters by name; InvalidError points at each that is unknown or stands twice."""
     raw = request.scope.get("query_string", b"")
     if not raw:
         return {}
