@@ -313,7 +313,7 @@ def _marking(label: Label, catalogue: Catalogue) -> str:
         return render_marking(label, catalogue)
     except UnknownMarkingError:
         # Why nobody reads what has a word that the law has no more is just what is asked for.
-        return words_of_label(LabelBody.model_validate(label.as_json()))
+        return words_of_label(LabelBody.of(label))
 
 
 async def _simulated(
@@ -334,7 +334,7 @@ def _asked(client: ExchangeClient, supposed: SimulatedReport) -> SimulationBody:
         kind=supposed.kind,
         topic=supposed.topic,
         regions=list(supposed.regions),
-        label=LabelBody.model_validate(supposed.label.as_json()),
+        label=LabelBody.of(supposed.label),
     )
     return client.simulate(request)
 

@@ -59,7 +59,7 @@ def law_catalogue() -> Catalogue:
 
 def label_of(marking: str, catalogue: Catalogue) -> LabelBody:
     """Return the label that `marking` writes; raises InvalidError saying what was expected."""
-    return LabelBody.model_validate(parse_marking(marking, catalogue).as_json())
+    return LabelBody.of(parse_marking(marking, catalogue))
 
 
 def words_of_label(label: LabelBody) -> str:

@@ -53,6 +53,11 @@ class LabelBody(WireModel):
     releasable_to: Annotated[list[MemberCodeText], _CODES] = Field(default_factory=list, examples=[["GBR", "NOR"]])
     handling: Annotated[list[Word], _CODES] = Field(default_factory=list)
 
+    @classmethod
+    def of(cls, label: Label) -> "LabelBody":
+        """Return `label` as JSON shows it."""
+        return cls.model_validate(label.as_json())
+
     def to_label(self) -> Label:
         """Return the label; a value repeated in a set is one value."""
         return Label(

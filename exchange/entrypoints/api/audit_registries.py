@@ -67,7 +67,7 @@ async def of_report(visit: Visit) -> Response:
         scope=told.facts.scope,
         kind=told.facts.kind,
         topic=told.facts.topic,
-        label=LabelBody.model_validate(told.facts.label.as_json()),
+        label=LabelBody.of(told.facts.label),
         posted_at=told.report.posted_at,
         valid_until=told.report.valid_until,
         status=told.status.value,

@@ -148,7 +148,7 @@ def _body(view: DerivationView) -> DerivationBody:
         **consent_fields(view),
         version=row.version,
         member=row.requester_member,
-        label=LabelBody.model_validate(row.wish.lowest.as_json()),
+        label=LabelBody.of(row.wish.lowest),
         until=row.wish.until,
     )
 

@@ -206,9 +206,9 @@ def _made(made: MadeVersion) -> MadeVersionBody:
     return MadeVersionBody(
         id=made.report,
         version=made.version,
-        label=LabelBody.model_validate(made.label.as_json()),
+        label=LabelBody.of(made.label),
         marking=made.marking,
-        part_labels=[LabelBody.model_validate(label.as_json()) for label in made.part_labels],
+        part_labels=[LabelBody.of(label) for label in made.part_labels],
         digest=made.digest,
         replaced=made.replaced,
         state="made" if made.act is None else "awaiting-second-person",

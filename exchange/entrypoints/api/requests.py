@@ -173,7 +173,7 @@ def _fields(view: RequestView) -> dict[str, Any]:
         "regions": list(header.regions),
         "precedence": header.precedence.value,
         "subject": header.subject,
-        "label": LabelBody.model_validate(header.label.as_json()),
+        "label": LabelBody.of(header.label),
         "marking": view.marking,
         "asked": list(view.asked),
         "asked_at": view.row.asked_at,

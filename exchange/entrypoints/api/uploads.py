@@ -152,7 +152,7 @@ def upload_body(view: UploadView) -> UploadBody:
         parts=[
             DeclaredPartBody(
                 number=part.header.number,
-                label=LabelBody.model_validate(part.header.label.as_json()),
+                label=LabelBody.of(part.header.label),
                 marking=part.marking,
                 media_type=part.header.media_type,
                 name=part.header.name,
