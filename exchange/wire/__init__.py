@@ -113,7 +113,6 @@ from exchange.wire.report_life import (
     RecallBody,
     RecallOutlookBody,
     RecallRequest,
-    note_text,
 )
 from exchange.wire.reports import (
     Acknowledgement,
@@ -342,7 +341,6 @@ __all__ = [
     "WitnessBody",
     "WitnessListBody",
     "faults_of",
-    "note_text",
     "parse_body",
     "pointer_to",
     "read_evidence",

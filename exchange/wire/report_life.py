@@ -1,6 +1,5 @@
 """The life of a report as JSON: amended, downgraded, recalled, destroyed."""
 
-import base64
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -167,8 +166,3 @@ class CertificateBody(WireModel):
     method: Annotated[str, Field(min_length=1, max_length=200, examples=["erased from the case system and backups"])]
     copies: Annotated[int, Field(ge=0, le=1_000_000)]
     client: Id | None = None
-
-
-def note_text(note: bytes) -> str:
-    """Return a signed note as it stands in JSON: base64 of its bytes, so that nothing reads it anew."""
-    return base64.b64encode(note).decode()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, terms_as_json, terms_from_stored
+from exchange.audit.strict_text import base64_text
 from exchange.crypto import CryptoError, ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
 from exchange.kernel import InvalidError, MalformedError
 from exchange.wire.acts import Digest
@@ -23,7 +24,7 @@ def _base64(text: str) -> str:
         content = base64.b64decode(text, validate=True)
     except binascii.Error as exc:
         raise ValueError("this is no base64") from exc
-    if _text(content) != text:
+    if base64_text(content) != text:
         raise ValueError("this is not how base64 spells it")
     return text
 
@@ -41,7 +42,7 @@ class ObjectSignatureBody(WireModel):
     @classmethod
     def of(cls, signature: ObjectSignature) -> "ObjectSignatureBody":
         """Return `signature` as it is sent."""
-        return cls(ed25519=_text(signature.ed25519), ml_dsa_65=_text(signature.ml_dsa_65))
+        return cls(ed25519=base64_text(signature.ed25519), ml_dsa_65=base64_text(signature.ml_dsa_65))
 
     def to_signature(self) -> ObjectSignature:
         """Return the signature."""
@@ -76,7 +77,7 @@ class SignatoryKeyOffer(WireModel):
         """Return what the holder of `key` gives to the operator."""
         public = key.verifying_key
         proof = ObjectSignatureBody.of(key.prove_possession())
-        return cls(ed25519=_text(public.ed25519.raw), ml_dsa_65=_text(public.ml_dsa_65.raw), proof=proof)
+        return cls(ed25519=base64_text(public.ed25519.raw), ml_dsa_65=base64_text(public.ml_dsa_65.raw), proof=proof)
 
     def raw(self) -> tuple[bytes, bytes]:
         """Return the bytes of both public keys."""
@@ -109,8 +110,8 @@ class SignatoryKeyBody(AnswerModel):
             key=enrolled.key.key_id,
             client=enrolled.client,
             member=enrolled.member,
-            ed25519=_text(enrolled.key.ed25519.raw),
-            ml_dsa_65=_text(enrolled.key.ml_dsa_65.raw),
+            ed25519=base64_text(enrolled.key.ed25519.raw),
+            ml_dsa_65=base64_text(enrolled.key.ml_dsa_65.raw),
             enrolled_at=enrolled.enrolled_at,
             enrolled_by=enrolled.enrolled_by,
             entry=enrolled.entry,
@@ -281,8 +282,8 @@ def _signature_body(signature: TextSignature) -> TextSignatureBody:
         member=signature.member,
         signatory=signature.signatory,
         signed_at=signature.signed_at,
-        ed25519_key=_text(signature.key.ed25519.raw),
-        ml_dsa_65_key=_text(signature.key.ml_dsa_65.raw),
+        ed25519_key=base64_text(signature.key.ed25519.raw),
+        ml_dsa_65_key=base64_text(signature.key.ml_dsa_65.raw),
         signature=ObjectSignatureBody.of(signature.signature),
     )
 
@@ -297,10 +298,6 @@ def _verifying_key(ed25519: str, ml_dsa_65: str) -> ObjectVerifyingKey:
         return ObjectVerifyingKey.from_raw(_bytes(ed25519), _bytes(ml_dsa_65))
     except CryptoError as exc:
         raise InvalidError(f"a key is damaged: {exc.message}") from exc
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
 
 
 def _bytes(text: str) -> bytes:

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import TypedDict
 
+from exchange.audit.strict_text import base64_text
 from exchange.store import ConsentState
 from exchange.usecases import DerivationView, OnwardView
-from exchange.wire import ConsentStateName, note_text
+from exchange.wire import ConsentStateName
 
 
 class ConsentFields(TypedDict):
@@ -40,7 +41,7 @@ def consent_fields(view: OnwardView | DerivationView) -> ConsentFields:
         requested_at=row.asked_at,
         decided_at=None if is_withdrawn else row.decided_at,
         conditions=row.conditions,
-        grant=None if row.note is None else note_text(row.note),
+        grant=None if row.note is None else base64_text(row.note),
         act=view.act,
         decided_by=None if is_withdrawn or view.is_requesters else row.decided_by,
         withdrawn_at=row.decided_at if is_withdrawn else None,

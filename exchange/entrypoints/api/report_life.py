@@ -6,6 +6,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from exchange.audit import EventName
+from exchange.audit.strict_text import base64_text
 from exchange.entrypoints.api.parameters import IF_MATCH, PURPOSE, REPORT_ID
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, stated_version
@@ -39,7 +40,6 @@ from exchange.wire import (
     RecallBody,
     RecallOutlookBody,
     RecallRequest,
-    note_text,
 )
 
 _LABEL = {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["GBR", "NOR"]}
@@ -222,7 +222,7 @@ def _recall(recall: Recall, now: datetime) -> RecallBody:
         id=stone.report,
         recalled_at=stone.at,
         cause=stone.cause.value,
-        tombstone=note_text(stone.note),
+        tombstone=base64_text(stone.note),
         asked=[_destruction(row, now) for row in recall.asked],
     )
 
@@ -232,7 +232,7 @@ def _asked(asked: AskedDestruction, now: datetime) -> AskedDestructionBody:
     return AskedDestructionBody(
         id=stone.report,
         recalled_at=stone.at,
-        tombstone=note_text(stone.note),
+        tombstone=base64_text(stone.note),
         destruction=_destruction(asked.row, now),
     )
 
@@ -248,7 +248,7 @@ def _destruction(row: DestructionRow, now: datetime) -> DestructionBody:
         asked_at=row.asked_at,
         due_at=row.due_at,
         returned_at=row.returned_at,
-        certificate=None if row.note is None else note_text(row.note),
+        certificate=None if row.note is None else base64_text(row.note),
     )
 
 

@@ -1,6 +1,5 @@
 """Reports: pull, list, post, one part, why. The hot paths: bytes in, bytes out."""
 
-import base64
 import re
 from typing import assert_never
 from urllib.parse import quote
@@ -9,6 +8,7 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 
 from exchange.audit import EventName
+from exchange.audit.strict_text import base64_text
 from exchange.entrypoints.api.parameters import (
     IDEMPOTENCY_KEY,
     LIMIT,
@@ -281,7 +281,7 @@ def _encoded(content: bytes, media_type: str) -> tuple[str, str]:
             return content.decode(), "utf-8"
         except UnicodeDecodeError:
             pass  # declared as text and is none: the bytes go out as they are
-    return base64.b64encode(content).decode(), "base64"
+    return base64_text(content), "base64"
 
 
 def _rule(rule: RuleOutcome) -> RuleBody:
