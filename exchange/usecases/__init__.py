@@ -6,6 +6,7 @@ Does not: know HTTP, JSON field names beyond the header's, SQL, or the command l
 """
 
 from exchange.usecases.agreements import (
+    PROPOSING_ROLES,
     AgreementView,
     list_agreements,
     propose_agreement,
@@ -178,6 +179,7 @@ __all__ = [
     "DERIVING_ROLES",
     "DESTROYING_ROLES",
     "ERASING_ROLES",
+    "PROPOSING_ROLES",
     "AgreementEvidence",
     "AgreementOutlook",
     "AgreementView",

@@ -16,6 +16,7 @@ from exchange.entrypoints.http.visit import Visit, read_body, require_media_type
 from exchange.kernel import MalformedError
 from exchange.members import Role
 from exchange.usecases import (
+    PROPOSING_ROLES,
     AgreementView,
     AmendmentView,
     Call,
@@ -166,15 +167,15 @@ async def list_(visit: Visit) -> Response:
 
 async def propose(visit: Visit) -> Response:
     """Answer `POST /v1/agreements`, in JSON or as the YAML file."""
-    event = EventName.AGREEMENT_PROPOSED
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
-    visit.read_query()
-    recorded = await propose_agreement(visit.services, visit.call, await document_of(visit))
+    document = await document_as(visit, *PROPOSING_ROLES, event=EventName.AGREEMENT_PROPOSED)
+    recorded = await propose_agreement(visit.services, visit.call, document)
     return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
 
 
-async def document_of(visit: Visit) -> object:
-    """Return the agreement in the body: the text of a YAML file, or a JSON value."""
+async def document_as(visit: Visit, *roles: Role, event: EventName) -> object:
+    """Return the agreement in the body, as `read_as`: the text of a YAML file, or a JSON value."""
+    await authenticate(visit.services, visit.call, *roles, event=event)
+    visit.read_query()
     media = require_media_type(visit.request, *PROPOSE.body_media)
     body = await read_body(visit.request, visit.limits)
     return await _yaml(body) if media == YAML else _not_text(read_sent(body))
@@ -196,24 +197,20 @@ async def evidence(visit: Visit) -> Response:
 
 async def sign(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/signatures`."""
-    sent = await read_as(visit, AgreementSignature, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNED)
-    given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
+    given = await _signature(visit, EventName.AGREEMENT_SIGNED)
     return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
 
 
 async def take_back(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/signatures/withdrawal`."""
-    sent = await read_as(visit, AgreementSignature, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
-    given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
+    given = await _signature(visit, EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
     recorded = await take_back_signature(visit.services, visit.call, visit.path["id"], given)
     return answered(recorded, _amendment(recorded.value))
 
 
 async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/amendments`, in JSON or as the YAML file."""
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
-    visit.read_query()
-    document = await document_of(visit)
+    document = await document_as(visit, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
     recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
     return answered(recorded, _amendment(recorded.value), status=201)
 
@@ -223,6 +220,11 @@ async def amendments(visit: Visit) -> Response:
     visit.read_query()
     recorded = await list_amendments(visit.services, visit.call, visit.path["id"])
     return answered(recorded, AgreementAmendmentListBody(items=[_amendment(view) for view in recorded.value]))
+
+
+async def _signature(visit: Visit, event: EventName) -> GivenSignature:
+    sent = await read_as(visit, AgreementSignature, Role.SIGNATORY, event=event)
+    return GivenSignature(sent.text, sent.key, sent.signature.to_signature())
 
 
 def _amendment(view: AmendmentView) -> AgreementAmendmentBody:

@@ -3,16 +3,15 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.agreements import PROPOSE, document_of
+from exchange.entrypoints.api.agreements import PROPOSE, document_as
 from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID
 from exchange.entrypoints.api.reports import explanation_body
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit
-from exchange.members import Role
 from exchange.usecases import (
+    PROPOSING_ROLES,
     AgreementOutlook,
     GapQuestion,
-    authenticate,
     explain_to_auditor,
     search_gaps,
     simulate_agreement,
@@ -72,10 +71,8 @@ async def explain(visit: Visit) -> Response:
 
 async def simulate(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/simulations`."""
-    event = EventName.AGREEMENT_SIMULATED
-    await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
-    visit.read_query()
-    recorded = await simulate_agreement(visit.services, visit.call, await document_of(visit))
+    document = await document_as(visit, *PROPOSING_ROLES, event=EventName.AGREEMENT_SIMULATED)
+    recorded = await simulate_agreement(visit.services, visit.call, document)
     return answered(recorded, outlook_body(recorded.value))
 
 

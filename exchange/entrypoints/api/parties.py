@@ -11,8 +11,8 @@ from exchange.entrypoints.api.parameters import (
     LIMIT,
     page_limit,
 )
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
-from exchange.entrypoints.http.visit import Visit, stated_version
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_change
+from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import Fault, InvalidError, MalformedError
 from exchange.members import Role, Standing
 from exchange.usecases import (
@@ -21,7 +21,6 @@ from exchange.usecases import (
     Enrolment,
     Recorded,
     add_member,
-    authenticate,
     change_clearance,
     change_standing,
     enrol_client,
@@ -159,10 +158,7 @@ async def show(visit: Visit) -> Response:
 
 async def change(visit: Visit) -> Response:
     """Answer `PATCH /v1/clients/{id}`: one change at a time, so that one entry says what changed."""
-    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_CHANGED)
-    visit.read_query()
-    version = stated_version(visit.request)
-    wanted = await read_model(visit, ClientChange)
+    wanted, version = await read_change(visit, ClientChange, Role.OPERATOR, event=EventName.CLIENT_CHANGED)
     client_id = visit.path["id"]
     match wanted:
         case ClientChange(clearance=None, standing=str() as standing):

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.audit.strict_text import base64_text
 from exchange.entrypoints.api.parameters import IF_MATCH, PURPOSE, REPORT_ID
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_model
-from exchange.entrypoints.http.visit import Visit, stated_version
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_change
+from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import DestructionRow
 from exchange.usecases import (
@@ -19,7 +19,6 @@ from exchange.usecases import (
     MadeVersion,
     Recall,
     amend_report,
-    authenticate,
     certify_destruction,
     downgrade_report,
     list_destructions,
@@ -128,10 +127,7 @@ DESTRUCTIONS = Operation(
 
 async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/amendments`."""
-    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
-    visit.read_query()
-    version = stated_version(visit.request)
-    body = await read_model(visit, AmendmentBody)
+    body, version = await read_change(visit, AmendmentBody, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
     recorded = await amend_report(
         visit.services,
         visit.call,
@@ -145,10 +141,8 @@ async def amend(visit: Visit) -> Response:
 
 async def downgrade(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/downgrade`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_DOWNGRADED)
-    visit.read_query()
-    version = stated_version(visit.request)
-    wanted = (await read_model(visit, DowngradeBody)).to_downgrade()
+    body, version = await read_change(visit, DowngradeBody, Role.RELEASER, event=EventName.REPORT_DOWNGRADED)
+    wanted = body.to_downgrade()
     recorded = await downgrade_report(visit.services, visit.call, visit.path["id"], wanted, if_version=version)
     made = recorded.value
     return answered(recorded, _made(made), status=200 if made.act is None else 202, etag=f'"{made.version}"')
@@ -156,10 +150,8 @@ async def downgrade(visit: Visit) -> Response:
 
 async def recall(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/recall`."""
-    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_RECALLED)
-    visit.read_query()
-    reason = (await read_model(visit, RecallRequest)).reason
-    recorded = await recall_report(visit.services, visit.call, visit.path["id"], reason)
+    body = await read_as(visit, RecallRequest, Role.RELEASER, event=EventName.REPORT_RECALLED)
+    recorded = await recall_report(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _recall(recorded.value, visit.call.now), status=201)
 
 

@@ -31,6 +31,7 @@ from exchange.entrypoints.http.visit import (
     require_acceptable,
     require_media_type,
     stated_purpose,
+    stated_version,
 )
 from exchange.kernel import ExchangeError, NotFoundError
 from exchange.members import Role
@@ -180,6 +181,14 @@ async def read_as(visit: Visit, model: type[ModelT], *roles: Role, event: EventN
     await authenticate(visit.services, visit.call, *roles, event=event)
     visit.read_query()
     return await read_model(visit, model)
+
+
+async def read_change(visit: Visit, model: type[ModelT], *roles: Role, event: EventName) -> tuple[ModelT, int | None]:
+    """Return the JSON body as `read_as`, and the version in `If-Match` that it is meant for."""
+    await authenticate(visit.services, visit.call, *roles, event=event)
+    visit.read_query()
+    version = stated_version(visit.request)
+    return await read_model(visit, model), version
 
 
 def answered(recorded: Recorded[T], body: WireModel | bytes, *, status: int = 200, **headers: str) -> Response:
