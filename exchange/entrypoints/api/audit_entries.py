@@ -3,9 +3,9 @@
 from starlette.responses import Response
 
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
-from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, LIMIT, page_limit
+from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, LIMIT, chosen, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, query_fault
+from exchange.entrypoints.http.visit import Visit
 from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
 from exchange.wire import EntryListBody, ShownEntryBody
 
@@ -47,7 +47,7 @@ async def search(visit: Visit) -> Response:
         criteria=criteria_in(visit.services, query),
         cursor=query.get("after"),
         limit=page_limit(query),
-        newest_first=_is_newest_first(query),
+        newest_first=chosen(query, "order", _ORDERS) == "newest",
     )
     recorded = await search_entries(visit.services, visit.call, asked)
     page = recorded.value
@@ -63,13 +63,6 @@ async def show(visit: Visit) -> Response:
 
 def _shown(found: FoundEntry) -> ShownEntryBody:
     return ShownEntryBody.of(found.view, found.receipt, personal_as_json(found.personal))
-
-
-def _is_newest_first(query: dict[str, str]) -> bool:
-    order = query.get("order", _ORDERS[0])
-    if order not in _ORDERS:
-        raise query_fault("order", f"use one of {', '.join(_ORDERS)}")
-    return order == _ORDERS[0]
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SEARCH, search), (SHOW, show))

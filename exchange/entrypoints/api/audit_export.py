@@ -6,6 +6,7 @@ from starlette.responses import Response, StreamingResponse
 
 from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement, parse_place
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
+from exchange.entrypoints.api.parameters import FLAG, chosen, flag
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.visit import Visit, query_fault
@@ -14,7 +15,6 @@ from exchange.usecases import Export, ExportQuery, export_entries
 
 END_HEADER = "X-Audit-Export-End"
 
-_FLAG = {"type": "string", "enum": ["true", "false"]}
 _FORMAT_NAMES = [name.value for name in FormatName]
 
 EXPORT = Operation(
@@ -26,8 +26,8 @@ EXPORT = Operation(
     parameters=(
         Parameter("format", "query", "How each entry is written.", {"type": "string", "enum": _FORMAT_NAMES}),
         Parameter("after", "query", "`LOG.POSITION` of the last entry that one has: go on behind it."),
-        Parameter("follow", "query", "Go on with what is new when all is said, and do not end.", _FLAG),
-        Parameter("proofs", "query", "Put an inclusion proof beside each entry (NDJSON).", _FLAG),
+        Parameter("follow", "query", "Go on with what is new when all is said, and do not end.", FLAG),
+        Parameter("proofs", "query", "Put an inclusion proof beside each entry (NDJSON).", FLAG),
         *FILTERS,
     ),
     answer_headers=("Content-Disposition", END_HEADER),
@@ -37,9 +37,9 @@ EXPORT = Operation(
 async def export(visit: Visit) -> Response:
     """Answer `GET /v1/audit/export`."""
     query = visit.read_query()
-    name = _format(query)
+    name = FormatName(chosen(query, "format", _FORMAT_NAMES))
     asked = ExportQuery(
-        name, _after(query), criteria_in(visit.services, query), _flag(query, "follow"), _flag(query, "proofs")
+        name, _after(query), criteria_in(visit.services, query), flag(query, "follow"), flag(query, "proofs")
     )
     if asked.proofs and name is not FormatName.NDJSON:
         raise query_fault("proofs", "only `ndjson` has a place for proofs")
@@ -64,25 +64,11 @@ async def _lines(begun: Export, form: Format, *, with_head: bool) -> AsyncIterat
         yield form.statement_line(item) if isinstance(item, Statement) else b"".join(map(form.entry_line, item))
 
 
-def _format(query: dict[str, str]) -> FormatName:
-    given = query.get("format", FormatName.NDJSON.value)
-    if given not in _FORMAT_NAMES:
-        raise query_fault("format", f"use one of {', '.join(_FORMAT_NAMES)}")
-    return FormatName(given)
-
-
 def _after(query: dict[str, str]) -> Place | None:
     try:
         return parse_place(query["after"]) if "after" in query else None
     except MalformedError as exc:
         raise query_fault("after", exc.message) from exc
-
-
-def _flag(query: dict[str, str], name: str) -> bool:
-    given = query.get(name, "false")
-    if given not in _FLAG["enum"]:
-        raise query_fault(name, "use `true` or `false`")
-    return given == "true"
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((EXPORT, export),)

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import ENTRY_ID
+from exchange.entrypoints.api.parameters import ENTRY_ID, FLAG, flag, whole_number
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault
@@ -34,9 +34,8 @@ _SIZE = Parameter("size", "query", "In the tree of this size; absent, in the new
 _FROM = Parameter("from", "query", "The smaller size.", _NUMBER, required=True)
 _TO = Parameter("to", "query", "The larger size.", _NUMBER, required=True)
 
-_FLAG = {"type": "string", "enum": ["true", "false"], "default": "false"}
-_KEPT = Parameter("kept", "query", "`true`: the newest that is kept for ever, and that witnesses may cosign.", _FLAG)
-_WITNESSED = Parameter("witnessed", "query", "`true`: the newest that has the quorum of witnesses.", _FLAG)
+_KEPT = Parameter("kept", "query", "`true`: the newest that is kept for ever, and that witnesses may cosign.", FLAG)
+_WITNESSED = Parameter("witnessed", "query", "`true`: the newest that has the quorum of witnesses.", FLAG)
 
 _ORIGIN = Parameter(
     "origin",
@@ -127,10 +126,7 @@ async def consistency(visit: Visit) -> Response:
 
 
 def _which(query: dict[str, str]) -> WhichCheckpoint:
-    wrong = [name for name in query if query[name] not in {"true", "false"}]
-    if wrong:
-        raise query_fault(wrong[0], "use `true` or `false`")
-    match [name for name in query if query[name] == "true"]:
+    match [name for name in query if flag(query, name)]:
         case []:
             return WhichCheckpoint.NEWEST
         case [name]:
@@ -144,10 +140,7 @@ def _as(media: str, recorded: Recorded[bytes]) -> Response:
 
 
 def _size(query: dict[str, str], name: str) -> int:
-    text = query.get(name, "")
-    if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_SIZE)) and int(text) <= _LARGEST_SIZE:
-        return int(text)
-    raise query_fault(name, f"use a whole number from 0 to {_LARGEST_SIZE}")
+    return whole_number(query, name, least=0, most=_LARGEST_SIZE)
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (

@@ -1,4 +1,7 @@
-"""Parameters that several operations declare, and how long a page is."""
+"""Parameters that several operations declare, how long a page is, and how what a query says is read."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from exchange.entrypoints.http.routing import Parameter
 from exchange.entrypoints.http.visit import query_fault
@@ -34,6 +37,7 @@ IF_MATCH = Parameter(
     {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}")$'},
 )
 RANGE = Parameter("Range", "header", "A single range of bytes.", {"type": "string", "example": "bytes=0-1023"})
+FLAG: dict[str, Any] = {"type": "string", "enum": ["true", "false"], "default": "false"}
 AFTER = Parameter("after", "query", "`next` of an earlier page.")
 LIMIT = Parameter(
     "limit",
@@ -45,9 +49,28 @@ LIMIT = Parameter(
 
 def page_limit(query: dict[str, str]) -> int:
     """Return how many a page may have: what `limit` says, InvalidError where that is not what LIMIT declares."""
-    text = query.get(LIMIT.name)
-    if text is None:
-        return _PAGE
-    if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_PAGE)) and 1 <= int(text) <= _LARGEST_PAGE:
+    return whole_number(query, LIMIT.name, least=1, most=_LARGEST_PAGE) if LIMIT.name in query else _PAGE
+
+
+def whole_number(query: dict[str, str], name: str, *, least: int, most: int) -> int:
+    """Return the number that the parameter `name` says; InvalidError where it says none from `least` to `most`."""
+    text = query.get(name, "")
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
-    raise query_fault(LIMIT.name, f"use a whole number from 1 to {_LARGEST_PAGE}")
+    raise query_fault(name, f"use a whole number from {least} to {most}")
+
+
+def flag(query: dict[str, str], name: str) -> bool:
+    """Return what the parameter `name` says, false where it is absent; InvalidError for another word than FLAG has."""
+    given = query.get(name, "false")
+    if given not in FLAG["enum"]:
+        raise query_fault(name, "use `true` or `false`")
+    return given == "true"
+
+
+def chosen(query: dict[str, str], name: str, offered: Sequence[str]) -> str:
+    """Return which of `offered` the parameter `name` says, the first where it is absent; InvalidError for no such."""
+    given = query.get(name, offered[0])
+    if given not in offered:
+        raise query_fault(name, f"use one of {', '.join(offered)}")
+    return given
