@@ -16,15 +16,19 @@ from multiprocessing.connection import Connection
 from exchange.crypto import CryptoError, WebhookKey
 from exchange.custody import Custodian, FileCustodian, LogKey, TracedCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
-from exchange.entrypoints.jobs.alerting import run_alerts
-from exchange.entrypoints.jobs.archiving import archive_in_rounds
+from exchange.entrypoints.jobs.alerting import run_alerts, run_notices
 from exchange.entrypoints.jobs.keeper import watch_supervisor
-from exchange.entrypoints.jobs.notifying import notify_in_rounds
-from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
-from exchange.entrypoints.jobs.sweeping import DUTIES_INTERVAL_SECONDS, sweep_in_rounds
+from exchange.entrypoints.jobs.rounds import (
+    ARCHIVE_SECONDS,
+    DUTIES_SECONDS,
+    SWEEP_SECONDS,
+    WITNESS_SECONDS,
+    in_rounds,
+    wait_for,
+)
+from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
-from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
 from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, system_randomness
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.kernel.steady import SteadyClock
@@ -68,6 +72,7 @@ from exchange.usecases.witnessed_log import witnessed_outside
 
 _REOPEN_SECONDS = 2.0
 """The database is away, or a key is not there yet: asking more often would not bring them."""
+_UNSWEPT = "reports cannot be swept"
 
 _LAST_SECONDS = 3.0
 """How long what runs beside the sequencer may take to end: a supervisor waits longer."""
@@ -281,7 +286,7 @@ async def _archive(settings: Settings, stopping: asyncio.Event) -> None:
     """Move what is old enough into the archive until `stopping` is set; nothing without an age, or under a hold."""
     if settings.audit_retention_days is None or settings.audit_legal_hold:
         return
-    older_than = timedelta(days=settings.audit_retention_days)
+    older_than, trouble = timedelta(days=settings.audit_retention_days), "nothing can be archived"
 
     async def rounds() -> bool:
         async with (
@@ -293,10 +298,10 @@ async def _archive(settings: Settings, stopping: asyncio.Event) -> None:
             async def step() -> int:
                 return 0 if await archiver.is_held() else await archiver.step()
 
-            await archive_in_rounds(step, stopping)
+            await in_rounds(step, stopping, trouble, interval_seconds=ARCHIVE_SECONDS, log="exchange.archive")
         return False
 
-    await sweep_in_rounds(rounds, stopping, interval_seconds=_REOPEN_SECONDS, trouble="nothing can be archived")
+    await in_rounds(rounds, stopping, trouble, interval_seconds=_REOPEN_SECONDS)
 
 
 async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
@@ -306,16 +311,21 @@ async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
     def is_wanted() -> bool:
         return any(witness.url is not None for witness in policy.read().witnesses)
 
-    async def rounds(stopping: asyncio.Event) -> None:
+    async def rounds() -> None:
+        # Without witnesses nothing is opened at all.
+        if not is_wanted():
+            return
         # With the service's own rights: a sequencer's role may not add what witnesses say.
         line = HttpWitnessLine(settings.witness_authority_file)
         async with line, open_services(settings) as services, heartbeats(services):
             watch = WitnessWatch(services, line, time.monotonic)
             while is_wanted() and not stopping.is_set():
                 await watch.round()
-                await wait_for(stopping, INTERVAL_SECONDS)
+                await wait_for(stopping, WITNESS_SECONDS)
 
-    await ask_in_rounds(is_wanted, rounds, stopping)
+    await in_rounds(
+        rounds, stopping, "witnesses cannot be asked", interval_seconds=WITNESS_SECONDS, log="exchange.witnesses"
+    )
 
 
 async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
@@ -332,36 +342,18 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
                 return await services.store.large_parts.sweep() >= BLOBS_AT_ONCE or has_more
 
             async with asyncio.TaskGroup() as group:
-                group.create_task(sweep_in_rounds(rounds_of.reports, stopping))
-                group.create_task(
-                    sweep_in_rounds(
-                        rounds_of.rows,
-                        stopping,
-                        interval_seconds=HELD_EVERY.total_seconds(),
-                        trouble="rows cannot be held against the log",
-                    )
-                )
-                group.create_task(
-                    sweep_in_rounds(
-                        rounds_of.walk,
-                        stopping,
-                        interval_seconds=WALKED_EVERY.total_seconds(),
-                        trouble="reports cannot be held against the log",
-                    )
-                )
-                group.create_task(sweep_in_rounds(one_clearing, stopping, trouble="blobs cannot be cleared away"))
-                group.create_task(
-                    sweep_in_rounds(
-                        rounds_of.duties,
-                        stopping,
-                        interval_seconds=DUTIES_INTERVAL_SECONDS,
-                        trouble="duties cannot be watched",
-                    )
-                )
+                for work, trouble, seconds in (
+                    (rounds_of.reports, _UNSWEPT, SWEEP_SECONDS),
+                    (rounds_of.rows, "rows cannot be held against the log", HELD_EVERY.total_seconds()),
+                    (rounds_of.walk, "reports cannot be held against the log", WALKED_EVERY.total_seconds()),
+                    (one_clearing, "blobs cannot be cleared away", SWEEP_SECONDS),
+                    (rounds_of.duties, "duties cannot be watched", DUTIES_SECONDS),
+                ):
+                    group.create_task(in_rounds(work, stopping, trouble, interval_seconds=seconds))
         return False
 
     # Where the rooms cannot be opened yet, they are tried again.
-    await sweep_in_rounds(rounds, stopping, interval_seconds=_REOPEN_SECONDS)
+    await in_rounds(rounds, stopping, _UNSWEPT, interval_seconds=_REOPEN_SECONDS)
 
 
 async def _raise_alerts(settings: Settings, stopping: asyncio.Event) -> None:
@@ -376,7 +368,7 @@ async def _raise_alerts(settings: Settings, stopping: asyncio.Event) -> None:
                 async with asyncio.TaskGroup() as group:
                     delivery = AlertDelivery(services, line, hooks, WebhookSecrets(settings, hooks).renewed)
                     group.create_task(run_alerts(watch, delivery, stopping))
-                    group.create_task(notify_in_rounds(Notifier(services, line, _reach(settings)), stopping))
+                    group.create_task(run_notices(Notifier(services, line, _reach(settings)), stopping))
         except ExchangeError as exc:
             if told != exc.message:
                 told = exc.message

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
@@ -10,7 +9,6 @@ from exchange import services
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.cli import backups
 from exchange.crypto.sealed_files import Identity, open_sealed
-from exchange.entrypoints.jobs.archiving import archive_in_rounds
 from exchange.kernel import system_clock
 from exchange.settings import load_settings
 from exchange.usecases.backups import read_contents
@@ -177,7 +175,7 @@ def test_sequencer_archives_what_the_settings_say(filled, operate, monkeypatch):
         return looks[-1]
 
     monkeypatch.setattr(HoldWatch, "is_on", looked)
-    monkeypatch.setattr(services, "archive_in_rounds", partial(archive_in_rounds, interval_seconds=0.1))
+    monkeypatch.setattr(services, "ARCHIVE_SECONDS", 0.1)
 
     async def run():
         stopping = asyncio.Event()

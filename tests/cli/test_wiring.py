@@ -301,7 +301,7 @@ def test_alerts_and_notices_go_where_the_settings_let_them(settings_with, monkey
         await stopping.wait()
 
     monkeypatch.setattr(services, "run_alerts", alerts)
-    monkeypatch.setattr(services, "notify_in_rounds", notices)
+    monkeypatch.setattr(services, "run_notices", notices)
     lines = ('webhook_private_networks = ["10.1.0.0/16"]', 'webhook_authority_file = "/ca.pem"')
     until(lambda: len(given) == 2, services._raise_alerts, settings_with(*lines))
 

@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from exchange.entrypoints.jobs import alerting, archiving, notifying, sweeping, witnessing
+from exchange.entrypoints.jobs import alerting, rounds
 from exchange.kernel import UnavailableError
 
 Round = Callable[[], Awaitable[Any]]
@@ -32,36 +32,30 @@ async def evaluate(round_: Round, stopping: asyncio.Event) -> None:
 
 async def notify(round_: Round, stopping: asyncio.Event) -> None:
     notifier: Any = SimpleNamespace(round=round_, close=AsyncMock())
-    await notifying.notify_in_rounds(notifier, stopping)
+    await alerting.run_notices(notifier, stopping)
     notifier.close.assert_awaited_once()
 
 
-async def witness(round_: Round, stopping: asyncio.Event) -> None:
-    wanted = itertools.chain([False], itertools.repeat(True))
-    await witnessing.ask_in_rounds(lambda: next(wanted), lambda _: round_(), stopping)
+async def sweep(round_: Round, stopping: asyncio.Event) -> None:
+    await rounds.in_rounds(round_, stopping, "reports cannot be swept", interval_seconds=60.0)
 
 
 LOOPS = [
-    # the loop; what it says; how long it waits before its first round, after a failure or for more, and while there is
-    (archiving, archiving.archive_in_rounds, "nothing can be archived", [], 600.0, [0.2]),
-    (sweeping, sweeping.sweep_in_rounds, "reports cannot be swept", [], 60.0, [0.2]),
-    (notifying, notify, "subscribers cannot be told", [], 0.5, []),
-    (alerting, evaluate, "the log cannot be evaluated", [], 1.0, [STEP_SECONDS]),
-    (alerting, deliver, "alerts cannot be delivered", [], 1.0, [0.0]),
-    (witnessing, witness, "witnesses cannot be asked", [2.0], 2.0, [2.0]),
+    # the loop; what it says; how long it waits after a failure or for more, and while there is
+    (sweep, "reports cannot be swept", 60.0, [0.2]),
+    (notify, "subscribers cannot be told", 0.5, [0.0]),
+    (evaluate, "the log cannot be evaluated", 1.0, [STEP_SECONDS, 0.0]),
+    (deliver, "alerts cannot be delivered", 1.0, [0.0]),
 ]
-KEPT_UP_BY_OTHERS = (archiving, witnessing)
-"""A fault that nobody foresaw ends them, and whoever began them begins them anew."""
 
 
-@pytest.mark.parametrize(("module", "loop", "trouble", "first", "rest", "more"), LOOPS, ids=[each[2] for each in LOOPS])
+@pytest.mark.parametrize(("loop", "trouble", "rest", "more"), LOOPS, ids=[each[1] for each in LOOPS])
 async def test_failure_is_said_once_for_each_cause_and_tried_again(
-    module: Any, loop: Any, trouble: str, first: list[float], rest: float, more: list[float], caplog, monkeypatch
+    loop: Any, trouble: str, rest: float, more: list[float], caplog, monkeypatch
 ) -> None:
     stopping, waits = asyncio.Event(), list[float]()
     fault = TypeError("a row was altered")
-    unforeseen = [] if module in KEPT_UP_BY_OTHERS else [fault, fault]
-    outcomes = iter(["away", "full", "away", "full", True, False, *unforeseen, "away"])
+    outcomes = iter(["away", "full", "away", "full", True, False, fault, fault, "away"])
 
     async def round_() -> bool:
         match next(outcomes, None):
@@ -80,16 +74,17 @@ async def test_failure_is_said_once_for_each_cause_and_tried_again(
             waits.append(seconds)
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(module, "wait_for", wait_for)
+    for module in (alerting, rounds):
+        monkeypatch.setattr(module, "wait_for", wait_for)
     clock = itertools.count(step=STEP_SECONDS)
     monkeypatch.setattr(alerting, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     with caplog.at_level(logging.ERROR):
         await loop(round_, stopping)
 
-    told = [f"{trouble}: away", f"{trouble}: full", *[trouble][: len(unforeseen)], f"{trouble}: away"]
+    told = [f"{trouble}: away", f"{trouble}: full", trouble, f"{trouble}: away"]
     assert caplog.messages == told
     assert [record.exc_info is not None for record in caplog.records] == [": " not in each for each in told]
-    assert waits == [*first, *[rest] * 4, *more, rest, *[rest] * len(unforeseen), rest]
+    assert waits == [*[rest] * 4, *more, *[rest] * 4]
 
 
 async def test_between_rounds_it_waits_and_hears_the_end() -> None:
@@ -101,5 +96,5 @@ async def test_between_rounds_it_waits_and_hears_the_end() -> None:
         asyncio.get_running_loop().call_later(0.01, stopping.set)
         return 0
 
-    await archiving.archive_in_rounds(step, stopping)
+    await sweep(step, stopping)
     assert steps == 1

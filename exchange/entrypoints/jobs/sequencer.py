@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from exchange.entrypoints.jobs.rounds import wait_for
 from exchange.kernel import ExchangeError, UnsafeSettingError
 from exchange.store.sequencing import LogMovedError
 from exchange.usecases.sequence_log import Sequencer, Step
@@ -131,11 +132,3 @@ def stop_on_signals(stopping: asyncio.Event, *, interrupts: bool) -> None:
         loop.add_signal_handler(signal.SIGINT, stopping.set)
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-async def wait_for(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait until `stopping` is set, at most so many seconds."""
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return
