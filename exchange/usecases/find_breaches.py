@@ -13,8 +13,8 @@ What was due is looked at as it stood then: a party that suspends its part, or l
 take back nothing that had fallen due. So (2) and (3) are asked for each stretch of the agreement since the last round,
 as of the last moment of that stretch.
 
-What is found by rows is asked of the log before anybody is accused (`sure_breaches`), and so is whether it was found
-before (`known_breaches`).
+What is found by rows is asked of the log before anybody is accused, or let off (`sure_breaches`), and so is whether it
+was found before (`known_breaches`).
 """
 
 import logging
@@ -72,7 +72,7 @@ from exchange.usecases.judging import require_same_law
 from exchange.usecases.known_breaches import KnownBreaches
 from exchange.usecases.service_entries import service_draft
 from exchange.usecases.subscriptions import waiting
-from exchange.usecases.sure_breaches import is_silent, is_unacknowledged
+from exchange.usecases.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements
 from exchange.usecases.told_breaches import breach_detail
 from exchange.usecases.troubles import Causes
 from exchange.usecases.unread import known_agreements
@@ -248,7 +248,9 @@ class DutyWatch:
         members = {each.member for each in ended}
         counting = Counting(treaty.call, treaty.state, treaty.agreement)
         readers = await readers_since(services, counting, members, wanted)
-        acknowledged = await acknowledged_by_member(services, Countable(list(wanted), EPOCH, now), begin)
+        rows = await acknowledged_by_member(services, Countable(list(wanted), EPOCH, now), begin)
+        said = {each.report.id for each in ended if each.member in rows.get(each.report.id, {})}
+        acknowledged = await told_acknowledgements(services, said)
         found = []
         for each in ended:
             report, facts = each.report, treaty.classes[each.report.class_id]

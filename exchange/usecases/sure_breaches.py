@@ -4,10 +4,11 @@ A breach is on the record for good, and told to who it was owed to. The rows tha
 posted and how urgent it is, who acknowledged it) are held against the log once in some hours. So the log is asked
 before: each post has its entry, and so has each acknowledgement, and what is sealed in a report says the rest.
 
-INVARIANT: where a report's row is not what its entries and what is sealed in it say, no breach is found by it.
+INVARIANT: where a report's row is not what its entries and what is sealed in it say, no breach is found by it. And
+nobody is let off by a row that says what no entry does.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -24,7 +25,9 @@ from exchange.usecases.told_entries import (
     lacking,
     require_none,
     require_readable,
+    told_of_each,
     told_until_now,
+    waiting_of,
 )
 from exchange.usecases.walk_reports import contradicted_reports
 from exchange.usecases.whole_entries import whole_entry
@@ -45,12 +48,30 @@ async def is_unacknowledged(services: Services, report: str, *, by: str, due: da
             return False
         lacks: list[Found] = []
         async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report, lacks=lacks):
-            is_said = entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
-            if is_said and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
+            if _acknowledges(entry) and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
                 return False
         # What came later lets nobody off, and nor does it where it is lost.
         require_none([each for each in lacks if each.place.at_micros <= to_micros(due)], "that tell of this")
     return True
+
+
+async def told_acknowledgements(services: Services, reports: Collection[str]) -> dict[str, dict[str, datetime]]:
+    """Return by report and member when the first of its clients acknowledged it, of what the log has whole.
+
+    Raises UnavailableError as `require_readable`, OpeningError where what the log says of it is away.
+    """
+    found: dict[str, dict[str, datetime]] = {}
+    if not reports:
+        return found
+    await require_readable(services, "what was acknowledged")
+    with _of_one(is_waited_for=True):
+        told = await waiting_of(services, EventName.REPORT_RECEIVED, subjects=reports)
+        told += [each async for each in told_of_each(services, EventName.REPORT_RECEIVED.value, sorted(reports))]
+    for entry in filter(_acknowledges, told):
+        by_member = found.setdefault(entry["object"]["id"], {})
+        member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
+        by_member[member] = min(at, by_member.get(member, at))
+    return found
 
 
 async def is_silent(services: Services, agreement: str, member: str, *, since: datetime) -> bool:
@@ -64,6 +85,10 @@ async def is_silent(services: Services, agreement: str, member: str, *, since: d
             if await contradicted_reports(services, posts):
                 return False
     return True
+
+
+def _acknowledges(entry: Entry) -> bool:
+    return entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
 
 
 @contextmanager

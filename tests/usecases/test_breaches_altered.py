@@ -10,6 +10,7 @@ from exchange.audit.rows_told import Contradiction
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.usecases import DutyWatch, Services, sure_breaches
+from exchange.usecases.registering import register_reads
 from exchange.usecases.telling_breaches import told_breach
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -80,6 +81,35 @@ async def test_nobody_is_accused_of_no_acknowledgement_by_an_altered_row(
     owing.clock.advance(11 * MINUTE)
 
     assert await accused(owing) == [("NOR", "GBR", other)]
+
+
+_WRITTEN = "INSERT INTO report_receipt SELECT report_id, client_id, 'acknowledged', received_at, {} FROM report_receipt"
+_COPIED = (
+    "INSERT INTO report_receipt SELECT r.id, a.client_id, a.how, a.received_at, a.entry_id FROM report r"
+    " CROSS JOIN report_receipt a WHERE r.id <> a.report_id AND a.how = 'acknowledged'"
+)
+PLANTED = {"of no entry": _WRITTEN.format("report_id"), "of a read": _WRITTEN.format("entry_id"), "of another": _COPIED}
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("how", PLANTED)
+async def test_nobody_is_let_off_by_an_acknowledgement_that_somebody_wrote(
+    owing: World, how: str, *, is_placed: bool
+) -> None:
+    report, acknowledged = await flash(owing), await flash(owing)
+    reader = owing.call("NOR reader")
+    if how == "of another":
+        await usecases.receive_report(owing.services, reader, acknowledged)
+    else:
+        await usecases.pull_report(owing.services, reader, report)
+        await register_reads(owing.services.store, owing.services.register)
+    if is_placed:
+        await place_entries(owing, is_searchable=True)
+    owing.sql(PLANTED[how])
+    owing.clock.advance(11 * MINUTE)
+
+    left = {("NOR", "GBR", report)} | ({("NOR", "GBR", acknowledged)} if how != "of another" else set())
+    assert set(await accused(owing)) == left
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
