@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from exchange.audit import parse_entry
+from exchange.audit.alerts import OutOfHours
 from exchange.cli.finding import Finding
 from exchange.custody import LOG_KEY_MEND, load_log_key
 from exchange.kernel import ExchangeError, UnavailableError, counted, from_micros, parse_rfc3339, rfc3339
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import InstanceLayout, Settings
-from exchange.store import LogState
+from exchange.store import LogState, Unread
 from exchange.store.archived import LogDamagedError
 from exchange.store.blobs import BlobsAwayError, folder_of_url
 from exchange.store.engine import checked_url, is_sqlite
@@ -27,6 +28,7 @@ from exchange.usecases.ending_certificates import ending_certificates
 from exchange.usecases.hold_rows import contradicted_rows
 from exchange.usecases.judging import NO_LAW_YET
 from exchange.usecases.keep_time import TOLD_FROM
+from exchange.usecases.knowledge import codes_of
 from exchange.usecases.last_backup import last_backup
 from exchange.usecases.legal_holds import LegalHold, holds_on
 from exchange.usecases.rotate_keys import KeyStatus, key_status
@@ -137,6 +139,8 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         yield await _newest_entry(services)
         yield await _belief(services)
         yield _set_back(services)
+        if (hours := await _hours(services)) is not None:
+            yield hours
     except ExchangeError as exc:
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
@@ -292,6 +296,18 @@ def _set_back(services: Services) -> Finding:
     )
     mend = "set the clock; where it is right and was ahead before: `exchange clock accept --reason WHY`"
     return Finding(name, Finding.MEND, told, mend)
+
+
+async def _hours(services: Services) -> Finding | None:
+    """Return whose working hours are those of nobody here: a mistyped code leaves its member the usual ones."""
+    told = [each.condition for each in services.law.alerts.rules if isinstance(each.condition, OutOfHours)]
+    unread = Unread()
+    members = codes_of(await services.store.members(unread), unread)
+    strange = sorted({code for each in told for code in each.hours.of_members} - members)
+    if not strange:
+        return None
+    mend = "mend the code under `hours` in alerts.yaml, unless the member is still to come"
+    return Finding("alert hours", Finding.WARNING, f"no member here has the code {', '.join(strange)}", mend)
 
 
 def _wall(services: Services) -> datetime:

@@ -17,7 +17,7 @@ from exchange.audit import EventName, Outcome, alerts
 from exchange.audit.alerts import AlertRules, Condition, Hours, Rule, Severity, WorkingHours
 from exchange.kernel import Canonical, InvalidError, canonical_bytes, pointer_token
 from exchange.markings import Catalogue, UnknownMarkingError
-from exchange.markings.policy import is_member_code
+from exchange.members import ASSIGNED_ALPHA3, ORGANISATIONS
 
 
 class Kind(Enum):
@@ -111,9 +111,9 @@ class _RulesReader:
         fields = self._reading.mapping(value, "/hours", required=("default", "members"))
         members = self._reading.mapping(fields["members"], "/hours/members")
         for code in members:
-            if not is_member_code(code):
+            if code not in ASSIGNED_ALPHA3 and code not in ORGANISATIONS:
                 place = f"/hours/members/{pointer_token(code)}"
-                self._reading.fault(place, "bad-code", f"`{quoted(code)}` is no code of a member")
+                self._reading.fault(place, "bad-code", f"`{quoted(code)}` is no code that a member can have")
         own = {code: self._hours(each, f"/hours/members/{pointer_token(code)}") for code, each in members.items()}
         return WorkingHours(self._hours(fields["default"], "/hours/default"), own)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from exchange.audit import TreeHead
 from exchange.cli import doctor_log
 from exchange.cli.doctor import examine
+from exchange.cli.instance import policies_folder
 from exchange.crypto import issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.kernel import UnavailableError
@@ -204,10 +206,6 @@ def test_vanished_database_must_be_mended(findings, instance):
 
 
 def test_other_law_than_the_one_in_force_must_be_mended(findings, monkeypatch, tmp_path):
-    import shutil
-
-    from exchange.cli.instance import policies_folder
-
     other = shutil.copytree(policies_folder(), tmp_path / "law")
     vocabulary = other / "classification" / "NATO.yaml"
     text = vocabulary.read_text(encoding="utf-8")
@@ -237,6 +235,23 @@ def test_broken_law_must_be_mended(findings, monkeypatch, tmp_path):
 
     assert code == 1
     assert found["law"]["state"] == "mend"
+
+
+def test_hours_of_nobody_here_are_told(findings, monkeypatch, tmp_path):
+    other = shutil.copytree(policies_folder(), tmp_path / "law")
+    text = (other / "alerts.yaml").read_text(encoding="utf-8")
+    hours = '{zone: UTC, days: [mon], from: "07:00", until: "19:00"}'
+    text = text.replace("members: {}", f"members: {{DNK: {hours}, EXCHANGE: {hours}, NER: {hours}}}")
+    (other / "alerts.yaml").write_text(text, encoding="utf-8")
+    before = findings()[1]
+    monkeypatch.setenv("EXCHANGE_POLICIES_DIR", str(other))
+
+    code, found = findings()
+
+    assert code == 0
+    assert "alert hours" not in before
+    assert found["alert hours"]["state"] == "warning"
+    assert found["alert hours"]["told"] == "no member here has the code DNK, NER"
 
 
 def test_wrong_settings_are_told_alone(findings, instance):

@@ -38,7 +38,7 @@ def with_rule(fields):
 
 # What is said of the faults that only these rules can have, by code.
 SAID = {
-    "bad-code": r"`Norge` is no code of a member",
+    "bad-code": r"`(Norge|NRO)` is no code that a member can have",
     "bad-hours": r"`from` and `until` are one: for no hours leave `days` empty",
     "endless": r"`alert\.(raised|undelivered)` would raise itself: leave it out",
     "bad-name": r"`[^`]+` is no name: use lower case, digits and hyphens",
@@ -269,6 +269,7 @@ def test_no_rule_waits_for_an_alert(event):
         ('"06:00"', '"20:00"', "/hours/default", "bad-hours"),
         ('from: "06:00", ', "", "/hours/default", "missing-field"),
         ("members: {}", 'members: {Norge: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}}', "/hours/members/Norge", "bad-code"),
+        ("members: {}", 'members: {NRO: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}}', "/hours/members/NRO", "bad-code"),
         ("members: {}", 'members: {NOR: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}, Norge: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}}', "/hours/members/Norge", "bad-code"),
     ],
 )  # fmt: skip
