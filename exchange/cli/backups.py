@@ -3,7 +3,8 @@
 A restore: (1) the backup is read to its end before a byte of it is believed, the log's keys, held from before, signed
 it, and the keys here open it; (2) the kept log, where there is one, is verified and says what was ended since; (3) one
 transaction fills the empty database, destroys again what was destroyed, and freezes the log; (4) the files beside the
-database, and what parties did since; (5) nothing is served before an operator has confirmed the rest.
+database, the word about what ended, and what parties did since; (5) nothing is served before an operator has confirmed
+the rest.
 """
 
 import asyncio
@@ -48,6 +49,7 @@ from exchange.usecases.backups import (
     rows_of,
     what_came_after,
 )
+from exchange.usecases.end_again import end_again
 from exchange.usecases.last_backup import written_backup
 from exchange.usecases.move_again import move_again
 from exchange.usecases.recover_log import RESTORED_FROM
@@ -291,7 +293,7 @@ def _returning(name: str) -> Claim:
 
 def _unfinished() -> Claim:
     """Return what stands until a restore has come to its end, and after it where it never did."""
-    told = f"the restore was broken off: its files, its entry and what parties did since may be missing: {EMPTY_IT}"
+    told = f"the restore was broken off: its files, its entries and what was done since may be missing: {EMPTY_IT}"
     return Claim(f"unfinished-{rfc3339(system_clock())}", UNFINISHED, "", told)
 
 
@@ -337,10 +339,11 @@ def _entries(folder: LogFolder, size: int) -> Iterator[bytes]:
 async def _finish_restore(
     folder: Path, contents: Contents, after: After, signer: str | None, unfinished: Claim
 ) -> None:
-    """Record the restore and do again what parties did, which settles the claims about that."""
+    """Record the restore, tell anew what ended, and do again what parties did, which settles the claims about that."""
     async with open_host(folder) as host:
         for detail in _told_of_restore(contents, after, signer):
             await host.record(EventName.INSTANCE_RESTORED, detail=detail)
+        await end_again(host.services, host.call(), after.ends)
         done = await move_again(host.services, host.call(), after.moves)
         url = host.settings.database_url_with_password()
         for each in (*done, unfinished.id):

@@ -231,17 +231,22 @@ def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 
 class After(NamedTuple):
-    """What came after a backup: destroyed or ended again with the rows, to be confirmed, done again by its use case."""
+    """What came after a backup: destroyed or ended again with the rows, to be confirmed, done again by its use case.
+
+    `ends` are the entries that tell of `replay.recalled`.
+    """
 
     replay: Replay
     claims: list[Claim]
     moves: list[PartyMove]
+    ends: list[Entry]
 
 
 def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
     """Return what `kept`, the log's entries behind the backup's last, says was narrowed since: done again, or to be.
 
-    Reports whose keys were destroyed, and erased personal data, are destroyed again; acts that had their second person
+    Reports whose keys were destroyed, and erased personal data, are destroyed again, and of the reports it is told anew
+    that they ended; acts that had their second person
     wait for none, what was refused is refused, and removed subscriptions are told nothing; what a party did to its
     part of an agreement is done again once the rows are there, and where it cannot be is an operator's to see to. So
     is the rest, and always what no kept log tells of.
@@ -254,15 +259,16 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
         if entry["decision"] == Outcome.PERMITTED.value and "object" in entry:
             ended.take(entry, entry["object"]["id"])
     claims = [*ended.claims, unknown_acts(last)]
-    replay = Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions), ended.refused)
-    return After(replay, claims, ended.moves)
+    recalled = {report: _RECALLED[entry["type"]] for report, entry in ended.reports.items()}
+    replay = Replay(recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions), ended.refused)
+    return After(replay, claims, ended.moves, list(ended.reports.values()))
 
 
 @dataclass(slots=True)
 class _Ended:
     """What the entries read so far tell of."""
 
-    recalled: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, Entry] = field(default_factory=dict)
     erased: list[tuple[str, str]] = field(default_factory=list)
     acts: dict[str, str] = field(default_factory=dict)
     subscriptions: list[str] = field(default_factory=list)
@@ -274,7 +280,7 @@ class _Ended:
         """Add what `entry`, of something that was permitted to be done to `subject`, tells of."""
         kind = entry["type"]
         if kind in _RECALLED:
-            self.recalled[subject] = _RECALLED[kind]
+            self.reports[subject] = entry
         elif kind == EventName.PERSONAL_ERASED.value:
             self.erased.append((subject, _period(entry)))
         elif kind in _ENDED_ACTS:

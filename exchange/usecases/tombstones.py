@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
-from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome, Receipt, fit_text, unverified_deed
+from exchange.audit import Deed, DeedKind, Entry, EntryDraft, EventName, Outcome, Receipt, fit_text, unverified_deed
 from exchange.kernel import ConflictError, UnavailableError, parse_rfc3339, rfc3339, to_micros
 from exchange.reports import ReportAct, ReportStatus, require_act
-from exchange.store import EndCause, TombstoneRow
+from exchange.store import EndCause, TombstoneRow, UnitOfWork
 from exchange.store.report_book import ReportBook
 from exchange.store.searching import Found
 from exchange.store.unread import UnreadRowError
@@ -42,25 +42,34 @@ async def end_report(
 
     All of it is durable together, in a unit of its own.
     """
-    (event, status), why = _ENDS[cause], {} if reason is None else {"reason": fit_text(reason)}
+    (event, _), why = _ENDS[cause], {} if reason is None else {"reason": fit_text(reason)}
     by = {} if own.client is None else {"by": own.client.id}
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
         await book.hold_order()
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         await require_not_ended(services, book, held.id, held.status_name)
-        # INVARIANT: whoever is answered after this commit finds no key.
-        await book.shred(own.report.id, status)
-        await lapse_consents(unit, own.report.id)
-        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail={**why}))
-        note = services.store.attest(_deed(own, {"cause": cause.value, **why, **by, "at": rfc3339(call.now)}))
-        stone = TombstoneRow(own.report.id, cause, call.now, note, receipt.entry)
-        if not await book.has_tombstone(stone.report):
-            await book.add_tombstone(stone)
-        else:
-            # None that an entry tells of: what is due is done all the same.
-            told = "report %s had a tombstone before it ended: somebody wrote it into the database"
-            _log.critical(told, stone.report)
+        entry = own.entry(call, event, Outcome.PERMITTED, detail={**why})
+        return await end_within(services, unit, own, entry, {**why, **by, "at": rfc3339(call.now)})
+
+
+async def end_within(
+    services: Services, unit: UnitOfWork, own: OwnReport, entry: EntryDraft, said: Mapping[str, str]
+) -> tuple[TombstoneRow, Receipt]:
+    """Do within `unit`, whose order is held, what `entry` tells of; `said` is what the tombstone says beside it."""
+    book, cause = unit.reports(), _EVENTS[entry.event]
+    # INVARIANT: whoever is answered after this commit finds no key.
+    await book.shred(own.report.id, _ENDS[cause][1])
+    await lapse_consents(unit, own.report.id)
+    receipt = await unit.record(entry)
+    note = services.store.attest(_deed(own, {"cause": cause.value, **said}))
+    stone = TombstoneRow(own.report.id, cause, parse_rfc3339(said["at"]), note, receipt.entry)
+    if not await book.has_tombstone(stone.report):
+        await book.add_tombstone(stone)
+    else:
+        # None that an entry tells of: what is due is done all the same.
+        told = "report %s had a tombstone before it ended: somebody wrote it into the database"
+        _log.critical(told, stone.report)
     return stone, receipt
 
 
@@ -77,10 +86,15 @@ async def require_not_ended(services: Services, book: ReportBook, report: str, s
     INVARIANT: a row alone keeps no keys from being destroyed: whoever wrote it could have them back.
     """
     is_said = status_name in _OVER or await book.has_tombstone(report)
-    if is_said and await is_told(services, *_EVENTS, subject=report):
+    if is_said and await has_ended(services, report):
         if status_name == ReportStatus.RECALLED.value:
             require_act(ReportStatus.RECALLED, ReportAct.RECALL)
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
+
+
+async def has_ended(services: Services, report: str) -> bool:
+    """Return whether an entry tells that a report ended."""
+    return await is_told(services, *_EVENTS, subject=report)
 
 
 async def told_tombstone(services: Services, report: str, status: ReportStatus) -> tuple[TombstoneRow | None, bool]:
@@ -137,27 +151,32 @@ async def _first(services: Services, ends: Sequence[Entry]) -> Entry:
 def _says(stone: TombstoneRow, told: Sequence[Entry], lacks: Sequence[Found]) -> bool:
     """Return whether a tombstone says what one of these entries does, or one that the log lacks may have said."""
     said = unverified_deed(stone.note).content
-    return any(said == _told(entry).content for entry in told) or (not told and may_be_told(lacks, to_micros(stone.at)))
+    return any(said == tombstone_told(entry).content for entry in told) or (
+        not told and may_be_told(lacks, to_micros(stone.at))
+    )
 
 
-def _told(entry: Entry) -> Deed:
-    about = entry["object"]
+def tombstone_told(entry: Entry) -> Deed:
+    """Return the tombstone that the entry of an end stands for."""
+    about, detail = entry["object"], entry.get("detail", {})
     told = {
         "report": about["id"],
         "version": about.get("version"),
         "originator": entry.get("owner"),
         "agreement": entry.get("agreement"),
         "cause": _cause(entry).value,
-        "reason": entry.get("detail", {}).get("reason"),
-        "by": entry["actor"].get("id"),
-        "at": entry["ts"],
+        "reason": detail.get("reason"),
+        # What a restore ended again says when it ended, and by whom (`end_again`).
+        "by": detail.get("by", entry["actor"].get("id")),
+        "at": detail.get("ended_at", entry["ts"]),
     }
     return Deed(DeedKind.TOMBSTONE, {name: value for name, value in told.items() if value is not None})
 
 
 def _as_told(services: Services, entry: Entry) -> TombstoneRow:
-    note, at = services.store.attest(_told(entry)), parse_rfc3339(entry["ts"])
-    return TombstoneRow(entry["object"]["id"], _cause(entry), at, note, entry["id"])
+    deed = tombstone_told(entry)
+    at = parse_rfc3339(str(deed.content["at"]))
+    return TombstoneRow(entry["object"]["id"], _cause(entry), at, services.store.attest(deed), entry["id"])
 
 
 def _cause(entry: Entry) -> EndCause:

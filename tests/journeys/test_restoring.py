@@ -19,6 +19,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
 GONE = "NOR reader"
+RELEASER = "GBR releaser"
 
 
 def operate(folder: Path, *words: object) -> Ran:
@@ -29,7 +30,7 @@ def operate(folder: Path, *words: object) -> Ran:
 
 
 async def test_instance_that_was_put_aside_under_load_comes_back_whole(tmp_path: Path) -> None:
-    instance = make_instance(tmp_path / "instance", None, {**CLIENTS, GONE: ("reader",)})
+    instance = make_instance(tmp_path / "instance", None, {**CLIENTS, GONE: ("reader",), RELEASER: ("releaser",)})
     recipient, backup, keys = (tmp_path / name for name in ("recipient", "backup", "keys"))
     recipient.write_text(done("keys", "recipient", "--out", tmp_path / "identity").out)
     by_then: list[str] = []
@@ -50,6 +51,9 @@ async def test_instance_that_was_put_aside_under_load_comes_back_whole(tmp_path:
         async with client(instance, running, GONE) as gone:
             revoked = (await gone.get("/v1/whoami")).json()["id"]
         operate(instance.folder, "client", "revoke", revoked)
+        recalled = by_then.pop()
+        async with client(instance, running, RELEASER) as releaser:
+            was = await releaser.post(f"/v1/reports/{recalled}/recall", json={"reason": "mistaken"})
         eventually(lambda: operate(instance.folder, "status", "--json").json["log_waiting"] == 0)
     operate(instance.folder, "audit", "tiles", "--out", tmp_path / "tiles")
     lost = operate(instance.folder, "status", "--json").json
@@ -60,12 +64,17 @@ async def test_instance_that_was_put_aside_under_load_comes_back_whole(tmp_path:
         async with client(again, running, READER) as reader, client(again, running, GONE) as gone:
             pulled = [await reader.get(f"/v1/reports/{report}") for report in by_then]
             turned_away = await gone.get("/v1/whoami")
+            absent = await reader.get(f"/v1/reports/{recalled}")
+        async with client(again, running, RELEASER) as releaser:
+            shown = await releaser.get(f"/v1/reports/{recalled}/recall")
         eventually(lambda: operate(again.folder, "status", "--json").json["log_waiting"] == 0)
 
     assert len(load.acknowledged) > len(by_then) > 0
     assert {answer.status_code for answer in pulled} == {200}
     assert all("first part" in answer.text for answer in pulled)
     assert turned_away.status_code == 403
+    assert (was.status_code, absent.status_code, shown.status_code) == (201, 404, 200)
+    assert shown.json()["recalled_at"] == was.json()["recalled_at"]
     require_told(again, tmp_path, lost=lost["log_size"])
 
 
@@ -80,7 +89,7 @@ def put_back(instance: Instance, place: Path, *, confirming: dict[str, tuple[str
         operate(folder, "restored", "confirm", claim["id"])
     operate(folder, "audit", "recover", "--witnessed", place / "tiles" / "checkpoint")
     assert confirming == {}
-    for name in (READER, GONE):
+    for name in (READER, GONE, RELEASER):
         shutil.copytree(instance.folder / name, folder / name)
     return replace(instance, folder=folder)
 

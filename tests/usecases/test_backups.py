@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
+from exchange.audit import EntryDraft, EventName, Outcome, Subject, parse_entry, seal_entry
 from exchange.kernel import (
     ConflictError,
     ForbiddenError,
@@ -331,7 +331,7 @@ async def test_what_parties_did_is_done_again(populated: World, unused_urls: lis
     kept = (await populated.services.store.entries(10_000))[before:]
     lived = {party.member: party for party in (await shown(populated, agreement)).parties}
 
-    _, claims, moves = what_came_after(read_contents(lines), kept)
+    _, claims, moves, _ = what_came_after(read_contents(lines), kept)
     later = [replace(moves[0], entry="other", agreement="01980000-0000-7000-8000-000000000009")]
     for url in unused_urls:
         await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
@@ -496,7 +496,8 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         deed(EventName.REPORT_READ, "report", "r-4"),
     ]
 
-    replay, claims, moves = what_came_after(contents, [entry_of(each, number) for number, each in enumerate(kept)])
+    told = [entry_of(each, number) for number, each in enumerate(kept)]
+    replay, claims, moves, ends = what_came_after(contents, told)
 
     assert replay == Replay(
         {"r-1": "recalled", "r-3": "expired"},
@@ -515,12 +516,13 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
     assert "exchange client revoke c-2" in claims[0].told
     assert "was changed to standing suspended, compartments ATOMAL B: look at" in claims[2].told
     assert moves == []
+    assert ends == [parse_entry(told[0]), parse_entry(told[2])]
 
 
 NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired", "activated", "amended", "recalled")
 SEEN_TO_OTHERWISE = {
-    "report.recalled": "its keys are destroyed again",
-    "report.ended": "its keys are destroyed again",
+    "report.recalled": "its keys are destroyed again, and that is told",
+    "report.ended": "its keys are destroyed again, and that is told",
     "subscription.removed": "it ends again",
     "witness.removed": "a witness more stands behind no less",
 }
@@ -535,9 +537,9 @@ def test_whatever_narrows_is_seen_to_after_a_restore() -> None:
 async def test_without_a_kept_log_everything_since_is_to_be_asked_for(populated: World) -> None:
     contents = read_contents(await backed_up(populated))
 
-    replay, claims, moves = what_came_after(contents, None)
+    replay, claims, moves, ends = what_came_after(contents, None)
 
-    assert (replay, moves) == (Replay(), [])
+    assert (replay, moves, ends) == (Replay(), [], [])
     assert [claim.kind for claim in claims] == ["unknown-acts"]
     assert contents.made_at in claims[0].told
 

@@ -1,0 +1,57 @@
+"""After a restore: the ends of reports since the backup, told anew from the kept log, by an entry and a tombstone each.
+
+The restore itself destroyed what the backup had of them. But what said so is in a log that goes on no more: without
+it they would look as if somebody had written into their rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from exchange.audit import Detail, Entry, EventName, Outcome
+from exchange.kernel import ForbiddenError
+from exchange.store import Parts
+from exchange.usecases.context import Call, Services
+from exchange.usecases.originating import OwnReport
+from exchange.usecases.recording import actor_of
+from exchange.usecases.sealed_headers import UNOPENED, known_class
+from exchange.usecases.tombstones import end_within, has_ended, tombstone_told
+
+
+async def end_again(services: Services, call: Call, ends: Sequence[Entry]) -> None:
+    """Record each of these ends anew: when it came, and by whom, as its entry in the kept log tells it.
+
+    Passed over are reports that came after the backup, and those whose rows were altered before it: they stay as they
+    are, which is told of them.
+    """
+    if not call.is_host:
+        raise ForbiddenError("what ended since a backup is ended again at the host alone")
+    # All are looked up first: each look reads what waits for its place in the log, and each end adds to that.
+    found = [(told, own) for told in ends if (own := await _come_back(services, told)) is not None]
+    for told, own in found:
+        await _end(services, call, own, told)
+
+
+async def _come_back(services: Services, told: Entry) -> OwnReport | None:
+    report = told["object"]["id"]
+    try:
+        row = await services.store.report_for("", report, parts=Parts.NONE)
+        # The entry of an end was on its way to its place perhaps when the backup was made: then it is in there.
+        if row.report is None or await has_ended(services, report):
+            return None
+        return OwnReport(None, row.state, row.report, await known_class(services, row.report))
+    except UNOPENED:
+        return None
+
+
+async def _end(services: Services, call: Call, own: OwnReport, told: Entry) -> None:
+    said = tombstone_told(told).content
+    words = {name: str(said[name]) for name in ("by", "reason") if name in said}
+    if told["object"].get("version") != own.report.version:
+        # It was written about a later version, which may have been marked higher than what came back.
+        words.pop("reason", None)
+    at = str(said["at"])
+    detail: Detail = {**words, "ended_at": at, "restored": told["id"]}
+    entry = own.entry(call, EventName(told["type"]), Outcome.PERMITTED, detail=detail)
+    async with services.store.unit_of_work() as unit:
+        await unit.reports().hold_order()
+        await end_within(services, unit, own, replace(entry, actor=actor_of(call, None)), {**words, "at": at})
