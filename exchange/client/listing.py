@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from exchange.wire import HeaderBody, ReportListBody, UnopenedBody
+from exchange.wire import HeaderBody, ReportListBody, RequestListBody, UnopenedBody
 
 PAGE = 100
 """So many a page where nobody says, as the exchange answers too."""
 
 Item = TypeVar("Item")
 Shown_co = TypeVar("Shown_co", covariant=True)
+PageT = TypeVar("PageT", ReportListBody, RequestListBody)
 
 
 class Page(Protocol[Shown_co]):
@@ -40,6 +41,18 @@ def walked(page: Callable[[str | None, int], Page[Item]], most: int | None) -> I
         wanted = None if wanted is None else wanted - len(found.items)
 
 
+def while_full(page: Callable[[str | None], PageT], page_size: int) -> Iterator[PageT]:
+    """Yield the pages of a list that can always be gone on with, up to the first that is not full.
+
+    What the exchange could not open has its place on a page.
+    """
+    after, is_full = None, True
+    while is_full:
+        found = page(after)
+        yield found
+        after, is_full = found.next, len(found.items) + len(found.unopened) >= page_size
+
+
 class ListedReports:
     """The headers of a list, oldest first, to be gone through once; `unopened` is complete at the end.
 
@@ -50,8 +63,7 @@ class ListedReports:
     def __init__(self, page: Callable[[str | None], ReportListBody], page_size: int) -> None:
         self.unopened: list[UnopenedBody] = []
         """Reports that one may read and that the exchange cannot open: they are not among the headers."""
-        self._page_size = page_size
-        self._headers = self._all(page)
+        self._headers = self._all(page, page_size)
 
     def __iter__(self) -> Iterator[HeaderBody]:
         """Return itself."""
@@ -61,11 +73,7 @@ class ListedReports:
         """Return the next header."""
         return next(self._headers)
 
-    def _all(self, page: Callable[[str | None], ReportListBody]) -> Iterator[HeaderBody]:
-        after: str | None = None
-        is_full = True
-        while is_full:
-            found = page(after)
+    def _all(self, page: Callable[[str | None], ReportListBody], page_size: int) -> Iterator[HeaderBody]:
+        for found in while_full(page, page_size):
             yield from found.items
             self.unopened += found.unopened
-            after, is_full = found.next, len(found.items) + len(found.unopened) >= self._page_size

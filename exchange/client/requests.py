@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from exchange.client.answers import parsed, path_of, post
-from exchange.client.transport import Body, Transport
+from exchange.client.listing import PAGE, while_full
+from exchange.client.transport import Transport
 from exchange.wire import (
     AnswerGiven,
     InformationWanted,
@@ -15,7 +16,6 @@ from exchange.wire import (
 )
 
 _PATH = "/v1/information-requests"
-_PAGE = "100"
 
 
 class InformationRequests:
@@ -30,15 +30,8 @@ class InformationRequests:
 
     def list(self) -> Iterator[RequestLineBody]:
         """Yield every request that this client may read, oldest first, page by page."""
-        params: dict[str, str] = {"limit": _PAGE}
-        while True:
-            body: Body = {"params": params}
-            answer = self._transport.request("GET", _PATH, may_repeat=True, body=body)
-            page = parsed(RequestListBody, answer.content)
+        for page in while_full(self._page, PAGE):
             yield from page.items
-            if len(page.items) < int(_PAGE):
-                return
-            params = {"limit": _PAGE, "after": page.next}
 
     def show(self, request_id: str) -> RequestShownBody:
         """Return a request with its text and the answers that this client may know of."""
@@ -56,6 +49,11 @@ class InformationRequests:
     def withdraw(self, request_id: str) -> RequestShownBody:
         """Withdraw a request of one's own member (reader): whoever was asked sees nothing of it any more."""
         return self._post(path_of(_PATH, request_id, "withdrawal"), RequestEnd())
+
+    def _page(self, after: str | None) -> RequestListBody:
+        params: dict[str, str | int] = {"limit": PAGE} if after is None else {"limit": PAGE, "after": after}
+        answer = self._transport.request("GET", _PATH, may_repeat=True, body={"params": params})
+        return parsed(RequestListBody, answer.content)
 
     def _post(self, path: str, said: WireModel) -> RequestShownBody:
         return post(self._transport, RequestShownBody, path, said)
