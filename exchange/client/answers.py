@@ -33,6 +33,11 @@ def stating(purpose: str | None) -> dict[str, str]:
     return {} if purpose is None else {"Exchange-Purpose": purpose}
 
 
+def meant_for(version: int | None) -> dict[str, str]:
+    """Return the header that names the version which a change is meant for; none where any is."""
+    return {} if version is None else {"If-Match": f'"{version}"'}
+
+
 def sent(model: WireModel) -> bytes:
     """Return a model as the JSON that is sent."""
     return model.model_dump_json(by_alias=True).encode()
@@ -65,18 +70,45 @@ def about(asked: str, answer: Answer, told: str) -> Answer:
     return answer
 
 
-def post(
-    transport: Transport, model: type[Answer], path: str, said: WireModel, headers: Mapping[str, str] | None = None
-) -> Answer:
-    """Post a model as JSON, once, and return the answer as `model`."""
-    body: Body = {"content": sent(said), "headers": {**JSON, **(headers or {})}}
-    return parsed(model, transport.request("POST", path, may_repeat=False, body=body).content)
+class Asking:
+    """What asks an exchange for things, one request for each, and takes its answers as models."""
 
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
-def post_once(
-    transport: Transport, model: type[Answer], report: WireModel, idempotency_key: str | None, *, purpose: str | None
-) -> Answer:
-    """Post a report; a key is made where none is given, so that a broken connection does not post it twice."""
-    key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
-    body: Body = {"content": sent(report), "headers": {**JSON, **stating(purpose), "Idempotency-Key": key}}
-    return parsed(model, transport.request("POST", "/v1/reports", may_repeat=True, body=body).content)
+    def _get(
+        self,
+        model: type[Answer],
+        path: str,
+        query: Mapping[str, str | int | None] | None = None,
+        *,
+        purpose: str | None = None,
+    ) -> Answer:
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        body: Body = {"params": params, "headers": stating(purpose)}
+        return parsed(model, self._transport.request("GET", path, may_repeat=True, body=body).content)
+
+    def _post(  # noqa: PLR0913  what is said, and how
+        self,
+        model: type[Answer],
+        path: str,
+        said: WireModel | bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "POST",
+        may_repeat: bool = False,
+    ) -> Answer:
+        """Send a model, or JSON as it is; once, unless it `may_repeat`."""
+        content = said if isinstance(said, bytes) else sent(said)
+        body: Body = {"content": content, "headers": {**JSON, **(headers or {})}}
+        return parsed(model, self._transport.request(method, path, may_repeat=may_repeat, body=body).content)
+
+    def _delete(self, model: type[Answer], path: str) -> Answer:
+        return parsed(model, self._transport.request("DELETE", path, may_repeat=False).content)
+
+    def _post_report(
+        self, model: type[Answer], report: WireModel, idempotency_key: str | None, purpose: str | None
+    ) -> Answer:
+        """Post a report; a key is made where none is given, so that a broken connection does not post it twice."""
+        key = idempotency_key or new_id(datetime.now(UTC), os.urandom)
+        return self._post(model, "/v1/reports", report, {**stating(purpose), "Idempotency-Key": key}, may_repeat=True)

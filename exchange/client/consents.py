@@ -2,32 +2,29 @@
 
 from typing import Generic, TypeVar
 
-from exchange.client.answers import path_of, post
+from exchange.client.answers import Asking, path_of
 from exchange.client.transport import Transport
 from exchange.wire import ConsentRefusal, ConsentRevocation, ConsentWithdrawal, WireModel
 
 BodyT = TypeVar("BodyT", bound=WireModel)
 
 
-class ConsentRequests(Generic[BodyT]):
+class ConsentRequests(Asking, Generic[BodyT]):
     """Requests of one kind, that stand at `path` and are answered as `body`."""
 
     def __init__(self, transport: Transport, path: str, body: type[BodyT]) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._path = path
         self._body = body
 
     def refuse(self, request_id: str, reason: str) -> BodyT:
         """Refuse a request (originator's releaser)."""
-        return self._post(path_of(self._path, request_id, "refusal"), ConsentRefusal(reason=reason))
+        return self._post(self._body, path_of(self._path, request_id, "refusal"), ConsentRefusal(reason=reason))
 
     def revoke(self, request_id: str) -> BodyT:
         """Take a consent back (originator's releaser)."""
-        return self._post(path_of(self._path, request_id, "revocation"), ConsentRevocation())
+        return self._post(self._body, path_of(self._path, request_id, "revocation"), ConsentRevocation())
 
     def withdraw(self, request_id: str) -> BodyT:
         """Take back a request that this client made and nobody has decided."""
-        return self._post(path_of(self._path, request_id, "withdrawal"), ConsentWithdrawal())
-
-    def _post(self, path: str, said: WireModel) -> BodyT:
-        return post(self._transport, self._body, path, said)
+        return self._post(self._body, path_of(self._path, request_id, "withdrawal"), ConsentWithdrawal())

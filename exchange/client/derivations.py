@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from exchange.client.answers import parsed, path_of
+from exchange.client.answers import path_of
 from exchange.client.consents import ConsentRequests
 from exchange.client.transport import Transport
 from exchange.wire import (
@@ -23,13 +23,12 @@ class Derivations(ConsentRequests[DerivationBody]):
 
     def request(self, report_id: str, request: DerivationRequest) -> DerivationBody:
         """Ask that what derives from a report may be marked lower (contributor or releaser that reads it)."""
-        return self._post(path_of("/v1/reports", report_id, "derivation-requests"), request)
+        return self._post(DerivationBody, path_of("/v1/reports", report_id, "derivation-requests"), request)
 
     def list(self) -> list[DerivationBody]:
         """Return the requests that this client made, or that are about reports of a releaser's member."""
-        answer = self._transport.request("GET", _PATH, may_repeat=True, body={})
-        return parsed(DerivationListBody, answer.content).items
+        return self._get(DerivationListBody, _PATH).items
 
     def grant(self, request_id: str, conditions: str | None = None) -> DerivationBody:
         """Consent (originator's releaser); where `act` stands in the answer, a second releaser has to confirm it."""
-        return self._post(path_of(_PATH, request_id, "grant"), DerivationGrant(conditions=conditions))
+        return self._post(DerivationBody, path_of(_PATH, request_id, "grant"), DerivationGrant(conditions=conditions))

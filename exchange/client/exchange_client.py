@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from exchange.agreements import TreatyText, sign_text, take_back
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.client.answers import JSON, about, parsed, path_of, post, post_once, sent, stating
+from exchange.client.answers import Asking, about, meant_for, path_of, stating
 from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.derivations import Derivations
@@ -21,11 +21,12 @@ from exchange.client.proxies import Proxies
 from exchange.client.report_life import ReportLife
 from exchange.client.requests import InformationRequests
 from exchange.client.streaming import StreamEvent, WatchedEvent, watch
-from exchange.client.transport import Body, Endpoint, Transport
+from exchange.client.transport import Endpoint, Transport
 from exchange.client.uploads import Uploads
 from exchange.client.webhooks import Webhooks
 from exchange.crypto import ObjectSigningKey
 from exchange.wire import (
+    Acknowledgement,
     ActConfirmation,
     ActRefusal,
     AgreementAmendmentBody,
@@ -41,6 +42,7 @@ from exchange.wire import (
     ClientEnrolment,
     ClientListBody,
     ClientRegistryBody,
+    Consent,
     EntryListBody,
     ErasureApproval,
     ErasureBody,
@@ -72,16 +74,13 @@ from exchange.wire import (
     SimulationRequest,
     VocabularyBody,
     WhoamiBody,
-    WireModel,
     WitnessListBody,
 )
-
-Answer = TypeVar("Answer", bound=WireModel)
 
 _CHUNK_BYTES = 64 * 1024
 
 
-class ExchangeClient:
+class ExchangeClient(Asking):
     """A member's connection to one exchange. Close it, or use it as a context manager.
 
     Every method raises ProblemError for a refusal (its `code` is the contract's), ConnectionFailedError where the
@@ -101,8 +100,8 @@ class ExchangeClient:
         receipts: Path | str | None = None,
     ) -> None:
         kept = None if receipts is None else Path(receipts)
-        self._transport = Transport(
-            Endpoint(url, Path(cert), Path(key), Path(ca), timeout_seconds=timeout_seconds, receipts=kept)
+        super().__init__(
+            Transport(Endpoint(url, Path(cert), Path(key), Path(ca), timeout_seconds=timeout_seconds, receipts=kept))
         )
 
     @classmethod
@@ -204,7 +203,7 @@ class ExchangeClient:
         """Yield the clients that this client may see, page by page."""
         after: str | None = None
         while True:
-            page = self._get(ClientListBody, "/v1/clients", _given({"after": after}))
+            page = self._get(ClientListBody, "/v1/clients", {"after": after})
             yield from page.items
             after = page.next
             if after is None:
@@ -221,10 +220,8 @@ class ExchangeClient:
 
     def change_client(self, client_id: str, change: ClientChange, *, if_version: int | None = None) -> ClientBody:
         """Change a client's clearance or standing (operator); with `if_version` only while it is at that version."""
-        headers = JSON if if_version is None else {**JSON, "If-Match": f'"{if_version}"'}
-        body: Body = {"content": sent(change), "headers": headers}
-        answer = self._transport.request("PATCH", path_of("/v1/clients", client_id), may_repeat=False, body=body)
-        return parsed(ClientBody, answer.content)
+        path = path_of("/v1/clients", client_id)
+        return self._post(ClientBody, path, change, meant_for(if_version), method="PATCH")
 
     # ── agreements ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -239,9 +236,7 @@ class ExchangeClient:
 
     def propose_agreement(self, terms_json: bytes) -> AgreementBody:
         """Propose an agreement; `terms_json` is the JSON form of the agreement file."""
-        body: Body = {"content": terms_json, "headers": JSON}
-        answer = self._transport.request("POST", "/v1/agreements", may_repeat=False, body=body)
-        return parsed(AgreementBody, answer.content)
+        return self._post(AgreementBody, "/v1/agreements", terms_json)
 
     def sign_agreement(self, agreement_id: str, key: ObjectSigningKey) -> AgreementBody:
         """Sign for this client's member (signatory) the text that lies before the parties.
@@ -271,11 +266,7 @@ class ExchangeClient:
 
     def amend_agreement(self, agreement_id: str, terms_json: bytes) -> AgreementAmendmentBody:
         """Lay another text of an agreement before those who have to sign it (signatory)."""
-        body: Body = {"content": terms_json, "headers": JSON}
-        path = path_of("/v1/agreements", agreement_id, "amendments")
-        return parsed(
-            AgreementAmendmentBody, self._transport.request("POST", path, may_repeat=False, body=body).content
-        )
+        return self._post(AgreementAmendmentBody, path_of("/v1/agreements", agreement_id, "amendments"), terms_json)
 
     def amendments(self, agreement_id: str) -> list[AgreementAmendmentBody]:
         """Return every amendment of an agreement, with what each changes (signatory)."""
@@ -321,13 +312,11 @@ class ExchangeClient:
         A key is made where none is given, so that a broken connection does not post it twice. `purpose` is why its
         sources are read: what it supersedes or refers to.
         """
-        return post_once(self._transport, HeaderBody, report, idempotency_key, purpose=purpose)
+        return self._post_report(HeaderBody, report, idempotency_key, purpose)
 
     def pull_report(self, report_id: str, *, purpose: str | None = None) -> PulledReportBody:
         """Return a report with the parts permitted to this client; large contents are null: see `content`."""
-        body: Body = {"headers": stating(purpose)}
-        answer = self._transport.request("GET", path_of("/v1/reports", report_id), may_repeat=True, body=body)
-        pulled = parsed(PulledReportBody, answer.content)
+        pulled = self._get(PulledReportBody, path_of("/v1/reports", report_id), purpose=purpose)
         return about(report_id, pulled, pulled.id)
 
     def content(self, report_id: str, part: PulledPartBody, *, purpose: str | None = None) -> Iterator[bytes]:
@@ -344,7 +333,7 @@ class ExchangeClient:
 
         `filters` are `agreement`, `topic`, `kind`, `precedence` and `since` (RFC 3339).
         """
-        return self._get(ReportListBody, "/v1/reports", _given({**filters, "after": after, "limit": limit}))
+        return self._get(ReportListBody, "/v1/reports", {**filters, "after": after, "limit": limit})
 
     def reports(self, **filters: str | None) -> ListedReports:
         """Return every header that this client may see now, oldest first, to be gone through once.
@@ -372,10 +361,8 @@ class ExchangeClient:
 
     def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
         """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
-        headers = {**JSON, **stating(purpose)}
-        body: Body = {"content": b"{}", "headers": headers}
         path = path_of("/v1/reports", report_id, "receipts")
-        kept = parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
+        kept = self._post(ReceiptBody, path, Acknowledgement(), stating(purpose), may_repeat=True)
         return about(report_id, kept, kept.report)
 
     def simulate(self, report: SimulationRequest) -> SimulationBody:
@@ -384,16 +371,14 @@ class ExchangeClient:
 
     def simulate_agreement(self, terms_json: bytes) -> AgreementOutlookBody:
         """Return what an agreement would do if all signed it (signatory); `terms_json` as for a proposal."""
-        body: Body = {"content": terms_json, "headers": JSON}
-        answer = self._transport.request("POST", "/v1/agreements/simulations", may_repeat=True, body=body)
-        return parsed(AgreementOutlookBody, answer.content)
+        return self._post(AgreementOutlookBody, "/v1/agreements/simulations", terms_json, may_repeat=True)
 
     def gaps(self, **filters: str | None) -> list[GapBody]:
         """Return what no agreement lets this member post to others, or others to it.
 
         `filters` are `member`, `topic`, `kind`, `region` and `level`.
         """
-        return self._get(GapListBody, "/v1/gaps", _given(filters)).items
+        return self._get(GapListBody, "/v1/gaps", filters).items
 
     # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -420,7 +405,7 @@ class ExchangeClient:
 
     def audit_page(self, after: str | None = None, limit: int = PAGE, /, **filters: str | None) -> EntryListBody:
         """Return one page of the log as this auditor may see it; `filters` are those of `GET /v1/audit/entries`."""
-        return self._get(EntryListBody, "/v1/audit/entries", _given({**filters, "after": after, "limit": limit}))
+        return self._get(EntryListBody, "/v1/audit/entries", {**filters, "after": after, "limit": limit})
 
     def audit_entries(self, *, most: int | None = None, **filters: str | None) -> Iterator[ShownEntryBody]:
         """Yield the entries of the log that this auditor may see and that meet `filters`, newest first.
@@ -486,7 +471,7 @@ class ExchangeClient:
 
     def alerts(self, *, after: str | None = None, rule: str | None = None) -> AlertListBody:
         """Return one page of alerts, oldest first behind the cursor `after` (auditor); `next` is where to go on."""
-        return self._get(AlertListBody, "/v1/audit/alerts", _given({"after": after, "rule": rule}))
+        return self._get(AlertListBody, "/v1/audit/alerts", {"after": after, "rule": rule})
 
     def witnesses(self) -> WitnessListBody:
         """Return who stands behind the log (auditor)."""
@@ -494,33 +479,18 @@ class ExchangeClient:
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _get(self, model: type[Answer], path: str, params: Mapping[str, str | int] | None = None) -> Answer:
-        answer = self._transport.request("GET", path, may_repeat=True, body={"params": params or {}})
-        return parsed(model, answer.content)
-
     def _registry(
         self, model: type[ReportRegistryBody] | type[ClientRegistryBody], path: str, most: int | None
     ) -> Iterator[RegistryLineBody]:
         def page(after: str | None, limit: int) -> ReportRegistryBody | ClientRegistryBody:
-            return self._get(model, path, _given({"after": after, "limit": limit}))
+            return self._get(model, path, {"after": after, "limit": limit})
 
         yield from walked(page, most)
 
-    def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
-        return post(self._transport, model, path, said)
-
     def _act(self, agreement_id: str, act: str) -> AgreementBody:
-        body: Body = {"content": b"{}", "headers": JSON}
-        answer = self._transport.request(
-            "POST", path_of("/v1/agreements", agreement_id, act), may_repeat=False, body=body
-        )
-        return parsed(AgreementBody, answer.content)
+        return self._post(AgreementBody, path_of("/v1/agreements", agreement_id, act), Consent())
 
     def _streamed(self, report_id: str, number: int, purpose: str | None) -> Iterator[bytes]:
         path = path_of("/v1/reports", report_id, "parts", str(number))
         with self._transport.stream(path, stating(purpose)) as answer:
             yield from answer.iter_bytes(_CHUNK_BYTES)
-
-
-def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
-    return {name: value for name, value in values.items() if value is not None}

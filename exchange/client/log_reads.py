@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
-import httpx2
 from pydantic import ValidationError
 
 from exchange.audit import BundlePath, TilePath, checkpoint_in, parse_bundle
 from exchange.audit.verify import KeptCheckpoint
-from exchange.client.answers import parsed
+from exchange.client.answers import Asking
 from exchange.client.bare_source import BareSource
 from exchange.client.errors import AnswerError, ProblemError
-from exchange.client.transport import Body, Transport
+from exchange.client.transport import Body
 from exchange.kernel import InvalidError, MalformedError, is_uuid7
 from exchange.members import EXCHANGE_MEMBER
 from exchange.wire import ConsistencyBody, WhoamiBody
@@ -23,15 +22,12 @@ _LOST = "log-damaged"
 """The code with which an exchange says that it no longer has a part of its log."""
 
 
-class LogReads:
+class LogReads(Asking):
     """The log of one exchange, read over its connection.
 
     `origin` names a log that a recovery ended; None is the one in use. An exchange of a version that shows none by its
     name answers with a ProblemError: see `is_unnamed`.
     """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def checkpoint(self, origin: str | None = None) -> bytes:
         """Return the newest checkpoint (auditor)."""
@@ -51,8 +47,7 @@ class LogReads:
 
     def is_shown_entries(self) -> bool:
         """Return whether the exchange takes this client for one of its own, as its auditors are."""
-        answer = self._transport.request("GET", "/v1/whoami", may_repeat=True, body={})
-        return parsed(WhoamiBody, answer.content).member == EXCHANGE_MEMBER
+        return self._get(WhoamiBody, "/v1/whoami").member == EXCHANGE_MEMBER
 
     def proof(self, entry_id: str, size: int | None = None) -> bytes:
         """Return the `.tlog-proof` of an entry: in the tree of `size`, or in the newest one.
@@ -91,8 +86,7 @@ class LogReads:
 
     def _bytes(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes:
         body: Body = {"headers": _ANYTHING, "params": params or {}}
-        answer: httpx2.Response = self._transport.request("GET", path, may_repeat=True, body=body)
-        return answer.content
+        return self._transport.request("GET", path, may_repeat=True, body=body).content
 
 
 def is_unnamed(problem: ProblemError) -> bool:

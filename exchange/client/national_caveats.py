@@ -1,7 +1,6 @@
 """National caveats over the interface: check, propose, withdraw, list, show."""
 
-from exchange.client.answers import Answer, parsed, path_of, post
-from exchange.client.transport import Transport
+from exchange.client.answers import Asking, path_of
 from exchange.wire import (
     CaveatPreviewBody,
     CaveatSetBody,
@@ -9,15 +8,11 @@ from exchange.wire import (
     CaveatSetTextBody,
     CaveatsText,
     CaveatsWithdrawal,
-    WireModel,
 )
 
 
-class NationalCaveats:
+class NationalCaveats(Asking):
     """What a member's releasers put in force for its own reports, two of them together."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def check(self, text: CaveatsText) -> CaveatPreviewBody:
         """Return what these guards would change if they were in force (releaser); nothing of it is kept."""
@@ -33,13 +28,8 @@ class NationalCaveats:
 
     def list(self) -> list[CaveatSetBody]:
         """Return what your member has, had and waits to have in force, the newest first."""
-        answer = self._transport.request("GET", "/v1/caveats", may_repeat=True, body={})
-        return parsed(CaveatSetListBody, answer.content).items
+        return self._get(CaveatSetListBody, "/v1/caveats").items
 
     def show(self, set_id: str) -> CaveatSetTextBody:
         """Return one set of your member's with its text."""
-        answer = self._transport.request("GET", path_of("/v1/caveats", set_id), may_repeat=True, body={})
-        return parsed(CaveatSetTextBody, answer.content)
-
-    def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
-        return post(self._transport, model, path, said)
+        return self._get(CaveatSetTextBody, path_of("/v1/caveats", set_id))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from exchange.client.answers import parsed, path_of
+from exchange.client.answers import path_of
 from exchange.client.consents import ConsentRequests
 from exchange.client.transport import Transport
 from exchange.wire import (
@@ -24,12 +24,11 @@ class OnwardReleases(ConsentRequests[OnwardBody]):
 
     def request(self, report_id: str, request: OnwardRequest) -> OnwardBody:
         """Ask the originator to release a report to a member (reader)."""
-        return self._post(path_of("/v1/reports", report_id, "onward-requests"), request)
+        return self._post(OnwardBody, path_of("/v1/reports", report_id, "onward-requests"), request)
 
     def list(self) -> list[OnwardBody]:
         """Return the requests that this client made, or that are about reports of a releaser's member."""
-        answer = self._transport.request("GET", _PATH, may_repeat=True, body={})
-        return parsed(OnwardListBody, answer.content).items
+        return self._get(OnwardListBody, _PATH).items
 
     def grant(self, request_id: str, conditions: str | None = None, *, until: datetime | None = None) -> OnwardBody:
         """Consent (originator's releaser), until an earlier moment than was asked for where one is named.
@@ -37,4 +36,4 @@ class OnwardReleases(ConsentRequests[OnwardBody]):
         Where `act` stands in the answer, a second releaser has to confirm it.
         """
         grant = OnwardGrant(conditions=conditions, until=until)
-        return self._post(path_of(_PATH, request_id, "grant"), grant)
+        return self._post(OnwardBody, path_of(_PATH, request_id, "grant"), grant)

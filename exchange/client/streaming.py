@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from pydantic import TypeAdapter, ValidationError
 
+from exchange.client.answers import stating
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
 from exchange.client.exports import LONGEST_WAIT_SECONDS, is_passing, wait_after
 from exchange.client.transport import Transport
@@ -89,7 +90,7 @@ def watch(
 
 
 def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Iterator[WatchedEvent]:
-    headers = {"Accept": "text/event-stream", **({} if purpose is None else {"Exchange-Purpose": purpose})}
+    headers = {"Accept": "text/event-stream", **stating(purpose)}
     query = "" if reading.cursor is None else f"?{urlencode({'after': reading.cursor})}"
     with transport.stream(_PATH + query, headers, silence_seconds=_SILENCE_SECONDS) as answer:
         reading.pauses = list(_PAUSES_SECONDS)

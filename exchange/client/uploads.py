@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from exchange.client.answers import parsed, path_of, post, post_once, stating
+from exchange.client.answers import Asking, parsed, path_of, stating
 from exchange.client.errors import ProblemError
-from exchange.client.transport import Transport
 from exchange.kernel import InvalidError
 from exchange.wire import (
     Completion,
@@ -24,17 +23,14 @@ Progress = Callable[[int, int], None]
 """Is told how many bytes have been sent, and of how many."""
 
 
-class Uploads:
+class Uploads(Asking):
     """Posts reports whose parts are sent by themselves (contributor). Nobody sees one before it is complete."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def begin(
         self, report: ReportBody, *, idempotency_key: str | None = None, purpose: str | None = None
     ) -> UploadBody:
         """Begin a report with `complete` false; with the key of an earlier one, return where that stands."""
-        return post_once(self._transport, UploadBody, report, idempotency_key, purpose=purpose)
+        return self._post_report(UploadBody, report, idempotency_key, purpose)
 
     def send_part(self, upload_id: str, number: int, file: Path, *, progress: Progress | None = None) -> UploadBody:
         """Send the content of one part, again where the connection broke; what has come by now is the answer."""
@@ -45,17 +41,15 @@ class Uploads:
     def complete(self, upload_id: str, *, purpose: str | None = None) -> HeaderBody:
         """Complete a report of which every part was sent, and return its header; its sources are looked at again."""
         path = path_of("/v1/reports", upload_id, "completion")
-        return post(self._transport, HeaderBody, path, Completion(), stating(purpose))
+        return self._post(HeaderBody, path, Completion(), stating(purpose))
 
     def open(self) -> list[OpenUploadBody]:
         """Return what this client began and has not completed, the oldest first."""
-        answer = self._transport.request("GET", "/v1/uploads", may_repeat=True, body={})
-        return parsed(OpenUploadListBody, answer.content).items
+        return self._get(OpenUploadListBody, "/v1/uploads").items
 
     def give_up(self, upload_id: str) -> str:
         """Give up a report that this client began, before its time; what has come of it is destroyed."""
-        answer = self._transport.request("DELETE", path_of("/v1/uploads", upload_id), may_repeat=False)
-        return parsed(GivenUpBody, answer.content).id
+        return self._delete(GivenUpBody, path_of("/v1/uploads", upload_id)).id
 
     def post_files(
         self,

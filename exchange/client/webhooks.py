@@ -4,8 +4,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Final
 
-from exchange.client.answers import Answer, parsed, path_of, post
-from exchange.client.transport import Transport
+from exchange.client.answers import Asking, path_of, stating
 from exchange.crypto import WebhookKey
 from exchange.kernel import MalformedError
 from exchange.wire import (
@@ -18,7 +17,6 @@ from exchange.wire import (
     SubscriptionBody,
     SubscriptionListBody,
     SubscriptionRequest,
-    WireModel,
 )
 
 _PATH: Final = "/v1/subscriptions"
@@ -30,16 +28,12 @@ TOLERANCE_SECONDS: Final = 300
 """How far a message's time may be from the receiver's: what is older was recorded by somebody and sent again."""
 
 
-class Webhooks:
+class Webhooks(Asking):
     """This client's subscriptions at one exchange."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def add(self, url: str, *, purpose: str | None = None) -> NewSubscriptionBody:
         """Be told at `url` of what this client may read from now on; the answer's secret is shown this once."""
-        headers = {} if purpose is None else {"Exchange-Purpose": purpose}
-        return self._post(NewSubscriptionBody, _PATH, SubscriptionRequest(url=url), headers)
+        return self._post(NewSubscriptionBody, _PATH, SubscriptionRequest(url=url), stating(purpose))
 
     def all(self) -> list[SubscriptionBody]:
         """Return this client's subscriptions, oldest first."""
@@ -47,8 +41,7 @@ class Webhooks:
 
     def remove(self, subscription_id: str) -> SubscriptionBody:
         """End a subscription."""
-        path = path_of(_PATH, subscription_id)
-        return parsed(SubscriptionBody, self._transport.request("DELETE", path, may_repeat=False).content)
+        return self._delete(SubscriptionBody, path_of(_PATH, subscription_id))
 
     def test(self, subscription_id: str) -> str:
         """Have a message sent that tells of nothing, and return its id."""
@@ -61,14 +54,6 @@ class Webhooks:
     def replay(self, subscription_id: str) -> int:
         """Have sent again what nobody took; return how many messages that are."""
         return self._post(ReplayBody, path_of(_PATH, subscription_id, "replay"), SubscriptionAct()).replayed
-
-    def _get(self, model: type[Answer], path: str) -> Answer:
-        return parsed(model, self._transport.request("GET", path, may_repeat=True).content)
-
-    def _post(
-        self, model: type[Answer], path: str, asked: WireModel, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        return post(self._transport, model, path, asked, headers)
 
 
 def check_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_seconds: int) -> str:

@@ -27,7 +27,7 @@ ASKS = [
 def test_answer_about_another_thing_is_not_taken_for_the_one_that_was_asked_for(line, monkeypatch, ask):
     """An exchange could put another agreement before a signatory, and another report into a reader's folder."""
     told = SimpleNamespace(id=OTHER, agreement=OTHER, report=OTHER)
-    monkeypatch.setattr("exchange.client.exchange_client.parsed", lambda _model, _content: told)
+    monkeypatch.setattr("exchange.client.answers.parsed", lambda _model, _content: told)
     one = line(lambda _: httpx2.Response(200))
 
     with pytest.raises(AnswerError, match=f"the answer is about `{OTHER}`, and `{ASKED}` was asked for: do not use it"):
@@ -37,7 +37,7 @@ def test_answer_about_another_thing_is_not_taken_for_the_one_that_was_asked_for(
 
 
 def test_other_agreement_than_the_one_named_is_not_signed(line, monkeypatch):
-    monkeypatch.setattr("exchange.client.exchange_client.parsed", lambda _model, _content: SimpleNamespace(id=OTHER))
+    monkeypatch.setattr("exchange.client.answers.parsed", lambda _model, _content: SimpleNamespace(id=OTHER))
     one = line(lambda _: httpx2.Response(200))
 
     with pytest.raises(AnswerError, match="do not use it"):
