@@ -24,7 +24,7 @@ from exchange.client.streaming import StreamEvent, WatchedEvent, watch
 from exchange.client.transport import Endpoint, Transport
 from exchange.client.uploads import Uploads
 from exchange.client.webhooks import Webhooks
-from exchange.crypto import ObjectSigningKey
+from exchange.crypto import ObjectSignature, ObjectSigningKey
 from exchange.wire import (
     Acknowledgement,
     ActConfirmation,
@@ -247,22 +247,13 @@ class ExchangeClient(Asking):
 
     def sign_text(self, text: TreatyText, key: ObjectSigningKey) -> AgreementBody:
         """Sign for this client's member (signatory) a text that the caller has read."""
-        me = self.whoami()
-        signature = sign_text(text, key, member=me.member, signatory=me.id)
-        sent = AgreementSignature(
-            text=text.digest, key=key.verifying_key.key_id, signature=ObjectSignatureBody.of(signature)
-        )
-        return self._post(AgreementBody, path_of("/v1/agreements", text.agreement, "signatures"), sent)
+        path = path_of("/v1/agreements", text.agreement, "signatures")
+        return self._post(AgreementBody, path, self._signed(sign_text, text, key))
 
     def take_back_signature(self, text: TreatyText, key: ObjectSigningKey) -> AgreementAmendmentBody:
         """Take back this member's signature (signatory) under an amendment that is proposed still."""
-        me = self.whoami()
-        statement = take_back(text, key, member=me.member, signatory=me.id)
-        sent = AgreementSignature(
-            text=text.digest, key=key.verifying_key.key_id, signature=ObjectSignatureBody.of(statement)
-        )
         path = path_of("/v1/agreements", text.agreement, "signatures", "withdrawal")
-        return self._post(AgreementAmendmentBody, path, sent)
+        return self._post(AgreementAmendmentBody, path, self._signed(take_back, text, key))
 
     def amend_agreement(self, agreement_id: str, terms_json: bytes) -> AgreementAmendmentBody:
         """Lay another text of an agreement before those who have to sign it (signatory)."""
@@ -486,6 +477,13 @@ class ExchangeClient(Asking):
             return self._get(model, path, {"after": after, "limit": limit})
 
         yield from walked(page, most)
+
+    def _signed(
+        self, sign: Callable[..., ObjectSignature], text: TreatyText, key: ObjectSigningKey
+    ) -> AgreementSignature:
+        me = self.whoami()
+        signature = ObjectSignatureBody.of(sign(text, key, member=me.member, signatory=me.id))
+        return AgreementSignature(text=text.digest, key=key.verifying_key.key_id, signature=signature)
 
     def _act(self, agreement_id: str, act: str) -> AgreementBody:
         return self._post(AgreementBody, path_of("/v1/agreements", agreement_id, act), Consent())

@@ -59,7 +59,9 @@ class LogFolder(BareSource):
 
     def tile(self, path: TilePath) -> bytes | None:
         """Return the hashes of a tile, those of the full one where the partial one was cleared away."""
-        held = self._either(path, TilePath(path.level, path.index), _LARGEST_TILE)
+        held = _read(self._root / str(path), _LARGEST_TILE)
+        if held is None:
+            held = _read(self._root / str(TilePath(path.level, path.index)), _LARGEST_TILE)
         # Only of a full tile is the beginning asked for; another length is the verifier's to judge.
         return held[: path.width * HASH_BYTES] if held is not None and len(held) == _LARGEST_TILE else held
 
@@ -70,10 +72,6 @@ class LogFolder(BareSource):
             return parse_bundle(held, path.width)
         full = _read(self._root / str(BundlePath(path.index)), _LARGEST_BUNDLE)
         return None if full is None else parse_bundle(full, TILE_WIDTH)[: path.width]
-
-    def _either(self, path: TilePath, full: TilePath, largest: int) -> bytes | None:
-        held = _read(self._root / str(path), largest)
-        return _read(self._root / str(full), largest) if held is None else held
 
 
 def write_log(source: Source, root: Path, progress: Progress | None = None) -> int:

@@ -33,6 +33,10 @@ class LogReads(Asking):
         """Return the newest checkpoint (auditor)."""
         return self._bytes("/v1/audit/checkpoint", _of(origin))
 
+    def kept_checkpoint(self) -> bytes:
+        """Return the newest checkpoint that is kept for ever (auditor)."""
+        return self._bytes("/v1/audit/checkpoint", {"kept": "true"})
+
     def witnessed_checkpoint(self, origin: str | None = None) -> bytes | None:
         """Return the newest checkpoint that enough witnesses stand behind (auditor), None without one."""
         return self._unless_absent("/v1/audit/checkpoint", {"witnessed": "true", **_of(origin)})
@@ -76,7 +80,7 @@ class LogReads(Asking):
                 raise
             raise MalformedError(f"the log does not show it: {exc.detail}") from exc
 
-    def _unless_absent(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes | None:
+    def _unless_absent(self, path: str, params: Mapping[str, str | int]) -> bytes | None:
         try:
             return self._bytes(path, params)
         except ProblemError as exc:
@@ -84,8 +88,8 @@ class LogReads(Asking):
                 return None
             raise
 
-    def _bytes(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes:
-        body: Body = {"headers": _ANYTHING, "params": params or {}}
+    def _bytes(self, path: str, params: Mapping[str, str | int]) -> bytes:
+        body: Body = {"headers": _ANYTHING, "params": params}
         return self._transport.request("GET", path, may_repeat=True, body=body).content
 
 

@@ -4,13 +4,11 @@ import json
 from types import TracebackType
 from typing import Self
 
+from exchange.client.answers import JSON
 from exchange.client.errors import AnswerError
 from exchange.client.log_reads import LogReads
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.kernel import MalformedError
-
-_ANY = {"Accept": "*/*"}
-_JSON = {"Content-Type": "application/json"}
 
 
 class ExchangeLog:
@@ -27,8 +25,7 @@ class ExchangeLog:
 
     def checkpoint(self) -> bytes:
         """Return the newest checkpoint that the exchange keeps: one that is kept can be cosigned later, too."""
-        body: Body = {"params": {"kept": "true"}, "headers": _ANY}
-        return self._transport.request("GET", "/v1/audit/checkpoint", may_repeat=True, body=body).content
+        return LogReads(self._transport).kept_checkpoint()
 
     def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
         """Return the proof that the log grew from the one size to the other."""
@@ -39,5 +36,5 @@ class ExchangeLog:
 
     def bring(self, note: bytes) -> None:
         """Hand over a checkpoint with this witness's cosignatures. Twice is as good as once."""
-        body: Body = {"content": json.dumps({"checkpoint": note.decode()}).encode(), "headers": _JSON}
+        body: Body = {"content": json.dumps({"checkpoint": note.decode()}).encode(), "headers": JSON}
         self._transport.request("POST", "/v1/audit/cosignatures", may_repeat=True, body=body)
