@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from exchange.client.errors import AnswerError
-from exchange.client.transport import Body, Transport
+from exchange.client.transport import Transport
 from exchange.kernel import new_id
 from exchange.wire import ListAnswer, WireModel
 
@@ -85,8 +85,8 @@ class Asking:
         purpose: str | None = None,
     ) -> Answer:
         params = {name: value for name, value in (query or {}).items() if value is not None}
-        body: Body = {"params": params, "headers": stating(purpose)}
-        return parsed(model, self._transport.request("GET", path, may_repeat=True, body=body).content)
+        answer = self._transport.request("GET", path, may_repeat=True, params=params, headers=stating(purpose))
+        return parsed(model, answer.content)
 
     def _post(  # noqa: PLR0913  what is said, and how
         self,
@@ -100,8 +100,9 @@ class Asking:
     ) -> Answer:
         """Send a model, or JSON as it is; once, unless it `may_repeat`."""
         content = said if isinstance(said, bytes) else sent(said)
-        body: Body = {"content": content, "headers": {**JSON, **(headers or {})}}
-        return parsed(model, self._transport.request(method, path, may_repeat=may_repeat, body=body).content)
+        headers = {**JSON, **(headers or {})}
+        answer = self._transport.request(method, path, may_repeat=may_repeat, content=content, headers=headers)
+        return parsed(model, answer.content)
 
     def _delete(self, model: type[Answer], path: str) -> Answer:
         return parsed(model, self._transport.request("DELETE", path, may_repeat=False).content)

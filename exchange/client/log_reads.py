@@ -10,7 +10,6 @@ from exchange.audit.verify import KeptCheckpoint
 from exchange.client.answers import Asking
 from exchange.client.bare_source import BareSource
 from exchange.client.errors import AnswerError, ProblemError
-from exchange.client.transport import Body
 from exchange.kernel import InvalidError, MalformedError, is_uuid7
 from exchange.members import EXCHANGE_MEMBER
 from exchange.wire import ConsistencyBody, WhoamiBody
@@ -89,8 +88,7 @@ class LogReads(Asking):
             raise
 
     def _bytes(self, path: str, params: Mapping[str, str | int]) -> bytes:
-        body: Body = {"headers": _ANYTHING, "params": params}
-        return self._transport.request("GET", path, may_repeat=True, body=body).content
+        return self._transport.request("GET", path, may_repeat=True, params=params, headers=_ANYTHING).content
 
 
 def is_unnamed(problem: ProblemError) -> bool:

@@ -35,12 +35,6 @@ class Body(TypedDict, total=False):
     """What goes along with a request."""
 
     params: Mapping[str, str | int]
-    content: bytes
-    headers: Mapping[str, str]
-
-
-class _Given(TypedDict, total=False):
-    params: Mapping[str, str | int]
     content: bytes | Iterator[bytes]
     headers: Mapping[str, str]
 
@@ -89,22 +83,22 @@ class Transport:
         """Close every connection."""
         self._http.close()
 
-    def request(self, method: str, path: str, *, may_repeat: bool, body: Body | None = None) -> httpx2.Response:
+    def request(self, method: str, path: str, *, may_repeat: bool, **body: Unpack[Body]) -> httpx2.Response:
         """Return a successful answer.
 
         `may_repeat` says that doing it twice does no harm (it reads, or carries an `Idempotency-Key`): only then is a
         broken connection or a 503 tried again. A 429 is in any case: nothing was done. Raises ProblemError and
         ConnectionFailedError, and ReceiptFileError where the receipt cannot be kept.
         """
-        _refuse_unsendable((body or {}).get("headers", {}))
-        return self._repeated(lambda: self._whole(method, path, **(body or {})), may_repeat=may_repeat)
+        _refuse_unsendable(body.get("headers", {}))
+        return self._repeated(lambda: self._whole(method, path, **body), may_repeat=may_repeat)
 
     def send(self, path: str, pieces: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx2.Response:
         """Return a successful answer to a PUT of `size_bytes` in pieces, which are made anew for another try."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
         return self._repeated(lambda: self._whole("PUT", path, content=pieces(), headers=headers), may_repeat=True)
 
-    def _whole(self, method: str, path: str, **given: Unpack[_Given]) -> httpx2.Response:
+    def _whole(self, method: str, path: str, **given: Unpack[Body]) -> httpx2.Response:
         with self._http.stream(method, path, **given) as answer:
             _read(answer)
         return answer

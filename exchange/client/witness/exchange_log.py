@@ -7,7 +7,7 @@ from typing import Self
 from exchange.client.answers import JSON
 from exchange.client.errors import AnswerError
 from exchange.client.log_reads import LogReads
-from exchange.client.transport import Body, Endpoint, Transport
+from exchange.client.transport import Endpoint, Transport
 from exchange.kernel import MalformedError
 
 
@@ -36,5 +36,5 @@ class ExchangeLog:
 
     def bring(self, note: bytes) -> None:
         """Hand over a checkpoint with this witness's cosignatures. Twice is as good as once."""
-        body: Body = {"content": json.dumps({"checkpoint": note.decode()}).encode(), "headers": JSON}
-        self._transport.request("POST", "/v1/audit/cosignatures", may_repeat=True, body=body)
+        content = json.dumps({"checkpoint": note.decode()}).encode()
+        self._transport.request("POST", "/v1/audit/cosignatures", may_repeat=True, content=content, headers=JSON)
