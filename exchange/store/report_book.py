@@ -239,10 +239,11 @@ class ReportBook:
         found = read_each(rows, _tombstone, Unread(), lambda row: UnreadRow(f"report {row.report_id}: tombstone"))
         return {each.report: each for each in found}
 
-    async def asked_to_destroy(self, report_id: str) -> frozenset[str]:
-        """Return the clients of which destruction of a report was asked, whatever else their rows say."""
-        asked = select(col(DestructionTable.client_id)).where(col(DestructionTable.report_id) == report_id)
-        return frozenset(await self._session.scalars(asked))
+    async def asked_to_destroy(self, report_id: str) -> dict[str, object]:
+        """Return of which clients destruction of a report was asked, and when, whatever else their rows say."""
+        row = DestructionTable
+        asked = select(col(row.client_id), col(row.asked_at)).where(col(row.report_id) == report_id)
+        return dict(list(await self._session.execute(asked)))
 
     async def destructions(
         self, *, report: str | None = None, member: str | None = None

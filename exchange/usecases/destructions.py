@@ -72,15 +72,16 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
     async with services.store.unit_of_work() as unit:
         before = await unit.reports().asked_to_destroy(report_id)
     # The rows before the log: of what is in one of them by then, its entry is there.
-    forged = await never_asked(services, report_id, before)
+    doubted = await never_asked(services, report_id, before)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
         await book.hold_order()
         # Of two that ask at once, who recalls and the sweep, the second one sees whom the first one asked.
         await book.held(report_id)
+        asked = await book.asked_to_destroy(report_id)
+        forged = {each for each in doubted if asked.get(each) == before[each]}
         known = [each for each in (await book.destructions(report=report_id))[0] if each.given.client not in forged]
-        asked = await book.asked_to_destroy(report_id) - forged
-        new = [each for each in given if each.client not in asked]
+        new = [each for each in given if each.client not in asked.keys() - forged]
         for start in range(0, len(new), _MOST_NAMED):
             known += await _asked(unit, template, new[start : start + _MOST_NAMED], forged)
     return tuple(known)

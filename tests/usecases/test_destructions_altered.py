@@ -11,10 +11,11 @@ from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import Store
-from exchange.usecases import told_destructions
+from exchange.usecases import destructions, told_destructions
 from exchange.usecases.recording import draft
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
+from tests.support.meanwhile import done_behind
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
@@ -95,6 +96,30 @@ async def test_row_that_was_written_before_a_recall_lets_nobody_off(
     assert world.sql("SELECT count(*) FROM report_notice WHERE kind = 'recalled'") == [(1,)]
     await sweep_reports(world.services, world.clock.now)
     assert [entry["type"] for entry in await world.entries()].count("destruction.asked") == 1
+
+
+async def test_who_was_asked_in_the_place_of_a_row_that_was_written_is_asked_once(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report = await world.post()
+    entry = (await usecases.pull_report(world.services, world.call("NOR reader"), report)).receipt.entry
+    columns = "report_id, client_id, member, agency, read_at, read_entry, asked_at, due_at"
+    who = "SELECT $1, id, member, 'NOR/X', 1, $2, 1, 1 FROM client WHERE name = 'NOR reader'"
+    world.sql(f"INSERT INTO report_destruction ({columns}) {who}", report, entry)
+
+    async def asked_and_certified() -> None:
+        await sweep_reports(world.services, world.clock.now)
+        how = usecases.Certificate("shredded", 1)
+        await usecases.certify_destruction(world.services, world.call("NOR reader"), report, how)
+
+    done_behind(monkeypatch, destructions, "never_asked", asked_and_certified)
+    made = await usecases.recall_report(world.services, world.call("GBR releaser"), report, "mistaken")
+
+    assert [row.returned_at for row in made.value.asked] == [world.clock.now]
+    assert await shown(world, report) == (["NOR"], 0)
+    assert [entry["type"] for entry in await world.entries()].count("destruction.asked") == 1
+    assert world.sql("SELECT count(*) FROM report_notice WHERE kind = 'recalled'") == [(1,)]
 
 
 RETURNED = [
