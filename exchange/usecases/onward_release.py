@@ -227,7 +227,7 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
             await unit.reports().hold_order()
-            held = in_state(await unit.consents().one(row.id), *_holding(own, header, row.wish))
+            held = in_state(await unit.consents().one(row.id), *await _holding(unit, own, header, row.wish))
             require_as_granted(held, KIND)
             revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
@@ -413,10 +413,15 @@ def _meant_by(row: OnwardRow) -> dict[str, str]:
     }
 
 
-def _holding(own: OwnReport, header: Header, wish: OnwardWish) -> tuple[ConsentState, ...]:
-    """Return in which states a consent may be taken back: where the jobs ended its row alone, what it gave goes on."""
-    is_held = consent_of(header, wish) in own.facts.consents
-    return (ConsentState.GRANTED, ConsentState.REVOKED) if is_held else (ConsentState.GRANTED,)
+async def _holding(unit: UnitOfWork, own: OwnReport, header: Header, wish: OnwardWish) -> tuple[ConsentState, ...]:
+    """Return in which states a consent may be taken back: where the jobs ended its row alone, what it gave goes on.
+
+    What another one alike gives goes on by that one, which is to be taken back.
+    """
+    consent = consent_of(header, wish)
+    granted = await unit.consents().granted(own.report.id, Unread())
+    is_left = consent in own.facts.consents and all(consent_of(header, each.wish) != consent for each in granted)
+    return (ConsentState.GRANTED, ConsentState.REVOKED) if is_left else (ConsentState.GRANTED,)
 
 
 def _is_decider(row: OnwardRow, client: Client) -> bool:

@@ -55,6 +55,22 @@ async def test_part_read_by_a_consent_says_that_it_has_terms_and_another_does_no
     assert not own.value.has_terms
 
 
+async def test_consent_is_taken_back_once_though_another_alike_goes_on(asking: World) -> None:
+    report, call = await asking.post(label=LOW), asking.call("GBR releaser")
+    first, second = [await ask(asking, report) for _ in range(2)]
+    for each in (first, second):
+        await grant(asking, each)
+    await usecases.revoke_onward(asking.services, call, first)
+    again = await asking.attempt(usecases.revoke_onward(asking.services, call, first))
+
+    assert isinstance(again.error, ConflictError)
+    assert [entry["decision"] for entry in again.entries if entry["type"] == "onward.revoked"] == ["refused"]
+    assert (await read(asking, report)).released_under
+    await usecases.revoke_onward(asking.services, call, second)
+    with pytest.raises(NotFoundError):
+        await read(asking, report)
+
+
 async def test_altered_act_keeps_no_grant_from_being_asked_for(asking: World) -> None:
     report = await asking.post()
     request, other = await ask(asking, report), await ask(asking, report)
