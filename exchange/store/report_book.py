@@ -311,19 +311,11 @@ class ReportBook:
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [(each.number or after, _notice_or_not(each)) for each in found]
 
-    async def told_of(
-        self, clients: Sequence[str], report_id: str, version: int, *, is_superseded: bool = False
-    ) -> frozenset[str]:
-        """Return which of these clients were told of a version of a report, or that it is superseded."""
+    async def told_of(self, clients: Sequence[str], entry: str) -> frozenset[str]:
+        """Return which of these clients were told of what this entry is of."""
         row = NoticeTable
-        kind = col(row.kind) == NoticeKind.SUPERSEDED.value
-        which = (
-            is_among(col(row.client_id), clients, self._session.get_bind().dialect.name),
-            col(row.report_id) == report_id,
-            col(row.version) == version,
-            kind if is_superseded else ~kind,
-        )
-        told = select(col(row.client_id)).where(*which)
+        which = is_among(col(row.client_id), clients, self._session.get_bind().dialect.name)
+        told = select(col(row.client_id)).where(which, col(row.entry_id) == entry)
         return frozenset(await self._session.scalars(told))
 
     async def _give_up_blobs(self, report_id: str) -> None:

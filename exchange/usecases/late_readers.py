@@ -44,7 +44,7 @@ async def tell_late(services: Services, own: OwnReport) -> bool:
         await book.hold_order()
         # Of two that sweep at once the second one sees whom the first one told.
         await book.require_same(report.id, version=report.version, class_id=report.class_id)
-        told = await book.told_of([each.client for each in given], report.id, report.version)
+        told = await book.told_of([each.client for each in given], former.entry)
         kind, at = _kind(services, own, entry), former.replaced_at
         late = [
             NoticeRow.of(each, kind, report.id, version=report.version, at=at, entry=former.entry)

@@ -1,7 +1,8 @@
 """List notices: what a reader is told of reports that it was given: amended, raised, lowered, superseded, recalled ...
 
 A notice names a report that its reader had, and nothing that is in it; whether the reader may still have it is decided
-when it pulls. Kept with the act that it tells of, in one transaction: none is lost, and none tells of what was not.
+when it pulls. Kept with the act that it tells of, in one transaction: none is lost, and none tells of what was not, for
+each is held against the entry of that act (`told_notices`).
 
 That a report is superseded is a fact that its header shows (ADR 0055). INVARIANT: the notice of it is shown only to who
 may read that header at this moment, for any of its purposes, and names what took the place only to who may read that.
@@ -21,6 +22,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.seeking import judge_linked
+from exchange.usecases.told_notices import is_borne_out
 from exchange.usecases.unread import record_unread
 
 _ORDER = "notice"
@@ -84,8 +86,8 @@ async def _page(
             takers = await unit.reports().takers(sorted(superseded)) if superseded else {}
         for number, row in rows:
             after = number
-            if isinstance(row, UnreadRow):
-                unread.rows.append(row)
+            if isinstance(row, UnreadRow) or not await is_borne_out(services, row):
+                unread.rows.append(UnreadRow(f"notice {number}"))
                 continue
             # INVARIANT: a page tells by its length of nothing that its reader may not know of.
             items += await _shown(services, call, client, row, takers)

@@ -55,7 +55,7 @@ async def tell_late_of_superseding(services: Services, own: OwnReport, entry: En
         await book.hold_order()
         # Of two that sweep at once the second one sees whom the first one told.
         await book.held(report.id)
-        told = await book.told_of([each.client for each in given], report.id, version, is_superseded=True)
+        told = await book.told_of([each.client for each in given], entry["id"])
         late = [
             NoticeRow.of(each, NoticeKind.SUPERSEDED, report.id, version=version, at=at, entry=entry["id"])
             for each in given
