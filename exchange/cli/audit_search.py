@@ -1,6 +1,6 @@
 """`exchange audit search | show | registry | readers`: an auditor finds its way through the log, in its own slice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, TypeVar
 
 import typer
@@ -19,6 +19,7 @@ from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, Registry
 
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
 _DEFAULT_LIMIT = 100
+_REGISTRY = ("time", "event", "how", "member", "agency", "client", "report", "part", "bytes", "purpose", "entry")
 Found = TypeVar("Found")
 
 
@@ -130,8 +131,10 @@ def registry(
         raise UsageError("of what? name a report, or a client with `--client`: one of the two")
     walk, whose = (client.client_registry, str(of)) if report is None else (client.report_registry, report)
     lines = _at_most(limit, walk(whose, most=limit))
-    columns = ("time", "event", "member", "agency", "client", "report", "part", "bytes", "purpose", "entry")
-    output.show_list(lines, columns, map(_registry_row, lines), as_json=as_json)
+    # Whose it is was asked: on each line it would say nothing.
+    asked = ("member", "agency", "client") if report is None else ("report",)
+    columns = tuple(each for each in _REGISTRY if each not in asked)
+    output.show_list(lines, columns, (_registry_row(line, columns) for line in lines), as_json=as_json)
 
 
 @audits.command("readers")
@@ -205,10 +208,10 @@ def _row(found: ShownEntryBody) -> tuple[object, ...]:
     )
 
 
-def _registry_row(line: RegistryLineBody) -> tuple[object, ...]:
+def _registry_row(line: RegistryLineBody, columns: Iterable[str]) -> tuple[object, ...]:
     about = f"{len(line.reports)} headers" if line.reports is not None else line.report
-    who = (line.member, line.agency, line.client)
-    return (line.at, line.event, *who, about, line.part, line.size_bytes, line.purpose, line.entry)
+    told = {"time": line.at, "report": about, "bytes": line.size_bytes}
+    return tuple(told[each] if each in told else getattr(line, each) for each in columns)
 
 
 def _who(entry: Mapping[str, JsonValue]) -> str:

@@ -58,11 +58,13 @@ class EntryListBody(AnswerModel):
 class RegistryLineBody(AnswerModel):
     """One access that was permitted. `entry` and `leaf` are its receipt: they prove that the log holds it.
 
-    `reports` are the reports whose headers a list showed; every other line is about one report.
+    `reports` are the reports whose headers a list showed; every other line is about one report. `how` a receipt came
+    about: `read`, or `acknowledged` by the reader's own word.
     """
 
     at: Instant
     event: str
+    how: str | None = None
     client: str | None
     member: str | None
     agency: str | None

@@ -8,6 +8,7 @@ import pytest
 from exchange import usecases
 from exchange.markings import Label
 from exchange.reports import PostedPart
+from exchange.usecases.registering import register_reads
 from exchange.wire import ClientRegistryBody, ReadersBody, ReportRegistryBody
 from tests.support.world import World
 
@@ -42,6 +43,23 @@ async def test_registry_of_a_report(world: World, http: Http, report: str) -> No
     ]
     assert all(line.leaf and line.entry for line in body.items)
     assert body.items[2].label is not None
+
+
+async def test_registry_says_how_a_receipt_came_about(world: World, http: Http) -> None:
+    report = await world.post(label=LABEL)
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    await register_reads(world.services.store, world.services.register)
+    await usecases.receive_report(world.services, world.call("NOR reader"), report)
+    world.url = f"sqlite+aiosqlite:///{world.folder}/exchange.db"
+    world.sequence()
+    answer = await http("auditor").get(f"/v1/audit/reports/{report}/registry")
+    body = ReportRegistryBody.model_validate_json(answer.content)
+
+    assert {(line.event, line.how) for line in body.items if line.client == world.clients["NOR reader"].id} == {
+        ("report.read", None),
+        ("report.received", "read"),
+        ("report.received", "acknowledged"),
+    }
 
 
 async def test_registry_of_a_client(world: World, http: Http, report: str) -> None:

@@ -172,13 +172,21 @@ def test_registry_of_a_report_and_of_a_client(audited):
     house, report, entries = audited
     lines = house.as_("gbr-auditor", "audit", "registry", report, "--json").json
     client = house.as_("nor-auditor", "audit", "registry", "--client", house.clients["nor"])
+    shown = house.as_("gbr-auditor", "audit", "registry", report)
 
     assert [(line["event"], line["member"]) for line in lines] == [
         *(("report.posted", "GBR"), ("report.distributed", "GBR")),
         *(("report.read", "NOR"), ("report.received", "NOR")),
     ]
     assert entries["NOR"]["id"] in client.out
-    assert "report.read" in house.as_("gbr-auditor", "audit", "registry", report).out
+    heads = [ran.out.splitlines()[0].split() for ran in (shown, client)]
+    assert heads[0] == ["time", "event", "how", "member", "agency", "client", "part", "bytes", "purpose", "entry"]
+    assert heads[1] == ["time", "event", "how", "report", "part", "bytes", "purpose", "entry"]
+    assert [line.split()[2:4] for line in shown.out.splitlines()[-2:]] == [
+        ["report.read", "-"],
+        ["report.received", "read"],
+    ]
+    assert max(map(len, shown.out.splitlines() + client.out.splitlines())) <= 160
     assert (
         "1 is shown, and there may be more" in house.as_("gbr-auditor", "audit", "registry", report, "--limit", "1").err
     )

@@ -129,17 +129,18 @@ def _leaf(visit: Visit) -> Leaf:
 
 def _line(found: FoundEntry) -> RegistryLineBody:
     shown: Mapping[str, Any] = found.view.fields
-    label, held = shown.get("label"), shown.get("object", {})
+    label, held, detail = shown.get("label"), shown.get("object", {}), shown.get("detail", {})
     is_report = held.get("type") == "report"
     return RegistryLineBody(
         at=parse_rfc3339(shown["ts"]),
         event=shown["type"],
+        how=detail.get("how"),
         client=shown["actor"].get("id"),
         member=shown.get("member"),
         agency=shown.get("agency"),
         report=held["id"] if is_report else None,
         version=held.get("version") if is_report else None,
-        part=shown.get("detail", {}).get("part"),
+        part=detail.get("part"),
         size_bytes=shown.get("bytes"),
         purpose=shown.get("purpose"),
         agreement=shown.get("agreement"),
