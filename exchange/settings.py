@@ -425,10 +425,10 @@ def read_secret(path: Path) -> bytes:
     below `/run/secrets` the mount is what protects it, so its mode is not asked.
     """
     is_mounted = is_mounted_secret(path)
+    mend = "put it back; an instance's own are in its escrow (`exchange keys restore` into another folder)"
     try:
         found, content = _opened(path, follow=is_mounted)
     except FileNotFoundError as exc:
-        mend = "put it back; an instance's own are in its escrow (`exchange keys restore` into another folder)"
         raise UnsafeSettingError(f"secret `{path}` is missing: {mend}") from exc
     except PermissionError as exc:
         raise UnsafeSettingError(f"secret `{path}` cannot be read: {shut_out(path)}") from exc
@@ -439,7 +439,7 @@ def read_secret(path: Path) -> bytes:
     if not is_mounted:
         _refuse_shared(path, found)
     if not content:
-        raise UnsafeSettingError(f"secret `{path}` is empty")
+        raise UnsafeSettingError(f"secret `{path}` is empty: {mend}")
     return content
 
 

@@ -503,8 +503,10 @@ def test_networks_of_webhooks_are_read_and_nonsense_is_refused(folder: Path) -> 
         load_settings(folder)
 
 
-def test_missing_secret_is_said_to_be_missing_with_its_mend(tmp_path: Path) -> None:
-    with pytest.raises(
-        UnsafeSettingError, match=r"`.*/gone\.key` is missing: put it back; an instance's own are in its escrow"
-    ):
-        read_secret(tmp_path / "gone.key")
+def test_missing_or_empty_secret_is_told_with_its_mend(tmp_path: Path) -> None:
+    (tmp_path / "empty.key").touch(0o600)
+
+    for name, fault in (("gone.key", "missing"), ("empty.key", "empty")):
+        told = rf"`.*/{name}` is {fault}: put it back; an instance's own are in its escrow"
+        with pytest.raises(UnsafeSettingError, match=told):
+            read_secret(tmp_path / name)
