@@ -1,6 +1,7 @@
 """What `exchange doctor` looks at once the rooms are open: their health with its mend, the log, the clock, disks."""
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -122,9 +123,10 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
         # Whatever asks the store says so where it does not answer: neither the policy nor the keys are at fault then.
         mend = _MENDS["store" if check.finding.startswith(SILENT_STORE) else check.name]
         mend = _BEGIN if check.finding == NO_LAW_YET else mend
-        told, _, own = check.finding.partition(": put ")
-        state = Finding.OK if check.is_working else Finding.MEND
-        yield Finding(check.name, state, told, None if check.is_working else f"put {own}" if own else mend)
+        if check.is_working:
+            yield Finding(check.name, Finding.OK, check.finding)
+        else:
+            yield Finding(check.name, Finding.MEND, *_with_mend(check.finding, mend))
     yield await large_parts(services)
     try:
         for finding in _missing_roots(await key_status(services)):
@@ -389,13 +391,16 @@ def _is_gone(path: Path) -> bool:
     return not os.path.lexists(path)
 
 
+def _with_mend(told: str, otherwise: str) -> tuple[str, str]:
+    """Part what is told from the mend that it ends with, or bring the one of its kind."""
+    fault, *own = re.split(": (?=(?:put|begin|run) )", told, maxsplit=1)
+    return fault, own[0] if own else otherwise
+
+
 def _last_signed(said: LastSigned | ExchangeError, log: LogState | None) -> Finding:
     name = "last signed"
     if isinstance(said, ExchangeError):
-        told, _, mend = said.message.partition(": run ")
-        return Finding(
-            name, Finding.MEND, told, f"run {mend}" if mend else "restore the file from this node's own disk"
-        )
+        return Finding(name, Finding.MEND, *_with_mend(said.message, "see to the disk that it lies on"))
     head = said.confirmed.head
     is_contradiction = log is None or (
         log.origin == said.origin and (log.size < head.size or (log.size == head.size and log.root != head.root))

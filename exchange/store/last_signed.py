@@ -28,6 +28,10 @@ _FORMAT: Final = 1
 
 # A note has 4 kB; ranges of a batch at worst 60 kB.
 _LARGEST_BYTES = 1 << 20
+# Without the file the database is believed: only a person can say that it is not an older one.
+_MEND = (
+    ": put it aside and run `exchange audit resume` where the database is no older one, else `exchange audit recover`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class LastSignedFile:
                 raise ValueError
             return _parsed(json.loads(content))
         except (ValueError, KeyError, TypeError, binascii.Error) as exc:
-            raise UnsafeSettingError(f"`{self.path}` is damaged: what was signed last is not known") from exc
+            raise UnsafeSettingError(f"`{self.path}` is damaged: what was signed last is not known{_MEND}") from exc
 
     def write(self, said: LastSigned, *, is_synced: bool = True) -> None:
         """Put the file in place, `is_synced` on the disk when this returns; UnavailableError where the disk refuses."""

@@ -117,6 +117,18 @@ def test_recovery_after_a_restore_asks_for_what_is_not_confirmed_alone(instance,
     assert ("confirm it (`exchange restored list`)" in ran.out) is not is_confirmed
 
 
+def test_doctor_names_the_one_way_on_after_a_restore(instance, operate):
+    """`audit resume`, which it named first, is refused there."""
+    sequence(instance, 3)
+    why = "restored from the backup of 2026-11-27: begin the next log with `exchange audit recover`"
+    with closing(sqlite3.connect(instance / "exchange.db", isolation_level=None)) as database:
+        database.execute("UPDATE log_state SET frozen_at = 1, frozen_why = ?", (why,))
+
+    found = {each["id"]: each for each in operate("doctor", "--json").json}
+
+    assert found["log"]["mend"] == "begin the next log with `exchange audit recover`"
+
+
 def test_keys_that_wait_for_a_log_that_began_are_not_given_up(instance, operate, monkeypatch):
     sequence(instance, 3)
     layout = InstanceLayout(instance)

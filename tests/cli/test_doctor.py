@@ -340,6 +340,20 @@ def test_database_older_than_what_was_signed_must_be_mended(findings, instance):
     assert "exchange audit resume" in found["last signed"]["mend"]
 
 
+def test_damaged_record_of_what_was_signed_is_told_with_both_ways_on(findings, instance):
+    path = load_settings(instance).last_signed_file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"{torn")
+
+    code, found = findings()
+
+    assert code == 1
+    assert {found[name]["mend"] for name in ("log", "last signed")} == {
+        "put it aside and run `exchange audit resume` where the database is no older one, else `exchange audit recover`"
+    }
+    assert found["last signed"]["told"] == f"`{path}` is damaged: what was signed last is not known"
+
+
 def test_log_that_grows_while_it_is_looked_at_is_no_older_one(findings, instance, monkeypatch):
     file = LastSignedFile(load_settings(instance).last_signed_file)
     file.path.parent.mkdir(exist_ok=True)
