@@ -26,6 +26,7 @@ class RoundsOfTime:
         self._rows = RowWatch(services)
         self._walk = ReportWalk(services)
         self._followed_up = STOOD_STILL
+        self._unasked: tuple[str, ...] = ()
 
     async def reports(self) -> bool:
         """Note reviews, and do what time does to reports; of a time in doubt only recalls are followed up.
@@ -38,10 +39,16 @@ class RoundsOfTime:
             await note_reviews(self._services)
         is_held = await self._holds.is_on()
         swept = await sweep_reports(
-            self._services, now, is_held=is_held, is_doubted=is_doubted, followed_up=self._followed_up
+            self._services,
+            now,
+            is_held=is_held,
+            is_doubted=is_doubted,
+            followed_up=self._followed_up,
+            unasked=self._unasked,
         )
-        # What was recalled while no process swept has been followed up by now.
-        self._followed_up = FOLLOWED_UP
+        # What was recalled while no process swept has been followed up by now, but for what the log, or the archive,
+        # did not say of: that may be away for longer than recalls are followed up.
+        self._followed_up, self._unasked = FOLLOWED_UP, swept.unasked
         await self._services.store.scrub_what_was_destroyed()
         return swept.has_more
 

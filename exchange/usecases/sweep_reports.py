@@ -63,13 +63,17 @@ _log = logging.getLogger("exchange.reports")
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many reports a round declassified, ended, followed up, left as they are, and recalled."""
+    """How many reports a round declassified, ended, followed up, left as they are, and recalled.
+
+    `unasked` are those that were recalled and could not be followed up.
+    """
 
     declassified: int
     ended: int
     followed_up: int
     left: int
     recalled: int = 0
+    unasked: tuple[str, ...] = ()
 
     @property
     def has_more(self) -> bool:
@@ -77,18 +81,19 @@ class Swept:
         return max(self.declassified, self.ended, self.recalled) >= AT_ONCE
 
 
-async def sweep_reports(
+async def sweep_reports(  # noqa: PLR0913  what a round does, and does not
     services: Services,
     now: datetime,
     *,
     is_held: bool = False,
     is_doubted: bool = False,
     followed_up: timedelta = FOLLOWED_UP,
+    unasked: Collection[str] = (),
 ) -> Swept:
     """Do one round; raises UnavailableError where nothing works.
 
     With `is_held`, a legal hold, nothing is destroyed; with `is_doubted`, a clock that leapt, nothing is declassified
-    either, and recalls are followed up: those of the last `followed_up`.
+    either, and recalls are followed up: those of the last `followed_up`, and those that a round before left `unasked`.
     """
     state = await _state(services)
     sweeps = services.store.sweeps
@@ -111,8 +116,8 @@ async def sweep_reports(
     # INVARIANT: nobody is asked to destroy what no entry recalled, and of what one did everybody is, whatever rows say.
     since = now - followed_up
     told = told_since(services, EventName.REPORT_RECALLED, since)
-    recalled = sorted({entry["object"]["id"] async for entry in told})
-    asked_again = await _each(recalled, lambda report: _follow_up(services, now, report, state))
+    recalled = sorted({*unasked, *[entry["object"]["id"] async for entry in told]})
+    asked = await _each(recalled, lambda report: _follow_up(services, now, report, state))
     # (5) replaced lately
     lately = now - (LATE if followed_up <= FOLLOWED_UP else followed_up)
     replaced = await sweeps.replaced_since(lately)
@@ -121,8 +126,9 @@ async def sweep_reports(
     told = told_since(services, EventName.REPORT_SUPERSEDED, lately)
     superseded = {entry["object"]["id"]: entry async for entry in told}
     await _each(superseded, lambda report: _tell_of_superseding(services, now, superseded[report], state))
-    left = lowered.left + ended.left + withdrawn.left + len(recalled) - asked_again
-    return Swept(lowered.done, ended.done, asked_again, left, withdrawn.done)
+    lacking = tuple(report for report in recalled if report not in asked)
+    left = lowered.left + ended.left + withdrawn.left + len(lacking)
+    return Swept(lowered.done, ended.done, len(asked), left, withdrawn.done, lacking)
 
 
 async def _state(services: Services) -> PolicyState:
@@ -151,24 +157,25 @@ async def _some(pages: AsyncIterator[list[str]], step: Callable[[str], Awaitable
     """Take the step with the reports of these pages until it was done so often in this round."""
     done, seen = 0, 0
     async for page in pages:
-        done += await _each(page, step)
+        done += len(await _each(page, step))
         seen += len(page)
         if done >= AT_ONCE:
             break
     return _Some(done, seen - done)
 
 
-async def _each(reports: Iterable[str], step: Callable[[str], Awaitable[bool]]) -> int:
-    done = 0
+async def _each(reports: Iterable[str], step: Callable[[str], Awaitable[bool]]) -> frozenset[str]:
+    """Take the step with each of these reports, and return with which it was done."""
+    done = set()
     for report in reports:
         try:
-            done += await step(report)
+            done |= {report} if await step(report) else set()
         except ExchangeError as exc:
             _log.info("a report is left as it is", extra={"report": report, "cause": exc.message})
         except UNREADABLE as exc:
             # Somebody wrote it there: what is due of all others is done.
             _log.critical("report %s cannot be read, and is left as it is: %s", report, type(exc).__name__)
-    return done
+    return frozenset(done)
 
 
 async def _declassify(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:

@@ -15,9 +15,10 @@ from exchange.markings import Label
 from exchange.reports import Downgrade
 from exchange.store import OnwardWish
 from exchange.store.report_book import ReportBook
+from exchange.usecases import destructions
 from exchange.usecases import sweep_reports as module
 from exchange.usecases.rounds_of_time import RoundsOfTime
-from exchange.usecases.sweep_reports import Swept, sweep_reports
+from exchange.usecases.sweep_reports import STOOD_STILL, Swept, sweep_reports
 from tests.support.lowering import lower
 from tests.support.meanwhile import at_once
 from tests.support.placing import place_entries
@@ -319,6 +320,30 @@ async def test_read_that_was_recorded_after_a_recall_is_asked_by_the_sweep(popul
     assert populated.sql("SELECT client_id FROM report_destruction") == [(populated.clients["NOR reader"].id,)]
     await sweep(populated)
     assert populated.sql("SELECT count(*) FROM report_destruction") == [(1,)]
+    populated.clock.advance(timedelta(days=2))
+    assert (await sweep(populated)).followed_up == 0
+
+
+async def test_recall_is_followed_up_however_long_nobody_could_say_who_had_read_it(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise UnavailableError("the archive is away")
+
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    await read(populated, report)
+    rounds = RoundsOfTime(populated.services)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(destructions, "given_to", away)
+        await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "at risk")
+        for _ in range(2):
+            await rounds.reports()
+            populated.clock.advance(STOOD_STILL)
+        await rounds.reports()
+    assert populated.sql("SELECT count(*) FROM report_destruction") == [(0,)]
+    await rounds.reports()
+    assert populated.sql("SELECT client_id FROM report_destruction") == [(populated.clients["NOR reader"].id,)]
     populated.clock.advance(timedelta(days=2))
     assert (await sweep(populated)).followed_up == 0
 
