@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -57,25 +57,28 @@ class Amendments:
         return _amendment(row)
 
     async def signatures(self, text: str, unread: Unread) -> list[TextSignature]:
-        """Return the signatures under a text, each with its keys, but what is unread and what was taken back."""
+        """Return the signatures under a text, each with its keys, what was taken back too, but what is unread."""
         signature, key = table("agreement_signature"), table("signatory_key")
         columns = [col(getattr(AgreementSignatureTable, name)) for name in ("member", "signatory", "signed_at")]
         halves = [signature.c.ed25519, signature.c.ml_dsa_65, key.c.ed25519, key.c.ml_dsa_65]
         joined = signature.join(key, col(SignatoryKeyTable.key_id) == col(AgreementSignatureTable.key_id))
-        which = (col(AgreementSignatureTable.text) == text, col(AgreementSignatureTable.member).not_in(_ended(text)))
-        rows = [
-            tuple(row)
-            for row in await self._session.execute(select(*columns, *halves).select_from(joined).where(*which))
-        ]
+        asked = select(*columns, *halves).select_from(joined).where(col(AgreementSignatureTable.text) == text)
+        rows = [tuple(row) for row in await self._session.execute(asked)]
         return unread.each(rows, lambda row: _signature(text, *row), lambda row: unread_signature(text, row[0]))
 
     async def taken_back(self, text: str) -> frozenset[str]:
         """Return the members that have taken back their signature under a text."""
-        return frozenset(await self._session.scalars(_ended(text)))
+        ended = select(col(TakenBackTable.member)).where(col(TakenBackTable.text) == text)
+        return frozenset(await self._session.scalars(ended))
 
     async def take_back(self, agreement_id: str, statement: TextSignature) -> None:
-        """Keep a member's statement that its signature holds no more; that one stays as it was made."""
+        """Keep a member's statement that its signature holds no more; that one stays as it was made.
+
+        So does what lies in its place already, of which no entry tells: the entry is what counts.
+        """
         self._note_write()
+        if await self._session.get(TakenBackTable, (statement.text, statement.member)) is not None:
+            return
         self._session.add(
             TakenBackTable(**signature_columns(agreement_id, statement), taken_back_at=to_micros(statement.signed_at))
         )
@@ -108,10 +111,6 @@ def unread_amendment(agreement_id: str, number: int) -> UnreadRow:
 def unread_signature(text: str, member: str) -> UnreadRow:
     """Return that a member's signature under a text cannot be read, or is none."""
     return UnreadRow(f"signature of {member} under text {text}")
-
-
-def _ended(text: str) -> Select[str]:
-    return select(col(TakenBackTable.member)).where(col(TakenBackTable.text) == text)
 
 
 def _amendment(row: AmendmentTable) -> Amendment:

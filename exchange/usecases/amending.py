@@ -45,6 +45,7 @@ from exchange.kernel import (
 )
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
+from exchange.store.searching import Found
 from exchange.usecases.agreements import (
     AgreementView,
     logged_text,
@@ -206,19 +207,16 @@ async def take_back_signature(
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
             raise ConflictError(message, code="conflict")
-        if not await _has_signed(unit, client, amendment) or client.member in await unit.amendments().taken_back(
-            amendment.text
-        ):
+        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
+        if not await _has_signed(unit, client, amendment) or client.member in taken_back[amendment.text]:
             raise ConflictError("no signature of your member's stands under this text", code="conflict")
         draft_text = amended(agreement, amendment.terms, call.now)
         statement = await checked_signature(unit, call, client, draft_text, given, purpose=TAKING_BACK_PURPOSE)
         await unit.amendments().take_back(agreement.id, statement)
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
         receipt = await record_look(unit, call, client, event, agreement, told=noted)
-        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
-        view = await _view(
-            services, unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
-        )
+        ended = {*taken_back[amendment.text], client.member}
+        view = await _view(services, unit, call, client, agreement, amendment, taken_back=ended, unread=Unread())
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
             shown = [each for each in proposed.values() if client.member in each.terms.parties]
@@ -235,22 +233,27 @@ async def _taken_back(
     *,
     must_be_read: bool = True,
 ) -> dict[str, set[str]]:
-    """Return by proposed text which members took back their signature under it: by its rows, and by the log.
+    """Return by proposed text which members took back their signature under it, by the log.
 
-    Raises UnavailableError as `require_readable`; without `must_be_read` the rows alone are told then, as to who takes
-    back its own: that must not wait, and whoever would sign meanwhile does.
+    By its rows too where the log lacks what may tell of it. Raises UnavailableError as `require_readable`; without
+    `must_be_read` the rows alone are told then, as to who takes back its own: that must not wait, and whoever would
+    sign meanwhile does.
     """
-    # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so.
+    # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so;
+    # nor is anybody said to have taken back what no entry tells of.
     if must_be_read:
         await require_readable(services, "which signatures stand")
-    found = {each.text: set(await unit.amendments().taken_back(each.text)) for each in amendments}
-    if not found or (not must_be_read and await is_too_much_waiting(services)):
-        return found
-    async for entry in told_until_now(services, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, subject=agreement.id):
+    rows = {each.text: set(await unit.amendments().taken_back(each.text)) for each in amendments}
+    if not rows or (not must_be_read and await is_too_much_waiting(services)):
+        return rows
+    told: dict[str, set[str]] = {text: set() for text in rows}
+    lacks: list[Found] = []
+    event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
+    async for entry in told_until_now(services, event, subject=agreement.id, lacks=lacks):
         text = entry.get("detail", {}).get("text")
-        if isinstance(text, str) and text in found:
-            found[text].add(entry.get("member", ""))
-    return found
+        if isinstance(text, str) and text in told:
+            told[text].add(entry.get("member", ""))
+    return {text: told[text] | (members if lacks else set()) for text, members in rows.items()}
 
 
 async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement

@@ -147,6 +147,43 @@ async def test_signature_is_taken_back_while_the_text_is_only_proposed(populated
             populated.sql(change)
 
 
+@pytest.mark.parametrize("is_taken_back", [False, True])
+async def test_nobody_is_said_to_have_taken_back_what_no_entry_tells_of(
+    populated: World, *, is_taken_back: bool
+) -> None:
+    view = await proposed(populated, NARROWED)
+    await signs(populated, view, "NOR")
+    columns = "text, member, agreement_id, signatory, key_id, ed25519, ml_dsa_65"
+    populated.sql(
+        f"INSERT INTO agreement_signature_end ({columns}, taken_back_at) SELECT {columns}, signed_at"
+        " FROM agreement_signature WHERE text = $1",
+        view.amendment.text,
+    )
+    listed = usecases.list_amendments(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    assert [each.signed for each in (await listed).value] == [{"NOR"}]
+    if is_taken_back:
+        assert (await takes_back(populated, view, "NOR")).value.signed == frozenset()
+        with pytest.raises(ConflictError):
+            await takes_back(populated, view, "NOR")
+    for member in ("GBR", "DNK"):
+        last = await signs(populated, view, member)
+
+    assert last.agreement.edition == (1 if is_taken_back else 2)
+
+
+async def test_signature_was_taken_back_by_its_row_where_the_log_lacks_what_told_of_it(populated: World) -> None:
+    view = await proposed(populated, NARROWED)
+    await signs(populated, view, "NOR")
+    await takes_back(populated, view, "NOR")
+    await place_entries(populated, is_searchable=True)
+    populated.unguard()
+    event = "SELECT id FROM audit_search WHERE event = 'agreement.signature_withdrawn'"
+    populated.sql(f"DELETE FROM audit_entry WHERE id IN ({event})")
+    listed = usecases.list_amendments(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+
+    assert [each.signed for each in (await listed).value] == [set()]
+
+
 @pytest.mark.parametrize("is_placed", [False, True])
 async def test_signature_that_the_log_says_was_taken_back_binds_nobody_whatever_its_row_says(
     populated: World, is_placed: bool
