@@ -64,7 +64,7 @@ class RegistryLineBody(AnswerModel):
 
     at: Instant
     event: str
-    how: str | None = None
+    how: str | None = Field(default=None, examples=["acknowledged"])
     client: str | None
     member: str | None
     agency: str | None
