@@ -19,11 +19,13 @@ from exchange.crypto import CryptoError, personal_context
 from exchange.custody import Custodian, Wrapped
 from exchange.kernel import InvalidError, MalformedError, UnavailableError, rfc3339
 from exchange.kernel.clock import Clock
-from exchange.store import BlobMissingError, BlobStore
+from exchange.store import BlobMissingError, BlobStore, GivenTo
 from exchange.store.dumping import Replay, Rows, dumped, misfits_in
 from exchange.store.large_parts import is_in_database
 from exchange.store.restore_claims import Claim, unknown_acts
 from exchange.store.schema import head
+from exchange.usecases.end_again import EndTold
+from exchange.usecases.given_to import given_by
 from exchange.usecases.move_again import PartyMove, move_told
 
 _FORMAT = 3
@@ -233,13 +235,13 @@ def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
 class After(NamedTuple):
     """What came after a backup: destroyed or ended again with the rows, to be confirmed, done again by its use case.
 
-    `ends` are the entries that tell of `replay.recalled`.
+    `ends` tell of `replay.recalled`.
     """
 
     replay: Replay
     claims: list[Claim]
     moves: list[PartyMove]
-    ends: list[Entry]
+    ends: list[EndTold]
 
 
 def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
@@ -261,7 +263,7 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
     claims = [*ended.claims, unknown_acts(last)]
     recalled = {report: _RECALLED[entry["type"]] for report, entry in ended.reports.items()}
     replay = Replay(recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions), ended.refused)
-    return After(replay, claims, ended.moves, list(ended.reports.values()))
+    return After(replay, claims, ended.moves, list(ended.ends()))
 
 
 @dataclass(slots=True)
@@ -269,6 +271,8 @@ class _Ended:
     """What the entries read so far tell of."""
 
     reports: dict[str, Entry] = field(default_factory=dict)
+    given: dict[str, dict[str, GivenTo]] = field(default_factory=dict)
+    """By report and client, the first time of each."""
     erased: list[tuple[str, str]] = field(default_factory=list)
     acts: dict[str, str] = field(default_factory=dict)
     subscriptions: list[str] = field(default_factory=list)
@@ -291,11 +295,18 @@ class _Ended:
             self.subscriptions.append(subject)
         elif (move := move_told(entry)) is not None:
             self.moves.append(move)
+        elif (given := given_by(entry)) is not None:
+            self.given.setdefault(subject, {}).setdefault(given.client, given)
         if kind == EventName.HOLD_LIFTED.value:
             self.claims = [claim for claim in self.claims if claim.subject != subject]
         if kind in _TO_SEE_TO:
             told = _TO_SEE_TO[kind].format(id=subject, now=_stood(entry))
             self.claims.append(Claim(entry["id"], kind, subject, told))
+
+    def ends(self) -> Iterator[EndTold]:
+        """Yield how each report ended that did."""
+        for report, entry in self.reports.items():
+            yield EndTold(entry, tuple(self.given.get(report, {}).values()))
 
 
 async def _behind(first: Rows, others: AsyncIterator[Rows]) -> AsyncIterator[Rows]:

@@ -82,9 +82,21 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
         forged = {each for each in doubted if asked.get(each) == before[each]}
         known = [each for each in (await book.destructions(report=report_id))[0] if each.given.client not in forged]
         new = [each for each in given if each.client not in asked.keys() - forged]
-        for start in range(0, len(new), _MOST_NAMED):
-            known += await _asked(unit, template, new[start : start + _MOST_NAMED], forged)
+        known += await ask_each(unit, template, new, forged)
     return tuple(known)
+
+
+async def ask_each(
+    unit: UnitOfWork, template: EntryDraft, given: Sequence[GivenTo], forged: Collection[str] = ()
+) -> list[DestructionRow]:
+    """Ask each of these clients, of whom nothing was asked, within `unit`, whose order is held; see `ask_destruction`.
+
+    Of those in `forged` a row says that it was, and no entry does.
+    """
+    rows: list[DestructionRow] = []
+    for start in range(0, len(given), _MOST_NAMED):
+        rows += await _asked(unit, template, given[start : start + _MOST_NAMED], forged)
+    return rows
 
 
 async def list_destructions(services: Services, call: Call) -> Recorded[tuple[AskedDestruction, ...]]:

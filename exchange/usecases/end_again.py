@@ -5,20 +5,32 @@ it they would look as if somebody had written into their rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from exchange.audit import Detail, Entry, EventName, Outcome
 from exchange.kernel import ForbiddenError
-from exchange.store import Parts
+from exchange.store import GivenTo, Parts
 from exchange.usecases.context import Call, Services
+from exchange.usecases.destructions import ask_each
 from exchange.usecases.originating import OwnReport
 from exchange.usecases.recording import actor_of
 from exchange.usecases.sealed_headers import UNOPENED, known_class
 from exchange.usecases.tombstones import end_within, has_ended, tombstone_told
 
 
-async def end_again(services: Services, call: Call, ends: Sequence[Entry]) -> None:
+@dataclass(frozen=True, slots=True)
+class EndTold:
+    """How a report ended, by the entry that tells it, and to whom it was given between the backup and that."""
+
+    entry: Entry
+    given: tuple[GivenTo, ...]
+
+
+async def end_again(services: Services, call: Call, ends: Sequence[EndTold]) -> None:
     """Record each of these ends anew: when it came, and by whom, as its entry in the kept log tells it.
+
+    Of whom only that log says that a recalled report was given to them destruction is asked at once: who reads the
+    log of the restored exchange, as the sweep of recalled reports does, finds all others.
 
     Passed over are reports that came after the backup, and those whose rows were altered before it: they stay as they
     are, which is told of them.
@@ -31,8 +43,8 @@ async def end_again(services: Services, call: Call, ends: Sequence[Entry]) -> No
         await _end(services, call, own, told)
 
 
-async def _come_back(services: Services, told: Entry) -> OwnReport | None:
-    report = told["object"]["id"]
+async def _come_back(services: Services, told: EndTold) -> OwnReport | None:
+    report = told.entry["object"]["id"]
     try:
         row = await services.store.report_for("", report, parts=Parts.NONE)
         # The entry of an end was on its way to its place perhaps when the backup was made: then it is in there.
@@ -43,15 +55,19 @@ async def _come_back(services: Services, told: Entry) -> OwnReport | None:
         return None
 
 
-async def _end(services: Services, call: Call, own: OwnReport, told: Entry) -> None:
-    said = tombstone_told(told).content
+async def _end(services: Services, call: Call, own: OwnReport, told: EndTold) -> None:
+    event, said = EventName(told.entry["type"]), tombstone_told(told.entry).content
     words = {name: str(said[name]) for name in ("by", "reason") if name in said}
-    if told["object"].get("version") != own.report.version:
+    if told.entry["object"].get("version") != own.report.version:
         # It was written about a later version, which may have been marked higher than what came back.
         words.pop("reason", None)
     at = str(said["at"])
-    detail: Detail = {**words, "ended_at": at, "restored": told["id"]}
-    entry = own.entry(call, EventName(told["type"]), Outcome.PERMITTED, detail=detail)
+    detail: Detail = {**words, "ended_at": at, "restored": told.entry["id"]}
+    entry = replace(own.entry(call, event, Outcome.PERMITTED, detail=detail), actor=actor_of(call, None))
     async with services.store.unit_of_work() as unit:
-        await unit.reports().hold_order()
-        await end_within(services, unit, own, replace(entry, actor=actor_of(call, None)), {**words, "at": at})
+        book = unit.reports()
+        await book.hold_order()
+        await end_within(services, unit, own, entry, {**words, "at": at})
+        if event is EventName.REPORT_RECALLED:
+            # What says that destruction of a report was asked that had not ended, somebody wrote there.
+            await ask_each(unit, entry, told.given, await book.asked_to_destroy(own.report.id))

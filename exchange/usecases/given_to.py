@@ -31,18 +31,22 @@ async def given_to(services: Services, report_id: str, *, before: int | None = N
 
 def _note(first: dict[str, GivenTo], entries: Iterable[Entry | None], report_id: str, before: int | None) -> None:
     for entry in entries:
-        if entry is None:
-            continue  # whom it names cannot be known; all others are to be told
-        if entry["type"] not in _GIVEN or entry["decision"] != Outcome.PERMITTED.value:
-            continue
-        if _text(entry.get("object"), "id") != report_id:
+        # Whom one that is not whole names cannot be known; all others are to be told.
+        given = None if entry is None else given_by(entry)
+        if entry is None or given is None or _text(entry.get("object"), "id") != report_id:
             continue
         if before is not None and entry["object"].get("version", 0) >= before:
             continue
-        client = _text(entry["actor"], "id")
-        at = parse_rfc3339(entry["ts"])
-        if client not in first or at < first[client].at:
-            first[client] = GivenTo(client, entry.get("member", ""), entry.get("agency", ""), at, entry["id"])
+        if given.client not in first or given.at < first[given.client].at:
+            first[given.client] = given
+
+
+def given_by(entry: Entry) -> GivenTo | None:
+    """Return which client an entry tells to have been given a report; None where it tells of something else."""
+    if entry["type"] not in _GIVEN or entry["decision"] != Outcome.PERMITTED.value:
+        return None
+    client, at = _text(entry["actor"], "id"), parse_rfc3339(entry["ts"])
+    return GivenTo(client, entry.get("member", ""), entry.get("agency", ""), at, entry["id"])
 
 
 def _text(fields: Mapping[str, object] | None, name: str) -> str:

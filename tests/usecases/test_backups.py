@@ -515,8 +515,7 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
     ]
     assert "exchange client revoke c-2" in claims[0].told
     assert "was changed to standing suspended, compartments ATOMAL B: look at" in claims[2].told
-    assert moves == []
-    assert ends == [parse_entry(told[0]), parse_entry(told[2])]
+    assert (moves, [each.entry for each in ends]) == ([], [parse_entry(told[0]), parse_entry(told[2])])
 
 
 NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired", "activated", "amended", "recalled")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exchange import usecases
-from exchange.audit import read_deed
+from exchange.audit import parse_entry, read_deed
 from exchange.kernel import ForbiddenError, NotFoundError, UnavailableError, parse_rfc3339
 from exchange.markings import Label
 from exchange.store import TombstoneRow
@@ -25,26 +25,36 @@ from tests.support.placing import place_entries
 from tests.support.world import AGREEMENT, Entry, World
 from tests.usecases.test_backups import backed_up, reopened
 from tests.usecases.test_report_life import NODE, amend
+from tests.usecases.test_restoring import written
 
+TIMES: dict[str, object] = dict.fromkeys(("read_at", "asked_at", "due_at"), 1)
 KEPT = AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept")
 
 
 @dataclass
 class Backed:
-    """A world, its backup, and how many entries there were by then."""
+    """A world, its backup, and the entries that the log had by then."""
 
     world: World
     lines: list[bytes]
-    before: int
+    before: frozenset[bytes]
 
     @classmethod
     async def of(cls, world: World) -> "Backed":
-        before = len(await world.services.store.entries(10_000))
-        return cls(world, await backed_up(world), before)
+        return cls(world, await backed_up(world), await entries_of(world))
 
     async def came_after(self) -> After:
-        kept = (await self.world.services.store.entries(10_000))[self.before :]
-        return what_came_after(read_contents(self.lines), kept)
+        kept = await entries_of(self.world) - self.before
+        return what_came_after(read_contents(self.lines), sorted(kept, key=_moment))
+
+
+async def entries_of(world: World) -> frozenset[bytes]:
+    return frozenset(await world.services.store.entries(10_000))
+
+
+def _moment(content: bytes) -> tuple[str, int]:
+    entry = parse_entry(content)
+    return entry["ts"], entry["node_seq"]
 
 
 Restore = Callable[[Backed], AbstractAsyncContextManager[tuple[World, After]]]
@@ -117,7 +127,7 @@ async def test_report_that_ended_since_is_told_as_it_ended(
         posts = [each for each in await again.entries() if each["type"] == "report.posted"]
         contradicted = await contradicted_reports(again.services, posts)
 
-    (kept,) = after.ends
+    kept = after.ends[0].entry
     assert [each["type"] for each in made.entries] == ["report.recall_read"]
     assert (stone.cause, stone.at, stone.entry) == (was.cause, ended_at, entry["id"])
     assert read_deed(stone.note, [NODE]).content == read_deed(was.note, [NODE]).content
@@ -147,6 +157,37 @@ async def test_whoever_had_pulled_it_is_asked_to_destroy_it(make_lived: MakeLive
     assert (swept.followed_up, swept.left) == (1, 0)
     assert read_deed(asked.tombstone.note, [NODE]).content["reason"] == "mistaken"
     assert [(row.given.client, row.returned_by) for row in shown.asked] == [(again.clients["NOR reader"].id,) * 2]
+
+
+async def test_so_is_whoever_pulled_it_after_the_backup(make_lived: MakeLived, restore: Restore) -> None:
+    """That it was given to them stands in the kept log alone: nobody who looked for them afterwards found them."""
+    world = (await make_lived(with_releasers))[0]
+    await world.enrol("NOR second reader", "NOR", "reader")
+    report, other = await world.post(), await world.post()
+    backed = await Backed.of(world)
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    await usecases.pull_report(world.services, world.call("NOR second reader"), other)
+    await usecases.read_part(world.services, world.call("GBR reader"), report, 1)
+    await recall(world, report)
+
+    async with restore(backed) as (again, after):
+        # Written by somebody before the backup: no entry tells of it.
+        row: dict[str, object] = {"report_id": report, "client_id": world.clients["NOR reader"].id, "member": "DNK"}
+        written(again, "report_destruction", {**row, **dict.fromkeys(("agency", "read_entry"), "x"), **TIMES})
+        await end_again(again.services, again.call(None), after.ends)
+        await place_entries(again, is_searchable=True)
+        asked = []
+        for _ in range(2):
+            shown = (await usecases.show_recall(again.services, again.call("GBR releaser"), report)).value
+            asked.append(sorted((row.given.member, row.given.entry) for row in shown.asked))
+            await sweep_reports(again.services, again.clock.now)
+        (to_destroy,) = (await usecases.list_destructions(again.services, again.call("NOR reader"))).value
+
+    reads = {entry["id"]: entry["member"] for entry in await world.entries() if entry["type"].startswith("report.")}
+    assert [[member for member, _ in each] for each in asked] == [["GBR", "NOR"]] * 2
+    assert all(reads[entry] == member for member, entry in asked[0])
+    assert to_destroy.row.report == report
 
 
 async def test_what_was_asked_for_about_it_lapses_again(make_lived: MakeLived, restore: Restore) -> None:
@@ -187,7 +228,7 @@ async def test_what_came_after_the_backup_and_what_had_ended_in_it_is_passed_ove
 ) -> None:
     world = (await make_lived(with_releasers))[0]
     before = await world.post()
-    at = len(await world.services.store.entries(10_000))
+    at = await entries_of(world)
     # Its entry has no place in the log yet: the kept log has it behind the backup's last.
     await recall(world, before)
     backed = Backed(world, await backed_up(world), at)
