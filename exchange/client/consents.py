@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from exchange.client.answers import Asking, path_of
 from exchange.client.transport import Transport
-from exchange.wire import ConsentRefusal, ConsentRevocation, ConsentWithdrawal, WireModel
+from exchange.wire import BareAct, ConsentRefusal, WireModel
 
 BodyT = TypeVar("BodyT", bound=WireModel)
 
@@ -23,8 +23,8 @@ class ConsentRequests(Asking, Generic[BodyT]):
 
     def revoke(self, request_id: str) -> BodyT:
         """Take a consent back (originator's releaser)."""
-        return self._post(self._body, path_of(self._path, request_id, "revocation"), ConsentRevocation())
+        return self._post(self._body, path_of(self._path, request_id, "revocation"), BareAct())
 
     def withdraw(self, request_id: str) -> BodyT:
         """Take back a request that this client made and nobody has decided."""
-        return self._post(self._body, path_of(self._path, request_id, "withdrawal"), ConsentWithdrawal())
+        return self._post(self._body, path_of(self._path, request_id, "withdrawal"), BareAct())

@@ -26,7 +26,6 @@ from exchange.client.uploads import Uploads
 from exchange.client.webhooks import Webhooks
 from exchange.crypto import ObjectSignature, ObjectSigningKey
 from exchange.wire import (
-    Acknowledgement,
     ActConfirmation,
     ActRefusal,
     AgreementAmendmentBody,
@@ -37,14 +36,13 @@ from exchange.wire import (
     AgreementOutlookBody,
     AgreementSignature,
     AlertListBody,
+    BareAct,
     ClientBody,
     ClientChange,
     ClientEnrolment,
     ClientListBody,
     ClientRegistryBody,
-    Consent,
     EntryListBody,
-    ErasureApproval,
     ErasureBody,
     ErasureRequest,
     ExplanationBody,
@@ -353,7 +351,7 @@ class ExchangeClient(Asking):
     def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
         """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
         path = path_of("/v1/reports", report_id, "receipts")
-        kept = self._post(ReceiptBody, path, Acknowledgement(), stating(purpose), may_repeat=True)
+        kept = self._post(ReceiptBody, path, BareAct(), stating(purpose), may_repeat=True)
         return about(report_id, kept, kept.report)
 
     def simulate(self, report: SimulationRequest) -> SimulationBody:
@@ -458,7 +456,7 @@ class ExchangeClient(Asking):
 
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
-        return self._post(ErasureBody, path_of("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
+        return self._post(ErasureBody, path_of("/v1/audit/erasures", erasure_id, "approval"), BareAct())
 
     def alerts(self, *, after: str | None = None, rule: str | None = None) -> AlertListBody:
         """Return one page of alerts, oldest first behind the cursor `after` (auditor); `next` is where to go on."""
@@ -486,7 +484,7 @@ class ExchangeClient(Asking):
         return AgreementSignature(text=text.digest, key=key.verifying_key.key_id, signature=signature)
 
     def _act(self, agreement_id: str, act: str) -> AgreementBody:
-        return self._post(AgreementBody, path_of("/v1/agreements", agreement_id, act), Consent())
+        return self._post(AgreementBody, path_of("/v1/agreements", agreement_id, act), BareAct())
 
     def _streamed(self, report_id: str, number: int, purpose: str | None) -> Iterator[bytes]:
         path = path_of("/v1/reports", report_id, "parts", str(number))

@@ -1,14 +1,7 @@
 """National caveats over the interface: check, propose, withdraw, list, show."""
 
 from exchange.client.answers import Asking, path_of
-from exchange.wire import (
-    CaveatPreviewBody,
-    CaveatSetBody,
-    CaveatSetListBody,
-    CaveatSetTextBody,
-    CaveatsText,
-    CaveatsWithdrawal,
-)
+from exchange.wire import BareAct, CaveatPreviewBody, CaveatSetBody, CaveatSetListBody, CaveatSetTextBody, CaveatsText
 
 
 class NationalCaveats(Asking):
@@ -24,7 +17,7 @@ class NationalCaveats(Asking):
 
     def withdraw(self) -> CaveatSetBody:
         """Ask that no guard holds any more (releaser); a second one confirms `act`."""
-        return self._post(CaveatSetBody, "/v1/caveats/withdrawal", CaveatsWithdrawal())
+        return self._post(CaveatSetBody, "/v1/caveats/withdrawal", BareAct())
 
     def list(self) -> list[CaveatSetBody]:
         """Return what your member has, had and waits to have in force, the newest first."""

@@ -1,7 +1,7 @@
 """Posting on behalf over the interface: consent, list, take back."""
 
 from exchange.client.answers import Asking, path_of
-from exchange.wire import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
+from exchange.wire import BareAct, ProxyBody, ProxyConsent, ProxyListBody
 
 
 class Proxies(Asking):
@@ -17,4 +17,4 @@ class Proxies(Asking):
 
     def revoke(self, consent_id: str) -> ProxyBody:
         """Take a consent of this client's member back (releaser)."""
-        return self._post(ProxyBody, path_of("/v1/proxies", consent_id, "revocation"), ProxyRevocation())
+        return self._post(ProxyBody, path_of("/v1/proxies", consent_id, "revocation"), BareAct())

@@ -4,14 +4,7 @@ from collections.abc import Iterator
 
 from exchange.client.answers import Asking, path_of
 from exchange.client.listing import PAGE, while_full
-from exchange.wire import (
-    AnswerGiven,
-    InformationWanted,
-    RequestEnd,
-    RequestLineBody,
-    RequestListBody,
-    RequestShownBody,
-)
+from exchange.wire import AnswerGiven, BareAct, InformationWanted, RequestLineBody, RequestListBody, RequestShownBody
 
 _PATH = "/v1/information-requests"
 
@@ -38,11 +31,11 @@ class InformationRequests(Asking):
 
     def close(self, request_id: str) -> RequestShownBody:
         """Close a request of one's own member (reader): it is answered no more."""
-        return self._post(RequestShownBody, path_of(_PATH, request_id, "closure"), RequestEnd())
+        return self._post(RequestShownBody, path_of(_PATH, request_id, "closure"), BareAct())
 
     def withdraw(self, request_id: str) -> RequestShownBody:
         """Withdraw a request of one's own member (reader): whoever was asked sees nothing of it any more."""
-        return self._post(RequestShownBody, path_of(_PATH, request_id, "withdrawal"), RequestEnd())
+        return self._post(RequestShownBody, path_of(_PATH, request_id, "withdrawal"), BareAct())
 
     def _page(self, after: str | None) -> RequestListBody:
         return self._get(RequestListBody, _PATH, {"after": after, "limit": PAGE})

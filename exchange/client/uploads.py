@@ -7,15 +7,7 @@ from typing import Final
 from exchange.client.answers import Asking, parsed, path_of, stating
 from exchange.client.errors import ProblemError
 from exchange.kernel import InvalidError
-from exchange.wire import (
-    Completion,
-    GivenUpBody,
-    HeaderBody,
-    OpenUploadBody,
-    OpenUploadListBody,
-    ReportBody,
-    UploadBody,
-)
+from exchange.wire import BareAct, GivenUpBody, HeaderBody, OpenUploadBody, OpenUploadListBody, ReportBody, UploadBody
 
 PIECE_BYTES: Final = 256 * 1024
 
@@ -41,7 +33,7 @@ class Uploads(Asking):
     def complete(self, upload_id: str, *, purpose: str | None = None) -> HeaderBody:
         """Complete a report of which every part was sent, and return its header; its sources are looked at again."""
         path = path_of("/v1/reports", upload_id, "completion")
-        return self._post(HeaderBody, path, Completion(), stating(purpose))
+        return self._post(HeaderBody, path, BareAct(), stating(purpose))
 
     def open(self) -> list[OpenUploadBody]:
         """Return what this client began and has not completed, the oldest first."""

@@ -8,12 +8,12 @@ from exchange.client.answers import Asking, path_of, stating
 from exchange.crypto import WebhookKey
 from exchange.kernel import MalformedError
 from exchange.wire import (
+    BareAct,
     DeliveryBody,
     DeliveryListBody,
     NewSubscriptionBody,
     ReplayBody,
     SentBody,
-    SubscriptionAct,
     SubscriptionBody,
     SubscriptionListBody,
     SubscriptionRequest,
@@ -45,7 +45,7 @@ class Webhooks(Asking):
 
     def test(self, subscription_id: str) -> str:
         """Have a message sent that tells of nothing, and return its id."""
-        return self._post(SentBody, path_of(_PATH, subscription_id, "test"), SubscriptionAct()).id
+        return self._post(SentBody, path_of(_PATH, subscription_id, "test"), BareAct()).id
 
     def deliveries(self, subscription_id: str) -> list[DeliveryBody]:
         """Return the newest messages that were delivered, or that nobody took."""
@@ -53,7 +53,7 @@ class Webhooks(Asking):
 
     def replay(self, subscription_id: str) -> int:
         """Have sent again what nobody took; return how many messages that are."""
-        return self._post(ReplayBody, path_of(_PATH, subscription_id, "replay"), SubscriptionAct()).replayed
+        return self._post(ReplayBody, path_of(_PATH, subscription_id, "replay"), BareAct()).replayed
 
 
 def check_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_seconds: int) -> str:

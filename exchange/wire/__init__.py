@@ -9,7 +9,6 @@ from exchange.wire.acts import ActConfirmation, ActRefusal, PendingActBody, Pend
 from exchange.wire.agreements import (
     AgreementBody,
     AgreementListBody,
-    Consent,
     CrisisClauseBody,
     ObligationBody,
     PartyBody,
@@ -45,14 +44,13 @@ from exchange.wire.audit import (
     ReportRegistryBody,
     ShownEntryBody,
 )
-from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json, read_sent
+from exchange.wire.base import AnswerModel, BareAct, WireModel, faults_of, parse_body, pointer_to, read_json, read_sent
 from exchange.wire.caveats import (
     CaveatPreviewBody,
     CaveatSetBody,
     CaveatSetListBody,
     CaveatSetTextBody,
     CaveatsText,
-    CaveatsWithdrawal,
     GuardBody,
     ReleaseChangeBody,
 )
@@ -65,7 +63,7 @@ from exchange.wire.compliance import (
     RhythmBody,
     ScopeRecordBody,
 )
-from exchange.wire.consents import ConsentRefusal, ConsentRevocation, ConsentStateName, ConsentWithdrawal
+from exchange.wire.consents import ConsentRefusal, ConsentStateName
 from exchange.wire.consultations import (
     ConsultationBody,
     ConsultationListBody,
@@ -80,7 +78,7 @@ from exchange.wire.derivations import (
     DerivationListBody,
     DerivationRequest,
 )
-from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
+from exchange.wire.erasures import ErasureBody, ErasureRequest
 from exchange.wire.lists import ListAnswer, UnopenedBody
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRequest
@@ -98,7 +96,7 @@ from exchange.wire.parties import (
     WhoamiBody,
 )
 from exchange.wire.problem import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
-from exchange.wire.proxies import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
+from exchange.wire.proxies import ProxyBody, ProxyConsent, ProxyListBody
 from exchange.wire.report_life import (
     AmendmentBody,
     AskedDestructionBody,
@@ -115,7 +113,6 @@ from exchange.wire.report_life import (
     RecallRequest,
 )
 from exchange.wire.reports import (
-    Acknowledgement,
     HeaderBody,
     PartBody,
     PartHeaderBody,
@@ -130,7 +127,6 @@ from exchange.wire.requests import (
     AnswerGiven,
     InformationWanted,
     RequestAnswerBody,
-    RequestEnd,
     RequestLineBody,
     RequestListBody,
     RequestShownBody,
@@ -141,7 +137,6 @@ from exchange.wire.subscriptions import (
     NewSubscriptionBody,
     ReplayBody,
     SentBody,
-    SubscriptionAct,
     SubscriptionBody,
     SubscriptionListBody,
     SubscriptionRequest,
@@ -162,7 +157,6 @@ from exchange.wire.treaties import (
     read_evidence,
 )
 from exchange.wire.uploads import (
-    Completion,
     DeclaredPartBody,
     GivenUpBody,
     OpenUploadBody,
@@ -174,7 +168,6 @@ from exchange.wire.words import LabelBody
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
-    "Acknowledgement",
     "AcknowledgementsBody",
     "ActConfirmation",
     "ActRefusal",
@@ -195,6 +188,7 @@ __all__ = [
     "AnswerModel",
     "AskedDestructionBody",
     "AskedDestructionListBody",
+    "BareAct",
     "BreachBody",
     "BreachListBody",
     "CaveatPreviewBody",
@@ -202,7 +196,6 @@ __all__ = [
     "CaveatSetListBody",
     "CaveatSetTextBody",
     "CaveatsText",
-    "CaveatsWithdrawal",
     "CertificateBody",
     "ClearanceBody",
     "ClearanceGrant",
@@ -211,13 +204,9 @@ __all__ = [
     "ClientEnrolment",
     "ClientListBody",
     "ClientRegistryBody",
-    "Completion",
     "ComplianceBody",
-    "Consent",
     "ConsentRefusal",
-    "ConsentRevocation",
     "ConsentStateName",
-    "ConsentWithdrawal",
     "ConsistencyBody",
     "ConsultationBody",
     "ConsultationListBody",
@@ -242,7 +231,6 @@ __all__ = [
     "DowngradeBody",
     "DraftLineBody",
     "EntryListBody",
-    "ErasureApproval",
     "ErasureBody",
     "ErasureRequest",
     "ExplanationBody",
@@ -288,7 +276,6 @@ __all__ = [
     "ProxyBody",
     "ProxyConsent",
     "ProxyListBody",
-    "ProxyRevocation",
     "PulledPartBody",
     "PulledReportBody",
     "ReaderBody",
@@ -307,7 +294,6 @@ __all__ = [
     "ReportListBody",
     "ReportRegistryBody",
     "RequestAnswerBody",
-    "RequestEnd",
     "RequestLineBody",
     "RequestListBody",
     "RequestShownBody",
@@ -324,7 +310,6 @@ __all__ = [
     "SignedTextBody",
     "SimulationBody",
     "SimulationRequest",
-    "SubscriptionAct",
     "SubscriptionBody",
     "SubscriptionListBody",
     "SubscriptionRequest",

@@ -144,7 +144,3 @@ class AgreementListBody(ListAnswer):
     """The agreements that the caller's member is a party of."""
 
     items: list[AgreementBody]
-
-
-class Consent(WireModel):
-    """A party's act on an agreement; nothing to say yet beyond the act itself."""

@@ -96,6 +96,10 @@ class WireModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class BareAct(WireModel):
+    """An act of which the path says all: nothing more is to be said."""
+
+
 class AnswerModel(WireModel):
     """What the exchange answers: a client ignores fields that a later exchange adds."""
 

@@ -36,10 +36,6 @@ class CaveatsText(WireModel):
     examples: Annotated[str, Field(min_length=1, max_length=_MOST_CHARACTERS, examples=[_EXAMPLE_EXAMPLES])]
 
 
-class CaveatsWithdrawal(WireModel):
-    """That no guard of the member's own holds any more; nothing to say beyond that."""
-
-
 class GuardBody(AnswerModel):
     """One guard, by its id, and why it is there."""
 

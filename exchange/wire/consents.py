@@ -15,11 +15,3 @@ class ConsentRefusal(WireModel):
     """Why a request is refused: told to who asked."""
 
     reason: ClearText = Field(examples=["the source would be known"])
-
-
-class ConsentRevocation(WireModel):
-    """The end of a consent; nothing to say beyond that."""
-
-
-class ConsentWithdrawal(WireModel):
-    """The end of a request by who made it; nothing to say beyond that."""

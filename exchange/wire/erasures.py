@@ -21,10 +21,6 @@ class ErasureRequest(WireModel):
     """For ever in the log: it names no person."""
 
 
-class ErasureApproval(WireModel):
-    """The second person's approval of an erasure; nothing to say beyond the act itself."""
-
-
 class ErasureBody(AnswerModel):
     """An erasure: asked for until `expires_at`, or done by `approver`, with `keys` keys destroyed."""
 

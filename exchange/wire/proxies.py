@@ -19,10 +19,6 @@ class ProxyConsent(WireModel):
     reason: ClearText = Field(examples=["NOR runs the joint sensor"])
 
 
-class ProxyRevocation(WireModel):
-    """Nothing more to say."""
-
-
 class ProxyBody(AnswerModel):
     """A consent and what became of it; `act` waits for a second releaser, `refusal` is why that one refused.
 

@@ -161,10 +161,6 @@ class ReportListBody(ListAnswer):
     next: str
 
 
-class Acknowledgement(WireModel):
-    """That the caller has received a report: nothing more is to be said."""
-
-
 class ReceiptBody(AnswerModel):
     """The first acknowledgement of a report by this client, and the audit entry that registers it."""
 

@@ -52,10 +52,6 @@ class AnswerGiven(WireModel):
     report: Word
 
 
-class RequestEnd(WireModel):
-    """The end of a request; nothing to say beyond that."""
-
-
 class RequestAnswerBody(AnswerModel):
     """A report that answers a request; `is_late` where it came behind the deadline."""
 

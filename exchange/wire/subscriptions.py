@@ -17,10 +17,6 @@ class SubscriptionRequest(WireModel):
     url: Url
 
 
-class SubscriptionAct(WireModel):
-    """Nothing to say beyond the act itself."""
-
-
 class SubscriptionBody(AnswerModel):
     """A subscription of this client."""
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.base import AnswerModel, Instant
 from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, LabelBody, MemberCodeText
 
@@ -30,10 +30,6 @@ class UploadBody(AnswerModel):
     begun_at: Instant
     given_up_at: Instant
     parts: list[DeclaredPartBody]
-
-
-class Completion(WireModel):
-    """That all parts of a report have been sent: nothing more is to be said."""
 
 
 class OpenUploadBody(AnswerModel):

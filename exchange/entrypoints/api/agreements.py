@@ -43,7 +43,7 @@ from exchange.wire import (
     AgreementEvidenceBody,
     AgreementListBody,
     AgreementSignature,
-    Consent,
+    BareAct,
     TermsBody,
     read_sent,
 )
@@ -249,17 +249,16 @@ def _act(noun: str, action: str, summary: str) -> Operation:
         path=f"/v1/agreements/{{id}}/{noun}",
         action=action,
         summary=summary,
-        body=Consent,
+        body=BareAct,
         answer=AgreementBody,
         parameters=(AGREEMENT_ID,),
         errors=(409,),
-        example={},
     )
 
 
 def _acting(step: Step, event: EventName) -> Endpoint:
     async def act(visit: Visit) -> Response:
-        await read_as(visit, Consent, Role.SIGNATORY, event=event)
+        await read_as(visit, BareAct, Role.SIGNATORY, event=event)
         return _answer(visit, await step(visit.services, visit.call, visit.path["id"]))
 
     return act

@@ -14,7 +14,7 @@ from exchange.usecases import (
     request_erasure,
     show_erasure,
 )
-from exchange.wire import ErasureApproval, ErasureBody, ErasureRequest
+from exchange.wire import BareAct, ErasureBody, ErasureRequest
 
 _ERASURE_ID = Parameter("id", "path", "The erasure's id.", required=True)
 
@@ -39,11 +39,10 @@ APPROVE = Operation(
     path="/v1/audit/erasures/{id}/approval",
     action="erasure.approve",
     summary="Approve, as the second person, an erasure that another client asked for; it is done at once.",
-    body=ErasureApproval,
+    body=BareAct,
     answer=ErasureBody,
     parameters=(_ERASURE_ID,),
     errors=(409,),
-    example={},
 )
 SHOW = Operation(
     method="GET",
@@ -66,7 +65,7 @@ async def request(visit: Visit) -> Response:
 
 async def approve(visit: Visit) -> Response:
     """Answer `POST /v1/audit/erasures/{id}/approval`."""
-    await read_as(visit, ErasureApproval, *ERASING_ROLES, event=EventName.PERSONAL_ERASED)
+    await read_as(visit, BareAct, *ERASING_ROLES, event=EventName.PERSONAL_ERASED)
     return _answer(await approve_erasure(visit.services, visit.call, visit.path["id"]))
 
 

@@ -17,12 +17,12 @@ from exchange.usecases import (
     withdraw_caveats,
 )
 from exchange.wire import (
+    BareAct,
     CaveatPreviewBody,
     CaveatSetBody,
     CaveatSetListBody,
     CaveatSetTextBody,
     CaveatsText,
-    CaveatsWithdrawal,
     GuardBody,
     ReleaseChangeBody,
 )
@@ -62,11 +62,10 @@ WITHDRAW = Operation(
     path="/v1/caveats/withdrawal",
     action="caveats.withdraw",
     summary="Ask that no guard of the member's own holds any more (releaser); a second releaser confirms it.",
-    body=CaveatsWithdrawal,
+    body=BareAct,
     answer=CaveatSetBody,
     status=201,
     errors=(409,),
-    example={},
 )
 SHOW = Operation(
     method="GET",
@@ -101,7 +100,7 @@ async def check(visit: Visit) -> Response:
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/caveats/withdrawal`."""
-    await read_as(visit, CaveatsWithdrawal, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
+    await read_as(visit, BareAct, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
     recorded = await withdraw_caveats(visit.services, visit.call)
     return answered(recorded, _body(recorded.value), status=201)
 

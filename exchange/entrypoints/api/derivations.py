@@ -20,9 +20,8 @@ from exchange.usecases import (
     withdraw_derivation,
 )
 from exchange.wire import (
+    BareAct,
     ConsentRefusal,
-    ConsentRevocation,
-    ConsentWithdrawal,
     DerivationBody,
     DerivationGrant,
     DerivationListBody,
@@ -80,22 +79,20 @@ WITHDRAW = Operation(
     path="/v1/derivation-requests/{id}/withdrawal",
     action="derivation.withdraw",
     summary="Take back a request that this client made and nobody has decided (contributor, releaser).",
-    body=ConsentWithdrawal,
+    body=BareAct,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
     errors=(409,),
-    example={},
 )
 REVOKE = Operation(
     method="POST",
     path="/v1/derivation-requests/{id}/revocation",
     action="derivation.revoke",
     summary="Take a consent back (originator's releaser): nothing more is marked lower under it.",
-    body=ConsentRevocation,
+    body=BareAct,
     answer=DerivationBody,
     parameters=(REQUEST_ID,),
     errors=(409,),
-    example={},
 )
 
 
@@ -130,14 +127,14 @@ async def refuse(visit: Visit) -> Response:
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/withdrawal`."""
-    await read_as(visit, ConsentWithdrawal, *DERIVING_ROLES, event=EventName.DERIVATION_WITHDRAWN)
+    await read_as(visit, BareAct, *DERIVING_ROLES, event=EventName.DERIVATION_WITHDRAWN)
     recorded = await withdraw_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/revocation`."""
-    await read_as(visit, ConsentRevocation, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
+    await read_as(visit, BareAct, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
     recorded = await revoke_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 

@@ -18,15 +18,7 @@ from exchange.usecases import (
     revoke_onward,
     withdraw_onward,
 )
-from exchange.wire import (
-    ConsentRefusal,
-    ConsentRevocation,
-    ConsentWithdrawal,
-    OnwardBody,
-    OnwardGrant,
-    OnwardListBody,
-    OnwardRequest,
-)
+from exchange.wire import BareAct, ConsentRefusal, OnwardBody, OnwardGrant, OnwardListBody, OnwardRequest
 
 REQUEST = Operation(
     method="POST",
@@ -74,22 +66,20 @@ WITHDRAW = Operation(
     path="/v1/onward-requests/{id}/withdrawal",
     action="onward.withdraw",
     summary="Take back a request that this client made and nobody has decided (reader).",
-    body=ConsentWithdrawal,
+    body=BareAct,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
     errors=(409,),
-    example={},
 )
 REVOKE = Operation(
     method="POST",
     path="/v1/onward-requests/{id}/revocation",
     action="onward.revoke",
     summary="Take a consent back (originator's releaser), from the next request on.",
-    body=ConsentRevocation,
+    body=BareAct,
     answer=OnwardBody,
     parameters=(REQUEST_ID,),
     errors=(409,),
-    example={},
 )
 
 
@@ -124,14 +114,14 @@ async def refuse(visit: Visit) -> Response:
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/withdrawal`."""
-    await read_as(visit, ConsentWithdrawal, Role.READER, event=EventName.ONWARD_WITHDRAWN)
+    await read_as(visit, BareAct, Role.READER, event=EventName.ONWARD_WITHDRAWN)
     recorded = await withdraw_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/revocation`."""
-    await read_as(visit, ConsentRevocation, Role.RELEASER, event=EventName.ONWARD_REVOKED)
+    await read_as(visit, BareAct, Role.RELEASER, event=EventName.ONWARD_REVOKED)
     recorded = await revoke_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 

@@ -116,7 +116,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _body(operation: Operation, model: type[WireModel]) -> Iterable[tuple[str, dict[str, Any]]]:
     for media in operation.body_media:
         if media == JSON:
-            example = {} if operation.example is None else {"example": operation.example}
+            shown = operation.example if model.model_fields else {}
+            example = {} if shown is None else {"example": shown}
             yield media, {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}, **example}
         else:
             yield media, {"schema": {"type": "string", "description": "The same as a file."}}

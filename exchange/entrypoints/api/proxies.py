@@ -8,7 +8,7 @@ from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import ProxyWish
 from exchange.usecases import ProxyView, ask_proxy, list_proxies, revoke_proxy
-from exchange.wire import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
+from exchange.wire import BareAct, ProxyBody, ProxyConsent, ProxyListBody
 
 ASK = Operation(
     method="POST",
@@ -38,11 +38,10 @@ REVOKE = Operation(
     path="/v1/proxies/{id}/revocation",
     action="proxy.revoke",
     summary="Take a consent back (releaser of the member that gave it), from the next post on.",
-    body=ProxyRevocation,
+    body=BareAct,
     answer=ProxyBody,
     parameters=(Parameter("id", "path", "The consent's id.", required=True),),
     errors=(409,),
-    example={},
 )
 
 
@@ -63,7 +62,7 @@ async def list_(visit: Visit) -> Response:
 
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/proxies/{id}/revocation`."""
-    await read_as(visit, ProxyRevocation, Role.RELEASER, event=EventName.PROXY_REVOKED)
+    await read_as(visit, BareAct, Role.RELEASER, event=EventName.PROXY_REVOKED)
     recorded = await revoke_proxy(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 

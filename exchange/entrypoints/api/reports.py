@@ -41,7 +41,7 @@ from exchange.usecases import (
     receive_report,
 )
 from exchange.wire import (
-    Acknowledgement,
+    BareAct,
     DecisionName,
     ExplanationBody,
     HeaderBody,
@@ -134,12 +134,11 @@ RECEIPT = Operation(
     path="/v1/reports/{id}/receipts",
     action="report.receive",
     summary="Acknowledge the receipt of a report; said again, the first acknowledgement is the answer.",
-    body=Acknowledgement,
+    body=BareAct,
     answer=ReceiptBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
     errors=(409,),
-    example={},
 )
 
 
@@ -240,7 +239,7 @@ async def explanation(visit: Visit) -> Response:
 
 async def receipt(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/receipts`."""
-    await read_as(visit, Acknowledgement, Role.READER, event=EventName.REPORT_RECEIVED)
+    await read_as(visit, BareAct, Role.READER, event=EventName.REPORT_RECEIVED)
     recorded = await receive_report(visit.services, visit.call, visit.path["id"])
     kept = recorded.value
     body = ReceiptBody(report=kept.report, client=kept.client, received_at=kept.at, entry=kept.entry)

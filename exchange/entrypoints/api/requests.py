@@ -26,10 +26,10 @@ from exchange.usecases import (
 )
 from exchange.wire import (
     AnswerGiven,
+    BareAct,
     InformationWanted,
     LabelBody,
     RequestAnswerBody,
-    RequestEnd,
     RequestLineBody,
     RequestListBody,
     RequestShownBody,
@@ -93,22 +93,20 @@ CLOSE = Operation(
     path="/v1/information-requests/{id}/closure",
     action="request.close",
     summary="Close a request (reader of the member that asked): it is answered no more.",
-    body=RequestEnd,
+    body=BareAct,
     answer=RequestShownBody,
     parameters=(REQUEST_ID, PURPOSE),
     errors=(409,),
-    example={},
 )
 WITHDRAW = Operation(
     method="POST",
     path="/v1/information-requests/{id}/withdrawal",
     action="request.withdraw",
     summary="Withdraw a request (reader of the member that asked): whoever was asked sees nothing of it any more.",
-    body=RequestEnd,
+    body=BareAct,
     answer=RequestShownBody,
     parameters=(REQUEST_ID, PURPOSE),
     errors=(409,),
-    example={},
 )
 
 
@@ -145,14 +143,14 @@ async def answer(visit: Visit) -> Response:
 
 async def close(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/closure`."""
-    await read_as(visit, RequestEnd, Role.READER, event=EventName.REQUEST_CLOSED)
+    await read_as(visit, BareAct, Role.READER, event=EventName.REQUEST_CLOSED)
     recorded = await close_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 
 
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/withdrawal`."""
-    await read_as(visit, RequestEnd, Role.READER, event=EventName.REQUEST_WITHDRAWN)
+    await read_as(visit, BareAct, Role.READER, event=EventName.REQUEST_WITHDRAWN)
     recorded = await withdraw_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 

@@ -18,12 +18,12 @@ from exchange.usecases import (
     replay_deliveries,
 )
 from exchange.wire import (
+    BareAct,
     DeliveryBody,
     DeliveryListBody,
     NewSubscriptionBody,
     ReplayBody,
     SentBody,
-    SubscriptionAct,
     SubscriptionBody,
     SubscriptionListBody,
     SubscriptionRequest,
@@ -65,11 +65,10 @@ TEST = Operation(
     path=f"{_PATH}/{{id}}/test",
     action="subscription.test",
     summary="Send a message that tells of nothing.",
-    body=SubscriptionAct,
+    body=BareAct,
     answer=SentBody,
     status=202,
     parameters=(_SUBSCRIPTION_ID,),
-    example={},
 )
 DELIVERIES = Operation(
     method="GET",
@@ -84,10 +83,9 @@ REPLAY = Operation(
     path=f"{_PATH}/{{id}}/replay",
     action="subscription.replay",
     summary="Send again what nobody took, as far as this client may still read it.",
-    body=SubscriptionAct,
+    body=BareAct,
     answer=ReplayBody,
     parameters=(_SUBSCRIPTION_ID,),
-    example={},
 )
 
 
@@ -116,7 +114,7 @@ async def remove(visit: Visit) -> Response:
 
 async def send_test(visit: Visit) -> Response:
     """Answer `POST /v1/subscriptions/{id}/test`."""
-    await read_as(visit, SubscriptionAct, Role.READER, event=EventName.SUBSCRIPTION_TESTED)
+    await read_as(visit, BareAct, Role.READER, event=EventName.SUBSCRIPTION_TESTED)
     recorded = await check_subscription(visit.services, visit.call, visit.path["id"])
     return answered(recorded, SentBody(id=recorded.value), status=202)
 
@@ -130,7 +128,7 @@ async def deliveries(visit: Visit) -> Response:
 
 async def replay(visit: Visit) -> Response:
     """Answer `POST /v1/subscriptions/{id}/replay`."""
-    await read_as(visit, SubscriptionAct, Role.READER, event=EventName.SUBSCRIPTION_REPLAYED)
+    await read_as(visit, BareAct, Role.READER, event=EventName.SUBSCRIPTION_REPLAYED)
     recorded = await replay_deliveries(visit.services, visit.call, visit.path["id"])
     return answered(recorded, ReplayBody(id=visit.path["id"], replayed=recorded.value))
 

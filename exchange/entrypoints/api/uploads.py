@@ -22,7 +22,7 @@ from exchange.usecases import (
     receive_part,
 )
 from exchange.wire import (
-    Completion,
+    BareAct,
     DeclaredPartBody,
     GivenUpBody,
     HeaderBody,
@@ -54,14 +54,13 @@ COMPLETE = Operation(
     path="/v1/reports/{id}/completion",
     action="report.complete",
     summary="Complete a report whose parts have all been sent: from here on it is posted.",
-    body=Completion,
+    body=BareAct,
     body_required=False,
     answer=HeaderBody,
     status=201,
     parameters=(REPORT_ID, PURPOSE),
     errors=(409,),
     answer_headers=("Location",),
-    example={},
 )
 
 LIST = Operation(
@@ -105,7 +104,7 @@ async def complete(visit: Visit) -> Response:
     # There is nothing to be said, so nothing need be.
     headers = visit.request.headers
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        await read_model(visit, Completion)
+        await read_model(visit, BareAct)
     recorded = await complete_upload(visit.services, visit.call, visit.path["id"])
     location = f"/v1/reports/{recorded.value.report_id}"
     return answered(recorded, recorded.value.header_json, status=201, location=location)
