@@ -43,7 +43,6 @@ from exchange.entrypoints.http.server import (
 )
 from exchange.entrypoints.http.service import Service
 from exchange.entrypoints.http.strangers import Strangers
-from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Trust, TrustFiles
 from exchange.entrypoints.http.trust_news import TrustNews
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
@@ -314,7 +313,7 @@ def _trust(settings: Settings, clock: Clock = system_clock, news: TrustNews | No
         settings.crl_folder,
         settings.edge_certificates_file,
     )
-    edges = load_edges(settings.edge_certificates_file, extension_of=tls_extension, clock=clock)
+    edges = load_edges(settings.edge_certificates_file, clock=clock)
     return Trust(files, edges, read_secret=read_secret, clock=clock, news=news)
 
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from exchange.app import create_app
 from exchange.entrypoints.api import api_document
-from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
+from exchange.entrypoints.http.connections import THUMBPRINT_FIELD
 from exchange.kernel import new_id
 from exchange.settings import Settings, load_settings
 from tests.support.calling import Caller

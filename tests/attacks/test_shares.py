@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from exchange.entrypoints.http.connections import THUMBPRINT_FIELD
 from exchange.entrypoints.http.routing import OperationRoute
-from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
 from tests.attacks.hidden import Api, filled, open_api, report_body
 from tests.support.world import World, thumbprint_of
 

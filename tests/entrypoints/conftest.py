@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from exchange.app import create_app
 from exchange.custody import FileCustodian
-from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
+from exchange.entrypoints.http.connections import THUMBPRINT_FIELD
 from exchange.kernel import canonical_bytes
 from exchange.settings import Settings, load_settings
 from exchange.store import Store

@@ -9,11 +9,11 @@ import pytest
 from starlette.responses import Response
 
 from exchange.entrypoints.http import door
+from exchange.entrypoints.http.connections import ISSUER_FIELD
 from exchange.entrypoints.http.door import _wrong_in_head, new_call
 from exchange.entrypoints.http.holders import Holder
 from exchange.entrypoints.http.large_answers import LARGE_BYTES
 from exchange.entrypoints.http.shares import Shares
-from exchange.entrypoints.http.tls import ISSUER_FIELD
 from exchange.entrypoints.http.turns import Turns
 from exchange.kernel import UnavailableError
 from exchange.store.unread import UnreadRowError

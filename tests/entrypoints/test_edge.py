@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 import uvloop
 
+from exchange.entrypoints.http.connections import subject_in, thumbprint_in
 from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.tls import subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, Identity, Trust, make_trust
 from tests.entrypoints.test_tls import context_of
@@ -47,7 +47,7 @@ def port(trust: Trust, edge: Identity) -> Iterator[int]:
     ready, stopping = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
     context = context_of(trust)
-    edges = load_edges(edge.certificate_file, extension_of=tls_extension)
+    edges = load_edges(edge.certificate_file)
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
@@ -224,7 +224,7 @@ async def test_edge_has_room_for_many_clients(port: int, trust: Trust, edge: Ide
 def test_certificate_is_looked_at_anew_when_time_has_passed(trust: Trust) -> None:
     moments = [datetime.now(UTC)]
     reader = trust.client("short", days=30)
-    edges = Edges([], extension_of=tls_extension, clock=lambda: moments[0])
+    edges = Edges([], clock=lambda: moments[0])
     headers = [(b"client-cert", rfc9440(reader).encode())]
 
     assert edges.forwarded(headers) is not None
@@ -237,7 +237,7 @@ def named(edges: Edges, value: str) -> bool:
 
 
 def test_header_of_a_certificate_is_read_in_its_very_form(trust: Trust) -> None:
-    edges, reader = Edges([], extension_of=tls_extension), trust.client("reader")
+    edges, reader = Edges([]), trust.client("reader")
     inner, pem = rfc9440(reader)[1:-1], escaped(reader)
     others = [inner, f'"{inner}"', f"::{inner}::", f":{inner}", f"{inner}:", f":{inner[:8]}!{inner[8:]}:"]
     others += [f":{inner}x", f"x{inner}:"]
@@ -249,7 +249,7 @@ def test_header_of_a_certificate_is_read_in_its_very_form(trust: Trust) -> None:
 
 
 def test_who_was_named_before_is_asked_about_anew_once_others_are_refused(trust: Trust) -> None:
-    edges, reader = Edges([], extension_of=tls_extension), rfc9440(trust.client("reader"))
+    edges, reader = Edges([]), rfc9440(trust.client("reader"))
     told = [named(edges, reader)]
     for is_refused in (True, False):
         edges.believe(frozenset(), refused=lambda _, is_refused=is_refused: is_refused)
@@ -259,7 +259,7 @@ def test_who_was_named_before_is_asked_about_anew_once_others_are_refused(trust:
 
 
 def test_header_that_is_too_large_is_not_read(trust: Trust) -> None:
-    edges, pem = Edges([], extension_of=tls_extension), escaped(trust.client("reader"))
+    edges, pem = Edges([]), escaped(trust.client("reader"))
     largest = pem + "%0A" * ((16_384 - len(pem)) // 3)
     largest += "\n" * (16_384 - len(largest))
 
@@ -269,7 +269,7 @@ def test_header_that_is_too_large_is_not_read(trust: Trust) -> None:
 
 def test_no_more_certificates_are_kept_than_so_many(trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exchange.entrypoints.http.edge._MOST_KEPT", 2)
-    edges, pem = Edges([], extension_of=tls_extension), escaped(trust.client("reader"))
+    edges, pem = Edges([]), escaped(trust.client("reader"))
     kept = []
     for number in range(4):
         assert named(edges, pem + "%0A" * number)
@@ -283,7 +283,7 @@ def test_several_edges_stand_in_one_file(trust: Trust, tmp_path: Path) -> None:
     path = tmp_path / "edges.pem"
     path.write_bytes(first.certificate_pem + b"\n" + second.certificate_pem)
 
-    edges = load_edges(path, extension_of=tls_extension)
+    edges = load_edges(path)
 
     assert first.thumbprint in edges
     assert second.thumbprint in edges
@@ -298,13 +298,13 @@ def test_file_without_a_certificate_refuses_the_start(tmp_path: Path, content: b
     path.write_bytes(content)
 
     with pytest.raises(UnsafeSettingError, match=r"edges\.pem"):
-        load_edges(path, extension_of=tls_extension)
+        load_edges(path)
 
 
 def test_missing_file_refuses_the_start(tmp_path: Path) -> None:
     with pytest.raises(UnsafeSettingError, match="edges"):
-        load_edges(tmp_path / "absent.pem", extension_of=tls_extension)
+        load_edges(tmp_path / "absent.pem")
 
 
 def test_without_the_setting_nobody_is_an_edge(trust: Trust) -> None:
-    assert trust.client("reader").thumbprint not in load_edges(None, extension_of=tls_extension)
+    assert trust.client("reader").thumbprint not in load_edges(None)

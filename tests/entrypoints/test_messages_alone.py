@@ -9,8 +9,9 @@ from unittest.mock import Mock
 import pytest
 
 from exchange.entrypoints.http import tls
+from exchange.entrypoints.http.connections import ABORT_EXTENSION, tls_extension
 from exchange.entrypoints.http.strangers import Wrong
-from exchange.entrypoints.http.tls import ABORT_EXTENSION, CertificateProtocol, tls_extension
+from exchange.entrypoints.http.tls import CertificateProtocol
 from tests.entrypoints.test_tls_alone import Line, identity, line  # noqa: F401
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -16,9 +16,9 @@ import uvloop
 
 from exchange.crypto import empty_crl, issue_client, new_authority
 from exchange.entrypoints.http import contexts
+from exchange.entrypoints.http.connections import subject_in, thumbprint_in, tls_extension
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
 from exchange.entrypoints.http.strangers import Strangers, Wrong
-from exchange.entrypoints.http.tls import subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, YESTERDAY, Trust, make_trust, write_identity
 

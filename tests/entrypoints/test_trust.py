@@ -22,7 +22,6 @@ from exchange.crypto import (
 from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.lain import PATIENCE
 from exchange.entrypoints.http.listed import without_list
-from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Kind, Trust, TrustFiles
 from exchange.kernel import UnsafeSettingError
 from exchange.settings import read_secret
@@ -53,7 +52,7 @@ class Node:
             self.lists,
             edges if edges.exists() else None,
         )
-        believed = load_edges(files.edges, extension_of=tls_extension)
+        believed = load_edges(files.edges)
         self.trust = Trust(files, believed, read_secret=read_secret, clock=lambda: datetime.now(UTC) + self.lead)
 
     def put(self, content: bytes, name: str = "own.pem") -> Path:

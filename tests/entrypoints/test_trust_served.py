@@ -11,9 +11,10 @@ from unittest.mock import Mock
 import pytest
 import uvloop
 
+from exchange.entrypoints.http.connections import thumbprint_in, tls_extension
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.tls import CertificateProtocol, thumbprint_in, tls_extension
+from exchange.entrypoints.http.tls import CertificateProtocol
 from tests.entrypoints.certificates import Identity, listed
 from tests.entrypoints.test_edge import rfc9440
 from tests.entrypoints.test_trust import Node

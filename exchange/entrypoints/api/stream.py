@@ -6,7 +6,7 @@ Does not: keep anything for a reader that is slow: what it has not taken yet sta
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import assert_never
 
 import orjson
@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.api.parameters import PURPOSE
+from exchange.entrypoints.http.connections import end_of
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
-from exchange.entrypoints.http.tls import ABORT_EXTENSION
 from exchange.entrypoints.http.visit import Visit, single_header
 from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, Unopened, open_stream
 
@@ -96,7 +96,8 @@ class EventStream(Response):
             await self._sent(send, b"", more_body=False)
         except TimeoutError:
             # What waits in the connection is what it does not read: only cutting it ends that.
-            _abort_of(scope)()
+            if (abort := end_of(scope, "abort")) is not None:
+                abort()
             await leaving
         finally:
             leaving.cancel()
@@ -110,15 +111,6 @@ class EventStream(Response):
         while (await receive())["type"] != "http.disconnect":
             pass  # a GET has no body worth reading
         self._stream.leave()
-
-
-def _abort_of(scope: Scope) -> Callable[[], None]:
-    abort: Callable[[], None] = (scope.get("extensions") or {}).get(ABORT_EXTENSION, {}).get("abort", _nothing)
-    return abort
-
-
-def _nothing() -> None:
-    """Stand for a connection that cannot be cut."""
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((STREAM, stream),)

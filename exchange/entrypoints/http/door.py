@@ -22,6 +22,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.entrypoints.http.connections import end_of, issuer_in, public_key_in, subject_in, thumbprint_in
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.floods import FloodEnds, Refused
 from exchange.entrypoints.http.holders import Holder, Holders, stranger
@@ -31,7 +32,6 @@ from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
 from exchange.entrypoints.http.rates import RETRY_AFTER_SECONDS, Rates
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.shares import Share, Shares
-from exchange.entrypoints.http.tls import ABORT_EXTENSION, issuer_in, public_key_in, subject_in, thumbprint_in
 from exchange.entrypoints.http.turns import TURN_KEY, Turn, Turns
 from exchange.entrypoints.http.visit import CALL_KEY, HOLDER_KEY, SERVICES_KEY
 from exchange.kernel import (
@@ -255,7 +255,7 @@ class _Answer:
 
 async def _has_hung_up(scope: Scope, receive: Receive) -> bool:
     """End the connection behind what was sent of an answer, and wait for that; False where it cannot be ended."""
-    close = (scope.get("extensions") or {}).get(ABORT_EXTENSION, {}).get("close")
+    close = end_of(scope, "close")
     if close is None:
         return False
     close()

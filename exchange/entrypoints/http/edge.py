@@ -1,8 +1,8 @@
 """The edge: a proxy that ends the members' mutual TLS in front of this service, and says in a header who came.
 
 Promises: `Client-Cert` is believed on a connection that was itself opened with the certificate of a named edge, and
-nowhere else; what such a connection says is whole and current, or nobody came with it.
-what is on a revocation list that this service has is not believed either, whatever the edge has of it.
+nowhere else; what such a connection says is whole and current, or nobody came with it. What is on a revocation list
+that this service has is not believed either, whatever the edge has of it.
 Does not: check chains of what is forwarded: the edge did, and the client's row decides.
 
 The header is RFC 9440's, a byte sequence between colons (Caddy writes it so), or nginx's `$ssl_client_escaped_cert`
@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from exchange.crypto import read_certificate, read_certificates
+from exchange.entrypoints.http.connections import tls_extension
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import Clock, MalformedError, UnsafeSettingError, system_clock
 from exchange.kernel.addresses import is_address
@@ -58,11 +59,9 @@ class Edges:
         self,
         thumbprints: Iterable[str] = (),
         *,
-        extension_of: Callable[[bytes], dict[str, Any]] | None = None,
         clock: Clock = system_clock,
     ) -> None:
         self._thumbprints = frozenset(thumbprints)
-        self._extension_of = extension_of
         self._clock = clock
         self._known: dict[bytes, _Known] = {}
         self._refuses: Callable[[bytes], bool] | None = None
@@ -97,28 +96,22 @@ class Edges:
             facts = read_certificate(der)
         except (ValueError, MalformedError):
             return None
-        if self._extension_of is None:
-            return None
         is_refused = self._refuses is not None and self._refuses(der)
         # Kept like any other: it is looked at once, however often it comes, and at no moment is it valid.
         not_after = facts.not_before if is_refused else facts.not_after
-        known = _Known(self._extension_of(der), facts.not_before, not_after)
+        known = _Known(tls_extension(der), facts.not_before, not_after)
         if len(self._known) >= _MOST_KEPT:
             self._known.clear()
         self._known[value] = known
         return known
 
 
-def load_edges(
-    path: Path | None, *, extension_of: Callable[[bytes], dict[str, Any]], clock: Clock = system_clock
-) -> Edges:
+def load_edges(path: Path | None, *, clock: Clock = system_clock) -> Edges:
     """Return the edges whose certificates are in the PEM file `path`; none where it is None.
 
     Raises UnsafeSettingError for a file that holds none, or something else.
     """
-    if path is None:
-        return Edges()
-    return Edges(read_edges(path), extension_of=extension_of, clock=clock)
+    return Edges() if path is None else Edges(read_edges(path), clock=clock)
 
 
 def read_edges(path: Path) -> frozenset[str]:
