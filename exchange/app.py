@@ -28,6 +28,7 @@ from exchange.entrypoints.http.inspection import HostPlaces, Shown
 from exchange.entrypoints.http.limits import RateLimiter, SharedRateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.operations import operations_app
+from exchange.entrypoints.http.processes import watch_supervisor
 from exchange.entrypoints.http.rates import OF_MEMBER, Rates
 from exchange.entrypoints.http.routing import answer_routing_fault
 from exchange.entrypoints.http.sampling import sampled
@@ -206,7 +207,7 @@ async def _serve_one(
     app = create_app(settings, counts=counts, worker=number)
     stopping = asyncio.Event()
     if order is not None:
-        order.watch_supervisor(stopping)
+        watch_supervisor(order.line, stopping)
     async with (
         app.router.lifespan_context(app),
         ended_with_database(app.state.services.store, stopping),

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from exchange.crypto import CryptoError, WebhookKey
 from exchange.custody import Custodian, FileCustodian, LogKey, TracedCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
+from exchange.entrypoints.http.processes import watch_supervisor
 from exchange.entrypoints.jobs.alerting import run_alerts, run_notices
-from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.rounds import (
     ARCHIVE_SECONDS,
     DUTIES_SECONDS,

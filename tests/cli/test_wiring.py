@@ -507,7 +507,8 @@ def test_process_ends_with_the_database_that_it_knew(settings_with, monkeypatch,
         lineage.outgrow("it is newer") if is_outgrown else lineage._close("it is newer", UnavailableError)
         await stopping.wait()
 
-    order = Mock(number=0, counts=None)
+    order, watch = Mock(number=0, counts=None), Mock()
+    monkeypatch.setattr(app_room, "watch_supervisor", watch)
     with pytest.raises(SystemExit) as ended:
         process_of(settings_with(), monkeypatch, during, order)
 
@@ -515,7 +516,7 @@ def test_process_ends_with_the_database_that_it_knew(settings_with, monkeypatch,
     told = capsys.readouterr().err
     assert '"level": "error", "from": "exchange.app", "message": "it is newer"' in told
     assert '"level": "critical", "from": "exchange.sequencer", "message": "it is newer: this process ends"' in told
-    order.watch_supervisor.assert_called_once()
+    assert watch.call_args.args[0] is order.line
 
 
 def test_sequencer_ends_with_the_database_that_it_knew(settings_with):

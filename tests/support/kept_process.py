@@ -10,7 +10,7 @@ import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from exchange.entrypoints.jobs.keeper import watch_supervisor
+from exchange.entrypoints.http.processes import watch_supervisor
 
 
 def stay(folder: Path, line: Connection) -> None:

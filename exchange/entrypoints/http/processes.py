@@ -5,17 +5,19 @@ own; one that is forked has both from its parent.
 
 Promises: nothing is forked where another thread runs, so no lock is copied that nobody would release; a forked
 process answers signals by itself, and holds none of the ends by which a parent's death is noticed.
-Does not: look after them.
+Does not: look after them, or begin one anew.
 
 INVARIANT: whoever forks has opened no database, no loop and no connection. What a service opens, each of its processes
 opens for itself (ADR 0038).
 """
 
+import asyncio
 import contextlib
 import gc
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -69,6 +71,29 @@ def begin_process(target: Callable[..., None], arguments: tuple[Any, ...], *, na
         process = get_context("spawn").Process(target=_named, args=(target, arguments, name), name=name)
     process.start()
     return process
+
+
+def end_processes(processes: Sequence[BaseProcess], seconds: float) -> None:
+    """End processes; whichever has not ended after so many seconds is killed."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def watch_supervisor(line: Connection, stopping: asyncio.Event) -> None:
+    """Set `stopping` when the other end of the line is gone: an orphan would go on with nobody to replace it."""
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(line.fileno())
+        stopping.set()
+
+    loop.add_reader(line.fileno(), gone)
 
 
 def _forked(target: Callable[..., None], arguments: tuple[Any, ...], name: str) -> None:

@@ -5,9 +5,7 @@ supervisor is gone stop by themselves.
 Does not: know what a worker does.
 """
 
-import asyncio
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -16,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from exchange.entrypoints.http.processes import begin_process, line_to_child
+from exchange.entrypoints.http.processes import begin_process, end_processes, line_to_child
 from exchange.entrypoints.http.server import Listening
 
 CANNOT_START = 3
@@ -47,16 +45,6 @@ class WorkOrder:
     def report_ready(self) -> None:
         """Tell the supervisor that this worker answers."""
         self.line.send_bytes(_READY)
-
-    def watch_supervisor(self, stopping: asyncio.Event) -> None:
-        """Set `stopping` when the supervisor is gone: an orphan would serve on with nobody to replace it."""
-        loop = asyncio.get_running_loop()
-
-        def gone() -> None:
-            loop.remove_reader(self.line.fileno())
-            stopping.set()
-
-        loop.add_reader(self.line.fileno(), gone)
 
 
 Target = Callable[[Any, WorkOrder], None]
@@ -156,13 +144,4 @@ class Supervisor:
             time.sleep(_RESPAWN_SECONDS)
 
     def _end_all(self) -> None:
-        workers = list(self._running.values())
-        for worker in workers:
-            if worker.process.is_alive() and worker.process.pid is not None:
-                os.kill(worker.process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        for worker in workers:
-            worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+        end_processes([worker.process for worker in self._running.values()], STOP_SECONDS)

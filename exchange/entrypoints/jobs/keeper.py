@@ -4,7 +4,6 @@ A thread waits for it, so that it is the same beside one worker in this process 
 before that thread, while this process can still be copied, and waits for its word.
 """
 
-import asyncio
 import logging
 import signal
 import threading
@@ -15,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from exchange.entrypoints.http.processes import begin_process, can_fork, line_to_child, open_line
+from exchange.entrypoints.http.processes import begin_process, can_fork, end_processes, line_to_child, open_line
 
 _WORD = b"begin"
 _RESPAWN_SECONDS = 1.0
@@ -38,17 +37,6 @@ def kept_running(target: Target, cargo: Any, *, name: str) -> Iterator[Callable[
         keeper.stop()
 
 
-def watch_supervisor(line: Connection, stopping: asyncio.Event) -> None:
-    """Set `stopping` when the other end of the line is gone: an orphan would go on with nobody to replace it."""
-    loop = asyncio.get_running_loop()
-
-    def gone() -> None:
-        loop.remove_reader(line.fileno())
-        stopping.set()
-
-    loop.add_reader(line.fileno(), gone)
-
-
 class _Keeper:
     def __init__(self, target: Target, cargo: Any, name: str) -> None:
         self._target = target
@@ -68,7 +56,7 @@ class _Keeper:
         elif self._next is not None:
             process, line = self._next
             line.close()
-            _end(process)
+            end_processes([process], _STOP_SECONDS)
 
     def _keep(self) -> None:
         is_stopping = False
@@ -84,7 +72,7 @@ class _Keeper:
             ended = wait([self._stopping, process.sentinel])
             is_stopping = self._stopping in ended
             if is_stopping:
-                _end(process)
+                end_processes([process], _STOP_SECONDS)
             else:
                 process.join()
                 # One that cannot live must not eat the machine.
@@ -128,11 +116,3 @@ def _at_the_word(target: Target, cargo: Any, line: Connection) -> None:
 def _send_word(line: Connection) -> None:
     with suppress(OSError):  # it died before: whoever waits for it finds out
         line.send_bytes(_WORD)
-
-
-def _end(process: BaseProcess) -> None:
-    process.terminate()
-    process.join(_STOP_SECONDS)
-    if process.is_alive():
-        process.kill()
-        process.join()
