@@ -74,7 +74,7 @@ def require_pair(pair: Pair) -> None:
 
 def read_authority_files(folder: Path) -> dict[Path, bytes]:
     """Return the files of the authorities; UnsafeSettingError where there is none, or one cannot be read."""
-    found = {path: _content(path) for path in sorted(folder.glob("*.pem"))}
+    found = {path: _content(path) for path in pem_files(folder)}
     if not found:
         raise UnsafeSettingError(f"`{folder}` holds no authority: add one with `exchange ca add`")
     return found
@@ -82,7 +82,7 @@ def read_authority_files(folder: Path) -> dict[Path, bytes]:
 
 def read_lists(folder: Path | None) -> dict[Path, bytes]:
     """Return the files of the revocation lists; UnsafeSettingError where one cannot be read, or holds a certificate."""
-    found = {} if folder is None else {path: _content(path) for path in sorted(folder.glob("*.pem"))}
+    found = {path: _content(path) for path in pem_files(folder)}
     for path, content in found.items():
         require_lists_alone(path, content)
     return found
@@ -95,6 +95,11 @@ def require_lists_alone(path: Path, content: bytes) -> None:
             f"`{path}` holds a certificate beside the revocation list: take it out; an authority is added with "
             "`exchange ca add`"
         )
+
+
+def pem_files(folder: Path | None) -> list[Path]:
+    """Return the PEM files in a folder by their names; none where there is no folder."""
+    return [] if folder is None else sorted(folder.glob("*.pem"))
 
 
 def read_plain(path: Path) -> bytes:

@@ -4,14 +4,15 @@ They come from the same reads as `/readyz`, so asking costs what a health check 
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from exchange.crypto import read_certificates, revocations_end
 from exchange.entrypoints.http.board import Family, Kind, Series, labelled
-from exchange.entrypoints.http.contexts import read_plain
+from exchange.entrypoints.http.contexts import pem_files, read_plain
 from exchange.kernel import ExchangeError
 from exchange.usecases import Inspection
 
@@ -86,7 +87,7 @@ class Shown:
 
 
 def inspected(
-    found: Inspection, places: HostPlaces | None, *, version: str, now: datetime, shown: Shown | None = None
+    found: Inspection, places: HostPlaces | None, *, version: str, now: datetime, shown: Shown
 ) -> Iterator[str]:
     """Yield the lines of what was found, in Prometheus' text format; what could not be read is left out."""
     yield from _shown(BUILD, [((version,), 1)])
@@ -103,10 +104,10 @@ def inspected(
     ages: list[tuple[Series, float]] = [] if made_at is None else [(("custody",), (now - made_at).total_seconds())]
     if places is not None:
         yield from _disk(places.folder)
-        taken = Shown() if shown is None else shown
-        yield from _shown(REFUSED_FILES, [((kind,), count) for kind, count in taken.refused.items()])
-        yield from _shown(EXPIRY, list(_expiries(places, taken)))
-        lists = [*_list_ends(places), *taken.revocations]
+        yield from _shown(REFUSED_FILES, [((kind,), count) for kind, count in shown.refused.items()])
+        yield from _shown(EXPIRY, list(_expiries(places, shown)))
+        lists = _moments([*pem_files(places.revocations), places.edge_lists], lambda each: [revocations_end(each)])
+        lists += shown.revocations
         yield from _shown(LISTS_END, [((), min(lists))] if lists else [])
         ages += _file_ages(places, now)
     yield from _shown(KEY_AGES, ages)
@@ -129,44 +130,32 @@ def _disk(folder: Path) -> Iterator[str]:
 
 
 def _expiries(places: HostPlaces, shown: Shown) -> Iterator[tuple[Series, float]]:
-    server = [*_ends([places.server_certificate]), *shown.server]
-    authorities = _ends(sorted(places.authorities.glob("*.pem")))
-    edge_server = _ends([] if places.edge_server is None else [places.edge_server])
-    for name, ends in (("server", server), ("authority", authorities), ("edge-server", edge_server)):
+    server = [*_ends(places.server_certificate), *shown.server]
+    authorities = _ends(*pem_files(places.authorities))
+    for name, ends in (("server", server), ("authority", authorities), ("edge-server", _ends(places.edge_server))):
         if ends:
             yield (name,), min(ends)
-    edges = _ends([] if places.edges is None else [places.edges])
+    edges = _ends(places.edges)
     if edges:
         # A renewed one is added, and those before it stay.
         yield ("edge",), max(edges)
 
 
-def _ends(paths: Sequence[Path]) -> list[float]:
-    found = []
-    for path in paths:
-        try:
-            found += [facts.not_after.timestamp() for facts in read_certificates(read_plain(path))]
-        except (OSError, ExchangeError):
-            continue  # `exchange doctor` says what is wrong with it
-    return found
+def _ends(*paths: Path | None) -> list[float]:
+    return _moments(paths, lambda content: [facts.not_after for facts in read_certificates(content)])
 
 
-def _list_ends(places: HostPlaces) -> list[float]:
-    found = []
-    paths = [] if places.revocations is None else sorted(places.revocations.glob("*.pem"))
-    for path in paths if places.edge_lists is None else [*paths, places.edge_lists]:
-        try:
-            found.append(revocations_end(read_plain(path)).timestamp())
-        except (OSError, ExchangeError):
-            continue  # as above
+def _moments(paths: Iterable[Path | None], read: Callable[[bytes], list[datetime]]) -> list[float]:
+    found: list[float] = []
+    for path in filter(None, paths):
+        with suppress(OSError, ExchangeError):  # `exchange doctor` says what is wrong with it
+            found += [moment.timestamp() for moment in read(read_plain(path))]
     return found
 
 
 def _file_ages(places: HostPlaces, now: datetime) -> list[tuple[Series, float]]:
     ages: list[tuple[Series, float]] = []
     for name, path in places.keys.items():
-        try:
+        with suppress(OSError):
             ages.append(((name,), now.timestamp() - path.stat().st_mtime))
-        except OSError:
-            continue
     return ages

@@ -5,13 +5,13 @@ older one, a cut or forged one, one that is over, and none at all leave the form
 Does not: ask about a certificate; who is enrolled as an authority comes in.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from exchange.crypto import Authority, RevocationList, read_revocation_lists
-from exchange.entrypoints.http.contexts import read_plain, require_lists_alone
+from exchange.entrypoints.http.contexts import pem_files, read_plain, require_lists_alone
 from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, rfc3339
 
 ListKey = tuple[str, str, str]
@@ -53,7 +53,7 @@ def next_lists(folder: Path | None, held: Lists, roots: Sequence[Authority], now
     """Return what is in use from now on, where `held` is and `folder` holds what it holds now."""
     # Whose a list is depends on who is enrolled now.
     listed, lying = Listed(by_key(held.values(), roots)), dict[ListKey, list[tuple[Path, RevocationList]]]()
-    for path in _paths(folder):
+    for path in pem_files(folder):
         try:
             content = read_plain(path)
             require_lists_alone(path, content)
@@ -151,7 +151,3 @@ def told_of_list(listing: RevocationList) -> str:
 
 def _is_valid(listing: RevocationList, now: datetime) -> bool:
     return listing.issued_at <= now < listing.ends_at
-
-
-def _paths(folder: Path | None) -> Iterator[Path]:
-    yield from () if folder is None else sorted(folder.glob("*.pem"))

@@ -32,6 +32,7 @@ from exchange.crypto import (
 from exchange.entrypoints.http.contexts import (
     Pair,
     context_of,
+    pem_files,
     read_authority_files,
     read_lists,
     read_pair,
@@ -81,10 +82,9 @@ class TrustFiles:
             case Kind.SERVER:
                 return [self.certificate, self.key]
             case Kind.AUTHORITIES:
-                return [self.authorities, *sorted(self.authorities.glob("*.pem"))]
+                return [self.authorities, *pem_files(self.authorities)]
             case Kind.LISTS:
-                folder = self.revocations
-                return [] if folder is None else [folder, *sorted(folder.glob("*.pem"))]
+                return [] if self.revocations is None else [self.revocations, *pem_files(self.revocations)]
             case Kind.EDGES:
                 return [] if self.edges is None else [self.edges]
 
@@ -272,7 +272,7 @@ class Trust:
 
     def _authorities(self, held: _Held, _now: datetime) -> _Round:
         kept, refused = dict[Path, bytes](), list[str]()
-        for path in sorted(self._files.authorities.glob("*.pem")):
+        for path in pem_files(self._files.authorities):
             try:
                 content = read_plain(path)
                 read_authorities(content)
