@@ -74,16 +74,17 @@ class _Server(uvicorn.Server):
             return await asyncio.get_running_loop().create_server(
                 self._new_protocol, sock=bound, backlog=config.backlog
             )
-        gate = getattr(config.http_protocol_class, "gate", None) or ConnectionGate()
-        trust, first = getattr(config.http_protocol_class, "trust", None), config.ssl
+        # `service_config` makes it so.
+        protocol: Any = config.http_protocol_class
+        trust, first = protocol.trust, config.ssl
         doorstep = Doorstep(
             bound,
             self._new_protocol,
             lambda: first if trust is None else trust.context,
             seconds=_HANDSHAKE_SECONDS,
-            gate=gate,
+            gate=protocol.gate,
             most=handshakes_allowed(),
-            strangers=getattr(config.http_protocol_class, "strangers", None),
+            strangers=protocol.strangers,
         )
         doorstep.open(config.backlog)
         return doorstep
@@ -128,14 +129,11 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except (OSError, UnicodeError) as exc:
         bound.close()
-        mend = ": end what listens there, or give another port" if _is_taken(exc) else ""
-        told = ((isinstance(exc, OSError) and exc.strerror) or str(exc)).lower()
+        is_taken = getattr(exc, "errno", None) == errno.EADDRINUSE
+        mend = ": end what listens there, or give another port" if is_taken else ""
+        told = (getattr(exc, "strerror", None) or str(exc)).lower()
         raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {told}{mend}") from exc
     return bound
-
-
-def _is_taken(fault: Exception) -> bool:
-    return isinstance(fault, OSError) and fault.errno == errno.EADDRINUSE
 
 
 def raise_file_limit() -> int:
@@ -195,16 +193,9 @@ def service_config(
     GatedProtocol.strangers = strangers
     GatedProtocol.trust = trust
     GatedProtocol.clock = staticmethod(clock)
-    return uvicorn.Config(
+    return _config(
         app,
         http=GatedProtocol,
-        ws="none",
-        loop="uvloop",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # no header says who calls or from where, but an edge's (see `edge`)
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -214,17 +205,20 @@ def service_config(
 
 def operations_config(app: ASGIApp) -> uvicorn.Config:
     """Return uvicorn's configuration for the operations address."""
+    return _config(app, http="httptools", timeout_graceful_shutdown=1)
+
+
+def _config(app: ASGIApp, **further: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
         ws="none",
         loop="uvloop",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
+        proxy_headers=False,  # no header says who calls or from where, but an edge's (see `edge`)
+        **further,
     )
 
 
