@@ -28,7 +28,7 @@ from exchange.entrypoints.http.floods import FloodEnds, Refused
 from exchange.entrypoints.http.holders import Holder, Holders, stranger
 from exchange.entrypoints.http.large_answers import LARGE_BYTES, LargeAnswers
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
-from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
+from exchange.entrypoints.http.problems import Asked, asked_in, failure, problem, refusal
 from exchange.entrypoints.http.rates import RETRY_AFTER_SECONDS, Rates
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.shares import Share, Shares
@@ -106,7 +106,7 @@ class Door:
             _log.exception("unforeseen error", extra={"request_id": call.request_id, "cause": type(exc).__name__})
             if answer.status is not None:
                 raise  # half an answer is out: only cutting the connection tells the caller
-            await (await failure(services, call, _asked(scope), exc))(scope, receive, answer)
+            await (await failure(services, call, asked_in(scope), exc))(scope, receive, answer)
         except asyncio.CancelledError:
             # (6) the server ends, and has waited for as long as it does
             if answer.status is not None:
@@ -115,8 +115,7 @@ class Door:
             await problem(error, call.request_id)(scope, receive, answer)
         finally:
             self.in_flight -= 1
-            route = scope.get("route")
-            slot = UNMATCHED_SLOT if route is None else getattr(route, "slot", UNMATCHED_SLOT)
+            slot = getattr(scope.get("route"), "slot", UNMATCHED_SLOT)
             self._metrics.answered(slot, answer.status or 500, (answer.begun or perf_counter()) - begun)
 
     async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
@@ -167,7 +166,7 @@ class Door:
         try:
             return await self.holders.meet(nobody.client) or nobody
         except UnavailableError as exc:
-            await (await refusal(scope[SERVICES_KEY], call, exc, _asked(scope)))(scope, receive, answer)
+            await (await refusal(scope[SERVICES_KEY], call, exc, asked_in(scope)))(scope, receive, answer)
             return None
         finally:
             self._meeting -= 1
@@ -299,11 +298,6 @@ def _is_foreign(asking: Sequence[tuple[bytes, bytes]], scope: Scope) -> bool:
         return any(value not in _OWN_SITES for name, value in asking if name == _SITE)
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     return any(value.lower() != b"https://" + host.lower() for _, value in asking)
-
-
-def _asked(scope: Scope) -> Asked:
-    route = scope.get("route")
-    return Asked(scope["method"], UNMATCHED if route is None else getattr(route, "path", UNMATCHED))
 
 
 def new_call(services: Services, scope: Any) -> Call:

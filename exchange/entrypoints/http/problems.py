@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
 from exchange.audit import EventName, Outcome
 from exchange.entrypoints.http.errors import (
@@ -20,6 +21,7 @@ from exchange.entrypoints.http.errors import (
     SlowRequestError,
     UnsupportedMediaError,
 )
+from exchange.entrypoints.http.metrics import UNMATCHED
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.kernel import (
     ConflictError,
@@ -100,6 +102,11 @@ class Asked:
     method: str
     route: str
     count: int = 1
+
+
+def asked_in(scope: Scope) -> Asked:
+    """Return what was asked by the request of `scope`."""
+    return Asked(scope["method"], getattr(scope.get("route"), "path", UNMATCHED))
 
 
 async def refusal(services: Services, call: Call, error: ExchangeError, asked: Asked) -> Response:

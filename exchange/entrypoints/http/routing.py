@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from exchange.audit import EventName
 from exchange.entrypoints.http.errors import MethodNotAllowedError
-from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT
-from exchange.entrypoints.http.problems import Asked, refusal
+from exchange.entrypoints.http.metrics import UNMATCHED_SLOT
+from exchange.entrypoints.http.problems import Asked, asked_in, refusal
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.visit import (
     CALL_KEY,
@@ -155,12 +155,10 @@ def add_operations(app: FastAPI, operations: Iterable[tuple[Operation, Endpoint]
 async def answer_routing_fault(request: Request, error: Exception) -> Response:
     """Answer a request for which no route was found, or none for its method: known callers on the record."""
     scope = request.scope
-    route = scope.get("route")
-    asked = Asked(scope["method"], UNMATCHED if route is None else route.path)
     fault: ExchangeError = NotFoundError("no such path")
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         fault = MethodNotAllowedError(_methods_at(request.app, scope))
-    return await refusal(scope[SERVICES_KEY], scope[CALL_KEY], fault, asked)
+    return await refusal(scope[SERVICES_KEY], scope[CALL_KEY], fault, asked_in(scope))
 
 
 def _methods_at(app: FastAPI, scope: Scope) -> tuple[str, ...]:
