@@ -132,10 +132,8 @@ async def begin_rotation(services: Services, call: Call, add: Callable[[], int])
     # One node at a time, until it is on the record.
     async with services.store.unit_of_work() as unit:
         await unit.reports().hold_order()
-        if await recorded_version(services, custody, custody.current + 1) is not None:
-            # Two keys of one number: each node would take what the other one wrote for tampering.
-            message = f"version {custody.current + 1} was added on another node: bring the key file from there"
-            raise ConflictError(message)
+        # Two keys of one number: each node would take what the other one wrote for tampering.
+        await _require_newest(services, custody)
         added = add()
         await services.custodian.renew()
         # Nothing was wrapped under it yet: nothing is lost where it never gets on the record.
@@ -146,8 +144,8 @@ async def begin_rotation(services: Services, call: Call, add: Callable[[], int])
 async def rewrap(services: Services, call: Call, progress: Progress = lambda _done, _total: None) -> Rotated:
     """Put everything that is under an older version under the newest one; may be run again at any time.
 
-    Raises ConflictError where something is under a version that is not here, UnavailableError where store or custody
-    is away: what was done until then stands.
+    Raises ConflictError where something is under a version that is not here, or nothing is to be done but by a version
+    that is not here; UnavailableError where store or custody is away: what was done until then stands.
     """
     # (1) whole
     status = await _complete_status(services)
@@ -157,6 +155,8 @@ async def rewrap(services: Services, call: Call, progress: Progress = lambda _do
         # What is under no version opens for nobody: named, and the rest goes on.
         await _note_unopened(run, place)
     if not run.total:
+        # All is under the newest one here: where there is a newer one, that is no end of its rotation.
+        await _require_newest(services, status.custody)
         return run.ended(left=len(status.strange))
     await services.store.append(run.entry(EventName.KEY_ROTATION_BEGUN, {"left": run.total}))
     for _ in range(_MOST_ROUNDS):
@@ -260,6 +260,13 @@ async def _require_recorded(services: Services, call: Call, custody: CustodyStat
                 f"another key of version {version} was added on another node, and that one counts: bring the key file "
                 "from there, and keep the one that is here beside it"
             )
+
+
+async def _require_newest(services: Services, custody: CustodyStatus) -> None:
+    """Raise ConflictError where the log tells of a version behind the newest one here."""
+    behind = custody.current + 1
+    if await recorded_version(services, custody, behind) is not None:
+        raise ConflictError(f"version {behind} was added on another node: bring the key file from there")
 
 
 async def recorded_version(services: Services, custody: CustodyStatus, version: int) -> str | None:
