@@ -42,6 +42,7 @@ from exchange.kernel import (
     MalformedError,
     NotFoundError,
     parse_rfc3339,
+    to_micros,
 )
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
@@ -62,7 +63,7 @@ from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
 from exchange.usecases.slices import MOST_SECONDS, NotCountedYetError
-from exchange.usecases.told_entries import is_too_much_waiting, require_readable, told_until_now
+from exchange.usecases.told_entries import is_too_much_waiting, may_be_told, require_readable, told_until_now
 from exchange.usecases.unread import record_unread
 
 MOST_PROPOSED = 20
@@ -94,7 +95,7 @@ async def propose_amendment(
     client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await _visible(unit, client, agreement_id)
+        agreement = await _visible(services, unit, client, agreement_id)
         if not is_party(agreement, client.member, call.now):
             raise ConflictError("only a party proposes amendments", code="not-a-party")
         require_amendable(agreement, call.now)
@@ -133,10 +134,10 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
     client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await _visible(unit, client, agreement_id)
+        agreement = await _visible(services, unit, client, agreement_id)
         shown = [
             each
-            for each in await _as_proposed(unit, agreement, unread)
+            for each in await _as_proposed(services, unit, agreement, unread)
             if await _is_of_its_time(unit, call, client, agreement, each)
         ]
         taken_back = await _taken_back(services, unit, agreement, shown)
@@ -172,8 +173,8 @@ async def sign_agreement(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end, so that two parties may sign at once.
-        agreement = await _visible(unit, client, agreement_id)
-        proposed = {each.text: each for each in await _as_proposed(unit, agreement, Unread())}
+        agreement = await _visible(services, unit, client, agreement_id)
+        proposed = {each.text: each for each in await _as_proposed(services, unit, agreement, Unread())}
         amendment = proposed.get(given.text)
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
@@ -201,8 +202,8 @@ async def take_back_signature(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end: either the last one signs first, and it binds, or this is taken back.
-        agreement = await _visible(unit, client, agreement_id)
-        proposed = {each.text: each for each in await _as_proposed(unit, agreement, Unread())}
+        agreement = await _visible(services, unit, client, agreement_id)
+        proposed = {each.text: each for each in await _as_proposed(services, unit, agreement, Unread())}
         amendment = proposed.get(given.text)
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
@@ -407,16 +408,36 @@ def _parties_told(call: Call, client: Client, agreement: Agreement, texts: Itera
     return {"parties": sorted({str(member) for terms in texts for member in terms.parties})}
 
 
-async def _as_proposed(unit: UnitOfWork, agreement: Agreement, unread: Unread) -> list[Amendment]:
-    """Return the amendments of an agreement whose terms are what their digest names; the others are noted."""
-    found = []
-    for each in await unit.amendments().of(agreement.id, unread):
+async def _as_proposed(services: Services, unit: UnitOfWork, agreement: Agreement, unread: Unread) -> list[Amendment]:
+    """Return the amendments of an agreement that somebody proposed, in these terms; the others are noted."""
+    found, known = [], await unit.amendments().of(agreement.id, unread)
+    told = await _proposals_told(services, agreement.id, known)
+    for each in known:
         # INVARIANT: nobody is shown other words than those that lie before the parties to be signed.
-        if (await _proposed_text(unit, agreement, each)).digest == each.text:
+        if each in told and (await _proposed_text(unit, agreement, each)).digest == each.text:
             found.append(each)
         else:
             unread.rows.append(unread_amendment(agreement.id, each.number))
     return found
+
+
+async def _proposals_told(services: Services, agreement_id: str, known: Sequence[Amendment]) -> list[Amendment]:
+    """Return those of these amendments that an entry tells of, or that the log may lack it of.
+
+    INVARIANT: a row alone lays no text before anybody, nor in anybody's name. While too much waits to be asked it does;
+    then nobody signs, for it is asked which signatures stand.
+    """
+    if not known or await is_too_much_waiting(services):
+        return [*known]
+    told, lacks = set[tuple[object, ...]](), list[Found]()
+    async for entry in told_until_now(services, EventName.AMENDMENT_PROPOSED, subject=agreement_id, lacks=lacks):
+        detail = entry.get("detail", {})
+        told.add((detail.get("number"), detail.get("text"), entry["actor"].get("id")))
+    return [
+        each
+        for each in known
+        if (each.number, each.text, each.proposed_by) in told or may_be_told(lacks, to_micros(each.proposed_at))
+    ]
 
 
 async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amendment) -> TreatyText:
@@ -424,22 +445,23 @@ async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amen
     return TreatyText(agreement.id, edition, amendment.previous, terms_as_json(amendment.terms))
 
 
-async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
+async def _visible(services: Services, unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
     """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
     asked = sought_id(agreement_id)
     # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or as one
     # that would be, neither the text is read nor what was laid before the others.
-    proposed = await unit.amendments().of(asked, Unread(), naming=client.member)
-    agreement = await unit.agreement(asked, of=None if proposed else client.member, for_update=True)
-    if agreement is None or not _concerns(client, agreement, proposed):
+    named_in = await unit.amendments().of(asked, Unread(), naming=client.member)
+    agreement = await unit.agreement(asked, of=None if named_in else client.member, for_update=True)
+    if agreement is None or not await _concerns(services, client, agreement, named_in):
         raise NotFoundError("no such agreement, or none that you may see")
     return agreement
 
 
-def _concerns(client: Client, agreement: Agreement, proposed: Iterable[Amendment]) -> bool:
+async def _concerns(services: Services, client: Client, agreement: Agreement, named_in: Sequence[Amendment]) -> bool:
     if agreement.party(client.member) is not None:
         return True
     digest = text_of(agreement).digest
+    proposed = await _proposals_told(services, agreement.id, named_in)
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
 
 

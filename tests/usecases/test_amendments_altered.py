@@ -1,0 +1,74 @@
+"""Amendments that somebody wrote into the database, or altered there: a row alone lays no text before anybody."""
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, NotFoundError
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.put_back import kept_rows
+from tests.support.world import World
+from tests.usecases.test_amending import ACCEDED, proposed, signs, takes_back
+
+WRITTEN = {
+    "in another's name": "UPDATE agreement_amendment SET proposed_by = $1",
+    "of another number": "UPDATE agreement_amendment SET number = 2",
+}
+
+
+async def acceding(world: World) -> usecases.AmendmentView:
+    return await proposed(world, ACCEDED)
+
+
+async def shown(world: World, name: str) -> tuple[list[int], int]:
+    call = world.call(f"{name} signatory")
+    made = await usecases.list_amendments(world.services, call, world.agreement_id)
+    return [each.amendment.number for each in made.value], made.unopened
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_amendment_that_no_entry_tells_of_is_shown_to_nobody_and_on_record(
+    make_lived: MakeLived, subtests: pytest.Subtests, *, is_placed: bool
+) -> None:
+    world, view = await make_lived(acceding)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    assert (await shown(world, "NOR"), await shown(world, "ESP")) == (([1], 0), ([1], 0))
+    put_back = kept_rows(world, {"agreement_amendment": ("agreement_id", "number")})
+    for how, write in WRITTEN.items():
+        world.unguard("agreement_amendment")
+        world.sql(write, *([world.clients["NOR signatory"].id] if "$1" in write else []))
+        call = world.call("NOR signatory")
+        made = await world.attempt(usecases.list_amendments(world.services, call, world.agreement_id))
+        with subtests.test(how):
+            assert ([each.amendment.number for each in made.value.value], made.value.unopened) == ([], 1)
+            (recorded,) = [entry for entry in made.entries if entry["type"] == "key.opened"]
+            assert recorded["detail"]["place"].startswith("amendment ")
+            # Whom nobody asked to accede learns of no agreement, and nobody signs what nobody proposed.
+            with pytest.raises(NotFoundError):
+                await shown(world, "ESP")
+            for act in (signs, takes_back):
+                with pytest.raises(ConflictError):
+                    await act(world, view, "NOR")
+        put_back()
+
+    assert (await shown(world, "NOR"), await shown(world, "ESP")) == (([1], 0), ([1], 0))
+
+
+async def test_amendment_is_shown_where_the_log_lacks_what_told_of_it(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(acceding)
+    await place_entries(world, is_searchable=True)
+    world.unguard()
+    world.sql("DELETE FROM audit_entry WHERE id IN (SELECT id FROM audit_search WHERE event = 'amendment.proposed')")
+
+    assert (await shown(world, "NOR"), await shown(world, "ESP")) == (([1], 0), ([1], 0))
+
+
+async def test_amendment_is_there_for_who_would_accede_while_too_much_waits(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, view = await make_lived(acceding)
+    await signs(world, view, "ESP")
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        assert (await takes_back(world, view, "ESP")).value.signed == frozenset()
