@@ -193,15 +193,13 @@ async def test_two_nodes_never_add_two_keys_of_one_number(populated: World, tmp_
     path = populated.folder / "custody" / "roots.json"
     own = await asyncio.to_thread(path.read_bytes)
     await add_version(populated)
-    # The other node's copy of the file is as it was.
-    await asyncio.to_thread(path.write_bytes, own)
+    await asyncio.to_thread(path.write_bytes, own)  # the other node's copy of the file is as it was
     other = fresh(populated)
 
     with pytest.raises(ConflictError, match="another node"):
         await add_version(other)
     await place_entries(populated, is_searchable=True)
-    # "everything is under version 1", with no more to be done, was taken for the end of the rotation.
-    for act in (add_version(other), rotated(other)):
+    for act in (add_version(other), rotated(other)):  # told "all is under version 1", who takes it for the end?
         with pytest.raises(ConflictError, match="another node"):
             await act
     await rotated(populated)
