@@ -90,6 +90,11 @@ def tiles_of_size(size: int) -> Iterator[TilePath]:
         level += 1
 
 
+def tile_in(size: int, level: int, index: int) -> TilePath:
+    """Return the tile that a tree of `size` has there: as wide as the tree has filled it."""
+    return TilePath(level, index, min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH))
+
+
 def bundles_of_size(size: int) -> Iterator[BundlePath]:
     """Yield all entry bundles of a log, in order."""
     for index, width in _cut(size):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_level
 from exchange.audit.proofs import NodeReader, root_from_nodes
-from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, TilePath
+from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, TilePath, tile_in
 from exchange.kernel import MalformedError
 
 TileReader = Callable[[TilePath], bytes]
@@ -102,7 +102,7 @@ class _TiledNodes:
     def _hashes(self, level: int, index: int) -> list[bytes]:
         hashes = self._tiles.get((level, index))
         if hashes is None:
-            path = TilePath(level, index, _width(self._size, level, index))
+            path = tile_in(self._size, level, index)
             hashes = self._tiles[level, index] = split_hashes(path, self._read_tile(path))
         return hashes
 
@@ -111,7 +111,3 @@ def _node_over(hashes: list[bytes]) -> bytes:
     while len(hashes) > 1:
         hashes = hash_level(hashes)
     return hashes[0]
-
-
-def _width(size: int, level: int, index: int) -> int:
-    return min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)

@@ -81,11 +81,6 @@ def rows_over(hashes: list[bytes]) -> Rows:
     return rows
 
 
-def path_in(size: int, level: int, index: int) -> TilePath:
-    """Return the path that the tile `index` of `level` has in a tree of `size` entries."""
-    return TilePath(level, index, min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH))
-
-
 def kept_hashes(source: Source, path: TilePath, findings: Findings) -> list[bytes] | None:
     """Return the hashes of a tile as it is kept; a tile that is missing or no tile is a finding, and None."""
     try:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from exchange.audit.merkle import EMPTY_ROOT, HASH_BYTES, hash_leaf
-from exchange.audit.tile_paths import TILE_HEIGHT, BundlePath, bundles_of_size
+from exchange.audit.tile_paths import TILE_HEIGHT, BundlePath, bundles_of_size, tile_in
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.audit.verify.source import Source
-from exchange.audit.verify.storeys import Storeys, first_difference, kept_hashes, path_in, rows_over
+from exchange.audit.verify.storeys import Storeys, first_difference, kept_hashes, rows_over
 from exchange.kernel import MalformedError
 
 Contents = Sequence[bytes | None]
@@ -79,7 +79,7 @@ class Recomputation:
         self, path: BundlePath, computed: list[bytes | None] | None, storeys: Storeys, findings: Findings
     ) -> list[bytes] | None:
         """Return the leaf hashes to go on with; None where nothing is left to go on with."""
-        tile = kept_hashes(self._source, path_in(self._size, 0, path.index), findings)
+        tile = kept_hashes(self._source, tile_in(self._size, 0, path.index), findings)
         if computed is None:
             return tile
         if tile is None:
@@ -102,7 +102,7 @@ class Recomputation:
             if ours[offset] in tile:
                 why = f"it holds what was signed as entry {path.start + tile.index(ours[offset])}"
         elif _root_over(ours, path, storeys) == above:
-            place, why = str(path_in(self._size, 0, path.index)), f"hash {offset} was changed: it fits nothing signed"
+            place, why = str(tile_in(self._size, 0, path.index)), f"hash {offset} was changed: it fits nothing signed"
         else:
             why = "its bytes do not fit the tile, and neither of the two fits what was signed above"
         findings.add(Finding(Step.TREE, place, why, position))
@@ -114,7 +114,7 @@ class Recomputation:
             return self._claimed
         parent, offset = divmod(path.index, 1 << TILE_HEIGHT)
         try:
-            tile = self._source.tile(path_in(self._size, 1, parent))
+            tile = self._source.tile(tile_in(self._size, 1, parent))
         except MalformedError:
             return None
         return None if tile is None else tile[offset * HASH_BYTES : (offset + 1) * HASH_BYTES]
