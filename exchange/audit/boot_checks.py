@@ -111,12 +111,13 @@ class _Boot:
         if self.closed_at is not None:
             self._require_nothing_behind(self.closed_at)
 
-    def end(self, is_settled: "_IsSettled") -> None:
-        """Take it that nothing more comes; `is_settled` tells for whom it is too late. Raises _FaultError."""
+    def end(self, newest: str) -> None:
+        """Take it that nothing more comes; the `newest` entry tells for whom it is too late. Raises _FaultError."""
         if self._claims:
             raise self._missing(self._claims[0].upto)
         # (7) what nobody signed for
-        left = [seen for number in sorted(self.ahead) for seen in self.ahead[number] if is_settled(seen)]
+        late = _micros(newest) - GRACE_MICROS
+        left = [seen for number in sorted(self.ahead) for seen in self.ahead[number] if _micros(seen.at) < late]
         unsigned = [seen for seen in left if seen.number not in self._evidence]
         if unsigned and self.first_missing(unsigned[-1].number) is not None:
             raise self._missing(unsigned[-1].number)
@@ -187,16 +188,6 @@ class _Boot:
             raise _FaultError(BootFault.FORGED, "stands behind the end of its boot", behind[0])
 
 
-class _IsSettled:
-    """Whether an entry is old enough to be signed for, as the newest entry tells the time."""
-
-    def __init__(self, newest: str | None) -> None:
-        self._newest_micros = 0 if newest is None else to_micros(parse_rfc3339(newest))
-
-    def __call__(self, seen: _Seen) -> bool:
-        return self._newest_micros - to_micros(parse_rfc3339(seen.at)) > GRACE_MICROS
-
-
 class BootChecks:
     """Takes entries one by one and keeps the first finding of each boot.
 
@@ -208,14 +199,13 @@ class BootChecks:
         self._boots: dict[str, _Boot] = {}
         self._closed: set[str] = set()
         self._findings: dict[str, BootFinding] = {}
-        self._newest: str | None = None
+        self._newest = ""
 
     def observe(self, position: int, entry: Entry, leaf_hash: bytes) -> None:
         """Take the entry at `position` of the log."""
         boot_id = entry["boot"]
         # A clock that is set back is another check's matter; a second more or less is none here.
-        if self._newest is None or entry["ts"] > self._newest:
-            self._newest = entry["ts"]
+        self._newest = max(self._newest, entry["ts"])
         if boot_id in self._findings:
             return
         seen = _Seen(entry["node_seq"], position, entry["id"], leaf_hash, entry["ts"])
@@ -233,10 +223,9 @@ class BootChecks:
 
     def finish(self) -> tuple[BootFinding, ...]:
         """Take it that the log ends here; return the first finding of each boot, in the order of their positions."""
-        is_settled = _IsSettled(self._newest)
         for boot_id, boot in list(self._boots.items()):
             try:
-                boot.end(is_settled)
+                boot.end(self._newest)
             except _FaultError as fault:
                 self._found(boot_id, fault)
         return tuple(sorted(self._findings.values(), key=lambda each: (each.position is None, each.position)))
@@ -246,3 +235,7 @@ class BootChecks:
         place = (None, None) if seen is None else (seen.position, seen.entry)
         self._findings[boot_id] = BootFinding(fault.fault, boot_id, fault.number, fault.why, *place)
         self._boots.pop(boot_id, None)
+
+
+def _micros(text: str) -> int:
+    return to_micros(parse_rfc3339(text))
