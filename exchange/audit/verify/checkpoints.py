@@ -47,6 +47,23 @@ def open_checkpoint(kept: KeptCheckpoint, keys: Sequence[VerifierKey]) -> Opened
     return OpenedCheckpoint(note, checkpoint, at_micros, fault)
 
 
+def open_newest(
+    read: Callable[[], KeptCheckpoint], keys: Sequence[VerifierKey], findings: Findings, *, place: str
+) -> OpenedCheckpoint | None:
+    """Return the checkpoint that everything is held against; None where there is none to read, at `place`.
+
+    That is a finding, and so is one that not every one of `keys` has signed.
+    """
+    try:
+        newest = open_checkpoint(read(), keys)
+    except MalformedError as exc:
+        findings.add(Finding(Step.SIGNATURE, place, exc.message))
+        return None
+    if newest.fault is not None:
+        findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
+    return newest
+
+
 def _time_beside(kept: KeptCheckpoint) -> int | None:
     """Return when its keeper says that it was signed; the nearest moment for what is beyond them, the first for none.
 

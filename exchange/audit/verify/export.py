@@ -17,7 +17,7 @@ from exchange.audit.export import ExportedEntry, Place, Statement, check_spellin
 from exchange.audit.merkle import CompactRange, TreeHead
 from exchange.audit.note_keys import VerifierKey
 from exchange.audit.proofs import ProofError, verify_inclusion
-from exchange.audit.verify.checkpoints import OpenedCheckpoint, open_checkpoint
+from exchange.audit.verify.checkpoints import OpenedCheckpoint, open_checkpoint, open_newest
 from exchange.audit.verify.expectations import Expectations
 from exchange.audit.verify.findings import Finding, Findings, Step, Verification
 from exchange.audit.verify.source import KeptCheckpoint
@@ -35,7 +35,7 @@ def verify_export(
     findings = Findings()
     # (1) what it says of itself, and who signed that
     statement = _statement(last_line, findings)
-    newest = None if statement is None else _checkpoint(statement, expected, findings)
+    newest = None if statement is None else _newest(statement, expected, findings)
     if statement is None or newest is None:
         return _told(None, None, 0, findings, ())
     # (2), (3) line by line
@@ -193,15 +193,9 @@ def _statement(line: bytes, findings: Findings) -> Statement | None:
     return None
 
 
-def _checkpoint(statement: Statement, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
-    try:
-        newest = open_checkpoint(KeptCheckpoint((statement.checkpoint or "").encode()), expected.log_keys)
-    except MalformedError as exc:
-        findings.add(Finding(Step.SIGNATURE, "checkpoint of the export", exc.message))
-        return None
-    if newest.fault is not None:
-        findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
-    return newest
+def _newest(statement: Statement, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
+    kept = KeptCheckpoint((statement.checkpoint or "").encode())
+    return open_newest(lambda: kept, expected.log_keys, findings, place="checkpoint of the export")
 
 
 def _earlier(statement: Statement, newest: str, keys: Sequence[VerifierKey], findings: Findings) -> dict[int, TreeHead]:

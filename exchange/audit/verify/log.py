@@ -19,7 +19,7 @@ from exchange.audit.verify.checkpoints import (
     check_times,
     compare_marks,
     mark_older,
-    open_checkpoint,
+    open_newest,
 )
 from exchange.audit.verify.entries import EntryChecks, entry_id_at
 from exchange.audit.verify.erasures import ErasureChecks
@@ -49,7 +49,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     """
     findings = Findings()
     # (1) who signed
-    newest = _newest(source, expected, findings)
+    newest = open_newest(source.newest, expected.log_keys, findings, place="newest checkpoint")
     if newest is None:
         return _unread(findings)
     # (2) who stands behind it; (4) the older ones are read first: their roots are recomputed on the way
@@ -106,17 +106,6 @@ def _passed(
     notes = (*nodes.conclude(findings), *erasures.conclude(findings))
     has_columns = source.stored(BundlePath(0, 1)) is not None
     return tree.roots, checks.seen, ((*notes, *(unsearchable if has_columns else ())), erasures.told)
-
-
-def _newest(source: Source, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
-    try:
-        newest = open_checkpoint(source.newest(), expected.log_keys)
-    except MalformedError as exc:
-        findings.add(Finding(Step.SIGNATURE, "newest checkpoint", exc.message))
-        return None
-    if newest.fault is not None:
-        findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
-    return newest
 
 
 def _older_marks(source: Source, expected: Expectations, findings: Findings, witnesses: WitnessCheck) -> list[Mark]:
