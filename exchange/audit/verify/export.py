@@ -37,7 +37,7 @@ def verify_export(
     statement = _statement(last_line, findings)
     newest = None if statement is None else _newest(statement, expected, findings)
     if statement is None or newest is None:
-        return _told(None, None, 0, findings, ())
+        return Verification(findings.found(), findings.counts())
     # (2), (3) line by line
     heads = _earlier(statement, newest.checkpoint.origin, earlier_keys, findings)
     check = _Lines(parse_place(statement.end).log, newest.checkpoint.head, heads, findings)
@@ -45,7 +45,16 @@ def verify_export(
         check.take(number, line)
     # (4) and all of them
     check.conclude(statement)
-    return _told(newest, check.root, check.count, findings, check.notes())
+    return Verification(
+        findings.found(),
+        findings.counts(),
+        origin=newest.checkpoint.origin,
+        size=newest.checkpoint.size,
+        root=check.root,
+        checkpoint=newest.note.render(),
+        entries=check.count,
+        notes=check.notes(),
+    )
 
 
 def personal_note(count: int) -> str:
@@ -223,20 +232,3 @@ def _earlier(statement: Statement, newest: str, keys: Sequence[VerifierKey], fin
 
 def _text(place: Place | None) -> str | None:
     return None if place is None else str(place)
-
-
-def _told(
-    newest: OpenedCheckpoint | None, root: bytes | None, count: int, findings: Findings, notes: tuple[str, ...]
-) -> Verification:
-    return Verification(
-        origin=None if newest is None else newest.checkpoint.origin,
-        size=0 if newest is None else newest.checkpoint.size,
-        root=root,
-        checkpoint=None if newest is None else newest.note.render(),
-        entries=count,
-        older=0,
-        witnesses=(),
-        findings=findings.found(),
-        counts=findings.counts(),
-        notes=notes,
-    )

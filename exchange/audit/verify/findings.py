@@ -69,20 +69,21 @@ class Findings:
 class Verification:
     """How a verification ended. `root` is recomputed, not copied; `notes` say what could not be looked at.
 
-    `checkpoint` is the newest checkpoint as it was signed, None where it could not be read. `erasures` are for the log
+    `checkpoint` is the newest checkpoint as it was signed; where it could not be read, the findings are all that there
+    is. `erasures` are for the log
     before this one, whose personal data they may have erased.
     """
 
-    origin: str | None
-    size: int
-    root: bytes | None
-    checkpoint: bytes | None
-    entries: int
-    older: int
-    witnesses: tuple[str, ...]
     findings: tuple[Finding, ...]
     counts: dict[Step, int]
-    notes: tuple[str, ...]
+    origin: str | None = None
+    size: int = 0
+    root: bytes | None = None
+    checkpoint: bytes | None = None
+    entries: int = 0
+    older: int = 0
+    witnesses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     erasures: Erasures = field(default_factory=dict)
 
     @property

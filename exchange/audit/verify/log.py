@@ -51,7 +51,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     # (1) who signed
     newest = open_newest(source.newest, expected.log_keys, findings, place="newest checkpoint")
     if newest is None:
-        return _unread(findings)
+        return Verification(findings.found(), findings.counts())
     # (2) who stands behind it; (4) the older ones are read first: their roots are recomputed on the way
     witnesses = WitnessCheck(expected, findings)
     marks = _older_marks(source, expected, findings, witnesses)
@@ -191,18 +191,3 @@ def _notes(source: Source, expected: Expectations, newest: OpenedCheckpoint) -> 
     if newest.at_micros is None:
         notes.append("no signature states a time: entries were compared with each other only")
     return tuple(notes)
-
-
-def _unread(findings: Findings) -> Verification:
-    return Verification(
-        origin=None,
-        size=0,
-        root=None,
-        checkpoint=None,
-        entries=0,
-        older=0,
-        witnesses=(),
-        findings=findings.found(),
-        counts=findings.counts(),
-        notes=(),
-    )
