@@ -7,7 +7,7 @@ log, a page of entries at a time and their rows after them: a row that moves on 
 from typing import Final
 
 from exchange.audit.certificates_told import CertificatesTold
-from exchange.audit.rows_told import LastWords, RowTold, contradiction, rows_told
+from exchange.audit.rows_told import Contradiction, LastWords, RowTold, contradiction, rows_told
 from exchange.audit.rows_untold import NewestTold
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Finding, Findings, Step
@@ -72,17 +72,20 @@ class RowChecks:
         for position, told in waiting:
             found = contradiction(told, kept.get(told.name))
             if found is not None:
-                self._findings.add(Finding(Step.ROWS, str(told.name), found.why, position, told.by["id"]))
+                self._add(found, position)
 
     def _look_for_untold(self) -> None:
         if not self._is_shown or not self._certificates or self._before is None:
             return
         current = self._source.current_rows() or ()
         for found in self._newest.untold(current, before=self._before, now=self._now):
-            self._findings.add(Finding(Step.ROWS, str(found.told.name), found.why, None, found.told.by["id"]))
+            self._add(found)
         kept = self._source.kept_certificates() or ()
         for found in self._certificates.untold(each for each in kept if each.is_settled(self._before, self._now)):
-            self._findings.add(Finding(Step.ROWS, str(found.told.name), found.why, None, found.told.by["id"]))
+            self._add(found)
+
+    def _add(self, found: Contradiction, position: int | None = None) -> None:
+        self._findings.add(Finding(Step.ROWS, str(found.told.name), found.why, position, found.told.by["id"]))
 
 
 def _placed_until(source: Source, signed_at: int) -> int:
