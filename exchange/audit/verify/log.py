@@ -87,7 +87,7 @@ def _passed(
 ) -> tuple[Mapping[int, bytes], int, tuple[tuple[str, ...], Erasures]]:
     """Return the recomputed roots by size, how many entries were looked into, notes on them and what they erased."""
     newest, marks = signed
-    in_order = _in_order([*marks, _mark_of(newest)])
+    in_order = sorted([*marks, _mark_of(newest)], key=lambda mark: mark.size)
     check_times(in_order, expected.limits.ahead_seconds, findings)
     _check_coming(newest, expected, findings)
     size, root = newest.checkpoint.size, newest.checkpoint.root
@@ -111,7 +111,7 @@ def _passed(
 def _older_marks(source: Source, expected: Expectations, findings: Findings, witnesses: WitnessCheck) -> list[Mark]:
     kept = ((each, "the log itself") for each in _kept(source, findings))
     known = ((KeptCheckpoint(each.note), each.whence) for each in expected.known)
-    return _in_order(mark_older(chain(kept, known), expected.log_keys, findings, witnesses.take))
+    return mark_older(chain(kept, known), expected.log_keys, findings, witnesses.take)
 
 
 def _kept(source: Source, findings: Findings) -> Iterator[KeptCheckpoint]:
@@ -176,10 +176,6 @@ def _named(source: Source, finding: Finding, size: int) -> Finding:
 def _mark_of(newest: OpenedCheckpoint) -> Mark:
     head = newest.checkpoint
     return Mark(head.size, head.root, newest.at_micros, "the log itself", newest.fault)
-
-
-def _in_order(marks: list[Mark]) -> list[Mark]:
-    return sorted(marks, key=lambda mark: mark.size)
 
 
 def _notes(source: Source, expected: Expectations, newest: OpenedCheckpoint) -> tuple[str, ...]:
