@@ -1,7 +1,9 @@
 """Entry by entry: canonical form, the columns beside it, and a time that fits when it was signed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
+from typing import TypeVar
 
 from exchange.audit.columns import EntryColumns, project
 from exchange.audit.entry import parse_entry
@@ -12,6 +14,8 @@ from exchange.audit.verify.source import Source, StoredEntry
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Leaves
 from exchange.kernel import MalformedError, parse_rfc3339, to_micros
+
+T = TypeVar("T")
 
 _MICROS = 1_000_000
 
@@ -94,17 +98,19 @@ class EntryChecks:
 def entry_id_at(source: Source, position: int) -> str | None:
     """Return the id that stands at a position, in the entry's bytes or beside them; None where neither can be read."""
     path = BundlePath(position // TILE_WIDTH, position % TILE_WIDTH + 1)
-    rows = source.stored(path)
-    row = rows[-1] if rows is not None and len(rows) == path.width else None
-    try:
-        contents = source.entries(path)
-        content = contents[-1] if contents is not None and len(contents) == path.width else None
-        return parse_entry(content)["id"] if content is not None else None if row is None else row.columns.id
-    except MalformedError:
-        return None if row is None else row.columns.id
+    row = _last(source.stored(path), path.width)
+    with suppress(MalformedError):
+        content = _last(source.entries(path), path.width)
+        if content is not None:
+            return parse_entry(content)["id"]
+    return None if row is None else row.columns.id
 
 
 def first_other_column(ours: EntryColumns, theirs: EntryColumns) -> str:
     """Return the name of the first column in which two projections differ."""
     names = (field.name for field in fields(EntryColumns))
     return next(name for name in names if getattr(ours, name) != getattr(theirs, name))
+
+
+def _last(found: Sequence[T | None] | None, width: int) -> T | None:
+    return found[-1] if found is not None and len(found) == width else None
