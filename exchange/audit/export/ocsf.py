@@ -12,11 +12,9 @@ import orjson
 
 from exchange import __version__
 from exchange.audit.export.exported import ExportedEntry, Place, Statement
-from exchange.audit.export.ocsf_classes import Activity, OcsfClass, activity_of
+from exchange.audit.export.ocsf_classes import OTHER_ID, Activity, OcsfClass, activity_of
 from exchange.audit.export.ocsf_objects import (
-    OTHER_ID,
     Json,
-    actor,
     classifications,
     endpoint,
     entity,
@@ -48,9 +46,11 @@ _DECISIONS: Mapping[str, tuple[int, str, int, str, int, str]] = {
 # A finding has a life of its own; `New` is how it begins.
 _NEW = (1, "New")
 # What the fields above and below do not say; they stand in `unmapped` as they are in the entry.
-_UNMAPPED = ("clearance", "owner", "agreement", "scope", "purpose", "node", "boot", "node_seq", "detail")
+_UNMAPPED = (
+    *("clearance", "owner", "agreement", "scope", "purpose", "node", "boot", "node_seq", "detail"),
+    *("bytes", "result_count", "result_ids", "result_ids_sha256"),
+)
 _PERSONAL = ("certificate_subject", "user_agent")
-_RESULTS = ("bytes", "result_count", "result_ids", "result_ids_sha256")
 _ALGORITHM = "SHA-256 of a zero byte and the entry (RFC 6962 leaf hash)"
 
 
@@ -182,7 +182,7 @@ def _of_class(exported: ExportedEntry, kind: OcsfClass) -> Json:
 
 
 def _who(exported: ExportedEntry) -> Json:
-    return {"actor": actor(exported), "src_endpoint": endpoint(exported.source)}
+    return {"actor": {"user": user(exported)}, "src_endpoint": endpoint(exported.source)}
 
 
 def _finding(entry: Entry) -> Json:
@@ -194,7 +194,7 @@ def _finding(entry: Entry) -> Json:
 def _unmapped(exported: ExportedEntry) -> Json:
     entry = exported.entry
     kept: Json = {"log": exported.place.log, "extent": exported.extent}
-    kept |= {name: entry[name] for name in (*_UNMAPPED, *_RESULTS) if name in entry}  # type: ignore[literal-required]  # names of the shape
+    kept |= {name: entry[name] for name in _UNMAPPED if name in entry}  # type: ignore[literal-required]  # names of the shape
     return kept | {name: exported.personal[name] for name in _PERSONAL if name in exported.personal}
 
 

@@ -31,7 +31,7 @@ class OcsfClass(Enum):
         return self.value // 1000
 
 
-OTHER = 99
+OTHER_ID = 99
 """In every enumeration of OCSF: what has no number of its own; its name stands beside it."""
 
 
@@ -51,7 +51,7 @@ def activity_of(event: str) -> Activity:
     number = _ACTIVITIES_OF_EVENTS.get(event, _ACTIVITIES[kind].get(verb))
     if number is not None:
         return Activity(kind, number, _NAMES[kind][number])
-    return Activity(kind, OTHER, verb.replace("_", " ").title())
+    return Activity(kind, OTHER_ID, verb.replace("_", " ").title())
 
 
 _CREATE, _READ, _UPDATE, _DELETE = 1, 2, 3, 4

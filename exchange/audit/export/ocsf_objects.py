@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 from exchange.audit.export.exported import ExportedEntry, address_in
+from exchange.audit.export.ocsf_classes import OTHER_ID
 from exchange.audit.shape import Entry
 
 Json = dict[str, object]
-
-OTHER_ID = 99
 
 _USER, _ADMIN, _SYSTEM = 1, 2, 3
 _USER_TYPES: Mapping[str, tuple[int, str]] = {
@@ -47,11 +46,6 @@ def user(exported: ExportedEntry) -> Json:
     if "member" in entry:
         described["org"] = {"uid": entry["member"], "ou_uid": entry.get("agency", _ABSENT)}
     return described
-
-
-def actor(exported: ExportedEntry) -> Json:
-    """Return who acted, as the `actor` of an event."""
-    return {"user": user(exported)}
 
 
 def session(exported: ExportedEntry) -> Json:

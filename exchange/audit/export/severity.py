@@ -18,17 +18,8 @@ class Severity(Enum):
 
 def severity_of(entry: Entry) -> Severity:
     """Return an alert's own severity where it states one, else what follows from how the entry ended."""
-    if is_alert(entry):
-        return _stated(entry)
-    return _BY_DECISION[entry["decision"]]
-
-
-def is_alert(entry: Entry) -> bool:
-    """Return whether the entry is something that the exchange noticed, not something that somebody did."""
-    return entry["type"] == EventName.ALERT_RAISED.value
-
-
-def _stated(entry: Entry) -> Severity:
+    if entry["type"] != EventName.ALERT_RAISED.value:
+        return _BY_DECISION[entry["decision"]]
     stated = entry.get("detail", {}).get("severity")
     return Severity(stated) if isinstance(stated, str) and stated in _NAMES else Severity.HIGH
 
