@@ -17,6 +17,7 @@ from exchange.audit.entry import parse_entry
 from exchange.audit.export.exported import NO_PERSONAL, WHOLE, ExportedEntry, Place, Statement
 from exchange.audit.merkle import HASH_BYTES, hash_leaf
 from exchange.audit.shape import Entry, checked_view
+from exchange.audit.strict_text import base64_text
 from exchange.kernel import MalformedError
 
 # No string holds this: a quotation mark inside one is escaped.
@@ -31,9 +32,9 @@ _INCOMPLETE = "the last line of the export says not that it is complete"
 def entry_line(exported: ExportedEntry) -> bytes:
     """Return the line of one entry."""
     log, position = exported.place
-    fields: dict[str, object] = {"log": log, "position": position, "leaf": _base64(exported.leaf)}
+    fields: dict[str, object] = {"log": log, "position": position, "leaf": base64_text(exported.leaf)}
     if exported.proof:
-        fields["proof"] = [_base64(node) for node in exported.proof]
+        fields["proof"] = [base64_text(node) for node in exported.proof]
     if exported.personal:
         fields["personal"] = dict(exported.personal)
     if exported.content is None:
@@ -133,7 +134,7 @@ def check_spelling(line: bytes) -> None:
 
 def _are_canonical(fields: Mapping[str, Any]) -> bool:
     try:
-        return all(_base64(_unbase64(each)) == each for each in (fields["leaf"], *fields.get("proof", ())))
+        return all(base64_text(_unbase64(each)) == each for each in (fields["leaf"], *fields.get("proof", ())))
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -174,10 +175,6 @@ def _shown(content: bytes) -> Entry:
 
 def _are_texts(personal: object) -> bool:
     return isinstance(personal, Mapping) and all(isinstance(value, str) for value in personal.values())
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 def _unbase64(text: str) -> bytes:
