@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from exchange import __version__
-from exchange.audit.export.exported import ExportedEntry, Place, Statement, address_in, parse_place
+from exchange.audit.export.exported import ExportedEntry, Place, Statement, address_in, place_of
 from exchange.audit.export.fields import COMPLETE, Cell, cells_of, statement_cells
 from exchange.audit.export.severity import Severity, severity_of
 from exchange.audit.export.visible import plain, visible
@@ -102,8 +102,7 @@ def statement_line(statement: Statement) -> bytes:
 def place_in(line: bytes) -> Place | None:
     """Return the place in a line, None for the last; raises MalformedError for what is no line."""
     _, extension = read_record(line)
-    log, position = extension.get("cn3", ""), extension.get("cn1", "")
-    return parse_place(f"{log}.{position}") if log.isdecimal() and position.isdecimal() else None
+    return place_of(extension.get("cn3", ""), extension.get("cn1", ""))
 
 
 def read_record(line: bytes) -> tuple[list[str], dict[str, str]]:

@@ -9,7 +9,7 @@ quotation marks and the separators of other locales too.
 import re
 from collections.abc import Sequence
 
-from exchange.audit.export.exported import ExportedEntry, Place, Statement, parse_place
+from exchange.audit.export.exported import ExportedEntry, Place, Statement, place_of
 from exchange.audit.export.fields import Cell, cells_of, names, statement_cells
 from exchange.audit.export.visible import escape, plain, visible
 from exchange.kernel import MalformedError
@@ -40,8 +40,7 @@ def place_in(line: bytes) -> Place | None:
     cells = read_row(line)
     if len(cells) != len(_NAMES):
         raise MalformedError(f"a row of the export has {len(cells)} cells, not {len(_NAMES)}")
-    log, position = cells[:2]
-    return parse_place(f"{log}.{position}") if log.isdecimal() and position.isdecimal() else None
+    return place_of(*cells[:2])
 
 
 def read_row(line: bytes) -> list[str]:

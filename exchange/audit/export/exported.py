@@ -35,6 +35,11 @@ def parse_place(text: str) -> Place:
     return Place(int(found[1]), int(found[2]))
 
 
+def place_of(log: str, position: str) -> Place | None:
+    """Return the place that two fields of a line name; None where they are no numbers, as in the last line."""
+    return parse_place(f"{log}.{position}") if log.isdecimal() and position.isdecimal() else None
+
+
 @dataclass(frozen=True, slots=True)
 class ExportedEntry:
     """One entry at its place, as its reader may see it.
