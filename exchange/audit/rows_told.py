@@ -304,18 +304,14 @@ def outcome_telling(event: str) -> Outcome:
 def _report(entry: Entry) -> Iterator[RowTold]:
     # A post is recorded under its own label, a new version under the one before, with the new one beside it.
     label, detail = entry.get("label", {}), entry.get("detail", {})
-    says: dict[str, object] = {
+    says = {
         "agreement": entry.get("agreement"),
         "scope": entry.get("scope"),
         "originator": entry.get("owner"),
         "level": detail.get("to_level", label.get("classification")),
         "policy": detail.get("to_policy", label.get("policy")),
     }
-    yield _subject(entry, RowKind.REPORT, says={name: value for name, value in says.items() if value is not None})
-
-
-def _ended_report(entry: Entry) -> Iterator[RowTold]:
-    yield _subject(entry, RowKind.REPORT, is_over=True)
+    yield _subject(entry, RowKind.REPORT, says=_said(says))
 
 
 def _client(entry: Entry) -> Iterator[RowTold]:
@@ -325,18 +321,16 @@ def _client(entry: Entry) -> Iterator[RowTold]:
 
 def _signatory_key(entry: Entry) -> Iterator[RowTold]:
     subject, detail = entry.get("object"), entry.get("detail", {})
-    key, pieces = detail.get("key"), detail.get("ml_dsa_65")
-    if subject is None or not isinstance(key, str):
+    pieces = detail.get("ml_dsa_65")
+    if subject is None:
         return
-    says: dict[str, object] = {
+    says = {
         "client": subject["id"],
         "member": entry.get("owner"),
         "ed25519": detail.get("ed25519"),
         "ml_dsa_65": "".join(pieces) if isinstance(pieces, list) else pieces,
     }
-    yield RowTold(
-        RowName(RowKind.SIGNATORY_KEY, key), entry, says={name: said for name, said in says.items() if said is not None}
-    )
+    yield from _named(entry, RowKind.SIGNATORY_KEY, "key", says=_said(says))
 
 
 def _member(entry: Entry) -> Iterator[RowTold]:
@@ -382,10 +376,8 @@ def _ended(kind: RowKind, place: str | None) -> Callable[[Entry], Iterator[RowTo
     def read(entry: Entry) -> Iterator[RowTold]:
         if place is None:
             yield _subject(entry, kind, is_over=True)
-            return
-        named = entry.get("detail", {}).get(place)
-        if isinstance(named, str):
-            yield RowTold(RowName(kind, named), entry, is_over=True)
+        else:
+            yield from _named(entry, kind, place, is_over=True)
 
     return read
 
@@ -396,20 +388,14 @@ def _withdrawn_request(entry: Entry) -> Iterator[RowTold]:
 
 
 def _alert(entry: Entry) -> Iterator[RowTold]:
-    detail = entry.get("detail", {})
-    alert = detail.get("alert")
-    if isinstance(alert, str):
-        whose = {"member": entry.get("member"), "owner": entry.get("owner"), "entry": entry["id"]}
-        says = {name: whose[name] if name in whose else detail.get(name) for name in ALERT_SAYS}
-        yield RowTold(RowName(RowKind.ALERT, alert), entry, says=says)
+    whose = {"member": entry.get("member"), "owner": entry.get("owner"), "entry": entry["id"]}
+    said = {**entry.get("detail", {}), **whose}
+    yield from _named(entry, RowKind.ALERT, "alert", says={name: said.get(name) for name in ALERT_SAYS})
 
 
 def _crisis(entry: Entry) -> Iterator[RowTold]:
-    detail = entry.get("detail", {})
-    crisis = detail.get("crisis")
-    if isinstance(crisis, str):
-        said = {**detail, "agreement": entry.get("agreement"), "opened": entry["ts"]}
-        yield RowTold(RowName(RowKind.CRISIS, crisis), entry, says={name: said.get(name) for name in CRISIS_SAYS})
+    said = {**entry.get("detail", {}), "agreement": entry.get("agreement"), "opened": entry.get("ts")}
+    yield from _named(entry, RowKind.CRISIS, "crisis", says={name: said.get(name) for name in CRISIS_SAYS})
 
 
 def _subscription(entry: Entry) -> Iterator[RowTold]:
@@ -417,11 +403,8 @@ def _subscription(entry: Entry) -> Iterator[RowTold]:
 
 
 def _breach(entry: Entry) -> Iterator[RowTold]:
-    detail = entry.get("detail", {})
-    breach = detail.get("breach")
-    if isinstance(breach, str):
-        said = {**detail, **{name: entry.get(name) for name in ("agreement", "scope", "label")}}
-        yield RowTold(RowName(RowKind.BREACH, breach), entry, says={name: said.get(name) for name in BREACH_SAYS})
+    said = {**entry.get("detail", {}), **{name: entry.get(name) for name in ("agreement", "scope", "label")}}
+    yield from _named(entry, RowKind.BREACH, "breach", says={name: said.get(name) for name in BREACH_SAYS})
 
 
 def _erased(entry: Entry) -> Iterator[RowTold]:
@@ -464,10 +447,10 @@ def _made_by_jobs(entry: Entry) -> Iterator[RowTold]:
 
 def _granted(kind: RowKind) -> Callable[[Entry], Iterator[RowTold]]:
     def read(entry: Entry) -> Iterator[RowTold]:
-        request, deed = (entry.get("detail", {}).get(name) for name in ("request", "deed"))
+        deed = entry.get("detail", {}).get("deed")
         # Older entries do not name what was signed.
-        if isinstance(request, str) and isinstance(deed, str):
-            yield RowTold(RowName(kind, request), entry, says={"deed": deed})
+        if isinstance(deed, str):
+            yield from _named(entry, kind, "request", says={"deed": deed})
 
     return read
 
@@ -490,6 +473,19 @@ def _subject(
     if subject is None:
         return RowTold(RowName(kind, ""), entry, is_over=is_over)
     return RowTold(RowName(kind, subject["id"]), entry, subject.get("version", 0), is_over, says, not_for)
+
+
+def _named(
+    entry: Entry, kind: RowKind, place: str, *, is_over: bool = False, says: Mapping[str, object] = MappingProxyType({})
+) -> Iterator[RowTold]:
+    """Yield what is told of the row that the detail names at `place`; nothing where it names none."""
+    named = entry.get("detail", {}).get(place)
+    if isinstance(named, str):
+        yield RowTold(RowName(kind, named), entry, is_over=is_over, says=says)
+
+
+def _said(says: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in says.items() if value is not None}
 
 
 def _given(entry: Entry, names: tuple[str, ...]) -> dict[str, object]:
@@ -530,8 +526,8 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.REPORT_AMENDED.value: _report,
     EventName.REPORT_DOWNGRADED.value: _report,
     EventName.REPORT_DECLASSIFIED.value: _report,
-    EventName.REPORT_RECALLED.value: _ended_report,
-    EventName.REPORT_ENDED.value: _ended_report,
+    EventName.REPORT_RECALLED.value: _ended(RowKind.REPORT, None),
+    EventName.REPORT_ENDED.value: _ended(RowKind.REPORT, None),
     EventName.CLIENT_ENROLLED.value: _client,
     EventName.CLIENT_CHANGED.value: _client,
     EventName.CLIENT_REVOKED.value: _client,
