@@ -53,6 +53,11 @@ class EntryView:
     extent: Extent
     fields: Mapping[str, object]
 
+    @property
+    def detail(self) -> Mapping[str, object]:
+        """Return what it shows besides; nothing where it shows no detail."""
+        return cast("Mapping[str, object]", self.fields.get("detail", {}))
+
 
 # What the originator may know of other members' clients: who they are, not from where they came or what they hold.
 _OF_OTHERS = frozenset(
@@ -162,9 +167,8 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
     if shown["type"] == EventName.AUDIT_READ.value and held.get("type") == "entry":
         # Which entry a colleague looked at: it may be one above this auditor.
         return _cleared_without(view, "object")
-    detail = cast("Mapping[str, object]", shown.get("detail", {}))
-    if (telling := _TELLING.get(str(shown["type"]))) in detail:
-        rest = {name: value for name, value in detail.items() if name != telling}
+    if (telling := _TELLING.get(str(shown["type"]))) in view.detail:
+        rest = _but(view.detail, telling)
         cut = _cleared_without(view, "detail")
         view = replace(cut, fields={**cut.fields, "detail": rest}) if rest else cut
     if _RESULTS.isdisjoint(shown) or shown["type"] in _UNCLASSIFIED_LISTS:
@@ -173,45 +177,43 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
 
 
 def _is_of_tear_line(view: EntryView) -> bool:
-    detail = cast("Mapping[str, object]", view.fields.get("detail", {}))
-    return OF_TEAR_LINE.items() <= detail.items()
+    return OF_TEAR_LINE.items() <= view.detail.items()
 
 
 def _without_own_number(view: EntryView) -> EntryView:
     """Return a view with a part by the number alone that its reader asked for; of what is no part, as it is."""
-    detail = cast("Mapping[str, object]", view.fields.get("detail", {}))
-    if not {"part", "asked"} <= detail.keys():
+    if not {"part", "asked"} <= view.detail.keys():
         return view
     # INVARIANT: also where the two are the same: else it would tell where they are not.
-    rest = {name: value for name, value in detail.items() if name != "part"}
     cut = _cleared_without(view, "detail") if view.extent is Extent.WHOLE else view
-    return replace(cut, fields={**cut.fields, "detail": rest})
+    return replace(cut, fields={**cut.fields, "detail": _but(view.detail, "part")})
 
 
 def _cleared_without(view: EntryView, name: str) -> EntryView:
     # And without the random bytes that keep its leaf hash from being guessed.
-    return EntryView(Extent.CLEARED, {each: value for each, value in view.fields.items() if each not in {name, "pii"}})
+    return EntryView(Extent.CLEARED, _but(view.fields, name, "pii"))
 
 
 def _without_ids(view: EntryView, hidden: Collection[str]) -> EntryView:
     # INVARIANT: every list is cut so, and without the random bytes that keep its leaf hash from being guessed: whether
     # an id is missing from it cannot be told. The ids of a very long one are not in it: it has nothing to show.
-    fields = {name: value for name, value in view.fields.items() if name != "pii" and name not in _RESULTS}
+    fields = _but(view.fields, "pii", *_RESULTS)
     listed = view.fields.get("result_ids", []) if fields["type"] in _LISTS_OF_REPORTS else []
     kept = [each for each in cast("list[str]", listed) if each not in hidden]
-    if "in_crisis" in cast("Mapping[str, object]", fields.get("detail", {})):
-        fields = _of_one_crisis(fields, kept)
+    if "in_crisis" in view.detail:
+        fields = _of_one_crisis(fields, view.detail, kept)
     return EntryView(Extent.CLEARED, {**fields, "result_count": len(kept), "result_ids": kept})
 
 
-def _of_one_crisis(fields: Mapping[str, object], kept: Collection[str]) -> dict[str, object]:
+def _of_one_crisis(
+    fields: Mapping[str, object], detail: Mapping[str, object], kept: Collection[str]
+) -> dict[str, object]:
     """Return a list with those of `kept` that a crisis alone showed; where that tells of others, as one without any."""
-    detail = cast("Mapping[str, object]", fields["detail"])
     shown = [each for each in cast("list[str]", detail["in_crisis"]) if each in kept]
     # INVARIANT: no crisis is named for what is not shown. Of several crises nothing says which showed which report.
     if shown and len(cast("list[str]", fields.get("policies", []))) == 1:
         return {**fields, "detail": {**detail, "in_crisis": shown}}
-    return {name: value for name, value in fields.items() if name not in {"policies", "detail"}}
+    return _but(fields, "policies", "detail")
 
 
 def owns(entry: Entry, member: str) -> bool:
@@ -227,7 +229,7 @@ def _of_others(entry: Entry) -> EntryView:
     fields = _only(entry, _OF_OTHERS)
     if "inactive" in entry.get("detail", {}):
         # Whether another state was suspended or one of its clients is its own and the exchange's to know.
-        fields["detail"] = {name: value for name, value in entry["detail"].items() if name != "inactive"}
+        fields["detail"] = _but(entry["detail"], "inactive")
     return EntryView(Extent.OTHERS, {**fields, "actor": _only(entry["actor"], _ACTOR_OF_OTHERS)})
 
 
@@ -242,6 +244,10 @@ def _refusal(entry: Entry) -> EntryView:
     if reasons and TOLD_REASONS.issuperset(reasons) and "label" not in entry:
         fields["reasons"] = list(reasons)
     return EntryView(Extent.REFUSAL, fields)
+
+
+def _but(fields: Mapping[str, object], *names: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if name not in names}
 
 
 def _only(fields: object, names: frozenset[str]) -> dict[str, object]:
