@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import cast
 
 from exchange.audit.slice import EntryView
 from exchange.kernel import parse_rfc3339, rfc3339
@@ -87,17 +88,18 @@ def _equals(shown: Mapping[str, object], criteria: Criteria) -> bool:
 
 
 def _gives_reason(shown: Mapping[str, object], criteria: Criteria) -> bool:
-    given = shown.get("reasons")
-    reasons = given if isinstance(given, list) else []
+    reasons = _listed(shown, "reasons")
     if criteria.reason is not None and criteria.reason not in reasons:
         return False
     return criteria.text is None or any(criteria.text in reason for reason in reasons)
 
 
 def _is_of_crisis(shown: Mapping[str, object], criteria: Criteria) -> bool:
-    given = shown.get("policies")
-    policies = given if isinstance(given, list) else []
-    return criteria.crisis is None or f"{CRISIS_POLICY}{criteria.crisis}" in policies
+    return criteria.crisis is None or f"{CRISIS_POLICY}{criteria.crisis}" in _listed(shown, "policies")
+
+
+def _listed(shown: Mapping[str, object], name: str) -> list[str]:
+    return cast("list[str]", shown.get(name, []))
 
 
 def _within(shown: Mapping[str, object], name: str, inner: str) -> object:
