@@ -15,7 +15,6 @@ _PARTS = re.compile(
     re.ASCII,
 )
 _MONTHS = 12
-"""What lies beyond the calendar is taken for its end."""
 
 
 def moved_by(moment: datetime, duration: str, *, back: bool = False, times: int = 1) -> datetime:

@@ -13,7 +13,7 @@ expired are final.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
 
@@ -30,7 +30,7 @@ from exchange.agreements.model import (
     Terms,
 )
 from exchange.agreements.treaty import TextSignature
-from exchange.kernel.clock import rfc3339
+from exchange.kernel.clock import first_moment, rfc3339
 from exchange.kernel.errors import ConflictError, NotFoundError
 
 # An agreement between fewer is none.
@@ -219,10 +219,10 @@ def _has_signed(party: Party, now: datetime) -> bool:
 
 def _turning_days(agreement: Agreement) -> tuple[datetime, ...]:
     validity = agreement.terms.validity
-    first = datetime.combine(validity.first_day, time.min, UTC)
+    first = first_moment(validity.first_day)
     if validity.last_day == validity.last_day.max:
         return (first,)
-    return (first, datetime.combine(validity.last_day + timedelta(days=1), time.min, UTC))
+    return (first, first_moment(validity.last_day + timedelta(days=1)))
 
 
 def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agreement:

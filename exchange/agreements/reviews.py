@@ -1,13 +1,13 @@
 """When an agreement is to be reviewed: on days that its own text names."""
 
 from bisect import bisect_right
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Final
 
 from exchange.agreements.durations import moved_by
 from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import Agreement, AgreementState
-from exchange.kernel import LAST_MOMENT
+from exchange.kernel import LAST_MOMENT, first_moment
 
 _REVIEWED: Final = frozenset({AgreementState.IN_FORCE, AgreementState.SUSPENDED})
 _SHORTEST_DAYS: Final = 1
@@ -34,7 +34,7 @@ def _around(agreement: Agreement, now: datetime) -> tuple[date | None, date | No
     validity = agreement.terms.validity
     if validity.review_every is None:
         return None, None
-    first, every = datetime.combine(validity.first_day, time.min, UTC), validity.review_every
+    first, every = first_moment(validity.first_day), validity.review_every
 
     def due(number: int) -> datetime:
         # Each from the first day: from the one before, what is due on the 31st would stay on the 28th after a February.
