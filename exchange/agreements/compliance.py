@@ -7,12 +7,12 @@ Does not: know which facts may be told to whom: the caller passes those that its
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
 from exchange.agreements.durations import moved_by
-from exchange.agreements.duties import InForce, Spell, duty_of, duty_spells
+from exchange.agreements.duties import InForce, Spell, duty_of, duty_spells, joined
 from exchange.agreements.model import Scope
 
 _HUNDRED = 100
@@ -214,14 +214,7 @@ def _acknowledgements(
 
 def _rhythms(spells: Iterable[Spell]) -> Iterator[tuple[Spell, str]]:
     """Yield the stretches of one rhythm each: what else changes in a duty does not interrupt it."""
-    found: list[Spell] = []
-    for spell in spells:
-        before = found[-1] if found else None
-        if before and before.until == spell.since and before.duty.report_every == spell.duty.report_every:
-            found[-1] = replace(before, until=spell.until)
-        else:
-            found.append(spell)
-    for spell in found:
+    for spell in joined(spells, lambda duty: duty.report_every):
         if spell.duty.report_every is not None:
             yield spell, spell.duty.report_every
 

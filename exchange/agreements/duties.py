@@ -9,7 +9,7 @@ party that owes acknowledgements owes them of every precedence: those that no te
 `DEFAULT_ACKNOWLEDGE`. Only contributors of a scope owe reports in it, only its readers acknowledge.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -80,13 +80,19 @@ def duty_of(terms: Terms, member: str, scope_name: str) -> Duty:
 
 def duty_spells(versions: Iterable[InForce], member: str, scope_name: str, now: datetime) -> tuple[Spell, ...]:
     """Return when `member` owed what in a scope, up to `now`; `versions` are those of one agreement, oldest first."""
+    found = joined(_pieces(versions, member, scope_name, now), lambda duty: duty)
+    return tuple(spell for spell in found if spell.duty != NOTHING_OWED)
+
+
+def joined(spells: Iterable[Spell], alike: Callable[[Duty], object]) -> list[Spell]:
+    """Return the stretches of `spells`, which are in order, that follow each other with duties `alike`, as one each."""
     found: list[Spell] = []
-    for spell in _pieces(versions, member, scope_name, now):
-        if found and found[-1].until == spell.since and found[-1].duty == spell.duty:
+    for spell in spells:
+        if found and found[-1].until == spell.since and alike(found[-1].duty) == alike(spell.duty):
             found[-1] = replace(found[-1], until=spell.until)
         else:
             found.append(spell)
-    return tuple(spell for spell in found if spell.duty != NOTHING_OWED)
+    return found
 
 
 def _pieces(versions: Iterable[InForce], member: str, scope_name: str, now: datetime) -> Iterator[Spell]:
