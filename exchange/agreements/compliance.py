@@ -6,6 +6,7 @@ Does not: know which facts may be told to whom: the caller passes those that its
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -200,16 +201,15 @@ def _acknowledgements(
     promised: Mapping[str, str],
 ) -> Iterator[Acknowledgements]:
     since, now = period
-    counts: dict[str, dict[str, int]] = {
-        precedence: dict.fromkeys((each.value for each in Timeliness), 0) for precedence in promised
-    }
+    counts: dict[str, Counter[Timeliness]] = {precedence: Counter() for precedence in promised}
     for fact in facts:
         found = timeliness(fact, member, spells, now) if fact.posted_at >= since else None
         if found is not None:
-            none_yet = dict.fromkeys((each.value for each in Timeliness), 0)
-            counts.setdefault(fact.precedence, none_yet)[found.value] += 1
+            counts.setdefault(fact.precedence, Counter())[found] += 1
     for precedence, counted in counts.items():
-        yield Acknowledgements(precedence, promised.get(precedence), **counted)
+        yield Acknowledgements(
+            precedence, promised.get(precedence), **{each.value: counted[each] for each in Timeliness}
+        )
 
 
 def _rhythms(spells: Iterable[Spell]) -> Iterator[tuple[Spell, str]]:
