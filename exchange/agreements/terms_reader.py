@@ -20,7 +20,7 @@ from exchange.agreements.model import (
     Terms,
     Validity,
 )
-from exchange.agreements.reading import Reading, quoted
+from exchange.agreements.reading import E, Reading, quoted
 from exchange.agreements.vocabulary import Vocabulary, covers
 from exchange.kernel import EPOCH, MalformedError, parse_day, pointer_token
 from exchange.members import MemberCode
@@ -93,7 +93,7 @@ class TermsReader:
             scopes=scopes,
             obligations=self._obligations(fields.get("obligations", ()), scopes),
             termination=self._termination(fields["termination"]),
-            older_reports=self._older_reports(fields.get("older_reports"), "/older_reports"),
+            older_reports=self._optional_choice(fields.get("older_reports"), "/older_reports", OlderReports),
             crisis=self._crisis(fields.get("crisis", ()), scopes),
         )
 
@@ -159,11 +159,8 @@ class TermsReader:
             readers=self._among_parties(fields["readers"], f"{place}/readers"),
             onward_release=self._reading.choice(fields["onward_release"], f"{place}/onward_release", OnwardRelease),
             retention=self._duration(fields["retention"], f"{place}/retention"),
-            answers=self._answers(fields.get("answers"), f"{place}/answers"),
+            answers=self._optional_choice(fields.get("answers"), f"{place}/answers", AnswersTo),
         )
-
-    def _answers(self, value: object, place: str) -> AnswersTo:
-        return AnswersTo.ASKER if value is None else self._reading.choice(value, place, AnswersTo)
 
     def _scope_name(self, value: object, place: str) -> str:
         name = self._reading.text(value, place)
@@ -269,11 +266,6 @@ class TermsReader:
             shared_reports=self._reading.choice(fields["shared_reports"], "/termination/shared_reports", SharedReports),
         )
 
-    def _older_reports(self, value: object, place: str) -> OlderReports:
-        if value is None:
-            return OlderReports.EXCLUDED
-        return self._reading.choice(value, place, OlderReports)
-
     def _crisis(self, value: object, scopes: tuple[Scope, ...]) -> tuple[CrisisClause, ...]:
         clauses: list[CrisisClause] = []
         for index, item in enumerate(self._reading.sequence(value, "/crisis", least=0)):
@@ -293,7 +285,7 @@ class TermsReader:
             readers=self._among_parties(fields["readers"], f"{place}/readers") if "readers" in fields else (),
             at_most=self._hours(fields["at_most"], f"{place}/at_most"),
             signatories=self._signatories(fields["signatories"], f"{place}/signatories"),
-            older_reports=self._older_reports(fields.get("older_reports"), f"{place}/older_reports"),
+            older_reports=self._optional_choice(fields.get("older_reports"), f"{place}/older_reports", OlderReports),
         )
         if isinstance(value, Mapping):
             self._require_widening(clause, next((each for each in scopes if each.name == clause.scope), None), place)
@@ -343,6 +335,10 @@ class TermsReader:
             field = place.rpartition("/")[2]
             self._reading.fault(place, f"unknown-{field}", f"`{quoted(name)}` is not one of {_told(names)}")
         return name
+
+    def _optional_choice(self, value: object, place: str, choices: type[E]) -> E:
+        # Where a text says nothing, the first one holds.
+        return next(iter(choices)) if value is None else self._reading.choice(value, place, choices)
 
     def _day(self, value: object, place: str) -> date | None:
         text = self._reading.text(value, place)
