@@ -139,9 +139,7 @@ class TermsReader:
         scopes: list[Scope] = []
         for index, item in enumerate(self._reading.sequence(value, "/scopes")):
             scope = self._scope(item, f"/scopes/{index}")
-            if scope.name and any(scope.name == other.name for other in scopes):
-                message = f"`{quoted(scope.name)}` names another scope already: choose another name"
-                self._reading.fault(f"/scopes/{index}/name", "repeated", message)
+            self._require_new(scope.name, {other.name for other in scopes}, f"/scopes/{index}/name", "scope")
             scopes.append(scope)
         return tuple(scopes)
 
@@ -171,6 +169,11 @@ class TermsReader:
             )
             self._reading.fault(place, "bad-name", message)
         return name
+
+    def _require_new(self, name: str, names: Collection[str], place: str, word: str) -> None:
+        if name and name in names:
+            message = f"`{quoted(name)}` names another {word} already: choose another name"
+            self._reading.fault(place, "repeated", message)
 
     def _topics(self, value: object, place: str) -> tuple[str, ...]:
         topics = self._words(value, place)
@@ -270,9 +273,7 @@ class TermsReader:
         clauses: list[CrisisClause] = []
         for index, item in enumerate(self._reading.sequence(value, "/crisis", least=0)):
             clause = self._crisis_clause(item, f"/crisis/{index}", scopes)
-            if clause.name and any(clause.name == other.name for other in clauses):
-                message = f"`{quoted(clause.name)}` names another crisis clause already: choose another name"
-                self._reading.fault(f"/crisis/{index}/name", "repeated", message)
+            self._require_new(clause.name, {other.name for other in clauses}, f"/crisis/{index}/name", "crisis clause")
             clauses.append(clause)
         return tuple(clauses)
 
