@@ -343,9 +343,12 @@ class TermsReader:
 
     def _day(self, value: object, place: str) -> date | None:
         text = self._reading.text(value, place)
-        if (day := _parsed_day(text)) is None and text:
-            self._reading.fault(place, "bad-date", f"`{quoted(text)}` is no date: write 2026-01-31")
-        return day
+        try:
+            return parse_day(text)
+        except MalformedError:
+            if text:
+                self._reading.fault(place, "bad-date", f"`{quoted(text)}` is no date: write 2026-01-31")
+            return None
 
     def _optional_duration(self, value: object, place: str) -> str | None:
         return None if value is None else self._duration(value, place)
@@ -368,13 +371,6 @@ def _told(names: Collection[str]) -> str:
     told = [quoted(each) for each in islice(names, _MOST_TOLD)]
     rest = len(names) - len(told)
     return ", ".join(told) + (f" and {rest} more" if rest else "")
-
-
-def _parsed_day(text: str) -> date | None:
-    try:
-        return parse_day(text)
-    except MalformedError:
-        return None
 
 
 def _codes(members: tuple[str, ...]) -> tuple[MemberCode, ...]:
