@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TypeVar
 
 from exchange.kernel.errors import Fault, pointer_token
+from exchange.members.text import text_problem
 
 E = TypeVar("E", bound=Enum)
 
@@ -107,6 +108,13 @@ class Reading:
                 self.fault(f"{pointer}/{index}", "repeated", f"`{quoted(word)}` stands twice: keep one")
             found.append(word)
         return tuple(found)
+
+    def shown(self, value: object, pointer: str, word: str, *, longest: int) -> str:
+        """Return `value` as a text for people, the `word` of a fault in it; `""` where it is none."""
+        text = self.text(value, pointer)
+        if text and (problem := text_problem(text, longest=longest)) is not None:
+            self.fault(pointer, "bad-text", f"the {word} {problem}")
+        return text
 
     def choice(self, value: object, pointer: str, choices: type[E]) -> E:
         """Return the member of `choices` that `value` names, the first one where it names none."""

@@ -24,7 +24,6 @@ from exchange.agreements.reading import E, Reading, quoted
 from exchange.agreements.vocabulary import Vocabulary, covers
 from exchange.kernel import EPOCH, MalformedError, parse_day, pointer_token
 from exchange.members import MemberCode
-from exchange.members.text import text_problem
 
 # Urgencies for which an obligation may set a time, most urgent first; reports own the enum of the same words.
 PRECEDENCES = ("FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE")
@@ -79,7 +78,7 @@ class TermsReader:
     def read(self, value: object) -> Terms:
         """Return the terms in `value`; without meaning where a fault was noted."""
         fields = self._reading.mapping(value, "", required=_FIELDS, optional=("obligations", "older_reports", "crisis"))
-        title = self._title(fields["title"])
+        title = self._reading.shown(fields["title"], "/title", "title", longest=_LONGEST_TITLE)
         # Parties, policy and scope names first: what follows refers to them.
         self._parties = self._party_list(fields["parties"])
         self._policy = self._known_policy(fields["policy"])
@@ -96,12 +95,6 @@ class TermsReader:
             older_reports=self._optional_choice(fields.get("older_reports"), "/older_reports", OlderReports),
             crisis=self._crisis(fields.get("crisis", ()), scopes),
         )
-
-    def _title(self, value: object) -> str:
-        title = self._reading.text(value, "/title")
-        if title and (problem := text_problem(title, longest=_LONGEST_TITLE)) is not None:
-            self._reading.fault("/title", "bad-text", f"the title {problem}")
-        return title
 
     def _party_list(self, value: object) -> tuple[str, ...]:
         parties = self._reading.texts(value, "/parties", least=2)
@@ -312,9 +305,7 @@ class TermsReader:
             spot = f"{place}/{index}"
             fields = self._reading.mapping(item, spot, required=("member", "name"))
             member = self._one_of(self._parties, fields["member"], f"{spot}/member")
-            name = self._reading.text(fields["name"], f"{spot}/name")
-            if name and (problem := text_problem(name, longest=_LONGEST_NAME)) is not None:
-                self._reading.fault(f"{spot}/name", "bad-text", f"the name {problem}")
+            name = self._reading.shown(fields["name"], f"{spot}/name", "name", longest=_LONGEST_NAME)
             found.append(NamedSignatory(MemberCode(member), name))
         # Whose member cannot be read may be of another one: that is reported, what follows from it is not.
         if len({each.member for each in found}) == 1 and found[0].member:

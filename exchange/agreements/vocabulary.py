@@ -11,7 +11,6 @@ from types import MappingProxyType
 from exchange.agreements.reading import Reading, quoted
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.kernel.errors import InvalidError
-from exchange.members.text import text_problem
 
 _NOT_VALID = "the vocabulary is not valid"
 _LONGEST_TITLE = 120
@@ -69,8 +68,5 @@ def _words(value: object, pointer: str, reading: Reading) -> dict[str, str]:
         place = f"{pointer}/{code}"
         if not _FORMS[pointer[1:]].fullmatch(code):
             reading.fault(place, "bad-code", f"`{quoted(code)}` is not a code for {pointer[1:]}")
-        found = reading.text(title, place)
-        if found and (problem := text_problem(found, longest=_LONGEST_TITLE)) is not None:
-            reading.fault(place, "bad-text", f"the title {problem}")
-        words[code] = found
+        words[code] = reading.shown(title, place, "title", longest=_LONGEST_TITLE)
     return words
