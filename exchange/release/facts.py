@@ -6,7 +6,7 @@ from enum import Enum
 
 from exchange.agreements import OnwardRelease
 from exchange.kernel import canonical_bytes
-from exchange.markings import Label
+from exchange.markings import Catalogue, Label
 from exchange.members import Role
 
 
@@ -49,7 +49,7 @@ class ReaderFacts:
 
 
 def cleared_reader(
-    member: str, *, level: str, compartments: frozenset[str], purpose: str, at_micros: int = 0
+    member: str, catalogue: Catalogue, *, compartments: frozenset[str], purpose: str, at_micros: int = 0
 ) -> ReaderFacts:
     """Return a reader of `member` that is nobody and lacks nothing else: what it is refused, all of that member are."""
     return ReaderFacts(
@@ -60,7 +60,7 @@ def cleared_reader(
         nationality=member,
         roles=frozenset({Role.READER}),
         is_active=True,
-        level=level,
+        level=catalogue.base.levels[-1].name,
         compartments=compartments,
         clearance_current=True,
         assurance=Assurance.MUTUAL_TLS,

@@ -131,7 +131,7 @@ def _members(classes: Iterable[ClassFacts], scopes: Iterable[ScopeFacts]) -> lis
 def _readers(
     member: str, purposes: Sequence[str], compartments: frozenset[str], spoken: Spoken, catalogue: Catalogue
 ) -> Iterator[ReaderFacts]:
-    usual = cleared_reader(member, level=catalogue.base.levels[-1].name, compartments=compartments, purpose="")
+    usual = cleared_reader(member, catalogue, compartments=compartments, purpose="")
     variants = [*_variants(usual, spoken, catalogue)]
     for purpose in purposes:
         yield from (replace(variant, purpose=purpose) for variant in variants)

@@ -15,7 +15,7 @@ from exchange.markings import Label
 from exchange.release.cache import CURRENT_ROW
 from exchange.release.decide import decide
 from exchange.release.decision import Permit, Reason, Refusal
-from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use, cleared_reader
+from exchange.release.facts import ClassFacts, ScopeFacts, Use, cleared_reader
 from exchange.release.law import Law
 
 _OF_A_GUARD = frozenset({Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED})
@@ -129,7 +129,8 @@ def _is_reached(  # noqa: PLR0913, PLR0917  whom, what, and by which law
     scope: ScopeFacts, contributor: str, reader: str, uses: Iterable[tuple[str, Matter]], label: Label, law: Law
 ) -> bool:
     for purpose, matter in uses:
-        faultless, facts = _faultless(reader, scope, law, purpose), _facts(scope, contributor, matter, label)
+        faultless = cleared_reader(reader, law.catalogue, compartments=scope.compartments, purpose=purpose)
+        facts = _facts(scope, contributor, matter, label)
         match decide(faultless, facts, scope, CURRENT_ROW, Use.READ, law):
             case Permit():
                 return True
@@ -141,15 +142,6 @@ def _is_reached(  # noqa: PLR0913, PLR0917  whom, what, and by which law
             case other:
                 assert_never(other)
     return False
-
-
-def _faultless(member: str, scope: ScopeFacts, law: Law, purpose: str) -> ReaderFacts:
-    return cleared_reader(
-        member,
-        level=law.catalogue.base.levels[-1].name,
-        compartments=scope.compartments,
-        purpose=purpose,
-    )
 
 
 def _facts(scope: ScopeFacts, contributor: str, matter: Matter, label: Label) -> ClassFacts:

@@ -186,10 +186,5 @@ async def _reach(  # noqa: PLR0913, PLR0917  who reads what, by which law
 
 
 def _reader(law: Law, call: Call, scope: ScopeFacts, member: str, purpose: str) -> ReaderFacts:
-    return cleared_reader(
-        member,
-        level=law.catalogue.base.levels[-1].name,
-        compartments=scope.compartments,
-        purpose=purpose,
-        at_micros=to_micros(call.now),
-    )
+    moment = to_micros(call.now)
+    return cleared_reader(member, law.catalogue, compartments=scope.compartments, purpose=purpose, at_micros=moment)

@@ -118,13 +118,14 @@ def test_originators_own_have_what_it_controls_named_in_a_crisis_or_not():
 
 
 def test_cleared_reader_is_nobody_and_lacks_nothing_else():
-    held = frozenset({"ATOMAL"})
+    held, catalogue = frozenset({"ATOMAL"}), rules_only_law().catalogue
 
-    made = cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence", at_micros=7)
+    made = cleared_reader("NOR", catalogue, compartments=held, purpose="defence", at_micros=7)
 
-    nobody = of("NOR", client="", version=0, agency="NOR/", compartments=held, at_micros=7)
+    highest = catalogue.base.levels[-1].name
+    nobody = of("NOR", client="", version=0, agency="NOR/", level=highest, compartments=held, at_micros=7)
     assert made == nobody
-    assert cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence").at_micros == 0
+    assert cleared_reader("NOR", catalogue, compartments=held, purpose="defence").at_micros == 0
 
 
 STAYS = '@id("x.y") @reason("x") forbid (principal, action == Action::"onward", resource);'
