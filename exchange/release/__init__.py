@@ -39,7 +39,6 @@ from exchange.release.simulate import (
     AgencyOutlook,
     MemberOutlook,
     Simulation,
-    outlook_for,
     readers_asked,
     simulation_of,
 )
@@ -103,7 +102,6 @@ __all__ = [
     "load_guards",
     "load_law",
     "national_changes",
-    "outlook_for",
     "readable_classes",
     "readers_asked",
     "request_scope",

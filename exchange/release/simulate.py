@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from exchange.members import Role
-from exchange.release.cache import CURRENT_ROW
 from exchange.release.crises import applicable_crises
-from exchange.release.decide import decide, in_order, judged_labels
+from exchange.release.decide import in_order, judged_labels
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
-from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use
-from exchange.release.law import Law
+from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,6 @@ def readers_asked(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[R
     """Return which of `readers` are to be decided for: a client without the role says nothing about its member."""
     parties = _parties(cls, scope)
     return tuple(each for each in readers if each.member in parties and Role.READER in each.roles)
-
-
-def outlook_for(reader: ReaderFacts, cls: ClassFacts, scope: ScopeFacts | None, law: Law) -> Decision:
-    """Return the decision for one reader about a current report of the class."""
-    return decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)
 
 
 def simulation_of(

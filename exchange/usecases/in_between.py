@@ -9,13 +9,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from exchange.members import Client
 from exchange.release import (
+    CURRENT_ROW,
     ClassFacts,
     Law,
     Permit,
     ReaderFacts,
     ScopeFacts,
     Simulation,
-    outlook_for,
+    Use,
+    decide,
     readable_classes,
     readers_asked,
     simulation_of,
@@ -116,6 +118,6 @@ async def simulate_readers(  # noqa: PLR0913, PLR0917  who asks, and what a deci
     decided = []
     async with deciding(services, asker) as pause:
         for reader in readers_asked(cls, scope, readers):
-            decided.append((reader, outlook_for(reader, cls, scope, law)))
+            decided.append((reader, decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)))
             await pause.after(cls)
     return simulation_of(cls, scope, decided)

@@ -10,6 +10,7 @@ from exchange.agreements import OnwardRelease
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.release import (
+    CURRENT_ROW,
     Assurance,
     ClassFacts,
     Law,
@@ -17,8 +18,9 @@ from exchange.release import (
     RowFacts,
     ScopeFacts,
     Simulation,
+    Use,
+    decide,
     load_law,
-    outlook_for,
     readers_asked,
     simulation_of,
 )
@@ -130,4 +132,4 @@ def label(**changes: Any) -> Label:
 def simulated(cls: ClassFacts, clause: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
     """Return who could read a report of this class, decided in one go."""
     asked = readers_asked(cls, clause, readers)
-    return simulation_of(cls, clause, [(each, outlook_for(each, cls, clause, law)) for each in asked])
+    return simulation_of(cls, clause, [(each, decide(each, cls, clause, CURRENT_ROW, Use.READ, law)) for each in asked])
