@@ -20,6 +20,8 @@ _FIRST_EDITION = 1
 
 _TEXT_FIELDS = ("agreement", "scope", "originator", "topic", "kind")
 _FIELDS = frozenset({"format", *_TEXT_FIELDS, "regions", "label", "part_labels"})
+# Written where there is something to say.
+_OPTIONAL_FIELDS = frozenset({"consents", "edition", "crises"})
 _CONSENT_FIELDS = frozenset({"member", "labels", "purposes", "until_micros"})
 
 ClassJson = dict[str, Canonical]
@@ -79,12 +81,10 @@ def class_from_json(value: object) -> ClassFacts:
 
     Raises MalformedError for anything else: a stored class that cannot be read must not be guessed at.
     """
-    has_consents = isinstance(value, dict) and "consents" in value
-    edition = _edition(value)
-    crises = _crises(value)
-    names = _FIELDS | ({"consents"} if has_consents else set()) | ({"edition"} if edition != _FIRST_EDITION else set())
-    names |= {"crises"} if crises else set()
-    fields = _object(value, names, "class")
+    given = value if isinstance(value, dict) else {}
+    edition, crises = _edition(given), _crises(given)
+    fields = _object(value, _FIELDS | (_OPTIONAL_FIELDS & given.keys()), "class")
+    has_consents = "consents" in fields
     expected = _FORMAT_WITH_CONSENTS if has_consents else _FORMAT
     if fields["format"] != expected or type(fields["format"]) is not int:
         raise MalformedError(f"the class has format `{fields['format']}`: this version reads {expected} here")
@@ -145,19 +145,20 @@ def _consent(value: object) -> Consent:
     return Consent(_text(fields["member"], "member"), made, purposes, until)
 
 
-def _edition(value: object) -> int:
-    edition = value.get("edition", _FIRST_EDITION) if isinstance(value, dict) else _FIRST_EDITION
-    is_written = isinstance(value, dict) and "edition" in value
+def _edition(given: Mapping[str, object]) -> int:
+    if "edition" not in given:
+        return _FIRST_EDITION
+    edition = given["edition"]
     # One class, one spelling: the first edition is never written.
-    if type(edition) is not int or edition < _FIRST_EDITION or (is_written and edition == _FIRST_EDITION):
+    if type(edition) is not int or edition <= _FIRST_EDITION:
         raise MalformedError("`edition` of the class is no number from 2 on")
     return edition
 
 
-def _crises(value: object) -> tuple[str, ...]:
-    if not isinstance(value, dict) or "crises" not in value:
+def _crises(given: Mapping[str, object]) -> tuple[str, ...]:
+    if "crises" not in given:
         return ()
-    crises = _texts(value["crises"], "crises")
+    crises = _texts(given["crises"], "crises")
     # One class, one spelling: none is never written.
     if not crises or crises != tuple(sorted(set(crises))):
         raise MalformedError("`crises` of the class are not in their canonical order")
