@@ -115,15 +115,10 @@ def with_row(decision: Decision, row: RowFacts) -> Decision:
 
     Equal to deciding with `row`: what differs between reports of one class only ever adds a reason.
     """
-    added = {Reason.RECALLED: row.is_recalled, Reason.EXPIRED: row.is_expired}
-    return (
-        _refused_for(decision, [reason for reason, holds in added.items() if holds])
-        if any(added.values())
-        else decision
-    )
-
-
-def _refused_for(decision: Decision, added: list[Reason]) -> Refusal:
+    facts = ((Reason.RECALLED, row.is_recalled), (Reason.EXPIRED, row.is_expired))
+    added = [reason for reason, holds in facts if holds]
+    if not added:
+        return decision
     match decision:
         case Permit():
             return Refusal(in_order(added))
