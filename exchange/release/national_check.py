@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from exchange.kernel import Fault, InvalidError, canonical_bytes
+from exchange.kernel.errors import MOST_FAULTS_TOLD
 from exchange.release.guard_examples import Example, read_examples, run_example, untested
 from exchange.release.guards import NationalGuards
 from exchange.release.law import Law
 from exchange.release.national_text import read_national, text_faults
-
-_TOLD_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def check_national(member: str, text: NationalText, law: Law) -> CheckedNational
         faults += [fault for each in examples for fault in run_example(each, own)]
         faults += [replace(fault, pointer="/examples") for fault in untested(examples, [each.id for each in guards])]
     if faults:
-        raise InvalidError("the caveats are not shown by their examples", tuple(faults[:_TOLD_FAULTS]))
+        raise InvalidError("the caveats are not shown by their examples", tuple(faults[:MOST_FAULTS_TOLD]))
     return CheckedNational(national, len(examples))
 
 

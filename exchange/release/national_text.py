@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from exchange.kernel import Fault, InvalidError
+from exchange.kernel.errors import MOST_FAULTS_TOLD
 from exchange.release.guard_files import MAX_GUARD_FILE_BYTES, Guard, read_guards, records
 
 MAX_NATIONAL_BYTES = MAX_GUARD_FILE_BYTES
@@ -40,7 +41,6 @@ MAX_WILDCARDS = 8
 MAX_LITERAL_CHARACTERS = 256
 """Longer than any word that a report or client can hold."""
 
-_TOLD_FAULTS = 100
 _WORD = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|\w+|&&|\|\||[<>!=]=|::|\S')
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _JOINTS = frozenset({"&&", "||", "+", "-", "*", "if", "when", "unless", "!"})
@@ -156,4 +156,4 @@ def _fault(code: str, message: str) -> Fault:
 
 
 def _invalid(faults: list[Fault]) -> InvalidError:
-    return InvalidError("the caveats cannot be put in force", tuple(faults[:_TOLD_FAULTS]))
+    return InvalidError("the caveats cannot be put in force", tuple(faults[:MOST_FAULTS_TOLD]))
