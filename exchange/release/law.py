@@ -20,6 +20,7 @@ from exchange.release.guards import GuardSet, NationalGuards, load_guards
 SCHEMA_FILE = "exchange.cedarschema"
 VOCABULARY_FILE = "vocabulary.yaml"
 ALERTS_FILE = "alerts.yaml"
+_NAMED_FILES = (SCHEMA_FILE, VOCABULARY_FILE, ALERTS_FILE)
 
 _POLICY_FILE = re.compile(r"classification/([^/]+\.yaml)")
 _GUARD_FILE = re.compile(r"guards/[^/]+\.cedar")
@@ -64,7 +65,7 @@ def load_law(files: Mapping[str, str]) -> Law:
 
 
 def _missing(files: Mapping[str, str]) -> list[Fault]:
-    absent = [name for name in (SCHEMA_FILE, VOCABULARY_FILE, ALERTS_FILE) if name not in files]
+    absent = [name for name in _NAMED_FILES if name not in files]
     if not any(_POLICY_FILE.fullmatch(path) for path in files):
         absent.append("classification/*.yaml")
     return [Fault("", "missing-file", f"`{name}` is missing: put it into the policies folder") for name in absent]
@@ -72,10 +73,9 @@ def _missing(files: Mapping[str, str]) -> list[Fault]:
 
 def _misplaced(files: Mapping[str, str]) -> list[Fault]:
     places = (_POLICY_FILE, _GUARD_FILE, EXAMPLES_FILE, _AGREEMENT_EXAMPLE)
-    named = {SCHEMA_FILE, VOCABULARY_FILE, ALERTS_FILE}
     message = "no place for this file: classification/*.yaml, guards/*.cedar, guards/*.examples.yaml, agreements/*.yaml"
     return [
         Fault(f"/{pointer_token(path)}", "unknown-file", message)
         for path in sorted(files)
-        if path not in named and not any(place.fullmatch(path) for place in places)
+        if path not in _NAMED_FILES and not any(place.fullmatch(path) for place in places)
     ]
