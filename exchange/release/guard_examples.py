@@ -1,6 +1,6 @@
 """Examples beside the guards: each says what one guard answers in one case; a guard needs both answers."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -148,14 +148,14 @@ def _read_example(item: object, pointer: str, reading: Reading, law: Law, usual:
         reading.text(fields["name"], f"{pointer}/name"),
         guard,
         fields["forbids"] is True,
-        _reader(fields.get("reader", {}), f"{pointer}/reader", reading, {**_READER, **_of(usual, _READER)}),
-        _question(fields.get("report", {}), f"{pointer}/report", reading, {**_REPORT, **_of(usual, _REPORT)}),
+        _reader(fields.get("reader", {}), f"{pointer}/reader", reading, _beside(usual, _READER)),
+        _question(fields.get("report", {}), f"{pointer}/report", reading, _beside(usual, _REPORT)),
         reading.choice(fields.get("use", "read"), f"{pointer}/use", Use),
     )
 
 
-def _of(usual: Mapping[str, object], names: Collection[str]) -> dict[str, object]:
-    return {name: value for name, value in usual.items() if name in names}
+def _beside(usual: Mapping[str, object], left_out: Mapping[str, object]) -> dict[str, object]:
+    return {name: usual.get(name, value) for name, value in left_out.items()}
 
 
 def _reader(value: object, pointer: str, reading: Reading, usual: Mapping[str, object]) -> ReaderFacts:
