@@ -67,8 +67,7 @@ class CertificateRecords:
 
 async def _certificates_told(services: Services, lacks: list[Found]) -> CertificatesTold:
     told = CertificatesTold()
-    for event in CERTIFICATE_EVENTS:
-        async for entries in told_of(services, event, lacks=lacks):
-            for entry in entries:
-                told.take(entry)
+    async for entries in told_of(services, *CERTIFICATE_EVENTS, lacks=lacks):
+        for entry in entries:
+            told.take(entry)
     return told

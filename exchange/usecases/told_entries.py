@@ -32,25 +32,25 @@ _WAITING_AT_MOST: Final = 10_000
 """Who looks at one thing after the other reads no more than so many entries for each."""
 
 
-async def told_of(  # noqa: PLR0913  narrowed by each of them
+async def told_of(
     services: Services,
-    event: str,
-    *,
+    *events: str,
     subject: str | None = None,
     owner: str | None = None,
     since: datetime | None = None,
     lacks: list[Found] | None = None,
 ) -> AsyncIterator[list[Entry]]:
-    """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first.
+    """Yield, page by page, the entries of `events` that are whole, of every log of the database.
 
-    Those about `subject` or of `owner` alone, and from `since` on, where they are named. Into `lacks` come the places
-    of all others.
+    One event comes after the other, and of each the oldest entries first. Those about `subject` or of `owner` alone,
+    and from `since` on, where they are named. Into `lacks` come the places of all others.
     """
-    # Narrowed to what came to pass: an attempt that was refused changed nothing.
-    outcome = outcome_telling(event).value
-    criteria = Criteria(since, event=event, outcome=outcome, subject=subject, owner=owner)
-    async for entries in _sought(services, Sought(criteria, None, newest_first=False), lacks):
-        yield entries
+    for event in events:
+        # Narrowed to what came to pass: an attempt that was refused changed nothing.
+        outcome = outcome_telling(event).value
+        criteria = Criteria(since, event=event, outcome=outcome, subject=subject, owner=owner)
+        async for entries in _sought(services, Sought(criteria, None, newest_first=False), lacks):
+            yield entries
 
 
 async def told_of_each(
@@ -112,10 +112,10 @@ async def told_until_now(
     """
     for entry in await waiting_of(services, *events, subjects=(subject,)):
         yield entry
-    for event in events:
-        async for entries in told_of(services, event.value, subject=subject, since=since, lacks=lacks):
-            for entry in entries:
-                yield entry
+    names = (event.value for event in events)
+    async for entries in told_of(services, *names, subject=subject, since=since, lacks=lacks):
+        for entry in entries:
+            yield entry
 
 
 async def told_since(services: Services, event: EventName, since: datetime) -> AsyncIterator[Entry]:

@@ -278,10 +278,9 @@ async def _is_found(
     services: Services, subject: str, events: Sequence[EventName], says: Callable[[Entry], bool]
 ) -> bool:
     lacks: list[Found] = []
-    for event in events:
-        async for entries in told_of(services, event.value, subject=subject, lacks=lacks):
-            if any(map(says, entries)):
-                return True
+    async for entries in told_of(services, *(event.value for event in events), subject=subject, lacks=lacks):
+        if any(map(says, entries)):
+            return True
     # What the log lacks may say so.
     return bool(lacks)
 
