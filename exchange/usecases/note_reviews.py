@@ -1,13 +1,11 @@
 """Reviews of agreements that fall due: noted in the log once, for the auditors of the parties to see."""
 
-from dataclasses import replace
-
 from exchange.agreements import last_review_due
-from exchange.audit import Actor, EventName, Outcome, Subject
-from exchange.kernel import ConflictError, new_id
-from exchange.usecases.context import Call, Services
+from exchange.audit import EventName, Subject
+from exchange.kernel import ConflictError
+from exchange.usecases.context import Services
 from exchange.usecases.judging import require_same_law
-from exchange.usecases.recording import draft
+from exchange.usecases.service_entries import service_draft
 from exchange.usecases.unread import known_agreements
 
 
@@ -21,21 +19,18 @@ async def note_reviews(services: Services) -> int:
     async with services.store.unit_of_work() as unit:
         noted = await unit.reviews().noted()
     new = sorted(due.keys() - noted)
-    call = Call(new_id(now, services.randomness), "local", None, now)
     for agreement_id, day in new:
         agreement = due[agreement_id, day]
-        entry = draft(
-            call,
-            None,
+        entry = service_draft(
+            services,
             EventName.AGREEMENT_REVIEW_DUE,
-            Outcome.PERMITTED,
             subject=Subject("agreement", agreement.id, agreement.version),
             agreement=agreement.id,
             detail={"parties": list(agreement.terms.parties), "due": day.isoformat()},
         )
         try:
             async with services.store.unit_of_work() as unit:
-                receipt = await unit.record(replace(entry, actor=Actor("service")))
+                receipt = await unit.record(entry)
                 await unit.reviews().note(agreement.id, day, receipt.entry)
         except ConflictError:
             continue  # another process has noted it
