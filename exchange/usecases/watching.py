@@ -114,17 +114,13 @@ class Watching:
         self.beating: asyncio.Task[None] | None = None
         self._watches: set[Watch] = set()
         self._counts: Counter[str] = Counter()
-        self._is_ending = False
+        self.is_ending = False
+        """The process is about to stop."""
 
     @property
     def is_needed(self) -> bool:
         """Return whether anybody waits."""
         return bool(self._watches)
-
-    @property
-    def is_ending(self) -> bool:
-        """Return whether the process is about to stop."""
-        return self._is_ending
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -138,7 +134,7 @@ class Watching:
 
         A member has at most half of what all have.
         """
-        if self._is_ending or len(self._watches) >= self.limits.in_all:
+        if self.is_ending or len(self._watches) >= self.limits.in_all:
             raise UnavailableError("this node takes no more streams now: ask again, or another node")
         if self.streams_of(client) >= self.limits.per_client:
             message = f"this client has {self.limits.per_client} streams open here: end one first"
@@ -193,7 +189,7 @@ class Watching:
 
     def end_all(self) -> None:
         """End every watch, and take no new one: the process is about to stop."""
-        self._is_ending = True
+        self.is_ending = True
         for watch in self._watches:
             watch.has_ended = True
             watch.stir()
