@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Entry, EventName
-from exchange.kernel import to_micros
+from exchange.kernel import MICROSECOND, to_micros
 from exchange.release import ClassFacts
 from exchange.store import ClassRow
 from exchange.store.searching import Found
@@ -37,7 +37,7 @@ _MOVES: Final = (
 )
 """What puts a report into another class, or gives it another end."""
 
-_APART: Final = timedelta(hours=1) // timedelta(microseconds=1)
+_APART: Final = timedelta(hours=1) // MICROSECOND
 """An entry is of when the act was asked for: a large part takes its time to be sealed before the row is written."""
 
 

@@ -31,7 +31,7 @@ from exchange.audit.rows_told import (
 )
 from exchange.audit.rows_untold import NewestTold
 from exchange.crypto import OpeningError
-from exchange.kernel import ExchangeError, is_uuid7, new_id, to_micros
+from exchange.kernel import MICROSECOND, ExchangeError, is_uuid7, new_id, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
 from exchange.store import UnitOfWork
@@ -178,7 +178,7 @@ async def _placed_until(services: Services) -> int | None:
     state = await services.store.log.state()
     if state is None or not await _is_searched(services, state):
         return None
-    before = state.signed_at - _ON_ITS_WAY // timedelta(microseconds=1)
+    before = state.signed_at - _ON_ITS_WAY // MICROSECOND
     return None if waiting is not None and waiting <= before else before
 
 

@@ -20,7 +20,7 @@ from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles
 from exchange.custody import LogKey
-from exchange.kernel import Clock, UnsafeSettingError, from_micros, rfc3339, to_micros
+from exchange.kernel import MICROSECOND, Clock, UnsafeSettingError, from_micros, rfc3339, to_micros
 from exchange.store.archived import LogDamagedError
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import edge_of
@@ -357,4 +357,4 @@ def _kept(state: LogState) -> KeptCheckpoint:
 
 
 def _micros(span: timedelta) -> int:
-    return span // timedelta(microseconds=1)
+    return span // MICROSECOND

@@ -10,7 +10,7 @@ from typing import Final
 
 from exchange.audit import Criteria, Entry, EventName, parse_entry
 from exchange.audit.rows_told import outcome_telling
-from exchange.kernel import MalformedError, UnavailableError, micros_in, parse_rfc3339
+from exchange.kernel import MICROSECOND, MalformedError, UnavailableError, micros_in, parse_rfc3339
 from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
@@ -151,7 +151,7 @@ async def all_told_until_now(
     lacks: list[Found] = []
     async for entry in told_until_now(services, *events, subject=subject, lacks=lacks):
         yield entry
-    made = (micros_in(of or "") or 0) - _APART // timedelta(microseconds=1)
+    made = (micros_in(of or "") or 0) - _APART // MICROSECOND
     require_none([each for each in lacks if each.place.at_micros >= made], "that tell of this")
 
 
@@ -167,7 +167,7 @@ def may_be_told(lacks: Sequence[Found], *moments: object, apart: timedelta = _NE
 
     `apart` is how far from it the entry may be.
     """
-    near = apart // timedelta(microseconds=1)
+    near = apart // MICROSECOND
     times = [moment for moment in moments if isinstance(moment, int)]
     return any(abs(each.place.at_micros - time) <= near for each in lacks for time in times)
 

@@ -21,7 +21,7 @@ from exchange.audit import Criteria, Entry, EventName, Outcome
 from exchange.audit.rows_told import Contradiction, RowKind, RowName, RowTold, contradiction, rows_told
 from exchange.crypto import CryptoError, header_context
 from exchange.custody import KeyMissingError
-from exchange.kernel import is_uuid7, to_micros
+from exchange.kernel import MICROSECOND, is_uuid7, to_micros
 from exchange.reports import Header, ReportStatus, header_from_json
 from exchange.store import Sought
 from exchange.store.searching import Found
@@ -69,7 +69,7 @@ class ReportWalk:
         now = to_micros(services.clock())
         walked = await services.store.walk.walked(now)
         if walked.is_whole:
-            if now - walked.began_at < _ANEW // timedelta(microseconds=1):
+            if now - walked.began_at < _ANEW // MICROSECOND:
                 return False
             walked = (await services.store.walk.walked(-1))._replace(began_at=now)
         # (1) the next posts
