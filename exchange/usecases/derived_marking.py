@@ -25,7 +25,7 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealed_headers import UNOPENED, sealed_class
-from exchange.usecases.told_entries import all_told_until_now, require_readable
+from exchange.usecases.told_entries import all_told_until_now, is_any_naming, require_readable
 from exchange.usecases.unread import known_agreements
 
 
@@ -262,12 +262,10 @@ async def _is_on_record(services: Services, row: DerivationRow) -> bool:
     Raises UnavailableError as `require_readable`, LogDamagedError where it lacks an entry that may say so.
     """
     await require_readable(services, "what was consented to")
-    if not await _is_granted(services, row):
-        return False
-    async for entry in all_told_until_now(services, EventName.DERIVATION_REVOKED, subject=row.report, of=row.id):
-        if entry.get("detail", {}).get("request") == row.id:
-            return False
-    return True
+    revoked = EventName.DERIVATION_REVOKED
+    return await _is_granted(services, row) and not await is_any_naming(
+        services, revoked, subject=row.report, field="request", of=row.id
+    )
 
 
 async def _is_granted(services: Services, row: DerivationRow) -> bool:

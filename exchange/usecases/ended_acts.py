@@ -14,7 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import ConflictError
 from exchange.members import DERIVED_MARKING, ERASE_PERSONAL, ONWARD_RELEASE, PROXY_POSTING, PendingAct
 from exchange.usecases.context import Services
-from exchange.usecases.told_entries import all_told_until_now, require_readable
+from exchange.usecases.told_entries import all_told_until_now, is_any_naming, require_readable
 
 _ENDS: Final = (EventName.ACT_CONFIRMED, EventName.ACT_REFUSED)
 
@@ -62,9 +62,8 @@ async def require_not_ended(services: Services, act: PendingAct) -> None:
     if besides is None:
         return
     about, named = act.asked[besides.about], besides.names(act)
-    async for entry in all_told_until_now(services, *besides.events, subject=about, of=named):
-        if entry.get("detail", {}).get(besides.field) == named:
-            raise _ended()
+    if await is_any_naming(services, *besides.events, subject=about, field=besides.field, of=named):
+        raise _ended()
 
 
 def _ended() -> ConflictError:

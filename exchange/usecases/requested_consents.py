@@ -14,7 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import Canonical, ConflictError, canonical_bytes
 from exchange.usecases.context import Services
 from exchange.usecases.originating import OwnReport
-from exchange.usecases.told_entries import all_told_until_now, require_readable
+from exchange.usecases.told_entries import all_told_until_now, is_any_naming, require_readable
 
 
 def request_digest(salt: str, said: Mapping[str, Canonical]) -> str:
@@ -34,12 +34,12 @@ async def require_as_requested(
     the unit that grants (`require_same_request`): others wait for that, and an archive may be slow.
     """
     await require_readable(services, "what was asked for")
-    async for entry in all_told_until_now(services, *ends, subject=own.report.id, of=said["request"]):
-        if entry.get("detail", {}).get("request") == said["request"]:
-            raise ConflictError("the log says that this was decided or taken back: ask again", code="request-ended")
-    async for entry in all_told_until_now(services, event, subject=own.report.id, of=said["request"]):
+    report, request = own.report.id, said["request"]
+    if await is_any_naming(services, *ends, subject=report, field="request", of=request):
+        raise ConflictError("the log says that this was decided or taken back: ask again", code="request-ended")
+    async for entry in all_told_until_now(services, event, subject=report, of=request):
         detail, is_of_this = entry.get("detail", {}), entry["object"].get("version") == own.report.version
-        is_it = is_of_this and detail.get("request") == said["request"]
+        is_it = is_of_this and detail.get("request") == request
         if is_it and all(detail.get(name, value) == value for name, value in said.items()):
             return
     raise _altered()

@@ -155,6 +155,14 @@ async def all_told_until_now(
     require_none([each for each in lacks if each.place.at_micros >= made], "that tell of this")
 
 
+async def is_any_naming(services: Services, *events: EventName, subject: str, field: str, of: str) -> bool:
+    """Return whether the detail of an entry that `all_told_until_now` yields names `of` in `field`; raises as that."""
+    async for entry in all_told_until_now(services, *events, subject=subject, of=of):
+        if entry.get("detail", {}).get(field) == of:
+            return True
+    return False
+
+
 def lacking(places: Sequence[Found], entries: Sequence[Entry]) -> list[Found]:
     """Return those of `places` of which the entry is not among `entries`, read there."""
     # Where the index was altered another entry may be at a place.
