@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from exchange.kernel import Canonical, MalformedError, canonical_bytes
-from exchange.markings import Label, label_from_json
-from exchange.release.facts import FIRST_TEXT, ClassFacts, Consent, PostedUnder
+from exchange.markings import label_from_json
+from exchange.release.facts import FIRST_TEXT, ClassFacts, Consent, PostedUnder, sorted_labels
 from exchange.reports import Header
 
 # Raised by one whenever a field is added or its meaning changes: old and new classes then never share a digest.
@@ -40,7 +40,7 @@ def class_facts(header: Header, consents: Iterable[Consent] = (), *, under: Post
         regions=tuple(sorted(set(header.regions))),
         kind=header.kind,
         label=header.label,
-        part_labels=_sorted_labels(tuple(part.label for part in header.parts)),
+        part_labels=sorted_labels(part.label for part in header.parts),
         consents=_sorted_consents(consents),
         edition=under.edition,
         crises=tuple(sorted(set(under.crises))),
@@ -101,7 +101,7 @@ def class_from_json(value: object) -> ClassFacts:
         crises=crises,
     )
     # INVARIANT: one class, one spelling; an unsorted row would be a second class with the same meaning.
-    if facts.regions != tuple(sorted(set(facts.regions))) or facts.part_labels != _sorted_labels(facts.part_labels):
+    if facts.regions != tuple(sorted(set(facts.regions))) or facts.part_labels != sorted_labels(facts.part_labels):
         raise MalformedError("the class is not in its canonical order")
     return facts
 
@@ -140,7 +140,7 @@ def _consent(value: object) -> Consent:
         raise MalformedError("a consent of the class has no labels or no end")
     made = tuple(label_from_json(item) for item in labels)
     purposes = _texts(fields["purposes"], "purposes")
-    if made != _sorted_labels(made) or not made or purposes != tuple(sorted(set(purposes))):
+    if made != sorted_labels(made) or not made or purposes != tuple(sorted(set(purposes))):
         raise MalformedError("a consent of the class is not in its canonical order")
     return Consent(_text(fields["member"], "member"), made, purposes, until)
 
@@ -163,16 +163,6 @@ def _crises(given: Mapping[str, object]) -> tuple[str, ...]:
     if not crises or crises != tuple(sorted(set(crises))):
         raise MalformedError("`crises` of the class are not in their canonical order")
     return crises
-
-
-def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:
-    distinct = set(labels)
-    # Mostly there is one, and its place needs no canonical bytes.
-    return tuple(distinct) if len(distinct) == 1 else tuple(sorted(distinct, key=_label_order))
-
-
-def _label_order(label: Label) -> bytes:
-    return canonical_bytes(label.as_json())
 
 
 def _object(value: object, names: frozenset[str], place: str) -> Mapping[str, object]:

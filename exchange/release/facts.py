@@ -86,8 +86,18 @@ class Consent:
         cls, labels: Iterable[Label], *, member: str, purposes: Iterable[str] = (), until_micros: int | None = None
     ) -> "Consent":
         """Return the consent over these labels in its one spelling."""
-        ordered = sorted(set(labels), key=lambda label: canonical_bytes(label.as_json()))
-        return cls(member, tuple(ordered), tuple(sorted(set(purposes))), until_micros)
+        return cls(member, sorted_labels(labels), tuple(sorted(set(purposes))), until_micros)
+
+
+def sorted_labels(labels: Iterable[Label]) -> tuple[Label, ...]:
+    """Return the different ones of `labels`, by their canonical bytes."""
+    distinct = set(labels)
+    # Mostly there is one, and its place needs no canonical bytes.
+    return tuple(distinct) if len(distinct) == 1 else tuple(sorted(distinct, key=_label_order))
+
+
+def _label_order(label: Label) -> bytes:
+    return canonical_bytes(label.as_json())
 
 
 @dataclass(frozen=True, slots=True)
