@@ -10,18 +10,17 @@ import re
 from collections.abc import Sequence
 
 from exchange.audit.export.exported import ExportedEntry, Place, Statement, place_of
-from exchange.audit.export.fields import Cell, cells_of, names, statement_cells
+from exchange.audit.export.fields import NAMES, Cell, cells_of, statement_cells
 from exchange.audit.export.visible import escape, plain, visible
 from exchange.kernel import MalformedError
 
 _FORMULA = re.compile('(^|[;,|"])( *)([=+\\-@%|\uff1d\uff0b\uff0d\uff20])')
 _CELL = re.compile(r'"((?:[^"]|"")*)"(?:,|$)')
-_NAMES = names()
 
 
 def head() -> bytes:
     """Return the row of names."""
-    return _row(_NAMES)
+    return _row(NAMES)
 
 
 def entry_line(exported: ExportedEntry) -> bytes:
@@ -32,14 +31,14 @@ def entry_line(exported: ExportedEntry) -> bytes:
 def statement_line(statement: Statement) -> bytes:
     """Return the last row."""
     cells = statement_cells(statement)
-    return _row([cells.get(name) for name in _NAMES])
+    return _row([cells.get(name) for name in NAMES])
 
 
 def place_in(line: bytes) -> Place | None:
     """Return the place in a row, None for the first and the last; raises MalformedError for what is no row."""
     cells = read_row(line)
-    if len(cells) != len(_NAMES):
-        raise MalformedError(f"a row of the export has {len(cells)} cells, not {len(_NAMES)}")
+    if len(cells) != len(NAMES):
+        raise MalformedError(f"a row of the export has {len(cells)} cells, not {len(NAMES)}")
     return place_of(*cells[:2])
 
 

@@ -17,11 +17,6 @@ def cells_of(exported: ExportedEntry) -> dict[str, Cell]:
     return {name: read(exported) for name, read in _FIELDS.items()}
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the fields, in order."""
-    return tuple(_FIELDS)
-
-
 def statement_cells(statement: Statement) -> dict[str, Cell]:
     """Return the cells of an export's last record."""
     return {"event": COMPLETE, "detail": _json(statement.as_json())}
@@ -108,3 +103,6 @@ _FIELDS: Mapping[str, Callable[[ExportedEntry], Cell]] = {
     "certificate_subject": lambda one: one.personal.get("certificate_subject"),
     "user_agent": lambda one: one.personal.get("user_agent"),
 }
+
+NAMES = tuple(_FIELDS)
+"""The names of the fields, in order."""

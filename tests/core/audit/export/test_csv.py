@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from exchange.audit.export import csv
-from exchange.audit.export.fields import cells_of, names
+from exchange.audit.export.fields import NAMES, cells_of
 from exchange.audit.export.visible import escape
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import BARE, FULL, HOSTILE, STATEMENT, TEXT, at_place, hiding, with_text
@@ -20,12 +20,12 @@ def rows(*lines):
 
 def named(line):
     (cells,) = rows(line)
-    return dict(zip(names(), cells, strict=True))
+    return dict(zip(NAMES, cells, strict=True))
 
 
 def test_head_names_the_columns():
-    assert rows(csv.head()) == [list(names())]
-    assert len(set(names())) == len(names())
+    assert rows(csv.head()) == [list(NAMES)]
+    assert len(set(NAMES)) == len(NAMES)
 
 
 def test_full_entry_fills_its_row():

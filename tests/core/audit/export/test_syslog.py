@@ -6,7 +6,7 @@ from hypothesis import given
 
 from exchange.audit import Subject
 from exchange.audit.export import cef, syslog
-from exchange.audit.export.fields import cells_of, names
+from exchange.audit.export.fields import NAMES, cells_of
 from exchange.audit.export.visible import plain, visible
 from tests.core.audit.export.exported import BARE, FULL, HOSTILE, TEXT, at_place, least_of, with_text
 
@@ -127,13 +127,13 @@ def test_message_fits_wherever_its_room_ends(letter, length):
 
 
 def test_room_is_used_but_for_the_names_of_what_may_be_left_out():
-    reserve = len(' omitted=""' + " ".join((*names(), "")))
+    reserve = len(' omitted=""' + " ".join((*NAMES, "")))
     length = bisect_left(range(8_192), 1, key=lambda each: b" omitted=" in syslog.message(noted("x" * each)))
     whole, short = (syslog.message(noted("x" * each)) for each in (length - 1, length))
 
     assert len(whole) == syslog.LARGEST_MESSAGE_BYTES - reserve
     # The last field is the first for which there is no room.
-    assert parsed(short)[1]["omitted"] == names()[-1]
+    assert parsed(short)[1]["omitted"] == NAMES[-1]
 
 
 def test_message_of_the_largest_entry_fits():
@@ -144,7 +144,7 @@ def test_message_of_the_largest_entry_fits():
 
     assert len(message) <= syslog.LARGEST_MESSAGE_BYTES
     assert len(omitted) > 1
-    assert set(omitted) <= set(names())
+    assert set(omitted) <= set(NAMES)
 
 
 @pytest.mark.parametrize(
