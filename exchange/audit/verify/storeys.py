@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from exchange.audit.merkle import HASH_BYTES, CompactRange, hash_children, hash_level
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, TilePath
+from exchange.audit.tiles import split_hashes
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.audit.verify.source import Source
 from exchange.kernel import MalformedError
@@ -93,7 +94,7 @@ def kept_hashes(source: Source, path: TilePath, findings: Findings) -> list[byte
         position = path.index * TILE_WIDTH if path.level == 0 else None
         findings.add(Finding(Step.TREE, str(path), why, position))
         return None
-    return [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
+    return split_hashes(path, content)
 
 
 def first_difference(ours: list[bytes], theirs: list[bytes]) -> int:
