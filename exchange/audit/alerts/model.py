@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from exchange.audit.alerts.memory import Key
 from exchange.audit.alerts.rules import Rule, Severity
 from exchange.audit.draft import Subject
+from exchange.audit.slice import Label
 from exchange.kernel import from_micros, new_id
-
-LabelFields = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Alert:
     member: str | None = None
     agency: str | None = None
     owner: str | None = None
-    label: LabelFields | None = None
+    label: Label | None = None
 
 
 @dataclass(frozen=True, slots=True)
