@@ -8,7 +8,6 @@ one that the log does not bear out (`told_breaches`).
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exchange.agreements import Agreement
@@ -84,8 +83,7 @@ async def may_know(services: Services, call: Call, client: Client, row: BreachRo
 async def _may_know(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
     if client.member not in {row.party, row.owed_to} or not client.clearance.is_current(call.now):
         return False
-    found: Mapping[str, str | list[str]] = row.label
-    if not covers_label(client.clearance, label_of(found), services.law.catalogue):
+    if not covers_label(client.clearance, label_of(row.label), services.law.catalogue):
         return False
     return covers_label(client.clearance, await label_now(services, row, client.member), services.law.catalogue)
 
@@ -95,12 +93,11 @@ async def label_now(services: Services, row: BreachRow, member: str) -> Label:
 
     Raises OpeningError where that report is not what its row says, or nothing tells what it is.
     """
-    found: Mapping[str, str | list[str]] = row.label
     if row.kind is not BreachKind.ACKNOWLEDGEMENT:
-        return label_of(found)
+        return label_of(row.label)
     report = (await services.store.report_for("", row.subject, parts=Parts.NONE)).report
     if report is None:
-        return label_of(found)
+        return label_of(row.label)
     return label_told(services.law.catalogue, (await known_class(services, report)).facts, member)
 
 
