@@ -14,12 +14,12 @@ from exchange.crypto import (
     upload_context,
     webhook_context,
 )
-from exchange.custody import Custodian, KeyMissingError, Wrapped
+from exchange.custody import Custodian, KeyMissingError
 from exchange.kernel import MalformedError
 from exchange.release import class_digest, class_from_json
 from exchange.reports import header_from_json
 from exchange.store import KeptKind, KeptRow, Sealed, SealedDeclaration
-from exchange.usecases.sealing import as_stored
+from exchange.usecases.sealing import as_stored, as_wrapped
 
 UNRENEWED = (CryptoError, KeyMissingError, MalformedError, ValueError)
 """What is raised where what is sealed in a row, its key and its place do not belong together."""
@@ -63,7 +63,7 @@ async def _received(custodian: Custodian, row: KeptRow) -> tuple[Sealed, ...]:
         raise OpeningError("a part has come that was not declared")
     context = part_context(labels[0].as_json(), upload, number, header.version)
     key = await _key(custodian, old_key, context)
-    digest = await _opened(custodian, old_digest, digest_context(upload, number, old_key.blob))
+    digest = await opened_header(custodian, old_digest, digest_context(upload, number, old_key.blob))
     return key, as_stored(
         await custodian.seal_header(_name(old_digest), digest, digest_context(upload, number, key.blob))
     )
@@ -78,17 +78,18 @@ def _context_of_part(row: KeptRow) -> bytes:
 
 
 async def _key(custodian: Custodian, old: Sealed, context: bytes) -> Sealed:
-    key = await custodian.unwrap(Wrapped(old.key_id, old.key_version, old.suite, old.blob), context)
+    key = await custodian.unwrap(as_wrapped(old), context)
     return as_stored(await custodian.wrap(_name(old), key, context))
 
 
 async def _header(custodian: Custodian, old: Sealed, context: bytes) -> Sealed:
-    plain = await _opened(custodian, old, context)
+    plain = await opened_header(custodian, old, context)
     return as_stored(await custodian.seal_header(_name(old), plain, context))
 
 
-async def _opened(custodian: Custodian, old: Sealed, context: bytes) -> bytes:
-    row = SealedDeclaration("", old.key_id, old.key_version, old.suite, old.blob)
+async def opened_header(custodian: Custodian, sealed: Sealed, context: bytes) -> bytes:
+    """Return in the clear what was sealed as a header; raises as custody does."""
+    row = SealedDeclaration("", sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
     (plain,) = await custodian.open_headers([(row, context)])
     return plain
 

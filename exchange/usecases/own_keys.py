@@ -11,11 +11,13 @@ from typing import Final
 
 from exchange.audit import Detail, EventName, Outcome
 from exchange.crypto import OpeningError, derive_key, header_context, personal_context
-from exchange.custody import Custodian, KeyMissingError, Wrapped
+from exchange.custody import Custodian, KeyMissingError
 from exchange.kernel import ConflictError, InvalidError, UnavailableError
-from exchange.store import KeptKind, KeptRow, SealedDeclaration
+from exchange.store import KeptKind, KeptRow
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.kept_keys import opened_header
 from exchange.usecases.recording import draft
+from exchange.usecases.sealing import as_wrapped
 
 _LOOKED_AT: Final = 5
 """Rows of each kind: a damaged one among them must not keep everything from being served."""
@@ -105,8 +107,6 @@ async def _first_sealed(services: Services) -> list[KeptRow]:
 async def _open(custodian: Custodian, row: KeptRow) -> None:
     place, (sealed,) = str(row.place[0]), row.seals
     if row.kind is KeptKind.PERSONAL_KEY:
-        wrapped = Wrapped(sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
-        await custodian.unwrap(wrapped, personal_context(place, *row.bound))
+        await custodian.unwrap(as_wrapped(sealed), personal_context(place, *row.bound))
     else:
-        header = SealedDeclaration("", sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
-        await custodian.open_headers([(header, header_context(place, *row.bound))])
+        await opened_header(custodian, sealed, header_context(place, *row.bound))

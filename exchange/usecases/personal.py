@@ -10,10 +10,11 @@ from typing import assert_never
 
 from exchange.audit import Entry, PersonalData, Unrevealed, open_personal
 from exchange.crypto import CryptoError, OpeningError, PersonalKey, SearchTokens, derive_key, personal_context
-from exchange.custody import Custodian, KeyMissingError, Wrapped
+from exchange.custody import Custodian, KeyMissingError
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.store import PersonalCustody, PersonalKeyRow, Sealed
 from exchange.usecases.context import Services
+from exchange.usecases.sealing import as_stored, as_wrapped
 
 Revealed = PersonalData | Unrevealed | None
 """Personal data; why it is not shown; None where the entry holds none, or none that the reader may see."""
@@ -26,7 +27,7 @@ def personal_custody(custodian: Custodian, cursor_key: bytes, *, period_months: 
     """Return what keeps personal data in the store: keys wrapped by `custodian` under a key of their own purpose."""
 
     async def wrap(data_key: bytes, context: bytes) -> Sealed:
-        return Sealed(*await custodian.wrap(_KEY_NAME, data_key, context))
+        return as_stored(await custodian.wrap(_KEY_NAME, data_key, context))
 
     return PersonalCustody(wrap, _search_key(cursor_key), period_months)
 
@@ -75,11 +76,9 @@ async def _unwrapped(services: Services, row: PersonalKeyRow | None) -> Personal
         return Unrevealed.DAMAGED
     if row.key is None:
         return Unrevealed.ERASED
-    stored = row.key
-    wrapped = Wrapped(stored.key_id, stored.key_version, stored.suite, stored.blob)
     try:
         context = personal_context(row.kid, row.subject, row.period, row.boot)
-        return PersonalKey(row.kid, await services.custodian.unwrap(wrapped, context))
+        return PersonalKey(row.kid, await services.custodian.unwrap(as_wrapped(row.key), context))
     except (CryptoError, KeyMissingError):
         return Unrevealed.DAMAGED
 

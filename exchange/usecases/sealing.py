@@ -142,3 +142,8 @@ async def _sealed_pieces(encryptor: PartEncryptor, content: AsyncIterator[bytes]
 def as_stored(wrapped: Wrapped) -> Sealed:
     """Return what custody sealed as the store keeps it."""
     return Sealed(wrapped.key_id, wrapped.key_version, wrapped.suite, wrapped.blob)
+
+
+def as_wrapped(sealed: Sealed) -> Wrapped:
+    """Return what the store keeps as custody opens it."""
+    return Wrapped(sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)

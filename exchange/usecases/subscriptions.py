@@ -12,17 +12,18 @@ from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.crypto import CryptoError, WebhookKey, webhook_context
-from exchange.custody import KeyMissingError, Wrapped
+from exchange.custody import KeyMissingError
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, to_micros
 from exchange.kernel.addresses import outgoing_problem
 from exchange.members import Client, Role
-from exchange.store import Sealed, UnitOfWork, Unread, UnreadRow
+from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.unread import UnreadRowError
 from exchange.usecases.authenticate import admit_or_host, authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import own_purpose
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.sealing import as_stored, as_wrapped
 from exchange.usecases.unread import record_unread
 
 MOST_SUBSCRIPTIONS = 8
@@ -145,9 +146,8 @@ async def replay_deliveries(services: Services, call: Call, subscription_id: str
 
 async def secret_of(services: Services, row: SubscriptionRow) -> WebhookKey:
     """Return the key that signs for a subscription; OpeningError where the row is not what it was made as."""
-    sealed = row.secret
-    wrapped = Wrapped(sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
-    return WebhookKey.of(await services.custodian.unwrap(wrapped, webhook_context(row.id, row.client, row.url)))
+    context = webhook_context(row.id, row.client, row.url)
+    return WebhookKey.of(await services.custodian.unwrap(as_wrapped(row.secret), context))
 
 
 async def whole_subscriptions(services: Services, rows: list[SubscriptionRow], unread: Unread) -> list[SubscriptionRow]:
@@ -196,7 +196,7 @@ async def _made(services: Services, call: Call, client: Client, url: str) -> New
     subscription_id = new_id(call.now, services.randomness)
     wrapped = await services.custodian.wrap(_KEY_NAME, key, webhook_context(subscription_id, client.id, url))
     beat = await services.store.pulse.beat()
-    secret, added_at = Sealed(*wrapped), to_micros(call.now)
+    secret, added_at = as_stored(wrapped), to_micros(call.now)
     row = SubscriptionRow(subscription_id, client.id, call.purpose, url, secret, beat.seq, added_at)
     return NewSubscription(row, WebhookKey.of(key).text)
 
