@@ -17,7 +17,7 @@ from exchange.audit.boot_record import running_hash
 from exchange.audit.node_evidence import Evidence, evidence_in, verify_evidence, verify_opening
 from exchange.audit.shape import Entry
 from exchange.crypto import SignatureError, VerifyingKey
-from exchange.kernel import MalformedError, parse_rfc3339, to_micros
+from exchange.kernel import MalformedError, parse_micros
 
 GRACE_MICROS: Final = 120 * 1_000_000
 """An entry is signed for within seconds, within half a minute where the end of a transaction was in doubt: younger
@@ -116,8 +116,8 @@ class _Boot:
         if self._claims:
             raise self._missing(self._claims[0].upto)
         # (7) what nobody signed for
-        late = _micros(newest) - GRACE_MICROS
-        left = [seen for number in sorted(self.ahead) for seen in self.ahead[number] if _micros(seen.at) < late]
+        late = parse_micros(newest) - GRACE_MICROS
+        left = [seen for number in sorted(self.ahead) for seen in self.ahead[number] if parse_micros(seen.at) < late]
         unsigned = [seen for seen in left if seen.number not in self._evidence]
         if unsigned and self.first_missing(unsigned[-1].number) is not None:
             raise self._missing(unsigned[-1].number)
@@ -235,7 +235,3 @@ class BootChecks:
         place = (None, None) if seen is None else (seen.position, seen.entry)
         self._findings[boot_id] = BootFinding(fault.fault, boot_id, fault.number, fault.why, *place)
         self._boots.pop(boot_id, None)
-
-
-def _micros(text: str) -> int:
-    return to_micros(parse_rfc3339(text))

@@ -20,7 +20,7 @@ from exchange.audit.shape import (
     checked_entry,
 )
 from exchange.audit.text import fit_text
-from exchange.kernel import LARGEST_INTEGER, CanonicalError, MalformedError, parse_rfc3339, rfc3339, to_micros
+from exchange.kernel import LARGEST_INTEGER, CanonicalError, MalformedError, parse_micros, rfc3339
 
 # Half of an entry; the other half is for everything else.
 LARGEST_RESULT_IDS_BYTES = 32 * 1024
@@ -104,7 +104,7 @@ def parse_entry(content: bytes) -> Entry:
 def columns_of(content: bytes) -> EntryColumns:
     """Return the columns that belong to `content`. Raises MalformedError as `parse_entry` does."""
     entry = parse_entry(content)
-    return project(entry, at_micros=to_micros(parse_rfc3339(entry["ts"])))
+    return project(entry, at_micros=parse_micros(entry["ts"]))
 
 
 def _actor_fields(actor: Actor, guard: Guard | None) -> ActorFields:

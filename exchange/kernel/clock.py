@@ -73,6 +73,11 @@ def parse_rfc3339(text: str) -> datetime:
         raise MalformedError(f"`{text[:40]}` is no moment of the calendar: {exc}") from exc
 
 
+def parse_micros(text: str) -> int:
+    """Return the moment that `text` names in microseconds since 1970; MalformedError as `parse_rfc3339`."""
+    return to_micros(parse_rfc3339(text))
+
+
 def is_canonical_rfc3339(text: str) -> bool:
     """Return whether `rfc3339` writes some moment as `text`; a third of the time that writing it anew takes."""
     if _CANONICAL.fullmatch(text) is None:

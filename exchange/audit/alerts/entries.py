@@ -34,7 +34,7 @@ from exchange.audit.events import EventName, Outcome
 from exchange.audit.node_evidence import EVIDENCE_EVENTS
 from exchange.audit.personal import LOCAL_SOURCES, STRANGER, WITHHELD
 from exchange.audit.shape import Entry
-from exchange.kernel import MICROSECOND, parse_rfc3339, to_micros
+from exchange.kernel import MICROSECOND, parse_micros, parse_rfc3339
 
 MOST_EVIDENCE: Final = 20
 """Refusals that an alert about a burst names: enough to begin with."""
@@ -77,7 +77,7 @@ def counted(rules: AlertRules, entries: Iterable[Entry]) -> list[Counted]:
             (rule, Key(rule.name, subject)) for rule in listening[event] for subject in _subjects(rule.condition, entry)
         )
         if under:
-            found.append(Counted(entry, to_micros(parse_rfc3339(entry["ts"])), under))
+            found.append(Counted(entry, parse_micros(entry["ts"]), under))
     return found
 
 

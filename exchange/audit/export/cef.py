@@ -13,7 +13,7 @@ from exchange.audit.export.exported import ExportedEntry, Place, Statement, addr
 from exchange.audit.export.fields import COMPLETE, Cell, cells_of, statement_cells
 from exchange.audit.export.severity import Severity, severity_of
 from exchange.audit.export.visible import plain, visible
-from exchange.kernel import MalformedError, parse_rfc3339, to_micros
+from exchange.kernel import MalformedError, parse_micros
 
 VENDOR, PRODUCT = "The exchange", "exchange"
 
@@ -88,7 +88,7 @@ def entry_text(exported: ExportedEntry, cells: Mapping[str, Cell]) -> str:
     """Return the line of one entry with these of its fields, without a line feed."""
     event, decision = exported.entry["type"][:_LONGEST_WORD], exported.entry["decision"]
     severity = _SEVERITIES[severity_of(exported.entry)]
-    moment = to_micros(parse_rfc3339(exported.entry["ts"])) // 1000
+    moment = parse_micros(exported.entry["ts"]) // 1000
     extension = {"rt": moment, **_source(exported.source), **_extension(cells)}
     return _line(event, f"{event} {decision}", severity, extension)
 

@@ -25,7 +25,7 @@ from exchange.audit.export.ocsf_objects import (
 )
 from exchange.audit.export.severity import Severity, severity_of
 from exchange.audit.shape import Entry
-from exchange.kernel import MalformedError, parse_rfc3339, to_micros
+from exchange.kernel import MalformedError, parse_micros
 
 SCHEMA_VERSION = "1.8.0"
 PROFILES = ("data_classification", "security_control")
@@ -199,7 +199,7 @@ def _unmapped(exported: ExportedEntry) -> Json:
 
 
 def _milliseconds(moment: str) -> int:
-    return to_micros(parse_rfc3339(moment)) // 1000
+    return parse_micros(moment) // 1000
 
 
 def _line(event: Json) -> bytes:

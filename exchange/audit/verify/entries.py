@@ -13,7 +13,7 @@ from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.audit.verify.source import Source, StoredEntry
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Leaves
-from exchange.kernel import MalformedError, parse_rfc3339, to_micros
+from exchange.kernel import MalformedError, parse_micros
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class EntryChecks:
         except MalformedError as exc:
             self._findings.add(Finding(Step.FORM, f"entry {position}", exc.message, position))
             return
-        at_micros = to_micros(parse_rfc3339(entry["ts"]))
+        at_micros = parse_micros(entry["ts"])
         # (2) What stands beside them says the same; only the newest entries may still be without.
         if row is not None:
             self._compare(position, project(entry, at_micros=at_micros), leaf_hash, row)

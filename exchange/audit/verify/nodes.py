@@ -12,7 +12,7 @@ from exchange.audit.node_evidence import bears_signature
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.crypto import VerifyingKey
-from exchange.kernel import parse_rfc3339, to_micros
+from exchange.kernel import parse_micros
 
 _STEPS: Final[Mapping[BootFault, Step]] = {
     BootFault.MISSING: Step.COUNTERS,
@@ -64,8 +64,4 @@ class NodeChecks:
         signed = self._signed.get(found.boot)
         if found.fault is not BootFault.UNSIGNED or signed is None:
             return False
-        return _micros(self._newest[found.boot]) - _micros(signed) <= _KILLED_WITHIN_MICROS
-
-
-def _micros(text: str) -> int:
-    return to_micros(parse_rfc3339(text))
+        return parse_micros(self._newest[found.boot]) - parse_micros(signed) <= _KILLED_WITHIN_MICROS

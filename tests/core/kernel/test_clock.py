@@ -11,6 +11,7 @@ from exchange.kernel import (
     from_micros,
     is_canonical_rfc3339,
     parse_day,
+    parse_micros,
     parse_rfc3339,
     rfc3339,
     system_clock,
@@ -49,6 +50,7 @@ def test_micros_count_from_1970(moment, micros):
 @given(MOMENTS)
 def test_micros_lose_nothing(moment):
     assert from_micros(to_micros(moment)) == moment
+    assert parse_micros(rfc3339(moment)) == to_micros(moment)
 
 
 def test_naive_time_has_no_micros():
