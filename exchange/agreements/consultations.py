@@ -8,7 +8,6 @@ each of its members has agreed to the same words. Whoever says other words later
 more.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -73,10 +72,17 @@ class Matter:
     @property
     def state(self) -> MatterState:
         """Return where it stands."""
-        if _is_settled(self.kind, self.members, self.said):
+        if self._is_settled:
             return MatterState.SETTLED
         has_answer = any(each.member != self.opened_by for each in self.said)
         return MatterState.ANSWERED if has_answer else MatterState.OPEN
+
+    @property
+    def _is_settled(self) -> bool:
+        agreed = {each.member: each.text for each in self.said if each.speech is Speech.SETTLE}
+        if self.kind is MatterKind.CONSULTATION:
+            return self.opened_by in agreed
+        return agreed.keys() >= set(self.members) and len(set(agreed.values())) == 1
 
 
 def require_speech(matter: Matter, member: str, speech: Speech) -> None:
@@ -90,10 +96,3 @@ def require_speech(matter: Matter, member: str, speech: Speech) -> None:
     if sum(each.member == member for each in matter.said) >= most:
         message = f"your member has said {most} times something here: settle it, or open another one"
         raise ConflictError(message, code="too-much-said")
-
-
-def _is_settled(kind: MatterKind, members: Collection[str], said: Sequence[Said]) -> bool:
-    agreed = {each.member: each.text for each in said if each.speech is Speech.SETTLE}
-    if kind is MatterKind.CONSULTATION:
-        return said[0].member in agreed
-    return agreed.keys() >= set(members) and len(set(agreed.values())) == 1
