@@ -15,6 +15,7 @@ from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
 from exchange.agreements.treaty import TreatyText
 from exchange.kernel.clock import rfc3339
+from exchange.kernel.counting import counted
 from exchange.kernel.errors import InvalidError
 
 
@@ -147,7 +148,6 @@ def _obligation_as_json(obligation: Obligation) -> dict[str, object]:
 
 def _valid(terms: Terms | None, reading: Reading) -> Terms:
     if terms is None or reading.faults:
-        count = len(reading.faults)
-        message = f"the agreement has {count} {'fault' if count == 1 else 'faults'}"
+        message = f"the agreement has {counted(len(reading.faults), 'fault', 'faults')}"
         raise InvalidError(message, tuple(sorted(reading.faults, key=lambda fault: fault.line or 0)))
     return terms

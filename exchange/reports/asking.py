@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 
 from exchange.kernel.clock import parse_rfc3339, rfc3339
+from exchange.kernel.counting import counted
 from exchange.kernel.errors import Fault, InvalidError, MalformedError
 from exchange.markings import Label
 from exchange.members import MemberCode
@@ -78,7 +79,7 @@ def compose_request(
     if posted.deadline <= now:
         faults.append(Fault("/deadline", "in-the-past", "lies in the past: name a later moment"))
     if faults:
-        raise InvalidError(f"the request has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}", tuple(faults))
+        raise InvalidError(f"the request has {counted(len(faults), 'fault', 'faults')}", tuple(faults))
     header = compose_header(report, report_id=ReportId(request_id), originator=asker, now=now, rules=rules)
     return InformationRequest(header, posted.text, asked, posted.deadline)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from exchange.agreements import AgreementId, Scope, Vocabulary, covers
+from exchange.kernel.counting import counted
 from exchange.kernel.errors import Fault, InvalidError
 from exchange.kernel.ids import is_uuid7
 from exchange.kernel.meant import meant
@@ -115,7 +116,7 @@ def compose_header(
 ) -> Header:
     """Return the header of `posted`, posted at `now`; InvalidError lists every fault."""
     if faults := check_report(posted, now=now, rules=rules):
-        message = f"the report has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}"
+        message = f"the report has {counted(len(faults), 'fault', 'faults')}"
         raise InvalidError(message, faults)
     return Header(
         id=report_id,

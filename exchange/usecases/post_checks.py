@@ -20,6 +20,7 @@ from exchange.agreements import (
 )
 from exchange.audit import EventName
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, UnavailableError, is_uuid7, new_id
+from exchange.kernel.counting import counted
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
 from exchange.release import Law, Permit, Reason, Refusal, View, is_controlled
@@ -95,7 +96,7 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
 
     header = Collected(found).value(composed, None)
     if header is None or found:
-        message = f"the report has {len(found)} {'fault' if len(found) == 1 else 'faults'}"
+        message = f"the report has {counted(len(found), 'fault', 'faults')}"
         raise InvalidError(message, tuple(found))
     return header
 
