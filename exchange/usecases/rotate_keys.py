@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome
 from exchange.custody import CustodyStatus
 from exchange.kernel import ConflictError
 from exchange.store import KeptKind, KeptRow, Sealed
@@ -24,8 +24,8 @@ from exchange.store.kept_keys import Place
 from exchange.usecases.context import Call, Services
 from exchange.usecases.kept_keys import UNRENEWED, renewed_seals
 from exchange.usecases.own_keys import require_own_keys
+from exchange.usecases.recorded_keys import recorded_version, version_subject
 from exchange.usecases.recording import draft
-from exchange.usecases.told_entries import told_until_now
 
 Progress = Callable[[int, int], None]
 
@@ -189,7 +189,7 @@ class _Run:
     def entry(self, event: EventName, told: Mapping[str, str | int]) -> EntryDraft:
         current = self.custody.current
         call = replace(self.call, now=self.services.clock())
-        subject = _subject(self.custody, current)
+        subject = version_subject(self.custody, current)
         return draft(call, None, event, Outcome.PERMITTED, subject=subject, detail={"version": current, **told})
 
     def ended(self, *, left: int) -> Rotated:
@@ -269,23 +269,13 @@ async def _require_newest(services: Services, custody: CustodyStatus) -> None:
         raise ConflictError(f"version {behind} was added on another node: bring the key file from there")
 
 
-async def recorded_version(services: Services, custody: CustodyStatus, version: int) -> str | None:
-    """Return which key the log says was added as a version, whichever node added it; None where it says nothing."""
-    subject = _subject(custody, version)
-    # One that is damaged says nothing: it must not keep a key that leaked in use for ever.
-    async for entry in told_until_now(services, EventName.KEY_CREATED, subject=subject.id):
-        if entry.get("object") == {"type": subject.kind, "id": subject.id}:
-            return str(entry.get("detail", {}).get("fingerprint"))
-    return None
-
-
 def _added_draft(call: Call, custody: CustodyStatus, version: int) -> EntryDraft:
     detail: Detail = {
         "kind": "root",
         "version": version,
         "fingerprint": custody.fingerprint(version),
     }
-    subject = _subject(custody, version)
+    subject = version_subject(custody, version)
     return draft(call, None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=subject, detail=detail)
 
 
@@ -302,7 +292,3 @@ async def _complete_status(services: Services) -> KeyStatus:
         )
     await require_own_keys(services)
     return status
-
-
-def _subject(custody: CustodyStatus, version: int) -> Subject:
-    return Subject("key", f"{custody.kind}/{version}")

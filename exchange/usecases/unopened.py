@@ -30,8 +30,8 @@ from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.judging import absent_draft, law_in_force, report_not_found
 from exchange.usecases.knowledge import Readable
 from exchange.usecases.log_words import LogWord, word_of, word_of_class, word_until_now
+from exchange.usecases.recorded_keys import recorded_version
 from exchange.usecases.recording import NOT_AS_PUT, TamperedError, record_tampering, refuse
-from exchange.usecases.rotate_keys import recorded_version
 from exchange.usecases.service_entries import service_draft
 
 _EACH_BY_ITSELF: Final = 16
