@@ -111,12 +111,11 @@ def show_vocabulary(client: ExchangeClient, as_json: JsonOption = False) -> None
         ("topic", words.topics), ("region", words.regions), ("kind", words.kinds), ("purpose", words.purposes),
     ):  # fmt: skip
         output.show_table((what, "is"), [(each.code, each.title) for each in titled])
-    rows = [
-        (law.id, level.marking, level.name in law.may_originate, ", ".join(law.compartments), ", ".join(law.handling))
-        for law in words.policies
-        for level in law.levels
-    ]
-    output.show_table(("policy", "marking", "yours to give", "compartments", "handling"), rows)
+    rows = [(law.id, each.marking, each.name in law.may_originate) for law in words.policies for each in law.levels]
+    output.show_table(("policy", "marking", "yours to give"), rows)
+    # They are a policy's: at each of its levels again they made lines that nobody reads.
+    output.show_table(("policy", "compartments"), [(law.id, output.listed(law.compartments)) for law in words.policies])
+    output.show_table(("policy", "handling"), [(law.id, output.listed(law.handling)) for law in words.policies])
 
 
 @policy.command("check")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -64,6 +65,10 @@ def test_words_of_a_report_and_one_s_own_clearance_are_told(house):
 
     assert (words.code, own.code, given["id"]) == (0, 0, "vocabulary")
     assert {"cyber.apt", "EUR", "intrep", "defence"} <= set(words.out.split())
+    assert re.search(r"^NATO +NATO SECRET +yes$", words.out, re.MULTILINE)
+    assert re.search(r"^NATO +ATOMAL, .*$", words.out, re.MULTILINE)
+    assert re.search(r"^NATO +EYES ONLY, .*TLP:RED$", words.out, re.MULTILINE)
+    assert max(map(len, words.out.splitlines())) <= 170
     assert any(law["id"] == "NATO" and "SECRET" in law["may_originate"] for law in given["policies"])
     assert {"NOR", "SECRET", "mutual-tls"} <= set(own.out.split())
     assert house.as_("nor", "profile", "whoami", "--json").json["id"] == house.clients["nor"]
