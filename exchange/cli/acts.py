@@ -14,7 +14,7 @@ from exchange.cli.verbs import JsonOption, member_verb
 from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.kernel import ExchangeError
-from exchange.markings import render_marking
+from exchange.markings import Catalogue, Label, MarkingFormatError, parse_marking, render_marking
 from exchange.wire import LabelBody, PendingActBody
 
 acts = typer.Typer(help="Acts that wait for a second person: see, confirm, refuse.", no_args_is_help=True)
@@ -76,13 +76,28 @@ def _show(body: PendingActBody, done: str | None, *, as_json: bool) -> None:
     output.show_body(body, title=done, told={"asked": None, **body.asked, **_in_words(body.asked)})
 
 
-def _in_words(asked: Mapping[str, str]) -> dict[str, str]:
-    """Return as marking text what stands as labels in JSON: what is confirmed is read by a person."""
+def _in_words(asked: Mapping[str, str]) -> dict[str, str | None]:
+    """Return as marking text what stands as labels in JSON: what is confirmed is read by a person.
+
+    Nothing of it where it is what the act says besides: of the report, and of each part.
+    """
     if "labels" not in asked:
         return {}
     try:
         labels = [LabelBody.model_validate(each).to_label() for each in json.loads(asked["labels"])]
         catalogue = law_catalogue()
+        if _are_said(asked, labels, catalogue):
+            return {"labels": None}
         return {"labels": "; ".join(render_marking(each, catalogue) for each in labels)}
     except (ExchangeError, OSError, ValueError, TypeError):
         return {}  # in words of another exchange's own: as they stand
+
+
+def _are_said(asked: Mapping[str, str], labels: list[Label], catalogue: Catalogue) -> bool:
+    said = [asked.get("to", ""), *(asked.get(f"part {number}", "") for number in range(1, len(labels)))]
+    try:
+        return labels == [
+            parse_marking(each, catalogue, policy=label.policy) for each, label in zip(said, labels, strict=True)
+        ]
+    except MarkingFormatError:
+        return False

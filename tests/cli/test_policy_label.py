@@ -5,6 +5,7 @@ import json
 import pytest
 
 from exchange.cli import policy
+from exchange.cli.acts import _in_words
 from exchange.cli.posting import law_catalogue
 from exchange.cli.report_derivations import _show
 from exchange.markings import Label
@@ -84,6 +85,23 @@ def test_label_in_words_that_are_not_known_here_is_told_as_it_stands(capsys, lab
         _show(made, "granted", as_json=as_json)
 
     assert told in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("to", "part", "told"),
+    [
+        ("NATO RESTRICTED//REL TO NOR, GBR", "NATO RESTRICTED//REL TO GBR, NOR", None),
+        ("NATO RESTRICTED//REL TO GBR, NOR", "NATO UNCLASSIFIED", "NATO RESTRICTED//REL TO GBR, NOR; "),
+        ("low", "NATO RESTRICTED//REL TO GBR, NOR", "NATO RESTRICTED//REL TO GBR, NOR; "),
+    ],
+)
+def test_labels_of_an_act_are_told_once_and_where_the_act_says_others_besides(to, part, told):
+    label = Label("NATO", "RESTRICTED", (), ("GBR", "NOR"))
+    labels = json.dumps([label.as_json()] * 2)
+
+    found = _in_words({"to": to, "part 1": part, "labels": labels})["labels"]
+
+    assert found == (None if told is None else told + "NATO RESTRICTED//REL TO GBR, NOR")
 
 
 def test_rule_about_a_label_that_the_law_knows_no_more_is_told():
