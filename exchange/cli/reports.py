@@ -413,8 +413,13 @@ def _show_header(header: HeaderBody) -> None:
         "agreement": f"{header.agreement}, scope {header.scope}",
         "what": f"{header.kind}, {header.topic}, {', '.join(header.regions)}, {header.precedence}",
         "posted": header.posted_at,
+        # As `report notices` counts them: who was told of version 2 sees whether this is it.
+        "version": header.version if header.version > 1 else None,
+        "supersedes": header.supersedes,
+        "references": ", ".join(header.references) or None,
+        "valid until": header.valid_until,
+        "declassified on": header.declassify_on,
         "status": header.status,
+        "conditions": header.conditions,
     }
-    if header.conditions is not None:
-        fields["conditions"] = header.conditions
-    output.show_record(fields)
+    output.show_record({name: value for name, value in fields.items() if value is not None or name == "subject"})

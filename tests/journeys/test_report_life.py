@@ -41,6 +41,22 @@ def test_report_is_amended_superseded_and_downgraded(living):
     assert living.as_("nor", "report", "pull", report, "--json").json["status"] == "superseded"
 
 
+def test_reader_is_shown_which_version_it_is_and_until_when_it_holds(living):
+    first = living.post("--valid-until", "2089-01-01T00:00:00Z", files=(WARNING,)).json["id"]
+    words = ("--valid-until", "2090-01-01T00:00:00Z", "--declassify-on", "2091-01-01", "--reference", first)
+    newer = living.post(*words, "--supersedes", first, files=(WARNING,)).json["id"]
+    living.as_("gbr", "report", "amend", newer, WARNING)
+
+    lines = [line.split("  ") for line in living.as_("nor", "report", "pull", newer).out.splitlines()]
+
+    shown = {name[0]: name[-1].strip() for name in lines}
+    assert (shown["version"], shown["supersedes"], shown["references"]) == ("2", first, first)
+    assert (shown["valid until"], shown["declassified on"]) == ("2090-01-01 00:00:00Z", "2091-01-01")
+    old = living.as_("nor", "report", "pull", first).out
+    assert "valid until" in old
+    assert not any(name in old for name in ("version ", "supersedes", "references", "declassified on", "conditions"))
+
+
 def test_amendment_undoes_none_that_was_made_while_it_was_written(living, monkeypatch):
     report = living.post(files=(WARNING,)).json["id"]
     read, others = ExchangeClient.pull_report, []
