@@ -5,7 +5,6 @@ certificate's thumbprint and subject. An entry shows search tokens in place of a
 under a key per subject and period (`pii`).
 """
 
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -125,7 +124,7 @@ def open_personal(entry: Entry, key: PersonalKey) -> PersonalData:
         raise OpeningError("the entry holds no personal data under this key")
     try:
         ciphertext = a2b_base64(fields["ciphertext"], strict_mode=True)
-    except (Base64Error, ValueError) as exc:
+    except ValueError as exc:
         raise OpeningError("personal data, key and entry do not belong together") from exc
     place = _place(entry["id"], entry["boot"], entry["node_seq"], key.kid)
     # What opens was sealed here: nothing of its shape is left to doubt.

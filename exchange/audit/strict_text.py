@@ -1,7 +1,6 @@
 """The text forms that notes, checkpoints and proofs share, each with exactly one spelling."""
 
 import base64
-import binascii
 import re
 from typing import Final
 
@@ -32,7 +31,7 @@ def parse_base64(text: str, name: str) -> bytes:
     """
     try:
         content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as exc:
+    except ValueError as exc:
         raise MalformedError(f"{name}: `{text[:40]}` is not base64") from exc
     if base64_text(content) != text:
         raise MalformedError(f"{name}: `{text[:40]}` is not how base64 spells it")
