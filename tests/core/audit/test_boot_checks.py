@@ -264,9 +264,10 @@ def test_missing_number_among_entries_that_nobody_signed_for_is_named():
     boot.write(2)
     boot.sign()
     boot.write(3)
-    del boot.written[4]
+    *signed, four, _, six = boot.written
 
-    assert found(*boot.written) == (BootFault.MISSING, 5)
+    for unsigned in ((four, six), (six, four)):
+        assert found(*signed, *unsigned) == (BootFault.MISSING, 5)
 
 
 def test_evidence_that_waits_too_long_is_not_waited_for():
@@ -325,12 +326,13 @@ def test_findings_come_in_the_order_of_the_log():
     one, two, three = Boot(1), Boot(2), Boot(3)
     for boot in (one, two, three):
         boot.write()
-    gone = lived(number=4)
+    gone, again = lived(number=4), lived(number=5)
     del gone.written[1]
+    again.written.append(again.written[3])
 
-    told = checked(*three.written, *gone.written, *one.written, *two.written)
+    told = checked(*three.written, *gone.written, *one.written, *again.written, *two.written)
 
-    assert [finding.boot for finding in told] == [three.id, one.id, two.id, gone.id]
+    assert [finding.boot for finding in told] == [three.id, one.id, again.id, two.id, gone.id]
 
 
 def test_empty_log_has_nothing_wrong():
@@ -346,6 +348,20 @@ def test_entry_of_the_last_minutes_may_still_be_signed_for():
         newest.sign(is_closing=True)
 
         assert tuple(each.fault for each in checked(*boot.written, *newest.written, later=False)) == faults
+
+
+def test_clock_that_was_set_back_excuses_no_entry():
+    boot, set_back = Boot(), Boot(2)
+    boot.write()
+    set_back.write()
+    set_back.sign(is_closing=True)
+    newest = Boot(3, at=START + timedelta(seconds=300))
+    newest.write()
+    newest.sign(is_closing=True)
+
+    (finding,) = checked(*boot.written, *newest.written, *set_back.written, later=False)
+
+    assert (finding.fault, finding.boot) == (BootFault.UNSIGNED, boot.id)
 
 
 def test_entry_as_old_as_the_grace_may_still_be_signed_for():

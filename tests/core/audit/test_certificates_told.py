@@ -33,6 +33,16 @@ def row(**fields: Any) -> CertificateKept:
     return CertificateKept(**(known | fields))
 
 
+@pytest.mark.parametrize("blind", [None, b"", b"short", BLIND.decode(), BLIND + b"x"])
+def test_row_that_nothing_blinds_has_no_mark(blind: object) -> None:
+    assert row(blind=blind).mark is None
+
+
+@pytest.mark.parametrize("key", [None, 7, b"k1"])
+def test_mark_of_a_row_whose_key_cannot_be_read_has_none_for_it(key: object) -> None:
+    assert row(public_key=key).mark == KEYLESS
+
+
 def told_by(*entries: Any) -> CertificatesTold:
     told = CertificatesTold()
     for each in entries:
@@ -125,6 +135,12 @@ def test_client_whose_enrolment_is_not_there_is_told_of_and_loses_nothing(told: 
     assert (found.told.by["id"], found.certificate) == ("none", None)
     assert (found.told.name.id, found.why) == ("c1", "no entry tells how it was enrolled")
     assert list(told.waiting()) == []
+
+
+def test_what_was_given_to_a_client_that_no_entry_enrolled_is_not_waited_for() -> None:
+    told = told_by(entry("certificate.added"))
+
+    assert (why(told, row()), list(told.waiting())) == (["no entry tells how it was enrolled"], [])
 
 
 def test_what_older_entries_gave_waits_until_it_is_on_record() -> None:

@@ -162,6 +162,12 @@ def test_slices_of_a_stranger_and_of_a_member_before_anything_was_judged():
     assert (refused.owner_facet, refused.owner_reasons, refused.member_subject) == (None, None, None)
 
 
+def test_stranger_is_found_by_the_certificate_that_it_came_with():
+    columns = columns_of(sealed(BARE, actor=Actor("unknown", thumbprint="ab" * 32)).content)
+
+    assert columns.thumbprint_member == f"{TOKENS.of_thumbprint('ab' * 32)}|"
+
+
 @pytest.mark.parametrize(
     ("changes", "pairs"),
     [

@@ -148,6 +148,7 @@ def test_other_entries_are_no_evidence():
         {"state": "open"},
         {"state": 1},
         {"state": None},
+        {"state": ["running"]},
         {"hash": None},
         {"hash": 1},
         {"hash": "AAAA"},

@@ -194,7 +194,21 @@ def test_every_month_is_a_period_and_a_period_is_a_month_unless_told():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2026", "2026-13", "2026-00", "2026-1", "26-10", "2026-10-01", "2026-1O", "²026-10", "2026 10", "-2026-10"],
+    [
+        "",
+        "2026",
+        "2026-13",
+        "2026-00",
+        "2026-1",
+        "26-10",
+        "2026-10-01",
+        "2026-1O",
+        "²026-10",
+        "2026 10",
+        "-2026-10",
+        "abcd-10",
+        "٢٠٢٦-١٠",
+    ],
 )
 def test_what_is_no_period_is_refused(text):
     assert not is_period(text)
