@@ -166,7 +166,7 @@ async def _entry_about(
 
 def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:
     """Return a request that is held and stands in one of these states; ConflictError where it does not."""
-    if held is not None and held.state is ConsentState.WITHDRAWN:
+    if held is not None and held.state is ConsentState.WITHDRAWN and held.state not in states:
         raise ConflictError(_WITHDRAWN, code="request-ended")
     if held is None or held.state not in states:
         state = "gone" if held is None else held.state.value

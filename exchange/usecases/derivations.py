@@ -16,7 +16,7 @@ from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcom
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
-from exchange.reports import ReportAct, require_act, status_of
+from exchange.reports import ReportAct, may_be_done, require_act, status_of
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
@@ -33,7 +33,7 @@ from exchange.usecases.consent_requests import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
-from exchange.usecases.derived_marking import Source, consent_detail, do_sources_allow
+from exchange.usecases.derived_marking import Source, consent_detail, do_sources_allow, is_on_record
 from exchange.usecases.judging import Judged, judged_draft, report_not_found
 from exchange.usecases.life_checks import label_faults
 from exchange.usecases.originating import OwnReport, loaded_report, may_know, may_know_report, require_may_know_still
@@ -181,15 +181,25 @@ async def revoke_derivation(services: Services, call: Call, request_id: str) -> 
     """Take a consent back (releaser of the originator): from the next request on nothing rests on it, on any node."""
     event = EventName.DERIVATION_REVOKED
     client, row, own = await own_request(services, call, request_id, KIND, event=event)
-    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        # Before the request, as a new version of the report does: it moves the policy.
-        await unit.reports().hold_order()
-        held = in_state(await unit.derivations().one(row.id), ConsentState.GRANTED)
-        require_as_granted(held, KIND)
-        revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
-        await unit.derivations().put(revoked)
-        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
+        states = await _holding(services, own, row)
+        async with services.store.unit_of_work() as unit:
+            # Before the request, as a new version of the report does: it moves the policy.
+            await unit.reports().hold_order()
+            held = in_state(await unit.derivations().one(row.id), *states)
+            require_as_granted(held, KIND)
+            revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
+            await unit.derivations().put(revoked)
+            receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
     return Recorded(DerivationView(revoked), receipt)
+
+
+async def _holding(services: Services, own: OwnReport, row: DerivationRow) -> tuple[ConsentState, ...]:
+    """Return in which states a consent may be taken back: where its row alone was ended, it could be put back."""
+    may_go_on = row.version == own.version and may_be_done(ReportAct.RELEASE, own.report.status)
+    if row.state is ConsentState.GRANTED or not may_go_on:
+        return (ConsentState.GRANTED,)
+    return tuple(ConsentState) if await is_on_record(services, row) else (ConsentState.GRANTED,)
 
 
 async def _grant(  # noqa: PLR0913  what a grant rests on

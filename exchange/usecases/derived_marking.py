@@ -247,7 +247,7 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
         )
         # (4) as the log has it
         try:
-            if is_covered and await _is_on_record(services, row):
+            if is_covered and await is_on_record(services, row):
                 return row.id
         except LogDamagedError as exc:
             lacking = exc
@@ -256,7 +256,7 @@ async def _consent(services: Services, unit: UnitOfWork | None, call: Call, aske
     return None
 
 
-async def _is_on_record(services: Services, row: DerivationRow) -> bool:
+async def is_on_record(services: Services, row: DerivationRow) -> bool:
     """Return whether the log says that this was granted, and nobody took it back: a row alone consents to nothing.
 
     Raises UnavailableError as `require_readable`, LogDamagedError where it lacks an entry that may say so.

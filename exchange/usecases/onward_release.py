@@ -414,14 +414,14 @@ def _meant_by(row: OnwardRow) -> dict[str, str]:
 
 
 async def _holding(unit: UnitOfWork, own: OwnReport, header: Header, wish: OnwardWish) -> tuple[ConsentState, ...]:
-    """Return in which states a consent may be taken back: where the jobs ended its row alone, what it gave goes on.
+    """Return in which states a consent may be taken back: where its row alone was ended, what it gave goes on.
 
     What another one alike gives goes on by that one, which is to be taken back.
     """
     consent = consent_of(header, wish)
     granted = await unit.consents().granted(own.report.id, Unread())
     is_left = consent in own.facts.consents and all(consent_of(header, each.wish) != consent for each in granted)
-    return (ConsentState.GRANTED, ConsentState.REVOKED) if is_left else (ConsentState.GRANTED,)
+    return tuple(ConsentState) if is_left else (ConsentState.GRANTED,)
 
 
 def _is_decider(row: OnwardRow, client: Client) -> bool:

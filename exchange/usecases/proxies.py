@@ -32,6 +32,7 @@ from exchange.usecases.judging import sought_id
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
+from exchange.usecases.told_entries import require_readable, told_until_now
 from exchange.usecases.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
@@ -141,12 +142,15 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
     event = EventName.PROXY_REVOKED
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("proxy", consent_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        await _own_consent(unit, client, consent_id)
+    async with on_record(services, attempt):
+        async with services.store.unit_of_work() as unit:
+            row = await _own_consent(unit, client, consent_id)
+        # A row alone may have been ended, and could be put back: then it is taken back for good.
+        may_go_on = row.state in _ENDED and not await _has_ended(services, row)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         await hold_waiting(unit, PROXY_POSTING, consent=consent_id)
         row = await _own_consent(unit, client, consent_id)
-        if row.state in _ENDED:
+        if row.state in _ENDED and not may_go_on:
             raise ConflictError("it was taken back, or refused, before", code="revoked-already")
         revoked = replace(row, state=ProxyState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.proxies().put(revoked)
@@ -156,6 +160,16 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
         detail |= {"acts": acts} if acts else {}
         receipt = await unit.record(_entry(call, client, event, row.wish, detail))
     return Recorded(ProxyView(revoked), receipt)
+
+
+async def _has_ended(services: Services, row: ProxyRow) -> bool:
+    """Return whether an entry tells that a consent was taken back or refused."""
+    await require_readable(services, "what was taken back")
+    events = (EventName.PROXY_REVOKED, EventName.PROXY_REFUSED)
+    async for entry in told_until_now(services, *events, subject=row.wish.agreement):
+        if entry.get("detail", {}).get("consent") == row.id:
+            return True
+    return False
 
 
 async def _own_consent(unit: UnitOfWork, client: Client, consent_id: str) -> ProxyRow:

@@ -154,7 +154,7 @@ async def test_reports_that_refer_to_each_other_are_asked_about_once(
     await usecases.amend_report(deriving.services, deriving.call("NOR analyst"), first, circle)
     one, two = await ask(deriving, first), await ask(deriving, second)
     # Neither is granted before the other one, so that nobody grants them: as if both had been.
-    monkeypatch.setattr(derived_marking, "_is_on_record", AsyncMock(return_value=True))
+    monkeypatch.setattr(derived_marking, "is_on_record", AsyncMock(return_value=True))
     for request in (one, two):
         deriving.sql("UPDATE derivation_consent SET state = 'granted' WHERE id = $1", request)
     body = deriving.posted(label=LOW, references=(first,))
@@ -469,7 +469,7 @@ async def test_where_nothing_goes_on_no_consent_adds_a_recipient(
     assert await derive(deriving, source, label=within)
     # Consented to before the parties agreed so, it lets nobody else in either.
     wider = '{"policy":"NATO","classification":"RESTRICTED","compartments":[],"handling":[],"releasable_to":["DNK","GBR","NOR"]}'
-    monkeypatch.setattr(derived_marking, "_is_on_record", AsyncMock(return_value=True))
+    monkeypatch.setattr(derived_marking, "is_on_record", AsyncMock(return_value=True))
     deriving.sql("UPDATE derivation_consent SET lowest = $1 WHERE id = $2", wider, request)
     assert await is_refused(deriving, source)
     assert await derive(deriving, source, label=within)
