@@ -10,9 +10,9 @@ import exchange.store.consultation_tables
 import exchange.store.crisis_tables
 import exchange.store.derivation_tables
 import exchange.store.duty_tables
+import exchange.store.life_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
-import exchange.store.report_receipts
 import exchange.store.request_tables
 import exchange.store.restore_tables
 import exchange.store.schema_tables

@@ -41,7 +41,6 @@ import exchange.store.life_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.proxy_tables
-import exchange.store.report_receipts
 import exchange.store.request_tables
 import exchange.store.restore_tables
 import exchange.store.shared_tables

@@ -14,7 +14,8 @@ from exchange.reports import ReportStatus
 from exchange.store.breach_book import BreachRow, breach_row, is_moment
 from exchange.store.dialect import is_among
 from exchange.store.engine import read_rows
-from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
+from exchange.store.life_tables import ReportReceiptTable
+from exchange.store.report_receipts import ReceiptHow
 from exchange.store.tables import ReportTable
 
 _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)

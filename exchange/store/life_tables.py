@@ -1,4 +1,4 @@
-"""Tables around the life of a report: its former versions, its tombstone, destruction asked for, and what was told."""
+"""Tables around the life of a report: its receipts, former versions, tombstone, destruction, and what was told."""
 
 from typing import ClassVar
 
@@ -9,6 +9,18 @@ from exchange.store.column_types import Number
 
 _OPEN = text("returned_at IS NULL")
 _WITHOUT_NOTE = text("note IS NULL")
+
+
+class ReportReceiptTable(SQLModel, table=True):
+    """One receipt: the first of its kind for a client and a report. Never changed."""
+
+    __tablename__: ClassVar[str] = "report_receipt"
+
+    report_id: str = Field(primary_key=True, foreign_key="report.id")
+    client_id: str = Field(primary_key=True)
+    how: str = Field(primary_key=True)
+    received_at: int = Field(sa_type=BigInteger)
+    entry_id: str
 
 
 class ReportVersionTable(SQLModel, table=True):

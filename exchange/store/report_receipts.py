@@ -4,14 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
 from exchange.store.engine import read_rows, write_rows
+from exchange.store.life_tables import ReportReceiptTable
 from exchange.store.shapes import id_in
 from exchange.store.unread import read_alone
 
@@ -24,18 +25,6 @@ class ReceiptHow(Enum):
 
     READ = "read"
     ACKNOWLEDGED = "acknowledged"
-
-
-class ReportReceiptTable(SQLModel, table=True):
-    """One receipt: the first of its kind for a client and a report. Never changed."""
-
-    __tablename__: ClassVar[str] = "report_receipt"
-
-    report_id: str = Field(primary_key=True, foreign_key="report.id")
-    client_id: str = Field(primary_key=True)
-    how: str = Field(primary_key=True)
-    received_at: int = Field(sa_type=BigInteger)
-    entry_id: str
 
 
 @dataclass(frozen=True, slots=True)
