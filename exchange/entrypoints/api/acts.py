@@ -16,7 +16,7 @@ from exchange.usecases import (
 )
 from exchange.wire import ActConfirmation, ActRefusal, PendingActBody, PendingActListBody
 
-_ACT_ID = Parameter("id", "path", "The act's id.", required=True)
+_ACT_ID = Parameter("id", "path", "The act's id.")
 
 LIST = Operation(
     method="GET",

@@ -16,7 +16,7 @@ from exchange.usecases import (
 )
 from exchange.wire import BareAct, ErasureBody, ErasureRequest
 
-_ERASURE_ID = Parameter("id", "path", "The erasure's id.", required=True)
+_ERASURE_ID = Parameter("id", "path", "The erasure's id.")
 
 REQUEST = Operation(
     method="POST",

@@ -26,9 +26,8 @@ _INDEX = Parameter(
     "path",
     "Number of the tile, with `.p/<width>` behind it where it is partial, as C2SP tlog-tiles spells both.",
     {"type": "string", "pattern": r"^(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?$", "example": "x001/234.p/7"},
-    required=True,
 )
-_LEVEL = Parameter("level", "path", "Level of the tile.", {"type": "string", "pattern": "^[0-9]{1,2}$"}, required=True)
+_LEVEL = Parameter("level", "path", "Level of the tile.", {"type": "string", "pattern": "^[0-9]{1,2}$"})
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": _LARGEST_SIZE}
 _SIZE = Parameter("size", "query", "In the tree of this size; absent, in the newest one.", _NUMBER)
 _FROM = Parameter("from", "query", "The smaller size.", _NUMBER, required=True)

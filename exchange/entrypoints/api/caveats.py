@@ -28,7 +28,7 @@ from exchange.wire import (
 )
 from exchange.wire.caveats import EXAMPLE, CaveatState
 
-_SET_ID = Parameter("id", "path", "The id of the set of caveats.", required=True)
+_SET_ID = Parameter("id", "path", "The id of the set of caveats.")
 
 LIST = Operation(
     method="GET",

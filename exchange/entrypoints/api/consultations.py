@@ -16,7 +16,7 @@ from exchange.usecases import (
 )
 from exchange.wire import ConsultationBody, ConsultationListBody, ConsultationOpening, ConsultationWords
 
-_MATTER_ID = Parameter("id", "path", "The consultation's id.", required=True)
+_MATTER_ID = Parameter("id", "path", "The consultation's id.")
 
 OPEN = Operation(
     method="POST",

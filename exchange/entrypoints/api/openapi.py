@@ -108,7 +108,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.description,
-        "required": parameter.required,
+        "required": parameter.required or parameter.place == "path",
         "schema": parameter.schema,
     }
 

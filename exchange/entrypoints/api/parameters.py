@@ -9,14 +9,12 @@ from exchange.entrypoints.http.visit import query_fault
 _PAGE = 100
 _LARGEST_PAGE = 500
 
-REPORT_ID = Parameter("id", "path", "The report's id.", required=True)
-CLIENT_ID = Parameter("id", "path", "The client's id.", required=True)
-AGREEMENT_ID = Parameter("id", "path", "The agreement's id.", required=True)
-ENTRY_ID = Parameter("id", "path", "The entry's id.", required=True)
-REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
-PART_NUMBER = Parameter(
-    "n", "path", "The part's number, from 1.", {"type": "string", "pattern": "^[1-9][0-9]{0,3}$"}, required=True
-)
+REPORT_ID = Parameter("id", "path", "The report's id.")
+CLIENT_ID = Parameter("id", "path", "The client's id.")
+AGREEMENT_ID = Parameter("id", "path", "The agreement's id.")
+ENTRY_ID = Parameter("id", "path", "The entry's id.")
+REQUEST_ID = Parameter("id", "path", "The request's id.")
+PART_NUMBER = Parameter("n", "path", "The part's number, from 1.", {"type": "string", "pattern": "^[1-9][0-9]{0,3}$"})
 
 PURPOSE = Parameter(
     "Exchange-Purpose",

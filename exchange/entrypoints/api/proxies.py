@@ -40,7 +40,7 @@ REVOKE = Operation(
     summary="Take a consent back (releaser of the member that gave it), from the next post on.",
     body=BareAct,
     answer=ProxyBody,
-    parameters=(Parameter("id", "path", "The consent's id.", required=True),),
+    parameters=(Parameter("id", "path", "The consent's id."),),
     errors=(409,),
 )
 

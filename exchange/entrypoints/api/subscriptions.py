@@ -30,7 +30,7 @@ from exchange.wire import (
 )
 
 _PATH = "/v1/subscriptions"
-_SUBSCRIPTION_ID = Parameter("id", "path", "The subscription's id.", required=True)
+_SUBSCRIPTION_ID = Parameter("id", "path", "The subscription's id.")
 
 ADD = Operation(
     method="POST",

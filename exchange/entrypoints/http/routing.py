@@ -53,7 +53,7 @@ _WITH_BODY = (408, 413, 415)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the query, the path or the head, as the document shows it."""
+    """A parameter of the query, the path or the head, as the document shows it; one of the path is always there."""
 
     name: str
     place: str
