@@ -45,6 +45,11 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether what goes to `host` never leaves this machine."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
 def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
     """Return the networks written as `10.1.0.0/16`; MalformedError for what is none, or has bits behind its prefix."""
     try:

@@ -7,7 +7,6 @@ finer rules are written into the policy's file itself (C2SP tlog-policy), and th
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,6 +32,7 @@ from exchange.kernel import (
     UnavailableError,
     from_micros,
 )
+from exchange.kernel.addresses import is_loopback
 from exchange.members import EXCHANGE_MEMBER, Role
 from exchange.store.log_rows import LogState
 from exchange.store.witness_files import WitnessPolicyFile
@@ -211,10 +211,9 @@ def _is_safe(url: str) -> bool:
         _ = parts.port, url.encode()
         if any(letter.isspace() for letter in url) or not host or parts.query or parts.fragment or parts.username:
             return False
-        is_loopback = host == "localhost" or (parts.scheme == "http" and ip_address(host).is_loopback)
     except ValueError:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 
 
 def _require_readable(policy: LogPolicy) -> None:

@@ -24,6 +24,7 @@ from exchange import __version__
 from exchange.audit.export.visible import visible
 from exchange.client.witness.desk import Answer, Desk
 from exchange.client.witness.errors import WitnessError
+from exchange.kernel.addresses import is_loopback
 
 _log = logging.getLogger("exchange.witness")
 
@@ -55,7 +56,7 @@ class WitnessServer(ThreadingHTTPServer):
         *,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        if context() is None and not _is_loopback(address[0]):
+        if context() is None and not is_loopback(address[0]):
             raise WitnessError(
                 f"plain HTTP is for loopback only, not `{address[0]}`: give `--tls-cert` and `--tls-key`"
             )
@@ -252,12 +253,3 @@ def _place_of(address: str) -> str:
     except ValueError:
         return address
     return str(network)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,7 +8,6 @@ import asyncio
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +18,7 @@ import httpx2
 from exchange.audit.witness import SIZE_MEDIA_TYPE, origin_hash, parse_size_line
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import MalformedError
+from exchange.kernel.addresses import is_loopback
 from exchange.kernel.files import state_of
 from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
 
@@ -123,13 +123,6 @@ def _check_safe(url: str) -> None:
         _ = parts.port, url.encode()
     except ValueError as exc:
         raise _CallFailed("its address is none") from exc
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise _CallFailed("its address is neither HTTPS nor on loopback")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

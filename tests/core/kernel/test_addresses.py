@@ -1,7 +1,7 @@
 import pytest
 
 from exchange.kernel import MalformedError
-from exchange.kernel.addresses import is_address, is_public, lies_in, networks_of, outgoing_problem
+from exchange.kernel.addresses import is_address, is_loopback, is_public, lies_in, networks_of, outgoing_problem
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111"])
@@ -102,3 +102,14 @@ def test_address_inside_is_allowed_by_its_network_alone():
 
     assert outgoing_problem("https://10.1.2.3/", networks=networks) is None
     assert outgoing_problem("https://10.2.2.3/", networks=networks) is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [
+        *(("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True)),
+        *(("10.0.0.1", False), ("fe80::1", False), ("exchange.example", False), ("", False)),
+    ],
+)
+def test_what_goes_to_loopback_stays_on_this_machine(host, is_here):
+    assert is_loopback(host) is is_here
