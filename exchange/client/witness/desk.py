@@ -103,21 +103,21 @@ class Desk:
         try:
             submission = parse_submission(body)
         except MalformedError as exc:
-            return _told(HTTPStatus.BAD_REQUEST, exc.message)
+            return told_answer(HTTPStatus.BAD_REQUEST, exc.message)
         match self.consider(submission):
             case Cosigned() as cosigned:
                 return Answer(HTTPStatus.OK, "".join(line.line for line in cosigned.lines).encode(), _PLAIN)
             case Refuse(objection=Objection.OTHER_OLD_SIZE) as refusal:
                 return Answer(HTTPStatus.CONFLICT, f"{refusal.held_size}\n".encode(), SIZE_MEDIA_TYPE)
             case Refuse() as refusal:
-                return _told(STATUSES[refusal.objection], refusal.told)
+                return told_answer(STATUSES[refusal.objection], refusal.told)
 
     def newest(self, hashed_origin: str) -> Answer:
         """Answer with what was cosigned last of a log (C2SP tlog-witness, monitor retrieval)."""
         origin = self._origins.get(hashed_origin)
         note = None if origin is None else self._folder.held(origin)
         if note is None:
-            return _told(HTTPStatus.NOT_FOUND, "no checkpoint of such a log was ever cosigned here")
+            return told_answer(HTTPStatus.NOT_FOUND, "no checkpoint of such a log was ever cosigned here")
         return Answer(HTTPStatus.OK, note, _PLAIN)
 
     def consider(self, submission: Submission, *, is_newest: bool = False) -> Cosigned | Refuse:
@@ -217,5 +217,6 @@ def _noted(decision: Cosign | Refuse, origin: str) -> Refuse:
     return decision
 
 
-def _told(status: HTTPStatus, sentence: str) -> Answer:
+def told_answer(status: HTTPStatus, sentence: str) -> Answer:
+    """Return an answer that is a sentence."""
     return Answer(status, f"{sentence}\n".encode(), _PLAIN)

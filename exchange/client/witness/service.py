@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from exchange import __version__
 from exchange.audit.export.visible import visible
-from exchange.client.witness.desk import Answer, Desk
+from exchange.client.witness.desk import Answer, Desk, told_answer
 from exchange.client.witness.errors import WitnessError
 from exchange.kernel.addresses import is_loopback
 
@@ -37,8 +37,7 @@ MOST_CONNECTIONS: Final = 32
 # Nobody is asked who it is: whoever knocks from one place only leaves as many to the log.
 MOST_OF_ONE_PLACE: Final = MOST_CONNECTIONS // 2
 
-_PLAIN = "text/plain; charset=utf-8"
-_CANNOT = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the witness cannot work now\n", _PLAIN)
+_CANNOT = told_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "the witness cannot work now")
 _MONITORED = re.compile(r"/([0-9a-f]{64})/checkpoint")
 
 
@@ -231,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: HTTPStatus, told: str) -> None:
         # What was not read would be taken for the next request.
         self.close_connection = True
-        self._send(Answer(status, f"{told}\n".encode(), _PLAIN))
+        self._send(told_answer(status, told))
 
     def _send(self, answer: Answer) -> None:
         self.close_connection |= self.server.is_crowded
