@@ -16,15 +16,16 @@ from exchange.markings import Label
 from exchange.members import ActKind, Client, PendingAct, Role
 from exchange.reports import ReportAct, require_act
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, OnwardRow, Parts, PolicyState, ReportRow, UnitOfWork
-from exchange.store.unread import UnreadRowError
+from exchange.store.unread import Unread, UnreadRowError
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
-from exchange.usecases.originating import OwnReport, is_absent_for, loaded_report, own_report
+from exchange.usecases.originating import OwnReport, is_absent_for, loaded_report, may_know_report, own_report
 from exchange.usecases.recording import about_report, draft, named, on_record
-from exchange.usecases.second_person import end_waiting, hold_waiting
+from exchange.usecases.second_person import end_waiting, hold_waiting, waiting_about
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker
+from exchange.usecases.unread import record_unread
 
 _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
 """A level of the base policy: for what stands above it two persons consent."""
@@ -40,6 +41,9 @@ RequestT = TypeVar("RequestT", OnwardRow, DerivationRow)
 class Requests(Protocol[RequestT]):
     """The requests of one kind, within a unit of work."""
 
+    async def of_member(self, member: str, unread: Unread) -> list[RequestT]:
+        """Return those about a member's reports and those that it made, oldest first; what cannot be read is noted."""
+
     async def one(self, request_id: str) -> RequestT | None:
         """Return a request, held to the end of the unit."""
 
@@ -51,12 +55,14 @@ class Requests(Protocol[RequestT]):
 class ConsentKind(Generic[RequestT]):
     """One kind of request: how the log names it, the act that a second person confirms, where it is kept, its events.
 
-    `detail` is what its entries say of one besides the report, `deed` what a grant of one is signed as.
+    `askers` are the roles of who asks, `detail` is what its entries say of one besides the report, `deed` what a grant
+    of one is signed as.
     """
 
     name: str
     deed: DeedKind
     act: ActKind
+    askers: tuple[Role, ...]
     book: Callable[[UnitOfWork], Requests[RequestT]]
     detail: Callable[[RequestT], Detail]
     refused: EventName
@@ -81,6 +87,35 @@ def require_few_undecided(count: int, originator: str) -> None:
     if count >= MOST_UNDECIDED:
         message = f"{MOST_UNDECIDED} requests of yours wait for {originator}: have some of them decided first"
         raise ConflictError(message, code="too-many-waiting")
+
+
+async def listed(
+    services: Services, call: Call, kind: ConsentKind[RequestT], *, event: EventName
+) -> tuple[Client, Recorded[list[RequestT]]]:
+    """Return the caller, and the requests that it has to do with: its own; to a releaser, those about its member's."""
+    client = await authenticate(services, call, *{*kind.askers, Role.RELEASER}, event=event)
+    unread = Unread()
+    async with services.store.unit_of_work() as unit:
+        waiting = await waiting_about(unit, kind.act, "request")
+        known = [_as_it_stands(row, waiting) for row in await kind.book(unit).of_member(client.member, unread)]
+    # Behind the unit: however many there are, whoever writes does not wait for them.
+    rows = [row for row in known if await _is_visible(services, call, client, row, kind)]
+    ids = tuple(row.id for row in rows)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    return client, Recorded(rows, receipt, await record_unread(services, unread, client))
+
+
+async def _is_visible(
+    services: Services, call: Call, client: Client, row: RequestT, kind: ConsentKind[RequestT]
+) -> bool:
+    if row.requester == client.id and not client.roles.isdisjoint(kind.askers):
+        return True
+    return is_decider(row, client) and await may_know_report(services, call, client, row.report)
+
+
+def is_decider(row: OnwardRow | DerivationRow, client: Client) -> bool:
+    """Return whether a client is a releaser of the originator that is asked."""
+    return Role.RELEASER in client.roles and row.originator == client.member
 
 
 def is_above(services: Services, labels: Sequence[Label]) -> bool:
@@ -124,16 +159,14 @@ async def refused(
     return Recorded(ended, receipt)
 
 
-async def withdrawn(
-    services: Services, call: Call, request_id: str, kind: ConsentKind[RequestT], *roles: Role
-) -> Recorded[RequestT]:
+async def withdrawn(services: Services, call: Call, request_id: str, kind: ConsentKind[RequestT]) -> Recorded[RequestT]:
     """Take back a request that the caller made and nobody has decided; an act that waits about it ends with it.
 
     Raises NotFoundError alike for an absent request and for one that another client made, ConflictError for one that
     was decided, or is over.
     """
     event = kind.withdrawn
-    client = await authenticate(services, call, *roles, event=event)
+    client = await authenticate(services, call, *kind.askers, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named(kind.name, request_id))
     async with on_record(services, attempt):
         async with services.store.unit_of_work() as unit:
@@ -197,7 +230,7 @@ async def end_with_act(  # noqa: PLR0913, PLR0917  one call's surroundings, and 
     await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=kind.detail(held)))
 
 
-def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
+def _as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
     """Return a request as it is told; `waiting` are those whose act waits.
 
     One whose second person did not come in time is to be decided still.

@@ -17,14 +17,13 @@ from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, may_be_done, require_act, status_of
-from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork, Unread
-from exchange.usecases.authenticate import authenticate
+from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork
 from exchange.usecases.consent_requests import (
     ConsentKind,
-    as_it_stands,
     hold_as_read,
     in_state,
     is_above,
+    listed,
     own_request,
     refused,
     require_as_granted,
@@ -36,12 +35,11 @@ from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import Source, consent_detail, do_sources_allow, is_on_record
 from exchange.usecases.judging import Judged, judged_draft, report_not_found
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.originating import OwnReport, loaded_report, may_know, may_know_report, require_may_know_still
+from exchange.usecases.originating import OwnReport, loaded_report, may_know, require_may_know_still
 from exchange.usecases.recording import about_report, draft, on_record, refuse
 from exchange.usecases.requested_consents import require_as_requested, require_same_request
-from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
+from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
 from exchange.usecases.seeking import Sought, seek_report
-from exchange.usecases.unread import record_unread
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
@@ -100,19 +98,9 @@ async def request_derivation(
 
 async def list_derivations(services: Services, call: Call) -> Recorded[tuple[DerivationView, ...]]:
     """Return the requests that the caller has to do with: its own; to a releaser, those about its member's reports."""
-    event = EventName.DERIVATION_LISTED
-    client = await authenticate(services, call, *DERIVING_ROLES, event=event)
-    unread = Unread()
-    async with services.store.unit_of_work() as unit:
-        waiting = await waiting_about(unit, DERIVED_MARKING, "request")
-        known = [as_it_stands(row, waiting) for row in await unit.derivations().of_member(client.member, unread)]
-    # Behind the unit: however many there are, whoever writes does not wait for them.
-    rows = [row for row in known if await _is_visible(services, call, row, client)]
-    ids = tuple(row.id for row in rows)
-    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    views = [DerivationView(row, is_requesters=row.originator != client.member) for row in rows]
-    unopened = await record_unread(services, unread, client)
-    return Recorded(tuple(views), receipt, unopened)
+    client, found = await listed(services, call, KIND, event=EventName.DERIVATION_LISTED)
+    views = tuple(DerivationView(row, is_requesters=row.originator != client.member) for row in found.value)
+    return Recorded(views, found.receipt, found.unopened)
 
 
 @decided_anew("the request could be granted: grant it again")
@@ -173,7 +161,7 @@ async def refuse_derivation(services: Services, call: Call, request_id: str, rea
 
 async def withdraw_derivation(services: Services, call: Call, request_id: str) -> Recorded[DerivationView]:
     """Take back a request that the caller made, before anybody has decided it; raises as `withdrawn`."""
-    made = await withdrawn(services, call, request_id, KIND, *DERIVING_ROLES)
+    made = await withdrawn(services, call, request_id, KIND)
     return Recorded(DerivationView(made.value, is_requesters=True), made.receipt)
 
 
@@ -259,13 +247,6 @@ async def _require_grantable(
         raise ConflictError(told, code="originator-control")
 
 
-async def _is_visible(services: Services, call: Call, row: DerivationRow, client: Client) -> bool:
-    if row.requester == client.id:
-        return True
-    is_decider = Role.RELEASER in client.roles and row.originator == client.member
-    return is_decider and await may_know_report(services, call, client, row.report)
-
-
 def _asked(call: Call, sought: Sought, outcome: Outcome, detail: Detail | None = None) -> EntryDraft:
     judged = sought.judged
     return draft(
@@ -287,6 +268,7 @@ KIND: Final = ConsentKind(
     name="derivation",
     deed=DeedKind.DERIVATION_GRANT,
     act=DERIVED_MARKING,
+    askers=DERIVING_ROLES,
     book=UnitOfWork.derivations,
     detail=_detail,
     refused=EventName.DERIVATION_REFUSED,

@@ -23,13 +23,13 @@ from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, header_from_json, require_act
 from exchange.store import UNDECIDED, ConsentState, OnwardRow, OnwardWish, Parts, UnitOfWork, Unread
 from exchange.usecases.answer_request import require_not_asked
-from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
     ConsentKind,
-    as_it_stands,
     hold_as_read,
     in_state,
     is_above,
+    is_decider,
+    listed,
     own_request,
     refused,
     require_as_granted,
@@ -40,23 +40,16 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
 from exchange.usecases.judging import judged_draft, shown_draft
-from exchange.usecases.originating import (
-    OwnReport,
-    loaded_report,
-    may_know_report,
-    opened_header,
-    require_may_know_still,
-)
+from exchange.usecases.originating import OwnReport, loaded_report, opened_header, require_may_know_still
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.recording import draft, on_record
+from exchange.usecases.recording import on_record
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.report_moves import PAST_KEPT
 from exchange.usecases.requested_consents import request_digest, require_as_requested, require_same_request
 from exchange.usecases.sealing import reseal_header
-from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
-from exchange.usecases.unread import known_agreements, record_unread
+from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
+from exchange.usecases.unread import known_agreements
 
-ONWARD_ROLES = (Role.READER, Role.RELEASER)
 _SALT_BYTES = 16
 _ENDS: Final = (EventName.ONWARD_REFUSED, EventName.ONWARD_WITHDRAWN, EventName.ONWARD_REVOKED)
 _NO_END: Final = "taken back"
@@ -122,20 +115,9 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
 
 async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardView, ...]]:
     """Return the requests that the caller has to do with: a reader's own; to a releaser, those about its member's."""
-    event = EventName.ONWARD_LISTED
-    client = await authenticate(services, call, *ONWARD_ROLES, event=event)
-    unread = Unread()
-    async with services.store.unit_of_work() as unit:
-        waiting = await waiting_about(unit, ONWARD_RELEASE, "request")
-        known = [as_it_stands(row, waiting) for row in await unit.consents().of_member(client.member, unread)]
-    # Behind the unit: however many there are, whoever writes does not wait for them.
-    rows = [row for row in known if await _is_visible(services, call, row, client)]
-    ids = tuple(row.id for row in rows)
-    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    unopened = await record_unread(services, unread, client)
-    return Recorded(
-        tuple(OnwardView(row, is_requesters=not _is_decider(row, client)) for row in rows), receipt, unopened
-    )
+    client, found = await listed(services, call, KIND, event=EventName.ONWARD_LISTED)
+    views = tuple(OnwardView(row, is_requesters=not is_decider(row, client)) for row in found.value)
+    return Recorded(views, found.receipt, found.unopened)
 
 
 @decided_anew("the request could be granted: grant it again")
@@ -213,7 +195,7 @@ async def refuse_onward(services: Services, call: Call, request_id: str, reason:
 
 async def withdraw_onward(services: Services, call: Call, request_id: str) -> Recorded[OnwardView]:
     """Take back a request that the calling reader made, before anybody has decided it; raises as `withdrawn`."""
-    made = await withdrawn(services, call, request_id, KIND, Role.READER)
+    made = await withdrawn(services, call, request_id, KIND)
     return Recorded(OnwardView(made.value, is_requesters=True), made.receipt)
 
 
@@ -393,12 +375,6 @@ def _barred(header: Header, parts: Sequence[int]) -> list[Fault]:
     return [Fault("/parts", Reason.NATIONALITY.value, f"`{NO_FOREIGNERS}` goes on to nobody by any consent")]
 
 
-async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:
-    if row.requester == client.id and Role.READER in client.roles:
-        return True
-    return _is_decider(row, client) and await may_know_report(services, call, client, row.report)
-
-
 def _meant_by(row: OnwardRow) -> dict[str, str]:
     """Return all that a grant of this request says, as its second person is shown it and confirms it."""
     wish = row.wish
@@ -422,10 +398,6 @@ async def _holding(unit: UnitOfWork, own: OwnReport, header: Header, wish: Onwar
     granted = await unit.consents().granted(own.report.id, Unread())
     is_left = consent in own.facts.consents and all(consent_of(header, each.wish) != consent for each in granted)
     return tuple(ConsentState) if is_left else (ConsentState.GRANTED,)
-
-
-def _is_decider(row: OnwardRow, client: Client) -> bool:
-    return Role.RELEASER in client.roles and row.originator == client.member
 
 
 def _detail(row: OnwardRow) -> Detail:
@@ -452,6 +424,7 @@ KIND: Final = ConsentKind(
     name="onward",
     deed=DeedKind.ONWARD_GRANT,
     act=ONWARD_RELEASE,
+    askers=(Role.READER,),
     book=UnitOfWork.consents,
     detail=_detail,
     refused=EventName.ONWARD_REFUSED,
