@@ -150,14 +150,10 @@ class GuardSet:
     def _ask_about(
         self, originator: str, reader: ReaderFacts, questions: Sequence[GuardQuestion], use: Use, catalogue: Catalogue
     ) -> list[GuardVerdict]:
-        if originator not in self._national:
-            if self._everyone is None:
-                return [_CLEAR] * len(questions)
-            return self._ask(self._everyone, reader, questions, use, catalogue)
-        # INVARIANT: a member's caveats that cannot be used refuse its reports, and nobody else's.
-        policies = self._national[originator]
+        policies = self._national.get(originator, self._everyone)
         if policies is None:
-            return [_FAILED] * len(questions)
+            # INVARIANT: a member's caveats that cannot be used refuse its reports, and nobody else's.
+            return [_FAILED if originator in self._national else _CLEAR] * len(questions)
         return self._ask(policies, reader, questions, use, catalogue)
 
     def _ask(
