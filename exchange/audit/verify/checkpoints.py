@@ -26,6 +26,11 @@ class OpenedCheckpoint:
     at_micros: int | None
     fault: str | None
 
+    @property
+    def place(self) -> str:
+        """Return what it is called where something is found about it."""
+        return f"checkpoint of {self.checkpoint.size} entries"
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -60,7 +65,7 @@ def open_newest(
         findings.add(Finding(Step.SIGNATURE, place, exc.message))
         return None
     if newest.fault is not None:
-        findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
+        findings.add(Finding(Step.SIGNATURE, newest.place, newest.fault))
     return newest
 
 
@@ -113,7 +118,7 @@ def mark_older(
         size, root = opened.checkpoint.size, opened.checkpoint.root
         marks.append(Mark(size, root, opened.at_micros, whence, opened.fault))
         if opened.fault is not None:
-            findings.add(Finding(Step.HISTORY, f"checkpoint of {size} entries from {whence}", opened.fault))
+            findings.add(Finding(Step.HISTORY, f"{opened.place} from {whence}", opened.fault))
     return sorted(marks, key=lambda mark: mark.size)
 
 

@@ -224,7 +224,7 @@ def _earlier(statement: Statement, newest: str, keys: Sequence[VerifierKey], fin
         seen.add(origin)
         opened = open_checkpoint(KeptCheckpoint(note.encode()), of_it)
         if opened.fault is not None:
-            place = f"checkpoint of {opened.checkpoint.size} entries of log {number}"
+            place = f"{opened.place} of log {number}"
             findings.add(Finding(Step.SIGNATURE, place, opened.fault))
         heads[number] = opened.checkpoint.head
     return heads

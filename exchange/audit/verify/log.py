@@ -124,11 +124,12 @@ def _kept(source: Source, findings: Findings) -> Iterator[KeptCheckpoint]:
 
 def _compare_root(newest: OpenedCheckpoint, roots: Mapping[int, bytes], findings: Findings) -> None:
     size = newest.checkpoint.size
-    place = f"checkpoint of {size} entries"
     if size not in roots:
-        findings.add(Finding(Step.TREE, place, "its root cannot be recomputed: leaves are missing"))
+        findings.add(Finding(Step.TREE, newest.place, "its root cannot be recomputed: leaves are missing"))
     elif roots[size] != newest.checkpoint.root:
-        findings.add(Finding(Step.TREE, place, "entries and tiles have another root than the one that was signed"))
+        findings.add(
+            Finding(Step.TREE, newest.place, "entries and tiles have another root than the one that was signed")
+        )
 
 
 def _check_coming(newest: OpenedCheckpoint, expected: Expectations, findings: Findings) -> None:
@@ -138,7 +139,7 @@ def _check_coming(newest: OpenedCheckpoint, expected: Expectations, findings: Fi
     ahead = newest.at_micros - expected.now_micros
     if ahead > expected.limits.coming_seconds * _MICROS:
         why = f"it says that it was signed {ahead // _MICROS} s from now: a clock was set forward, there or here"
-        findings.add(Finding(Step.TIME, f"checkpoint of {newest.checkpoint.size} entries", why))
+        findings.add(Finding(Step.TIME, newest.place, why))
 
 
 def _check_pending(

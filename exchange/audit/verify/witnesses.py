@@ -44,7 +44,7 @@ class WitnessCheck:
         try:
             standing = self._policy.judge(opened.note)
         except NoteError as exc:
-            self._findings.add(Finding(Step.WITNESS, f"checkpoint of {opened.checkpoint.size} entries", exc.message))
+            self._findings.add(Finding(Step.WITNESS, opened.place, exc.message))
             return
         self._hold_time(opened, standing)
         newest = self._backed is None or opened.checkpoint.size >= self._backed.opened.checkpoint.size
@@ -60,12 +60,11 @@ class WitnessCheck:
             "or the log's was ahead"
             for name, early in sorted(self._early.items())
         )
-        place = f"checkpoint of {newest.checkpoint.size} entries"
         if self._backed is None:
             # `quorum none` asks for nobody.
             if not self._policy.is_quorum({}):
                 why = "the witnesses that the policy asks for stand behind no checkpoint of this log"
-                self._findings.add(Finding(Step.WITNESS, place, why))
+                self._findings.add(Finding(Step.WITNESS, newest.place, why))
             return (), clocks
         behind = self._backed.opened
         missing = newest.checkpoint.size - behind.checkpoint.size
@@ -74,7 +73,7 @@ class WitnessCheck:
         lag = _between(behind, newest)
         if lag is not None and lag > self._lag_micros:
             why = f"witnesses stand behind the first {behind.checkpoint.size} entries only, for {lag // _MICROS} s"
-            self._findings.add(Finding(Step.WITNESS, place, why, behind.checkpoint.size))
+            self._findings.add(Finding(Step.WITNESS, newest.place, why, behind.checkpoint.size))
         return self._backed.names, (*clocks, f"witnesses do not stand behind the newest {missing} entries yet")
 
     def _hold_time(self, opened: OpenedCheckpoint, standing: Standing) -> None:
@@ -88,9 +87,9 @@ class WitnessCheck:
         }
         early = {name: lead for name, lead in leads.items() if lead > self._clock_micros}
         if early and early == leads and self._policy.quorum != NO_QUORUM and self._policy.is_quorum(early):
-            place, least = f"checkpoint of {opened.checkpoint.size} entries", min(early.values()) // _MICROS
+            least = min(early.values()) // _MICROS
             why = f"{', '.join(early)} cosigned it {least} s before it says that it was signed: a clock was set forward"
-            self._findings.add(Finding(Step.TIME, place, why))
+            self._findings.add(Finding(Step.TIME, opened.place, why))
         else:
             self._early.update((name, max(lead, self._early.get(name, 0))) for name, lead in early.items())
 
