@@ -100,12 +100,8 @@ def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Itera
             if (wait := fields.get("retry", "")[:_MOST_DIGITS]).isdecimal():
                 reading.pause_seconds = min(int(wait) / 1000, LONGEST_WAIT_SECONDS)
             match fields.get("event"):
-                case "report":
-                    yield StreamEvent(_header(fields.get("data", "")), reading.cursor or "")
-                case "request" | "breach" as kind:
-                    yield ToldEvent(kind, _facts(fields.get("data", "")), reading.cursor or "")
-                case "unopened":
-                    yield UnopenedEvent(_unopened(fields.get("data", "")), reading.cursor or "")
+                case "report" | "request" | "breach" | "unopened" as kind:
+                    yield _event(kind, fields.get("data", ""), reading.cursor or "")
                 case "list-anew":
                     yield StreamEvent(None, reading.cursor or "")
                 case "end":
@@ -134,23 +130,15 @@ def events_of(chunks: Iterable[bytes]) -> Iterator[dict[str, str]]:
                 fields = {}
 
 
-def _facts(text: str) -> Mapping[str, str]:
+def _event(kind: str, text: str, cursor: str) -> WatchedEvent:
     try:
-        return _FACTS.validate_json(text)
-    except ValidationError as exc:
-        raise AnswerError("an event of the stream is not what the contract says") from exc
-
-
-def _unopened(text: str) -> str | None:
-    try:
-        return _UNOPENED.validate_json(text)["report"]
+        match kind:
+            case "report":
+                # A newer exchange may say more than this client knows; what it knows must be right.
+                return StreamEvent(HeaderBody.model_validate_json(text, extra="ignore"), cursor)
+            case "unopened":
+                return UnopenedEvent(_UNOPENED.validate_json(text)["report"], cursor)
+            case _:
+                return ToldEvent(kind, _FACTS.validate_json(text), cursor)
     except (ValidationError, KeyError) as exc:
-        raise AnswerError("an event of the stream is not what the contract says") from exc
-
-
-def _header(text: str) -> HeaderBody:
-    try:
-        # A newer exchange may say more than this client knows; what it knows must be right.
-        return HeaderBody.model_validate_json(text, extra="ignore")
-    except ValidationError as exc:
         raise AnswerError("an event of the stream is not what the contract says") from exc
