@@ -5,10 +5,10 @@ hashes that differ from the entries, or as a root that no checkpoint was signed 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from exchange.audit import checkpoint_in
 from exchange.audit.export import Place, Statement, check_spelling, has_personal, read_head, read_statement
@@ -18,6 +18,8 @@ from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify import KeptCheckpoint
 from exchange.client.bare_source import BareSource
 from exchange.kernel import InvalidError, MalformedError
+
+T = TypeVar("T")
 
 _COMPLETE: Final = re.compile(rb'\{"complete":')
 
@@ -45,9 +47,9 @@ def read_export(path: Path) -> tuple["LogExport", ...]:
             if _COMPLETE.match(line):
                 if file.read(1):
                     raise _no_whole(path, "something stands behind its last line")
-                notes = _ended(path, logs or [_Held(1)], _stated(path, line))
+                notes = _ended(path, logs or [_Held(1)], _read(path, "last line", line, read_statement))
                 return tuple(LogExport(path, held, notes.get(held.log)) for held in logs or [_Held(1)])
-            place, leaf, _ = _read(path, line, number)
+            place, leaf, _ = _read(path, f"line {number}", line, read_head)
             if not logs or place.log == logs[-1].log + 1:
                 logs.append(_Held(place.log))
             held = logs[-1]
@@ -110,12 +112,12 @@ class LogExport(BareSource):
             return [read_head(file.readline(_LONGEST_LINE_BYTES))[2] for _ in range(path.width)]
 
 
-def _read(path: Path, line: bytes, number: int) -> tuple[Place, bytes, bytes | None]:
+def _read(path: Path, place: str, line: bytes, read: Callable[[bytes], T]) -> T:
     try:
         check_spelling(line)
-        return read_head(line)
+        return read(line)
     except MalformedError as exc:
-        raise InvalidError(f"`{path}`, line {number}: {exc.message}") from exc
+        raise InvalidError(f"`{path}`, {place}: {exc.message}") from exc
 
 
 def _ended(path: Path, logs: Sequence[_Held], statement: Statement) -> dict[int, str]:
@@ -132,14 +134,6 @@ def _ended(path: Path, logs: Sequence[_Held], statement: Statement) -> dict[int,
         if (signed := _size_in(notes.get(each.log))) is not None and signed < len(each.leaves):
             raise InvalidError(f"`{path}` has {len(each.leaves)} entries, and its checkpoint was signed over {signed}")
     return notes
-
-
-def _stated(path: Path, line: bytes) -> Statement:
-    try:
-        check_spelling(line)
-        return read_statement(line)
-    except MalformedError as exc:
-        raise InvalidError(f"`{path}`, last line: {exc.message}") from exc
 
 
 def _no_whole(path: Path, why: str) -> InvalidError:
