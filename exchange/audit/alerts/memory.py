@@ -49,7 +49,7 @@ class Memory:
         """Return what `text` says; what nobody wrote is nothing remembered."""
         try:
             return cls() if text is None else cls._parsed(text)
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError):
             return cls()
 
     def text(self) -> str:
