@@ -487,6 +487,7 @@ def test_what_an_act_tells_of_reports_without_a_label_is_not_told(
         listed(EventName.CAVEATS_LISTED, "set-1"),
         listed(EventName.PROXY_LISTED, "consent-1"),
         entry(event=EventName.CLIENT_CHANGED, subject=Subject("client", "report-1")),
+        entry(event=EventName.ALERT_RAISED, subject=Subject("entry", "entry-9")),
         # A look at no single entry names none.
         entry(event=EventName.AUDIT_READ),
         entry(event=EventName.DESTRUCTION_CERTIFIED, subject=Subject("report", "report-2")),
@@ -554,6 +555,13 @@ def test_own_number_of_a_part_is_not_told_where_it_was_read(own: int, shown: dic
 
     # Without the random bytes either that keep its leaf hash from being guessed.
     assert view == EntryView(Extent.CLEARED, {**read, "detail": {**shown, "asked": 1}})
+
+
+@pytest.mark.parametrize("detail", [{"part": 2}, {"asked": 2}])
+def test_part_that_has_one_number_is_shown_by_it(detail: dict[str, int]) -> None:
+    read = judged("NOR", "GBR", Outcome.PERMITTED, LOW, detail=detail)
+
+    assert view_of(read, auditor()) == EntryView(Extent.WHOLE, read)
 
 
 @pytest.mark.parametrize(("actor", "of"), [("NOR", "NOR"), ("GBR", "NOR"), ("GBR", None)])

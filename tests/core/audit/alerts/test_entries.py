@@ -57,6 +57,7 @@ def test_client_that_comes_after_it_was_revoked_is_told_whatever_it_asks_for():
     refused = {"decision": "refused", "reasons": ["client-suspended"]}
     came = [entry(1, type="report.listed", **refused), entry(2, **refused)]
     others = [entry(3, decision="refused", reasons=["role-missing"]), entry(4, actor=STRANGER, **refused), entry(5)]
+    others += [entry(6, actor=STRANGER, detail={"inactive": "member"}, **refused)]
 
     (alert,), _ = run(rules(AfterRevocation()), [*others, *came])
 
@@ -101,6 +102,7 @@ def test_one_report_read_often_is_one_report():
         {"decision": "refused"},
         {"type": "report.listed"},
         {"actor": {"kind": "host"}},
+        {"actor": {"kind": "host", "id": "client-1"}},
         {"actor": {"kind": "unknown"}},
     ],
 )
@@ -278,6 +280,7 @@ def test_two_addresses_within_the_window(second, minutes, alerts):
     ("used", "alerts"),
     [
         ([(10, "a"), (5, "b"), (11, "b")], 1),
+        ([(10, "a"), (5, "b"), (6, "a")], 1),
         ([(10, "a"), (2, "a"), (11, "b")], 1),
         ([(10, "a"), (5, "b"), (13, "b")], 0),
         ([(19, "a"), (2, "b"), (20, "b")], 1),
@@ -442,6 +445,8 @@ def test_event_comes_to_pass(event, outcome, alerts):
     found, _ = run(rules(CHANGED), [entry(1, type=event, decision=outcome)])
 
     assert [alert.subject for alert in found] == [Subject("report", "report-1")] * alerts
+    # Whoever may know the entry may know the alert: its owner and its label stand there too.
+    assert all((alert.owner, alert.label) == ("GBR", SECRET) for alert in found)
 
 
 def test_what_was_refused_is_told_to_nobody_but_the_clients_member():
