@@ -31,7 +31,9 @@ async def with_consents(world: World) -> dict[str, str]:
     released, derived = await onward.ask(world, report), await deriving.ask(world, report)
     await onward.grant(world, released)
     await deriving.grant(world, derived)
-    given = await proxies.given(world)
+    other, given = [await proxies.given(world) for _ in range(2)]
+    # What is told of another one says nothing of this.
+    await usecases.revoke_proxy(world.services, world.call("NOR releaser"), other.row.id)
     return {"onward_release": released, "derivation_consent": derived, "proxy_consent": given.row.id}
 
 
