@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import LogPolicy
+from exchange.audit import NO_QUORUM, LogPolicy
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_witness import witness
@@ -24,9 +24,14 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
     if as_json:
         output.show_json({"id": body.origin, **body.model_dump(mode="json")})
         return
-    quorum = "met" if body.has_quorum else f"missing since {_told(body.since)}"
-    fields = {"log": body.origin, "checkpoint": body.size, "quorum": f"{body.quorum}: {quorum}"}
-    output.show_record({**fields, "witnessed up to": body.witnessed_size})
+    quorum, witnessed = f"{body.quorum}: met", body.witnessed_size
+    if not body.has_quorum:
+        quorum = f"{body.quorum}: missing since {_told(body.since)}"
+    elif body.quorum == NO_QUORUM:
+        # Every checkpoint has it, also where nobody witnesses the log: who looks here asks who did.
+        quorum, witnessed = "none is asked for", max((each.size or 0 for each in body.items), default=0) or None
+    fields = {"log": body.origin, "checkpoint": body.size, "quorum": quorum}
+    output.show_record({**fields, "witnessed up to": witnessed})
     rows = [(each.name, each.size, each.behind, _told(each.cosigned_at), each.url) for each in body.items]
     output.show_table(("witness", "size", "behind", "as of", "address"), rows)
 

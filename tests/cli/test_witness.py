@@ -166,6 +166,16 @@ def test_operator_enrols_asks_for_a_quorum_and_removes(operate, exchange, tmp_pa
     assert "nothing to show" in operate("audit", "witnesses").out
 
 
+def test_log_that_nobody_witnesses_is_not_shown_as_witnessed(operate, instance):
+    """Where no quorum is asked for, every checkpoint has it: it said "met", and witnessed up to the newest."""
+    sequence(instance, 3)
+
+    shown = operate("audit", "witnesses").out.splitlines()
+
+    assert [line.split(maxsplit=1)[1] for line in shown if line.startswith("quorum")] == ["none is asked for"]
+    assert "witnessed up to  -" in shown
+
+
 def start(state: Path, *words: str) -> tuple[subprocess.Popen[str], int]:
     command = [sys.executable, "-c", ALONE, "serve", "--state", str(state), "--listen", "127.0.0.1:0", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"EXCHANGE_DIR": ""})  # fmt: skip
