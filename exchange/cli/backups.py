@@ -153,7 +153,7 @@ def restore(
     # (1) whole, or nothing; and signed
     with sealed_lines(file, opened) as lines:
         contents = read_contents(read_signed(lines, signed))
-    refuse_strange_places(contents.files, _BESIDE, (*_BESIDE_FOLDERS, _ARCHIVE))
+    refuse_strange_places(contents.files, _BESIDE, _BESIDE_FOLDERS)
     # INVARIANT: whom to believe comes back by the first line alone, which says what is to be confirmed.
     refuse_strange_places(contents.archived, (), (_ARCHIVE,))
     signer = vouched_by(signed, known_keys(settings, key or ()), is_unverified_taken=unverified)

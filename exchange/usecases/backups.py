@@ -29,8 +29,6 @@ from exchange.usecases.given_to import given_by
 from exchange.usecases.move_again import PartyMove, move_told
 
 _FORMAT = 3
-_FORMATS = (1, 2, 3)
-"""Before the second one a backup was not signed (`signed_backup`), before the third all its files were in line 1."""
 _FILE_LINE = {"file", "content"}
 """INVARIANT: what is one when the backup is looked at is one when it is put back, and nothing else is."""
 _LOG_TABLE = "log_state"
@@ -344,7 +342,7 @@ def _period(entry: Entry) -> str:
 
 
 def _opened(record: Mapping[str, Any]) -> Contents:
-    if record.get("exchange_backup") not in _FORMATS:
+    if record.get("exchange_backup") != _FORMAT:
         raise MalformedError("this is no backup of the exchange, or one of another version")
     if record["schema"] > head():
         raise MalformedError(

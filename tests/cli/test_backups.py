@@ -227,8 +227,7 @@ def forged(backup: Path, keeper: Path, change) -> None:
 
 
 def unsigned(lines: list[bytes]) -> list[bytes]:
-    """As it was made before backups were signed."""
-    return [lines[0].replace(b'"exchange_backup":2', b'"exchange_backup":1'), *lines[1:-1]]
+    return lines[:-1]
 
 
 def resigned(origin: str):

@@ -45,13 +45,3 @@ async def test_backup_that_lacks_a_file_of_the_archive_is_not_whole(populated: W
 
     with pytest.raises(MalformedError, match="not whole"):
         read_contents([line for line in lines if line != lost])
-
-
-async def test_backup_from_before_has_the_archive_among_its_files(populated: World) -> None:
-    lines = [line for line in await backed_up(populated) if b'"file":' not in line]
-    head, end = json.loads(lines[0]), json.loads(lines[-1])
-    head["exchange_backup"], head["files"]["log/archive/tile/entries/000"] = 2, "AAAA"
-    del end["archived"]
-    contents = read_contents([json.dumps(head).encode(), *lines[1:-1], json.dumps(end).encode()])
-
-    assert (contents.files["log/archive/tile/entries/000"], contents.archived) == (bytes(3), [])

@@ -18,7 +18,7 @@ MADE_AT = "2020-01-01T00:00:00Z"
 
 def backup(*records: dict[str, Any], **first: object) -> list[bytes]:
     """Return the lines of a backup that holds these records."""
-    header = {"exchange_backup": 2, "made_at": MADE_AT, "node": "n", "schema": head(), "files": {}, **first}
+    header = {"exchange_backup": 3, "made_at": MADE_AT, "node": "n", "schema": head(), "files": {}, **first}
     end = {"end": {record["t"]: len(record["r"]) for record in records}, "blobs": 0, "missing": 0, "altered": {}}
     return [json.dumps(each).encode() for each in (header, *records, end)]
 
@@ -49,7 +49,7 @@ def test_backup_that_lacks_rows_of_its_middle_is_not_whole() -> None:
         read_contents([first, end])
 
 
-@pytest.mark.parametrize("made_as", [None, 0, 99])
+@pytest.mark.parametrize("made_as", [None, 0, 2, 99])
 def test_backup_of_no_known_form_is_refused(made_as: int | None) -> None:
     with pytest.raises(MalformedError, match="no backup of the exchange, or one of another version"):
         read_contents(backup(exchange_backup=made_as))

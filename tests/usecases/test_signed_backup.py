@@ -17,7 +17,7 @@ from exchange.usecases.signed_backup import (
     signed_lines,
 )
 
-LINES = [b'{"exchange_backup":2}\n', b'{"t":"member"}\n', b'{"end":{}}\n']
+LINES = [b'{"exchange_backup":3}\n', b'{"t":"member"}\n', b'{"end":{}}\n']
 
 
 @pytest.fixture
