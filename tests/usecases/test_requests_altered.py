@@ -10,7 +10,6 @@ from exchange import usecases
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
-from exchange.store import OnwardRow
 from exchange.usecases import requested_consents
 from exchange.usecases.recording import TamperedError
 from tests.support import deriving as derivations
@@ -74,23 +73,6 @@ async def test_nobody_releases_to_another_or_more_than_was_asked_for(
             assert isinstance(made.error, ConflictError)
             assert (made.error.code, made.entry["decision"]) == ("request-altered", "refused")
     assert (await onward.grant(asking, request)).row.wish.recipient == "ESP"
-
-
-async def test_request_of_an_older_version_is_held_to_its_recipient(
-    asking: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr("exchange.usecases.onward_release._requested_detail", _of_before)
-        old, altered = await asked(asking), await asked(asking)
-    asking.sql(f"UPDATE onward_release SET asked = replace(asked, {RECIPIENT}) WHERE id = $1", altered)
-
-    assert (await onward.grant(asking, old)).row.wish.recipient == "ESP"
-    with pytest.raises(ConflictError, match="not what was asked for"):
-        await onward.grant(asking, altered)
-
-
-def _of_before(row: OnwardRow) -> dict[str, str]:
-    return {"request": row.id, "recipient": row.wish.recipient}
 
 
 async def test_request_about_a_version_that_was_replaced_is_granted_by_nobody(asking: World) -> None:
