@@ -116,8 +116,8 @@ async def _acts_about(unit: UnitOfWork, kind: ActKind, asked: Mapping[str, str])
 
 
 def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
-    """Raise ConflictError where what would be done is not what `act` says; one from before may say less of it."""
-    if not act.asked.items() <= meant.items():
+    """Raise ConflictError where what would be done is not what `act` says."""
+    if act.asked != meant:
         raise altered_request()
 
 
