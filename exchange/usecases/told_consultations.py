@@ -102,13 +102,13 @@ def _is_borne_out(matter: Matter, told: Told) -> bool:
 def _says(entry: Entry, matter: Matter, said: Said) -> bool:
     detail, words = entry.get("detail", {}), hashlib.sha256(said.text.encode()).hexdigest()
     who = (entry["actor"].get("id"), entry.get("member"))
-    meant = about(matter)
+    # What came after its opening has nothing about it.
+    meant = about(matter) if said.speech is Speech.OPEN else None
     return (
         (entry["type"], entry["ts"], who) == (_EVENTS[said.speech].value, rfc3339(said.at), (said.client, said.member))
         and (detail.get("kind"), detail.get("text")) == (matter.kind.value, words)
         and (entry.get("agreement"), detail.get("parties")) == (matter.agreement, list(matter.members))
-        # One from before, and one of what came after its opening, has nothing about it.
-        and detail.get("about", meant) == meant
+        and detail.get("about") == meant
     )
 
 
