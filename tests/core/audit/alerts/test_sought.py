@@ -49,6 +49,13 @@ def test_whatever_else_is_refused_or_changed_hides_no_read_of_what_a_change_open
     assert len(Memory.of(remembered[Key("rule-0", "NOR")]).marks) <= MOST_SOUGHT
 
 
+def test_what_is_refused_behind_a_change_hides_no_read_of_what_it_opened():
+    behind = [refusal(number, f"made-up-{number}") for number in range(3, 603)]
+    found, _ = run(OBTAINED, [refusal(1, "r"), change(2), *behind, read(603, "r")])
+
+    assert [alert.evidence for alert in found] == [(entry_id(603),)]
+
+
 def test_what_was_refused_too_often_to_be_told_apart_is_told_once_and_only_behind_a_change():
     refused = [refusal(number, f"made-up-{number}") for number in range(2, 602)]
     _, remembered = run(OBTAINED, refused)
