@@ -16,12 +16,13 @@ from exchange.markings import Label
 from exchange.members import ActKind, Client, PendingAct, Role
 from exchange.reports import ReportAct, require_act
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, OnwardRow, Parts, PolicyState, ReportRow, UnitOfWork
-from exchange.store.unread import Unread, UnreadRowError
+from exchange.store.unread import Unread, UnreadRow, UnreadRowError
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
 from exchange.usecases.originating import OwnReport, is_absent_for, loaded_report, may_know_report, own_report
 from exchange.usecases.recording import about_report, draft, named, on_record
+from exchange.usecases.requested_consents import is_told_as_asked
 from exchange.usecases.second_person import end_waiting, hold_waiting, waiting_about
 from exchange.usecases.seeking import own_class
 from exchange.usecases.unopened import Asker
@@ -65,6 +66,7 @@ class ConsentKind(Generic[RequestT]):
     askers: tuple[Role, ...]
     book: Callable[[UnitOfWork], Requests[RequestT]]
     detail: Callable[[RequestT], Detail]
+    requested: EventName
     refused: EventName
     withdrawn: EventName
 
@@ -99,10 +101,26 @@ async def listed(
         waiting = await waiting_about(unit, kind.act, "request")
         known = [_as_it_stands(row, waiting) for row in await kind.book(unit).of_member(client.member, unread)]
     # Behind the unit: however many there are, whoever writes does not wait for them.
-    rows = [row for row in known if await _is_visible(services, call, client, row, kind)]
+    visible = [row for row in known if await _is_visible(services, call, client, row, kind)]
+    rows = await _as_asked(services, visible, kind, unread)
     ids = tuple(row.id for row in rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     return client, Recorded(rows, receipt, await record_unread(services, unread, client))
+
+
+async def _as_asked(
+    services: Services, rows: Sequence[RequestT], kind: ConsentKind[RequestT], unread: Unread
+) -> list[RequestT]:
+    """Return those of these requests that somebody asked for, by the entry that each names; the others are noted."""
+    found = []
+    for row in rows:
+        is_of_it = {"name": "request", "request": row.id, "about": row.report, "by": row.requester}
+        if await is_told_as_asked(services, kind.requested, row.entry, **is_of_it):
+            found.append(row)
+        else:
+            members = frozenset({row.originator, row.requester_member})
+            unread.rows.append(UnreadRow(f"{kind.name} {row.id}", members))
+    return found
 
 
 async def _is_visible(

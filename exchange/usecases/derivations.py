@@ -271,6 +271,7 @@ KIND: Final = ConsentKind(
     askers=DERIVING_ROLES,
     book=UnitOfWork.derivations,
     detail=_detail,
+    requested=EventName.DERIVATION_REQUESTED,
     refused=EventName.DERIVATION_REFUSED,
     withdrawn=EventName.DERIVATION_WITHDRAWN,
 )

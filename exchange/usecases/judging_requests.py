@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from exchange.agreements import Agreement, AnswersTo, Clause, clause_of
-from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, Entry, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, request_context
-from exchange.kernel import MalformedError, NotFoundError
+from exchange.kernel import MalformedError, NotFoundError, rfc3339
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.release import (
@@ -37,6 +37,7 @@ from exchange.usecases.judging import check_call, law_in_force, sought_id
 from exchange.usecases.recording import about, draft, named, note_tampering, on_record, record_tampering, refuse
 from exchange.usecases.sealed_headers import UNOPENED
 from exchange.usecases.seeking import judge_linked
+from exchange.usecases.told_entries import is_borne_out_by
 from exchange.usecases.unread import known_agreements
 
 REQUEST_ROLES = (Role.READER, Role.CONTRIBUTOR)
@@ -207,6 +208,10 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
         agreement = services.knowledge.agreement(facts.agreement)
         if not goes_to_all_asked(agreement, facts):
             return False
+    if not await is_borne_out_by(services, answer.entry, lambda entry: _tells(entry, sought.row.id, answer)):
+        # INVARIANT: a row alone answers nothing, nor tells anybody of a report that it never gave.
+        await note_tampering(services, call, sought.client, f"answer {answer.report} to request {sought.row.id}")
+        return False
     if answer.client == sought.client.id:
         # It knows what it gave, without the reader's role too; what was recalled since, or is over, is no answer.
         given = (await services.store.report_for("", answer.report, parts=Parts.NONE)).report
@@ -217,3 +222,11 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
             return False
     judged = await judge_linked(services, call, sought.client, answer.report)
     return judged is not None and isinstance(judged.decision, Permit)
+
+
+def _tells(entry: Entry, request: str, answer: RequestAnswer) -> bool:
+    """Return whether an entry is of the answer that a row tells of."""
+    told = (entry.get("object", {}).get("id"), entry["actor"].get("id"), entry.get("member"), entry["ts"])
+    is_of_it = told == (answer.report, answer.client, answer.member, rfc3339(answer.at))
+    is_answer = entry["type"] == EventName.REQUEST_ANSWERED.value and entry["decision"] == Outcome.PERMITTED.value
+    return is_answer and is_of_it and entry.get("detail", {}).get("request") == request

@@ -427,6 +427,7 @@ KIND: Final = ConsentKind(
     askers=(Role.READER,),
     book=UnitOfWork.consents,
     detail=_detail,
+    requested=EventName.ONWARD_REQUESTED,
     refused=EventName.ONWARD_REFUSED,
     withdrawn=EventName.ONWARD_WITHDRAWN,
 )

@@ -25,12 +25,13 @@ from exchange.kernel import (
     rfc3339,
 )
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
-from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread
+from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import sought_id
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record, record_tampering
+from exchange.usecases.requested_consents import is_told_as_asked
 from exchange.usecases.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
 from exchange.usecases.told_entries import require_readable, told_until_now
 from exchange.usecases.unread import record_unread
@@ -130,9 +131,17 @@ async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyVi
     async with services.store.unit_of_work() as unit:
         waiting = await waiting_about(unit, PROXY_POSTING, "consent")
         known = [_as_it_stands(row, waiting) for row in await unit.proxies().of_member(client.member, unread)]
-        rows = [row for row in known if _is_visible(row, client)]
-        ids = tuple(row.id for row in rows)
-        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    rows = []
+    for row in known:
+        if not _is_visible(row, client):
+            continue
+        is_of_it = {"name": "consent", "request": row.id, "about": row.wish.agreement, "by": row.asked_by}
+        if await is_told_as_asked(services, EventName.PROXY_ASKED, row.entry, **is_of_it):
+            rows.append(row)
+        else:
+            unread.rows.append(UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.wish.proxy})))
+    ids = tuple(row.id for row in rows)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     unopened = await record_unread(services, unread, client)
     return Recorded(tuple(ProxyView(row, is_own=row.originator == client.member) for row in rows), receipt, unopened)
 
@@ -199,12 +208,12 @@ async def standing_consent(  # noqa: PLR0913  who posts for whom under what
     async with services.store.unit_of_work() as unit:
         rows = await unit.proxies().given(originator, client.member, agreement, scope)
     standing = [row for row in rows if row.holds(call.now) and row.seal is not None]
-    for row in standing:
-        # INVARIANT: a row gives nobody what two persons did not give.
-        if not hmac.compare_digest(row.seal or b"", _seal(services, row)):
-            altered = OpeningError("a consent is not what was given")
-            await record_tampering(services, call, client, f"proxy {row.id}", altered)
-    return standing[0] if standing else None
+    # INVARIANT: a row gives nobody what two persons did not give, nor takes from anybody what they gave.
+    given = [row for row in standing if hmac.compare_digest(row.seal or b"", _seal(services, row))]
+    if standing and not given:
+        altered = OpeningError("a consent is not what was given")
+        await record_tampering(services, call, client, f"proxy {standing[0].id}", altered)
+    return given[0] if given else None
 
 
 def _seal(services: Services, row: ProxyRow) -> bytes:

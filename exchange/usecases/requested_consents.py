@@ -10,11 +10,16 @@ INVARIANT: nothing is consented to that no entry asks for.
 import hashlib
 from collections.abc import Collection, Mapping
 
-from exchange.audit import EventName
+from exchange.audit import Entry, EventName, Outcome
 from exchange.kernel import Canonical, ConflictError, canonical_bytes
 from exchange.usecases.context import Services
 from exchange.usecases.originating import OwnReport
-from exchange.usecases.told_entries import all_told_until_now, is_any_naming, require_readable
+from exchange.usecases.told_entries import (
+    all_told_until_now,
+    is_any_naming,
+    is_borne_out_by,
+    require_readable,
+)
 
 
 def request_digest(salt: str, said: Mapping[str, Canonical]) -> str:
@@ -42,6 +47,22 @@ async def require_as_requested(
         if is_of_this and said.items() <= entry.get("detail", {}).items():
             return
     raise _altered()
+
+
+async def is_told_as_asked(  # noqa: PLR0913  what its entry has to say
+    services: Services, event: EventName, entry_id: str, *, name: str, request: str, about: str, by: str
+) -> bool:
+    """Return whether the entry that a request names is of who asked for it, about that; what it lacks may be.
+
+    `name` is what that calls the request.
+    """
+
+    def says(entry: Entry) -> bool:
+        told = (entry["type"], entry["decision"], entry.get("object", {}).get("id"), entry["actor"].get("id"))
+        is_of_it = told == (event.value, Outcome.PERMITTED.value, about, by)
+        return is_of_it and entry.get("detail", {}).get(name) == request
+
+    return await is_borne_out_by(services, entry_id, says)
 
 
 def require_same_request(said: Mapping[str, str], before: Mapping[str, str]) -> None:

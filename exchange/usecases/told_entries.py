@@ -4,7 +4,7 @@ Who goes by what is told passes over it. Who concludes from what is not told (th
 asks what the log lacks besides (`lacks`, `all_told_until_now`): a bundle of the archive may be damaged, or lost.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from exchange.store import Sought
 from exchange.store.archived import LogDamagedError
 from exchange.store.searching import Found
 from exchange.usecases.context import Services
-from exchange.usecases.whole_entries import whole_entry
+from exchange.usecases.whole_entries import placed_content, whole_entry
 
 _AT_ONCE: Final = 500
 
@@ -184,6 +184,21 @@ def require_none(lacks: Sequence[Found], which: str) -> None:
     """Raise LogDamagedError where the log lacks entries."""
     if lacks:
         raise LogDamagedError(f"the log lacks {len(lacks)} of the entries {which}: they are damaged or gone")
+
+
+async def is_borne_out_by(services: Services, entry_id: str, says: Callable[[Entry], bool]) -> bool:
+    """Return whether the entry that a row, read before, names `says` what that does.
+
+    It may have where the log lacks it, or it is away.
+    """
+    try:
+        content = await placed_content(services.store, entry_id)
+    except UnavailableError:
+        return True
+    if content is None:
+        return False
+    entry = whole_entry(content)
+    return entry is None or says(entry)
 
 
 async def is_told(services: Services, *events: EventName, subject: str) -> bool:

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Final
 
 from exchange.audit import Entry, EventName, Outcome
-from exchange.kernel import UnavailableError, rfc3339
+from exchange.kernel import rfc3339
 from exchange.store import NoticeKind, NoticeRow
 from exchange.usecases.context import Services
-from exchange.usecases.whole_entries import placed_content, whole_entry
+from exchange.usecases.told_entries import is_borne_out_by
 
 _TOLD_AS: Final[Mapping[str, frozenset[NoticeKind]]] = MappingProxyType(
     {
@@ -27,14 +27,7 @@ _TOLD_AS: Final[Mapping[str, frozenset[NoticeKind]]] = MappingProxyType(
 
 async def is_borne_out(services: Services, row: NoticeRow) -> bool:
     """Return whether a notice, read before, says what its entry does, or may have said."""
-    try:
-        content = await placed_content(services.store, row.entry)
-    except UnavailableError:
-        return True
-    if content is None:
-        return False
-    entry = whole_entry(content)
-    return entry is None or _says(entry, row)
+    return await is_borne_out_by(services, row.entry, lambda entry: _says(entry, row))
 
 
 def _says(entry: Entry, row: NoticeRow) -> bool:

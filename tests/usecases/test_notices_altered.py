@@ -5,7 +5,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import UnavailableError, new_id
 from exchange.markings import Label
-from exchange.usecases import told_notices
+from exchange.usecases import told_entries
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
@@ -90,7 +90,7 @@ async def test_notice_is_told_as_it_is_where_the_log_lacks_its_entry_or_is_away(
         raise UnavailableError("the archive is away")
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(told_notices, "placed_content", away)
+        meanwhile.setattr(told_entries, "placed_content", away)
         assert await shown(world) == (reports, 0)
     world.unguard("audit_entry")
     world.sql("DELETE FROM audit_entry WHERE id IN (SELECT entry_id FROM report_notice)")

@@ -1,0 +1,152 @@
+"""Requests, consents and answers that somebody wrote into the database: no row alone says that anybody asked or gave them.
+
+Each is written as a copy of a true one, with another id or of something else.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import InvalidError, new_id
+from tests.support import deriving, onward
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.put_back import columns_of, kept_rows
+from tests.support.world import World
+from tests.usecases import test_proxies as proxies
+from tests.usecases.test_information_requests import TO_GBR, answer
+from tests.usecases.test_information_requests import ask as request_asked
+
+
+async def listed_onward(world: World) -> tuple[list[str], int]:
+    made = await usecases.list_onward(world.services, world.call("GBR releaser"))
+    return [view.row.id for view in made.value], made.unopened
+
+
+async def listed_derivations(world: World) -> tuple[list[str], int]:
+    made = await usecases.list_derivations(world.services, world.call("GBR releaser"))
+    return [view.row.id for view in made.value], made.unopened
+
+
+async def listed_proxies(world: World) -> tuple[list[str], int]:
+    made = await usecases.list_proxies(world.services, world.call("NOR releaser"))
+    return [view.row.id for view in made.value], made.unopened
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A table, how its rows are listed, and what is another in a copy: a column, and what is written there."""
+
+    table: str
+    listed: Callable[[World], Awaitable[tuple[list[str], int]]]
+    others: tuple[tuple[str, str], ...]
+
+
+_OTHER_REPORT = "(SELECT id FROM report WHERE originator = 'GBR' AND id <> report_id)"
+_OTHER_CLIENT = "(SELECT min(id) FROM client WHERE name = 'NOR contributor')"
+KINDS = {
+    "onward": Planted(
+        "onward_release",
+        listed_onward,
+        (("state", "'asked'"), ("report_id", _OTHER_REPORT), ("requester", _OTHER_CLIENT), ("entry_id", "id")),
+    ),
+    "derivation": Planted(
+        "derivation_consent",
+        listed_derivations,
+        (("state", "'asked'"), ("report_id", _OTHER_REPORT), ("requester", _OTHER_CLIENT), ("entry_id", "id")),
+    ),
+    "proxy": Planted(
+        "proxy_consent", listed_proxies, (("state", "'given'"), ("asked_by", _OTHER_CLIENT), ("entry_id", "id"))
+    ),
+}
+
+
+async def lived(world: World) -> list[str]:
+    """Have all of it asked for and given once; return the answered request, the answer, and another report of Norway's."""
+    await onward.with_releasers(world)
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader")
+    passed_on, source = await world.post(label=onward.LOW), await world.post(label=deriving.MIDDLE)
+    await onward.grant(world, await onward.ask(world, passed_on))
+    await deriving.grant(world, await deriving.ask(world, source))
+    await proxies.given(world)
+    request = await request_asked(world)
+    given, other = [await world.post("NOR contributor", label=TO_GBR) for _ in range(2)]
+    await answer(world, request, given)
+    return [request, given, other]
+
+
+def plant(world: World, table: str, **others: str) -> None:
+    """Write copies of all rows of a table, with these columns another."""
+    names = columns_of(world, table)
+    values = ", ".join(others.get(name, name) for name in names)
+    world.sql(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table}")
+
+
+def fresh(world: World) -> str:
+    return f"'{new_id(world.clock(), world.services.randomness)}'"
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_request_that_nobody_asked_is_listed_to_nobody_and_on_record(
+    make_lived: MakeLived, subtests: pytest.Subtests, kind: str, *, is_placed: bool
+) -> None:
+    world, _ = await make_lived(lived)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    planted = KINDS[kind]
+    before, lacking = await planted.listed(world)
+    put_back = kept_rows(world, {planted.table: ("id",)})
+    for column, value in planted.others:
+        plant(world, planted.table, id=fresh(world), **{column: value})
+        made = await world.attempt(planted.listed(world))
+        put_back()
+
+        with subtests.test(column):
+            assert made.value == (before, 1)
+            recorded = [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"]
+            assert [place.partition(" ")[0] for place in recorded] == [kind]
+    assert (len(before), lacking, await planted.listed(world)) == (1, 0, (before, 0))
+
+
+async def test_consent_to_posting_that_nobody_gave_takes_none_from_whom_it_was_given(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(lived)
+    ((consent,),) = world.sql("SELECT id FROM proxy_consent")
+    for other in ("'00000000-0000-7000-8000-000000000000'", "'ffffffff-ffff-7fff-bfff-ffffffffffff'"):
+        plant(world, "proxy_consent", id=other)
+        world.sql(f"UPDATE proxy_consent SET asked_at = asked_at - 1 WHERE id = {other}")
+
+        assert await proxies.post(world)
+        world.sql("DELETE FROM proxy_consent WHERE id <> $1", consent)
+    await usecases.revoke_proxy(world.services, world.call("NOR releaser"), consent)
+    with pytest.raises(InvalidError):
+        await proxies.post(world)
+
+
+ANSWERS = {
+    "of another report": {"report_id": "$1"},
+    "of no entry": {"report_id": "$1", "entry_id": "report_id"},
+    "of another client": {"report_id": "$1", "client_id": "(SELECT min(id) FROM client WHERE name = 'NOR analyst')"},
+}
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+@pytest.mark.parametrize("how", ANSWERS)
+async def test_answer_that_nobody_gave_is_told_to_nobody_and_on_record(
+    make_lived: MakeLived, how: str, *, is_placed: bool
+) -> None:
+    world, (request, given, other) = await make_lived(lived)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    changed = {name: f"'{other}'" if value == "$1" else value for name, value in ANSWERS[how].items()}
+    plant(world, "information_request_answer", **changed)
+    told: dict[str, list[str]] = {}
+    for name in ("GBR reader", "NOR contributor", "NOR analyst"):
+        made = await world.attempt(usecases.show_request(world.services, world.call(name), request))
+        told[name] = [each.report for each in made.value.value.answers]
+        places = [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"]
+        assert places == [f"answer {other} to request {request}"], name
+
+    assert set(map(tuple, told.values())) == {(given,)}
