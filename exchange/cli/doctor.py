@@ -120,14 +120,26 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         settings.server_key_file: f"{_FROM_ESCROW}; or `exchange ca server` makes another pair",
     }
     keys = (settings.roots_file, settings.cursor_key_file, settings.node_key_file, settings.log_key_file)
-    for path in (*keys, settings.server_key_file, layout.authority_key_file):
+    for path in (*keys, settings.server_key_file):
         if path in mends and _is_missing(path):
             yield Finding(f"secret {path.name}", Finding.MEND, f"`{path}` is missing", mends[path])
             continue
-        if path == layout.authority_key_file and _is_missing(path):
-            # An exchange whose members bring their own authorities has none of its own.
-            continue
         yield _secret(path)
+    yield from _own_authority(layout)
+
+
+def _own_authority(layout: InstanceLayout) -> Iterator[Finding]:
+    """Yield what is to be said of the authority that `init` made; an exchange of members that bring theirs has none."""
+    key, certificate = layout.authority_key_file, layout.authority_certificate_file
+    if not _is_missing(key):
+        yield _secret(key)
+    if _is_missing(key) == _is_missing(certificate):
+        return
+    name, path, mend = f"secret {key.name}", key, _FROM_ESCROW
+    if _is_missing(certificate):
+        name, path = f"certificate {certificate.name}", certificate
+        mend = "put one back: each client was given it, as its `ca.pem`"
+    yield Finding(name, Finding.WARNING, f"`{path}` is missing: `exchange client enrol` issues nothing", mend)
 
 
 def _is_missing(path: Path) -> bool:

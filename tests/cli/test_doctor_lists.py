@@ -121,3 +121,23 @@ def test_pipe_in_place_of_the_authorities_of_receivers_is_told_and_not_waited_fo
     (fault,) = faults_of(load_settings(instance))
 
     assert "it is no plain file" in fault.told
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "mend"),
+    [
+        ("ca.key", "secret ca.key", "exchange keys restore"),
+        ("ca.pem", "certificate ca.pem", "each client was given it"),
+    ],
+)
+def test_half_of_the_own_authority_is_missed_and_the_whole_is_not(findings, instance, name, check, mend):
+    (instance / "tls" / name).unlink()
+
+    code, found = findings()
+
+    assert (code, found[check]["state"]) == (0, "warning")
+    assert f"`{instance / 'tls' / name}` is missing" in found[check]["told"]
+    assert mend in found[check]["mend"]
+    for each in ("ca.key", "ca.pem"):
+        (instance / "tls" / each).unlink(missing_ok=True)
+    assert not {"secret ca.key", "certificate ca.pem"} & findings()[1].keys()
