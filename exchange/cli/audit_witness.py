@@ -1,5 +1,6 @@
 """`exchange audit witness`: be a witness of a log, as a service or for one round; and enrol witnesses (operator)."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -56,7 +57,8 @@ def run(
     """Witness a log: serve C2SP tlog-witness until a signal, or with --once do one round; exit 1 at an alarm."""
     if context.invoked_subcommand is not None:
         return
-    log_to_stderr()
+    # What one round did is its answer.
+    log_to_stderr(logging.WARNING if once else logging.INFO)
     alarm = Alarm(alert_command, alert_url)
     if not once:
         raise typer.Exit(serve_witness(_state(state), _listening(listen, tls_cert, tls_key, tls_client_ca), alarm))

@@ -1,5 +1,6 @@
 """`exchange audit witness`: a witness made, run for a round and as a service, with and without the command line."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -112,6 +113,17 @@ def test_round_cosigns_and_brings(exchange, state, door, shown):
     assert ran.code == 0
     assert (ran.json["size"], ran.json["cosigned"], ran.json["brought"], ran.json["alarm"]) == (12, True, True, False)
     assert len(shown.brought) == 1
+
+
+def test_round_says_what_it_did_once(exchange, state, door, shown, monkeypatch):
+    """What logs are told of stood above the answer, in another form."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+
+    ran = exchange("audit", "witness", "--once", "--state", state, *door)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("cosigned")
 
 
 def test_round_may_keep_its_cosignature(exchange, state, door, shown):

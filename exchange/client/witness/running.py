@@ -128,9 +128,9 @@ def run_once(path: Path, endpoint: Endpoint, alarm: Alarm, *, brings: bool) -> R
     return result
 
 
-def log_to_stderr() -> None:
-    """Say what the witness does on stderr, a line each."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Say what the witness does on stderr, a line each; with a higher `level`, only what is amiss."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     # One line for each request of its own is enough.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
