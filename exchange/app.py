@@ -55,7 +55,8 @@ from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, ended_with_database, look_at_log, open_services, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, read_secret
-from exchange.store import OutgrownError
+from exchange.store import OutgrownError, require_file
+from exchange.store.engine import checked_url
 from exchange.usecases import (
     Services,
     TakenUp,
@@ -331,6 +332,8 @@ def _require_safe(settings: Settings) -> None:
     """Raise for what can be seen to be wrong before anything is bound or spawned."""
     if faults := faults_of(settings):
         raise UnsafeSettingError("; ".join(map(str, faults)))
+    # Before whom to believe: that comes back with the backup, where only the keys were put back so far.
+    require_file(checked_url(settings.database_url))
     _trust(settings)
     settings.cursor_key()
     settings.node_key()

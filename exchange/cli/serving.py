@@ -20,7 +20,7 @@ from exchange.cli.progress import ProgressBar
 from exchange.cli.usage import UsageError
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.settings import load_settings, read_secret
-from exchange.store import head, revision
+from exchange.store import Migrated, head, revision
 from exchange.store import migrate as migrate_store
 from exchange.store.counts import count_rows
 from exchange.store.logins import set_login
@@ -71,17 +71,16 @@ def migrate(
     # An instance of a version whose nodes did not sign for their entries yet has none.
     is_new_key = make_missing_node_key(settings.node_key_file)
     url = settings.database_url_with_password()
-    reached = asyncio.run(migrate_store(url))
+    migrated = asyncio.run(migrate_store(url))
     for name, role, password in logins:
         asyncio.run(set_login(url, name, role, password))
     asyncio.run(_record_migration(folder, is_new_key=is_new_key))
     made = asyncio.run(make_missing_log_key(settings))
     show_log_key(settings)
     if as_json:
-        output.show_json({"id": str(settings.instance_folder), "schema": reached})
+        output.show_json({"id": str(settings.instance_folder), "schema": migrated.reached, "was": migrated.before})
         return
-    is_newer = reached != head()
-    output.show_line(f"the schema is newer, `{reached}`, and left as it is" if is_newer else "the schema is up to date")
+    output.show_line(f"the schema {_moved(migrated)}")
     if made is not None:
         output.show_line(f"made the keys of the log `{made}`")
 
@@ -146,6 +145,14 @@ async def _status(host: Host) -> dict[str, object]:
         "policy_digest": services.law.digest,
         "node_key": node_key_text(host.settings),
     }
+
+
+def _moved(migrated: Migrated) -> str:
+    if migrated.reached != head():
+        return f"is newer, `{migrated.reached}`, and left as it is"
+    if migrated.before == migrated.reached:
+        return f"was at `{migrated.reached}` already"
+    return f"is at `{migrated.reached}` now, {'new' if migrated.before is None else f'from `{migrated.before}`'}"
 
 
 def _told(value: object) -> object:

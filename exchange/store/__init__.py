@@ -54,7 +54,7 @@ from exchange.store.rows import (
     Sealed,
     StoredClass,
 )
-from exchange.store.schema import head, migrate, revision, schema_state
+from exchange.store.schema import Migrated, head, migrate, require_file, revision, schema_state
 from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.stream_book import StreamKind
@@ -93,6 +93,7 @@ __all__ = [
     "KeptKind",
     "KeptRow",
     "LogState",
+    "Migrated",
     "NewPart",
     "NewReport",
     "NewRequest",
@@ -146,6 +147,7 @@ __all__ = [
     "UploadRow",
     "head",
     "migrate",
+    "require_file",
     "revision",
     "schema_state",
     "unread_amendment",

@@ -79,8 +79,16 @@ class SchemaState:
         return self.revision == head() or self.floor <= head() < self.revision
 
 
-async def migrate(url: str) -> str:
-    """Bring the database at `url` to this version's schema and return its revision, or the newer one that it has.
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a database was at, None where it had no schema, and what it is at now: this version's, or a newer one."""
+
+    before: str | None
+    reached: str
+
+
+async def migrate(url: str) -> Migrated:
+    """Bring the database at `url` to this version's schema; one that has a newer one is left as it is.
 
     Raises UnavailableError where the database cannot be reached or changed, or this version is too old for it.
     """
@@ -94,7 +102,7 @@ async def migrate(url: str) -> str:
         return await _upgraded(engine, parsed)
 
 
-async def _upgraded(engine: AsyncEngine, url: URL) -> str:
+async def _upgraded(engine: AsyncEngine, url: URL) -> Migrated:
     """Upgrade in one transaction, begun anew where somebody holds a table for long, as a backup does that reads it.
 
     Behind who waits for such a table everybody waits: the service would stand still for as long as that backup takes.
@@ -139,11 +147,21 @@ async def require_schema(fetch: Fetch, url: str) -> None:
     It is asked over a connection that is there: another one costs more than all that it is asked.
     """
     parsed = checked_url(url)
-    _require_file(parsed)
+    require_file(parsed)
     tables = {row[0] for row in await fetch(_SQLITE_HAS if is_sqlite(parsed) else _POSTGRES_HAS, {})}
     version = await fetch(_VERSION, {}) if "alembic_version" in tables else []
     floor = await fetch(_FLOOR, {}) if "schema_floor" in tables else []
     _require_found(_state(version[0][0] if version else None, floor[0][0] if floor else None))
+
+
+def require_file(url: URL) -> None:
+    """Raise UnavailableError where the file of SQLite is not there; of a server nothing is asked."""
+    if is_sqlite(url) and not _is_there(url):
+        message = (
+            f"the database file `{url.database}` is missing: put it back, or restore a backup "
+            "(`exchange migrate` would begin an empty one)"
+        )
+        raise UnavailableError(message)
 
 
 async def why_outgrown(fetch: Fetch) -> str | None:
@@ -153,15 +171,6 @@ async def why_outgrown(fetch: Fetch) -> str | None:
         if found is not None and found.is_newer and not found.is_workable:
             return _told_newer(found)
     return None
-
-
-def _require_file(url: URL) -> None:
-    if is_sqlite(url) and not _is_there(url):
-        message = (
-            f"the database file `{url.database}` is missing: put it back, or restore a backup "
-            "(`exchange migrate` would begin an empty one)"
-        )
-        raise UnavailableError(message)
 
 
 def _require_found(found: SchemaState | None) -> None:
@@ -229,7 +238,7 @@ def _state(at: str | None, floor: str | None) -> SchemaState | None:
     return None if at is None else SchemaState(at, at if floor is None else floor)
 
 
-def _upgrade(connection: Connection, url: URL) -> str:
+def _upgrade(connection: Connection, url: URL) -> Migrated:
     # Imported late: what only looks whether the schema is at head does without Alembic.
     from alembic import command
     from alembic.config import Config
@@ -243,7 +252,7 @@ def _upgrade(connection: Connection, url: URL) -> str:
     if before is not None and before.is_newer:
         # Rights too are left as they are: this version would give away tables that it does not know.
         _require_workable(before)
-        return before.revision
+        return Migrated(before.revision, before.revision)
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
@@ -251,7 +260,7 @@ def _upgrade(connection: Connection, url: URL) -> str:
     if not is_sqlite(url):
         grant_roles(connection)
         tell_upkeep(connection)
-    return head()
+    return Migrated(None if before is None else before.revision, head())
 
 
 def _is_there(url: URL) -> bool:

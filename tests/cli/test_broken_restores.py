@@ -125,3 +125,14 @@ def test_restore_that_is_killed_leaves_no_half_file(exchange, instance, keeper, 
 
     assert all((place / name).stat().st_size for name in names)
     assert half == []
+
+
+def test_who_put_the_keys_back_alone_is_told_of_the_database_that_brings_the_rest(exchange, instance, keeper):
+    """Told that no authority is there and to add one, somebody could add none: that is in the backup."""
+    _, keys = put_aside(exchange, instance, keeper)
+    place = keeper / "new"
+    assert exchange("keys", "restore", keys, "--identity", keeper / "identity", "--dir", place).code == 0
+
+    ran = exchange("serve", "--dir", place, "--port", "0", "--no-jobs")
+
+    assert (ran.code, "exchange.db` is missing: put it back, or restore a backup" in ran.err) == (1, True), ran.err

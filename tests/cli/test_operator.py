@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from exchange.cli import serving
 from exchange.cli.instance import policies_folder
 from exchange.crypto import issue_client, issue_server, new_authority, read_certificate
 from exchange.release import AgencyOutlook, MemberOutlook, Simulation
 from exchange.settings import load_settings
-from exchange.store import head
+from exchange.store import Migrated, head
 from exchange.usecases import HostSimulation, Recorded
 
 ABSENT = "01a206dc-85dc-7553-b174-629c9b01e720"
@@ -440,9 +441,14 @@ def test_status_counts_what_there_is(operate, enrol):
     assert shown["database"] == "sqlite"
 
 
-def test_migrate_is_safe_twice(operate):
-    assert operate("migrate").code == 0
-    assert operate("migrate", "--json").json["schema"] == head()
+def test_migrate_is_safe_twice_and_says_what_it_came_from(operate):
+    told, shown = operate("migrate"), operate("migrate", "--json").json
+
+    assert told.out == f"the schema was at `{head()}` already\n"
+    assert (shown["was"], shown["schema"]) == (head(), head())
+    assert serving._moved(Migrated("0001", head())) == f"is at `{head()}` now, from `0001`"
+    assert serving._moved(Migrated(None, head())) == f"is at `{head()}` now, new"
+    assert serving._moved(Migrated("9999", "9999")) == "is newer, `9999`, and left as it is"
 
 
 def test_foreign_text_cannot_steer_the_terminal(operate):

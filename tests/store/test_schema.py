@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 import exchange.store.schema_tables  # noqa: F401
 from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
 from exchange.kernel.timekeeping import Timekeeping
-from exchange.store import OutgrownError, Store, head, migrate, revision, schema
+from exchange.store import Migrated, OutgrownError, Store, head, migrate, revision, schema
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_tables import LogStateTable
 from exchange.store.tables import table
@@ -64,7 +64,7 @@ async def test_nothing_that_hardly_gives_way_is_compressed(store: Store) -> None
 async def test_migrating_again_changes_nothing(store: Store, store_url: str) -> None:
     before = await rows_of(store, "SELECT * FROM policy_state")
 
-    assert await migrate(store_url) == head()
+    assert await migrate(store_url) == Migrated(head(), head())
     assert await rows_of(store, "SELECT * FROM policy_state") == before
 
 
