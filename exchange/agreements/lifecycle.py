@@ -240,16 +240,16 @@ def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agre
         # INVARIANT: who leaves by the act itself has left for every node, whatever its clock says.
         changed = replace(party, leaves_at=leaves_at, state=after if leaves_at <= now else party.state)
     else:
-        changed = replace(party, state=after, signed_at=_signature_after(party, move, state, now))
+        changed = replace(party, state=after, signed_at=_signature_after(party, move, now))
     parties = tuple(changed if each is party else each for each in agreement.parties)
     return replace(agreement, version=agreement.version + 1, parties=parties)
 
 
-def _signature_after(party: Party, move: Move, state: AgreementState, now: datetime) -> datetime | None:
+def _signature_after(party: Party, move: Move, now: datetime) -> datetime | None:
     if move is Move.SIGN:
         return now
-    if move is Move.WITHDRAW and state is AgreementState.DRAFT:
-        # Taken back: what was never concluded leaves no signature, and `state_of` sees the draft end.
+    if move is Move.WITHDRAW:
+        # A draft, taken back: what was never concluded leaves no signature, and `state_of` sees the draft end.
         return None
     return party.signed_at
 
