@@ -161,6 +161,13 @@ def test_who_was_no_party_for_a_time_shares_older_reports_again_where_a_text_say
     assert away_since(texts, len(texts), absent) == set()
 
 
+def test_absence_that_had_ended_when_a_report_came_takes_nothing_from_it():
+    absent = [Absence("DNK", SIGNED_AT, DURING, 2)]
+
+    assert away_since((text(), text(), text()), 1, absent) == {"DNK"}
+    assert away_since((text(), text(), text()), 2, absent) == set()
+
+
 @pytest.mark.parametrize("said", list(product(SharedReports, repeat=3)))
 def test_reports_of_who_left_and_is_back_are_recalled_where_every_text_since_says_so(said):
     texts = [replace(FIRST, termination=replace(FIRST.termination, shared_reports=each)) for each in said]
@@ -212,6 +219,16 @@ def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():
     others = amended(now, without, back_at)
     went_on = conclude(now, without, {each: signature_of(others, each, back_at) for each in without.parties}, back_at)
     assert (went_on.departures, concluded.departures) == ((Departure("DNK", 2),), ())
+
+
+def test_absences_and_departures_are_kept_whatever_is_concluded_later():
+    absence, departure = Absence("DNK", SIGNED_AT, DURING, 2), Departure("NLD", 3)
+    now = replace(agreement((S, S, S)), edition=3, absences=(absence,), departures=(departure,))
+    # Who signs the text that leaves it out has not left before it.
+    draft = amended(now, replace(text(), parties=FIRST.parties[:2]), DURING)
+    concluded = conclude(now, draft.terms, {each: signature_of(draft, each, DURING) for each in FIRST.parties}, DURING)
+
+    assert (concluded.absences, concluded.departures) == ((absence,), (departure,))
 
 
 def test_of_several_ceilings_all_hold_for_older_reports():

@@ -258,6 +258,14 @@ def test_notice_is_given_once_and_ends_every_act_when_it_has_passed(move, moment
     assert "withdraw" not in refused.value.message.partition("possible now: ")[2]
 
 
+def test_who_has_left_is_not_told_where_the_others_stand():
+    left = withdraw_party(agreement((S, U, S)), "DNK", DURING)
+
+    with pytest.raises(ConflictError) as refused:
+        suspend_party(left, "DNK", AFTER)
+    assert refused.value.message == "`DNK` cannot suspend: it has left the agreement; possible now: nothing"
+
+
 def test_leaving_party_suspends_and_resumes_until_it_has_left():
     leaving = withdraw_party(agreement((S, S)), "NOR", DURING)
     suspended = suspend_party(leaving, "NOR", DURING)

@@ -62,7 +62,8 @@ def test_of_who_has_left_the_last_text_says_it_that_bound_it(
 ) -> None:
     terms = replace(text.terms, parties=(*TERMS.parties, MemberCode("ZZZ")))
     gone = replace(last_text, earlier=(terms, next_text.terms), edition=3)
-    gone = replace(gone, departures=(Departure("ZZZ", 2),) if by_notice else ())
+    others = (Departure(FIRST, 2),)
+    gone = replace(gone, departures=(*others, Departure("ZZZ", 2)) if by_notice else others)
     bound = text if by_notice else next_text
 
     for now in (DURING, AFTER):
@@ -84,6 +85,7 @@ def test_of_who_has_left_the_last_text_says_it_that_bound_it(
 def test_text_that_not_all_have_signed_recalls_nothing(altered: Agreement) -> None:
     assert SIGNED.is_proven
     assert not altered.is_proven
+    assert not replace(SIGNED, parties=(), terms=replace(TERMS, parties=())).is_proven
     for originator, now in product(TERMS.parties, (DURING, AFTER)):
         assert not is_recalled_by_text(altered, originator, now)
     later = replace(altered, earlier=(TERMS, replace(TERMS, parties=TERMS.parties[1:])), edition=3)
