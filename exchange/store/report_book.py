@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -186,8 +186,10 @@ class ReportBook:
             literal(to_micros(self._now), BigInteger),
         )
         kept = ("seq", "report_id", "class_id", "valid_until", "until_at")
+        # What somebody wrote in its place stays, for the walk over reports to tell of, and keeps none from moving.
+        is_free = ~exists().where(col(ReportPastTable.seq) == col(row.seq))
         await self._session.execute(
-            insert(ReportPastTable).from_select(kept, select(*was).where(col(row.id) == report_id))
+            insert(ReportPastTable).from_select(kept, select(*was).where(col(row.id) == report_id, is_free))
         )
 
     async def shred(self, report_id: str, status: ReportStatus) -> None:
@@ -200,8 +202,10 @@ class ReportBook:
         await self._session.execute(update(ReportTable).where(col(ReportTable.id) == report_id).values(gone))
 
     async def add_version(self, report_id: str, former: FormerVersion) -> None:
-        """Keep the digest of a version that was replaced."""
+        """Keep the digest of a version that was replaced; what somebody wrote in its place keeps none from that."""
         self._note_write()
+        if await self._session.get(ReportVersionTable, (report_id, former.version)) is not None:
+            return
         row = {
             "report_id": report_id,
             "version": former.version,

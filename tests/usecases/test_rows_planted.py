@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from exchange import usecases
-from exchange.kernel import InvalidError, new_id
+from exchange.kernel import InvalidError, NotFoundError, new_id
+from exchange.markings import Label
 from tests.support import deriving, onward
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -150,3 +151,22 @@ async def test_answer_that_nobody_gave_is_told_to_nobody_and_on_record(
         assert places == [f"answer {other} to request {request}"], name
 
     assert set(map(tuple, told.values())) == {(given,)}
+
+
+@pytest.mark.parametrize("table", ["report_version", "report_past"])
+async def test_row_that_somebody_wrote_ahead_keeps_no_originator_from_restricting_its_report(
+    make_lived: MakeLived, table: str
+) -> None:
+    world, _ = await make_lived(lived)
+    report = await world.post(label=onward.LOW)
+    written = {
+        "report_version": "id, version, id, 1, id",
+        "report_past": "seq, id, class_id, valid_until, 1",
+    }
+    world.sql(f"INSERT INTO {table} SELECT {written[table]} FROM report WHERE id = $1", report)
+    narrowed = world.posted(label=Label("NATO", "SECRET", releasable_to=("GBR",), handling=("ORCON",)))
+    made = await usecases.amend_report(world.services, world.call("GBR contributor"), report, narrowed)
+
+    assert made.value.version == 2
+    with pytest.raises(NotFoundError):
+        await usecases.pull_report(world.services, world.call("NOR reader"), report)
