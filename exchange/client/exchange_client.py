@@ -42,6 +42,7 @@ from exchange.wire import (
     ClientEnrolment,
     ClientListBody,
     ClientRegistryBody,
+    EnrolledClientBody,
     EntryListBody,
     ErasureBody,
     ErasureRequest,
@@ -212,9 +213,9 @@ class ExchangeClient(Asking):
         body = self._get(ClientBody, path_of("/v1/clients", client_id))
         return about(client_id, body, body.id)
 
-    def enrol_client(self, enrolment: ClientEnrolment) -> ClientBody:
+    def enrol_client(self, enrolment: ClientEnrolment) -> EnrolledClientBody:
         """Enrol a client with its certificate (operator)."""
-        return self._post(ClientBody, "/v1/clients", enrolment)
+        return self._post(EnrolledClientBody, "/v1/clients", enrolment)
 
     def change_client(self, client_id: str, change: ClientChange, *, if_version: int | None = None) -> ClientBody:
         """Change a client's clearance or standing (operator); with `if_version` only while it is at that version."""

@@ -121,6 +121,12 @@ class ClientBody(AnswerModel):
         )
 
 
+class EnrolledClientBody(ClientBody):
+    """A client that was enrolled; `warning` says why its certificate lets nobody in, where that is so."""
+
+    warning: str | None = Field(default=None, examples=["no node takes the certificate in a handshake"])
+
+
 class ClientListBody(ListAnswer):
     """A page of clients by id; `next` is null on the last page."""
 

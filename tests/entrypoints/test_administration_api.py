@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.agreements.strict_yaml import Document, read_yaml
+from exchange.crypto import issue_server, new_authority
 from exchange.wire import (
     AgreementBody,
     AgreementListBody,
@@ -72,6 +73,19 @@ async def test_operator_adds_a_member_once(http) -> None:
     second = await http("operator").post("/v1/members", json={"code": "FIN", "name": "Finland"})
 
     assert (first.status_code, second.status_code) == (201, 409)
+
+
+async def test_certificate_that_no_handshake_takes_is_enrolled_with_a_warning(http, enrolment) -> None:
+    taken = await http("operator").post("/v1/clients", json=enrolment)
+    authority = new_authority("NOR", NOW - timedelta(days=1))
+    of_server = issue_server(authority, ["localhost"], now=NOW - timedelta(days=1)).certificate_pem.decode()
+    warned = await http("operator").post("/v1/clients", json={**enrolment, "name": "n2", "certificate": of_server})
+
+    assert (taken.status_code, warned.status_code) == (201, 201)
+    assert taken.json()["warning"] is None
+    assert warned.json()["warning"] == (
+        "no node takes the certificate in a handshake: its `extendedKeyUsage` is not for clients (`clientAuth`)"
+    )
 
 
 async def test_operator_enrols_and_the_client_shows_up_with_its_certificate(http, enrolment) -> None:

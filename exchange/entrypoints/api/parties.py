@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.crypto import CertificateFacts, read_certificate
+from exchange.crypto import CertificateFacts, read_certificate, strict_fault
 from exchange.entrypoints.api.parameters import (
     AFTER,
     CLIENT_ID,
@@ -33,6 +33,7 @@ from exchange.wire import (
     ClientChange,
     ClientEnrolment,
     ClientListBody,
+    EnrolledClientBody,
     MemberAddition,
     MemberBody,
     MemberListBody,
@@ -70,7 +71,7 @@ ENROL_CLIENT = Operation(
     action="client.enrol",
     summary="Enrol a client with its certificate.",
     body=ClientEnrolment,
-    answer=ClientBody,
+    answer=EnrolledClientBody,
     status=201,
     errors=(409,),
     answer_headers=("Location", "ETag"),
@@ -146,7 +147,11 @@ async def enrol(visit: Visit) -> Response:
         **purposes,
     )
     recorded = await enrol_client(visit.services, visit.call, enrolment)
-    return _client_answer(recorded, status=201, location=f"/v1/clients/{recorded.value.client.id}")
+    view, fault = recorded.value, strict_fault(enrolment.certificate.der)
+    warning = None if fault is None else f"no node takes the certificate in a handshake: {fault}"
+    body = EnrolledClientBody.of(view.client, view.thumbprints).model_copy(update={"warning": warning})
+    headers = {"location": f"/v1/clients/{view.client.id}", "etag": f'"{view.client.version}"'}
+    return answered(recorded, body, status=201, **headers)
 
 
 async def show(visit: Visit) -> Response:
@@ -174,9 +179,9 @@ async def change(visit: Visit) -> Response:
     return _client_answer(recorded)
 
 
-def _client_answer(recorded: Recorded[ClientView], *, status: int = 200, **headers: str) -> Response:
+def _client_answer(recorded: Recorded[ClientView]) -> Response:
     body, version = ClientBody.of(recorded.value.client, recorded.value.thumbprints), recorded.value.client.version
-    return answered(recorded, body, status=status, etag=f'"{version}"', **headers)
+    return answered(recorded, body, etag=f'"{version}"')
 
 
 def _certificate(pem: str) -> CertificateFacts:
