@@ -7,7 +7,7 @@ import pytest
 
 from exchange.audit import EventName, Outcome
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, Step
-from tests.core.audit.verify.worlds import SECOND, SIGNERS, START, content, found, sign, signers, world
+from tests.core.audit.verify.worlds import KEYS, SECOND, SIGNERS, START, World, content, found, sign, signers, world
 
 DAY = timedelta(days=1)
 
@@ -101,6 +101,17 @@ def test_newest_entries_that_stay_without_columns_are_noted(seconds, is_noted):
 
     assert verification.is_sound
     assert any("entries from 20 on are without columns" in each for each in verification.notes) is is_noted
+
+
+def test_how_long_columns_are_missing_is_not_said_where_no_signature_states_a_time():
+    log = World()
+    log.append(content(0), content(1), by=SIGNERS[:1])
+    log.rows[1:] = [None]
+
+    verification = log.verify(keys=KEYS[:1])
+
+    assert verification.is_sound
+    assert not any("without columns" in each for each in verification.notes)
 
 
 def test_without_columns_at_all_nothing_is_said_of_them():

@@ -182,6 +182,13 @@ def test_cut_and_rewriting_are_told_of_what_is_kept_though_nobody_signed_it():
     )
 
 
+def test_kept_checkpoints_are_compared_by_size_in_whatever_order_they_come():
+    notes = [sign(size, bytes(32), START + size * SECOND) for size in (700, 300, 500)]
+    marks = mark_older([(KeptCheckpoint(each), "a friend") for each in notes], KEYS, Findings(), lambda _: None)
+
+    assert [mark.size for mark in marks] == [300, 500, 700]
+
+
 def test_unreadable_kept_checkpoint_is_told_with_its_number_and_the_others_are_read(log):
     log.checkpoints[2] = KeptCheckpoint(b"no note")
 
