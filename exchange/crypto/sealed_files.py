@@ -5,7 +5,6 @@ kept for years does not open to the computers of then), and the body under Cobbl
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,7 +133,7 @@ def _raw(text: str, prefix: str, size: int, what: str) -> bytes:
         raise _no_key(what)
     try:
         raw = base64.b64decode(written.removeprefix(prefix), validate=True)
-    except (binascii.Error, ValueError) as exc:
+    except ValueError as exc:
         raise _no_key(what) from exc
     if len(raw) != size:
         raise _no_key(what)
