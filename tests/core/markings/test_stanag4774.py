@@ -93,6 +93,9 @@ def test_label_for_the_originator_alone_is_not_written_without_it():
     [
         (Label("NATO", "secret", (), ("GBR",)), None, "unknown-level"),
         (Label("NATO", "SECRET"), "<x>", "malformed-member"),
+        # What stands in the label goes into the XML as it is.
+        (Label("NATO", "SECRET", (), ("GBR",), ("</x>",)), None, "unknown-caveat"),
+        (Label("NATO", "SECRET", (), ("GBR",), ("NOFORN",)), None, "contradiction"),
     ],
 )
 def test_unknown_label_is_not_written(label, originator, code):

@@ -103,6 +103,12 @@ def test_newest_entries_that_stay_without_columns_are_noted(seconds, is_noted):
     assert any("entries from 20 on are without columns" in each for each in verification.notes) is is_noted
 
 
+def test_checkpoint_of_full_tiles_alone_is_a_beginning_of_the_log():
+    verification = world(512, 256).verify()
+
+    assert (verification.is_sound, verification.older) == (True, 1)
+
+
 def test_how_long_columns_are_missing_is_not_said_where_no_signature_states_a_time():
     log = World()
     log.append(content(0), content(1), by=SIGNERS[:1])

@@ -168,6 +168,22 @@ def test_version_that_no_entry_made_is_found(version: int, recorded_at: int, cou
     ] * count
 
 
+def test_where_rows_cannot_be_seen_none_is_missed() -> None:
+    rows = Rows({}, fault="the rows cannot be read")
+    rows.current = [RowCurrent(RowName(RowKind.CLIENT, "r0"), 2, 0)]
+
+    findings = checked(rows, [enrolled()], signed_at=SIGNED_AT)
+
+    assert ([each.why for each in findings.found()], findings.counts()) == (["the rows cannot be read"], {Step.ROWS: 1})
+
+
+def test_log_that_tells_of_no_certificate_misses_no_entry() -> None:
+    rows = Rows({"r1": RowKept(1, is_over=True)})
+    rows.current = [RowCurrent(RowName(RowKind.CLIENT, "r0"), 2, 0)]
+
+    assert checked(rows, [entry(1)], signed_at=SIGNED_AT).found() == ()
+
+
 @pytest.mark.parametrize(("days", "told"), [(1, []), (3, ["no entry tells of its version 2"])])
 def test_row_of_a_time_that_has_not_come_waits_for_no_entry(days: int, told: list[str]) -> None:
     enrolment = content(
