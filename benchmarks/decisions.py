@@ -9,7 +9,7 @@ from exchange.cli.instance import open_host
 from exchange.kernel import new_id
 from exchange.release import DecisionCache, Use, decide_cached, readable_classes
 from exchange.usecases import Call
-from exchange.usecases.facts import reader_facts
+from exchange.usecases.steps.facts import reader_facts
 
 _ROUNDS = 5
 _CACHED_TIMES = 50

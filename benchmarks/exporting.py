@@ -19,7 +19,7 @@ from exchange.cli.export_file import ExportFile
 from exchange.kernel import system_clock
 from exchange.store import Store
 from exchange.usecases import Services
-from exchange.usecases.exporting import statement_of, whole_lines
+from exchange.usecases.auditors.exporting import statement_of, whole_lines
 
 EXPORT_NAME = "audit_export_ndjson_per_s"
 

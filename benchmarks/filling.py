@@ -27,10 +27,11 @@ from exchange.release import ClassFacts, class_as_json, class_digest, load_law
 from exchange.reports import Header, PartHeader, PostedPart, PostedReport, Precedence, Protection, ReportId
 from exchange.settings import InstanceLayout, load_settings, read_policies
 from exchange.store import NewReport, Store
-from exchange.store.batch import _part_row, _report_row
-from exchange.store.tables import table
-from exchange.usecases import Services, sealing
-from exchange.usecases.sealing import seal_report, stored_json
+from exchange.store.tables.main_tables import table
+from exchange.store.writer.batch import _part_row, _report_row
+from exchange.usecases import Services
+from exchange.usecases.steps import sealing
+from exchange.usecases.steps.sealing import seal_report, stored_json
 
 T = TypeVar("T")
 Values = tuple[Any, ...]

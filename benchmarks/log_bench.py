@@ -27,13 +27,13 @@ from exchange.custody import create_log_key, load_log_key
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals
 from exchange.kernel import system_clock
 from exchange.store import Store, migrate
-from exchange.store.dialect import Sql
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.personal_keys import PersonalCustody
-from exchange.store.sequencing import LogTree
-from exchange.store.write_statements import WriteStatements
-from exchange.usecases.sequence_log import Desk, Sequencer
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.store.books.personal_keys import PersonalCustody
+from exchange.store.database.dialect import Sql
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import LogTree
+from exchange.store.writer.write_statements import WriteStatements
+from exchange.usecases.log.sequence_log import Desk, Sequencer
+from exchange.usecases.log.sweep_log import Index, Sweep
 from tests.support.postgres import beside, execute, private_cluster
 from tests.support.store import wrap_nothing
 

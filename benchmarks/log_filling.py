@@ -19,14 +19,14 @@ from exchange.audit import (
     seal_entry,
 )
 from exchange.kernel import new_id, to_micros
-from exchange.store.batch import Put
-from exchange.store.dialect import Sql
-from exchange.store.last_signed import LastSigned, Signed
-from exchange.store.log_reader import edge_of
-from exchange.store.log_rows import LogState
-from exchange.store.sequencing import Growth, SignedHead
-from exchange.store.tree_database import LogSteps
-from exchange.usecases.sequence_log import Desk, Sequencer
+from exchange.store.database.dialect import Sql
+from exchange.store.log.last_signed import LastSigned, Signed
+from exchange.store.log.log_reader import edge_of
+from exchange.store.log.sequencing import Growth, SignedHead
+from exchange.store.log.tree_database import LogSteps
+from exchange.store.rows.log_rows import LogState
+from exchange.store.writer.batch import Put
+from exchange.usecases.log.sequence_log import Desk, Sequencer
 
 Made = tuple[str, bytes, bytes]
 """Id, bytes and leaf hash of an entry."""

@@ -16,8 +16,8 @@ from benchmarks.results import BenchmarkError
 from exchange.cli.instance import Host, open_host
 from exchange.kernel import new_id, to_micros
 from exchange.usecases import Call
-from exchange.usecases.list_reports import readable_for
-from exchange.usecases.positions import seal_position
+from exchange.usecases.reading.list_reports import readable_for
+from exchange.usecases.steps.positions import seal_position
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from benchmarks.pooling import in_order, kept
 from benchmarks.progress import Progress
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, seal_entry
 from exchange.kernel import new_id
-from exchange.store.search_rows import SEARCH_COLUMNS, search_row
+from exchange.store.log.search_rows import SEARCH_COLUMNS, search_row
 
 Values = tuple[Any, ...]
 

@@ -56,7 +56,7 @@ from exchange.services import be_sequencer, ended_with_database, look_at_log, op
 from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, read_secret
 from exchange.store import OutgrownError, require_file
-from exchange.store.engine import checked_url
+from exchange.store.database.engine import checked_url
 from exchange.usecases import (
     Services,
     TakenUp,
@@ -67,7 +67,7 @@ from exchange.usecases import (
     record_service,
     record_trust,
 )
-from exchange.usecases.own_keys import hold_shared_key
+from exchange.usecases.upkeep.own_keys import hold_shared_key
 
 __all__ = ["create_app", "open_services", "serve"]
 

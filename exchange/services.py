@@ -35,15 +35,15 @@ from exchange.kernel.steady import SteadyClock
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import BlobPlace, BlobStore, Store, StoreObserver
-from exchange.store.archive import BundleArchive
-from exchange.store.archiving import LogArchiving
-from exchange.store.authority_files import AuthorityFiles
-from exchange.store.large_parts import AT_ONCE as BLOBS_AT_ONCE
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.password import Password
-from exchange.store.personal_keys import PersonalCustody
-from exchange.store.sequencing import LogTree
-from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
+from exchange.store.books.personal_keys import PersonalCustody
+from exchange.store.database.password import Password
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.archiving import LogArchiving
+from exchange.store.log.large_parts import AT_ONCE as BLOBS_AT_ONCE
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import LogTree
+from exchange.store.log.witness_files import WitnessedFile, WitnessPolicyFile
+from exchange.store.reads.authority_files import AuthorityFiles
 from exchange.usecases import (
     Recorder,
     Services,
@@ -54,21 +54,21 @@ from exchange.usecases import (
     heartbeats,
     personal_custody,
 )
-from exchange.usecases.archive_log import Archiver
-from exchange.usecases.context import Witnessing
-from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
-from exchange.usecases.hold_rows import HELD_EVERY
-from exchange.usecases.keep_time import hold_clock
-from exchange.usecases.legal_holds import HoldWatch
-from exchange.usecases.notify_subscribers import Notifier, Reach
-from exchange.usecases.own_keys import require_shared_key
-from exchange.usecases.rounds_of_time import RoundsOfTime
-from exchange.usecases.sequence_log import Desk, Sequencer
-from exchange.usecases.sweep_log import Index, Sweep
-from exchange.usecases.walk_reports import WALKED_EVERY
-from exchange.usecases.watch_alerts import AlertWatch
-from exchange.usecases.watch_witnesses import WitnessWatch
-from exchange.usecases.witnessed_log import witnessed_outside
+from exchange.usecases.life.walk_reports import WALKED_EVERY
+from exchange.usecases.log.archive_log import Archiver
+from exchange.usecases.log.deliver_alerts import AlertDelivery, Webhook
+from exchange.usecases.log.keep_time import hold_clock
+from exchange.usecases.log.sequence_log import Desk, Sequencer
+from exchange.usecases.log.sweep_log import Index, Sweep
+from exchange.usecases.log.watch_alerts import AlertWatch
+from exchange.usecases.log.watch_witnesses import WitnessWatch
+from exchange.usecases.log.witnessed_log import witnessed_outside
+from exchange.usecases.steps.context import Witnessing
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
+from exchange.usecases.upkeep.hold_rows import HELD_EVERY
+from exchange.usecases.upkeep.legal_holds import HoldWatch
+from exchange.usecases.upkeep.own_keys import require_shared_key
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 
 _REOPEN_SECONDS = 2.0
 """The database is away, or a key is not there yet: asking more often would not bring them."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exchange.kernel import UnsafeSettingError
 from exchange.settings import InstanceLayout, Settings
-from exchange.store.engine import checked_url
+from exchange.store.database.engine import checked_url
 
 _AS_LISTS = frozenset({".crl", ".der", ".pem", ".cer", ".crt"})
 """How files of revocation lists are named; `.pem` in other letters too."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from exchange.store import postgres
+from exchange.store.writer import postgres
 from tests.support.postgres import (
     PostgresServer,
     end_run,

@@ -13,7 +13,7 @@ from exchange.cli.usage import UsageError
 from exchange.cli.verbs import JsonOption, lasting_host_verb
 
 if TYPE_CHECKING:
-    from exchange.usecases.archive_log import Archiver
+    from exchange.usecases.log.archive_log import Archiver
 
 OlderOption = Annotated[
     int | None,

@@ -29,11 +29,11 @@ from exchange.client.log_reads import size_of
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, MalformedError, UnavailableError, micros_in
 from exchange.settings import Settings, load_settings
-from exchange.store.archive import BundleArchive
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.log_desk import LogDesk
-from exchange.store.log_rows import LogState
-from exchange.store.log_snapshot import SnapshotRow
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.log_snapshot import SnapshotRow
+from exchange.store.reads.log_desk import LogDesk
+from exchange.store.rows.log_rows import LogState
 
 T = TypeVar("T")
 

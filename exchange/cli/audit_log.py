@@ -18,7 +18,7 @@ from exchange.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from exchange.store import LogState
-    from exchange.store.log_reader import LogReader
+    from exchange.store.log.log_reader import LogReader
 
 _ALIVE_AGAIN = (
     "what was ended after its last entry is alive again (revoked clients, recalled reports, erased personal data): end "
@@ -57,7 +57,7 @@ def sequence(
 async def resume(host: Host, as_json: JsonOption = False) -> None:
     """Let a frozen log sign again, where nothing contradicts it any more: the right database is back in its place."""
     from exchange.services import open_desk
-    from exchange.usecases.recover_log import resume_log
+    from exchange.usecases.log.recover_log import resume_log
 
     async with open_desk(host.settings) as desk:
         state = await resume_log(host.services, host.call(), desk)
@@ -85,7 +85,7 @@ async def recover(
 ) -> None:
     """Begin a new log in place of a frozen one whose database is lost; its entry 0 tells what is known of the old."""
     from exchange.services import open_desk
-    from exchange.usecases.recover_log import frozen_log, give_up_keys, log_with_keys, next_origin, recover_log
+    from exchange.usecases.log.recover_log import frozen_log, give_up_keys, log_with_keys, next_origin, recover_log
 
     note, log = None if witnessed is None else read_bytes(witnessed), host.services.store.log
     if (begun := await _begun_already(host.settings, log, is_prepared_alone=new_keys is not None)) is not None:

@@ -46,7 +46,7 @@ async def add(
     as_json: JsonOption = False,
 ) -> None:
     """Enrol a witness (operator): its cosignatures are taken from now on."""
-    from exchange.usecases.witnesses import add_witness
+    from exchange.usecases.log.witnesses import add_witness
 
     added = (await add_witness(host.services, host.call(), name, "\n".join(keys_in((key,))), url)).value
     told = {"id": added.name, "key": str(added.key), "url": added.url}
@@ -58,7 +58,7 @@ async def add(
 @host_verb
 async def remove(host: Host, name: NameArgument, as_json: JsonOption = False) -> None:
     """End a witness's enrolment (operator); what it cosigned stays."""
-    from exchange.usecases.witnesses import remove_witness
+    from exchange.usecases.log.witnesses import remove_witness
 
     _show_policy((await remove_witness(host.services, host.call(), name)).value, f"removed {name}", as_json=as_json)
 
@@ -71,7 +71,7 @@ async def quorum(
     as_json: JsonOption = False,
 ) -> None:
     """Say how many witnesses must stand behind a checkpoint (operator)."""
-    from exchange.usecases.witnesses import set_quorum
+    from exchange.usecases.log.witnesses import set_quorum
 
     _show_policy((await set_quorum(host.services, host.call(), threshold)).value, "changed", as_json=as_json)
 
@@ -79,13 +79,13 @@ async def quorum(
 async def _shown(where: Where) -> WitnessListBody:
     if not isinstance(where, Host):
         return where.witnesses()
-    from exchange.usecases.witnesses import show_witnesses
+    from exchange.usecases.log.witnesses import show_witnesses
 
     return WitnessListBody.of((await show_witnesses(where.services, where.call())).value)
 
 
 def _show_policy(policy: LogPolicy, done: str, *, as_json: bool) -> None:
-    from exchange.usecases.witnesses import told_quorum
+    from exchange.usecases.log.witnesses import told_quorum
 
     names, needed = [each.name for each in policy.witnesses], told_quorum(policy)
     told = {"id": "witnesses", "witnesses": names, "quorum": needed}

@@ -7,8 +7,8 @@ from exchange.audit import VerifierKey
 from exchange.cli.audit_keys import log_keys_of
 from exchange.custody import load_log_key
 from exchange.settings import InstanceLayout, Settings
-from exchange.store.restore_claims import Claim
-from exchange.usecases.signed_backup import Signed, is_unverifiable, require_signed
+from exchange.store.books.restore_claims import Claim
+from exchange.usecases.log.signed_backup import Signed, is_unverifiable, require_signed
 
 UNVERIFIED = Claim(
     "backup-unverified",

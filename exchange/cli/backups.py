@@ -35,9 +35,12 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.kernel import InvalidError, rfc3339, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
+from exchange.store.books.restore_claims import Claim
 from exchange.store.dumping import EMPTY_IT, UNFINISHED, Since, confirm_claim, load, open_claims
-from exchange.store.restore_claims import Claim
-from exchange.usecases.backups import (
+from exchange.usecases.agreements.move_again import move_again
+from exchange.usecases.log.recover_log import RESTORED_FROM
+from exchange.usecases.log.signed_backup import Signed, read_signed, same_lines, signed_lines
+from exchange.usecases.upkeep.backups import (
     After,
     Contents,
     Lacking,
@@ -49,11 +52,8 @@ from exchange.usecases.backups import (
     rows_of,
     what_came_after,
 )
-from exchange.usecases.end_again import end_again
-from exchange.usecases.last_backup import written_backup
-from exchange.usecases.move_again import move_again
-from exchange.usecases.recover_log import RESTORED_FROM
-from exchange.usecases.signed_backup import Signed, read_signed, same_lines, signed_lines
+from exchange.usecases.upkeep.end_again import end_again
+from exchange.usecases.upkeep.last_backup import written_backup
 
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
 app.add_typer(restored, name="restored")

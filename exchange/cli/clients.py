@@ -33,7 +33,7 @@ from exchange.cli.whole_lists import end_unless_whole, lists_whole
 from exchange.crypto import CertificateFacts, read_certificate, strict_fault
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
-from exchange.store.authority_files import file_name
+from exchange.store.reads.authority_files import file_name
 from exchange.usecases import (
     ClearanceChange,
     ClientView,
@@ -44,7 +44,7 @@ from exchange.usecases import (
     remove_certificate,
     show_client,
 )
-from exchange.usecases.context import DEFAULT_PURPOSE, Call
+from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call
 from exchange.wire import ClearanceGrant, ClientBody, ClientChange
 
 certificates = typer.Typer(help="A client's certificates; two may overlap, for rotation.", no_args_is_help=True)

@@ -9,7 +9,7 @@ from exchange.cli.instance import Host
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.kernel import rfc3339
-from exchange.usecases.keep_time import accept_clock
+from exchange.usecases.log.keep_time import accept_clock
 
 clock = typer.Typer(help="This machine's clock, where it is behind what was believed.", no_args_is_help=True)
 app.add_typer(clock, name="clock")

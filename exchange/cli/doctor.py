@@ -33,7 +33,7 @@ from exchange.services import open_services, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, WebhookSettings, load_settings, read_policies, read_secret
 from exchange.store import head, schema_state
-from exchange.store.engine import checked_url
+from exchange.store.database.engine import checked_url
 
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025

@@ -17,23 +17,23 @@ from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import LogState, Unread
-from exchange.store.archived import LogDamagedError
-from exchange.store.blobs import BlobsAwayError, folder_of_url
-from exchange.store.engine import checked_url, is_sqlite
-from exchange.store.faults import SILENT_STORE
-from exchange.store.last_signed import LastSigned, LastSignedFile
-from exchange.store.unread import UNREADABLE
+from exchange.store.database.engine import checked_url, is_sqlite
+from exchange.store.database.faults import SILENT_STORE
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.log.blobs import BlobsAwayError, folder_of_url
+from exchange.store.log.last_signed import LastSigned, LastSignedFile
+from exchange.store.rows.unread import UNREADABLE
 from exchange.usecases import Services
-from exchange.usecases.check_readiness import each_check
-from exchange.usecases.ending_certificates import ending_certificates
-from exchange.usecases.hold_rows import contradicted_rows
-from exchange.usecases.judging import NO_LAW_YET
-from exchange.usecases.keep_time import TOLD_FROM
-from exchange.usecases.knowledge import codes_of
-from exchange.usecases.last_backup import last_backup
-from exchange.usecases.legal_holds import LegalHold, holds_on
-from exchange.usecases.rotate_keys import KeyStatus, key_status
-from exchange.usecases.walk_reports import told_reports
+from exchange.usecases.life.walk_reports import told_reports
+from exchange.usecases.log.keep_time import TOLD_FROM
+from exchange.usecases.members.ending_certificates import ending_certificates
+from exchange.usecases.steps.judging import NO_LAW_YET
+from exchange.usecases.steps.knowledge import codes_of
+from exchange.usecases.upkeep.check_readiness import each_check
+from exchange.usecases.upkeep.hold_rows import contradicted_rows
+from exchange.usecases.upkeep.last_backup import last_backup
+from exchange.usecases.upkeep.legal_holds import LegalHold, holds_on
+from exchange.usecases.upkeep.rotate_keys import KeyStatus, key_status
 
 _MENDS = {
     "store": "see that the database runs and can be reached and written; `database_url` says where it is",

@@ -30,8 +30,8 @@ from exchange.kernel.files import held_alone, sync_folder
 from exchange.members import Standing
 from exchange.settings import InstanceLayout, read_secret
 from exchange.usecases import ClientView, Enrolment, enrol_client, list_clients
-from exchange.usecases.context import DEFAULT_PURPOSE
-from exchange.usecases.recording import draft, on_record
+from exchange.usecases.steps.context import DEFAULT_PURPOSE
+from exchange.usecases.steps.recording import draft, on_record
 
 NAMES = ("client.pem", "client.key", "ca.pem")
 NAMES_WITHOUT_KEY = ("client.pem", "ca.pem")

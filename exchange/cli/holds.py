@@ -10,7 +10,7 @@ from exchange.cli.instance import Host
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.kernel import rfc3339
-from exchange.usecases.legal_holds import LegalHold, holds_on, lift_hold, put_hold
+from exchange.usecases.upkeep.legal_holds import LegalHold, holds_on, lift_hold, put_hold
 
 holds = typer.Typer(
     help="Legal holds: while one is on, nothing is destroyed or archived for its age.", no_args_is_help=True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from exchange.audit import EventName
     from exchange.settings import InstanceLayout, Settings
     from exchange.usecases import Call, Services
-    from exchange.usecases.recording import DraftFields
+    from exchange.usecases.steps.recording import DraftFields
 
 NOTHING_YET = b"nothing is under these keys yet\n"
 """What `InstanceLayout.unfinished_file` holds where whoever finds it may remove the keys beside it."""
@@ -47,7 +47,7 @@ class Host:
     async def record(self, event: "EventName", call: "Call | None" = None, **fields: Unpack["DraftFields"]) -> None:
         """Record what the operator did, durably: about this instance, unless `fields` name another subject."""
         from exchange.audit import Outcome, Subject
-        from exchange.usecases.recording import draft
+        from exchange.usecases.steps.recording import draft
 
         about: DraftFields = {"subject": Subject("instance", self.settings.node), **fields}
         await self.services.store.append(draft(call or self.call(), None, event, Outcome.PERMITTED, **about))

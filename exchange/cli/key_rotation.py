@@ -18,8 +18,8 @@ from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import JsonOption, host_verb, lasting_host_verb
 from exchange.custody import KeyVersion, add_root_version
 from exchange.kernel import counted, rfc3339
-from exchange.usecases.own_keys import accept_shared_key
-from exchange.usecases.rotate_keys import KeyStatus, Rotated, begin_rotation, key_status, rewrap
+from exchange.usecases.upkeep.own_keys import accept_shared_key
+from exchange.usecases.upkeep.rotate_keys import KeyStatus, Rotated, begin_rotation, key_status, rewrap
 
 _NEXT = (
     "next: (1) `exchange keys escrow`, again; (2) the key file to every other node, in the place of its own: running "

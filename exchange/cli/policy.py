@@ -51,10 +51,10 @@ from exchange.release import Explanation, Permit, Refusal, View, Viewer, check_l
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
 from exchange.usecases import SimulatedReport, show_client, simulate_for_host
-from exchange.usecases.explain_report import explained
-from exchange.usecases.recording import NOT_AS_PUT, draft
-from exchange.usecases.sealed_headers import UNOPENED, known_class
-from exchange.usecases.seeking import judge
+from exchange.usecases.reading.explain_report import explained
+from exchange.usecases.steps.recording import NOT_AS_PUT, draft
+from exchange.usecases.steps.sealed_headers import UNOPENED, known_class
+from exchange.usecases.steps.seeking import judge
 from exchange.wire import LabelBody, SimulationBody, SimulationRequest
 
 policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)

@@ -22,8 +22,8 @@ from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.settings import load_settings, read_secret
 from exchange.store import Migrated, head, revision
 from exchange.store import migrate as migrate_store
-from exchange.store.counts import count_rows
-from exchange.store.logins import set_login
+from exchange.store.database.logins import set_login
+from exchange.store.reads.counts import count_rows
 from exchange.usecases import list_agreements, list_members
 
 _LARGEST_PORT = 65_535

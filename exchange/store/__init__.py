@@ -6,19 +6,30 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
-from exchange.store.amendments import unread_amendment, unread_signature
-from exchange.store.blobs import BlobMissingError, BlobStore
-from exchange.store.breach_book import BreachKind, BreachRow, UnreadBreach
-from exchange.store.caveat_rows import CaveatSet, CaveatsInForce, CaveatText
-from exchange.store.consent_book import OnwardRow, OnwardWish
-from exchange.store.consent_states import UNDECIDED, ConsentState
-from exchange.store.crisis_book import CrisisOpeners
-from exchange.store.derivation_book import DerivationRow, DerivationWish
-from exchange.store.duty_reader import Countable, CountedReport
-from exchange.store.history import History, ReportRecord, Span
-from exchange.store.kept_keys import KeptKind, KeptRow, SealedDeclaration
-from exchange.store.large_parts import BlobPlace
-from exchange.store.life_rows import (
+from exchange.store.books.amendments import unread_amendment, unread_signature
+from exchange.store.books.breach_book import BreachKind, BreachRow, UnreadBreach
+from exchange.store.books.consent_book import OnwardRow, OnwardWish
+from exchange.store.books.consent_states import UNDECIDED, ConsentState
+from exchange.store.books.crisis_book import CrisisOpeners
+from exchange.store.books.derivation_book import DerivationRow, DerivationWish
+from exchange.store.books.kept_keys import KeptKind, KeptRow, SealedDeclaration
+from exchange.store.books.personal_keys import PersonalCustody, PersonalKeyRow
+from exchange.store.books.proxy_book import ProxyRow, ProxyState, ProxyWish
+from exchange.store.books.report_book import ReportBook
+from exchange.store.books.report_receipts import ACKNOWLEDGED_MEANWHILE, ReceiptHow, ReceiptRow
+from exchange.store.books.request_book import NewRequest, RequestAnswer, RequestRow
+from exchange.store.books.stream_book import StreamKind
+from exchange.store.books.unit_of_work import UnitOfWork, UnrecordedChangeError
+from exchange.store.database.lineage import OutgrownError
+from exchange.store.database.observing import LANES, StoreLoad, StoreObserver
+from exchange.store.database.schema import Migrated, head, migrate, require_file, revision, schema_state
+from exchange.store.log.blobs import BlobMissingError, BlobStore
+from exchange.store.log.large_parts import BlobPlace
+from exchange.store.log.searching import Hit, Place, Sought
+from exchange.store.reads.duty_reader import Countable, CountedReport
+from exchange.store.reads.history import History, ReportRecord, Span
+from exchange.store.rows.caveat_rows import CaveatSet, CaveatsInForce, CaveatText
+from exchange.store.rows.life_rows import (
     DestructionRow,
     EndCause,
     FormerVersion,
@@ -29,15 +40,8 @@ from exchange.store.life_rows import (
     TombstoneRow,
     UnreadDestruction,
 )
-from exchange.store.lineage import OutgrownError
-from exchange.store.log_rows import LogState, Placed
-from exchange.store.observing import LANES, StoreLoad, StoreObserver
-from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
-from exchange.store.proxy_book import ProxyRow, ProxyState, ProxyWish
-from exchange.store.report_book import ReportBook
-from exchange.store.report_receipts import ACKNOWLEDGED_MEANWHILE, ReceiptHow, ReceiptRow
-from exchange.store.request_book import NewRequest, RequestAnswer, RequestRow
-from exchange.store.rows import (
+from exchange.store.rows.log_rows import LogState, Placed
+from exchange.store.rows.main_rows import (
     CallerRow,
     ClassRow,
     Idempotency,
@@ -54,13 +58,9 @@ from exchange.store.rows import (
     Sealed,
     StoredClass,
 )
-from exchange.store.schema import Migrated, head, migrate, require_file, revision, schema_state
-from exchange.store.searching import Hit, Place, Sought
+from exchange.store.rows.unread import Unread, UnreadRow
+from exchange.store.rows.upload_rows import NewUpload, OpenUploadRow, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
 from exchange.store.store import Store
-from exchange.store.stream_book import StreamKind
-from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
-from exchange.store.unread import Unread, UnreadRow
-from exchange.store.upload_rows import NewUpload, OpenUploadRow, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
 
 __all__ = [
     "ACKNOWLEDGED_MEANWHILE",

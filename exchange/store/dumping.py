@@ -29,41 +29,20 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
-import exchange.store.alert_tables
-import exchange.store.blob_tables
-import exchange.store.caveat_tables
-import exchange.store.consent_tables
-import exchange.store.consultation_tables
-import exchange.store.crisis_tables
-import exchange.store.derivation_tables
-import exchange.store.duty_tables
-import exchange.store.life_tables
-import exchange.store.log_tables
-import exchange.store.personal_tables
-import exchange.store.proxy_tables
-import exchange.store.request_tables
-import exchange.store.restore_tables
-import exchange.store.shared_tables
-import exchange.store.stream_tables
-import exchange.store.subscription_tables
-import exchange.store.tables
-import exchange.store.time_tables
-import exchange.store.treaty_tables
-import exchange.store.upload_tables
-import exchange.store.walk_tables  # noqa: F401  fills the metadata
+import exchange.store.tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros
 from exchange.kernel.clock import Clock
-from exchange.store.dialect import as_text
-from exchange.store.engine import checked_url, existing_file, is_sqlite, new_engine, read_rows, used_once
-from exchange.store.faults import driver_errors
-from exchange.store.given_up import give_up_blobs
-from exchange.store.lineage import next_lineage
-from exchange.store.log_tables import LogStateTable
-from exchange.store.postgres import connector
+from exchange.store.books.given_up import give_up_blobs
+from exchange.store.books.restore_claims import Claim, put_claims
+from exchange.store.database.dialect import as_text
+from exchange.store.database.engine import checked_url, existing_file, is_sqlite, new_engine, read_rows, used_once
+from exchange.store.database.faults import driver_errors
+from exchange.store.database.lineage import next_lineage
+from exchange.store.database.schema import head, migrate, schema_state
 from exchange.store.referring import referring
-from exchange.store.restore_claims import Claim, put_claims
-from exchange.store.restore_tables import RestoreClaimTable
-from exchange.store.schema import head, migrate, schema_state
+from exchange.store.tables.log_tables import LogStateTable
+from exchange.store.tables.restore_tables import RestoreClaimTable
+from exchange.store.writer.postgres import connector
 
 AT_ONCE = 500
 _BYTES_AT_ONCE = 4 * 1024 * 1024

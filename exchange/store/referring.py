@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKeyConstraint, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exchange.store.dialect import is_among
+from exchange.store.database.dialect import is_among
 
 Values = dict[str, Any]
 """A row by its columns."""

@@ -13,17 +13,37 @@ from exchange.crypto import OpeningError, SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError, to_micros
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.members import Client, Member
-from exchange.store.agreement_rows import Besides, agreements_of, whole
-from exchange.store.alert_reader import AlertReader
-from exchange.store.archive import BundleArchive
-from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
-from exchange.store.caveat_reader import CaveatReader
-from exchange.store.deliveries import Deliveries
-from exchange.store.dialect import Row, Statement, Value, as_bytes, named, sql_for
-from exchange.store.duty_reader import DutyReader
-from exchange.store.engine import checked_url, dispose, is_sqlite, new_engine, write_rows
-from exchange.store.fair_turns import FairTurns
-from exchange.store.history import (
+from exchange.store.books.agreement_rows import Besides, agreements_of, whole
+from exchange.store.books.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
+from exchange.store.books.put_aside import Keep, PutAside
+from exchange.store.books.records import class_row, client_of, member_of, unread_member
+from exchange.store.books.report_receipts import ReportReceipts
+from exchange.store.books.shared_keys import SharedKeyReader
+from exchange.store.books.subscriptions import Subscriptions
+from exchange.store.books.time_book import TimeReader
+from exchange.store.books.unit_of_work import UnitOfWork, unit_of_work
+from exchange.store.books.walk_book import WalkReader
+from exchange.store.database.dialect import Row, Statement, Value, as_bytes, named, sql_for
+from exchange.store.database.engine import checked_url, dispose, is_sqlite, new_engine, write_rows
+from exchange.store.database.fair_turns import FairTurns
+from exchange.store.database.lineage import Lineage
+from exchange.store.database.misfits import Misfits
+from exchange.store.database.observing import StoreLoad, StoreObserver
+from exchange.store.database.password import Password
+from exchange.store.database.schema import require_schema, why_outgrown
+from exchange.store.database.scrubbing import Scrubber
+from exchange.store.database.turns import Turns
+from exchange.store.log.alert_reader import AlertReader
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.deliveries import Deliveries
+from exchange.store.log.large_parts import BlobPlace, LargeParts
+from exchange.store.log.log_reader import LogReader
+from exchange.store.log.search_statements import SearchStatements
+from exchange.store.log.searching import Found, Hit, Search, Sought
+from exchange.store.log.witness_reader import ADD_COSIGNATURE, WitnessReader
+from exchange.store.reads.caveat_reader import CaveatReader
+from exchange.store.reads.duty_reader import DutyReader
+from exchange.store.reads.history import (
     History,
     HistoryStatements,
     ReportRecord,
@@ -37,25 +57,15 @@ from exchange.store.history import (
     read_report,
     read_versions,
 )
-from exchange.store.large_parts import BlobPlace, LargeParts
-from exchange.store.life_rows import Superseding
-from exchange.store.lineage import Lineage
-from exchange.store.log_reader import LogReader
-from exchange.store.log_rows import CosignatureRow
-from exchange.store.misfits import Misfits
-from exchange.store.node_record import NodeRecord
-from exchange.store.observing import StoreLoad, StoreObserver
-from exchange.store.paging import Asked, PageReader
-from exchange.store.password import Password
-from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
-from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
-from exchange.store.pulse import Pulse
-from exchange.store.put_aside import Keep, PutAside
-from exchange.store.rates import LeaseJob
-from exchange.store.records import class_row, client_of, member_of, unread_member
-from exchange.store.report_receipts import ReportReceipts
-from exchange.store.report_sweeps import ReportSweeps
-from exchange.store.rows import (
+from exchange.store.reads.paging import Asked, PageReader
+from exchange.store.reads.pulse import Pulse
+from exchange.store.reads.report_sweeps import ReportSweeps
+from exchange.store.reads.rows_kept import RowsKept
+from exchange.store.reads.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
+from exchange.store.reads.upload_reader import UploadReader
+from exchange.store.rows.life_rows import Superseding
+from exchange.store.rows.log_rows import CosignatureRow
+from exchange.store.rows.main_rows import (
     CallerRow,
     ClassRow,
     Idempotency,
@@ -71,26 +81,16 @@ from exchange.store.rows import (
     Sealed,
     StoredClass,
 )
-from exchange.store.rows_kept import RowsKept
-from exchange.store.schema import require_schema, why_outgrown
-from exchange.store.scrubbing import Scrubber
-from exchange.store.sealing import Sealer
-from exchange.store.search_statements import SearchStatements
-from exchange.store.searching import Found, Hit, Search, Sought
-from exchange.store.shared_keys import SharedKeyReader
-from exchange.store.sqlite import SqliteDatabase
-from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH, numbers_of, the_one
-from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
-from exchange.store.subscriptions import Subscriptions
-from exchange.store.time_book import TimeReader
-from exchange.store.traced import TracedDatabase, traced_transaction
-from exchange.store.turns import Turns
-from exchange.store.unit_of_work import UnitOfWork, unit_of_work
-from exchange.store.unread import Unread, UnreadRow, UnreadRowError, read_alone, read_each
-from exchange.store.upload_reader import UploadReader
-from exchange.store.walk_book import WalkReader
-from exchange.store.witness_reader import ADD_COSIGNATURE, WitnessReader
-from exchange.store.write_statements import WriteStatements
+from exchange.store.rows.unread import Unread, UnreadRow, UnreadRowError, read_alone, read_each
+from exchange.store.writer.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
+from exchange.store.writer.node_record import NodeRecord
+from exchange.store.writer.postgres import READ_CONNECTIONS, PostgresDatabase
+from exchange.store.writer.rates import LeaseJob
+from exchange.store.writer.sealing import Sealer
+from exchange.store.writer.sqlite import SqliteDatabase
+from exchange.store.writer.standing import REPORT_WIDTH, STANDING_WIDTH, numbers_of, the_one
+from exchange.store.writer.traced import TracedDatabase, traced_transaction
+from exchange.store.writer.write_statements import WriteStatements
 
 _LOCK_WAIT_SECONDS = 5.0
 """How long a writer waits for another process's transaction before its callers are told 503."""

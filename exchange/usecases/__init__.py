@@ -5,7 +5,7 @@ absent and invisible are one answer.
 Does not: know HTTP, JSON field names beyond the header's, SQL, or the command line.
 """
 
-from exchange.usecases.agreements import (
+from exchange.usecases.agreements.agreements import (
     PROPOSING_ROLES,
     AgreementView,
     list_agreements,
@@ -15,20 +15,79 @@ from exchange.usecases.agreements import (
     suspend_agreement,
     withdraw_agreement,
 )
-from exchange.usecases.amend_report import amend_report
-from exchange.usecases.amending import (
+from exchange.usecases.agreements.amending import (
     AmendmentView,
     list_amendments,
     propose_amendment,
     sign_agreement,
     take_back_signature,
 )
-from exchange.usecases.answer_request import answer_request
-from exchange.usecases.auditing import FoundEntry
-from exchange.usecases.authenticate import authenticate, authenticated_row
-from exchange.usecases.begin_upload import begin_upload
-from exchange.usecases.check_readiness import Check, Readiness, check_readiness
-from exchange.usecases.clients import (
+from exchange.usecases.agreements.crises import CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
+from exchange.usecases.agreements.export_agreement import AgreementEvidence, export_agreement
+from exchange.usecases.agreements.find_gaps import GapQuestion, search_gaps
+from exchange.usecases.agreements.signing import GivenSignature
+from exchange.usecases.agreements.simulate_agreement import AgreementOutlook, DraftLine, simulate_agreement
+from exchange.usecases.auditors.auditing import FoundEntry
+from exchange.usecases.auditors.erase_personal import (
+    ERASING_ROLES,
+    Erasure,
+    WantedErasure,
+    approve_erasure,
+    request_erasure,
+    show_erasure,
+)
+from exchange.usecases.auditors.explain_to_auditor import explain_to_auditor
+from exchange.usecases.auditors.export_entries import Export, export_entries, export_log, feed_log
+from exchange.usecases.auditors.exporting import ExportQuery
+from exchange.usecases.auditors.list_alerts import AlertQuery, list_alerts
+from exchange.usecases.auditors.personal import (
+    Revealed,
+    personal_as_json,
+    personal_custody,
+    reveal_personal,
+    search_tokens,
+)
+from exchange.usecases.auditors.read_registries import Leaf, client_registry, report_registry
+from exchange.usecases.auditors.readers_on import CouldRead, ReadersOn, readers_on
+from exchange.usecases.auditors.search_entries import EntryQuery, search_entries, show_entry
+from exchange.usecases.consents.derivations import (
+    DERIVING_ROLES,
+    DerivationView,
+    grant_derivation,
+    list_derivations,
+    refuse_derivation,
+    request_derivation,
+    revoke_derivation,
+    withdraw_derivation,
+)
+from exchange.usecases.consents.onward_release import (
+    OnwardView,
+    grant_onward,
+    list_onward,
+    refuse_onward,
+    request_onward,
+    revoke_onward,
+    withdraw_onward,
+)
+from exchange.usecases.consents.pending_acts import (
+    PendingActView,
+    confirm_act,
+    list_pending_acts,
+    refuse_act,
+    show_pending_act,
+)
+from exchange.usecases.life.amend_report import amend_report
+from exchange.usecases.life.destructions import (
+    DESTROYING_ROLES,
+    AskedDestruction,
+    Certificate,
+    certify_destruction,
+    list_destructions,
+)
+from exchange.usecases.life.downgrade_report import downgrade_report
+from exchange.usecases.life.recall_report import Recall, preview_recall, recall_report, show_recall
+from exchange.usecases.log.heartbeat import Recorder, close_record, heartbeats, record_service
+from exchange.usecases.members.clients import (
     ClearanceChange,
     ClientView,
     Enrolment,
@@ -40,117 +99,71 @@ from exchange.usecases.clients import (
     remove_certificate,
     show_client,
 )
-from exchange.usecases.complete_upload import complete_upload
-from exchange.usecases.consultations import (
+from exchange.usecases.members.describe_caller import describe_caller, describe_vocabulary, record_visit
+from exchange.usecases.members.members import add_member, list_members, resume_member, suspend_member
+from exchange.usecases.members.national_caveats import list_caveats, propose_caveats, show_caveats, withdraw_caveats
+from exchange.usecases.members.preview_caveats import CaveatPreview, preview_caveats
+from exchange.usecases.members.record_trust import TakenUp, record_trust
+from exchange.usecases.members.refused_connections import record_refused_connections
+from exchange.usecases.members.signatory_keys import (
+    OfferedKey,
+    enrol_signatory_key,
+    list_signatory_keys,
+    retire_signatory_key,
+)
+from exchange.usecases.members.subscriptions import (
+    NewSubscription,
+    add_subscription,
+    check_subscription,
+    list_deliveries,
+    list_subscriptions,
+    remove_subscription,
+    replay_deliveries,
+)
+from exchange.usecases.posting.begin_upload import begin_upload
+from exchange.usecases.posting.complete_upload import complete_upload
+from exchange.usecases.posting.life_checks import MadeVersion
+from exchange.usecases.posting.own_uploads import OpenUpload, give_up_upload, list_uploads
+from exchange.usecases.posting.post_report import post_report
+from exchange.usecases.posting.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
+from exchange.usecases.posting.receive_part import Incoming, receive_part
+from exchange.usecases.posting.uploads import UploadView
+from exchange.usecases.promises.consultations import (
     NewMatter,
     answer_consultation,
     list_consultations,
     open_consultation,
     settle_consultation,
 )
-from exchange.usecases.context import Call, Recorded, Services, UploadLimits
-from exchange.usecases.crises import CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
-from exchange.usecases.derivations import (
-    DERIVING_ROLES,
-    DerivationView,
-    grant_derivation,
-    list_derivations,
-    refuse_derivation,
-    request_derivation,
-    revoke_derivation,
-    withdraw_derivation,
+from exchange.usecases.promises.find_breaches import DutyWatch
+from exchange.usecases.promises.list_breaches import list_breaches
+from exchange.usecases.promises.show_compliance import Compliance, show_compliance
+from exchange.usecases.reading.explain_report import explain_report
+from exchange.usecases.reading.list_notices import ListedNotice, ListedNotices, list_notices
+from exchange.usecases.reading.list_reports import ListQuery, list_reports
+from exchange.usecases.reading.pull_report import PulledReport, pull_report
+from exchange.usecases.reading.read_part import ReadPart, WantedOctets, read_part
+from exchange.usecases.reading.receive_report import receive_report
+from exchange.usecases.reading.simulate_release import (
+    HostSimulation,
+    SimulatedReport,
+    simulate_for_host,
+    simulate_release,
 )
-from exchange.usecases.describe_caller import describe_caller, describe_vocabulary, record_visit
-from exchange.usecases.destructions import (
-    DESTROYING_ROLES,
-    AskedDestruction,
-    Certificate,
-    certify_destruction,
-    list_destructions,
-)
-from exchange.usecases.downgrade_report import downgrade_report
-from exchange.usecases.erase_personal import (
-    ERASING_ROLES,
-    Erasure,
-    WantedErasure,
-    approve_erasure,
-    request_erasure,
-    show_erasure,
-)
-from exchange.usecases.explain_report import explain_report
-from exchange.usecases.explain_to_auditor import explain_to_auditor
-from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
-from exchange.usecases.export_entries import Export, export_entries, export_log, feed_log
-from exchange.usecases.exporting import ExportQuery
-from exchange.usecases.find_breaches import DutyWatch
-from exchange.usecases.find_gaps import GapQuestion, search_gaps
-from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
-from exchange.usecases.information_requests import (
+from exchange.usecases.requests.answer_request import answer_request
+from exchange.usecases.requests.information_requests import (
     close_request,
     list_requests,
     request_information,
     show_request,
     withdraw_request,
 )
-from exchange.usecases.inspect_service import Inspection, inspect_service
-from exchange.usecases.judging_requests import RequestView
-from exchange.usecases.keep_record import put_law_in_force, read_entries
-from exchange.usecases.life_checks import MadeVersion
-from exchange.usecases.list_alerts import AlertQuery, list_alerts
-from exchange.usecases.list_breaches import list_breaches
-from exchange.usecases.list_notices import ListedNotice, ListedNotices, list_notices
-from exchange.usecases.list_reports import ListQuery, list_reports
-from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
-from exchange.usecases.national_caveats import list_caveats, propose_caveats, show_caveats, withdraw_caveats
-from exchange.usecases.onward_release import (
-    OnwardView,
-    grant_onward,
-    list_onward,
-    refuse_onward,
-    request_onward,
-    revoke_onward,
-    withdraw_onward,
-)
-from exchange.usecases.own_uploads import OpenUpload, give_up_upload, list_uploads
-from exchange.usecases.pending_acts import (
-    PendingActView,
-    confirm_act,
-    list_pending_acts,
-    refuse_act,
-    show_pending_act,
-)
-from exchange.usecases.personal import (
-    Revealed,
-    personal_as_json,
-    personal_custody,
-    reveal_personal,
-    search_tokens,
-)
-from exchange.usecases.post_report import post_report
-from exchange.usecases.preview_caveats import CaveatPreview, preview_caveats
-from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
-from exchange.usecases.pull_report import PulledReport, pull_report
-from exchange.usecases.read_part import ReadPart, WantedOctets, read_part
-from exchange.usecases.read_registries import Leaf, client_registry, report_registry
-from exchange.usecases.readers_on import CouldRead, ReadersOn, readers_on
-from exchange.usecases.recall_report import Recall, preview_recall, recall_report, show_recall
-from exchange.usecases.receive_part import Incoming, receive_part
-from exchange.usecases.receive_report import receive_report
-from exchange.usecases.record_trust import TakenUp, record_trust
-from exchange.usecases.recording import record_rejection, record_tampering
-from exchange.usecases.refused_connections import record_refused_connections
-from exchange.usecases.search_entries import EntryQuery, search_entries, show_entry
-from exchange.usecases.show_compliance import Compliance, show_compliance
-from exchange.usecases.signatory_keys import (
-    OfferedKey,
-    enrol_signatory_key,
-    list_signatory_keys,
-    retire_signatory_key,
-)
-from exchange.usecases.signing import GivenSignature
-from exchange.usecases.simulate_agreement import AgreementOutlook, DraftLine, simulate_agreement
-from exchange.usecases.simulate_release import HostSimulation, SimulatedReport, simulate_for_host, simulate_release
-from exchange.usecases.stream_reports import (
+from exchange.usecases.requests.judging_requests import RequestView
+from exchange.usecases.steps.authenticate import authenticate, authenticated_row
+from exchange.usecases.steps.context import Call, Recorded, Services, UploadLimits
+from exchange.usecases.steps.recording import record_rejection, record_tampering
+from exchange.usecases.steps.watching import Watching, WatchLimits
+from exchange.usecases.telling.stream_reports import (
     Begun,
     End,
     Ended,
@@ -163,17 +176,9 @@ from exchange.usecases.stream_reports import (
     Unopened,
     open_stream,
 )
-from exchange.usecases.subscriptions import (
-    NewSubscription,
-    add_subscription,
-    check_subscription,
-    list_deliveries,
-    list_subscriptions,
-    remove_subscription,
-    replay_deliveries,
-)
-from exchange.usecases.uploads import UploadView
-from exchange.usecases.watching import Watching, WatchLimits
+from exchange.usecases.upkeep.check_readiness import Check, Readiness, check_readiness
+from exchange.usecases.upkeep.inspect_service import Inspection, inspect_service
+from exchange.usecases.upkeep.keep_record import put_law_in_force, read_entries
 
 __all__ = [
     "DERIVING_ROLES",

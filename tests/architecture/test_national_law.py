@@ -6,19 +6,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # What each asks of the files alone, where that is not a decision about a report that exists.
 OF_FILES = {
-    "usecases/judging.py": "makes the law in force of it",
-    "usecases/readers_on.py": "adds the caveats of the moment",
-    "usecases/national_caveats.py": "checks caveats against it",
-    "usecases/preview_caveats.py": "checks caveats, and adds those that are tried",
-    "usecases/find_gaps.py": "others are told nothing of caveats",
-    "usecases/amendment_impact.py": "others are told nothing of caveats",
-    "usecases/simulate_agreement.py": "a draft has no reports",
-    "usecases/post_checks.py": "what a post may say",
-    "usecases/information_requests.py": "what a request may say",
-    "usecases/post_report.py": "what is registered",
-    "usecases/complete_upload.py": "what is registered",
-    "usecases/pull_report.py": "what is registered",
-    "usecases/read_part.py": "what is registered",
+    "usecases/steps/judging.py": "makes the law in force of it",
+    "usecases/auditors/readers_on.py": "adds the caveats of the moment",
+    "usecases/members/national_caveats.py": "checks caveats against it",
+    "usecases/members/preview_caveats.py": "checks caveats, and adds those that are tried",
+    "usecases/agreements/find_gaps.py": "others are told nothing of caveats",
+    "usecases/agreements/amendment_impact.py": "others are told nothing of caveats",
+    "usecases/agreements/simulate_agreement.py": "a draft has no reports",
+    "usecases/posting/post_checks.py": "what a post may say",
+    "usecases/requests/information_requests.py": "what a request may say",
+    "usecases/posting/post_report.py": "what is registered",
+    "usecases/posting/complete_upload.py": "what is registered",
+    "usecases/reading/pull_report.py": "what is registered",
+    "usecases/reading/read_part.py": "what is registered",
     "entrypoints/api/callers.py": "the vocabulary",
 }
 

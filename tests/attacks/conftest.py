@@ -17,7 +17,7 @@ from exchange.release import NationalText
 from exchange.reports import Awaited, PostedPart
 from exchange.store import DerivationWish, OnwardWish, ProxyWish
 from exchange.usecases import Incoming, NewMatter, WantedErasure
-from exchange.usecases.knowledge import Knowledge
+from exchange.usecases.steps.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
 from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 from tests.support.national import no_court

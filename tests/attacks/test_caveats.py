@@ -9,8 +9,8 @@ import pytest
 from exchange.markings import Label
 from exchange.release import Law, NationalGuards
 from exchange.store import CaveatText
-from exchange.usecases import national_law
-from exchange.usecases.national_law import national_of
+from exchange.usecases.steps import national_law
+from exchange.usecases.steps.national_law import national_of
 from tests.attacks.hidden import Api, Hidden, kept_state, random_id, seen
 from tests.support.national import example, guard, no_court, not_to
 

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from exchange import usecases
 from exchange.agreements import terms_from_stored
 from exchange.entrypoints.api import api_document
-from exchange.store import agreement_rows, amendments
+from exchange.store.books import agreement_rows, amendments
 from tests.attacks.callers import body_of
 from tests.attacks.hidden import (
     AGREEMENT_OF_TWO,

@@ -14,7 +14,7 @@ import pytest
 from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read_certificate
 from exchange.entrypoints.http.limits import SharedRateLimiter
 from exchange.kernel import UnavailableError
-from exchange.store.authority_files import AuthorityFiles, file_name
+from exchange.store.reads.authority_files import AuthorityFiles, file_name
 from exchange.usecases import search_tokens
 from tests.attacks.hidden import Api, client_of, kept_state, open_api, seen
 from tests.support.world import NOW, World, thumbprint_of

@@ -10,9 +10,9 @@ import pytest
 
 from exchange.audit import Actor, EventName, Outcome, parse_entry
 from exchange.audit.verify import Step, Verification
-from exchange.usecases import sweep_log
-from exchange.usecases.sequence_log import BATCH
-from exchange.usecases.sweep_log import Index
+from exchange.usecases.log import sweep_log
+from exchange.usecases.log.sequence_log import BATCH
+from exchange.usecases.log.sweep_log import Index
 from tests.support.log import Log
 from tests.support.store import NOW, draft, rows_of
 from tests.support.verified_log import verified

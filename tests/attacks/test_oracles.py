@@ -10,7 +10,7 @@ from exchange.markings import Label
 from exchange.release import load_law
 from exchange.reports import PostedPart
 from exchange.settings import read_policies
-from exchange.usecases.knowledge import Knowledge
+from exchange.usecases.steps.knowledge import Knowledge
 from tests.attacks.hidden import Api
 from tests.support.national import guard
 from tests.support.store import NODE_KEY

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
 from tests.attacks.hidden import Api, Hidden, kept_state, report_body
 from tests.attacks.test_moments import two_nodes
 from tests.support.lowering import confirm

@@ -11,7 +11,7 @@ from exchange.markings import Label
 from exchange.release import Reason
 from exchange.reports import PostedPart
 from exchange.usecases import pull_report
-from exchange.usecases.registering import register_reads
+from exchange.usecases.steps.registering import register_reads
 from tests.attacks.hidden import Api, Hidden, random_id, report_body, seen
 from tests.support.placing import place_anew, place_entries
 from tests.support.world import World, thumbprint_of

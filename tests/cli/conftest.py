@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from exchange.cli import run
-from exchange.store import schema
+from exchange.store.database import schema
 from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 
 

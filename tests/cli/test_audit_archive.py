@@ -11,10 +11,10 @@ from exchange.cli import backups
 from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.kernel import system_clock
 from exchange.settings import load_settings
-from exchange.usecases.backups import read_contents
-from exchange.usecases.legal_holds import HoldWatch
-from exchange.usecases.sequence_log import Sequencer, Step
-from exchange.usecases.signed_backup import Signed, read_signed
+from exchange.usecases.log.sequence_log import Sequencer, Step
+from exchange.usecases.log.signed_backup import Signed, read_signed
+from exchange.usecases.upkeep.backups import read_contents
+from exchange.usecases.upkeep.legal_holds import HoldWatch
 from tests.support.instance_log import own, sequence
 from tests.support.store import run_apart
 

@@ -10,7 +10,7 @@ import pytest
 from exchange.audit import parse_entry
 from exchange.custody import load_log_key, replace_log_key
 from exchange.settings import InstanceLayout
-from exchange.usecases.sequence_log import Step
+from exchange.usecases.log.sequence_log import Step
 from tests.support.instance_log import sequence
 
 
@@ -39,7 +39,7 @@ def test_refused_recovery_leaves_the_keys_of_the_log_that_may_go_on(frozen, inst
     assert sequence(instance, 1) is not Step.FROZEN
 
 
-@pytest.mark.parametrize("stopped_at", ["cli.audit_log.take_log_key", "usecases.recover_log.recover_log"])
+@pytest.mark.parametrize("stopped_at", ["cli.audit_log.take_log_key", "usecases.log.recover_log.recover_log"])
 def test_recovery_that_was_stopped_is_finished_by_the_next_one(frozen, operate, instance, monkeypatch, stopped_at):
     class Killed(BaseException):
         pass

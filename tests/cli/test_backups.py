@@ -24,7 +24,7 @@ from exchange.custody import create_log_key, create_root_file, load_log_key, rep
 from exchange.kernel import InvalidError, UnavailableError
 from exchange.settings import InstanceLayout
 from exchange.usecases import describe_caller
-from exchange.usecases.signed_backup import signed_lines
+from exchange.usecases.log.signed_backup import signed_lines
 from tests.support.prepared import run_prepared
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

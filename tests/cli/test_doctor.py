@@ -19,10 +19,11 @@ from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.kernel import UnavailableError
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store import Store
-from exchange.store.faults import as_exchange_error
-from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
-from exchange.store.log_reader import LogReader
-from exchange.usecases import check_readiness, own_keys
+from exchange.store.database.faults import as_exchange_error
+from exchange.store.log.last_signed import LastSigned, LastSignedFile, Signed
+from exchange.store.log.log_reader import LogReader
+from exchange.usecases import check_readiness
+from exchange.usecases.upkeep import own_keys
 from tests.support.instance_log import own, sequence
 
 

@@ -11,7 +11,8 @@ from exchange.cli import node_key as node_key_making
 from exchange.cli import serving
 from exchange.cli.instance import open_host
 from exchange.settings import InstanceLayout, load_settings
-from exchange.usecases import heartbeat, list_members
+from exchange.usecases import list_members
+from exchange.usecases.log import heartbeat
 from tests.support.boots import check_boots
 
 

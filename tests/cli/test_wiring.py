@@ -25,12 +25,12 @@ from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN
 from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
 from exchange.settings import load_settings
 from exchange.store import Store
-from exchange.store.archive import BundleArchive
-from exchange.store.archiving import LogArchiving
-from exchange.store.large_parts import LargeParts
-from exchange.store.sequencing import LogTree
-from exchange.usecases import heartbeat
-from exchange.usecases.notify_subscribers import Reach
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.archiving import LogArchiving
+from exchange.store.log.large_parts import LargeParts
+from exchange.store.log.sequencing import LogTree
+from exchange.usecases.log import heartbeat
+from exchange.usecases.telling.notify_subscribers import Reach
 
 OF_ONE_THAT_IS_ASKED = Mock(witnesses=(Mock(url=None), Mock(url="https://witness")))
 

@@ -21,7 +21,7 @@ from exchange.kernel import canonical_bytes
 from exchange.settings import Settings, load_settings
 from exchange.store import Store
 from exchange.usecases import personal_custody
-from exchange.usecases.knowledge import Knowledge
+from exchange.usecases.steps.knowledge import Knowledge
 from tests.support.calling import Caller
 from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 from tests.support.store import NODE_KEY, run_apart

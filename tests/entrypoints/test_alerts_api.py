@@ -9,7 +9,7 @@ import pytest
 
 from exchange.entrypoints.jobs.alerting import run_alerts
 from exchange.markings import Label
-from exchange.usecases.deliver_alerts import Webhook
+from exchange.usecases.log.deliver_alerts import Webhook
 from exchange.wire import AlertListBody
 from tests.support.alerted_world import AlertedWorld, SilentLine
 from tests.support.world import World

@@ -8,7 +8,7 @@ import pytest
 from exchange import usecases
 from exchange.markings import Label
 from exchange.reports import PostedPart
-from exchange.usecases.registering import register_reads
+from exchange.usecases.steps.registering import register_reads
 from exchange.wire import ClientRegistryBody, ReadersBody, ReportRegistryBody
 from tests.support.world import World
 

@@ -16,7 +16,7 @@ from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.kernel import ConflictError, ExchangeError, Fault, InvalidError, NotFoundError, UnavailableError
 from exchange.store import BlobStore
-from exchange.store.archive import BundleArchive
+from exchange.store.log.archive import BundleArchive
 from tests.support.slow_rates import slow_rates
 
 ABSENT = "01980000-0000-7000-8000-000000000000"

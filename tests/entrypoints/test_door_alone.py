@@ -16,7 +16,7 @@ from exchange.entrypoints.http.large_answers import LARGE_BYTES
 from exchange.entrypoints.http.shares import Shares
 from exchange.entrypoints.http.turns import Turns
 from exchange.kernel import UnavailableError
-from exchange.store.unread import UnreadRowError
+from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases import Watching
 from tests.entrypoints.test_door import converse
 

@@ -19,8 +19,8 @@ from exchange.entrypoints.jobs import keeper, sequencer
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop
 from exchange.kernel import UnsafeSettingError
-from exchange.usecases.sequence_log import LogKey, Sequencer
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.log.sequence_log import LogKey, Sequencer
+from exchange.usecases.log.sweep_log import Index, Sweep
 from tests.support.kept_process import never_stop, stay
 from tests.support.log import Log, check_log
 from tests.support.postgres import ROOT, PostgresServer, database_of, execute

@@ -294,7 +294,7 @@ async def test_scrape_of_a_store_that_hangs_says_so(service, world, monkeypatch:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(type(world.services.store), "ping", hang)
-    monkeypatch.setattr(sys.modules["exchange.usecases.inspect_service"], "_LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr(sys.modules["exchange.usecases.upkeep.inspect_service"], "_LONGEST_SECONDS", 0.05)
 
     assert "exchange_ready 0" in await scraped(service)
 

@@ -31,8 +31,8 @@ from exchange.kernel import (
     TooLargeError,
     UnavailableError,
 )
-from exchange.store.standing import AlteredStateError
-from exchange.store.unread import UnreadRowError
+from exchange.store.rows.unread import UnreadRowError
+from exchange.store.writer.standing import AlteredStateError
 
 ABOUT_IT = {"allow", "content-range", "retry-after"}
 ASKED = Asked("GET", "unmatched")

@@ -9,8 +9,8 @@ import pytest
 
 from exchange.entrypoints.api.reports import _encoded
 from exchange.reports import PostedPart, Precedence
-from exchange.usecases.pull_report import LARGEST_INLINE_BYTES
-from exchange.usecases.registering import register_reads
+from exchange.usecases.reading.pull_report import LARGEST_INLINE_BYTES
+from exchange.usecases.steps.registering import register_reads
 from exchange.wire import HeaderBody, PulledReportBody, ReportListBody
 from tests.support.onward import LOW, ask, grant
 

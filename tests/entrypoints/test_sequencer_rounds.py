@@ -9,8 +9,8 @@ import pytest
 from exchange.entrypoints.jobs import sequencer
 from exchange.entrypoints.jobs.sequencer import SequencerLoop
 from exchange.kernel import UnavailableError
-from exchange.store.sequencing import LogMovedError
-from exchange.usecases.sequence_log import Step
+from exchange.store.log.sequencing import LogMovedError
+from exchange.usecases.log.sequence_log import Step
 
 INTERVAL = 5.0
 

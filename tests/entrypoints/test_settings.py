@@ -18,7 +18,7 @@ from exchange.settings import (
     read_secret,
 )
 from exchange.store import BlobStore
-from exchange.store.archive import BundleArchive
+from exchange.store.log.archive import BundleArchive
 
 
 @pytest.fixture

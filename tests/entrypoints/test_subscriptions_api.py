@@ -7,9 +7,9 @@ import pytest
 
 from exchange.kernel import to_micros
 from exchange.store import Unread
-from exchange.store.subscription_rows import DeliveryState
-from exchange.usecases.notify_subscribers import Notifier, Reach
-from exchange.usecases.subscriptions import waiting
+from exchange.store.rows.subscription_rows import DeliveryState
+from exchange.usecases.members.subscriptions import waiting
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
 from tests.support.alerted_world import SilentLine
 from tests.usecases.test_information_requests import ask
 

@@ -13,8 +13,8 @@ from exchange.app import _require_tracing, create_app
 from exchange.kernel import UnsafeSettingError
 from exchange.kernel.spans import UNTRACED, Mark, SpanName
 from exchange.settings import Settings, load_settings
-from exchange.store.batch import Job
-from exchange.store.traced import TracedDatabase
+from exchange.store.writer.batch import Job
+from exchange.store.writer.traced import TracedDatabase
 from exchange.tracing import Collector, collected
 from tests.support.collector import collecting, marks
 

@@ -17,7 +17,7 @@ import pytest
 from exchange.entrypoints.jobs import webhook_line
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine, _sent, addresses_of
 from exchange.kernel.addresses import networks_of
-from exchange.usecases.deliver_alerts import Webhook
+from exchange.usecases.log.deliver_alerts import Webhook
 from tests.support.alerted_world import HOOK
 from tests.support.witness import write_tls
 

@@ -12,7 +12,7 @@ import pytest
 from exchange.audit import parse_note, parse_signature_line, verify_note
 from exchange.client.witness import new_witness
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
-from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Unreachable
+from exchange.usecases.log.ask_witness import Cosignatures, Declined, HeldSize, Unreachable
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, Witness, serving, write_tls
 

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from exchange.audit import TreeHead, parse_checkpoint, parse_note
 from exchange.usecases import describe_caller
-from exchange.usecases.sequence_log import Step
-from exchange.usecases.witnesses import set_quorum
+from exchange.usecases.log.sequence_log import Step
+from exchange.usecases.log.witnesses import set_quorum
 from tests.support.witnessed_world import Watched, WitnessedWorld
 from tests.support.world import World
 

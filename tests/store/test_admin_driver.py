@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exchange.store.admin_driver import connect
+from exchange.store.database.admin_driver import connect
 
 
 class Held:

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 
-from exchange.store import Store, servers
+from exchange.store import Store
+from exchange.store.database import servers
 from tests.support.store import open_store
 
 

@@ -2,7 +2,8 @@
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from exchange.store import Store, report_book
+from exchange.store import Store
+from exchange.store.books import report_book
 from tests.support.store import rows_of
 
 ROWS = """

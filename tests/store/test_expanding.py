@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Inspector, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from exchange.kernel import UnavailableError
-from exchange.store import Store, head, migrate, revision, schema, schema_state
+from exchange.store import Store, head, migrate, revision, schema_state
+from exchange.store.database import schema
+from exchange.store.database.engine import checked_url, new_engine
 from exchange.store.dumping import Replay, Since, dumped, load
-from exchange.store.engine import checked_url, new_engine
 from tests.support.store import NOW, open_store, rows_of
 
 _FIRST = "0019"

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
 from exchange.store import Parts, Store
-from exchange.store.faults import as_exchange_error
+from exchange.store.database.faults import as_exchange_error
 from tests.support.postgres import PostgresServer, beside, database_of, execute, fetch
 from tests.support.prepared import run_prepared
 from tests.support.store import NOW, draft, member, migrate_template, new_report, open_store

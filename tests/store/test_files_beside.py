@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from exchange.kernel import UnavailableError
-from exchange.store import Store, sqlite
-from exchange.store.engine import checked_url, new_engine, read_rows
-from exchange.store.sqlite import FileConnection, connect
-from exchange.store.tree_database import LogSteps, SqliteTree
+from exchange.store import Store
+from exchange.store.database.engine import checked_url, new_engine, read_rows
+from exchange.store.log.tree_database import LogSteps, SqliteTree
+from exchange.store.writer import sqlite
+from exchange.store.writer.sqlite import FileConnection, connect
 from tests.support.prepared import run_prepared
 from tests.support.store import draft, open_store
 

@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from sqlalchemy.dialects import postgresql
 
-from exchange.store.acting import Acting, hold_client, hold_member
-from exchange.store.agreement_book import AgreementBook
-from exchange.store.alerting import AlertBook
-from exchange.store.consent_book import ConsentBook
-from exchange.store.consultation_book import ConsultationBook
-from exchange.store.derivation_book import DerivationBook
-from exchange.store.pending_acts import PendingActs
-from exchange.store.proxy_book import ProxyBook
-from exchange.store.report_book import ReportBook
-from exchange.store.request_book import RequestBook
-from exchange.store.signatory_keys import SignatoryKeys
-from exchange.store.standing import hold_state
-from exchange.store.tables import table
-from exchange.store.time_book import TimeBook
-from exchange.store.upload_book import UploadBook
+from exchange.store.books.acting import Acting, hold_client, hold_member
+from exchange.store.books.agreement_book import AgreementBook
+from exchange.store.books.consent_book import ConsentBook
+from exchange.store.books.consultation_book import ConsultationBook
+from exchange.store.books.derivation_book import DerivationBook
+from exchange.store.books.pending_acts import PendingActs
+from exchange.store.books.proxy_book import ProxyBook
+from exchange.store.books.report_book import ReportBook
+from exchange.store.books.request_book import RequestBook
+from exchange.store.books.signatory_keys import SignatoryKeys
+from exchange.store.books.time_book import TimeBook
+from exchange.store.books.upload_book import UploadBook
+from exchange.store.log.alerting import AlertBook
+from exchange.store.tables.main_tables import table
+from exchange.store.writer.standing import hold_state
 from tests.support.store import NOW, client
 
 _ALONE, _SHARED, _COUNTED = "FOR UPDATE", "FOR SHARE", "FOR NO KEY UPDATE"

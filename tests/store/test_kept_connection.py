@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from exchange.store.engine import checked_url, new_engine
+from exchange.store.database.engine import checked_url, new_engine
 
 Use = Callable[[AsyncEngine], Awaitable[None]]
 

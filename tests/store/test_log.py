@@ -12,11 +12,11 @@ import pytest
 from exchange.audit import EventName, Outcome, columns_of, parse_entry
 from exchange.kernel import CanonicalError, ConflictError, UnavailableError
 from exchange.store import Store
-from exchange.store.dialect import sql_for
-from exchange.store.log_statements import LogReads, LogWrites
-from exchange.store.search_rows import SEARCH_COLUMNS, search_row
-from exchange.store.tables import table
-from exchange.store.witness_reader import WitnessReads
+from exchange.store.database.dialect import sql_for
+from exchange.store.log.log_statements import LogReads, LogWrites
+from exchange.store.log.search_rows import SEARCH_COLUMNS, search_row
+from exchange.store.log.witness_reader import WitnessReads
+from exchange.store.tables.main_tables import table
 from tests.support.prepared import run_prepared
 from tests.support.store import NOW, draft, open_store, rows_of
 
@@ -171,7 +171,7 @@ async def test_two_processes_appending_at_once_lose_nothing(store: Store, store_
 
 async def test_full_queue_refuses_instead_of_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("sqlite", "postgres"):
-        monkeypatch.setattr(f"exchange.store.{module}.QUEUE_LIMIT", 0)
+        monkeypatch.setattr(f"exchange.store.writer.{module}.QUEUE_LIMIT", 0)
 
     with pytest.raises(UnavailableError, match="cannot keep up"):
         await store.append(draft())

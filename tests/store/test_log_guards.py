@@ -11,10 +11,10 @@ import pytest
 from exchange.audit import EventName
 from exchange.kernel import ConflictError, UnavailableError
 from exchange.store import Store, migrate
-from exchange.store.log_rows import CosignatureRow
-from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
-from exchange.usecases.sequence_log import Step
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.store.database.roles import AUDITOR, SEQUENCER, SERVICE
+from exchange.store.rows.log_rows import CosignatureRow
+from exchange.usecases.log.sequence_log import Step
+from exchange.usecases.log.sweep_log import Index, Sweep
 from tests.support.log import Log, check_log
 from tests.support.postgres import PostgresServer, execute
 from tests.support.store import draft, member, open_store, rows_of, run_apart

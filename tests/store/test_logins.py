@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 
 from exchange.kernel import InvalidError
 from exchange.store import migrate
-from exchange.store.logins import scram_verifier, set_login
-from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
+from exchange.store.database.logins import scram_verifier, set_login
+from exchange.store.database.roles import AUDITOR, SEQUENCER, SERVICE
 from tests.support.postgres import PostgresServer, execute, fetch
 
 PASSWORD = b"0123456789abcdef" * 4

@@ -11,8 +11,8 @@ from exchange.audit import Actor, Entry, EntryDraft, EventName, Outcome, hash_le
 from exchange.audit.boot_checks import BootFinding
 from exchange.kernel import UnavailableError
 from exchange.store import Store
-from exchange.store.batch import AppendJob, Job, Result
-from exchange.store.node_record import BEATS_IN_DOUBT
+from exchange.store.writer.batch import AppendJob, Job, Result
+from exchange.store.writer.node_record import BEATS_IN_DOUBT
 from tests.support.boots import check_boots
 from tests.support.store import NODE_KEY, draft, member, new_report, policy_version, rows_of
 
@@ -216,7 +216,7 @@ async def test_nothing_is_sealed_after_the_end(store: Store) -> None:
 
 
 async def test_log_that_cannot_be_written_is_not_asked_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.store.sealing.MOST_UNSETTLED", 2)
+    monkeypatch.setattr("exchange.store.writer.sealing.MOST_UNSETTLED", 2)
 
     async def away(_: Job) -> Result:
         raise LOST

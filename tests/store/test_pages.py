@@ -12,9 +12,9 @@ import pytest
 from exchange.kernel import UnavailableError
 from exchange.reports import Precedence
 from exchange.store import NewReport, PageRow, PostedRow, Store
-from exchange.store.dialect import Parameters, Row, Sql, Statement, as_sqlite
-from exchange.store.numbered import in_arrays
-from exchange.store.page_statements import WINDOW, PageStatements
+from exchange.store.database.dialect import Parameters, Row, Sql, Statement, as_sqlite
+from exchange.store.reads.numbered import in_arrays
+from exchange.store.reads.page_statements import WINDOW, PageStatements
 from tests.support.postgres import database_of, execute, fetch
 from tests.support.store import NOW, class_facts, client, draft, enrol, new_report, open_store, policy_version, rows_of
 
@@ -90,9 +90,9 @@ The first way is for classes that were asked for before, as most of these tests 
 def go(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pages found in one of the ways."""
     if way == "class by class":
-        monkeypatch.setattr("exchange.store.class_index._LARGEST_MERGED", -1)
+        monkeypatch.setattr("exchange.store.reads.class_index._LARGEST_MERGED", -1)
     if way == "by class":
-        monkeypatch.setattr("exchange.store.class_index._LARGEST_CLASS", -1)
+        monkeypatch.setattr("exchange.store.reads.class_index._LARGEST_CLASS", -1)
 
 
 @pytest.fixture(params=WAYS)
@@ -324,7 +324,7 @@ async def test_policy_that_moves_between_rounds_begins_the_page_again(
 
     # One report of each class a round: a page of this world takes several.
     monkeypatch.setattr(store._database, "fetch", fetch_and_move)
-    monkeypatch.setattr("exchange.store.paging._SPREAD", 0)
+    monkeypatch.setattr("exchange.store.reads.paging._SPREAD", 0)
     found = await page(store, range(1, 65), limit=30)
 
     assert len(asked) > 2
@@ -343,7 +343,7 @@ async def test_policy_that_never_rests_is_unavailable(store: Store, monkeypatch:
         return await fetch_rows(statement, parameters)
 
     monkeypatch.setattr(store._database, "fetch", fetch_and_move)
-    monkeypatch.setattr("exchange.store.paging._SPREAD", 0)
+    monkeypatch.setattr("exchange.store.reads.paging._SPREAD", 0)
     with pytest.raises(UnavailableError, match="the policy changed faster"):
         await page(store, range(1, 65), limit=30)
 
@@ -367,7 +367,7 @@ async def test_reports_posted_by_others_are_on_the_next_page(store: Store, store
 
 
 async def test_long_silence_makes_the_index_begin_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.store.class_index._LONGEST_TAIL", 5)
+    monkeypatch.setattr("exchange.store.reads.class_index._LONGEST_TAIL", 5)
     version = await policy_version(store)
     for count in (1, 4, 9, 20):
         for _ in range(count):
@@ -398,7 +398,7 @@ async def test_number_that_the_index_has_no_room_for_is_found_without_it(store: 
 
 async def test_index_forgets_what_was_not_asked_for_longest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     world = await build_world(store, 5, size=200)
-    monkeypatch.setattr("exchange.store.class_index._MOST_NUMBERS", 40)
+    monkeypatch.setattr("exchange.store.reads.class_index._MOST_NUMBERS", 40)
     for class_ids in ([1], [2, 3], [1, 2], list(range(1, 60)), [1], [4, 1]):
         found = await page(store, class_ids)
         assert [row.id for row in found.rows] == expected(world, class_ids)
@@ -408,7 +408,7 @@ async def test_index_forgets_what_was_not_asked_for_longest(store: Store, monkey
 async def test_list_of_many_classes_learns_what_comes_and_is_forgotten(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.store.class_index._MOST_MERGED", 30)
+    monkeypatch.setattr("exchange.store.reads.class_index._MOST_MERGED", 30)
     version = await policy_version(store)
     posted: list[int] = []
     chance = random.Random(4)
@@ -430,7 +430,7 @@ async def test_list_of_many_classes_learns_what_comes_and_is_forgotten(
 
 
 async def test_list_that_grew_too_long_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.store.class_index._LARGEST_MERGED", 5)
+    monkeypatch.setattr("exchange.store.reads.class_index._LARGEST_MERGED", 5)
     version = await policy_version(store)
     for number in range(1, 10):
         fresh = new_report(class_facts(1), parts=())
@@ -443,7 +443,7 @@ async def test_list_that_grew_too_long_is_given_up(store: Store, monkeypatch: py
 
 
 async def test_classes_asked_for_are_not_remembered_without_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.store.class_index._MOST_LISTS", 3)
+    monkeypatch.setattr("exchange.store.reads.class_index._MOST_LISTS", 3)
     for class_ids in ([1], [2], [1, 2], [3], [1], [1], [2, 3]):
         assert (await page(store, class_ids)).rows == ()
 

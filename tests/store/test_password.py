@@ -12,10 +12,10 @@ from sqlalchemy.engine import make_url
 
 from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store import Store, migrate
-from exchange.store.logins import set_login
-from exchange.store.password import Password
-from exchange.store.roles import SERVICE
-from exchange.store.tree_database import opened_database
+from exchange.store.database.logins import set_login
+from exchange.store.database.password import Password
+from exchange.store.database.roles import SERVICE
+from exchange.store.log.tree_database import opened_database
 from tests.support.postgres import execute, fetch, private_cluster
 from tests.support.store import draft, open_store
 

@@ -7,7 +7,7 @@ import pytest
 
 from exchange.members import Client, PendingAct
 from exchange.store import Store, UnrecordedChangeError
-from exchange.store.unread import Unread
+from exchange.store.rows.unread import Unread
 from tests.support.store import NOW, client, draft, fresh_id, rows_of
 
 

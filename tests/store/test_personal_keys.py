@@ -9,9 +9,10 @@ import pytest
 
 from exchange.audit import Guard
 from exchange.kernel import UnavailableError
-from exchange.store import PersonalCustody, personal_keys
-from exchange.store.dialect import Parameters, Row, Value
-from exchange.store.personal_keys import PersonalKeys, Place
+from exchange.store import PersonalCustody
+from exchange.store.books import personal_keys
+from exchange.store.books.personal_keys import PersonalKeys, Place
+from exchange.store.database.dialect import Parameters, Row, Value
 from tests.support.store import NOW, draft, wrap_nothing
 
 FROM_AFAR = draft(source="192.0.2.7")

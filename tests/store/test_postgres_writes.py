@@ -12,8 +12,8 @@ import pytest
 from exchange.audit import EventName
 from exchange.kernel import UnavailableError
 from exchange.store import PostedRow, Store
-from exchange.store.postgres import _commit
-from exchange.store.write_statements import by_column
+from exchange.store.writer.postgres import _commit
+from exchange.store.writer.write_statements import by_column
 from tests.support.store import class_facts, draft, new_report, policy_version
 
 on_postgres = pytest.mark.parametrize("backend", ["postgresql"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.store.put_off import one_more
+from exchange.store.database.put_off import one_more
 
 
 @pytest.mark.parametrize(

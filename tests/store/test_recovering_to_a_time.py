@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exchange.store import migrate
-from exchange.usecases.sequence_log import Step
+from exchange.usecases.log.sequence_log import Step
 from tests.support.archived_cluster import archived_cluster, make_database, named, recovered
 from tests.support.log import check_log, opened_log
 from tests.support.postgres import fetch

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 
 from exchange.audit import EventName
 from exchange.audit.rows_told import RowKind, RowName
-from exchange.store.row_mending import RowMending
+from exchange.store.books.row_mending import RowMending
 from tests.support.store import NOW
 
 

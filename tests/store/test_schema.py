@@ -11,14 +11,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, text
 from sqlmodel import SQLModel
 
-# Only migrations know its table: whoever has run none in this process would compare without it.
-import exchange.store.schema_tables  # noqa: F401
 from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
 from exchange.kernel.timekeeping import Timekeeping
-from exchange.store import Migrated, OutgrownError, Store, head, migrate, revision, schema
-from exchange.store.engine import checked_url, new_engine
-from exchange.store.log_tables import LogStateTable
-from exchange.store.tables import table
+from exchange.store import Migrated, OutgrownError, Store, head, migrate, revision
+from exchange.store.database import schema
+from exchange.store.database.engine import checked_url, new_engine
+from exchange.store.tables.log_tables import LogStateTable
+from exchange.store.tables.main_tables import table
 from tests.support.store import open_store, rows_of
 
 

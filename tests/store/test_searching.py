@@ -27,12 +27,13 @@ from exchange.audit import (
     view_of,
 )
 from exchange.crypto import SearchTokens
-from exchange.store import Hit, Place, Sought, Store, searching
-from exchange.store.dialect import Row, Statement, Value
-from exchange.store.engine import checked_url, new_engine
-from exchange.store.fair_turns import FairTurns
-from exchange.store.schema import head
-from exchange.store.search_statements import Along
+from exchange.store import Hit, Place, Sought, Store
+from exchange.store.database.dialect import Row, Statement, Value
+from exchange.store.database.engine import checked_url, new_engine
+from exchange.store.database.fair_turns import FairTurns
+from exchange.store.database.schema import head
+from exchange.store.log import searching
+from exchange.store.log.search_statements import Along
 from tests.support.sequencing import run_sql, sequence
 from tests.support.store import NOW, draft
 

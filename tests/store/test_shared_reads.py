@@ -10,8 +10,8 @@ import pytest
 
 from exchange.kernel import UnavailableError
 from exchange.store import Parts, PullRow, Store
-from exchange.store.dialect import Parameters, Row, Statement
-from exchange.store.shared_reads import ASKERS_AT_MOST, RUNS_AT_ONCE, SharedReads
+from exchange.store.database.dialect import Parameters, Row, Statement
+from exchange.store.writer.shared_reads import ASKERS_AT_MOST, RUNS_AT_ONCE, SharedReads
 from tests.support.store import class_facts, client, draft, enrol, new_part, new_report, open_store, policy_version
 
 ALONE = Statement("alone", ("name",), {})

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from exchange.store import migrate
-from exchange.store.postgres import connector
+from exchange.store.writer.postgres import connector
 from tests.support.postgres import over_tcp
 from tests.support.store import draft, new_report, open_store, rows_of
 
@@ -22,7 +22,7 @@ async def url(empty_postgres_url: str) -> str:
 async def test_node_that_falls_silent_amid_a_post_loses_what_it_had_locked(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.store.postgres._IMPATIENCE", {SETTINGS[0]: "300ms"})
+    monkeypatch.setattr("exchange.store.writer.postgres._IMPATIENCE", {SETTINGS[0]: "300ms"})
     silent, store = await connector(url)(), await open_store(url)
     try:
         await silent.execute("BEGIN")

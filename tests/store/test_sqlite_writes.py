@@ -10,10 +10,11 @@ from unittest.mock import Mock, call
 
 import pytest
 
-from exchange.store import sqlite, tree_database
-from exchange.store.batch import Ask, Put
-from exchange.store.dialect import Row, sql_for
-from exchange.store.sqlite import begin, connect_writer, drive
+from exchange.store.database.dialect import Row, sql_for
+from exchange.store.log import tree_database
+from exchange.store.writer import sqlite
+from exchange.store.writer.batch import Ask, Put
+from exchange.store.writer.sqlite import begin, connect_writer, drive
 
 WAIT = 5.0
 SIZES = (100, 100_000, 2_000_000, 100, 200_000, 60_000)

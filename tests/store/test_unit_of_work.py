@@ -12,7 +12,8 @@ import pytest
 
 from exchange.audit import EventName, Receipt
 from exchange.kernel import CanonicalError, UnavailableError
-from exchange.store import Store, UnitOfWork, UnrecordedChangeError, engine
+from exchange.store import Store, UnitOfWork, UnrecordedChangeError
+from exchange.store.database import engine
 from tests.support.store import (
     agreement,
     certificate,

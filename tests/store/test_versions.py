@@ -9,7 +9,7 @@ from exchange.agreements import Party, PartyState, SignatoryKey, TextSignature, 
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.members import Member, Standing
 from exchange.store import Store
-from exchange.store.tables import table
+from exchange.store.tables.main_tables import table
 from tests.support.store import NOW, agreement, certificate, client, draft, enrol, member, open_store, rows_of
 from tests.support.treaty import signing_key
 

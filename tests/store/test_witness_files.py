@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exchange.kernel import UnavailableError
-from exchange.store.witness_files import NO_WITNESSES, WitnessedFile, WitnessPolicyFile
+from exchange.store.log.witness_files import NO_WITNESSES, WitnessedFile, WitnessPolicyFile
 
 
 @pytest.fixture

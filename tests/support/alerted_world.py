@@ -8,11 +8,11 @@ from exchange import usecases
 from exchange.crypto import WebhookKey
 from exchange.kernel import ExchangeError
 from exchange.release.alert_rules import load_alert_rules
-from exchange.store.alert_rows import AlertRow
+from exchange.store.rows.alert_rows import AlertRow
 from exchange.usecases import Services
-from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
-from exchange.usecases.list_alerts import AlertQuery, FoundAlerts, list_alerts
-from exchange.usecases.watch_alerts import AlertWatch
+from exchange.usecases.auditors.list_alerts import AlertQuery, FoundAlerts, list_alerts
+from exchange.usecases.log.deliver_alerts import AlertDelivery, Webhook
+from exchange.usecases.log.watch_alerts import AlertWatch
 from tests.support.witnessed_world import WitnessedWorld
 from tests.support.world import Entry, World
 

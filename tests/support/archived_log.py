@@ -16,11 +16,11 @@ from exchange.audit.verify import Expectations, Verification, verify_log
 from exchange.cli.audit_instance import InstanceLog, Waiter, beginnings_of
 from exchange.kernel import to_micros
 from exchange.store import Store
-from exchange.store.archive import BundleArchive
-from exchange.store.archiving import LogArchiving
-from exchange.store.log_desk import LogDesk
-from exchange.usecases.archive_log import Archiver
-from exchange.usecases.sweep_log import Index
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.archiving import LogArchiving
+from exchange.store.reads.log_desk import LogDesk
+from exchange.usecases.log.archive_log import Archiver
+from exchange.usecases.log.sweep_log import Index
 from tests.support.log import Log, opened_log
 from tests.support.postgres import PostgresServer
 from tests.support.store import NOW, migrate_template, open_store, rows_of, run_apart

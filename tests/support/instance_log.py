@@ -11,8 +11,8 @@ from exchange import services
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import system_clock
 from exchange.settings import load_settings
-from exchange.usecases.sequence_log import Sequencer, Step
-from exchange.usecases.sweep_log import Index
+from exchange.usecases.log.sequence_log import Sequencer, Step
+from exchange.usecases.log.sweep_log import Index
 
 
 def sequence(instance: Path, count: int = 0, *, is_searchable: bool = False) -> Step:

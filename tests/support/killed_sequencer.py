@@ -12,10 +12,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from exchange.custody import load_log_key
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.sequencing import LogMovedError, LogTree
-from exchange.usecases import sequence_log
-from exchange.usecases.sequence_log import Sequencer, Step
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import LogMovedError, LogTree
+from exchange.usecases.log import sequence_log
+from exchange.usecases.log.sequence_log import Sequencer, Step
 from tests.support.log import Log
 from tests.support.store import open_store
 

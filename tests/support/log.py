@@ -16,9 +16,9 @@ from exchange.audit import hash_leaf, parse_entry, root_of
 from exchange.audit.proofs import verify_consistency
 from exchange.custody import LogKey, checkpoint_signed_by, create_log_key, load_log_key
 from exchange.store import Store
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.sequencing import LogTree
-from exchange.usecases.sequence_log import Desk, Sequencer, Step
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import LogTree
+from exchange.usecases.log.sequence_log import Desk, Sequencer, Step
 from tests.support.postgres import PostgresServer, database_of
 from tests.support.store import NOW, PATIENCE, draft, open_store, rows_of
 

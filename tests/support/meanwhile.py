@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import pytest
 
 from exchange.audit.rows_told import Contradiction
-from exchange.usecases import Services, hold_rows
+from exchange.usecases import Services
+from exchange.usecases.upkeep import hold_rows
 from tests.support.world import World
 
 _SECONDS = 20

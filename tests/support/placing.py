@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from exchange.custody import create_log_key, load_log_key, replace_log_key
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.sequencing import LogTree
-from exchange.usecases.recover_log import next_origin, recover_log
-from exchange.usecases.sequence_log import Desk, Sequencer, Step
-from exchange.usecases.sweep_log import Index
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import LogTree
+from exchange.usecases.log.recover_log import next_origin, recover_log
+from exchange.usecases.log.sequence_log import Desk, Sequencer, Step
+from exchange.usecases.log.sweep_log import Index
 from tests.support.world import World
 
 ORIGIN = "exchange.example/log/1"

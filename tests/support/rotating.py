@@ -9,8 +9,8 @@ from exchange.audit import PersonalData, parse_entry
 from exchange.custody import add_root_version
 from exchange.store import KeptKind
 from exchange.usecases import Call
-from exchange.usecases.rotate_keys import KeyStatus, begin_rotation, key_status
-from exchange.usecases.subscriptions import secret_of
+from exchange.usecases.members.subscriptions import secret_of
+from exchange.usecases.upkeep.rotate_keys import KeyStatus, begin_rotation, key_status
 from tests.support.uploading import LARGE, awaited, begun, completed, pulled, sent
 from tests.support.world import World
 

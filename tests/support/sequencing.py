@@ -6,8 +6,8 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from exchange.audit import hash_leaf
-from exchange.store.log_statements import LEAF_COLUMNS
-from exchange.store.search_rows import SEARCH_COLUMNS, search_row
+from exchange.store.log.log_statements import LEAF_COLUMNS
+from exchange.store.log.search_rows import SEARCH_COLUMNS, search_row
 from tests.support.postgres import rows_of_each
 
 _WAITING = "SELECT o.id, e.id, e.content FROM audit_outbox o JOIN audit_entry e ON e.id = o.entry_id ORDER BY o.id"

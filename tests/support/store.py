@@ -34,8 +34,8 @@ from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Ro
 from exchange.release import ClassFacts, class_digest
 from exchange.reports import Precedence
 from exchange.store import NewPart, NewReport, PersonalCustody, Sealed, Store, migrate
-from exchange.store.dialect import Row
-from exchange.store.faults import driver_errors
+from exchange.store.database.dialect import Row
+from exchange.store.database.faults import driver_errors
 from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 from exchange import usecases
 from exchange.kernel import MalformedError
 from exchange.reports import Awaited, PostedPart
-from exchange.store.large_parts import POST_TIME
+from exchange.store.log.large_parts import POST_TIME
 from exchange.usecases import Incoming, Recorded, UploadView
 from tests.support.world import World
 

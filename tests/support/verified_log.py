@@ -10,7 +10,7 @@ from exchange.audit.verify.source import KeptCheckpoint
 from exchange.cli.audit_instance import InstanceLog, Waiter, beginnings_of
 from exchange.crypto import VerifyingKey
 from exchange.kernel import to_micros
-from exchange.store.log_desk import LogDesk
+from exchange.store.reads.log_desk import LogDesk
 from tests.support.log import Log
 from tests.support.store import NODE_KEY
 

@@ -12,7 +12,7 @@ from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardWish, ProxyWish
 from exchange.usecases import ClearanceChange, CrisisWish
-from exchange.usecases.rounds_of_time import RoundsOfTime
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.national import not_on_to, not_to
 from tests.support.placing import place_entries
 from tests.support.plain_world import LEVELS, Consent, Crisis, Marking, Report, Text, written

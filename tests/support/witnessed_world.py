@@ -15,19 +15,19 @@ from exchange.client.witness.folder import WitnessFolder
 from exchange.client.witness.keys import WitnessKeys, read_keys
 from exchange.client.witness.logs import read_logs
 from exchange.custody import LogKey, create_log_key, load_log_key
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.log_rows import KeptCheckpoint, LogState
-from exchange.store.sequencing import LogTree
-from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import LogTree
+from exchange.store.log.witness_files import WitnessedFile, WitnessPolicyFile
+from exchange.store.rows.log_rows import KeptCheckpoint, LogState
 from exchange.usecases import describe_caller
-from exchange.usecases.ask_witness import Asked, Cosignatures, Declined, HeldSize, Reply, Unreachable, ask_witness
-from exchange.usecases.context import Recorded, Witnessing
-from exchange.usecases.receive_cosignature import ReceivedCosignatures, receive_cosignature
-from exchange.usecases.sequence_log import Desk as SequencerDesk
-from exchange.usecases.sequence_log import Sequencer, Step
-from exchange.usecases.watch_witnesses import WitnessWatch
-from exchange.usecases.witnessed_log import witnessed_outside
-from exchange.usecases.witnesses import add_witness, show_witnesses
+from exchange.usecases.log.ask_witness import Asked, Cosignatures, Declined, HeldSize, Reply, Unreachable, ask_witness
+from exchange.usecases.log.receive_cosignature import ReceivedCosignatures, receive_cosignature
+from exchange.usecases.log.sequence_log import Desk as SequencerDesk
+from exchange.usecases.log.sequence_log import Sequencer, Step
+from exchange.usecases.log.watch_witnesses import WitnessWatch
+from exchange.usecases.log.witnessed_log import witnessed_outside
+from exchange.usecases.log.witnesses import add_witness, show_witnesses
+from exchange.usecases.steps.context import Recorded, Witnessing
 from tests.support.world import Entry, World
 
 ORIGIN = "exchange.example/log/7"

@@ -27,7 +27,7 @@ from exchange.reports import PostedPart, PostedReport, PostedRequest, Precedence
 from exchange.settings import read_policies
 from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, personal_custody
-from exchange.usecases.knowledge import Knowledge
+from exchange.usecases.steps.knowledge import Knowledge
 from tests.support.postgres import rows_of_each
 from tests.support.sequencing import sequence
 from tests.support.store import NODE_KEY, PATIENCE

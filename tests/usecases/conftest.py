@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from exchange.store import BlobPlace, BlobStore
-from exchange.usecases import notify_subscribers
+from exchange.usecases.telling import notify_subscribers
 from tests.attacks.hidden import kept_state
 from tests.support.buckets import bucket_server
 from tests.support.lived import Deeds, LivedWorlds, MakeLived

@@ -12,13 +12,16 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError, NotFoundError
 from exchange.members import Standing
 from exchange.store import UnitOfWork
-from exchange.store.crisis_book import CrisisBook
-from exchange.store.pending_acts import PendingActs
-from exchange.store.proxy_book import ProxyBook
-from exchange.store.signatory_keys import SignatoryKeys
-from exchange.store.subscriptions import SubscriptionBook
-from exchange.usecases import ClearanceChange, amending, consultations, derivations, onward_release
-from exchange.usecases.recording import codes_of
+from exchange.store.books.crisis_book import CrisisBook
+from exchange.store.books.pending_acts import PendingActs
+from exchange.store.books.proxy_book import ProxyBook
+from exchange.store.books.signatory_keys import SignatoryKeys
+from exchange.store.books.subscriptions import SubscriptionBook
+from exchange.usecases import ClearanceChange
+from exchange.usecases.agreements import amending
+from exchange.usecases.consents import derivations, onward_release
+from exchange.usecases.promises import consultations
+from exchange.usecases.steps.recording import codes_of
 from tests.support import deriving
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import at_once, done_behind
@@ -33,7 +36,7 @@ from tests.usecases.test_crises import agreed, asked, confirms
 WHO = "GBR signatory"
 # Of two of them a use case has the name.
 receive_report, subscriptions = (
-    import_module(f"exchange.usecases.{each}") for each in ("receive_report", "subscriptions")
+    import_module(f"exchange.usecases.{each}") for each in ("reading.receive_report", "members.subscriptions")
 )
 
 
@@ -223,7 +226,7 @@ async def test_who_is_revoked_meanwhile_ends_nothing_of_its_own_either(
 ) -> None:
     await populated.enrol("NOR operator", "NOR", "operator")
     services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
-    module = import_module(f"exchange.usecases.{'members' if what == 'suspends' else 'clients'}")
+    module = import_module(f"exchange.usecases.members.{'members' if what == 'suspends' else 'clients'}")
     done_behind(monkeypatch, module, "admit_or_host", lambda: taken_away(populated, "revoked", "NOR operator"))
     if what == "suspends":
         ending: Awaitable[Any] = usecases.suspend_member(services, call, "NOR")
@@ -254,7 +257,7 @@ async def test_who_lost_its_right_meanwhile_gives_itself_none(
         case _:
             taking = taken_away(populated, "certificate removed", "NOR operator")
             doing = usecases.change_clearance(services, call, client.id, ClearanceChange("SECRET"))
-    module = import_module(f"exchange.usecases.{'members' if what == 'resumes its member' else 'clients'}")
+    module = import_module(f"exchange.usecases.members.{'members' if what == 'resumes its member' else 'clients'}")
     done_behind(monkeypatch, module, "admit_or_host", lambda: taking)
     made = await populated.attempt(doing)
 
@@ -269,7 +272,7 @@ async def test_who_uses_a_certificate_that_was_removed_meanwhile_removes_no_othe
     await populated.enrol("NOR operator", "NOR", "operator")
     services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
     await usecases.add_certificate(services, populated.call(None), client.id, certificate_of("its next one"))
-    module = import_module("exchange.usecases.clients")
+    module = import_module("exchange.usecases.members.clients")
     done_behind(
         monkeypatch, module, "admit_or_host", lambda: taken_away(populated, "certificate removed", "NOR operator")
     )
@@ -362,7 +365,7 @@ async def test_what_ends_while_an_answer_is_looked_at_answers_nothing(
         else:
             await usecases.recall_report(services, world.call("NOR releaser"), report, "it was wrong")
 
-    done_behind(monkeypatch, import_module("exchange.usecases.answer_request"), "_own", ended)
+    done_behind(monkeypatch, import_module("exchange.usecases.requests.answer_request"), "_own", ended)
     answering = usecases.answer_request(services, world.call("NOR contributor"), request, report)
     made = await world.attempt(answering)
 

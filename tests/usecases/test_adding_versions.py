@@ -1,8 +1,8 @@
 """When a version of the root may be added: not while the newest one waits for what is under those before."""
 
 from exchange.audit import EventName, Outcome, Subject
-from exchange.usecases.recording import draft
-from exchange.usecases.rotate_keys import rewrap
+from exchange.usecases.steps.recording import draft
+from exchange.usecases.upkeep.rotate_keys import rewrap
 from tests.support.rotating import add_version, host
 from tests.support.world import World
 

@@ -12,9 +12,9 @@ import yaml
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState, text_of
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id, rfc3339
-from exchange.store.review_book import ReviewBook
+from exchange.store.books.review_book import ReviewBook
 from exchange.usecases import AgreementView, Call, Recorded, Services
-from exchange.usecases.note_reviews import note_reviews
+from exchange.usecases.agreements.note_reviews import note_reviews
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.treaty import sign_by_call
 from tests.support.world import AGREEMENT, NOW, World
@@ -65,7 +65,7 @@ async def test_host_operators_and_parties_propose(populated: World, caller: str 
 async def test_what_a_client_proposed_and_nobody_else_signed_is_bounded(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.agreements.MOST_UNANSWERED", 2)
+    monkeypatch.setattr("exchange.usecases.agreements.agreements.MOST_UNANSWERED", 2)
     call, services = populated.call, populated.services
 
     async def propose(name: str | None = "GBR signatory") -> str | None:

@@ -8,11 +8,12 @@ import pytest
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState
 from exchange.audit import Criteria, Entry, EventName
-from exchange.store.archived import LogDamagedError
-from exchange.store.searching import Found
-from exchange.usecases import Services, hold_rows
-from exchange.usecases import told_entries as module
-from exchange.usecases.hold_rows import RowWatch
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.log.searching import Found
+from exchange.usecases import Services
+from exchange.usecases.steps import told_entries as module
+from exchange.usecases.upkeep import hold_rows
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries

@@ -12,7 +12,7 @@ import pytest
 
 from exchange.custody import replace_log_key
 from exchange.markings import Label
-from exchange.usecases.recover_log import give_up_keys, recover_log
+from exchange.usecases.log.recover_log import give_up_keys, recover_log
 from tests.support.alerted_world import RULES, AlertedWorld
 from tests.support.prepared import run_prepared
 from tests.support.witnessed_world import ORIGIN
@@ -24,9 +24,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from exchange.release.alert_rules import load_alert_rules
-from exchange.store import unit_of_work
-from exchange.store.alerting import AlertBook
-from exchange.usecases.watch_alerts import AlertWatch
+from exchange.store.books import unit_of_work
+from exchange.store.log.alerting import AlertBook
+from exchange.usecases.log.watch_alerts import AlertWatch
 from tests.support.world import reopen_world
 
 url, folder, step, rules = sys.argv[1:]

@@ -12,7 +12,7 @@ import pytest
 
 from exchange.crypto import WebhookKey
 from exchange.markings import Label
-from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, AlertDelivery
+from exchange.usecases.log.deliver_alerts import BACKOFF, CLAIMED, AlertDelivery
 from tests.support.alerted_world import HOOK, SECRET, AlertedWorld
 from tests.support.lived import MakeLived
 from tests.support.world import World

@@ -16,9 +16,10 @@ from exchange.kernel import ForbiddenError, InvalidError, MalformedError, Unavai
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release.alert_rules import load_alert_rules
-from exchange.store.alerting import AlertBook
-from exchange.usecases import ClearanceChange, change_clearance, watch_alerts
-from exchange.usecases.watch_alerts import AlertWatch
+from exchange.store.log.alerting import AlertBook
+from exchange.usecases import ClearanceChange, change_clearance
+from exchange.usecases.log import watch_alerts
+from exchange.usecases.log.watch_alerts import AlertWatch
 from tests.support.alerted_world import RULES, AlertedWorld
 from tests.support.lived import MakeLived
 from tests.support.store import draft
@@ -493,7 +494,7 @@ async def test_pages_go_on_and_each_look_is_an_entry(alerted: AlertedWorld) -> N
 
 async def test_long_way_to_the_next_alert_of_ones_own(alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     # By its path: the room gives the name of this file to the function in it.
-    monkeypatch.setattr(import_module("exchange.usecases.list_alerts"), "_CHUNK", 1)
+    monkeypatch.setattr(import_module("exchange.usecases.auditors.list_alerts"), "_CHUNK", 1)
     await pull_some(alerted)
     await refused_often(alerted)
     await alerted.settle()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from exchange.usecases.hold_rows import RowWatch
-from exchange.usecases.sweep_log import Index
+from exchange.usecases.log.sweep_log import Index
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.alerted_world import AlertedWorld
 from tests.usecases import test_alerts
 from tests.usecases.test_alerts import pull_some

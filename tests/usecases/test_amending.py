@@ -11,7 +11,7 @@ from exchange.agreements import AgreementState, PartyState, amended, sign_text, 
 from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.usecases import amending as module
+from exchange.usecases.agreements import amending as module
 from tests.support.meanwhile import posted_meanwhile
 from tests.support.placing import place_entries
 from tests.support.treaty import signed, signing_key
@@ -213,7 +213,7 @@ async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back_and_that
 ) -> None:
     view = await proposed(populated, NARROWED)
     await signs(populated, view, "GBR")
-    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
     with pytest.raises(UnavailableError):
         await signs(populated, view, "NOR")
     with pytest.raises(UnavailableError):
@@ -230,7 +230,7 @@ async def test_of_who_has_left_no_signature_is_shown_while_nobody_reads_when_it_
         await signs(populated, view, member)
     await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
     populated.clock.advance(timedelta(days=90))
-    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
 
     assert (await takes_back(populated, view, "NOR")).value.signed == frozenset()
 

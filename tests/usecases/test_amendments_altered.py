@@ -70,5 +70,5 @@ async def test_amendment_is_there_for_who_would_accede_while_too_much_waits(
     world, view = await make_lived(acceding)
     await signs(world, view, "ESP")
     with monkeypatch.context() as patched:
-        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        patched.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
         assert (await takes_back(world, view, "ESP")).value.signed == frozenset()

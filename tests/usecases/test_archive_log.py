@@ -16,17 +16,17 @@ from exchange.audit.tile_paths import BundlePath
 from exchange.audit.verify import Step
 from exchange.kernel import ConflictError, UnavailableError, UnsafeSettingError
 from exchange.store import Store
-from exchange.store.alert_reader import ALERT_COLUMNS
-from exchange.store.archive import BundleArchive
-from exchange.store.archived import LogDamagedError
-from exchange.store.archiving import LogArchiving, Moved
+from exchange.store.books.personal_keys import PersonalCustody
 from exchange.store.dumping import Replay, Since, load
-from exchange.store.personal_keys import PersonalCustody
-from exchange.store.searching import Sought
-from exchange.usecases.backups import backup_lines
-from exchange.usecases.backups import rows_of as rows_in
-from exchange.usecases.sealed_headers import UNOPENED
-from exchange.usecases.sweep_log import Sweep
+from exchange.store.log.alert_reader import ALERT_COLUMNS
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.log.archiving import LogArchiving, Moved
+from exchange.store.log.searching import Sought
+from exchange.usecases.log.sweep_log import Sweep
+from exchange.usecases.steps.sealed_headers import UNOPENED
+from exchange.usecases.upkeep.backups import backup_lines
+from exchange.usecases.upkeep.backups import rows_of as rows_in
 from tests.support.archived_log import DAYS, LATER, archive_all, archive_at, archiver, kept, reading, verified
 from tests.support.log import Log, check_log
 from tests.support.store import NODE_KEY, NOW, draft, open_store, rows_of, wrap_nothing

@@ -5,8 +5,8 @@ from obstore.store import S3Store
 
 from exchange.audit.verify import Step
 from exchange.kernel import UnavailableError
-from exchange.store import blobs
-from exchange.store.archived import LogDamagedError
+from exchange.store.log import blobs
+from exchange.store.log.archived import LogDamagedError
 from tests.support.archived_log import archive_all, archive_at, kept, reading, verified
 from tests.support.buckets import make_bucket
 from tests.support.log import Log

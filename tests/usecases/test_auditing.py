@@ -18,8 +18,9 @@ from exchange.kernel import ExchangeError, InvalidError, MalformedError, NotFoun
 from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
-from exchange.usecases.entry_labels import label_of
-from exchange.usecases.search_entries import check_criteria
+from exchange.usecases.auditors import auditing
+from exchange.usecases.auditors.search_entries import check_criteria
+from exchange.usecases.steps.entry_labels import label_of
 from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.uploading import awaited, begun
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
@@ -523,7 +524,7 @@ def test_who_misspells_an_event_is_told_on_one_screen_what_there_is(given: str, 
 @IN_ONE_WORLD
 async def test_label_that_is_none_is_covered_by_nobody(looked_at: Audited, fields_of_label: dict[str, Any]) -> None:
     world = looked_at.world
-    gaze = await usecases.auditing.admit_auditor(world.services, world.call("auditor"), event=EventName.AUDIT_READ)
+    gaze = await auditing.admit_auditor(world.services, world.call("auditor"), event=EventName.AUDIT_READ)
 
     assert gaze.auditor.covers(fields_of_label) is False
     with pytest.raises(ExchangeError):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from exchange.kernel import MalformedError
-from exchange.usecases.backups import backup_lines, files_of, read_contents
+from exchange.usecases.upkeep.backups import backup_lines, files_of, read_contents
 from tests.support.world import World
 
 BUNDLES = {f"log/archive/tile/entries/00{number}": bytes([number]) * 100 for number in range(3)}

@@ -22,11 +22,11 @@ from exchange.kernel import (
     UnavailableError,
 )
 from exchange.store import OnwardWish, Parts
+from exchange.store.books.restore_claims import Claim
+from exchange.store.database.engine import checked_url, new_engine
+from exchange.store.database.lineage import SPAN, next_lineage
 from exchange.store.dumping import Replay, Since, confirm_claim, dumped, load, misfits_in, open_claims
-from exchange.store.engine import checked_url, new_engine
-from exchange.store.lineage import SPAN, next_lineage
-from exchange.store.restore_claims import Claim
-from exchange.store.unread import Unread
+from exchange.store.rows.unread import Unread
 from exchange.usecases import (
     ListQuery,
     WantedErasure,
@@ -42,7 +42,10 @@ from exchange.usecases import (
     suspend_agreement,
     withdraw_agreement,
 )
-from exchange.usecases.backups import (
+from exchange.usecases.agreements.move_again import move_again
+from exchange.usecases.steps.recording import draft
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
+from exchange.usecases.upkeep.backups import (
     _TO_SEE_TO,
     Lacking,
     backup_lines,
@@ -51,9 +54,6 @@ from exchange.usecases.backups import (
     rows_of,
     what_came_after,
 )
-from exchange.usecases.move_again import move_again
-from exchange.usecases.notify_subscribers import Notifier, Reach
-from exchange.usecases.recording import draft
 from tests.support.alerted_world import SilentLine
 from tests.support.world import World, reopen_world
 

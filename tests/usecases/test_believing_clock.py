@@ -6,9 +6,9 @@ from datetime import date, timedelta
 import pytest
 
 from exchange.kernel import LAST_MOMENT, UnavailableError, to_micros
-from exchange.store.time_book import TimeBook
-from exchange.usecases.believe_clock import believes_clock
-from exchange.usecases.rounds_of_time import RoundsOfTime
+from exchange.store.books.time_book import TimeBook
+from exchange.usecases.upkeep.believe_clock import believes_clock
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.meanwhile import at_once
 from tests.support.uploading import LARGE, awaited, begun
 from tests.support.world import NOW, World

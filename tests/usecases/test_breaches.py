@@ -13,9 +13,9 @@ from exchange.kernel import ForbiddenError, InvalidError, MalformedError, NotFou
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart, Precedence
 from exchange.store import BreachKind, BreachRow, Countable, OnwardWish
-from exchange.store.duty_reader import DutyReader
+from exchange.store.reads.duty_reader import DutyReader
 from exchange.usecases import DutyWatch, NewMatter
-from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import posted_meanwhile
@@ -416,7 +416,7 @@ async def test_nobody_waits_to_write_while_breaches_are_passed_over(
     owing.clock.advance(11 * MINUTE)
     await DutyWatch(owing.services).round()
     written = posted_meanwhile(
-        monkeypatch, importlib.import_module("exchange.usecases.list_breaches"), "_may_know", owing
+        monkeypatch, importlib.import_module("exchange.usecases.promises.list_breaches"), "_may_know", owing
     )
     assert len(await listed(owing, "NOR signatory")) == 1
     assert len(written) == 1

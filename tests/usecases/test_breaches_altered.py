@@ -9,9 +9,10 @@ from exchange import usecases
 from exchange.audit.rows_told import Contradiction
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
-from exchange.usecases import DutyWatch, Services, sure_breaches
-from exchange.usecases.registering import register_reads
-from exchange.usecases.telling_breaches import told_breach
+from exchange.usecases import DutyWatch, Services
+from exchange.usecases.promises import sure_breaches
+from exchange.usecases.promises.telling_breaches import told_breach
+from exchange.usecases.steps.registering import register_reads
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import Entry, World
@@ -137,7 +138,7 @@ async def test_nobody_is_accused_while_too_much_waits_to_be_asked(
     await flash(owing)
     owing.clock.advance(11 * MINUTE)
     with monkeypatch.context() as patched:
-        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        patched.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
         with pytest.raises(UnavailableError, match="who broke a promise"):
             await accused(owing)
 

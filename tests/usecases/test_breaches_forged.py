@@ -9,9 +9,10 @@ from exchange import usecases
 from exchange.agreements import MatterKind
 from exchange.kernel import InvalidError, UnavailableError, canonical_bytes, new_id
 from exchange.store import BreachRow
-from exchange.usecases import DutyWatch, NewMatter, told_breaches
-from exchange.usecases.hold_rows import RowWatch
-from exchange.usecases.telling_breaches import told_breach
+from exchange.usecases import DutyWatch, NewMatter
+from exchange.usecases.promises import told_breaches
+from exchange.usecases.promises.telling_breaches import told_breach
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
@@ -144,7 +145,7 @@ async def test_breaches_are_not_shown_while_too_much_waits_to_be_asked(
     make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, _ = await make_lived(broken)
-    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
 
     with pytest.raises(UnavailableError, match="who broke a promise"):
         await shown(world)

@@ -10,7 +10,7 @@ from exchange import usecases
 from exchange.kernel import UnavailableError, new_id, to_micros
 from exchange.store import Store
 from exchange.usecases import DutyWatch
-from exchange.usecases.hold_rows import RowWatch
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import Entry, World

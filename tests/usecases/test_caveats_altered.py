@@ -10,8 +10,8 @@ import pytest
 from exchange import usecases
 from exchange.kernel import NotFoundError
 from exchange.release import NationalText
-from exchange.store.archived import LogDamagedError
-from exchange.usecases import told_caveats
+from exchange.store.log.archived import LogDamagedError
+from exchange.usecases.members import told_caveats
 from tests.support.lived import MakeLived
 from tests.support.national import no_court, not_to
 from tests.support.onward import with_releasers

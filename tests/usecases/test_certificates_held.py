@@ -11,9 +11,9 @@ from exchange import usecases
 from exchange.audit.certificates_told import mark_of
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, UnavailableError, to_micros
 from exchange.members import Standing
-from exchange.store.archived import LogDamagedError
-from exchange.usecases.clients import add_certificate, change_standing, remove_certificate
-from exchange.usecases.hold_rows import RowWatch
+from exchange.store.log.archived import LogDamagedError
+from exchange.usecases.members.clients import add_certificate, change_standing, remove_certificate
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.meanwhile import looked_at_before
 from tests.support.placing import place_entries
 from tests.support.put_back import columns_of
@@ -70,7 +70,7 @@ async def reads(world: World, report: str, name: str = ATTACKER) -> bool:
 async def older_version(monkeypatch: pytest.MonkeyPatch, world: World, given: str = VICTIM) -> AsyncIterator[None]:
     """Give a certificate as versions did whose entries do not say which."""
     with monkeypatch.context() as older:
-        older.setattr("exchange.usecases.clients.detail_of", lambda _: {})
+        older.setattr("exchange.usecases.members.clients.detail_of", lambda _: {})
         yield
     world.sql("UPDATE client_certificate SET blind = NULL WHERE thumbprint = $1", thumbprint_of(given))
 
@@ -205,7 +205,7 @@ async def test_record_that_cannot_be_written_is_written_by_the_next_round_and_on
         return [entry["type"] for entry in tried.entries]
 
     with monkeypatch.context() as away:
-        away.setattr("exchange.store.certificates.Certificates.put_on_record", unavailable)
+        away.setattr("exchange.store.books.certificates.Certificates.put_on_record", unavailable)
         assert recorded_by(await world.attempt(watch.round())) == []
     assert recorded_by(await world.attempt(watch.round())) == ["certificate.recorded"]
     assert recorded_by(await world.attempt(watch.round())) == []

@@ -24,10 +24,11 @@ from exchange.kernel import (
     new_id,
 )
 from exchange.members import Clearance, Role, Standing
-from exchange.store.authority_files import AuthorityFiles, file_name
-from exchange.usecases import ClearanceChange, Enrolment, clients
-from exchange.usecases.positions import seal_position
-from exchange.usecases.vouching import authority_fault
+from exchange.store.reads.authority_files import AuthorityFiles, file_name
+from exchange.usecases import ClearanceChange, Enrolment
+from exchange.usecases.members import clients
+from exchange.usecases.members.vouching import authority_fault
+from exchange.usecases.steps.positions import seal_position
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.meanwhile import at_once
 from tests.support.placing import place_entries

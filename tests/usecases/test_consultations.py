@@ -96,7 +96,7 @@ async def test_dispute_of_all_parties_is_settled_by_the_same_words_of_all(popula
 async def test_what_a_client_opened_and_nobody_answered_is_bounded(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.consultations.MOST_UNANSWERED", 2)
+    monkeypatch.setattr("exchange.usecases.promises.consultations.MOST_UNANSWERED", 2)
     first, second = await opened(populated), await opened(populated, DISPUTE)
     refused = await populated.attempt(opened(populated))
     assert isinstance(refused.error, ConflictError)

@@ -8,7 +8,7 @@ import pytest
 from exchange import usecases
 from exchange.agreements import Matter
 from exchange.kernel import NotFoundError, UnavailableError
-from exchange.usecases import consultations, told_consultations
+from exchange.usecases.promises import consultations, told_consultations
 from tests.support.placing import place_entries
 from tests.support.world import World
 from tests.usecases.test_consultations import DISPUTE, listed, opened, settled
@@ -148,7 +148,7 @@ async def test_while_the_log_cannot_be_read_nothing_is_said_to_have_been_said(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     matter = await spoken(populated)
-    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
 
     for act in (listed(populated, "GBR signatory"), settled(populated, "GBR signatory", matter)):
         with pytest.raises(UnavailableError, match="to see what was said"):

@@ -10,10 +10,10 @@ from unittest.mock import Mock
 import pytest
 
 from exchange.kernel import to_micros
-from exchange.usecases import in_between, slices
-from exchange.usecases.in_between import LABELS_AT_ONCE, Pause, batches_of, deciding, readable_among
-from exchange.usecases.slices import Slices, readable_in_slices
-from exchange.usecases.tallies import KEPT, Tallies, Tally, TallyKey
+from exchange.usecases.steps import in_between, slices
+from exchange.usecases.steps.in_between import LABELS_AT_ONCE, Pause, batches_of, deciding, readable_among
+from exchange.usecases.steps.slices import Slices, readable_in_slices
+from exchange.usecases.steps.tallies import KEPT, Tallies, Tally, TallyKey
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=1)
@@ -188,7 +188,7 @@ def tally_key(member: str, client: str) -> TallyKey:
 
 
 def test_member_that_counts_most_loses_what_it_asked_for_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.usecases.tallies._MOST_TALLIES", 3)
+    monkeypatch.setattr("exchange.usecases.steps.tallies._MOST_TALLIES", 3)
     tallies = Tallies()
     other, one, two, three = (tally_key(*each) for each in (("GBR", "a"), ("NOR", "b"), ("NOR", "c"), ("NOR", "d")))
     kept = [tallies.of(key, NOW) for key in (other, one, two)]

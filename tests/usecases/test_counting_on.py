@@ -10,17 +10,18 @@ from exchange import usecases
 from exchange.markings import Label
 from exchange.release import DecisionCache
 from exchange.reports import Precedence
-from exchange.usecases import amending, slices
-from exchange.usecases.slices import NotCountedYetError
-from exchange.usecases.tallies import Tallies, TallyKey
+from exchange.usecases.agreements import amending
+from exchange.usecases.steps import slices
+from exchange.usecases.steps.slices import NotCountedYetError
+from exchange.usecases.steps.tallies import Tallies, TallyKey
 from tests.attacks.hidden import open_api
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.world import World
 from tests.usecases.test_compliance import OWING, SCOPE
 
-module_of_compliance = import_module("exchange.usecases.show_compliance")
-module_of_preview = import_module("exchange.usecases.preview_caveats")
+module_of_compliance = import_module("exchange.usecases.promises.show_compliance")
+module_of_preview = import_module("exchange.usecases.members.preview_caveats")
 TOPICS = ("cyber.apt", "cyber.crime", "cyber.vulnerability")
 WITHOUT_NOR = OWING.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, DNK]")
 GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))

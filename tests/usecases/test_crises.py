@@ -9,7 +9,7 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, new_id
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.store.crisis_tables import CrisisTable
+from exchange.store.tables.crisis_tables import CrisisTable
 from exchange.usecases import CrisisWish, ListQuery
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
@@ -299,7 +299,7 @@ async def test_who_may_not_ask_is_refused_and_recorded(treaty: World) -> None:
 
 
 async def test_acts_of_one_client_that_wait_are_bounded(treaty: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.usecases.second_person.MOST_WAITING", 2)
+    monkeypatch.setattr("exchange.usecases.steps.second_person.MOST_WAITING", 2)
     first, _ = [await asked(treaty) for _ in range(2)]
     with pytest.raises(ConflictError, match="wait for a second person") as refused:
         await asked(treaty)

@@ -12,7 +12,7 @@ from exchange.audit import Criteria
 from exchange.kernel import InvalidError, new_id
 from exchange.markings import Label
 from exchange.usecases import CrisisWish, EntryQuery, ListQuery
-from exchange.usecases.registering import register_reads
+from exchange.usecases.steps.registering import register_reads
 from tests.support.lived import MakeLived
 from tests.support.uploading import awaited, begun
 from tests.support.world import AGREEMENT, NOW, World

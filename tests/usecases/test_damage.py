@@ -14,10 +14,11 @@ from exchange.kernel import ForbiddenError, UnavailableError
 from exchange.markings import Label
 from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.store import Parts
-from exchange.usecases import Ended, ListQuery, Services, Shown, Unopened, stream_reports
-from exchange.usecases.list_reports import ListedReports
-from exchange.usecases.recording import TamperedError
-from exchange.usecases.seeking import judge
+from exchange.usecases import Ended, ListQuery, Services, Shown, Unopened
+from exchange.usecases.reading.list_reports import ListedReports
+from exchange.usecases.steps.recording import TamperedError
+from exchange.usecases.steps.seeking import judge
+from exchange.usecases.telling import stream_reports
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.rotating import add_version

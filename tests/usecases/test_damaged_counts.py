@@ -9,7 +9,8 @@ from exchange import usecases
 from exchange.kernel import ExchangeError
 from exchange.markings import Label
 from exchange.reports import Precedence
-from exchange.usecases import DutyWatch, Recorded, Services, uncounted
+from exchange.usecases import DutyWatch, Recorded, Services
+from exchange.usecases.steps import uncounted
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.placing import place_entries

@@ -10,11 +10,11 @@ from exchange import usecases
 from exchange.audit import Criteria, parse_entry
 from exchange.kernel import NotFoundError, UnavailableError, new_id, parse_rfc3339, rfc3339
 from exchange.members import Standing
-from exchange.store.archived import LogDamagedError
+from exchange.store.log.archived import LogDamagedError
 from exchange.usecases import EntryQuery
-from exchange.usecases.clients import change_standing
-from exchange.usecases.hold_rows import RowWatch
-from exchange.usecases.read_log import prove_entry
+from exchange.usecases.log.read_log import prove_entry
+from exchange.usecases.members.clients import change_standing
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.alerted_world import AlertedWorld
 from tests.support.placing import place_entries
 from tests.support.world import NOW, World

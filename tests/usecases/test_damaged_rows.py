@@ -12,14 +12,14 @@ from exchange.agreements import MatterKind
 from exchange.audit import EventName
 from exchange.kernel import NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.store.unread import UnreadRowError
+from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases import ListQuery, NewMatter, Recorded, Services, SimulatedReport
-from exchange.usecases.auditing import admit_auditor
-from exchange.usecases.ending_certificates import ending_certificates
-from exchange.usecases.find_breaches import DutyWatch
-from exchange.usecases.note_reviews import note_reviews
-from exchange.usecases.recording import TamperedError
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.agreements.note_reviews import note_reviews
+from exchange.usecases.auditors.auditing import admit_auditor
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.members.ending_certificates import ending_certificates
+from exchange.usecases.promises.find_breaches import DutyWatch
+from exchange.usecases.steps.recording import TamperedError
 from tests.support.lived import MakeLived
 from tests.support.put_back import kept_rows
 from tests.support.world import AGREEMENT, World

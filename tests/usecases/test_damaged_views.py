@@ -10,7 +10,7 @@ from exchange import usecases
 from exchange.markings import Label
 from exchange.reports import Precedence
 from exchange.usecases import CrisisWish, DutyWatch
-from exchange.usecases.recording import TamperedError
+from exchange.usecases.steps.recording import TamperedError
 from tests.attacks.hidden import Api, open_api
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries

@@ -1,6 +1,6 @@
 """JSON in a row that is nested deeper than anything reads: one row that cannot be read, as any other."""
 
-from exchange.store.alert_reader import ALERT_COLUMNS, alert_row
+from exchange.store.log.alert_reader import ALERT_COLUMNS, alert_row
 from tests.support.onward import LOW, ask, listed_requests, with_releasers
 from tests.support.world import World
 from tests.usecases.test_consultations import DISPUTE, listed, opened

@@ -13,8 +13,8 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import ConsentState, DerivationWish
-from exchange.usecases import derived_marking
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.posting import derived_marking
 from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused, state_of
 from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
@@ -308,7 +308,7 @@ async def test_so_much_waits_that_nobody_can_say_what_was_consented_to(deriving:
     """Else whoever derives would have all of it read."""
     source = await deriving.post(label=MIDDLE)
     await grant(deriving, await ask(deriving, source))
-    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
 
     with pytest.raises(UnavailableError, match="too many entries wait"):
         await derive(deriving, source)
@@ -512,7 +512,7 @@ async def test_consent_that_was_taken_back_lets_nothing_through_whatever_its_row
 async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
     deriving: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.consent_requests.MOST_UNDECIDED", 2)
+    monkeypatch.setattr("exchange.usecases.life.consent_requests.MOST_UNDECIDED", 2)
     report = await deriving.post(label=MIDDLE)
     first, _ = [await ask(deriving, report) for _ in range(2)]
     refused = await deriving.attempt(ask(deriving, report))

@@ -11,9 +11,9 @@ from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import Store
-from exchange.usecases import destructions, told_destructions
-from exchange.usecases.recording import draft
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life import destructions, told_destructions
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.steps.recording import draft
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import done_behind
 from tests.support.onward import with_releasers
@@ -330,7 +330,7 @@ async def test_so_much_waits_that_nobody_can_say_of_whom_destruction_was_asked(
 ) -> None:
     """Else whoever lists what it is to destroy would have all of it read."""
     world, report = await recalled(make_lived)
-    monkeypatch.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
     for act in (asked_of(world, "NOR reader"), shown(world, report), certifying(world, report)):
         tried = await world.attempt(act)
         assert isinstance(tried.error, UnavailableError)

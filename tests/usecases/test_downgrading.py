@@ -15,7 +15,7 @@ from tests.support.meanwhile import at_once, done_behind
 from tests.support.onward import with_releasers
 from tests.support.world import World
 
-downgrade_report = importlib.import_module("exchange.usecases.downgrade_report")  # a verb has its name
+downgrade_report = importlib.import_module("exchange.usecases.life.downgrade_report")  # a verb has its name
 
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"), handling=("ORCON",))
 FOR_DENMARK = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"), handling=("ORCON",))

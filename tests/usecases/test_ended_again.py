@@ -13,12 +13,12 @@ from exchange.audit import parse_entry, read_deed
 from exchange.kernel import ForbiddenError, NotFoundError, UnavailableError, parse_rfc3339
 from exchange.markings import Label
 from exchange.store import TombstoneRow
+from exchange.store.books.report_book import ReportBook
 from exchange.store.dumping import Since, load
-from exchange.store.report_book import ReportBook
-from exchange.usecases.backups import After, read_contents, rows_of, what_came_after
-from exchange.usecases.end_again import end_again
-from exchange.usecases.sweep_reports import sweep_reports
-from exchange.usecases.walk_reports import contradicted_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.life.walk_reports import contradicted_reports
+from exchange.usecases.upkeep.backups import After, read_contents, rows_of, what_came_after
+from exchange.usecases.upkeep.end_again import end_again
 from tests.support.lived import MakeLived
 from tests.support.onward import ask, with_releasers
 from tests.support.placing import place_entries

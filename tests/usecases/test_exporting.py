@@ -25,7 +25,8 @@ from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError,
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.store import Placed
-from exchange.usecases import ExportQuery, WantedErasure, exporting, narrowing
+from exchange.usecases import ExportQuery, WantedErasure
+from exchange.usecases.auditors import exporting, narrowing
 from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import World, thumbprint_of
@@ -91,10 +92,8 @@ async def whole_log(world: World) -> list[bytes]:
 async def test_export_is_the_auditors_slice_and_nothing_else(looked_at, name):
     member = looked_at.clients[name].member
     auditor = Auditor(None if member == "EXCHANGE" else member, lambda _: True)
-    views = [
-        (position, view_of(parse_entry(content), auditor))
-        for position, content in enumerate(await whole_log(looked_at))
-    ]
+    log = enumerate(await whole_log(looked_at))
+    views = [(position, view_of(parse_entry(content), auditor)) for position, content in log]
     entries, _ = await export(looked_at, name)
 
     expected = [(position, view) for position, view in views if view is not None]

@@ -16,11 +16,12 @@ from exchange.audit.merkle import TreeHead
 from exchange.custody import checkpoint_signed_by, create_log_key, replace_log_key
 from exchange.kernel import ConflictError, InvalidError, UnavailableError, to_micros
 from exchange.store import migrate
-from exchange.store.log_rows import CosignatureRow
-from exchange.usecases import Call, sequence_log
-from exchange.usecases.inspect_service import _log as log_figures
-from exchange.usecases.recover_log import next_origin, recover_log, resume_log
-from exchange.usecases.sequence_log import Step
+from exchange.store.rows.log_rows import CosignatureRow
+from exchange.usecases import Call
+from exchange.usecases.log import sequence_log
+from exchange.usecases.log.recover_log import next_origin, recover_log, resume_log
+from exchange.usecases.log.sequence_log import Step
+from exchange.usecases.upkeep.inspect_service import _log as log_figures
 from tests.support.log import ORIGIN, Log, Snapshot, check_log
 from tests.support.store import NOW, draft, fresh_id, open_store, rows_of
 
@@ -566,7 +567,7 @@ async def test_disk_that_takes_no_file_signs_nothing(log: Log, monkeypatch: pyte
     before = await log.store.log.state()
     await log.append(2)
     with monkeypatch.context() as patch:
-        patch.setattr("exchange.store.last_signed.os.fsync", _full)
+        patch.setattr("exchange.store.log.last_signed.os.fsync", _full)
         for _ in range(2):
             with pytest.raises(UnavailableError, match="No space left"):
                 await sequencer.step()

@@ -11,7 +11,7 @@ from exchange.audit.boot_checks import BootFinding
 from exchange.kernel import UnavailableError, canonical_bytes
 from exchange.services import ended_with_database
 from exchange.store import OutgrownError
-from exchange.usecases import heartbeat
+from exchange.usecases.log import heartbeat
 from tests.support.boots import check_boots
 from tests.support.store import NODE_KEY
 from tests.support.world import World

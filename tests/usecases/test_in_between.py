@@ -15,7 +15,7 @@ from exchange.markings import Label
 from exchange.release import GuardSet
 from exchange.reports import PostedPart
 from exchange.usecases import ListQuery, SimulatedReport
-from exchange.usecases.in_between import LABELS_AT_ONCE
+from exchange.usecases.steps.in_between import LABELS_AT_ONCE
 from tests.support.lived import MakeLived
 from tests.support.world import World
 from tests.usecases.test_amending import NARROWED, proposed

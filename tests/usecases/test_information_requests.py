@@ -22,7 +22,8 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart, RequestState
 from exchange.store import OnwardWish
-from exchange.usecases import ClearanceChange, RequestView, onward_release
+from exchange.usecases import ClearanceChange, RequestView
+from exchange.usecases.consents import onward_release
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.meanwhile import done_behind
 from tests.support.world import AGREEMENT, NOW, World
@@ -507,7 +508,7 @@ async def test_what_a_list_passed_over_is_not_passed_over_again(populated: World
 
 
 async def test_what_a_client_asked_and_nobody_answered_is_bounded(populated: World, monkeypatch) -> None:
-    monkeypatch.setattr(import_module("exchange.usecases.information_requests"), "MOST_UNANSWERED", 2)
+    monkeypatch.setattr(import_module("exchange.usecases.requests.information_requests"), "MOST_UNANSWERED", 2)
     await populated.enrol("GBR second reader", "GBR", "reader")
     first, second = [await ask(populated, label=TO_GBR) for _ in range(2)]
     refused = await populated.attempt(ask(populated))
@@ -525,7 +526,7 @@ async def test_what_a_client_asked_and_nobody_answered_is_bounded(populated: Wor
 
 
 async def test_answers_of_one_member_are_bounded(populated: World, monkeypatch) -> None:
-    monkeypatch.setattr(import_module("exchange.usecases.answer_request"), "MOST_ANSWERS", 1)
+    monkeypatch.setattr(import_module("exchange.usecases.requests.answer_request"), "MOST_ANSWERS", 1)
     request = await ask(populated)
     await answer(populated, request, await populated.post("NOR contributor", label=TO_GBR))
 
@@ -590,7 +591,7 @@ async def test_request_that_is_gone_when_its_answer_comes_is_absent(
         populated.unguard("information_request")
         populated.sql("DELETE FROM information_request")
 
-    done_behind(monkeypatch, import_module("exchange.usecases.answer_request"), "_own", remove)
+    done_behind(monkeypatch, import_module("exchange.usecases.requests.answer_request"), "_own", remove)
     act = usecases.answer_request(populated.services, populated.call("NOR contributor"), request, report)
     made = await populated.attempt(act)
 

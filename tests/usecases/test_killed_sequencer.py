@@ -7,7 +7,7 @@ import pytest
 
 from exchange.audit import hash_leaf, root_of
 from exchange.custody import checkpoint_signed_by
-from exchange.usecases.sequence_log import Step
+from exchange.usecases.log.sequence_log import Step
 from tests.support.log import Log, check_log
 from tests.support.prepared import run_prepared
 

@@ -5,7 +5,7 @@ import pytest
 from exchange.agreements import AgreementId
 from exchange.markings import Label
 from exchange.release import ClassFacts, Consent
-from exchange.usecases.entry_labels import label_told
+from exchange.usecases.steps.entry_labels import label_told
 from tests.support.world import the_law
 
 WHOLE = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))

@@ -23,11 +23,11 @@ from exchange.kernel import (
 )
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore
-from exchange.store.blobs import GIVEN_UP_TIME
 from exchange.store.dumping import Replay, Since, load
-from exchange.store.large_parts import POST_TIME
-from exchange.usecases import backups
-from exchange.usecases.recording import TamperedError
+from exchange.store.log.blobs import GIVEN_UP_TIME
+from exchange.store.log.large_parts import POST_TIME
+from exchange.usecases.steps.recording import TamperedError
+from exchange.usecases.upkeep import backups
 from tests.support.buckets import make_bucket
 from tests.support.lowering import lower
 from tests.support.prepared import run_prepared

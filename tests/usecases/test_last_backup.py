@@ -8,9 +8,9 @@ import pytest
 
 from exchange.audit import EventName
 from exchange.kernel import UnavailableError, rfc3339, to_micros
-from exchange.usecases.inspect_service import LogFigures, inspect_service
-from exchange.usecases.last_backup import last_backup, written_backup
-from exchange.usecases.service_entries import service_draft
+from exchange.usecases.steps.service_entries import service_draft
+from exchange.usecases.upkeep.inspect_service import LogFigures, inspect_service
+from exchange.usecases.upkeep.last_backup import last_backup, written_backup
 from tests.support.placing import place_entries
 from tests.support.rotating import add_version
 from tests.support.world import World
@@ -48,7 +48,7 @@ async def test_newest_one_counts_and_none_that_was_altered(world: World) -> None
 async def test_page_of_which_nothing_is_whole_hides_no_older_backup(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.last_backup._AT_A_TIME", 1)
+    monkeypatch.setattr("exchange.usecases.upkeep.last_backup._AT_A_TIME", 1)
     times = []
     for _ in range(2):
         times.append(await backed_up(world))

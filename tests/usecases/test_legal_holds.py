@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from exchange.kernel import InvalidError, NotFoundError, canonical_bytes, new_id
-from exchange.store.last_signed import LastSignedFile
+from exchange.store.log.last_signed import LastSignedFile
 from exchange.usecases import Services
-from exchange.usecases.context import Witnessing
-from exchange.usecases.legal_holds import holds_on, lift_hold, put_hold
-from exchange.usecases.rounds_of_time import RoundsOfTime
+from exchange.usecases.steps.context import Witnessing
+from exchange.usecases.upkeep.legal_holds import holds_on, lift_hold, put_hold
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.placing import place_entries
 from tests.support.uploading import LARGE, awaited, begun
 from tests.support.world import AGREEMENT, World
@@ -27,7 +27,7 @@ def _believed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def believes(_: Services) -> bool:
         return True
 
-    monkeypatch.setattr("exchange.usecases.rounds_of_time.believes_clock", believes)
+    monkeypatch.setattr("exchange.usecases.upkeep.rounds_of_time.believes_clock", believes)
 
 
 async def round_of(rounds: RoundsOfTime) -> None:

@@ -22,18 +22,18 @@ def erasing(world: World) -> Awaitable[Any]:
 
 LIMITS: dict[str, tuple[str, str, Deed]] = {
     "webhooks": (
-        "subscriptions.MOST_SUBSCRIPTIONS",
+        "members.subscriptions.MOST_SUBSCRIPTIONS",
         "subscription",
         lambda world: usecases.add_subscription(world.services, world.call("NOR reader"), "https://desk.example/told"),
     ),
     "proposals": (
-        "agreements.MOST_UNANSWERED",
+        "agreements.agreements.MOST_UNANSWERED",
         "agreement",
         lambda world: usecases.propose_agreement(world.services, world.call("GBR signatory"), AGREEMENT),
     ),
-    "acts that wait": ("second_person.MOST_WAITING", "pending_act", erasing),
+    "acts that wait": ("steps.second_person.MOST_WAITING", "pending_act", erasing),
     "consultations": (
-        "consultations.MOST_UNANSWERED",
+        "promises.consultations.MOST_UNANSWERED",
         "consultation",
         lambda world: usecases.open_consultation(
             world.services, world.call("GBR signatory"), world.agreement_id, QUESTION

@@ -19,8 +19,9 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release import Assurance
 from exchange.reports import Downgrade, PostedPart, Precedence
-from exchange.store.unread import Unread
-from exchange.usecases import ClearanceChange, ListQuery, Services, knowledge
+from exchange.store.rows.unread import Unread
+from exchange.usecases import ClearanceChange, ListQuery, Services
+from exchange.usecases.steps import knowledge
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import AGREEMENT, NOW, World
 

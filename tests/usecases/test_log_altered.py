@@ -11,11 +11,11 @@ import pytest
 from exchange import usecases
 from exchange.kernel import UnavailableError
 from exchange.usecases import check_readiness
-from exchange.usecases.ask_witness import AskedState
-from exchange.usecases.read_log import WhichCheckpoint, prove_entry, read_checkpoint
-from exchange.usecases.sequence_log import Step
-from exchange.usecases.sweep_log import Sweep
-from exchange.usecases.witnesses import set_quorum
+from exchange.usecases.log.ask_witness import AskedState
+from exchange.usecases.log.read_log import WhichCheckpoint, prove_entry, read_checkpoint
+from exchange.usecases.log.sequence_log import Step
+from exchange.usecases.log.sweep_log import Sweep
+from exchange.usecases.log.witnesses import set_quorum
 from tests.support.alerted_world import AlertedWorld
 from tests.support.put_back import kept_rows
 from tests.support.witnessed_world import Watched

@@ -5,8 +5,8 @@ import pytest
 from exchange import usecases
 from exchange.crypto import OpeningError
 from exchange.store import Parts
-from exchange.usecases.log_words import word_until_now
-from exchange.usecases.sealed_headers import known_class, sealed_class
+from exchange.usecases.steps.log_words import word_until_now
+from exchange.usecases.steps.sealed_headers import known_class, sealed_class
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries

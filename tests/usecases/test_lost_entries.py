@@ -7,9 +7,10 @@ import pytest
 
 from exchange import usecases
 from exchange.markings import Label
-from exchange.store.archived import LogDamagedError
-from exchange.store.blobs import BlobsAwayError
-from exchange.usecases import DutyWatch, sure_breaches
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.log.blobs import BlobsAwayError
+from exchange.usecases import DutyWatch
+from exchange.usecases.promises import sure_breaches
 from tests.support import deriving, onward
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries

@@ -6,7 +6,7 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import ForbiddenError
-from exchange.usecases.hold_rows import RowWatch
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -103,7 +103,7 @@ async def test_party_is_not_accused_by_its_last_words_while_too_many_entries_wai
     )
     await place_entries(living, is_searchable=True)
     with monkeypatch.context() as patched:
-        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", -1)
+        patched.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", -1)
         made = await living.attempt(RowWatch(living.services).round())
 
     assert (made.error, made.entries) == (None, [])

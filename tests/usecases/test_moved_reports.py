@@ -15,9 +15,9 @@ from exchange.markings import Label
 from exchange.release import ClassFacts, class_as_json, class_digest, class_from_json
 from exchange.reports import Downgrade, PostedReport
 from exchange.store import DerivationWish, Parts
-from exchange.usecases.recording import TamperedError, about_report, draft
-from exchange.usecases.seeking import judge
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.steps.recording import TamperedError, about_report, draft
+from exchange.usecases.steps.seeking import judge
 from tests.support.lived import MakeLived
 from tests.support.onward import ask, grant, wish
 from tests.support.placing import place_entries

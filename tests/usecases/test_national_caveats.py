@@ -14,7 +14,7 @@ from exchange.markings import Label
 from exchange.release import Change, NationalText, Reason, View, load_law
 from exchange.reports import PostedPart
 from exchange.settings import read_policies
-from exchange.usecases.national_caveats import MOST_WAITING
+from exchange.usecases.members.national_caveats import MOST_WAITING
 from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.national import example, guard, no_court, not_on_to, not_to, shown
 from tests.support.onward import LOW, ask, grant, with_releasers

@@ -5,8 +5,8 @@ import pytest
 from exchange import usecases
 from exchange.kernel import UnavailableError, new_id
 from exchange.markings import Label
-from exchange.usecases import told_entries
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.steps import told_entries
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries

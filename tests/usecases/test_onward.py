@@ -14,11 +14,11 @@ from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import ConsentState
-from exchange.usecases import onward_release
-from exchange.usecases.onward_release import _reclass
-from exchange.usecases.opening import open_sealed_header
-from exchange.usecases.originating import own_report
-from exchange.usecases.recording import TamperedError
+from exchange.usecases.consents import onward_release
+from exchange.usecases.consents.onward_release import _reclass
+from exchange.usecases.steps.opening import open_sealed_header
+from exchange.usecases.steps.originating import own_report
+from exchange.usecases.steps.recording import TamperedError
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, listed_requests, read, wish, with_releasers
 from tests.support.store import NODE_KEY
@@ -41,7 +41,7 @@ async def listed(world: World, name: str, services: Any = None) -> list[bytes]:
 async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
     asking: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.consent_requests.MOST_UNDECIDED", 2)
+    monkeypatch.setattr("exchange.usecases.life.consent_requests.MOST_UNDECIDED", 2)
     await asking.enrol("NOR second reader", "NOR", "reader")
     report = await asking.post(label=LOW)
     first, _ = [await ask(asking, report) for _ in range(2)]

@@ -11,7 +11,8 @@ from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.store import ConsentState
-from exchange.usecases import derivations, onward_release, release_terms
+from exchange.usecases.consents import derivations, onward_release
+from exchange.usecases.reading import release_terms
 from tests.support import deriving
 from tests.support.deriving import MIDDLE
 from tests.support.lived import MakeLived

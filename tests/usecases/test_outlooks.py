@@ -57,7 +57,7 @@ async def test_draft_lets_others_in_and_two_are_not_simulated_at_a_time(populate
 
 async def test_draft_of_too_many_pairs_is_refused(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # The package has the function under the module's name.
-    monkeypatch.setattr(import_module("exchange.usecases.simulate_agreement"), "MOST_LINES", 5)
+    monkeypatch.setattr(import_module("exchange.usecases.agreements.simulate_agreement"), "MOST_LINES", 5)
 
     refused = await ask(populated, usecases.simulate_agreement, "DNK signatory", TERROR)
 

@@ -13,12 +13,12 @@ from exchange.audit import Criteria, Extent
 from exchange.kernel import ConflictError, LimitExceededError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import EntryQuery, OpenUpload
-from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.usecases.posting.give_up_uploads import give_up_uploads
 from tests.support.placing import place_entries
 from tests.support.uploading import UPLOADS, awaited, begun, completed, nothing_kept, sent
 from tests.support.world import World
 
-own_uploads = import_module("exchange.usecases.own_uploads")
+own_uploads = import_module("exchange.usecases.posting.own_uploads")
 
 
 async def listed(world: World, name: str = "GBR contributor") -> tuple[OpenUpload, ...]:

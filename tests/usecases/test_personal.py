@@ -581,7 +581,7 @@ async def test_every_kid_in_the_log_has_its_row(populated: World) -> None:
 
 
 async def test_bounded_cache_makes_a_key_anew(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.store.personal_keys._MOST_GUARDS", 1)
+    monkeypatch.setattr("exchange.store.books.personal_keys._MOST_GUARDS", 1)
     async with populated.another_node() as node:
         entries = [await act(populated, name, node) for name in ("NOR reader", "GBR reader", "NOR reader")]
 
@@ -593,7 +593,7 @@ async def test_upkeep_that_fails_does_not_undo_an_erasure(
     populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = await act(populated, "NOR reader")
-    monkeypatch.setattr("exchange.store.scrubbing._STATEMENTS", {"sqlite": "no sql", "postgresql": "no sql"})
+    monkeypatch.setattr("exchange.store.database.scrubbing._STATEMENTS", {"sqlite": "no sql", "postgresql": "no sql"})
     await erased(populated, populated.clients["NOR reader"].id)
 
     assert await revealed(populated, entry) == [Unrevealed.ERASED]

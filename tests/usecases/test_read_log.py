@@ -19,9 +19,9 @@ from exchange.audit import (
 )
 from exchange.audit.tlog_proof import check_inclusion
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError, new_id
-from exchange.store.log_rows import CosignatureRow, LogState
-from exchange.usecases import read_log
-from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
+from exchange.store.rows.log_rows import CosignatureRow, LogState
+from exchange.usecases.log import read_log
+from exchange.usecases.log.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
 from tests.core.audit.signers import W1
 from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.placing import place_entries

@@ -9,8 +9,8 @@ import pytest
 from exchange.audit import EventName, Outcome, Subject, seal_entry
 from exchange.crypto import CryptoError
 from exchange.kernel import InvalidError, MalformedError, UnavailableError, rfc3339
-from exchange.store.schema import head
-from exchange.usecases.backups import read_contents, require_its_keys, what_came_after
+from exchange.store.database.schema import head
+from exchange.usecases.upkeep.backups import read_contents, require_its_keys, what_came_after
 from tests.support.store import NOW, draft, fresh_id
 
 MADE_AT = "2020-01-01T00:00:00Z"

@@ -50,7 +50,7 @@ async def test_nobody_waits_to_write_while_an_outlook_is_read_from_the_log(
 ) -> None:
     report = await living.post()
     await pull(living, report, "NOR reader")
-    module = importlib.import_module("exchange.usecases.recall_report")
+    module = importlib.import_module("exchange.usecases.life.recall_report")
     written = posted_meanwhile(monkeypatch, module, "given_to", living)
     looked = await usecases.preview_recall(living.services, living.call("GBR releaser"), report)
     assert looked.value.given == {"NOR": 1}
@@ -63,7 +63,7 @@ async def test_nobody_waits_to_write_while_it_is_decided_whose_a_destruction_is(
     report = await living.post()
     await pull(living, report, "NOR reader")
     await recall(living, report)
-    module = importlib.import_module("exchange.usecases.destructions")
+    module = importlib.import_module("exchange.usecases.life.destructions")
     written = posted_meanwhile(monkeypatch, module, "_is_for", living)
     (asked,) = (await usecases.list_destructions(living.services, living.call("NOR releaser"))).value
     assert asked.row.report == report

@@ -14,13 +14,15 @@ from exchange.audit import EntryDraft, EventName, Receipt
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.store import ACKNOWLEDGED_MEANWHILE, ReceiptHow, ReceiptRow, Store, UnitOfWork
-from exchange.store.report_receipts import ReportReceipts
-from exchange.store.unread import UnreadRowError
-from exchange.usecases import ClearanceChange, heartbeat, registering
+from exchange.store.books.report_receipts import ReportReceipts
+from exchange.store.rows.unread import UnreadRowError
+from exchange.usecases import ClearanceChange
+from exchange.usecases.log import heartbeat
+from exchange.usecases.steps import registering
 from tests.support.meanwhile import done_behind
 from tests.support.world import World
 
-receive_report = import_module("exchange.usecases.receive_report")
+receive_report = import_module("exchange.usecases.reading.receive_report")
 
 
 def label(level: str, *to: str) -> Label:

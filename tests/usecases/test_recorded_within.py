@@ -13,8 +13,8 @@ from exchange.audit import EventName, Outcome, Receipt
 from exchange.custody import CustodyUnavailableError
 from exchange.kernel import ConflictError, UnavailableError
 from exchange.usecases import Services, personal_as_json
-from exchange.usecases.recording import TamperedError, draft
-from exchange.usecases.service_entries import service_draft
+from exchange.usecases.steps.recording import TamperedError, draft
+from exchange.usecases.steps.service_entries import service_draft
 from tests.support.deriving import SECRET, ask, confirm, derive, grant
 from tests.support.placing import place_entries
 from tests.support.world import World

@@ -13,11 +13,11 @@ from exchange.audit import parse_entry
 from exchange.audit.merkle import TreeHead
 from exchange.custody import replace_log_key
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError
-from exchange.store.log_rows import CosignatureRow
+from exchange.store.rows.log_rows import CosignatureRow
 from exchange.usecases import Call
-from exchange.usecases.guard_log import LogGuard
-from exchange.usecases.recover_log import give_up_keys, log_with_keys, next_origin, recover_log, resume_log
-from exchange.usecases.sequence_log import Desk, Sequencer, Step
+from exchange.usecases.log.guard_log import LogGuard
+from exchange.usecases.log.recover_log import give_up_keys, log_with_keys, next_origin, recover_log, resume_log
+from exchange.usecases.log.sequence_log import Desk, Sequencer, Step
 from tests.support.log import ORIGIN, Log, check_log
 from tests.support.store import NOW, fresh_id, rows_of
 from tests.usecases.test_guard_log import begun_and_killed, unguarded
@@ -160,7 +160,7 @@ async def test_log_whose_tiles_are_gone_is_frozen_where_this_host_knows_nothing_
 
 
 async def test_guard_remembers_no_more_trees_than_it_may(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.usecases.guard_log._HEADS_REMEMBERED", 2)
+    monkeypatch.setattr("exchange.usecases.log.guard_log._HEADS_REMEMBERED", 2)
     heads = []
 
     async def witnessed(_: str) -> TreeHead:

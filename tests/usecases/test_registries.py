@@ -15,8 +15,9 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release import View
 from exchange.reports import Downgrade, PostedPart, ReportStatus
-from exchange.store.unread import UnreadRowError
-from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn, sealed_headers
+from exchange.store.rows.unread import UnreadRowError
+from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn
+from exchange.usecases.steps import sealed_headers
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.placing import place_entries

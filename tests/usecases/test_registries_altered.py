@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.usecases.recording import TamperedError
+from exchange.usecases.steps.recording import TamperedError
 from tests.attacks.hidden import open_api, seen
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries

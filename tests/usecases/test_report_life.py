@@ -20,7 +20,7 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.usecases import Certificate, ClearanceChange
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.meanwhile import done_behind
@@ -195,7 +195,9 @@ async def test_recall_is_told_as_done_though_its_releaser_is_changed_before_read
     await pull(living, report)
     releaser, other = living.clients["GBR releaser"].id, usecases.ClearanceChange("TOP SECRET")
     changing = usecases.change_clearance(living.services, living.call(None), releaser, other)
-    done_behind(monkeypatch, importlib.import_module("exchange.usecases.destructions"), "given_to", lambda: changing)
+    done_behind(
+        monkeypatch, importlib.import_module("exchange.usecases.life.destructions"), "given_to", lambda: changing
+    )
 
     recalled = await recall(living, report)
 
@@ -566,7 +568,7 @@ async def test_end_of_validity_moved_on_the_row_opens_nothing(living: World) -> 
 
 
 async def test_part_read_across_an_amendment_is_of_one_version(living: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("exchange.usecases.read_part")
+    module = importlib.import_module("exchange.usecases.reading.read_part")
     report = await living.post(content=CANARY)
     seek = module.seek_permit
 

@@ -13,14 +13,15 @@ from exchange import usecases
 from exchange.audit.rows_told import RowTold
 from exchange.kernel import canonical_bytes, to_micros
 from exchange.store import ClassRow, ReportRow
-from exchange.store.report_book import ReportBook
-from exchange.usecases import report_moves, told_entries, walk_reports
-from exchange.usecases.altered_classes import tell_altered_class
-from exchange.usecases.context import Services
-from exchange.usecases.hold_rows import RowWatch, contradicted_rows
-from exchange.usecases.sealed_headers import sealed_for
-from exchange.usecases.telling_rows import TellingRows
-from exchange.usecases.walk_reports import ReportWalk, told_reports
+from exchange.store.books.report_book import ReportBook
+from exchange.usecases.life import report_moves, walk_reports
+from exchange.usecases.life.telling_rows import TellingRows
+from exchange.usecases.life.walk_reports import ReportWalk, told_reports
+from exchange.usecases.steps import told_entries
+from exchange.usecases.steps.altered_classes import tell_altered_class
+from exchange.usecases.steps.context import Services
+from exchange.usecases.steps.sealed_headers import sealed_for
+from exchange.usecases.upkeep.hold_rows import RowWatch, contradicted_rows
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.placing import place_entries

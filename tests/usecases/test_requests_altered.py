@@ -10,8 +10,8 @@ from exchange import usecases
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import PostedPart
-from exchange.usecases import requested_consents
-from exchange.usecases.recording import TamperedError
+from exchange.usecases.steps import requested_consents
+from exchange.usecases.steps.recording import TamperedError
 from tests.support import deriving as derivations
 from tests.support import onward
 from tests.support.lived import MakeLived
@@ -135,7 +135,7 @@ async def test_nobody_consents_to_a_lower_marking_than_was_asked_for(asking: Wor
 async def test_nobody_consents_while_too_much_waits_to_be_asked(asking: World, monkeypatch: pytest.MonkeyPatch) -> None:
     request = await asked(asking)
     with monkeypatch.context() as patched:
-        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        patched.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
         made = await asking.attempt(onward.grant(asking, request))
 
     assert isinstance(made.error, UnavailableError)

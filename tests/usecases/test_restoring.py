@@ -14,7 +14,7 @@ from exchange.reports import PostedPart
 from exchange.store import dumping
 from exchange.store.dumping import Replay, Rows, Since, dumped, load, open_claims
 from exchange.usecases import describe_caller, pull_report
-from exchange.usecases.backups import rows_of
+from exchange.usecases.upkeep.backups import rows_of
 from tests.support.world import NOW, World
 from tests.usecases.test_backups import NOTHING, WHO_REFUSED, backed_up, reopened, rows
 

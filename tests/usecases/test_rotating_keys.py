@@ -15,9 +15,9 @@ from exchange.audit import EventName
 from exchange.custody import FileCustodian, create_root_file
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.store import KeptKind
-from exchange.store.kept_keys import KeptKeys
-from exchange.usecases import rotate_keys
-from exchange.usecases.rotate_keys import key_status, rewrap
+from exchange.store.books.kept_keys import KeptKeys
+from exchange.usecases.upkeep import rotate_keys
+from exchange.usecases.upkeep.rotate_keys import key_status, rewrap
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.rotating import SMALL, add_version, everything, host, require_all_open, under

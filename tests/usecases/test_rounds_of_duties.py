@@ -12,7 +12,7 @@ from tests.support.world import World
 from tests.usecases.test_amending import concluded
 from tests.usecases.test_breaches import DAY, MINUTE, OWING, flash, found, made_owing
 
-find_breaches = importlib.import_module("exchange.usecases.find_breaches")
+find_breaches = importlib.import_module("exchange.usecases.promises.find_breaches")
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from exchange.custody import load_log_key
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.store.archived import LogDamagedError
-from exchange.store.row_mending import RowMending
-from exchange.usecases import hold_rows
-from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
-from exchange.usecases.hold_rows import RowWatch
+from exchange.store.books.row_mending import RowMending
+from exchange.store.log.archived import LogDamagedError
+from exchange.usecases.members.clients import ClearanceChange, change_clearance, change_standing
+from exchange.usecases.upkeep import hold_rows
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.deriving import ask as derive_asked
 from tests.support.deriving import grant as derive_granted
 from tests.support.lived import MakeLived

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.store.archived import LogDamagedError
-from exchange.store.crisis_tables import CrisisTable
-from exchange.usecases.clients import add_certificate
-from exchange.usecases.hold_rows import RowWatch
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.tables.crisis_tables import CrisisTable
+from exchange.usecases.members.clients import add_certificate
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.placing import place_entries

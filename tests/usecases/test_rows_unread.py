@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from exchange.store.faults import as_exchange_error
-from exchange.store.unread import UnreadRowError
+from exchange.store.database.faults import as_exchange_error
+from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases import ListQuery, list_clients, list_reports, pull_report
-from exchange.usecases.recording import TamperedError
+from exchange.usecases.steps.recording import TamperedError
 from tests.support.world import World
 from tests.usecases.test_rows_held import found_in, held, living  # noqa: F401  a fixture
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exchange import usecases
-from exchange.usecases.rounds_of_time import RoundsOfTime
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.uploading import begun
 from tests.support.world import World
 

@@ -8,8 +8,8 @@ import pytest
 
 from exchange.audit import EntryDraft, parse_entry
 from exchange.kernel import UnavailableError
-from exchange.store.sequencing import LogTree
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.store.log.sequencing import LogTree
+from exchange.usecases.log.sweep_log import Index, Sweep
 from tests.attacks.test_log_tampering import own
 from tests.support.log import Log
 from tests.support.store import rows_of

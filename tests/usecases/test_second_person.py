@@ -11,8 +11,9 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, ExchangeError, NotFoundError, UnavailableError, canonical_bytes
 from exchange.members import ACT_KINDS, PendingAct, Standing
-from exchange.usecases import Enrolment, WantedErasure, told_entries
-from exchange.usecases.pending_acts import CARRY_OUT, MAKE_READY
+from exchange.usecases import Enrolment, WantedErasure
+from exchange.usecases.consents.pending_acts import CARRY_OUT, MAKE_READY
+from exchange.usecases.steps import told_entries
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of

@@ -9,13 +9,13 @@ import pytest
 
 from exchange.audit import parse_entry, verify_inclusion
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.log_rows import CosignatureRow, LogState
-from exchange.store.sequencing import Growth, LogMovedError
-from exchange.usecases import sequence_log, sweep_log
-from exchange.usecases.guard_log import LogContradictionError, LogGuard
-from exchange.usecases.sequence_log import Step
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.store.log.last_signed import LastSignedFile
+from exchange.store.log.sequencing import Growth, LogMovedError
+from exchange.store.rows.log_rows import CosignatureRow, LogState
+from exchange.usecases.log import sequence_log, sweep_log
+from exchange.usecases.log.guard_log import LogContradictionError, LogGuard
+from exchange.usecases.log.sequence_log import Step
+from exchange.usecases.log.sweep_log import Index, Sweep
 from tests.attacks.test_log_tampering import own
 from tests.support.log import ORIGIN, Log, check_log
 from tests.support.store import draft, rows_of

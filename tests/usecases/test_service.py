@@ -11,10 +11,10 @@ from exchange.audit import EventName, Outcome
 from exchange.custody import CustodyUnavailableError, FileCustodian, create_root_file
 from exchange.kernel import ForbiddenError, InvalidError, UnavailableError
 from exchange.usecases import DutyWatch, EntryQuery
-from exchange.usecases.note_reviews import note_reviews
-from exchange.usecases.own_keys import accept_shared_key, hold_shared_key
-from exchange.usecases.recording import draft, on_record, refuse
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.agreements.note_reviews import note_reviews
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.steps.recording import draft, on_record, refuse
+from exchange.usecases.upkeep.own_keys import accept_shared_key, hold_shared_key
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import World
 

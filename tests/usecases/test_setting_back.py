@@ -10,12 +10,14 @@ from exchange import usecases
 from exchange.kernel import InvalidError, NotFoundError, to_micros
 from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import Timekeeping
-from exchange.store.time_book import TimeReader
-from exchange.usecases import ClearanceChange, Services, keep_time, rounds_of_time
-from exchange.usecases.believe_clock import believes_clock
-from exchange.usecases.keep_time import ClockWatch, accept_clock, hold_clock
-from exchange.usecases.rounds_of_time import RoundsOfTime
-from exchange.usecases.sweep_reports import Swept
+from exchange.store.books.time_book import TimeReader
+from exchange.usecases import ClearanceChange, Services
+from exchange.usecases.life.sweep_reports import Swept
+from exchange.usecases.log import keep_time
+from exchange.usecases.log.keep_time import ClockWatch, accept_clock, hold_clock
+from exchange.usecases.upkeep import rounds_of_time
+from exchange.usecases.upkeep.believe_clock import believes_clock
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.world import World
 
 DAY = timedelta(days=1)

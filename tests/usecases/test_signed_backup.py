@@ -8,7 +8,7 @@ import pytest
 
 from exchange.custody import LogKey, create_log_key
 from exchange.kernel import InvalidError, MalformedError
-from exchange.usecases.signed_backup import (
+from exchange.usecases.log.signed_backup import (
     Signed,
     is_unverifiable,
     read_signed,

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from exchange.markings import Label
-from exchange.usecases import add_subscription, notify_subscribers
-from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases import add_subscription
+from exchange.usecases.telling import notify_subscribers
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
 from tests.support.world import World
 
 BOTH = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))

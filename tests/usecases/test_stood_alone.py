@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from exchange.agreements import InForce, PartyState
-from exchange.store.duty_reader import CountedReport
-from exchange.usecases.stood import Stood, as_if_bound, stopped_at, took_part
+from exchange.store.reads.duty_reader import CountedReport
+from exchange.usecases.promises.stood import Stood, as_if_bound, stopped_at, took_part
 from tests.core.agreements import worlds
 from tests.core.agreements.worlds import AFTER, DURING
 

@@ -11,6 +11,7 @@ from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.reports import Precedence
 from exchange.usecases import ClearanceChange, DutyWatch, Told
+from exchange.usecases.telling import stream_reports
 from tests.support.listening import Listener, listening, patient
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_information_requests import ask
@@ -141,7 +142,7 @@ async def test_kind_that_a_newer_version_tells_is_not_told_and_keeps_no_other_aw
 async def test_more_than_a_page_of_reports_keeps_its_order_with_what_is_told_between(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usecases.stream_reports, "_PAGE", 3)
+    monkeypatch.setattr(stream_reports, "_PAGE", 3)
     services = patient(populated.services)
     start = (await usecases.list_reports(services, populated.call("NOR reader"), usecases.ListQuery())).value.next
     for number in range(5):

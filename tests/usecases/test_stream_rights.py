@@ -4,8 +4,8 @@ import pytest
 
 from exchange.markings import Label
 from exchange.release import Permit, View
-from exchange.usecases import stream_reports
-from exchange.usecases.knowledge import Readable
+from exchange.usecases.steps.knowledge import Readable
+from exchange.usecases.telling import stream_reports
 from tests.support.world import NOW
 
 LOW, HIGH = Label("NATO", "RESTRICTED"), Label("NATO", "SECRET")

@@ -20,9 +20,9 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import BlobPlace, BlobStore, OnwardWish
-from exchange.store import blobs as blobs_module
-from exchange.usecases import backups
-from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
+from exchange.store.log import blobs as blobs_module
+from exchange.usecases.reading.read_part import STREAMED_FROM_BYTES, Pieces
+from exchange.usecases.upkeep import backups
 from tests.support.buckets import make_bucket
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower

@@ -13,8 +13,9 @@ from exchange import usecases
 from exchange.kernel import ForbiddenError, LimitExceededError, MalformedError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.usecases import Begun, ClearanceChange, Silence, Unopened, stream_reports
-from exchange.usecases.positions import is_unfinished
+from exchange.usecases import Begun, ClearanceChange, Silence, Unopened
+from exchange.usecases.steps.positions import is_unfinished
+from exchange.usecases.telling import stream_reports
 from tests.support.listening import listening, patient
 from tests.support.world import World
 

@@ -17,12 +17,12 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Precedence
 from exchange.store import UnitOfWork, Unread
-from exchange.store.subscription_rows import DeliveryRow
-from exchange.store.subscriptions import Subscriptions
+from exchange.store.books.subscriptions import Subscriptions
+from exchange.store.rows.subscription_rows import DeliveryRow
 from exchange.usecases import ClearanceChange, NewSubscription
-from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED
-from exchange.usecases.notify_subscribers import Notifier, Reach, told_to_client
-from exchange.usecases.subscriptions import MOST_SUBSCRIPTIONS
+from exchange.usecases.log.deliver_alerts import BACKOFF, CLAIMED
+from exchange.usecases.members.subscriptions import MOST_SUBSCRIPTIONS
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach, told_to_client
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import at_once
@@ -291,7 +291,7 @@ async def test_two_nodes_queue_a_report_once_and_send_it_once(told: Told) -> Non
 
 
 async def test_subscriber_far_behind_is_told_of_everything(told: Told, monkeypatch) -> None:
-    monkeypatch.setattr("exchange.usecases.notify_subscribers._LOOKED_AT", 3)
+    monkeypatch.setattr("exchange.usecases.telling.notify_subscribers._LOOKED_AT", 3)
     reports = [await told.world.post(label=FOR_NOR) for _ in range(8)]
     while await told.notifier.round():
         pass

@@ -8,7 +8,7 @@ from exchange import usecases
 from exchange.custody import CustodyUnavailableError, Wrapped
 from exchange.kernel import NotFoundError
 from exchange.usecases import DutyWatch
-from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
 from tests.support.put_back import kept_rows

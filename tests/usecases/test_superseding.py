@@ -12,7 +12,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, InvalidError
 from exchange.markings import Label
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.uploading import awaited, begun, completed, sent
 from tests.support.world import World
@@ -22,7 +22,7 @@ LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
 HOUR = timedelta(hours=1)
 
 Take = Callable[..., Awaitable[str]]
-posting = import_module("exchange.usecases.post_report")
+posting = import_module("exchange.usecases.posting.post_report")
 
 
 async def post(world: World, **others: Any) -> str:

@@ -15,8 +15,8 @@ import pytest
 from exchange import usecases
 from exchange.markings import Label
 from exchange.store import NoticeRow
-from exchange.store.report_book import ReportBook
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.store.books.report_book import ReportBook
+from exchange.usecases.life.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -135,7 +135,7 @@ async def test_page_does_not_tell_by_its_length_of_what_may_not_be_known(
     assert pages == [["upgraded"], ["recalled"], []]
     # Nor has one page all of very many looked at: `next` goes on.
     for name in ("_AT_LEAST", "_AT_MOST"):
-        monkeypatch.setattr(import_module("exchange.usecases.list_notices"), name, 1)
+        monkeypatch.setattr(import_module("exchange.usecases.reading.list_notices"), name, 1)
     page = (await usecases.list_notices(told.services, told.call("DNK reader"), limit=2)).value
     assert [item.row.kind.value for item in page.items] == ["upgraded"]
     page = (await usecases.list_notices(told.services, told.call("DNK reader"), page.next)).value

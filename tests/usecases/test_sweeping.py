@@ -14,11 +14,11 @@ from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade
 from exchange.store import OnwardWish
-from exchange.store.report_book import ReportBook
-from exchange.usecases import destructions
-from exchange.usecases import sweep_reports as module
-from exchange.usecases.rounds_of_time import RoundsOfTime
-from exchange.usecases.sweep_reports import STOOD_STILL, Swept, sweep_reports
+from exchange.store.books.report_book import ReportBook
+from exchange.usecases.life import destructions
+from exchange.usecases.life import sweep_reports as module
+from exchange.usecases.life.sweep_reports import STOOD_STILL, Swept, sweep_reports
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.lowering import lower
 from tests.support.meanwhile import at_once
 from tests.support.placing import place_entries
@@ -354,7 +354,7 @@ async def test_recall_that_the_sweep_follows_up_as_it_asks_is_told_as_done(
     await populated.enrol("GBR releaser", "GBR", "releaser")
     report = await populated.post()
     await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
-    recall = import_module("exchange.usecases.recall_report")
+    recall = import_module("exchange.usecases.life.recall_report")
     ask = recall.ask_destruction
 
     async def asked_at_once(*asked: Any) -> Any:
@@ -405,7 +405,7 @@ async def test_recall_after_which_everything_stood_still_for_days_is_followed_up
         raise UnavailableError("killed here")
 
     with monkeypatch.context() as patched:
-        patched.setattr(import_module("exchange.usecases.recall_report"), "ask_destruction", killed)
+        patched.setattr(import_module("exchange.usecases.life.recall_report"), "ask_destruction", killed)
         await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "at risk")
     populated.clock.advance(timedelta(days=3))
     await RoundsOfTime(populated.services).reports()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.life.sweep_reports import sweep_reports
 from tests.support.placing import place_entries
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
@@ -99,7 +99,7 @@ async def test_while_too_much_waits_for_its_place_nobody_has_left(
     await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
     populated.clock.advance(timedelta(days=90))
     with monkeypatch.context() as patched:
-        patched.setattr("exchange.usecases.told_entries._WAITING_AT_MOST", 0)
+        patched.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
         assert await swept_elsewhere(populated) == (0, 0)
 
     assert await swept_elsewhere(populated) == (0, 1)

@@ -13,7 +13,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ExchangeError
 from exchange.usecases import ListQuery, Services
-from exchange.usecases.rounds_of_time import RoundsOfTime
+from exchange.usecases.upkeep.rounds_of_time import RoundsOfTime
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.tampering import TABLES, Tamperer

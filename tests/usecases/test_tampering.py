@@ -13,7 +13,7 @@ from exchange.markings import Label
 from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.reports import PostedPart
 from exchange.usecases import ListQuery, Recorded, Services
-from exchange.usecases.list_reports import ListedReports
+from exchange.usecases.reading.list_reports import ListedReports
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import columns_of, kept_rows

@@ -8,8 +8,8 @@ from exchange import usecases
 from exchange.members import Standing
 from exchange.store import BreachKind
 from exchange.usecases import DutyWatch
-from exchange.usecases.telling_breaches import told_breach
-from exchange.usecases.telling_streams import ToldEvent, told_events
+from exchange.usecases.promises.telling_breaches import told_breach
+from exchange.usecases.telling.telling_streams import ToldEvent, told_events
 from tests.support.lived import MakeLived
 from tests.support.world import World, certificate_of
 from tests.usecases.test_breaches import DAY, MINUTE, OPEN, flash, listed

@@ -7,8 +7,8 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import InvalidError
-from exchange.store.subscriptions import Subscriptions
-from exchange.usecases.deliver_alerts import CLAIMED
+from exchange.store.books.subscriptions import Subscriptions
+from exchange.usecases.log.deliver_alerts import CLAIMED
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import done_behind
 from tests.support.world import certificate_of, thumbprint_of

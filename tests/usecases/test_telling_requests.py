@@ -14,9 +14,9 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Precedence
 from exchange.usecases import ClearanceChange, Services
-from exchange.usecases.deliver_alerts import BACKOFF
-from exchange.usecases.notify_subscribers import Notifier, Reach
-from exchange.usecases.telling_requests import told_request
+from exchange.usecases.log.deliver_alerts import BACKOFF
+from exchange.usecases.requests.telling_requests import told_request
+from exchange.usecases.telling.notify_subscribers import Notifier, Reach
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
 from tests.support.world import Entry, World

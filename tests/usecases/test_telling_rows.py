@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from exchange.audit.rows_told import Contradiction, RowKind, RowName, RowTold
-from exchange.usecases.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
+from exchange.usecases.life.telling_rows import NOTHING_DONE, TellingRows, contradicted_draft
 from tests.support.placing import place_entries
 from tests.support.world import World
 

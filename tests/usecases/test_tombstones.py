@@ -8,11 +8,11 @@ import pytest
 from exchange import usecases
 from exchange.audit import Deed, DeedKind, EventName, Outcome, Subject, read_deed, unverified_deed
 from exchange.kernel import ConflictError, UnavailableError, rfc3339, to_micros
-from exchange.store.blobs import BlobsAwayError
-from exchange.store.unread import UnreadRowError
-from exchange.usecases import told_entries
-from exchange.usecases.recording import draft
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.store.log.blobs import BlobsAwayError
+from exchange.store.rows.unread import UnreadRowError
+from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.steps import told_entries
+from exchange.usecases.steps.recording import draft
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import begin_another_log, place_entries

@@ -13,13 +13,13 @@ from exchange import usecases
 from exchange.audit import EventName
 from exchange.kernel import ConflictError, ExchangeError, NotFoundError, StalePolicyError, UnavailableError
 from exchange.reports import PostedPart
-from exchange.store.report_book import ReportBook
-from exchange.store.upload_book import UploadBook
-from exchange.store.upload_rows import UploadEnd
+from exchange.store.books.report_book import ReportBook
+from exchange.store.books.upload_book import UploadBook
+from exchange.store.rows.upload_rows import UploadEnd
 from exchange.usecases import Incoming
-from exchange.usecases.give_up_uploads import give_up_uploads
-from exchange.usecases.opening import open_part_pieces
-from exchange.usecases.pull_report import LARGEST_INLINE_BYTES, seek_permit
+from exchange.usecases.posting.give_up_uploads import give_up_uploads
+from exchange.usecases.reading.pull_report import LARGEST_INLINE_BYTES, seek_permit
+from exchange.usecases.steps.opening import open_part_pieces
 from tests.support.meanwhile import done_behind
 from tests.support.uploading import UPLOADS, awaited, begun, completed, pulled, sent
 from tests.support.world import World
@@ -57,8 +57,8 @@ async def test_nothing_is_completed_or_amended_by_a_promise_that_was_suspended_m
 
     # Behind the decision, before what it was about is put in its place.
     for module, step, act in (
-        ("complete_upload", "postable", completed(populated, upload)),
-        ("report_moves", "resealed", amended),
+        ("posting.complete_upload", "postable", completed(populated, upload)),
+        ("life.report_moves", "resealed", amended),
     ):
         suspension = usecases.suspend_agreement(services, call, agreement)
         done_behind(monkeypatch, import_module(f"exchange.usecases.{module}"), step, lambda it=suspension: it)
@@ -83,7 +83,7 @@ async def test_what_ends_while_it_is_completed_is_not_said_to_lack_parts(
         else:
             await usecases.give_up_upload(populated.services, populated.call("GBR contributor"), upload)
 
-    done_behind(monkeypatch, import_module("exchange.usecases.complete_upload"), "own_upload", ended)
+    done_behind(monkeypatch, import_module("exchange.usecases.posting.complete_upload"), "own_upload", ended)
     made = await populated.attempt(completed(populated, upload))
 
     assert isinstance(made.error, ConflictError)

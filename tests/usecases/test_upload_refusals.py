@@ -20,7 +20,7 @@ from exchange.kernel import (
 )
 from exchange.markings import Label
 from exchange.reports import PostedPart
-from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.usecases.posting.give_up_uploads import give_up_uploads
 from tests.support.uploading import BINARY, LARGE, UPLOADS, awaited, begun, completed, nothing_kept, pulled, sent
 from tests.support.world import World
 

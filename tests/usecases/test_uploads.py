@@ -22,11 +22,12 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import BlobPlace, BlobStore
+from exchange.store.books.upload_book import UploadBook
 from exchange.store.dumping import Replay, Since, load
-from exchange.store.large_parts import PIECE_BYTES
-from exchange.store.upload_book import UploadBook
-from exchange.usecases import Incoming, backups
-from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.store.log.large_parts import PIECE_BYTES
+from exchange.usecases import Incoming
+from exchange.usecases.posting.give_up_uploads import give_up_uploads
+from exchange.usecases.upkeep import backups
 from tests.support.lowering import lower
 from tests.support.uploading import (
     BINARY,

@@ -6,7 +6,7 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import NotFoundError, UnavailableError
-from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.usecases.posting.give_up_uploads import give_up_uploads
 from tests.support.lived import MakeLived
 from tests.support.put_back import kept_rows
 from tests.support.uploading import awaited, begun, completed, sent

@@ -7,7 +7,7 @@ import pytest
 
 from exchange.kernel import LimitExceededError, UnavailableError
 from exchange.store import PolicyState
-from exchange.usecases.watching import Watch, Watching, WatchLimits
+from exchange.usecases.steps.watching import Watch, Watching, WatchLimits
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=1)

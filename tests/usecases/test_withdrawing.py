@@ -11,7 +11,8 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.store import ConsentState
-from exchange.usecases import consent_requests, pending_acts
+from exchange.usecases.consents import pending_acts
+from exchange.usecases.life import consent_requests
 from tests.support import deriving as derivations
 from tests.support import onward
 from tests.support.deriving import MIDDLE, SECRET
@@ -204,7 +205,7 @@ async def test_what_was_granted_is_not_taken_back_by_who_asked(deriving: World, 
 async def test_withdrawal_makes_room_for_the_next_request(
     deriving: World, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.consent_requests.MOST_UNDECIDED", 1)
+    monkeypatch.setattr("exchange.usecases.life.consent_requests.MOST_UNDECIDED", 1)
     report = await deriving.post(label=MIDDLE)
     request = await kind.ask(deriving, report)
     with pytest.raises(ConflictError):

@@ -10,15 +10,15 @@ from sqlalchemy import insert
 
 from exchange.audit.log_policy import KnownWitness
 from exchange.kernel import EPOCH, ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
-from exchange.store.engine import checked_url, new_engine
-from exchange.store.log_rows import CosignatureRow
-from exchange.store.log_tables import LogCosignatureTable
-from exchange.store.witness_files import NO_WITNESSES
+from exchange.store.database.engine import checked_url, new_engine
+from exchange.store.log.witness_files import NO_WITNESSES
+from exchange.store.rows.log_rows import CosignatureRow
+from exchange.store.tables.log_tables import LogCosignatureTable
 from exchange.usecases import Services, check_readiness
-from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine
-from exchange.usecases.quorum import Witnessed, newest_witnessed, require_quorum
-from exchange.usecases.read_log import WhichCheckpoint, read_checkpoint
-from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
+from exchange.usecases.log.ask_witness import Asked, AskedState, WitnessLine
+from exchange.usecases.log.quorum import Witnessed, newest_witnessed, require_quorum
+from exchange.usecases.log.read_log import WhichCheckpoint, read_checkpoint
+from exchange.usecases.log.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
 from tests.core.audit.signers import W1
 from tests.support.meanwhile import at_once
 from tests.support.placing import place_entries
@@ -217,8 +217,8 @@ async def test_time_of_a_checkpoint_that_was_altered_to_none_hides_no_witness(wa
 async def test_quorum_is_found_behind_checkpoints_that_lack_it(
     watched: Watched, page: int, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.quorum._PAGE", page)
-    monkeypatch.setattr("exchange.usecases.quorum._MOST_PAGES", pages)
+    monkeypatch.setattr("exchange.usecases.log.quorum._PAGE", page)
+    monkeypatch.setattr("exchange.usecases.log.quorum._MOST_PAGES", pages)
     for name in ("nor", "gbr"):
         await watched.enrol(name)
     await set_quorum(watched.world.services, watched.world.call(None), 2)
@@ -236,8 +236,8 @@ async def test_quorum_is_found_behind_checkpoints_that_lack_it(
 
 async def test_quorum_that_lies_too_far_behind_is_none(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much one witness alone says, the search for a quorum ends, and what it did not reach is none."""
-    monkeypatch.setattr("exchange.usecases.quorum._PAGE", 2)
-    monkeypatch.setattr("exchange.usecases.quorum._MOST_PAGES", 1)
+    monkeypatch.setattr("exchange.usecases.log.quorum._PAGE", 2)
+    monkeypatch.setattr("exchange.usecases.log.quorum._MOST_PAGES", 1)
     for name in ("nor", "gbr"):
         await watched.enrol(name)
     await set_quorum(watched.world.services, watched.world.call(None), 2)
@@ -455,7 +455,7 @@ async def test_log_that_is_away_is_told_once_and_each_witness_is_asked_to_the_en
         await watched.watch.round()
         return caplog.text.count("witnesses cannot be asked: the log is away")
 
-    monkeypatch.setattr("exchange.usecases.watch_witnesses.ask_witness", ask)
+    monkeypatch.setattr("exchange.usecases.log.watch_witnesses.ask_witness", ask)
     while_away = await told(), await told()
     away.clear()
     over = await told()

@@ -15,11 +15,11 @@ from exchange.custody import create_log_key
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, UnavailableError
 from exchange.store import Store
 from exchange.usecases import check_readiness, describe_caller
-from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable, ask_witness
-from exchange.usecases.receive_cosignature import receive_cosignature
-from exchange.usecases.sequence_log import Step
-from exchange.usecases.watch_witnesses import BACKOFF_SECONDS, WitnessWatch
-from exchange.usecases.witnessed_log import witnessed_outside
+from exchange.usecases.log.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable, ask_witness
+from exchange.usecases.log.receive_cosignature import receive_cosignature
+from exchange.usecases.log.sequence_log import Step
+from exchange.usecases.log.watch_witnesses import BACKOFF_SECONDS, WitnessWatch
+from exchange.usecases.log.witnessed_log import witnessed_outside
 from tests.core.audit.signers import W1
 from tests.support.witnessed_world import ORIGIN, DeskLine, MadeWitness, Watched
 from tests.support.world import World

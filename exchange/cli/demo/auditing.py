@@ -8,7 +8,7 @@ from exchange.cli.demo.stage import Stage
 from exchange.cli.instance import open_host
 from exchange.client import ExchangeClient
 from exchange.kernel import UnavailableError
-from exchange.store.log_reader import LogReader
+from exchange.store.log.log_reader import LogReader
 from exchange.wire import ShownEntryBody
 
 _SEQUENCED_SECONDS = 60.0

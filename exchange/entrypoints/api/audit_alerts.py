@@ -6,8 +6,8 @@ from exchange.entrypoints.api.parameters import AFTER, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import from_micros
-from exchange.store.alert_rows import AlertRow
-from exchange.usecases.list_alerts import AlertQuery, list_alerts
+from exchange.store.rows.alert_rows import AlertRow
+from exchange.usecases.auditors.list_alerts import AlertQuery, list_alerts
 from exchange.wire import AlertBody, AlertListBody, AlertSubjectBody
 
 LIST = Operation(

@@ -7,7 +7,7 @@ from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.usecases import Recorded
-from exchange.usecases.read_log import (
+from exchange.usecases.log.read_log import (
     WhichCheckpoint,
     prove_entry,
     prove_growth,

@@ -6,8 +6,8 @@ from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
-from exchange.usecases.receive_cosignature import receive_cosignature
-from exchange.usecases.witnesses import show_witnesses
+from exchange.usecases.log.receive_cosignature import receive_cosignature
+from exchange.usecases.log.witnesses import show_witnesses
 from exchange.wire import CosignaturesBody, CosignedCheckpoint, WitnessListBody
 
 LIST_WITNESSES = Operation(

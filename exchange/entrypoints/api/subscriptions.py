@@ -8,7 +8,7 @@ from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, an
 from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import from_micros
 from exchange.members import Role
-from exchange.store.subscription_rows import DeliveryRow, SubscriptionRow
+from exchange.store.rows.subscription_rows import DeliveryRow, SubscriptionRow
 from exchange.usecases import (
     add_subscription,
     check_subscription,

@@ -39,8 +39,8 @@ from exchange.kernel import (
     UnavailableError,
     faults_told,
 )
-from exchange.store.standing import AlteredStateError
-from exchange.store.unread import UnreadRowError
+from exchange.store.rows.unread import UnreadRowError
+from exchange.store.writer.standing import AlteredStateError
 from exchange.usecases import Call, Services, authenticate, record_rejection, record_tampering
 from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
 

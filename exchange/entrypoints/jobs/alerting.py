@@ -5,9 +5,9 @@ import time
 
 from exchange.entrypoints.jobs.rounds import ALERTS_SECONDS, NOTICES_SECONDS, in_rounds, wait_for
 from exchange.kernel import ExchangeError
-from exchange.usecases.deliver_alerts import AlertDelivery
-from exchange.usecases.notify_subscribers import Notifier
-from exchange.usecases.watch_alerts import AlertWatch
+from exchange.usecases.log.deliver_alerts import AlertDelivery
+from exchange.usecases.log.watch_alerts import AlertWatch
+from exchange.usecases.telling.notify_subscribers import Notifier
 
 
 async def run_alerts(watch: AlertWatch, delivery: AlertDelivery, stopping: asyncio.Event) -> None:

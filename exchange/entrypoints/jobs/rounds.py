@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from exchange.kernel import ExchangeError
-from exchange.usecases.troubles import Causes
+from exchange.usecases.steps.troubles import Causes
 
 SWEEP_SECONDS: Final = 60.0
 """Days and years are what it counts; a recall that somebody raced is followed up within a minute."""

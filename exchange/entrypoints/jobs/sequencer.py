@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from exchange.entrypoints.jobs.rounds import wait_for
 from exchange.kernel import ExchangeError, UnsafeSettingError
-from exchange.store.sequencing import LogMovedError
-from exchange.usecases.sequence_log import Sequencer, Step
-from exchange.usecases.sweep_log import Index, Sweep
-from exchange.usecases.troubles import Causes
+from exchange.store.log.sequencing import LogMovedError
+from exchange.usecases.log.sequence_log import Sequencer, Step
+from exchange.usecases.log.sweep_log import Index, Sweep
+from exchange.usecases.steps.troubles import Causes
 
 INTERVAL_SECONDS = 0.2
 """What an entry waits for its checkpoint at most, beside the step itself: a second is promised."""

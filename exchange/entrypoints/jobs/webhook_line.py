@@ -22,7 +22,7 @@ import httpx2
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel.addresses import is_public, lies_in
 from exchange.kernel.files import state_of
-from exchange.usecases.deliver_alerts import Webhook
+from exchange.usecases.log.deliver_alerts import Webhook
 
 CALL_SECONDS: Final = 15.0
 """Standard Webhooks asks for 15 to 30 seconds; another try costs less than a line that is held."""

@@ -20,7 +20,7 @@ from exchange.entrypoints.http.contexts import read_plain
 from exchange.kernel import MalformedError
 from exchange.kernel.addresses import is_loopback
 from exchange.kernel.files import state_of
-from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
+from exchange.usecases.log.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
 
 CALL_SECONDS: Final = 5.0
 """A witness fsyncs once and signs twice: milliseconds. The next one is asked meanwhile, but checkpoints pass."""

@@ -1,0 +1,40 @@
+"""Reviews of agreements that were noted in the log, each once."""
+
+from collections.abc import Callable
+from datetime import date
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.store.database.dialect import Row
+from exchange.store.rows.unread import Unread, UnreadRow
+from exchange.store.tables.treaty_tables import AgreementReviewTable
+
+
+class ReviewBook:
+    """Reviews that fell due, in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._note_write = note_write
+
+    async def noted(self) -> frozenset[tuple[str, date]]:
+        """Return every review that was noted: of which agreement, due on which day.
+
+        One whose day was altered to what is none was noted of no day: it is noted again, and keeps no other from that.
+        """
+        row, unread = AgreementReviewTable, Unread()
+        found = await self._session.execute(select(col(row.agreement_id), col(row.due_on)))
+        return frozenset(unread.each(found, _review, lambda row: UnreadRow(f"review of {row[0]}")))
+
+    async def note(self, agreement_id: str, due: date, entry: str) -> None:
+        """Keep that a review was noted; ConflictError where another process came first."""
+        self._note_write()
+        row = {"agreement_id": agreement_id, "due_on": due.isoformat(), "entry_id": entry}
+        await self._session.execute(insert(AgreementReviewTable), row)
+
+
+def _review(row: Row) -> tuple[str, date]:
+    agreement, due = row
+    return agreement, date.fromisoformat(due)

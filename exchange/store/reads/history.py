@@ -1,0 +1,263 @@
+"""What was true when: every version of members, clients, certificates and one agreement, with its time of validity.
+
+Read for questions about the past; the hot paths know the present only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Generic, Self, TypeVar
+
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+
+from exchange.agreements import Agreement
+from exchange.kernel import from_micros, to_micros
+from exchange.members import Client, Member, Standing
+from exchange.reports import ReportStatus
+from exchange.store.books.agreement_rows import agreement_columns, agreement_of, with_signatures
+from exchange.store.books.records import client_of, member_of
+from exchange.store.database.dialect import Fetch, Parameters, Row, Sql, Statement, named
+from exchange.store.rows.main_rows import stored_status
+from exchange.store.rows.unread import read_alone
+from exchange.store.tables.life_tables import ReportPastTable
+from exchange.store.tables.main_tables import table
+from exchange.store.tables.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
+
+T = TypeVar("T")
+LAST_MICROS = 2**63 - 1
+"""What a database counts to."""
+_AT_ONCE = 500
+"""Ids in one statement."""
+_OF_A_REPORT = ("id", "version", "class_id", "originator", "posted_at", "valid_until", "status")
+_ORIGINATOR = _OF_A_REPORT.index("originator")
+_CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
+_AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
+_PAST = table(ReportPastTable)
+_SIGNATURE = table(AgreementSignatureTable)
+_SIGNATORY_KEY = table(SignatoryKeyTable)
+
+
+@dataclass(frozen=True, slots=True)
+class Span(Generic[T]):
+    """What held from `since` until `until` (exclusive; None = still)."""
+
+    value: T
+    since: datetime
+    until: datetime | None
+
+    def holds(self, moment: datetime) -> bool:
+        """Return whether it held at `moment`."""
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that held at some moment of a period. A client's member standing is in `members`, not in `clients`."""
+
+    clients: tuple[Span[Client], ...]
+    members: tuple[Span[Member], ...]
+    certificates: tuple[Span[str], ...]
+    """By the id of the client that could use one."""
+    agreements: tuple[Span[Agreement], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRecord:
+    """What the store knows of a report without opening anything."""
+
+    id: str
+    version: int
+    class_id: int
+    originator: str
+    posted_at: datetime
+    valid_until: datetime | None
+    status: ReportStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ReportThen:
+    """What a report was while it stayed as it was: its class, and when it expired."""
+
+    class_id: int
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStatements:
+    """The statements, compiled for one database."""
+
+    clients: Statement
+    members: Statement
+    certificates: Statement
+    agreements: Statement
+    report: Statement
+    past: Statement
+    client: Statement
+    classes: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        tables = (_AGREEMENT, _PARTY, _SIGNATURE, _SIGNATORY_KEY)
+        agreement = select(
+            _AGREEMENT.c.recorded_at, _AGREEMENT.c.superseded_at, *agreement_columns(*tables)
+        ).select_from(with_signatures(*tables))
+        certificate = _CERTIFICATE.c
+        used = select(certificate.client_id, certificate.added_at, certificate.removed_at, certificate.not_after)
+        current = and_(_CLIENT.c.id == bindparam("client_id"), _CLIENT.c.superseded_at.is_(None))
+        return cls(
+            clients=sql.compile(select(*_CLIENT.c).where(_within(_CLIENT.c)).order_by(_CLIENT.c.id, _CLIENT.c.version)),
+            members=sql.compile(select(*_MEMBER.c).where(_within(_MEMBER.c)).order_by(_MEMBER.c.code)),
+            certificates=sql.compile(
+                used.where(
+                    certificate.added_at < bindparam("until"),
+                    certificate.not_after > bindparam("since"),
+                    or_(certificate.removed_at.is_(None), certificate.removed_at > bindparam("since")),
+                )
+            ),
+            agreements=sql.compile(
+                agreement.where(_AGREEMENT.c.id == bindparam("agreement_id"), _within(_AGREEMENT.c)).order_by(
+                    _AGREEMENT.c.version, _PARTY.c.position
+                )
+            ),
+            report=sql.compile(
+                select(*(_REPORT.c[name] for name in _OF_A_REPORT)).where(_REPORT.c.id == bindparam("report_id"))
+            ),
+            past=sql.compile(
+                select(_PAST.c.class_id, _PAST.c.valid_until, _PAST.c.until_at)
+                .where(_PAST.c.report_id == bindparam("report_id"))
+                .order_by(_PAST.c.seq)
+            ),
+            client=sql.compile(select(*_CLIENT.c).where(current)),
+            classes=sql.compile(
+                select(_REPORT.c.id, _REPORT.c.class_id).where(sql.is_one_of(_REPORT.c.id, "report_ids"))
+            ),
+        )
+
+
+async def read_history(
+    fetch: Fetch, statements: HistoryStatements, agreement_id: str, since: datetime, until: datetime
+) -> History:
+    """Return what held at some moment from `since` until `until` (exclusive).
+
+    Raises UnreadRowError where one version cannot be read: who could do what then is nothing that anybody can say.
+    """
+    begin, end = to_micros(since), to_micros(until)
+    period = {"since": begin, "until": end}
+    clients = [named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
+    members = [named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
+    used = await fetch(statements.certificates, period)
+    return History(
+        clients=tuple(read_alone(row, _client_span, f"client {row.id}: version {row.version}") for row in clients),
+        members=tuple(read_alone(row, _member_span, f"member {row.code}: version {row.version}") for row in members),
+        certificates=tuple(read_alone(row, _use_of, f"client {row[0]}: certificate") for row in used),
+        agreements=await read_versions(fetch, statements, agreement_id, since=begin, until=end),
+    )
+
+
+async def read_versions(
+    fetch: Fetch, statements: HistoryStatements, agreement_id: str, *, since: int = 0, until: int = LAST_MICROS
+) -> tuple[Span[Agreement], ...]:
+    """Return the versions of an agreement that were current at some moment from `since` until `until`, oldest first.
+
+    Raises UnreadRowError where one of them cannot be read.
+    """
+    asked: Parameters = {"since": since, "until": until, "agreement_id": agreement_id}
+    versions: dict[int, list[Row]] = {}
+    for row in await fetch(statements.agreements, asked):
+        versions.setdefault(row[3], []).append(row)
+    return tuple(
+        read_alone(rows, _version, f"agreement {agreement_id}: version {number}") for number, rows in versions.items()
+    )
+
+
+def _version(rows: Sequence[Row]) -> Span[Agreement]:
+    return Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2]))
+
+
+async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: str) -> ReportRecord | None:
+    """Return what the store knows of a report; None where there is none, UnreadRowError where it cannot be read."""
+    rows = await fetch(statements.report, {"report_id": report_id})
+    return read_alone(rows[0], _record, f"report {report_id}") if rows else None
+
+
+async def read_past(
+    fetch: Fetch, statements: HistoryStatements, report: ReportRecord, ended_at: datetime | None
+) -> tuple[Span[ReportThen], ...]:
+    """Return what a report was when, oldest first, until its keys were destroyed at `ended_at`.
+
+    Moves that were made before they were kept are not known: what it was after them holds from its beginning on.
+    Raises UnreadRowError where one of them cannot be read.
+    """
+    rows = await fetch(statements.past, {"report_id": report.id})
+    past = [read_alone(row, _then, f"report {report.id}: past") for row in rows]
+    spans, since = [], report.posted_at
+    for value, until in [*past, (ReportThen(report.class_id, report.valid_until), ended_at)]:
+        spans.append(Span(value, since, until))
+        since = until or since
+    return tuple(spans)
+
+
+async def read_classes(fetch: Fetch, statements: HistoryStatements, report_ids: Sequence[str]) -> dict[str, int]:
+    """Return the release class of each of these reports; what is no report is left out."""
+    found: dict[str, int] = {}
+    for start in range(0, len(report_ids), _AT_ONCE):
+        rows = await fetch(statements.classes, {"report_ids": list(report_ids[start : start + _AT_ONCE])})
+        found |= {row[0]: row[1] for row in rows}
+    return found
+
+
+async def read_client(fetch: Fetch, statements: HistoryStatements, client_id: str) -> Client | None:
+    """Return the current version of a client, whatever its member's standing; None where there is none.
+
+    Raises UnreadRowError where it cannot be read.
+    """
+    rows = await fetch(statements.client, {"client_id": client_id})
+    return read_alone(named(_CLIENT.c.keys(), rows[0]), _client, f"client {client_id}") if rows else None
+
+
+async def read_owners(fetch: Fetch, statements: HistoryStatements, asked: str) -> frozenset[str]:
+    """Return whose client or report has this id, whatever else of its row can be read; nobody's: empty."""
+    clients = await fetch(statements.client, {"client_id": asked})
+    reports = await fetch(statements.report, {"report_id": asked})
+    owners = [named(_CLIENT.c.keys(), row).member for row in clients] + [row[_ORIGINATOR] for row in reports]
+    return frozenset(map(str, owners))
+
+
+def _within(columns: object) -> ColumnElement[bool]:
+    """Return whether a version held at some moment of the period."""
+    recorded_at, superseded_at = (getattr(columns, name) for name in ("recorded_at", "superseded_at"))
+    return and_(recorded_at < bindparam("until"), or_(superseded_at.is_(None), superseded_at > bindparam("since")))
+
+
+def _client(row: SimpleNamespace) -> Client:
+    return client_of(row, Standing.ACTIVE.value)
+
+
+def _client_span(row: SimpleNamespace) -> Span[Client]:
+    return Span(_client(row), *_validity(row.recorded_at, row.superseded_at))
+
+
+def _member_span(row: SimpleNamespace) -> Span[Member]:
+    return Span(member_of(row), *_validity(row.recorded_at, row.superseded_at))
+
+
+def _use_of(row: Row) -> Span[str]:
+    client_id, added, gone, not_after = row
+    return Span(client_id, from_micros(added), from_micros(not_after if gone is None else min(gone, not_after)))
+
+
+def _record(row: Row) -> ReportRecord:
+    found_id, version, class_id, originator, posted_at, valid_until, status = row
+    until = None if valid_until is None else from_micros(valid_until)
+    return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, stored_status(status))
+
+
+def _then(row: Row) -> tuple[ReportThen, datetime]:
+    class_id, end, until = row
+    return ReportThen(class_id, None if end is None else from_micros(end)), from_micros(until)
+
+
+def _validity(recorded_at: int, superseded_at: int | None) -> tuple[datetime, datetime | None]:
+    return from_micros(recorded_at), None if superseded_at is None else from_micros(superseded_at)

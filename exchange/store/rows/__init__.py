@@ -1,0 +1,1 @@
+"""Rows as they go in and come out: plain frozen values, never table rows."""

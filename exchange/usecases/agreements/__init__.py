@@ -1,0 +1,1 @@
+"""Agreements: proposed, signed, amended, simulated, their crises, and what they leave open."""

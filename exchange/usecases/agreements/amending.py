@@ -1,0 +1,519 @@
+"""Amend an agreement: propose another text, see in words what it changes and for how many reports, sign it.
+
+Several amendments may lie before the parties; the first one that everybody has signed is the text, and those that
+amended the text before are overtaken: they stay to be read, and to be proposed anew. What one changes is told in words,
+and counted by `amendment_impact`. Who is no party yet, or has left, is told of nothing but the text that it would sign.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic
+
+from exchange.agreements import (
+    TAKING_BACK_PURPOSE,
+    Agreement,
+    Amendment,
+    AmendmentState,
+    Party,
+    PartyState,
+    Terms,
+    TextSignature,
+    TreatyText,
+    amended,
+    amendment_faults,
+    amendment_state,
+    conclude,
+    differences,
+    is_party,
+    is_signed,
+    require_amendable,
+    signatories_of,
+    standing_signatures,
+    state_of,
+    terms_as_json,
+    text_of,
+)
+from exchange.audit import Detail, EventName, Outcome
+from exchange.kernel import (
+    EPOCH,
+    ConflictError,
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    parse_rfc3339,
+    to_micros,
+)
+from exchange.members import Client, Role
+from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
+from exchange.store.log.searching import Found
+from exchange.usecases.agreements.agreements import (
+    AgreementView,
+    logged_text,
+    read_terms,
+    record_agreement,
+    record_look,
+    sees_all_of,
+)
+from exchange.usecases.agreements.amendment_impact import impact_of
+from exchange.usecases.agreements.signing import GivenSignature, checked_signature, sign_own_text, told_of
+from exchange.usecases.posting.proxies import end_consents
+from exchange.usecases.steps.authenticate import authenticate, authenticated_row
+from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
+from exchange.usecases.steps.recording import draft, named, on_record
+from exchange.usecases.steps.slices import MOST_SECONDS, NotCountedYetError
+from exchange.usecases.steps.told_entries import is_too_much_waiting, may_be_told, require_readable, told_until_now
+from exchange.usecases.steps.unread import record_unread
+
+MOST_PROPOSED = 20
+"""Of one signatory, to one text: whoever looks at what is proposed waits while the reports are counted for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmendmentView:
+    """An amendment as one party sees it; `signed` are the members that have, of those that have to."""
+
+    agreement: Agreement
+    amendment: Amendment
+    signatories: tuple[str, ...]
+    signed: frozenset[str]
+    state: str
+    changes: tuple[str, ...]
+    edition: int
+
+
+async def propose_amendment(
+    services: Services, call: Call, agreement_id: str, document: object
+) -> Recorded[AmendmentView]:
+    """Lay another text of an agreement before those who have to sign it.
+
+    Raises NotFoundError for an agreement that the caller does not see, ConflictError for one that cannot be amended
+    now, InvalidError with every fault of the text.
+    """
+    event = EventName.AMENDMENT_PROPOSED
+    client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await _visible(services, unit, client, agreement_id)
+        if not is_party(agreement, client.member, call.now):
+            raise ConflictError("only a party proposes amendments", code="not-a-party")
+        require_amendable(agreement, call.now)
+        terms = await read_terms(services, unit, document)
+        faults = amendment_faults(agreement, terms)
+        if faults:
+            raise InvalidError("the agreement cannot be amended so", tuple(faults))
+        new = amended(agreement, terms, call.now)
+        told = logged_text(new)
+        known = await unit.amendments().of(agreement.id, Unread())
+        before = [each for each in known if each.previous == new.previous]
+        if text_of(new).digest in {each.text for each in before}:
+            raise ConflictError("this very text lies before the parties already", code="proposed-already")
+        if sum(each.proposed_by == client.id for each in before) >= MOST_PROPOSED:
+            message = f"{MOST_PROPOSED} texts of yours lie before the parties: have one of them signed first"
+            raise ConflictError(message, code="too-many-waiting")
+        amendment = await unit.amendments().add(
+            agreement.id, terms, previous=new.previous or "", text=text_of(new).digest, proposed_by=client.id
+        )
+        receipt = await record_agreement(
+            unit, call, client, event, agreement, told={**told, "number": amendment.number}
+        )
+        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
+        view = await _view(
+            services, unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
+        )
+    return Recorded(await _counted(services, call, client, view, row.state), receipt)
+
+
+async def list_amendments(services: Services, call: Call, agreement_id: str) -> Recorded[tuple[AmendmentView, ...]]:
+    """Return every amendment of an agreement, to signatories of those whom they concern, with what each changes.
+
+    Whom one concerns that cannot be read, nothing says: of it who was a party all the time is told.
+    """
+    event, unread = EventName.AMENDMENT_LISTED, Unread()
+    client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await _visible(services, unit, client, agreement_id)
+        shown = [
+            each
+            for each in await _as_proposed(services, unit, agreement, unread)
+            if await _is_of_its_time(unit, call, client, agreement, each)
+        ]
+        taken_back = await _taken_back(services, unit, agreement, shown)
+        views = [
+            await _view(services, unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
+            for each in shown
+        ]
+        told = _parties_told(call, client, agreement, [each.terms for each in shown])
+        receipt = await record_look(unit, call, client, event, agreement, told=told)
+    until = monotonic() + MOST_SECONDS
+    views = [await _counted(services, call, client, view, row.state, until=until) for view in views]
+    if not is_party(agreement, client.member, call.now):
+        # INVARIANT: no number counts to who is no party what was laid before the others.
+        views = [
+            replace(view, amendment=replace(view.amendment, number=number))
+            for number, view in enumerate(views, start=1)
+        ]
+    unopened = await record_unread(services, unread, client, is_own=True)
+    return Recorded(tuple(views), receipt, unopened if sees_all_of(client, agreement, call.now) else 0)
+
+
+async def sign_agreement(
+    services: Services, call: Call, agreement_id: str, given: GivenSignature
+) -> Recorded[AgreementView]:
+    """Take the signature of the caller's member under the agreement's text, or under an amendment of it.
+
+    After the last one the agreement is in force on its first day; an amended text binds at once. Raises NotFoundError
+    for an agreement that the caller does not see, ConflictError for a text that does not lie before the parties (any
+    more) and for a party that cannot sign now, InvalidError for a signature that does not verify.
+    """
+    event = EventName.AGREEMENT_SIGNED
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Held to the end, so that two parties may sign at once.
+        agreement = await _visible(services, unit, client, agreement_id)
+        proposed = {each.text: each for each in await _as_proposed(services, unit, agreement, Unread())}
+        amendment = proposed.get(given.text)
+        if amendment is None or given.text == text_of(agreement).digest:
+            return await sign_own_text(unit, call, client, agreement, given)
+        taken_back = (await _taken_back(services, unit, agreement, [amendment]))[amendment.text]
+        unread = Unread()
+        kept = await _kept_signatures(services, unit, call, agreement, amendment, unread)
+        made = await _sign_amendment(
+            unit, call, client, agreement, amendment=amendment, kept=kept, taken_back=taken_back, given=given
+        )
+    await record_unread(services, unread, client)
+    return made
+
+
+async def take_back_signature(
+    services: Services, call: Call, agreement_id: str, given: GivenSignature
+) -> Recorded[AmendmentView]:
+    """Take back the signature of the caller's member under an amendment that lies before the parties still.
+
+    `given` is the signed statement that it holds no more; that text the member does not sign again. Raises
+    NotFoundError for an agreement that the caller does not see, ConflictError for a text that is not proposed (any
+    more), or that its member has not signed, InvalidError for a statement that does not verify.
+    """
+    event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
+    client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Held to the end: either the last one signs first, and it binds, or this is taken back.
+        agreement = await _visible(services, unit, client, agreement_id)
+        proposed = {each.text: each for each in await _as_proposed(services, unit, agreement, Unread())}
+        amendment = proposed.get(given.text)
+        if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
+            message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
+            raise ConflictError(message, code="conflict")
+        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
+        if not await _has_signed(unit, client, amendment) or client.member in taken_back[amendment.text]:
+            raise ConflictError("no signature of your member's stands under this text", code="conflict")
+        draft_text = amended(agreement, amendment.terms, call.now)
+        statement = await checked_signature(unit, call, client, draft_text, given, purpose=TAKING_BACK_PURPOSE)
+        await unit.amendments().take_back(agreement.id, statement)
+        noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
+        receipt = await record_look(unit, call, client, event, agreement, told=noted)
+        ended = {*taken_back[amendment.text], client.member}
+        view = await _view(services, unit, call, client, agreement, amendment, taken_back=ended, unread=Unread())
+        if not is_party(agreement, client.member, call.now):
+            # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
+            shown = [each for each in proposed.values() if client.member in each.terms.parties]
+            number = 1 + [each.text for each in shown].index(amendment.text)
+            view = replace(view, amendment=replace(amendment, number=number))
+    return Recorded(await _counted(services, call, client, view, row.state), receipt)
+
+
+async def _taken_back(
+    services: Services,
+    unit: UnitOfWork,
+    agreement: Agreement,
+    amendments: Sequence[Amendment],
+    *,
+    must_be_read: bool = True,
+) -> dict[str, set[str]]:
+    """Return by proposed text which members took back their signature under it, by the log.
+
+    By its rows too where the log lacks what may tell of it. Raises UnavailableError as `require_readable`; without
+    `must_be_read` the rows alone are told then, as to who takes back its own: that must not wait, and whoever would
+    sign meanwhile does.
+    """
+    # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so;
+    # nor is anybody said to have taken back what no entry tells of.
+    if must_be_read:
+        await require_readable(services, "which signatures stand")
+    rows = {each.text: set(await unit.amendments().taken_back(each.text)) for each in amendments}
+    if not rows or (not must_be_read and await is_too_much_waiting(services)):
+        return rows
+    told: dict[str, set[str]] = {text: set() for text in rows}
+    lacks: list[Found] = []
+    event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
+    async for entry in told_until_now(services, event, subject=agreement.id, lacks=lacks):
+        text = entry.get("detail", {}).get("text")
+        if isinstance(text, str) and text in told:
+            told[text].add(entry.get("member", ""))
+    return {text: told[text] | (members if lacks else set()) for text, members in rows.items()}
+
+
+async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    *,
+    amendment: Amendment,
+    kept: Mapping[str, TextSignature],
+    taken_back: Collection[str],
+    given: GivenSignature,
+) -> Recorded[AgreementView]:
+    if amendment.previous != text_of(agreement).digest:
+        raise ConflictError("another amendment came first: propose this one anew", code="amendment-overtaken")
+    require_amendable(agreement, call.now)
+    if client.member not in signatories_of(agreement, amendment.terms, call.now):
+        raise ConflictError("your member has nothing to sign here", code="not-a-party")
+    signatures = _standing(call, client, agreement, kept, taken_back)
+    if client.member not in signatures and await _has_signed(unit, client, amendment):
+        told = "what is kept of your member's signature is not what it signed: lay another text before the parties"
+        raise ConflictError(told, code="conflict")
+    signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
+    if client.member not in signatures:
+        await unit.signatory_keys().add_signature(agreement.id, signature)
+    elif conclude(agreement, amendment.terms, signatures, call.now) is None:
+        # Where it waits for nobody any more, since who had not signed has left, the next word of any signatory binds.
+        raise ConflictError("your member has signed this text", code="conflict")
+    noted = told_of(signature) | _parties_told(call, client, agreement, [amendment.terms])
+    receipt = await record_look(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=noted)
+    signatures = {client.member: signature, **signatures}
+    concluded = conclude(agreement, amendment.terms, signatures, call.now)
+    if concluded is not None:
+        await unit.put_agreement(concluded)
+        await _record_amended(unit, call, client, (agreement, concluded), amendment.number)
+        for member in concluded.terms.parties:
+            if not is_party(agreement, member, call.now):
+                await end_consents(unit, call, agreement.id, member)
+    now = concluded or agreement
+    if not is_party(now, client.member, call.now):
+        now = _as_signed_so_far(agreement, amendment.terms, signatures, call)
+    return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
+
+
+async def _kept_signatures(  # noqa: PLR0913, PLR0917  under which text of which agreement, and as of when
+    services: Services, unit: UnitOfWork, call: Call, agreement: Agreement, amendment: Amendment, unread: Unread
+) -> dict[str, TextSignature]:
+    """Return the signatures under a proposed text by member; what is none, or cannot be read, is noted.
+
+    Those of who has left are of when the log says that they were made.
+    """
+    text = await _proposed_text(unit, agreement, amendment)
+    kept = await unit.amendments().signatures(amendment.text, unread)
+
+    def verified(signature: TextSignature) -> tuple[str, TextSignature]:
+        # INVARIANT: no text is concluded by a row that says that somebody has signed it.
+        if not is_signed(text, amendment.text, signature):
+            raise MalformedError("a signature is not what was signed")
+        return signature.member, signature
+
+    given = dict(unread.each(kept, verified, lambda each: unread_signature(amendment.text, each.member)))
+    gone = [party.member for party in agreement.parties if not is_party(agreement, party.member, call.now)]
+    if given.keys() & set(gone):
+        # INVARIANT: nor is anybody brought back by a row that says that it signed since it left.
+        told = await _signings_told(services, agreement, amendment)
+        given |= {each: replace(given[each], signed_at=told.get(each, EPOCH)) for each in gone if each in given}
+    return given
+
+
+async def _signings_told(services: Services, agreement: Agreement, amendment: Amendment) -> dict[str, datetime]:
+    """Return by member when the log says that it signed a text last; of nobody where that cannot be asked now."""
+    found: dict[str, datetime] = {}
+    if await is_too_much_waiting(services):
+        return found
+    async for entry in told_until_now(services, EventName.AGREEMENT_SIGNED, subject=agreement.id):
+        if entry.get("detail", {}).get("text") == amendment.text:
+            member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
+            found[member] = max(at, found.get(member, at))
+    return found
+
+
+async def _has_signed(unit: UnitOfWork, client: Client, amendment: Amendment) -> bool:
+    """Return whether a signature of the caller's member is kept, whatever became of it since."""
+    signers = await unit.amendments().signers([amendment.text])
+    return client.member in signers.get(amendment.text, ())
+
+
+def _standing(
+    call: Call, client: Client, agreement: Agreement, kept: Mapping[str, TextSignature], taken_back: Collection[str]
+) -> dict[str, TextSignature]:
+    """Return the signatures that bind; ConflictError where that of the caller's member did and does no more."""
+    given = {member: signature for member, signature in kept.items() if member not in taken_back}
+    standing = standing_signatures(agreement, given, call.now)
+    # A signature is kept as it was made, once for each text.
+    if client.member in given.keys() - standing.keys():
+        told = "your member signed this text before it left: lay another one before the parties to accede anew"
+        raise ConflictError(told, code="conflict")
+    if client.member in taken_back:
+        told = "your member has taken back its signature under this text: lay another one before the parties"
+        raise ConflictError(told, code="conflict")
+    return standing
+
+
+async def _record_amended(
+    unit: UnitOfWork, call: Call, client: Client, texts: tuple[Agreement, Agreement], number: int
+) -> None:
+    """Record that a text binds, for those whom it binds, and apart from that for parties that it names no more."""
+    before, after = texts
+    event = EventName.AGREEMENT_AMENDED
+    has_acceded = any(before.party(member) is None for member in after.terms.parties)
+    await record_agreement(unit, call, client, event, after, told={} if has_acceded else {"number": number})
+    remaining = [str(party.member) for party in before.parties if is_party(before, party.member, call.now)]
+    left = [member for member in remaining if not is_party(after, member, call.now)]
+    if left:
+        # INVARIANT: an entry of its own, and nobody's act: who signed last may accede, and learns of no party before.
+        told: Detail = {"number": number, "parties": left}
+        await record_agreement(unit, call, None, event, after, told=told)
+
+
+def _as_signed_so_far(
+    agreement: Agreement, terms: Terms, signatures: Mapping[str, TextSignature], call: Call
+) -> Agreement:
+    """Return the text that lies before who would accede, as a draft of its own: all that it is told."""
+    parties = tuple(
+        Party(member, PartyState.SIGNED, signatures[member].signed_at, signatures[member])
+        if member in signatures
+        else Party(member, PartyState.PENDING)
+        for member in terms.parties
+    )
+    # INVARIANT: nor how often the others moved: it counts as any draft, from its proposal on.
+    version = 1 + sum(party.state is PartyState.SIGNED for party in parties)
+    return replace(amended(agreement, terms, call.now), version=version, parties=parties)
+
+
+async def _is_of_its_time(
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, amendment: Amendment
+) -> bool:
+    """Return whether an amendment names the caller's member, or would amend a text that names it, a party still."""
+    if client.member in amendment.terms.parties:
+        return True
+    amends = await unit.edition_after(agreement.id, amendment.previous) - 1
+    was_there = amends in agreement.editions_of(client.member)
+    was_there &= not agreement.was_away(client.member, amendment.proposed_at)
+    return is_party(agreement, client.member, call.now) and was_there
+
+
+def _parties_told(call: Call, client: Client, agreement: Agreement, texts: Iterable[Terms]) -> Detail:
+    # INVARIANT: nor does the auditor of who is no party learn from the log whose text the one before is.
+    if is_party(agreement, client.member, call.now):
+        return {}
+    return {"parties": sorted({str(member) for terms in texts for member in terms.parties})}
+
+
+async def _as_proposed(services: Services, unit: UnitOfWork, agreement: Agreement, unread: Unread) -> list[Amendment]:
+    """Return the amendments of an agreement that somebody proposed, in these terms; the others are noted."""
+    found, known = [], await unit.amendments().of(agreement.id, unread)
+    told = await _proposals_told(services, agreement.id, known)
+    for each in known:
+        # INVARIANT: nobody is shown other words than those that lie before the parties to be signed.
+        if each in told and (await _proposed_text(unit, agreement, each)).digest == each.text:
+            found.append(each)
+        else:
+            unread.rows.append(unread_amendment(agreement.id, each.number))
+    return found
+
+
+async def _proposals_told(services: Services, agreement_id: str, known: Sequence[Amendment]) -> list[Amendment]:
+    """Return those of these amendments that an entry tells of, or that the log may lack it of.
+
+    INVARIANT: a row alone lays no text before anybody, nor in anybody's name. While too much waits to be asked it does;
+    then nobody signs, for it is asked which signatures stand.
+    """
+    if not known or await is_too_much_waiting(services):
+        return [*known]
+    told, lacks = set[tuple[object, ...]](), list[Found]()
+    async for entry in told_until_now(services, EventName.AMENDMENT_PROPOSED, subject=agreement_id, lacks=lacks):
+        detail = entry.get("detail", {})
+        told.add((detail.get("number"), detail.get("text"), entry["actor"].get("id")))
+    return [
+        each
+        for each in known
+        if (each.number, each.text, each.proposed_by) in told or may_be_told(lacks, to_micros(each.proposed_at))
+    ]
+
+
+async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amendment) -> TreatyText:
+    edition = await unit.edition_after(agreement.id, amendment.previous)
+    return TreatyText(agreement.id, edition, amendment.previous, terms_as_json(amendment.terms))
+
+
+async def _visible(services: Services, unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
+    """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
+    asked = sought_id(agreement_id)
+    # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or as one
+    # that would be, neither the text is read nor what was laid before the others.
+    named_in = await unit.amendments().of(asked, Unread(), naming=client.member)
+    agreement = await unit.agreement(asked, of=None if named_in else client.member, for_update=True)
+    if agreement is None or not await _concerns(services, client, agreement, named_in):
+        raise NotFoundError("no such agreement, or none that you may see")
+    return agreement
+
+
+async def _concerns(services: Services, client: Client, agreement: Agreement, named_in: Sequence[Amendment]) -> bool:
+    if agreement.party(client.member) is not None:
+        return True
+    digest = text_of(agreement).digest
+    proposed = await _proposals_told(services, agreement.id, named_in)
+    return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
+
+
+async def _counted(  # noqa: PLR0913  what is counted, for whom, and until when
+    services: Services,
+    call: Call,
+    client: Client,
+    view: AmendmentView,
+    state: PolicyState,
+    *,
+    until: float | None = None,
+) -> AmendmentView:
+    """Return a view with what it would do to reports, behind the unit: nobody waits to write while they are judged.
+
+    Where that is not counted yet, a sentence says so: what was done is done, and the text is there to be read.
+    """
+    agreement = view.agreement
+    if view.state != AmendmentState.PROPOSED.value or not is_party(agreement, client.member, call.now):
+        return view
+    until, terms = monotonic() + MOST_SECONDS if until is None else until, view.amendment.terms
+    counts: tuple[str, ...]
+    try:
+        counts = await impact_of(services, call, client, agreement, terms=terms, state=state, until=until)
+    except NotCountedYetError as exc:
+        counts = (exc.message,)
+    return replace(view, changes=(*view.changes, *counts))
+
+
+async def _view(  # noqa: PLR0913, PLR0917  what is shown to whom, and which signatures count for it
+    services: Services,
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    amendment: Amendment,
+    *,
+    taken_back: Collection[str],
+    unread: Unread,
+) -> AmendmentView:
+    """Return one amendment, as one caller may know it, without what it would do to reports."""
+    standing = amendment_state(agreement, amendment)
+    changes: tuple[str, ...] = ()
+    signatories = tuple(map(str, signatories_of(agreement, amendment.terms, call.now)))
+    if not is_party(agreement, client.member, call.now):
+        # INVARIANT: who is no party yet learns the text that it would sign, and nothing of the one before.
+        changes = (f"{client.member} accedes",) if standing is AmendmentState.PROPOSED else ()
+        signatories = tuple(each for each in signatories if each in amendment.terms.parties)
+    elif standing is AmendmentState.PROPOSED:
+        gone = {each.member for each in agreement.parties if not is_party(agreement, each.member, call.now)}
+        changes = differences(agreement.terms, amendment.terms, gone=gone)
+    kept = await _kept_signatures(services, unit, call, agreement, amendment, unread)
+    given = standing_signatures(agreement, kept, call.now)
+    signed = frozenset(given).difference(taken_back).intersection(signatories)
+    edition = await unit.edition_after(agreement.id, amendment.previous)
+    return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)

@@ -1,0 +1,37 @@
+"""Reviews of agreements that fall due: noted in the log once, for the auditors of the parties to see."""
+
+from exchange.agreements import last_review_due
+from exchange.audit import EventName, Subject
+from exchange.kernel import ConflictError
+from exchange.usecases.steps.context import Services
+from exchange.usecases.steps.judging import require_same_law
+from exchange.usecases.steps.service_entries import service_draft
+from exchange.usecases.steps.unread import known_agreements
+
+
+async def note_reviews(services: Services) -> int:
+    """Note every review that has fallen due and was not noted; return how many."""
+    now = services.clock()
+    state = (await services.store.caller("")).state
+    require_same_law(services, state)
+    agreements = await known_agreements(services, state)
+    due = {(each.id, day): each for each in agreements.values() if (day := last_review_due(each, now)) is not None}
+    async with services.store.unit_of_work() as unit:
+        noted = await unit.reviews().noted()
+    new = sorted(due.keys() - noted)
+    for agreement_id, day in new:
+        agreement = due[agreement_id, day]
+        entry = service_draft(
+            services,
+            EventName.AGREEMENT_REVIEW_DUE,
+            subject=Subject("agreement", agreement.id, agreement.version),
+            agreement=agreement.id,
+            detail={"parties": list(agreement.terms.parties), "due": day.isoformat()},
+        )
+        try:
+            async with services.store.unit_of_work() as unit:
+                receipt = await unit.record(entry)
+                await unit.reviews().note(agreement.id, day, receipt.entry)
+        except ConflictError:
+            continue  # another process has noted it
+    return len(new)

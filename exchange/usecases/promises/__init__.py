@@ -1,0 +1,1 @@
+"""Promises that parties made: counted, found broken, told of, and talked over."""

@@ -1,0 +1,426 @@
+"""Finds what parties of agreements promised and did not do: each breach once, by any number of processes.
+
+A promise is owed by one party to another one, and so is its breach: to the originator whose report was not
+acknowledged, to each reader of a scope to which no report came that one of its clients may read. Nobody else is told;
+who is told is cleared for whatever the breach may be about.
+
+One round, for each agreement: (1) what each party owed when; (2) reports whose time to be acknowledged has run out
+since the last round, though one of the member's readers could have acknowledged them; (3) readers to whom a report is
+overdue; (4) what is not on the record yet is put there, with what subscribers are to be told, in one transaction that
+holds the agreement: numbers of breaches grow in the order of commits.
+
+What was due is looked at as it stood then: a party that suspends its part, or leaves, and a text that comes after it,
+take back nothing that had fallen due. So (2) and (3) are asked for each stretch of the agreement since the last round,
+as of the last moment of that stretch.
+
+What is found by rows is asked of the log before anybody is accused, or let off (`sure_breaches`), and so is whether it
+was found before (`known_breaches`).
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.agreements import (
+    Agreement,
+    InForce,
+    Scope,
+    Spell,
+    Timeliness,
+    acknowledgement_due,
+    as_it_was,
+    duty_spells,
+    in_force,
+    moved_by,
+    next_change,
+    rhythm_of,
+    timeliness,
+)
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
+from exchange.kernel import EPOCH, ExchangeError, UnavailableError, new_id, rfc3339, to_micros
+from exchange.markings import Label
+from exchange.members import Role
+from exchange.release import ClassFacts
+from exchange.store import (
+    BreachKind,
+    BreachRow,
+    Countable,
+    CountedReport,
+    PolicyState,
+    StreamKind,
+    UnitOfWork,
+    Unread,
+)
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.rows.subscription_rows import DeliveryRow
+from exchange.usecases.members.subscriptions import waiting
+from exchange.usecases.promises.counting import (
+    Counting,
+    acknowledged_by_member,
+    could_read,
+    posted_fact,
+    readers_since,
+    versions_of,
+)
+from exchange.usecases.promises.known_breaches import KnownBreaches
+from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements
+from exchange.usecases.promises.told_breaches import breach_detail
+from exchange.usecases.steps.altered_classes import whole_classes
+from exchange.usecases.steps.context import Call, Services
+from exchange.usecases.steps.entry_labels import label_told
+from exchange.usecases.steps.judging import require_same_law
+from exchange.usecases.steps.service_entries import service_draft
+from exchange.usecases.steps.troubles import Causes
+from exchange.usecases.steps.unread import known_agreements
+
+LOOK_BACK: Final = timedelta(days=7)
+"""How long after a deadline it is still noticed: longer than the jobs of an exchange stand still."""
+
+_OVERLAP: Final = timedelta(minutes=5)
+"""Between rounds of one process: what was under way in the last one is seen by this one."""
+
+_AT_ONCE: Final = 200
+
+_PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
+
+_log = logging.getLogger("exchange.duties")
+
+
+@dataclass(frozen=True, slots=True)
+class _Treaty:
+    """A stretch of an agreement in force: from `begin` up to `end`, looked at as of `call.now`, its last moment.
+
+    `spells` has what each member owed when in each scope, up to `found_at`, when it is looked at.
+    """
+
+    agreement: Agreement
+    begin: datetime
+    end: datetime
+    spells: Mapping[tuple[str, str], tuple[Spell, ...]]
+    classes: Mapping[int, ClassFacts]
+    state: PolicyState
+    call: Call
+    found_at: datetime
+
+    def rhythms(self, member: str, scope: Scope) -> tuple[Spell, ...]:
+        """Return the spells up to `end`, where a rhythm that they ask for may be overdue; else none.
+
+        One that goes on behind `end` is looked at there.
+        """
+        spells = self.spells.get((scope.name, member), ())
+        place = bisect_right(spells, self.call.now, key=lambda spell: spell.since) - 1
+        every = None if place < 0 else spells[place].duty.report_every
+        if every is None or not spells[place].holds(self.call.now):
+            return ()
+        begin = place
+        while begin and (spells[begin - 1].until, spells[begin - 1].duty.report_every) == (spells[begin].since, every):
+            begin -= 1
+        goes_on = any(spell.holds(self.end) and spell.duty.report_every == every for spell in spells[place : place + 2])
+        # Nothing posted at all is the longest silence there can be.
+        if (goes_on and self.end < self.found_at) or self.call.now <= moved_by(spells[begin].since, every):
+            return ()
+        return (*spells[:place], replace(spells[place], until=None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """That a member's time to acknowledge a report ran out at `due`, acknowledged or not."""
+
+    report: CountedReport
+    member: str
+    spells: tuple[Spell, ...]
+    due: datetime
+
+
+class DutyWatch:
+    """Looks for breaches in one database; what it remembers saves work, and nothing rests on it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known = KnownBreaches(services)
+        self._looked: dict[str, tuple[datetime, int]] = {}
+        self._troubles = Causes()
+
+    async def round(self) -> bool:
+        """Put on the record what is not there yet; return whether there may be more of it."""
+        services, now = self._services, self._services.clock()
+        state = (await services.store.caller("")).state
+        require_same_law(services, state)
+        has_more, fault, unread = False, None, Unread()
+        await services.store.clients(unread)
+        members = {member for row in unread.rows for member in row.members}
+        for agreement in (await known_agreements(services, state)).values():
+            if not any(terms.obligations for terms in agreement.texts):
+                continue
+            try:
+                _require_known(agreement, members)
+                if self._may_have_moved(agreement, now):
+                    has_more |= await self._look(agreement, state, now)
+            except UnavailableError:
+                raise  # nothing can be looked at
+            except (ExchangeError, ArithmeticError, ValueError) as exc:
+                # A row of it was altered: that is no other agreement's.
+                fault = UnavailableError(f"agreement {agreement.id} is not looked at: {type(exc).__name__}")
+        if fault is not None:
+            raise fault
+        return has_more
+
+    def _since(self, agreement: Agreement, now: datetime) -> datetime:
+        return self._looked.get(agreement.id, (now - LOOK_BACK, 0))[0]
+
+    def _may_have_moved(self, agreement: Agreement, now: datetime) -> bool:
+        """Return whether an agreement was in force at any moment since it was last looked at."""
+        since, version = self._looked.get(agreement.id, (now - LOOK_BACK, 0))
+        if version != agreement.version or in_force(agreement, now) or in_force(agreement, since):
+            return True
+        turn = next_change(agreement, since)
+        return turn is not None and turn <= now
+
+    async def _look(self, agreement: Agreement, state: PolicyState, now: datetime) -> bool:
+        """Do the round for one agreement; return whether there may be more of it."""
+        since = self._since(agreement, now)
+        stretches = await self._stretches(agreement, state, since, now)
+        begin, due = await self._due(stretches, since, now)
+        found: dict[tuple[str, str, str], BreachRow] = {}
+        for stretch in stretches:
+            ended = [each for each in due if stretch.begin <= each.due < stretch.end]
+            for row in (*await self._unacknowledged(stretch, begin, ended), *await self._silences(stretch)):
+                found.setdefault((row.party, row.owed_to, row.subject), row)
+        rows: list[BreachRow] = []
+        for row in found.values():
+            if len(rows) <= _AT_ONCE and await self._is_sure(row):
+                rows.append(row)
+        await self._keep(agreement, rows[:_AT_ONCE])
+        if len(rows) > _AT_ONCE:
+            return True
+        self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
+        return False
+
+    async def _is_sure(self, row: BreachRow) -> bool:
+        """Return whether the log says so too; of a silence that is asked where its rhythm is known."""
+        if row.kind is not BreachKind.ACKNOWLEDGEMENT:
+            return True
+        return await self._unless_lacking(
+            row, is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at)
+        )
+
+    async def _unless_lacking(self, row: BreachRow, is_sure: Awaitable[bool]) -> bool:
+        """Return what the log says of one breach; False where it lacks that, which takes no other one away."""
+        try:
+            return await is_sure
+        except LogDamagedError as exc:
+            trouble = f"of agreement {row.agreement} not all broken promises are found: {exc.message}"
+            if self._troubles.take(trouble):
+                _log.error("%s", trouble)
+            return False
+
+    async def _stretches(
+        self, agreement: Agreement, state: PolicyState, since: datetime, now: datetime
+    ) -> list[_Treaty]:
+        # (1) what is owed
+        services = self._services
+        known = await whole_classes(services, state)
+        classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
+        versions = await versions_of(services, agreement.id)
+        spells = {
+            (scope.name, str(member)): duty_spells(versions, member, scope.name, now)
+            for scope in {scope.name: scope for terms in agreement.texts for scope in terms.scopes}.values()
+            for member in {member for terms in agreement.texts for member in terms.parties}
+        }
+        made = []
+        for version, begin, end in _in_force(versions, since, now):
+            moment = end if end == now else end - datetime.resolution
+            call = Call(new_id(now, services.randomness), "local", None, moment)
+            made.append(_Treaty(as_it_was(version, moment), begin, end, spells, classes, state, call, now))
+        return made
+
+    async def _unacknowledged(self, treaty: _Treaty, begin: datetime, ended: list[_Ended]) -> list[BreachRow]:
+        # (2) reports whose time has run out since the last round
+        services, now = self._services, treaty.found_at
+        if not ended:
+            return []
+        ids = {class_id for each in ended for class_id in (each.report.class_id, each.report.posted_class_id)}
+        wanted = {class_id: treaty.classes[class_id] for class_id in ids}
+        members = {each.member for each in ended}
+        counting = Counting(treaty.call, treaty.state, treaty.agreement)
+        readers = await readers_since(services, counting, members, wanted)
+        rows = await acknowledged_by_member(services, Countable(list(wanted), EPOCH, now), begin)
+        said = {each.report.id for each in ended if each.member in rows.get(each.report.id, {})}
+        acknowledged = await told_acknowledgements(services, said)
+        found = []
+        for each in ended:
+            report, facts = each.report, treaty.classes[each.report.class_id]
+            fact = posted_fact(report, facts, acknowledged.get(report.id, {}), could_read(readers, report))
+            # Who is bound no more at its end has not missed what was due with the last moment before.
+            is_bound = any(spell.holds(treaty.end) for spell in each.spells)
+            moment = treaty.end if is_bound else treaty.call.now
+            if timeliness(fact, each.member, each.spells, moment) in _PASSED:
+                found.append(
+                    self._row(
+                        treaty,
+                        kind=BreachKind.ACKNOWLEDGEMENT,
+                        between=(each.member, facts.originator),
+                        scope=facts.scope,
+                        subject=(report.id, each.due),
+                        label=label_told(services.law.catalogue, facts, each.member),
+                    )
+                )
+        return await self._known.new_of(found)
+
+    async def _due(self, stretches: list[_Treaty], since: datetime, now: datetime) -> tuple[datetime, list[_Ended]]:
+        """Return which times to acknowledge ran out from `since` on, and when the first such report can have come."""
+        spells_of = stretches[-1].spells if stretches else {}
+        times = [within for spells in spells_of.values() for spell in spells for _, within in spell.duty.acknowledge]
+        if not times:
+            return now, []
+        classes = stretches[-1].classes
+        begin = min(moved_by(since, within, back=True) for within in times)
+        found = []
+        for report in await self._services.store.duties.posted(Countable(list(classes), EPOCH, now), begin):
+            facts = classes[report.class_id]
+            if report.posted_class_id not in classes:
+                continue  # altered: who could read it when it was posted cannot be said any more
+            for (scope, member), spells in spells_of.items():
+                if scope == facts.scope and member != facts.originator:
+                    due = acknowledgement_due(spells, report.precedence, report.posted_at)
+                    if due is not None and since <= due < now:
+                        found.append(_Ended(report, member, spells, due))
+        return begin, found
+
+    async def _silences(self, treaty: _Treaty) -> list[BreachRow]:
+        # (3) nothing came that one of a member's readers may read
+        found = []
+        terms = treaty.agreement.terms
+        for scope in terms.scopes:
+            for member in scope.contributors:
+                if treaty.rhythms(member, scope):
+                    found += await self._silences_of(treaty, member, scope)
+        return found
+
+    async def _silences_of(self, treaty: _Treaty, member: str, scope: Scope) -> list[BreachRow]:
+        services, now = self._services, treaty.call.now
+        classes = {
+            class_id: facts
+            for class_id, facts in treaty.classes.items()
+            if (facts.scope, facts.originator) == (scope.name, member)
+        }
+        others = await self._with_readers({each for each in scope.readers if each != member})
+        counting = Counting(treaty.call, treaty.state, treaty.agreement)
+        readers = await readers_since(services, counting, others, classes)
+        last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
+        spells, since, found = treaty.rhythms(member, scope), {}, []
+        for other in sorted(others):
+            posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
+            rhythm = rhythm_of(spells, posts, now, now)
+            if rhythm is None or rhythm.every is None or rhythm.due is None or not rhythm.is_overdue:
+                continue
+            due, since[other] = rhythm.due, moved_by(rhythm.due, rhythm.every, back=True)
+            found.append(
+                self._row(
+                    treaty,
+                    kind=BreachKind.REPORT,
+                    between=(member, other),
+                    scope=scope.name,
+                    subject=(rfc3339(due), due),
+                    label=_label_of(treaty.agreement, scope, {member, other}),
+                )
+            )
+        return [
+            row
+            for row in await self._known.new_of(found)
+            if await self._unless_lacking(
+                row, is_silent(services, treaty.agreement.id, member, since=since[row.owed_to])
+            )
+        ]
+
+    async def _with_readers(self, members: set[str]) -> set[str]:
+        clients = await self._services.store.clients(Unread())
+        return members & {each.member for each in clients if Role.READER in each.roles and each.is_active}
+
+    async def _keep(self, agreement: Agreement, rows: Iterable[BreachRow]) -> None:
+        # (4) on the record, once
+        new = list(rows)
+        if not new:
+            return
+        async with self._services.store.unit_of_work() as unit:
+            await unit.agreement(agreement.id, for_update=True)
+            # Asked again now that nobody else adds any.
+            for row in await self._known.new_of(new):
+                await unit.breaches().add(row)
+                await unit.record(self._entry(row))
+                await unit.streams().add(StreamKind.BREACH, row.id, {row.party, row.owed_to}, row.found_at)
+                await self._tell(unit, row)
+
+    async def _tell(self, unit: UnitOfWork, row: BreachRow) -> None:
+        for subscription in await unit.subscriptions().of_members({row.party, row.owed_to}):
+            message_id = new_id(row.found_at, self._services.randomness)
+            told: DeliveryRow = waiting(message_id, subscription, None, to_micros(row.found_at), breach=row.id)
+            await unit.subscriptions().queue(told)
+
+    def _row(  # noqa: PLR0913  what a breach is
+        self,
+        treaty: _Treaty,
+        *,
+        kind: BreachKind,
+        between: tuple[str, str],
+        scope: str,
+        subject: tuple[str, datetime],
+        label: Label,
+    ) -> BreachRow:
+        """Return a breach by the first of `between` of what it owed the second; `subject` with when it was due."""
+        now = treaty.found_at
+        return BreachRow(
+            id=new_id(now, self._services.randomness),
+            agreement=treaty.agreement.id,
+            kind=kind,
+            party=between[0],
+            owed_to=between[1],
+            scope=scope,
+            subject=subject[0],
+            label=label.as_json(),
+            due_at=subject[1],
+            found_at=now,
+        )
+
+    def _entry(self, row: BreachRow) -> EntryDraft:
+        made = service_draft(
+            self._services, EventName.DUTY_BREACHED, Outcome.FAILED, subject=Subject("agreement", row.agreement)
+        )
+        return replace(made, label=row.label, agreement=row.agreement, scope=row.scope, detail=breach_detail(row))
+
+
+def _require_known(agreement: Agreement, members: Collection[str]) -> None:
+    """Raise OpeningError where a party's client cannot be read: whether that one could, or did, is not known.
+
+    INVARIANT: nobody is found to have broken a promise by what is lacking.
+    """
+    if any(member in members for terms in agreement.texts for member in terms.parties):
+        raise OpeningError("a client of a party cannot be read")
+
+
+def _in_force(
+    versions: Iterable[InForce], since: datetime, now: datetime
+) -> Iterator[tuple[Agreement, datetime, datetime]]:
+    """Yield the stretches from `since` to `now` in which an agreement was in force, one for each time that it moved.
+
+    What ends by itself, on its last day or when a notice has passed, ends between two rounds, as what a party does.
+    """
+    for version in versions:
+        moment = max(version.since, since)
+        until = now if version.until is None else min(version.until, now)
+        while moment < until:
+            turn = next_change(version.agreement, moment)
+            end = until if turn is None else min(turn, until)
+            if in_force(version.agreement, moment):
+                yield version.agreement, moment, end
+            moment = end
+
+
+def _label_of(agreement: Agreement, scope: Scope, members: set[str]) -> Label:
+    """Return the label of a silence: whoever is cleared for all that the scope may hold may know that nothing came."""
+    compartments = tuple(sorted(set(scope.compartments)))
+    return Label(agreement.terms.policy, scope.ceiling, compartments, releasable_to=tuple(sorted(members)))

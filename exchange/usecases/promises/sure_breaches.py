@@ -1,0 +1,125 @@
+"""Whether a breach that rows tell of is one by the log too: nobody is accused by a row that somebody altered.
+
+A breach is on the record for good, and told to who it was owed to. The rows that it is found by (when a report was
+posted and how urgent it is, who acknowledged it) are held against the log once in some hours. So the log is asked
+before: each post has its entry, and so has each acknowledgement, and what is sealed in a report says the rest.
+
+INVARIANT: where a report's row is not what its entries and what is sealed in it say, no breach is found by it. And
+nobody is let off by a row that says what no entry does.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from exchange.audit import Criteria, Entry, EventName, Outcome
+from exchange.crypto import OpeningError
+from exchange.kernel import UnavailableError, parse_rfc3339, to_micros
+from exchange.store import ReceiptHow, Sought
+from exchange.store.log.archived import LogDamagedError
+from exchange.store.log.searching import Found
+from exchange.usecases.life.walk_reports import contradicted_reports
+from exchange.usecases.steps.context import Services
+from exchange.usecases.steps.told_entries import (
+    all_told_until_now,
+    entries_at,
+    lacking,
+    require_none,
+    require_readable,
+    told_of_each,
+    told_until_now,
+    waiting_of,
+)
+from exchange.usecases.steps.whole_entries import whole_entry
+
+_AT_ONCE = 500
+
+
+async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime) -> bool:
+    """Return whether no client of the member `by` acknowledged a report up to `due`, and its row is what it came to.
+
+    Raises UnavailableError as `require_readable`, LogDamagedError where the log lacks what it says of it, OpeningError
+    where that is away.
+    """
+    await require_readable(services, "what was acknowledged")
+    with _of_one(is_waited_for=True):
+        posts = [entry async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=report)]
+        if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
+            return False
+        lacks: list[Found] = []
+        async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report, lacks=lacks):
+            if _acknowledges(entry) and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
+                return False
+        # What came later lets nobody off, and nor does it where it is lost.
+        require_none([each for each in lacks if each.place.at_micros <= to_micros(due)], "that tell of this")
+    return True
+
+
+async def told_acknowledgements(services: Services, reports: Collection[str]) -> dict[str, dict[str, datetime]]:
+    """Return by report and member when the first of its clients acknowledged it, of what the log has whole.
+
+    Raises UnavailableError as `require_readable`, OpeningError where what the log says of it is away.
+    """
+    found: dict[str, dict[str, datetime]] = {}
+    if not reports:
+        return found
+    await require_readable(services, "what was acknowledged")
+    with _of_one(is_waited_for=True):
+        told = await waiting_of(services, EventName.REPORT_RECEIVED, subjects=reports)
+        told += [each async for each in told_of_each(services, EventName.REPORT_RECEIVED.value, sorted(reports))]
+    for entry in filter(_acknowledges, told):
+        by_member = found.setdefault(entry["object"]["id"], {})
+        member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
+        by_member[member] = min(at, by_member.get(member, at))
+    return found
+
+
+async def is_silent(services: Services, agreement: str, member: str, *, since: datetime) -> bool:
+    """Return whether each report that a member posted since then is in its row what it came to, and so was counted.
+
+    Raises UnavailableError as `require_readable`, LogDamagedError where the log lacks a post, or it is away.
+    """
+    await require_readable(services, "what was posted")
+    with _of_one(is_waited_for=False):
+        async for posts in _posts(services, agreement, member, since):
+            if await contradicted_reports(services, posts):
+                return False
+    return True
+
+
+def _acknowledges(entry: Entry) -> bool:
+    return entry.get("detail", {}).get("how") == ReceiptHow.ACKNOWLEDGED.value
+
+
+@contextmanager
+def _of_one(*, is_waited_for: bool) -> Iterator[None]:
+    """Raise LogDamagedError for what the log lacks, of one breach; for what is away OpeningError, of one agreement.
+
+    A silence is found again as long as it lasts: for that nothing is waited for.
+    """
+    try:
+        yield
+    except LogDamagedError:
+        raise
+    except UnavailableError as exc:
+        if is_waited_for:
+            raise OpeningError("what the log says of it cannot be read") from exc
+        raise LogDamagedError(exc.message) from exc
+
+
+async def _posts(services: Services, agreement: str, member: str, since: datetime) -> AsyncIterator[list[Entry]]:
+    # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
+    waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
+    yield [entry for entry in waiting if entry is not None and _is_post(entry, agreement, member)]
+    event, outcome = EventName.REPORT_POSTED.value, Outcome.PERMITTED.value
+    criteria = Criteria(since=since, owner=member, agreement=agreement, event=event, outcome=outcome)
+    sought = Sought(criteria, None, newest_first=False)
+    async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
+        entries = await entries_at(services, places)
+        require_none(lacking(places, entries), "that tell of posts")
+        yield entries
+
+
+def _is_post(entry: Entry, agreement: str, member: str) -> bool:
+    is_one = (entry["type"], entry["decision"]) == (EventName.REPORT_POSTED.value, Outcome.PERMITTED.value)
+    return is_one and (entry.get("agreement"), entry.get("owner")) == (agreement, member)

@@ -1,0 +1,1 @@
+"""Telling whoever waits: by streams and by webhooks, each as of the moment of telling."""
