@@ -64,10 +64,10 @@ async def test_others_write_while_the_log_is_asked_whose_caveats_these_are(
     world, (own, _) = await make_lived(waiting)
     ask = told_caveats.told_of
 
-    async def meanwhile(services: usecases.Services, event: str, **about: Any) -> AsyncIterator[list[Entry]]:
+    async def meanwhile(services: usecases.Services, *events: str, **about: Any) -> AsyncIterator[list[Entry]]:
         async with asyncio.timeout(20):
             await world.post()
-        async for entries in ask(services, event, **about):
+        async for entries in ask(services, *events, **about):
             yield entries
 
     monkeypatch.setattr(told_caveats, "told_of", meanwhile)
