@@ -298,8 +298,9 @@ def _seekers(condition: ReadAfterChange, entry: Entry) -> tuple[str, ...]:
     if entry["type"] in condition.events:
         if entry["decision"] != _PERMITTED:
             return ()
-        if entry["type"] == EventName.CRISIS_DECLARED.value:
-            return _parties(entry)
+        # A change of an agreement may open something to any of its parties, whoever made it.
+        if parties := _parties(entry):
+            return parties
         # A change of a client is its member's, whoever made it.
         member = entry.get("owner", member)
     elif "object" not in entry or not _client(entry):
@@ -308,7 +309,6 @@ def _seekers(condition: ReadAfterChange, entry: Entry) -> tuple[str, ...]:
 
 
 def _parties(entry: Entry) -> tuple[str, ...]:
-    # Two members open a crisis, and it may open for any other one.
     parties = entry.get("detail", {}).get("parties")
     return tuple(parties) if isinstance(parties, list) else ()
 

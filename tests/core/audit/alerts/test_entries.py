@@ -351,6 +351,10 @@ def crisis(number, parties, **fields):
     return without(entry(number, **{**made, "detail": detail, **fields}), "label", "owner")
 
 
+def agreed(number, parties, **fields):
+    return crisis(number, parties, **{"type": "agreement.signed", **fields})
+
+
 def read(number, report="r", **fields):
     return entry(number, object={"type": "report", "id": report}, **fields)
 
@@ -367,6 +371,10 @@ def read(number, report="r", **fields):
         ([change(1), read(2)], 0),
         ([refusal(1), change(2), read(3, "another")], 0),
         ([refusal(1), change(2, owner="GBR"), read(3)], 0),
+        # By one party, and for every one.
+        ([refusal(1), agreed(2, ["GBR", "NOR"]), read(3)], 1),
+        ([refusal(1), agreed(2, ["GBR", "DNK"]), read(3)], 0),
+        ([refusal(1), agreed(2, ["GBR", "NOR"], type="agreement.suspended"), read(3)], 0),
         # Opened by two others, and for every party.
         ([refusal(1), crisis(2, ["GBR", "DNK", "NOR"]), read(3)], 1),
         ([refusal(1), crisis(2, ["GBR", "DNK"]), read(3)], 0),
