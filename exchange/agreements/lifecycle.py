@@ -207,6 +207,30 @@ def withdraw_party(agreement: Agreement, member: str, now: datetime) -> Agreemen
     return _moved(agreement, member, Move.WITHDRAW, now)
 
 
+def before_suspending(agreement: Agreement, member: str, now: datetime) -> Agreement | None:
+    """Return `agreement` as if `member`, which takes no part as its row says, took part; None where that says less."""
+    party = agreement.party(member)
+    standing = None if party is None else party.standing(now)
+    if party is None or standing not in {PartyState.SUSPENDED, PartyState.WITHDRAWN}:
+        return None
+    leaves_at = party.leaves_at if standing is PartyState.SUSPENDED else None
+    return _with_party(agreement, replace(party, state=PartyState.SIGNED, leaves_at=leaves_at))
+
+
+def before_leaving(agreement: Agreement, member: str, now: datetime) -> Agreement | None:
+    """Return `agreement` as if `member`, which has given notice or left as its row says, had not.
+
+    Who has left takes no part in it. None where the row says neither.
+    """
+    party = agreement.party(member)
+    has_left = party is not None and party.standing(now) is PartyState.WITHDRAWN
+    if party is None or (party.leaves_at is None and not has_left):
+        return None
+    return _with_party(
+        agreement, replace(party, state=PartyState.SUSPENDED if has_left else party.state, leaves_at=None)
+    )
+
+
 def _standing(agreement: Agreement, now: datetime) -> tuple[AgreementState, frozenset[str], tuple[str, ...]]:
     crises = tuple(crisis.id for crisis, _ in open_crises(agreement, now))
     return state_of(agreement, now), active_parties(agreement, now), crises
@@ -241,8 +265,12 @@ def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agre
         changed = replace(party, leaves_at=leaves_at, state=after if leaves_at <= now else party.state)
     else:
         changed = replace(party, state=after, signed_at=_signature_after(party, move, now))
-    parties = tuple(changed if each is party else each for each in agreement.parties)
-    return replace(agreement, version=agreement.version + 1, parties=parties)
+    return replace(_with_party(agreement, changed), version=agreement.version + 1)
+
+
+def _with_party(agreement: Agreement, changed: Party) -> Agreement:
+    parties = tuple(changed if each.member == changed.member else each for each in agreement.parties)
+    return replace(agreement, parties=parties)
 
 
 def _signature_after(party: Party, move: Move, now: datetime) -> datetime | None:

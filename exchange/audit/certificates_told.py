@@ -119,6 +119,11 @@ class CertificatesTold:
         for mark, key in zip(marks, _listed(detail.get("keys")), strict=False):
             told.given[mark] = key or told.given.get(mark, "")
 
+    def has_ended(self, client: str, mark: CertificateMark | None) -> bool:
+        """Return whether the use of a certificate with this mark by a client was ended; without one none was."""
+        told = self._told.get(client)
+        return told is not None and mark is not None and mark.certificate in told.ended
+
     def waiting(self) -> Iterator[tuple[str, int, str | None]]:
         """Yield clients that have certificates from entries which say nothing of them: how many, and whose it is."""
         for client, told in self._told.items():

@@ -565,5 +565,12 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.ROW_CONTRADICTED.value: _made_by_jobs,
 }
 
+AGREEMENT_EVENTS: Final = (
+    *(EventName.AGREEMENT_PROPOSED, EventName.AGREEMENT_SIGNED, EventName.AGREEMENT_AMENDED),
+    *(EventName.AGREEMENT_SUSPENDED, EventName.AGREEMENT_RESUMED, EventName.AGREEMENT_WITHDRAWN),
+    EventName.ROW_CONTRADICTED,
+)
+"""What makes another version of an agreement."""
+
 TELLING_EVENTS: Final = tuple(_TELLING)
 """The events whose entries say something of rows."""

@@ -57,8 +57,8 @@ from exchange.members.standing import (
     inactive_error,
     resumed,
     revoked,
-    still_suspended,
     suspended,
+    unmoved,
     why_inactive,
     with_clearance,
 )
@@ -110,9 +110,9 @@ __all__ = [
     "require_second_person",
     "resumed",
     "revoked",
-    "still_suspended",
     "suspended",
     "text_problem",
+    "unmoved",
     "why_inactive",
     "with_clearance",
 ]

@@ -74,12 +74,9 @@ def suspended(holder: Holder) -> Holder:
     return _moved(holder, StandingMove.SUSPEND)
 
 
-def still_suspended(client: Client) -> Client:
-    """Return the next version of a suspended client, which another hand suspends now; ConflictError."""
-    if client.standing is not Standing.SUSPENDED:
-        message = f"`{client.name}` is {client.standing.value}: no suspension is taken over"
-        raise ConflictError(message)
-    return replace(client, version=client.version + 1)
+def unmoved(holder: Holder) -> Holder:
+    """Return the next version, which stands as it stood: somebody takes the right away that is not there."""
+    return replace(holder, version=holder.version + 1)
 
 
 def resumed(holder: Holder) -> Holder:

@@ -74,6 +74,13 @@ class Certificates:
         ended = update(row).where(*used).values(removed_at=to_micros(self._now)).returning(col(row.thumbprint))
         return (await self._session.execute(ended)).first() is not None
 
+    async def ended(self, client_id: str, thumbprint: str) -> CertificateMark | None:
+        """Return the mark of a certificate that a client uses no more; NotFoundError where it never did."""
+        row = await self._session.get(CertificateTable, thumbprint)
+        if row is None or row.client_id != client_id:
+            raise NotFoundError("the client uses no such certificate")
+        return _kept(row).mark
+
     async def put_on_record(self, client_id: str, blinds: Callable[[], bytes]) -> list[CertificateMark]:
         """Blind each certificate that a client uses and that nothing blinds; return the marks of all that it uses."""
         row = CertificateTable

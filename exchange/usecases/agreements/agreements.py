@@ -4,17 +4,22 @@ Who is no party sees no agreement: absent and foreign are one answer. An agreeme
 is run for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
+from typing import Final
 
 from exchange.agreements import (
     Agreement,
     AgreementId,
     AgreementState,
+    PartyState,
     Surroundings,
     Terms,
+    before_leaving,
+    before_suspending,
     is_party,
     parse_agreement,
     propose,
@@ -27,6 +32,7 @@ from exchange.agreements import (
 )
 from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, Detail, EventName, Outcome, Receipt, Subject, in_pieces
+from exchange.audit.rows_told import AGREEMENT_EVENTS, LastWords, rows_told
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
@@ -35,6 +41,8 @@ from exchange.usecases.steps.authenticate import admit_or_host, authenticate, se
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.knowledge import codes_of
 from exchange.usecases.steps.recording import draft, named, on_record
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import all_told_until_now
 from exchange.usecases.steps.unread import record_unread
 
 LONGEST_TEXT_BYTES = 40_000
@@ -46,6 +54,11 @@ MOST_UNANSWERED = 20
 PROPOSING_ROLES = (Role.SIGNATORY, Role.OPERATOR)
 
 Step = Callable[[Agreement, str, datetime], Agreement]
+
+_UNDONE: Final[Mapping[Step, Callable[[Agreement, str, datetime], Agreement | None]]] = MappingProxyType(
+    {suspend_party: before_suspending, withdraw_party: before_leaving}
+)
+"""By what narrows a party's part, how the agreement was before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +151,47 @@ async def _move(
 ) -> Recorded[AgreementView]:
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        # Held to the end, so that two parties may sign at once.
-        agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
-        moved = step(agreement, client.member, call.now)
-        await unit.put_agreement(moved)
-        receipt = await record_agreement(unit, call, client, event, moved, told=leaving(moved, client.member))
-    return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
+
+    async def move(*, is_again: bool) -> Recorded[AgreementView]:
+        async with services.store.unit_of_work() as unit:
+            # Held to the end, so that two parties may sign at once.
+            agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
+            moved = _stepped(services, call, client.member, agreement, step, is_again=is_again)
+            await unit.put_agreement(moved)
+            receipt = await record_agreement(unit, call, client, event, moved, told=leaving(moved, client.member))
+        return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
+
+    return await taken_away(services, attempt, move)
+
+
+def _stepped(  # noqa: PLR0913  whose step is taken, and how
+    services: Services, call: Call, member: str, agreement: Agreement, step: Step, *, is_again: bool
+) -> Agreement:
+    try:
+        return step(agreement, member, call.now)
+    except ConflictError as refusal:
+        before = None if step not in _UNDONE else _UNDONE[step](agreement, member, call.now)
+        if before is None:
+            raise
+        if not is_again:
+            # A notice that is given anew is a later one: where one may have been given, none is.
+            has_left = step is withdraw_party or not is_party(agreement, member, call.now)
+            is_told = partial(_is_told, services, agreement.id, member, has_left=has_left)
+            raise SaidByRowError(refusal, is_told, in_doubt=has_left) from None
+        return step(before, member, call.now)
+
+
+async def _is_told(services: Services, agreement_id: str, member: str, *, has_left: bool) -> bool:
+    """Return whether the last words of the log about a party are that it suspended its part, or that it leaves."""
+    words = LastWords()
+    async for entry in all_told_until_now(services, *AGREEMENT_EVENTS, subject=agreement_id):
+        for told in rows_told(entry):
+            words.take(told)
+    last = {place: value for told in words.found() for place, value in told.says.items()}
+    standing = last.get(f"party {member}")
+    if has_left:
+        return f"leaving {member}" in last or standing == PartyState.WITHDRAWN.value
+    return standing == PartyState.SUSPENDED.value
 
 
 def leaving(agreement: Agreement, member: str) -> Detail:

@@ -5,14 +5,18 @@ a member's other clients see their member's. Every change is an entry that stand
 member's audit slice, so that an operator who enrols an impostor is seen by the member it claims to serve.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Protocol
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
-from exchange.audit.certificates_told import BLIND_BYTES, CertificateMark, detail_of, mark_of
+from exchange.audit.certificates_told import BLIND_BYTES, CertificateMark, CertificatesTold, detail_of, mark_of
+from exchange.audit.rows_told import RowKind
 from exchange.crypto import CertificateFacts
 from exchange.kernel import (
+    ConflictError,
     Fault,
     InvalidError,
     MalformedError,
@@ -39,8 +43,8 @@ from exchange.members import (
     grant_clearance,
     resumed,
     revoked,
-    still_suspended,
     suspended,
+    unmoved,
     with_clearance,
 )
 from exchange.store import UnitOfWork, Unread
@@ -52,9 +56,20 @@ from exchange.usecases.steps.collecting import Collected
 from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.steps.positions import open_id, seal_id
 from exchange.usecases.steps.recording import draft, named, on_record
+from exchange.usecases.steps.taken_away_again import SaidByRowError, is_standing_told, taken_away
+from exchange.usecases.steps.told_entries import told_until_now
 from exchange.usecases.steps.unread import record_unread
 
 _LIST = "clients"
+
+
+class CertificateStep(Protocol):
+    """Gives a certificate to a client, or ends its use, and returns its mark."""
+
+    async def __call__(
+        self, unit: UnitOfWork, client: Client, operator: Client | None, /, *, is_again: bool
+    ) -> CertificateMark | None:
+        """Do it, within the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +207,8 @@ async def add_certificate(
 ) -> Recorded[ClientView]:
     """Let a client use a second certificate beside its first, for rotation; two at most are active."""
 
-    async def add(unit: UnitOfWork, client: Client, operator: Client | None) -> CertificateMark:
+    async def add(unit: UnitOfWork, client: Client, operator: Client | None, *, is_again: bool) -> CertificateMark:
+        del is_again  # nothing is given twice
         if faults := _certificate_faults(services, call, operator, client.member, certificate):
             raise InvalidError("the certificate cannot be added", tuple(faults))
         blind = services.randomness(BLIND_BYTES)
@@ -205,13 +221,26 @@ async def add_certificate(
 async def remove_certificate(services: Services, call: Call, client_id: str, thumbprint: str) -> Recorded[ClientView]:
     """End the use of one certificate, from the next request on; it can never be enrolled again."""
 
-    async def remove(unit: UnitOfWork, client: Client, _: Client | None) -> CertificateMark | None:
+    async def remove(unit: UnitOfWork, client: Client, _: Client | None, *, is_again: bool) -> CertificateMark | None:
         if not thumbprint.isascii() or not thumbprint.isalnum():
             message = "the client uses no such certificate"
             raise NotFoundError(message)
-        return await unit.remove_certificate(client.id, thumbprint)
+        try:
+            return await unit.remove_certificate(client.id, thumbprint)
+        except NotFoundError as refusal:
+            mark = await unit.held_certificates().ended(client.id, thumbprint)
+            if not is_again:
+                raise SaidByRowError(refusal, lambda: _is_told_removed(services, client, mark)) from None
+            return mark
 
     return await _change_certificates(services, call, client_id, remove, event=EventName.CERTIFICATE_REMOVED)
+
+
+async def _is_told_removed(services: Services, client: Client, mark: CertificateMark | None) -> bool:
+    told = CertificatesTold()
+    async for entry in told_until_now(services, EventName.CERTIFICATE_REMOVED, subject=client.id):
+        told.take(entry)
+    return told.has_ended(client.id, mark)
 
 
 async def _change(  # noqa: PLR0913  a change, and under which name and condition it is recorded
@@ -225,37 +254,52 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
 ) -> Recorded[ClientView]:
     operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await visible_client(unit, operator, client_id)
-        if if_version is not None and if_version != client.version:
-            message = f"the client is at version {client.version}: read it again and repeat the change"
-            raise PreconditionError(message)
-        is_taken_over = step is suspended and await takes_over(services, operator, client)
-        changed = still_suspended(client) if is_taken_over else step(client)
-        if client.standing is Standing.SUSPENDED and changed.standing is Standing.ACTIVE:
-            await require_own_stop(services, operator, client)
-        await unit.put_client(changed)
-        view = await _viewed(unit, changed)
-        receipt = await _record(unit, call, operator, event, changed)
-    return Recorded(view, receipt)
+
+    async def change(*, is_again: bool) -> Recorded[ClientView]:
+        async with services.store.unit_of_work() as unit:
+            client = await visible_client(unit, operator, client_id)
+            if if_version is not None and if_version != client.version:
+                message = f"the client is at version {client.version}: read it again and repeat the change"
+                raise PreconditionError(message)
+            is_taken_over = step is suspended and await takes_over(services, operator, client)
+            changed = unmoved(client) if is_taken_over else _stepped(services, client, step, is_again=is_again)
+            if client.standing is Standing.SUSPENDED and changed.standing is Standing.ACTIVE:
+                await require_own_stop(services, operator, client)
+            await unit.put_client(changed)
+            view = await _viewed(unit, changed)
+            receipt = await _record(unit, call, operator, event, changed)
+        return Recorded(view, receipt)
+
+    return await taken_away(services, attempt, change)
+
+
+def _stepped(services: Services, client: Client, step: Callable[[Client], Client], *, is_again: bool) -> Client:
+    try:
+        return step(client)
+    except ConflictError as refusal:
+        if step not in {suspended, revoked}:
+            raise
+        if not is_again:
+            is_told = partial(is_standing_told, services, RowKind.CLIENT, client)
+            raise SaidByRowError(refusal, is_told) from None
+        return unmoved(client)
 
 
 async def _change_certificates(
-    services: Services,
-    call: Call,
-    client_id: str,
-    step: Callable[[UnitOfWork, Client, Client | None], Awaitable[CertificateMark | None]],
-    *,
-    event: EventName,
+    services: Services, call: Call, client_id: str, step: CertificateStep, *, event: EventName
 ) -> Recorded[ClientView]:
     operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await visible_client(unit, operator, client_id)
-        mark = await step(unit, client, operator)
-        view = await _viewed(unit, client)
-        receipt = await _record(unit, call, operator, event, client, mark=mark)
-    return Recorded(view, receipt)
+
+    async def change(*, is_again: bool) -> Recorded[ClientView]:
+        async with services.store.unit_of_work() as unit:
+            client = await visible_client(unit, operator, client_id)
+            mark = await step(unit, client, operator, is_again=is_again)
+            view = await _viewed(unit, client)
+            receipt = await _record(unit, call, operator, event, client, mark=mark)
+        return Recorded(view, receipt)
+
+    return await taken_away(services, attempt, change)
 
 
 async def _viewed(unit: UnitOfWork, client: Client) -> ClientView:

@@ -1,8 +1,10 @@
 """Members: add, list, suspend, resume. Only an operator adds; every member sees itself."""
 
 from dataclasses import replace
+from functools import partial
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.audit.rows_told import RowKind
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.members import (
     ASSIGNED_ALPHA3,
@@ -19,6 +21,7 @@ from exchange.usecases.steps.authenticate import admit_or_host, may_see, require
 from exchange.usecases.steps.collecting import Collected
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.recording import draft, on_record
+from exchange.usecases.steps.taken_away_again import SaidByRowError, is_standing_told, taken_away
 from exchange.usecases.steps.unread import record_unread
 
 
@@ -78,18 +81,24 @@ async def _change_standing(
     client = await admit_or_host(services, call, Role.OPERATOR, event=event)
     await require_own_member(services, call, client, code, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED)
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        member = await known_member(unit, code)
-        if member is None:
-            message = f"no member `{code[:20]}`: see `exchange member list`"
-            raise NotFoundError(message)
-        if member.standing is standing:
-            message = f"member `{member.code}` is {standing.value} already"
-            raise ConflictError(message)
-        changed = replace(member, version=member.version + 1, standing=standing)
-        await unit.put_member(changed)
-        receipt = await _record(unit, call, client, event, changed)
-    return Recorded(changed, receipt)
+
+    async def change(*, is_again: bool) -> Recorded[Member]:
+        async with services.store.unit_of_work() as unit:
+            member = await known_member(unit, code)
+            if member is None:
+                message = f"no member `{code[:20]}`: see `exchange member list`"
+                raise NotFoundError(message)
+            if member.standing is standing and not is_again:
+                refusal = ConflictError(f"member `{member.code}` is {standing.value} already")
+                if standing is Standing.ACTIVE:
+                    raise refusal
+                raise SaidByRowError(refusal, partial(is_standing_told, services, RowKind.MEMBER, member))
+            changed = replace(member, version=member.version + 1, standing=standing)
+            await unit.put_member(changed)
+            receipt = await _record(unit, call, client, event, changed)
+        return Recorded(changed, receipt)
+
+    return await taken_away(services, attempt, change)
 
 
 async def _record(unit: UnitOfWork, call: Call, client: Client | None, event: EventName, member: Member) -> Receipt:

@@ -6,17 +6,20 @@ stands when it is retired.
 
 import base64
 from dataclasses import dataclass
+from functools import partial
 
 from exchange.agreements import SignatoryKey
 from exchange.audit import Detail, EventName, Outcome, Subject, in_pieces
 from exchange.crypto import CryptoError, ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
-from exchange.members import Role
+from exchange.members import Client, Role
 from exchange.store import Unread
 from exchange.usecases.members.clients import visible_client
 from exchange.usecases.steps.authenticate import admit_or_host
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.recording import draft, named, on_record
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import is_any_naming
 from exchange.usecases.steps.unread import record_unread
 
 
@@ -72,20 +75,30 @@ async def retire_signatory_key(
     event = EventName.SIGNATORY_KEY_RETIRED
     operator = await admit_or_host(services, call, Role.OPERATOR, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        client = await visible_client(unit, operator, client_id)
-        keys = unit.signatory_keys()
-        found = await keys.find(key_id, for_update=True)
-        if found is None or found.client != client.id or found.retired_at is not None:
-            raise NotFoundError("the client uses no such key")
-        await keys.retire(key_id)
-        subject = Subject("client", client.id, client.version)
-        entry = draft(
-            call, operator, event, Outcome.PERMITTED, subject=subject, owner=client.member, detail={"key": key_id}
-        )
-        receipt = await unit.record(entry)
-        left = tuple(await keys.of_client(client.id, Unread()))
-    return Recorded(left, receipt)
+
+    async def retire(*, is_again: bool) -> Recorded[tuple[SignatoryKey, ...]]:
+        async with services.store.unit_of_work() as unit:
+            client = await visible_client(unit, operator, client_id)
+            keys = unit.signatory_keys()
+            found = await keys.find(key_id, for_update=True)
+            refusal = NotFoundError("the client uses no such key")
+            if found is None or found.client != client.id:
+                raise refusal
+            if found.retired_at is not None and not is_again:
+                raise SaidByRowError(refusal, partial(_is_told_retired, services, client, key_id))
+            await keys.retire(key_id)
+            subject, detail = Subject("client", client.id, client.version), Detail(key=key_id)
+            entry = draft(call, operator, event, Outcome.PERMITTED, subject=subject, owner=client.member, detail=detail)
+            receipt = await unit.record(entry)
+            left = tuple(await keys.of_client(client.id, Unread()))
+        return Recorded(left, receipt)
+
+    return await taken_away(services, attempt, retire)
+
+
+async def _is_told_retired(services: Services, client: Client, key_id: str) -> bool:
+    event = EventName.SIGNATORY_KEY_RETIRED
+    return await is_any_naming(services, event, subject=client.id, field="key", of=key_id)
 
 
 async def list_signatory_keys(services: Services, call: Call, client_id: str) -> Recorded[tuple[SignatoryKey, ...]]:

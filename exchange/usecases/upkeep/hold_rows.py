@@ -18,6 +18,7 @@ from typing import Final
 from exchange.agreements import AgreementState, PartyState, active_parties, state_of
 from exchange.audit import Entry, EventName
 from exchange.audit.rows_told import (
+    AGREEMENT_EVENTS,
     NO_ENTRY,
     TELLING_EVENTS,
     Contradiction,
@@ -73,13 +74,6 @@ _ONCE: Final = frozenset({RowKind.CAVEATS, RowKind.AGREEMENT})
 """Of which the last that entries say is held against a row, once: what was lost may have given its number twice."""
 
 _EVERY_VERSION: Final = 2**63
-
-_OF_AGREEMENTS: Final = (
-    *(EventName.AGREEMENT_PROPOSED, EventName.AGREEMENT_SIGNED, EventName.AGREEMENT_AMENDED),
-    *(EventName.AGREEMENT_SUSPENDED, EventName.AGREEMENT_RESUMED, EventName.AGREEMENT_WITHDRAWN),
-    EventName.ROW_CONTRADICTED,
-)
-"""What makes another version of an agreement."""
 
 _STILL_WITHHELD: Final = "it is withheld from everybody already"
 _AS_IT_WAS: Final = frozenset({NOTHING_DONE, _STILL_WITHHELD})
@@ -160,7 +154,7 @@ async def _last_words_contradicted(services: Services, name: RowName) -> list[Co
     if kept is None:
         return []
     words, lacks = LastWords(), list[Found]()
-    async for entry in told_until_now(services, *_OF_AGREEMENTS, subject=name.id, lacks=lacks):
+    async for entry in told_until_now(services, *AGREEMENT_EVENTS, subject=name.id, lacks=lacks):
         for told in rows_told(entry):
             if told.name == name and told.version <= kept.version:
                 words.take(told)

@@ -20,6 +20,8 @@ from exchange.agreements import (
     Party,
     PartyState,
     active_parties,
+    before_leaving,
+    before_suspending,
     in_force,
     is_party,
     next_change,
@@ -481,3 +483,56 @@ def test_no_history_brings_an_agreement_into_force_without_every_signature(histo
 def test_every_situation_has_exactly_one_state():
     for subject, now in product(every_agreement(), (BEFORE, DURING, AFTER)):
         assert state_of(subject, now) in AgreementState
+
+
+@pytest.mark.parametrize(
+    ("state", "leaves_at", "expected"),
+    [
+        (P, None, None),
+        (S, None, None),
+        (S, AFTER, None),
+        (U, None, (S, None)),
+        (U, AFTER, (S, AFTER)),
+        (S, BEFORE, (S, None)),
+        (U, DURING, (S, None)),
+        (W, None, (S, None)),
+    ],
+)
+def test_party_that_suspended_or_left_took_part_before(state, leaves_at, expected):
+    before = before_suspending(moved_party(state, leaves_at), "GBR", DURING)
+
+    assert (before and standing_of(before)) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "leaves_at", "expected"),
+    [
+        (P, None, None),
+        (S, None, None),
+        (U, None, None),
+        (S, AFTER, (S, None)),
+        (U, AFTER, (U, None)),
+        (S, DURING, (U, None)),
+        (W, None, (U, None)),
+        (W, BEFORE, (U, None)),
+    ],
+)
+def test_party_that_gave_notice_stood_as_it_stands_and_one_that_left_takes_no_part(state, leaves_at, expected):
+    before = before_leaving(moved_party(state, leaves_at), "GBR", DURING)
+
+    assert (before and standing_of(before)) == expected
+
+
+@pytest.mark.parametrize("step", [before_leaving, before_suspending])
+def test_who_is_no_party_was_none_before(step):
+    assert step(agreement((S, S)), "FRA", DURING) is None
+
+
+def moved_party(state, leaves_at):
+    made = agreement((S, S, S))
+    return replace(made, parties=(replace(made.parties[0], state=state, leaves_at=leaves_at), *made.parties[1:]))
+
+
+def standing_of(made):
+    assert made.parties[1:] == agreement((S, S, S)).parties[1:]
+    return made.parties[0].state, made.parties[0].leaves_at

@@ -171,3 +171,12 @@ def test_record_that_covers_nothing_readable_covers_nothing(given: Any) -> None:
 )
 def test_row_is_settled_once_its_entry_has_its_place(added_at: object, now: int | None, is_settled: bool) -> None:
     assert row(added_at=added_at).is_settled(10, now) is is_settled
+
+
+def test_certificate_has_ended_where_an_entry_of_its_client_says_so() -> None:
+    told = told_by(ENROLLED, entry("certificate.removed", MARK))
+
+    assert told.has_ended("c1", MARK)
+    assert not told.has_ended("c1", mark_of("c1", "t2", "k1", BLIND))
+    assert not told.has_ended("c1", None)
+    assert not told.has_ended("c2", MARK)

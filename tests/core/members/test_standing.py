@@ -20,8 +20,8 @@ from exchange.members import (
     inactive_error,
     resumed,
     revoked,
-    still_suspended,
     suspended,
+    unmoved,
     why_inactive,
     with_clearance,
 )
@@ -90,13 +90,10 @@ def test_clearance_changes_in_the_next_version(standing):
 
 
 @pytest.mark.parametrize("standing", Standing)
-def test_suspended_client_alone_is_suspended_still(standing):
+def test_next_version_of_whom_nothing_moved_stands_as_the_one_before(standing):
     client = replace(CLIENT, standing=standing)
-    if standing is Standing.SUSPENDED:
-        assert still_suspended(client) == replace(client, version=client.version + 1)
-        return
-    with pytest.raises(ConflictError, match="no suspension is taken over"):
-        still_suspended(client)
+
+    assert unmoved(client) == replace(client, version=client.version + 1)
 
 
 def test_revoked_client_is_cleared_for_nothing_new():
