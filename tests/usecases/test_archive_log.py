@@ -22,6 +22,7 @@ from exchange.store.log.alert_reader import ALERT_COLUMNS
 from exchange.store.log.archive import BundleArchive
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.log.archiving import LogArchiving, Moved
+from exchange.store.log.blobs import BlobsAwayError
 from exchange.store.log.searching import Sought
 from exchange.usecases.log.sweep_log import Sweep
 from exchange.usecases.steps.sealed_headers import UNOPENED
@@ -393,6 +394,40 @@ async def test_bundle_that_is_gone_is_no_damage_to_a_report(old: Log, folder: Pa
             await store.log.contents(1, 0, 1)
     assert not isinstance(gone.value, UNOPENED)
     assert gone.value.told == "the archive is away at the moment: try again later"
+
+
+@pytest.mark.parametrize("tamper", [change, Path.unlink])
+async def test_bundle_that_is_damaged_or_gone_takes_none_of_the_others_from_who_asks_by_name(
+    old: Log, folder: Path, tamper: Callable[[Path], object]
+) -> None:
+    contents = await old.store.log.contents(1, 255, 257) + await old.store.log.contents(1, 519, 520)
+    ids = [parse_entry(each)["id"] for each in contents]
+    await archive_all(old, folder)
+
+    async with reading(old, folder) as store:
+        assert await store.log.contents_named([*ids, "x"]) == dict(zip(ids, contents, strict=True))
+    tamper(folder / FIRST_BUNDLE)
+    async with reading(old, folder) as store:
+        assert await store.log.contents_named(ids) == dict(zip(ids, [None, *contents[1:]], strict=True))
+
+
+async def test_archive_that_does_not_answer_is_asked_once_for_all_that_is_sought_by_name(
+    old: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer may be waited for for half a minute: a page of what is old would take an hour."""
+    contents = await old.store.log.contents(1, 255, 257)
+    await archive_all(old, folder)
+    asked: list[str] = []
+
+    async def away(_: BundleArchive, location: str) -> bytes:
+        asked.append(location)
+        raise BlobsAwayError("the archive does not answer")
+
+    monkeypatch.setattr(BundleArchive, "read", away)
+    async with reading(old, folder) as store:
+        told = await store.log.contents_named([parse_entry(each)["id"] for each in contents])
+
+    assert (list(told.values()), len(asked)) == ([None, None], 1)
 
 
 @pytest.mark.parametrize("index", [str(2**63 - 1), "2", "-5", "'x'"])

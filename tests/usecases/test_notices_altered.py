@@ -1,12 +1,13 @@
 """Notices that somebody wrote into the database, or altered there: nobody is told what no entry tells of."""
 
+from typing import Any
+
 import pytest
 
 from exchange import usecases
-from exchange.kernel import UnavailableError, new_id
+from exchange.kernel import new_id
 from exchange.markings import Label
 from exchange.usecases.life.sweep_reports import sweep_reports
-from exchange.usecases.steps import told_entries
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -80,21 +81,34 @@ async def test_notice_that_no_entry_bears_out_is_told_to_nobody_and_on_record(
     assert await shown(world) == (reports, 0)
 
 
-async def test_notice_is_told_as_it_is_where_the_log_lacks_its_entry_or_is_away(
-    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_notice_is_told_as_it_is_where_the_log_lacks_its_entry(make_lived: MakeLived) -> None:
     world, reports = await make_lived(told_with_releasers)
     await place_entries(world, is_searchable=True)
 
-    async def away(*_: object) -> None:
-        raise UnavailableError("the archive is away")
-
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(told_entries, "placed_content", away)
-        assert await shown(world) == (reports, 0)
     world.unguard("audit_entry")
     world.sql("DELETE FROM audit_entry WHERE id IN (SELECT entry_id FROM report_notice)")
     assert await shown(world) == (reports, 0)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_what_waits_is_looked_through_once_for_a_page_and_not_for_what_has_its_place(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, *, is_placed: bool
+) -> None:
+    """Nothing there is found by an entry's id: a look for each notice would be as many walks through a million."""
+    world, reports = await make_lived(told_with_releasers)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    reader, looks = world.services.store.log, list[str]()
+    fetch = reader._fetch
+
+    async def noted(statement: Any, parameters: Any) -> Any:
+        looks.append(statement.sql)
+        return await fetch(statement, parameters)
+
+    monkeypatch.setattr(reader, "_fetch", noted)
+
+    assert await shown(world) == (reports, 0)
+    assert ["audit_outbox" in look for look in looks] == ([False] if is_placed else [False, True])
 
 
 async def test_who_is_to_be_told_yet_is_told_whatever_somebody_wrote(make_lived: MakeLived) -> None:

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, cast, func, null, or_, select, union_all
+from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 
 from exchange.audit.alerts import Key
 from exchange.store.database.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
 from exchange.store.database.put_off import PUT_OFF_AT_MOST_MICROS, is_due
 from exchange.store.log.archived import ArchivedEntries
+from exchange.store.log.log_statements import leaves_of
 from exchange.store.log.searching import as_placed
 from exchange.store.rows.alert_rows import MOST_COUNTED, AlertPosition, AlertRow
 from exchange.store.tables.main_tables import table
@@ -44,7 +45,7 @@ class AlertReads(NamedTuple):
             sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects"))),
             sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules"))),
             sql.compile(_page()),
-            sql.compile(_leaves(sql)),
+            sql.compile(leaves_of(sql)),
             sql.compile(select(func.count()).where(*is_waiting)),
             sql.compile(select(func.max(number)).where(number <= MOST_COUNTED)),
         )
@@ -152,15 +153,6 @@ def _page() -> Any:
         )
         .order_by(alert.c.number)
         .limit(bindparam("limit"))
-    )
-
-
-def _leaves(sql: Sql) -> Any:
-    leaf, outbox = table("log_leaf"), table("audit_outbox")
-    # Both at one moment, what has a place last: whatever moves is in one of them.
-    return union_all(
-        select(outbox.c.entry_id, cast(null(), LargeBinary)).where(sql.is_one_of(outbox.c.entry_id, "ids")),
-        select(leaf.c.entry_id, leaf.c.leaf_hash).where(sql.is_one_of(leaf.c.entry_id, "ids")),
     )
 
 

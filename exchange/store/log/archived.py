@@ -29,6 +29,13 @@ class LogDamagedError(UnavailableError):
     code = "log-damaged"
 
 
+class BundleGoneError(BlobsAwayError):
+    """The archive answers, and lacks a bundle.
+
+    A missing blob is damage to the report that it is of; this accuses none, of the log.
+    """
+
+
 class ArchiveReads(NamedTuple):
     """The statements, compiled for one database."""
 
@@ -95,6 +102,27 @@ class ArchivedEntries:
                 found[entry_id] = bundle[position % TILE_WIDTH]
         return found
 
+    async def named_there_are(self, entry_ids: Sequence[str]) -> dict[str, bytes | None]:
+        """Return what `named` does, None of one whose bundle is damaged, gone or away; raises nothing of that.
+
+        An archive that does not answer is asked once: each answer may be waited for for half a minute.
+        """
+        bundles: dict[tuple[int, int], dict[str, int]] = {}
+        for entry_id, log, position in await self._fetch(self._reads.places, {"ids": list(entry_ids)}):
+            bundles.setdefault((log, position // TILE_WIDTH), {})[entry_id] = position % TILE_WIDTH
+        found: dict[str, bytes | None] = {}
+        is_away = False
+        for place, entries in bundles.items():
+            bundle = None
+            try:
+                bundle = None if is_away else await self._bundle(*place)
+            except (LogDamagedError, BundleGoneError):
+                pass  # that one alone
+            except UnavailableError:
+                is_away = True
+            found |= {entry_id: None if bundle is None else bundle[at] for entry_id, at in entries.items()}
+        return found
+
     async def check_newest(self, log: int) -> bool:
         """Read the newest bundle that was moved here; False where none was. Raises as `unproven`."""
         rows = await self._fetch(self._reads.newest, {"log": log})
@@ -114,8 +142,7 @@ class ArchivedEntries:
         try:
             content = await self._archive.read(location)
         except BlobMissingError as exc:
-            # Of a report that stands for damage to it, and of the log it accuses none.
-            raise BlobsAwayError(exc.message, told=exc.told) from exc
+            raise BundleGoneError(exc.message, told=exc.told) from exc
         if hashlib.sha256(content).digest() != as_bytes(digest):
             raise MalformedError(
                 f"archived bundle `{location}` was changed: its digest is not the one of what was moved"

@@ -16,6 +16,7 @@ from exchange.store.database.dialect import Fetch, Row, Sql, Value, as_bytes, as
 from exchange.store.log.archive import BundleArchive
 from exchange.store.log.archived import ArchivedEntries, LogDamagedError
 from exchange.store.log.log_statements import TILE_LEVELS, LogReads
+from exchange.store.log.searching import as_placed
 from exchange.store.rows.log_rows import (
     Backlog,
     CosignatureRow,
@@ -82,6 +83,26 @@ class LogReader:
             bool(is_waiting),
             None if found is None else FoundBy(*by),
         )
+
+    async def contents_named(self, entry_ids: Iterable[str]) -> dict[str, bytes | None]:
+        """Return the bytes of those of these entries that there are, looked up together.
+
+        Empty where they are not those in the tree, and where they are in none and do not wait for a place: that is
+        damage. None where the archive that they lie in is damaged, or away.
+        """
+        # What somebody wrote where an id was is in no list.
+        ids = sorted({each for each in entry_ids if isinstance(each, str)})
+        rows = await self._fetch(self._reads.contents, {"ids": ids}) if ids else []
+        found = {str(id_): (as_bytes(content), leaf_hash) for id_, content, leaf_hash in rows}
+        # Of those alone: nothing in the outbox is found by an entry's id, and a million may wait there.
+        rest = [each for each in ids if each not in found or found[each][1] is None]
+        leaves = {row[0]: row[1] for row in await self._fetch(self._reads.leaves, {"ids": rest})} if rest else {}
+        contents: dict[str, bytes | None] = {}
+        for each, (content, leaf_hash) in found.items():
+            is_waiting = leaf_hash is None and each in leaves and leaves[each] is None
+            contents[each] = content if is_waiting else as_placed(content, leaf_hash or leaves.get(each))
+        gone = [each for each in rest if each not in found and leaves.get(each) is not None]
+        return contents | (await self.archived.named_there_are(gone) if gone else {})
 
     async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
         """Return the bytes of the entries at these positions, from the database or the archive.

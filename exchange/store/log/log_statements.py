@@ -6,6 +6,8 @@ from typing import Any, Self
 from sqlalchemy import (
     Column,
     ColumnElement,
+    CompoundSelect,
+    LargeBinary,
     Select,
     String,
     and_,
@@ -55,6 +57,8 @@ class LogReads:
     states: Statement
     leaf: Statement
     kept: Statement
+    contents: Statement
+    leaves: Statement
     leaf_hashes: Statement
     placed: Statement
     placed_at: Statement
@@ -96,6 +100,12 @@ class LogReads:
                 select(leaf.c.log, leaf.c.position, leaf.c.leaf_hash).where(leaf.c.entry_id == bindparam("entry_id"))
             ),
             kept=sql.compile(_kept()),
+            contents=sql.compile(
+                select(entry.c.id, entry.c.content, leaf.c.leaf_hash)
+                .outerjoin_from(entry, leaf, leaf.c.entry_id == entry.c.id)
+                .where(sql.is_one_of(entry.c.id, "ids"))
+            ),
+            leaves=sql.compile(leaves_of(sql)),
             placed=sql.compile(
                 select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
                 .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
@@ -268,6 +278,16 @@ def _kept() -> Select[Any]:
         asked.outerjoin(entry, entry.c.id == asked.c.id)
         .outerjoin(leaf, leaf.c.entry_id == asked.c.id)
         .outerjoin(search, search.c.id == asked.c.id)
+    )
+
+
+def leaves_of(sql: Sql) -> CompoundSelect[Any]:
+    """Return the leaf hashes of the entries `ids`, none of each that waits for its place."""
+    leaf, outbox = table("log_leaf"), table("audit_outbox")
+    # Both at one moment, what has a place last: whatever moves is in one of them.
+    return union_all(
+        select(outbox.c.entry_id, cast(null(), LargeBinary)).where(sql.is_one_of(outbox.c.entry_id, "ids")),
+        select(leaf.c.entry_id, leaf.c.leaf_hash).where(sql.is_one_of(leaf.c.entry_id, "ids")),
     )
 
 

@@ -25,6 +25,7 @@ from exchange.usecases.steps.recording import about_report, draft, named, on_rec
 from exchange.usecases.steps.requested_consents import is_told_as_asked
 from exchange.usecases.steps.second_person import end_waiting, hold_waiting, waiting_about
 from exchange.usecases.steps.seeking import own_class
+from exchange.usecases.steps.told_entries import entries_named
 from exchange.usecases.steps.unopened import Asker
 from exchange.usecases.steps.unread import record_unread
 
@@ -112,10 +113,10 @@ async def _as_asked(
     services: Services, rows: Sequence[RequestT], kind: ConsentKind[RequestT], unread: Unread
 ) -> list[RequestT]:
     """Return those of these requests that somebody asked for, by the entry that each names; the others are noted."""
-    found = []
+    told, found = await entries_named(services, [row.entry for row in rows]), []
     for row in rows:
         is_of_it = {"name": "request", "request": row.id, "about": row.report, "by": row.requester}
-        if await is_told_as_asked(services, kind.requested, row.entry, **is_of_it):
+        if is_told_as_asked(told, kind.requested, row.entry, **is_of_it):
             found.append(row)
         else:
             members = frozenset({row.originator, row.requester_member})

@@ -33,7 +33,7 @@ from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record, record_tampering
 from exchange.usecases.steps.requested_consents import is_told_as_asked
 from exchange.usecases.steps.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
-from exchange.usecases.steps.told_entries import require_readable, told_until_now
+from exchange.usecases.steps.told_entries import entries_named, require_readable, told_until_now
 from exchange.usecases.steps.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
@@ -131,12 +131,11 @@ async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyVi
     async with services.store.unit_of_work() as unit:
         waiting = await waiting_about(unit, PROXY_POSTING, "consent")
         known = [_as_it_stands(row, waiting) for row in await unit.proxies().of_member(client.member, unread)]
-    rows = []
-    for row in known:
-        if not _is_visible(row, client):
-            continue
+    visible = [row for row in known if _is_visible(row, client)]
+    told, rows = await entries_named(services, [row.entry for row in visible]), []
+    for row in visible:
         is_of_it = {"name": "consent", "request": row.id, "about": row.wish.agreement, "by": row.asked_by}
-        if await is_told_as_asked(services, EventName.PROXY_ASKED, row.entry, **is_of_it):
+        if is_told_as_asked(told, EventName.PROXY_ASKED, row.entry, **is_of_it):
             rows.append(row)
         else:
             unread.rows.append(UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.wish.proxy})))

@@ -23,6 +23,7 @@ from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Ser
 from exchange.usecases.steps.positions import open_position, seal_position
 from exchange.usecases.steps.recording import draft, on_record
 from exchange.usecases.steps.seeking import judge_linked
+from exchange.usecases.steps.told_entries import entries_named
 from exchange.usecases.steps.unread import record_unread
 
 _ORDER = "notice"
@@ -81,12 +82,13 @@ async def _page(
     for _ in range(0, _AT_MOST, asked):
         async with services.store.unit_of_work() as unit:
             rows = await unit.reports().notices(client.id, after=after, limit=asked)
-            told = [row for _, row in rows if isinstance(row, NoticeRow)]
-            superseded = {row.report for row in told if row.kind is NoticeKind.SUPERSEDED}
+            known = [row for _, row in rows if isinstance(row, NoticeRow)]
+            superseded = {row.report for row in known if row.kind is NoticeKind.SUPERSEDED}
             takers = await unit.reports().takers(sorted(superseded)) if superseded else {}
+        told = await entries_named(services, [row.entry for row in known])
         for number, row in rows:
             after = number
-            if isinstance(row, UnreadRow) or not await is_borne_out(services, row):
+            if isinstance(row, UnreadRow) or not is_borne_out(told, row):
                 unread.rows.append(UnreadRow(f"notice {number}"))
                 continue
             # INVARIANT: a page tells by its length of nothing that its reader may not know of.

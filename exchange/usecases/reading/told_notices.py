@@ -11,7 +11,6 @@ from typing import Final
 from exchange.audit import Entry, EventName, Outcome
 from exchange.kernel import rfc3339
 from exchange.store import NoticeKind, NoticeRow
-from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.told_entries import is_borne_out_by
 
 _TOLD_AS: Final[Mapping[str, frozenset[NoticeKind]]] = MappingProxyType(
@@ -25,9 +24,9 @@ _TOLD_AS: Final[Mapping[str, frozenset[NoticeKind]]] = MappingProxyType(
 )
 
 
-async def is_borne_out(services: Services, row: NoticeRow) -> bool:
-    """Return whether a notice, read before, says what its entry does, or may have said."""
-    return await is_borne_out_by(services, row.entry, lambda entry: _says(entry, row))
+def is_borne_out(told: Mapping[str, Entry | None], row: NoticeRow) -> bool:
+    """Return whether a notice says what its entry does, or may have said; `told` are `entries_named`."""
+    return is_borne_out_by(told, row.entry, lambda entry: _says(entry, row))
 
 
 def _says(entry: Entry, row: NoticeRow) -> bool:

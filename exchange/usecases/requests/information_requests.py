@@ -47,6 +47,7 @@ from exchange.usecases.requests.judging_requests import (
     request_draft,
     request_not_found,
     seek_request,
+    told_answers,
     view_of,
 )
 from exchange.usecases.requests.telling_requests import queue_request
@@ -107,10 +108,10 @@ async def list_requests(
         after = open_position(services, client, cursor, of=_ORDER)
     unread, altered = Unread(), 0
     found, position = await _page(services, call, client, state, unread, after=after, limit=limit)
-    views = []
+    views, told = [], await told_answers(services, client, found)
     for row in found:
         try:
-            views.append(await view_of(services, call, SoughtRequest(client, state, row)))
+            views.append(await view_of(services, call, SoughtRequest(client, state, row), told))
         except TamperedError:
             # It is on record; who may read it by what decides about it is told that there is one.
             altered += 1

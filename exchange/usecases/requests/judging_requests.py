@@ -7,6 +7,7 @@ to those alone who may read the report itself.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -37,7 +38,7 @@ from exchange.usecases.steps.judging import check_call, law_in_force, sought_id
 from exchange.usecases.steps.recording import about, draft, named, note_tampering, on_record, record_tampering, refuse
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.seeking import judge_linked
-from exchange.usecases.steps.told_entries import is_borne_out_by
+from exchange.usecases.steps.told_entries import entries_named, is_borne_out_by
 from exchange.usecases.steps.unread import known_agreements
 
 REQUEST_ROLES = (Role.READER, Role.CONTRIBUTOR)
@@ -148,11 +149,20 @@ async def open_request(services: Services, call: Call, client: Client, row: Requ
     return request
 
 
-async def view_of(services: Services, call: Call, sought: SoughtRequest) -> RequestView:
-    """Return a request as its client may know it, opened."""
+async def told_answers(services: Services, client: Client, rows: Iterable[RequestRow]) -> Mapping[str, Entry | None]:
+    """Return what the log has of the answers to these requests that may be told to `client`, asked for together."""
+    answers = [each.entry for row in rows for each in row.answers if _goes_to(services, client, row, each)]
+    return await entries_named(services, answers)
+
+
+async def view_of(
+    services: Services, call: Call, sought: SoughtRequest, told: Mapping[str, Entry | None] | None = None
+) -> RequestView:
+    """Return a request as its client may know it, opened; `told` are its `told_answers`, where they were asked for."""
     row, client = sought.row, sought.client
     request = await open_request(services, call, client, row)
-    answers = tuple([each for each in row.answers if await _may_know(services, call, sought, each)])
+    told = await told_answers(services, client, [row]) if told is None else told
+    answers = tuple([each for each in row.answers if await _may_know(services, call, sought, each, told)])
     state = request_state(row.ended, has_answer=bool(answers), deadline=row.deadline, now=call.now)
     asked = request.asked if sought.is_own else tuple(each for each in request.asked if each == client.member)
     return RequestView(row, request, marking_of(services, request), state, asked, answers)
@@ -201,14 +211,12 @@ def request_not_found() -> NotFoundError:
     return NotFoundError("no such request, or none that you may see")
 
 
-async def _may_know(services: Services, call: Call, sought: SoughtRequest, answer: RequestAnswer) -> bool:
-    # INVARIANT: who was asked learns of no other answer, and of how many there are neither.
-    member, facts = sought.client.member, sought.row.facts
-    if member not in {sought.row.asker, answer.member}:
-        agreement = services.knowledge.agreement(facts.agreement)
-        if not goes_to_all_asked(agreement, facts):
-            return False
-    if not await is_borne_out_by(services, answer.entry, lambda entry: _tells(entry, sought.row.id, answer)):
+async def _may_know(
+    services: Services, call: Call, sought: SoughtRequest, answer: RequestAnswer, told: Mapping[str, Entry | None]
+) -> bool:
+    if not _goes_to(services, sought.client, sought.row, answer):
+        return False
+    if not is_borne_out_by(told, answer.entry, lambda entry: _tells(entry, sought.row.id, answer)):
         # INVARIANT: a row alone answers nothing, nor tells anybody of a report that it never gave.
         await note_tampering(services, call, sought.client, f"answer {answer.report} to request {sought.row.id}")
         return False
@@ -222,6 +230,13 @@ async def _may_know(services: Services, call: Call, sought: SoughtRequest, answe
             return False
     judged = await judge_linked(services, call, sought.client, answer.report)
     return judged is not None and isinstance(judged.decision, Permit)
+
+
+def _goes_to(services: Services, client: Client, row: RequestRow, answer: RequestAnswer) -> bool:
+    # INVARIANT: who was asked learns of no other answer, and of how many there are neither.
+    if client.member in {row.asker, answer.member}:
+        return True
+    return goes_to_all_asked(services.knowledge.agreement(row.facts.agreement), row.facts)
 
 
 def _tells(entry: Entry, request: str, answer: RequestAnswer) -> bool:

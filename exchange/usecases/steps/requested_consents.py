@@ -49,20 +49,20 @@ async def require_as_requested(
     raise _altered()
 
 
-async def is_told_as_asked(  # noqa: PLR0913  what its entry has to say
-    services: Services, event: EventName, entry_id: str, *, name: str, request: str, about: str, by: str
+def is_told_as_asked(  # noqa: PLR0913  what its entry has to say
+    told: Mapping[str, Entry | None], event: EventName, entry_id: str, *, name: str, request: str, about: str, by: str
 ) -> bool:
-    """Return whether the entry that a request names is of who asked for it, about that; what it lacks may be.
+    """Return whether the entry that a request names is of who asked for it, about that; what the log lacks may be.
 
-    `name` is what that calls the request.
+    `told` are `entries_named`, `name` is what that entry calls the request.
     """
 
     def says(entry: Entry) -> bool:
-        told = (entry["type"], entry["decision"], entry.get("object", {}).get("id"), entry["actor"].get("id"))
-        is_of_it = told == (event.value, Outcome.PERMITTED.value, about, by)
+        said = (entry["type"], entry["decision"], entry.get("object", {}).get("id"), entry["actor"].get("id"))
+        is_of_it = said == (event.value, Outcome.PERMITTED.value, about, by)
         return is_of_it and entry.get("detail", {}).get(name) == request
 
-    return await is_borne_out_by(services, entry_id, says)
+    return is_borne_out_by(told, entry_id, says)
 
 
 def require_same_request(said: Mapping[str, str], before: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ Who goes by what is told passes over it. Who concludes from what is not told (th
 asks what the log lacks besides (`lacks`, `all_told_until_now`): a bundle of the archive may be damaged, or lost.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from exchange.store import Sought
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.log.searching import Found
 from exchange.usecases.steps.context import Services
-from exchange.usecases.steps.whole_entries import placed_content, whole_entry
+from exchange.usecases.steps.whole_entries import whole_entry
 
 _AT_ONCE: Final = 500
 
@@ -186,18 +186,20 @@ def require_none(lacks: Sequence[Found], which: str) -> None:
         raise LogDamagedError(f"the log lacks {len(lacks)} of the entries {which}: they are damaged or gone")
 
 
-async def is_borne_out_by(services: Services, entry_id: str, says: Callable[[Entry], bool]) -> bool:
-    """Return whether the entry that a row, read before, names `says` what that does.
+async def entries_named(services: Services, entry_ids: Iterable[str]) -> dict[str, Entry | None]:
+    """Return those of the entries with these ids that there are, by id; None of one that is damaged, lost or away."""
+    contents = await services.store.log.contents_named(entry_ids)
+    return {each: None if content is None else whole_entry(content) for each, content in contents.items()}
+
+
+def is_borne_out_by(told: Mapping[str, Entry | None], entry_id: str, says: Callable[[Entry], bool]) -> bool:
+    """Return whether the entry that a row names `says` what that does; `told` are `entries_named`, read behind it.
 
     It may have where the log lacks it, or it is away.
     """
-    try:
-        content = await placed_content(services.store, entry_id)
-    except UnavailableError:
-        return True
-    if content is None:
+    if entry_id not in told:
         return False
-    entry = whole_entry(content)
+    entry = told[entry_id]
     return entry is None or says(entry)
 
 
