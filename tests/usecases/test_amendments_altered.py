@@ -3,12 +3,12 @@
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, NotFoundError
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.world import World
-from tests.usecases.test_amending import ACCEDED, proposed, signs, takes_back
+from tests.usecases.test_amending import ACCEDED, RAISED, proposed, signs, takes_back
 
 WRITTEN = {
     "in another's name": "UPDATE agreement_amendment SET proposed_by = $1",
@@ -62,6 +62,31 @@ async def test_amendment_is_shown_where_the_log_lacks_what_told_of_it(make_lived
     world.sql("DELETE FROM audit_entry WHERE id IN (SELECT id FROM audit_search WHERE event = 'amendment.proposed')")
 
     assert (await shown(world, "NOR"), await shown(world, "ESP")) == (([1], 0), ([1], 0))
+
+
+async def test_signature_is_taken_back_and_none_made_while_the_archive_is_away(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, view = await make_lived(acceding)
+    for member in ("ESP", "GBR"):
+        await signs(world, view, member)
+    await takes_back(world, view, "GBR")
+    await place_entries(world, is_searchable=True)
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("the archive is away")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.services.store.log, "whole_at", away)
+        assert (await takes_back(world, view, "ESP")).value.signed == frozenset()
+        with pytest.raises(ConflictError):
+            await takes_back(world, view, "GBR")
+        assert (await proposed(world, RAISED)).amendment.number == 2
+        for name in ("NOR", "ESP"):
+            with pytest.raises(UnavailableError):
+                await signs(world, view, name)
+            with pytest.raises(UnavailableError):
+                await shown(world, name)
 
 
 async def test_amendment_is_there_for_who_would_accede_while_too_much_waits(

@@ -41,6 +41,7 @@ from exchange.kernel import (
     InvalidError,
     MalformedError,
     NotFoundError,
+    UnavailableError,
     parse_rfc3339,
     to_micros,
 )
@@ -202,8 +203,9 @@ async def take_back_signature(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end: either the last one signs first, and it binds, or this is taken back.
-        agreement = await _visible(services, unit, client, agreement_id)
-        proposed = {each.text: each for each in await _as_proposed(services, unit, agreement, Unread())}
+        agreement = await _visible(services, unit, client, agreement_id, must_be_read=False)
+        known = await _as_proposed(services, unit, agreement, Unread(), must_be_read=False)
+        proposed = {each.text: each for each in known}
         amendment = proposed.get(given.text)
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
@@ -236,9 +238,9 @@ async def _taken_back(
 ) -> dict[str, set[str]]:
     """Return by proposed text which members took back their signature under it, by the log.
 
-    By its rows too where the log lacks what may tell of it. Raises UnavailableError as `require_readable`; without
-    `must_be_read` the rows alone are told then, as to who takes back its own: that must not wait, and whoever would
-    sign meanwhile does.
+    By its rows too where the log lacks what may tell of it. Raises UnavailableError as `require_readable`, and where
+    the archive is away; without `must_be_read` the rows alone are told then, as to who takes back its own: that must
+    not wait, and whoever would sign meanwhile does.
     """
     # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so;
     # nor is anybody said to have taken back what no entry tells of.
@@ -250,10 +252,15 @@ async def _taken_back(
     told: dict[str, set[str]] = {text: set() for text in rows}
     lacks: list[Found] = []
     event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
-    async for entry in told_until_now(services, event, subject=agreement.id, lacks=lacks):
-        text = entry.get("detail", {}).get("text")
-        if isinstance(text, str) and text in told:
-            told[text].add(entry.get("member", ""))
+    try:
+        async for entry in told_until_now(services, event, subject=agreement.id, lacks=lacks):
+            text = entry.get("detail", {}).get("text")
+            if isinstance(text, str) and text in told:
+                told[text].add(entry.get("member", ""))
+    except UnavailableError:
+        if must_be_read:
+            raise
+        return rows
     return {text: told[text] | (members if lacks else set()) for text, members in rows.items()}
 
 
@@ -408,10 +415,12 @@ def _parties_told(call: Call, client: Client, agreement: Agreement, texts: Itera
     return {"parties": sorted({str(member) for terms in texts for member in terms.parties})}
 
 
-async def _as_proposed(services: Services, unit: UnitOfWork, agreement: Agreement, unread: Unread) -> list[Amendment]:
+async def _as_proposed(
+    services: Services, unit: UnitOfWork, agreement: Agreement, unread: Unread, *, must_be_read: bool = True
+) -> list[Amendment]:
     """Return the amendments of an agreement that somebody proposed, in these terms; the others are noted."""
     found, known = [], await unit.amendments().of(agreement.id, unread)
-    told = await _proposals_told(services, agreement.id, known)
+    told = await _proposals_told(services, agreement.id, known, must_be_read=must_be_read)
     for each in known:
         # INVARIANT: nobody is shown other words than those that lie before the parties to be signed.
         if each in told and (await _proposed_text(unit, agreement, each)).digest == each.text:
@@ -421,18 +430,26 @@ async def _as_proposed(services: Services, unit: UnitOfWork, agreement: Agreemen
     return found
 
 
-async def _proposals_told(services: Services, agreement_id: str, known: Sequence[Amendment]) -> list[Amendment]:
+async def _proposals_told(
+    services: Services, agreement_id: str, known: Sequence[Amendment], *, must_be_read: bool
+) -> list[Amendment]:
     """Return those of these amendments that an entry tells of, or that the log may lack it of.
 
     INVARIANT: a row alone lays no text before anybody, nor in anybody's name. While too much waits to be asked it does;
-    then nobody signs, for it is asked which signatures stand.
+    then nobody signs, for it is asked which signatures stand. So it does while the archive is away, where it need not
+    be read: else UnavailableError.
     """
     if not known or await is_too_much_waiting(services):
         return [*known]
     told, lacks = set[tuple[object, ...]](), list[Found]()
-    async for entry in told_until_now(services, EventName.AMENDMENT_PROPOSED, subject=agreement_id, lacks=lacks):
-        detail = entry.get("detail", {})
-        told.add((detail.get("number"), detail.get("text"), entry["actor"].get("id")))
+    try:
+        async for entry in told_until_now(services, EventName.AMENDMENT_PROPOSED, subject=agreement_id, lacks=lacks):
+            detail = entry.get("detail", {})
+            told.add((detail.get("number"), detail.get("text"), entry["actor"].get("id")))
+    except UnavailableError:
+        if must_be_read:
+            raise
+        return [*known]
     return [
         each
         for each in known
@@ -445,23 +462,27 @@ async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amen
     return TreatyText(agreement.id, edition, amendment.previous, terms_as_json(amendment.terms))
 
 
-async def _visible(services: Services, unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
+async def _visible(
+    services: Services, unit: UnitOfWork, client: Client, agreement_id: str, *, must_be_read: bool = True
+) -> Agreement:
     """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
     asked = sought_id(agreement_id)
     # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or as one
     # that would be, neither the text is read nor what was laid before the others.
     named_in = await unit.amendments().of(asked, Unread(), naming=client.member)
     agreement = await unit.agreement(asked, of=None if named_in else client.member, for_update=True)
-    if agreement is None or not await _concerns(services, client, agreement, named_in):
+    if agreement is None or not await _concerns(services, client, agreement, named_in, must_be_read=must_be_read):
         raise NotFoundError("no such agreement, or none that you may see")
     return agreement
 
 
-async def _concerns(services: Services, client: Client, agreement: Agreement, named_in: Sequence[Amendment]) -> bool:
+async def _concerns(
+    services: Services, client: Client, agreement: Agreement, named_in: Sequence[Amendment], *, must_be_read: bool
+) -> bool:
     if agreement.party(client.member) is not None:
         return True
     digest = text_of(agreement).digest
-    proposed = await _proposals_told(services, agreement.id, named_in)
+    proposed = await _proposals_told(services, agreement.id, named_in, must_be_read=must_be_read)
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
 
 
