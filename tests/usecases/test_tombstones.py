@@ -1,7 +1,10 @@
 """Tombstones in the database: the one that an entry bears out is shown as it was signed, and no other one."""
 
 import base64
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -10,10 +13,12 @@ from exchange.audit import Deed, DeedKind, EventName, Outcome, Subject, read_dee
 from exchange.kernel import ConflictError, UnavailableError, rfc3339, to_micros
 from exchange.store.log.blobs import BlobsAwayError
 from exchange.store.rows.unread import UnreadRowError
+from exchange.usecases.life import tombstones
 from exchange.usecases.life.sweep_reports import sweep_reports
 from exchange.usecases.steps import told_entries
 from exchange.usecases.steps.recording import draft
 from tests.support.lived import MakeLived
+from tests.support.meanwhile import posted_meanwhile
 from tests.support.onward import with_releasers
 from tests.support.placing import begin_another_log, place_entries
 from tests.support.world import AGREEMENT, Entry, World
@@ -244,3 +249,21 @@ async def test_tombstone_of_a_report_without_its_version_is_shown_as_it_was_sign
 
     assert made.value.value.tombstone.note == bytes(world.sql("SELECT note FROM report_tombstone")[0][0])
     assert [each["type"] for each in made.entries] == ["report.recall_read"]
+
+
+@pytest.mark.parametrize("act", [usecases.preview_recall, partial(usecases.recall_report, reason="at risk")])
+@pytest.mark.parametrize("is_forged", [False, True])
+async def test_nobody_waits_to_post_while_the_log_is_asked_whether_a_report_has_ended(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, act: Callable[..., Awaitable[Any]], *, is_forged: bool
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    report, releaser = await world.post(), world.call("GBR releaser")
+    if is_forged:
+        world.sql("UPDATE report SET status = 'recalled' WHERE id = $1", report)
+    else:
+        await usecases.recall_report(world.services, releaser, report, "at risk")
+    posted = posted_meanwhile(monkeypatch, tombstones, "is_told", world)
+    made = await world.attempt(act(world.services, releaser, report))
+
+    assert (made.error is None, isinstance(made.error, ConflictError)) == (is_forged, not is_forged)
+    assert len(posted) == 1

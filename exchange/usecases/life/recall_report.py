@@ -78,8 +78,8 @@ async def preview_recall(services: Services, call: Call, report_id: str) -> Reco
     """
     event = EventName.REPORT_RECALL_READ
     own = await own_report(services, call, report_id, Role.RELEASER, event=event)
-    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        await require_not_ended(services, unit.reports(), own.report.id, own.report.status_name)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
+        await require_not_ended(services, own)
     # Behind the unit: however often it was read, whoever writes does not wait for the look through the log.
     given = Counter(each.member for each in await given_to(services, own.report.id))
     receipt = await services.store.append(own.entry(call, event, Outcome.PERMITTED, detail={"outlook": "yes"}))

@@ -44,11 +44,15 @@ async def end_report(
     """
     (event, _), why = _ENDS[cause], {} if reason is None else {"reason": fit_text(reason)}
     by = {} if own.client is None else {"by": own.client.id}
+    before = await require_not_ended(services, own)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
         await book.hold_order()
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
-        await require_not_ended(services, book, held.id, held.status_name)
+        said = await _said_to_have_ended(book, held.id, held.status_name)
+        if said != before:
+            # Somebody else came first, perhaps.
+            await _require_untold(services, held.id, held.status_name)
         entry = own.entry(call, event, Outcome.PERMITTED, detail={**why})
         return await end_within(services, unit, own, entry, {**why, **by, "at": rfc3339(call.now)})
 
@@ -80,13 +84,26 @@ def _deed(own: OwnReport, told: Mapping[str, str]) -> Deed:
     return Deed(DeedKind.TOMBSTONE, {**about, **version, **told})
 
 
-async def require_not_ended(services: Services, book: ReportBook, report: str, status_name: str) -> None:
-    """Raise ConflictError where a report that is stored so, or has its tombstone, ended as an entry tells.
+async def require_not_ended(services: Services, own: OwnReport) -> frozenset[str]:
+    """Return what rows say of a report's end; ConflictError where they say so, and an entry tells that it ended.
 
+    Asked within no unit: others wait for that, and an archive may be slow.
     INVARIANT: a row alone keeps no keys from being destroyed: whoever wrote it could have them back.
     """
-    is_said = status_name in _OVER or await book.has_tombstone(report)
-    if is_said and await has_ended(services, report):
+    async with services.store.unit_of_work() as unit:
+        said = await _said_to_have_ended(unit.reports(), own.report.id, own.report.status_name)
+    if said:
+        await _require_untold(services, own.report.id, own.report.status_name)
+    return said
+
+
+async def _said_to_have_ended(book: ReportBook, report: str, status_name: str) -> frozenset[str]:
+    stone = {"tombstone"} if await book.has_tombstone(report) else set()
+    return frozenset({status_name} & _OVER | stone)
+
+
+async def _require_untold(services: Services, report: str, status_name: str) -> None:
+    if await has_ended(services, report):
         if status_name == ReportStatus.RECALLED.value:
             require_act(ReportStatus.RECALLED, ReportAct.RECALL)
         raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
