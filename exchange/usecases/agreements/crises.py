@@ -5,7 +5,8 @@ moment on, on every node, reports of the clause's scope that are posted go furth
 (4) the crisis ends by itself, or before that by any of the signatories named.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from exchange.agreements import (
     Agreement,
@@ -40,6 +41,8 @@ from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.second_person import ask, requester_of
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import is_any_naming
 from exchange.usecases.steps.unread import record_unread
 
 
@@ -137,25 +140,46 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
     event = EventName.CRISIS_ENDED
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
-        found = [each for each in agreement.crises if each.id == crisis_id]
-        if not any(_is_of_its_time(agreement, client, each) for each in found):
-            raise NotFoundError("no such crisis of this agreement, or none that you may see")
-        # A party that has left has no say in what the others do, though the text names its people still; nor is it told
-        # whether they ended it.
-        _require_party(agreement, client, call)
-        unfinished = {crisis.id: (crisis, clause) for crisis, clause in unfinished_crises(agreement, call.now)}
-        if crisis_id not in unfinished:
-            raise ConflictError("the crisis is over", code="crisis-over")
-        crisis, clause = unfinished[crisis_id]
-        require_named(clause, client)
-        # It may have been opened by a node whose clock is ahead: no crisis ends before it began.
-        await unit.crises().end(crisis.id, client, max(call.now, crisis.opened_at))
-        receipt = await record_agreement(unit, call, client, event, agreement, told=_told(crisis, clause))
-        after = await visible_agreement(unit, client, agreement_id)
-    ended = next(view for view in _views(after, call) if view.crisis.id == crisis_id)
-    return Recorded(ended, receipt)
+
+    async def end(*, is_again: bool) -> Recorded[CrisisView]:
+        async with services.store.unit_of_work() as unit:
+            agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
+            found = [each for each in agreement.crises if each.id == crisis_id]
+            if not any(_is_of_its_time(agreement, client, each) for each in found):
+                raise NotFoundError("no such crisis of this agreement, or none that you may see")
+            # A party that has left has no say in what the others do, though the text names its people still; nor is it
+            # told whether they ended it.
+            _require_party(agreement, client, call)
+            crisis, clause = _to_be_ended(services, agreement, crisis_id, call, is_again=is_again)
+            require_named(clause, client)
+            # It may have been opened by a node whose clock is ahead: no crisis ends before it began.
+            ends = [max(call.now, crisis.opened_at), *(each.ended_at for each in found if each.ended_at is not None)]
+            await unit.crises().end(crisis.id, client, min(ends))
+            receipt = await record_agreement(unit, call, client, event, agreement, told=_told(crisis, clause))
+            after = await visible_agreement(unit, client, agreement_id)
+        return Recorded(next(view for view in _views(after, call) if view.crisis.id == crisis_id), receipt)
+
+    return await taken_away(services, attempt, end)
+
+
+def _to_be_ended(
+    services: Services, agreement: Agreement, crisis_id: str, call: Call, *, is_again: bool
+) -> tuple[Crisis, CrisisClause]:
+    """Return a crisis that is not over, or `is_again` that was ended before its time; with its clause."""
+    if (found := _unfinished(agreement, crisis_id, call)) is not None:
+        return found
+    refusal = ConflictError("the crisis is over", code="crisis-over")
+    lasting = replace(agreement, crises=tuple(replace(each, ended_at=None) for each in agreement.crises))
+    if (ended := _unfinished(lasting, crisis_id, call)) is None:
+        raise refusal
+    if not is_again:
+        said = {"subject": agreement.id, "field": "crisis", "of": crisis_id}
+        raise SaidByRowError(refusal, partial(is_any_naming, services, EventName.CRISIS_ENDED, **said))
+    return ended
+
+
+def _unfinished(agreement: Agreement, crisis_id: str, call: Call) -> tuple[Crisis, CrisisClause] | None:
+    return next((each for each in unfinished_crises(agreement, call.now) if each[0].id == crisis_id), None)
 
 
 async def list_crises(services: Services, call: Call, agreement_id: str) -> Recorded[CrisesView]:

@@ -5,12 +5,12 @@ nothing to do with an act finds none: absent and foreign are one answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
 from exchange.audit import Detail, EventName, Outcome, Receipt, Subject, fit_text
-from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
@@ -40,11 +40,13 @@ from exchange.usecases.posting.proxies import carry_out_proxy, end_proxy
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.deciding_anew import decided_anew
+from exchange.usecases.steps.ended_acts import require_not_ended
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.originating import may_know_report
 from exchange.usecases.steps.recording import NOT_AS_PUT, draft, named, on_record
 from exchange.usecases.steps.sealed_headers import UNOPENED, known_class
 from exchange.usecases.steps.second_person import confirmed_by, require_confirmable
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
 from exchange.usecases.steps.unread import record_unread
 
 CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
@@ -173,16 +175,45 @@ async def refuse_act(
     event = EventName.ACT_REFUSED
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act = await _visible_act(services, unit, call, client, act_id)
+
+    async def end(*, is_again: bool) -> Recorded[PendingActView]:
+        async with services.store.unit_of_work() as unit:
+            act = await _visible_act(services, unit, call, client, act_id)
+            _require_may_refuse(services, act, client, call, is_again=is_again)
+            if act.kind == OPEN_CRISIS.name and client.id != act.requester:
+                await require_may_refuse_crisis(services, client, act)
+            why = None if reason is None else fit_text(reason)
+            is_there = act.refuser is not None
+            ended = (
+                replace(act, refuser=client.id, refusal=why) if is_there else await unit.acts().end(act, client, why)
+            )
+            if act.kind in ON_END:
+                await ON_END[act.kind](services, unit, call, client, ended)
+            receipt = await _record(services, unit, call, client, event, ended)
+        return Recorded(PendingActView(ended, may_confirm=False), receipt)
+
+    return await taken_away(services, attempt, end)
+
+
+def _require_may_refuse(services: Services, act: PendingAct, client: Client, call: Call, *, is_again: bool) -> None:
+    try:
         require_may_refuse(act, client, now=call.now)
-        if act.kind == OPEN_CRISIS.name and client.id != act.requester:
-            await require_may_refuse_crisis(services, client, act)
-        ended = await unit.acts().end(act, client, None if reason is None else fit_text(reason))
-        if act.kind in ON_END:
-            await ON_END[act.kind](services, unit, call, client, ended)
-        receipt = await _record(services, unit, call, client, event, ended)
-    return Recorded(PendingActView(ended, may_confirm=False), receipt)
+    except ConflictError as refusal:
+        try:
+            require_may_refuse(replace(act, approver=None, refuser=None), client, now=call.now)
+        except (ConflictError, ForbiddenError):
+            raise refusal from None
+        if not is_again:
+            # In doubt it is confirmed by nobody either; and what was done is not to be told as refused.
+            raise SaidByRowError(refusal, partial(_is_told_ended, services, act), in_doubt=True) from None
+
+
+async def _is_told_ended(services: Services, act: PendingAct) -> bool:
+    try:
+        await require_not_ended(services, act)
+    except ConflictError:
+        return True
+    return False
 
 
 async def _made_ready(services: Services, call: Call, client: Client, act_id: str, digest: str) -> Ready | None:

@@ -58,6 +58,8 @@ from exchange.usecases.steps.facts import stated_purpose
 from exchange.usecases.steps.judging import ABSENT_ID
 from exchange.usecases.steps.positions import open_position, seal_position
 from exchange.usecases.steps.recording import TamperedError, draft, on_record
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import is_told
 from exchange.usecases.steps.unread import record_unread
 
 _ORDER = "request"
@@ -75,6 +77,12 @@ _ENDABLE: Final = {
     RequestState.WITHDRAWN: (None, RequestState.CLOSED),
 }
 """What may be ended how: what was closed may still be withdrawn."""
+
+_ENDS: Final = {
+    RequestState.CLOSED: (EventName.REQUEST_CLOSED, EventName.REQUEST_WITHDRAWN),
+    RequestState.WITHDRAWN: (EventName.REQUEST_WITHDRAWN,),
+}
+"""The entries by which one has ended so, or further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +198,25 @@ async def _end(
     services: Services, call: Call, request_id: str, state: RequestState, *, event: EventName
 ) -> Recorded[RequestView]:
     sought = await seek_request(services, call, request_id, Role.READER, event=event)
-    async with on_record(services, sought.entry(call, event, Outcome.REFUSED)):
+
+    async def end(*, is_again: bool) -> Recorded[RequestView]:
         if not sought.is_own:
             raise request_not_found()
         view = await view_of(services, call, sought)
         async with services.store.unit_of_work() as unit:
             held = await unit.requests().one(request_id)
-            if held is None or held.ended not in _ENDABLE[state]:
-                raise ConflictError("the request has ended: this cannot be done to it now", code="request-ended")
+            refusal = ConflictError("the request has ended: this cannot be done to it now", code="request-ended")
+            if held is None:
+                raise refusal
+            is_ended = held.ended not in _ENDABLE[state]
+            if is_ended and not is_again:
+                raise SaidByRowError(refusal, partial(is_told, services, *_ENDS[state], subject=request_id))
             receipt = await unit.record(sought.entry(call, event, Outcome.PERMITTED))
-            await unit.requests().end(request_id, state, call.now)
-    return Recorded(replace(view, state=state), receipt)
+            if not is_ended:
+                await unit.requests().end(request_id, state, call.now)
+        return Recorded(replace(view, state=held.ended or state if is_ended else state), receipt)
+
+    return await taken_away(services, sought.entry(call, event, Outcome.REFUSED), end)
 
 
 async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the list

@@ -32,7 +32,7 @@ class _Besides:
     named: str | None
 
     def names(self, act: PendingAct) -> str:
-        return act.id if self.named is None else act.asked[self.named]
+        return act.id if self.named is None else act.said(self.named)
 
 
 _BESIDES: Final[Mapping[str, _Besides]] = MappingProxyType(
@@ -61,7 +61,7 @@ async def require_not_ended(services: Services, act: PendingAct) -> None:
     besides = _BESIDES.get(act.kind)
     if besides is None:
         return
-    about, named = act.asked[besides.about], besides.names(act)
+    about, named = act.said(besides.about), besides.names(act)
     if await is_any_naming(services, *besides.events, subject=about, field=besides.field, of=named):
         raise _ended()
 

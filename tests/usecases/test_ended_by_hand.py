@@ -1,0 +1,128 @@
+"""What somebody ended in its row alone (a crisis, a request, an act that waits) is ended by whose it is, for good."""
+
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError, to_micros
+from exchange.reports import RequestState
+from exchange.usecases.steps import taken_away_again
+from tests.support.lived import MakeLived
+from tests.support.world import World
+from tests.usecases import test_crises as crises
+from tests.usecases import test_information_requests as requests
+from tests.usecases import test_second_person as acts
+from tests.usecases.test_rows_held import held
+
+ENDS = {"closed": usecases.close_request, "withdrawn": usecases.withdraw_request}
+
+
+async def end_crisis(world: World, crisis: str):
+    ended = usecases.end_crisis(world.services, world.call("NOR signatory"), world.agreement_id, crisis)
+    return await world.attempt(ended)
+
+
+async def test_crisis_whose_row_alone_was_ended_is_ended_and_opens_nothing_again(make_lived: MakeLived) -> None:
+    world = (await make_lived(crises.agreed))[0]
+    use = await crises.opened(world)
+    report = await world.post(label=crises.FOR_DNK)
+    world.clock.advance(timedelta(minutes=10))
+    by_hand = to_micros(world.clock.now) - 1
+    world.sql("UPDATE agreement_crisis SET ended_at = $1", by_hand)
+    made, again = [await end_crisis(world, use.crisis.id) for _ in range(2)]
+
+    assert (made.entry["type"], made.entry["decision"]) == ("crisis.ended", "permitted")
+    assert not made.value.value.is_open
+    assert world.sql("SELECT ended_at FROM agreement_crisis") == [(by_hand,)]
+    assert (again.error.code, again.entry["decision"]) == ("crisis-over", "refused")
+
+    world.sql("UPDATE agreement_crisis SET ended_at = NULL")
+    assert await crises.reads(world, report)  # until the jobs look
+    assert len(await held(world)) == 1
+    assert not await crises.reads(world, report)
+
+
+async def test_crisis_that_is_over_by_itself_is_ended_by_nobody(make_lived: MakeLived) -> None:
+    world = (await make_lived(crises.agreed))[0]
+    use = await crises.opened(world, hours=1)
+    world.clock.advance(timedelta(hours=1))
+    world.sql("UPDATE agreement_crisis SET ended_at = $1", to_micros(world.clock.now))
+
+    assert (await end_crisis(world, use.crisis.id)).entry["decision"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "ended"),
+    [("closed", "closed"), ("withdrawn", "closed"), ("withdrawn", "withdrawn")],
+)
+async def test_request_whose_row_alone_was_ended_is_ended_and_not_opened_again(
+    populated: World, by_hand: str, ended: str
+) -> None:
+    world, request = populated, await requests.ask(populated)
+    world.sql("UPDATE information_request SET ended = $1", by_hand)
+    made, again = [
+        await world.attempt(ENDS[ended](world.services, world.call("GBR reader"), request)) for _ in range(2)
+    ]
+
+    assert (made.entry["type"], made.entry["decision"]) == (f"request.{ended}", "permitted")
+    assert made.value.value.state is RequestState(by_hand)
+    assert (again.error.code, again.entry["decision"]) == ("request-ended", "refused")
+
+    world.sql("UPDATE information_request SET ended = NULL")
+    assert len(await held(world)) == 1
+    assert await requests.is_hidden(world, request, "NOR reader") is (ended == "withdrawn")
+    report = await world.post("NOR contributor", label=requests.TO_GBR)
+    with pytest.raises(ConflictError if ended == "closed" else NotFoundError):
+        await requests.answer(world, request, report)
+
+
+APPROVED = "UPDATE pending_act SET approver = requester, approved_at = requested_at"
+REFUSED = "INSERT INTO pending_act_end (act_id, client, ended_at) SELECT id, requester, requested_at FROM pending_act"
+BY_HAND = {
+    "approved": (APPROVED, "UPDATE pending_act SET approver = NULL, approved_at = NULL"),
+    "refused": (REFUSED, "DELETE FROM pending_act_end"),
+}
+
+
+async def refuse(world: World, act: str, by: str):
+    return await world.attempt(usecases.refuse_act(world.services, world.call(by), act))
+
+
+@pytest.mark.parametrize("by", ["auditor", "operator"])
+@pytest.mark.parametrize("how", BY_HAND)
+async def test_act_whose_row_alone_says_that_it_waits_no_more_is_refused_and_done_by_nobody(
+    populated: World, how: str, by: str
+) -> None:
+    world = populated
+    (act, digest), (end, put_back) = await acts.asked_for(world), BY_HAND[how]
+    for table in ("pending_act", "pending_act_end"):
+        world.unguard(table)
+    world.sql(end)
+    made, again = [await refuse(world, act, by) for _ in range(2)]
+
+    assert (made.entry["type"], made.entry["decision"]) == ("act.refused", "permitted")
+    assert made.value.value.act.refuser == world.clients[by].id
+    assert isinstance(again.error, ConflictError)
+
+    world.sql(put_back)
+    world.sql(BY_HAND["refused"][1])
+    assert acts.code(await acts.confirm(world, act, digest)) == "request-ended"
+
+
+async def test_act_that_was_done_or_is_too_old_is_refused_by_nobody_nor_while_the_log_cannot_be_read(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_: object) -> None:
+        raise UnavailableError("too many entries wait")
+
+    (act, digest), (old, _) = await acts.asked_for(populated), await acts.asked_for(populated, whose="DNK reader")
+    await acts.confirm(populated, act, digest)
+    assert acts.code(await refuse(populated, act, "operator")) == "approved-already"
+    populated.sql(f"{REFUSED} WHERE approver IS NULL")
+    with monkeypatch.context() as away:
+        away.setattr(taken_away_again, "require_readable", unreadable)
+        assert acts.code(await refuse(populated, old, "operator")) == "request-ended"
+    populated.clock.advance(timedelta(days=7))
+
+    assert acts.code(await refuse(populated, old, "operator")) == "request-ended"
