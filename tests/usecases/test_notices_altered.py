@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import new_id
+from exchange.kernel import new_id, to_micros
 from exchange.markings import Label
 from exchange.usecases.life.sweep_reports import sweep_reports
 from tests.support.lived import MakeLived
@@ -121,3 +121,21 @@ async def test_who_is_to_be_told_yet_is_told_whatever_somebody_wrote(make_lived:
     await sweep_reports(world.services, world.clock())
 
     assert await shown(world) == (reports[::-1], 1)
+
+
+async def test_nobody_is_told_late_by_a_version_that_somebody_wrote_ahead(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(told_with_releasers)
+    report = await world.post(label=LABEL)
+    read = await usecases.pull_report(world.services, world.call("NOR reader"), report)
+    before = await shown(world)
+    now = to_micros(world.clock.now)
+    world.sql(
+        f"INSERT INTO report_version SELECT id, version, 'x', {now}, $1 FROM report WHERE id = $2",
+        read.receipt.entry,
+        report,
+    )
+    again = world.posted(content=b"second", label=LABEL)
+    await usecases.amend_report(world.services, world.call("GBR contributor"), report, again)
+    await sweep_reports(world.services, world.clock())
+
+    assert await shown(world) == ([*before[0], report], 0)

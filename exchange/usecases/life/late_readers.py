@@ -11,6 +11,7 @@ from typing import Final
 from exchange.audit import Entry, EventName
 from exchange.reports import ReportAct, may_be_done
 from exchange.store import NoticeKind, NoticeRow
+from exchange.usecases.reading.told_notices import is_borne_out
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.entry_labels import label_of
 from exchange.usecases.steps.given_to import given_to
@@ -46,11 +47,13 @@ async def tell_late(services: Services, own: OwnReport) -> bool:
         await book.require_same(report.id, version=report.version, class_id=report.class_id)
         told = await book.told_of([each.client for each in given], former.entry)
         kind, at = _kind(services, own, entry), former.replaced_at
-        late = [
+        untold = [
             NoticeRow.of(each, kind, report.id, version=report.version, at=at, entry=former.entry)
             for each in given
             if each.client not in told
         ]
+        # INVARIANT: nor by a row that names the entry of something else: whoever was told already would be told that.
+        late = [each for each in untold if is_borne_out({former.entry: entry}, each)]
         await unit.tell_late(late)
     return bool(late)
 
