@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -311,8 +312,21 @@ def _put_beside(layout: InstanceLayout, files: Iterable[tuple[str, bytes]]) -> N
             put_file(path, content, mode=0o600)
 
 
-def _kept_entries(root: Path, contents: Contents) -> Iterator[bytes]:
-    """Yield the entries of a kept log behind the backup's last; InvalidError where it is another log, or damaged."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The entries of a kept log from a position on, for whoever goes through them more than once."""
+
+    folder: LogFolder
+    start: int
+    size: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield them from the first one on."""
+        return islice(_entries(self.folder, self.size), self.start, None)
+
+
+def _kept_entries(root: Path, contents: Contents) -> Iterable[bytes]:
+    """Return the entries of a kept log behind the backup's last; InvalidError where it is another log, or damaged."""
     if contents.log is None:
         raise InvalidError("the backup holds no log: leave out `--log`")
     folder = LogFolder(root)
@@ -324,7 +338,7 @@ def _kept_entries(root: Path, contents: Contents) -> Iterator[bytes]:
         raise InvalidError(
             f"`{root}` is older than the backup: it ends at {verified.size}, the backup at {contents.log.size}"
         )
-    return islice(_entries(folder, verified.size), contents.log.size, None)
+    return _Kept(folder, contents.log.size, verified.size)
 
 
 def _entries(folder: LogFolder, size: int) -> Iterator[bytes]:

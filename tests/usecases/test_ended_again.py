@@ -1,6 +1,7 @@
 """Reports that ended after a backup: after a restore everybody is told so, by an entry and a tombstone of its own."""
 
-from collections.abc import AsyncIterator, Callable
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchange import usecases
-from exchange.audit import parse_entry, read_deed
+from exchange.audit import EventName, Outcome, Subject, parse_entry, read_deed
 from exchange.kernel import ForbiddenError, NotFoundError, UnavailableError, parse_rfc3339
 from exchange.markings import Label
 from exchange.store import TombstoneRow
@@ -17,13 +18,14 @@ from exchange.store.books.report_book import ReportBook
 from exchange.store.dumping import Since, load
 from exchange.usecases.life.sweep_reports import sweep_reports
 from exchange.usecases.life.walk_reports import contradicted_reports
+from exchange.usecases.steps.recording import draft
 from exchange.usecases.upkeep.backups import After, read_contents, rows_of, what_came_after
 from exchange.usecases.upkeep.end_again import end_again
 from tests.support.lived import MakeLived
 from tests.support.onward import ask, with_releasers
 from tests.support.placing import place_entries
 from tests.support.world import AGREEMENT, Entry, World
-from tests.usecases.test_backups import backed_up, reopened
+from tests.usecases.test_backups import backed_up, entry_of, reopened
 from tests.usecases.test_report_life import NODE, amend
 from tests.usecases.test_restoring import written
 
@@ -295,3 +297,33 @@ async def test_it_is_done_at_the_host_alone(make_lived: MakeLived) -> None:
 
     with pytest.raises(ForbiddenError):
         await end_again(world.services, world.call("operator"), [])
+
+
+@dataclass(frozen=True)
+class Reads:
+    """A kept log, long for its time: many reports that were read once each, and the recall of the last one."""
+
+    call: usecases.Call
+    count: int = 5_000
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number in range(self.count):
+            yield self._entry(EventName.REPORT_READ, number)
+        yield self._entry(EventName.REPORT_RECALLED, self.count - 1)
+
+    def _entry(self, event: EventName, report: int) -> bytes:
+        told = draft(self.call, None, event, Outcome.PERMITTED, subject=Subject("report", f"r-{report}"))
+        return entry_of(told, report)
+
+
+async def test_of_all_that_was_read_since_a_backup_no_more_is_kept_than_of_what_was_recalled(populated: World) -> None:
+    """A year of it would not fit into the memory of a host that is being put back."""
+    contents, reads = read_contents(await backed_up(populated)), Reads(populated.call(None))
+    tracemalloc.start()
+    after = what_came_after(contents, reads)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 1 << 20
+    ((told, given),) = [(each.entry, each.given) for each in after.ends]
+    assert (told["object"]["id"], len(given)) == ("r-4999", 1)

@@ -8,7 +8,7 @@ INVARIANT: no key of custody, of the log, of a node or of a server is in it.
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -246,10 +246,11 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
     """Return what `kept`, the log's entries behind the backup's last, says was narrowed since: done again, or to be.
 
     Reports whose keys were destroyed, and erased personal data, are destroyed again, and of the reports it is told anew
-    that they ended; acts that had their second person
-    wait for none, what was refused is refused, and removed subscriptions are told nothing; what a party did to its
-    part of an agreement is done again once the rows are there, and where it cannot be is an operator's to see to. So
-    is the rest, and always what no kept log tells of.
+    that they ended; acts that had their second person wait for none, what was refused is refused, and removed
+    subscriptions are told nothing; what a party did to its part of an agreement is done again once the rows are there,
+    and where it cannot be is an operator's to see to. So is the rest, and always what no kept log tells of.
+
+    It is gone through twice, where a report was recalled.
     """
     ended = _Ended()
     last = contents.made_at
@@ -261,7 +262,22 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
     claims = [*ended.claims, unknown_acts(last)]
     recalled = {report: _RECALLED[entry["type"]] for report, entry in ended.reports.items()}
     replay = Replay(recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions), ended.refused)
-    return After(replay, claims, ended.moves, list(ended.ends()))
+    given = _given(kept or (), [report for report, status in recalled.items() if status == "recalled"])
+    ends = [EndTold(entry, tuple(given.get(report, {}).values())) for report, entry in ended.reports.items()]
+    return After(replay, claims, ended.moves, ends)
+
+
+def _given(kept: Iterable[bytes], reports: Collection[str]) -> dict[str, dict[str, GivenTo]]:
+    """Return by report and client when each of these reports was first given to whom.
+
+    Looked for once they are known: all that was read since a backup may be more than the memory holds.
+    """
+    found: dict[str, dict[str, GivenTo]] = {report: {} for report in reports}
+    for entry in map(parse_entry, kept if found else ()):
+        by_client = found.get(entry["object"]["id"]) if "object" in entry else None
+        if by_client is not None and (given := given_by(entry)) is not None:
+            by_client.setdefault(given.client, given)
+    return found
 
 
 @dataclass(slots=True)
@@ -269,8 +285,6 @@ class _Ended:
     """What the entries read so far tell of."""
 
     reports: dict[str, Entry] = field(default_factory=dict)
-    given: dict[str, dict[str, GivenTo]] = field(default_factory=dict)
-    """By report and client, the first time of each."""
     erased: list[tuple[str, str]] = field(default_factory=list)
     acts: dict[str, str] = field(default_factory=dict)
     subscriptions: list[str] = field(default_factory=list)
@@ -293,18 +307,11 @@ class _Ended:
             self.subscriptions.append(subject)
         elif (move := move_told(entry)) is not None:
             self.moves.append(move)
-        elif (given := given_by(entry)) is not None:
-            self.given.setdefault(subject, {}).setdefault(given.client, given)
         if kind == EventName.HOLD_LIFTED.value:
             self.claims = [claim for claim in self.claims if claim.subject != subject]
         if kind in _TO_SEE_TO:
             told = _TO_SEE_TO[kind].format(id=subject, now=_stood(entry))
             self.claims.append(Claim(entry["id"], kind, subject, told))
-
-    def ends(self) -> Iterator[EndTold]:
-        """Yield how each report ended that did."""
-        for report, entry in self.reports.items():
-            yield EndTold(entry, tuple(self.given.get(report, {}).values()))
 
 
 async def _behind(first: Rows, others: AsyncIterator[Rows]) -> AsyncIterator[Rows]:
