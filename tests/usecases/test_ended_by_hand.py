@@ -1,6 +1,7 @@
 """What somebody ended in its row alone (a crisis, a request, an act that waits) is ended by whose it is, for good."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 
@@ -8,12 +9,15 @@ from exchange import usecases
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError, to_micros
 from exchange.reports import RequestState
 from exchange.usecases.steps import taken_away_again
+from tests.support.deriving import MIDDLE
 from tests.support.lived import MakeLived
+from tests.support.meanwhile import done_behind
 from tests.support.world import World
 from tests.usecases import test_crises as crises
 from tests.usecases import test_information_requests as requests
 from tests.usecases import test_second_person as acts
 from tests.usecases.test_rows_held import held
+from tests.usecases.test_withdrawing import KINDS, Kind
 
 ENDS = {"closed": usecases.close_request, "withdrawn": usecases.withdraw_request}
 
@@ -126,3 +130,56 @@ async def test_act_that_was_done_or_is_too_old_is_refused_by_nobody_nor_while_th
     populated.clock.advance(timedelta(days=7))
 
     assert acts.code(await refuse(populated, old, "operator")) == "request-ended"
+
+
+@pytest.mark.parametrize("state", ["refused", "withdrawn"])
+@pytest.mark.parametrize("end", ["refuse", "withdraw"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_request_for_consent_whose_row_alone_was_ended_is_ended_and_granted_by_nobody(
+    deriving: World, kind: Kind, end: str, state: str
+) -> None:
+    world, report = deriving, await deriving.post(label=MIDDLE)
+    request = await kind.ask(world, report)
+    world.sql(f"UPDATE {kind.table} SET state = $1", state)
+
+    async def ends():
+        if end == "refuse":
+            return await kind.refuse(world.services, world.call("GBR releaser"), request, "no")
+        return await kind.withdraw(world.services, world.call(kind.asker), request)
+
+    made, again = [await world.attempt(ends()) for _ in range(2)]
+
+    event = f"{kind.name}.{'refused' if end == 'refuse' else 'withdrawn'}"
+    assert (made.error, made.entry["type"], made.entry["decision"]) == (None, event, "permitted")
+    assert (type(again.error), again.entry["decision"]) == (ConflictError, "refused")
+
+    world.sql(f"UPDATE {kind.table} SET state = 'asked'")
+    with pytest.raises(ConflictError):
+        await kind.grant(world, request)
+    assert len(await held(world)) == 1
+    assert world.sql(f"SELECT state FROM {kind.table}") != [("asked",)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_request_for_consent_that_lapsed_is_refused_by_nobody(deriving: World, kind: Kind) -> None:
+    request = await kind.ask(deriving, await deriving.post(label=MIDDLE))
+    deriving.sql(f"UPDATE {kind.table} SET state = 'lapsed'")
+    refuse = kind.refuse(deriving.services, deriving.call("GBR releaser"), request, "no")
+
+    assert (await deriving.attempt(refuse)).entry["decision"] == "refused"
+
+
+async def test_request_that_is_gone_when_it_is_ended_is_ended_by_nobody(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await requests.ask(populated)
+
+    async def remove() -> None:
+        populated.unguard("information_request")
+        populated.sql("DELETE FROM information_request")
+
+    module = import_module("exchange.usecases.requests.information_requests")
+    done_behind(monkeypatch, module, "view_of", remove)
+    made = await populated.attempt(usecases.close_request(populated.services, populated.call("GBR reader"), request))
+
+    assert (type(made.error), made.entry["decision"]) == (ConflictError, "refused")

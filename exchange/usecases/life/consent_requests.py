@@ -8,6 +8,7 @@ Does not: say what is wished for, or what a consent gives (`onward_release`, `de
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
 from exchange.audit import DeedKind, Detail, EntryDraft, EventName, Outcome, fit_text, says_as
@@ -25,7 +26,8 @@ from exchange.usecases.steps.recording import about_report, draft, named, on_rec
 from exchange.usecases.steps.requested_consents import is_told_as_asked
 from exchange.usecases.steps.second_person import end_waiting, hold_waiting, waiting_about
 from exchange.usecases.steps.seeking import own_class
-from exchange.usecases.steps.told_entries import entries_named
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import entries_named, is_any_naming
 from exchange.usecases.steps.unopened import Asker
 from exchange.usecases.steps.unread import record_unread
 
@@ -165,17 +167,20 @@ async def refused(
     An act that waits about it ends with it: nobody is asked any more to confirm what is refused.
     """
     client, row, own = await own_request(services, call, request_id, kind, event=kind.refused)
-    attempt = own.entry(call, kind.refused, Outcome.REFUSED)
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        await hold_waiting(unit, kind.act, request=row.id)
-        held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
-        decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
-        ended = replace(decided, state=ConsentState.REFUSED)
-        await kind.book(unit).put(ended)
-        acts = await end_waiting(unit, client, kind.act, fit_text(reason), request=row.id)
-        detail = kind.detail(row) | ({"acts": acts} if acts else {})
-        receipt = await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=detail))
-    return Recorded(ended, receipt)
+
+    async def refuse(*, is_again: bool) -> Recorded[RequestT]:
+        async with services.store.unit_of_work() as unit:
+            await hold_waiting(unit, kind.act, request=row.id)
+            held = _undecided(services, await kind.book(unit).one(row.id), kind, is_again=is_again)
+            decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
+            ended = replace(decided, state=ConsentState.REFUSED)
+            await kind.book(unit).put(ended)
+            acts = await end_waiting(unit, client, kind.act, fit_text(reason), request=row.id)
+            detail = kind.detail(row) | ({"acts": acts} if acts else {})
+            receipt = await unit.record(own.entry(call, kind.refused, Outcome.PERMITTED, detail=detail))
+        return Recorded(ended, receipt)
+
+    return await taken_away(services, own.entry(call, kind.refused, Outcome.REFUSED), refuse)
 
 
 async def withdrawn(services: Services, call: Call, request_id: str, kind: ConsentKind[RequestT]) -> Recorded[RequestT]:
@@ -193,15 +198,34 @@ async def withdrawn(services: Services, call: Call, request_id: str, kind: Conse
         if row is None or row.requester != client.id:
             raise NotFoundError("no such request, or none that you made")
         entry = await _entry_about(services, call, client, row, event)
-    async with on_record(services, entry), services.store.unit_of_work() as unit:
-        await hold_waiting(unit, kind.act, request=row.id)
-        held = in_state(await kind.book(unit).one(row.id), *UNDECIDED)
-        ended = replace(held, state=ConsentState.WITHDRAWN, decided_at=call.now, decided_by=client.id)
-        await kind.book(unit).put(ended)
-        acts = await end_waiting(unit, client, kind.act, _WITHDRAWN, request=row.id)
-        detail = kind.detail(row) | ({"acts": acts} if acts else {})
-        receipt = await unit.record(replace(entry, detail=detail))
-    return Recorded(ended, receipt)
+
+    async def withdraw(*, is_again: bool) -> Recorded[RequestT]:
+        async with services.store.unit_of_work() as unit:
+            await hold_waiting(unit, kind.act, request=row.id)
+            held = _undecided(services, await kind.book(unit).one(row.id), kind, is_again=is_again)
+            ended = replace(held, state=ConsentState.WITHDRAWN, decided_at=call.now, decided_by=client.id)
+            await kind.book(unit).put(ended)
+            acts = await end_waiting(unit, client, kind.act, _WITHDRAWN, request=row.id)
+            detail = kind.detail(row) | ({"acts": acts} if acts else {})
+            receipt = await unit.record(replace(entry, detail=detail))
+        return Recorded(ended, receipt)
+
+    return await taken_away(services, entry, withdraw)
+
+
+def _undecided(services: Services, held: RequestT | None, kind: ConsentKind[RequestT], *, is_again: bool) -> RequestT:
+    """Return a request that is held and undecided; `is_again` one that its row alone says was refused or withdrawn."""
+    try:
+        return in_state(held, *UNDECIDED)
+    except ConflictError as refusal:
+        # What has lapsed no entry tells of.
+        if held is None or held.state not in {ConsentState.REFUSED, ConsentState.WITHDRAWN}:
+            raise
+        if not is_again:
+            said = {"subject": held.report, "field": "request", "of": held.id}
+            is_told = partial(is_any_naming, services, kind.refused, kind.withdrawn, **said)
+            raise SaidByRowError(refusal, is_told) from None
+        return held
 
 
 async def _entry_about(
