@@ -17,6 +17,7 @@ from tests.usecases import test_crises as crises
 from tests.usecases import test_information_requests as requests
 from tests.usecases import test_second_person as acts
 from tests.usecases.test_rows_held import held
+from tests.usecases.test_subscriptions_altered import with_a_subscriber
 from tests.usecases.test_withdrawing import KINDS, Kind
 
 ENDS = {"closed": usecases.close_request, "withdrawn": usecases.withdraw_request}
@@ -183,3 +184,26 @@ async def test_request_that_is_gone_when_it_is_ended_is_ended_by_nobody(
     made = await populated.attempt(usecases.close_request(populated.services, populated.call("GBR reader"), request))
 
     assert (type(made.error), made.entry["decision"]) == (ConflictError, "refused")
+
+
+@pytest.mark.parametrize("by", ["NOR reader", None])
+async def test_subscription_whose_row_alone_was_ended_is_removed_and_tells_nobody_again(
+    make_lived: MakeLived, by: str | None
+) -> None:
+    world, subscription = await make_lived(with_a_subscriber)
+    ((secret,),) = world.sql("SELECT wrapped_secret FROM subscription")
+    world.sql("UPDATE subscription SET ended_at = 1")
+
+    async def remove(name: str | None):
+        return await world.attempt(usecases.remove_subscription(world.services, world.call(name), subscription))
+
+    foreign, made, again = [await remove(name) for name in ("GBR reader", by, by)]
+
+    assert (made.entry["type"], made.entry["decision"]) == ("subscription.removed", "permitted")
+    for refused in (foreign, again):
+        assert (type(refused.error), refused.entry["decision"]) == (NotFoundError, "refused")
+
+    world.sql("UPDATE subscription SET ended_at = NULL, wrapped_secret = $1", secret)
+    assert len(await held(world)) == 1
+    listed = await usecases.list_subscriptions(world.services, world.call("NOR reader"))
+    assert listed.value == []

@@ -70,9 +70,9 @@ class SubscriptionBook:
         held = chosen.order_by(col(subscription.id)).with_for_update(read=True, of=subscription)
         return list(await self._session.scalars(held))
 
-    async def one(self, subscription_id: str) -> SubscriptionRow | None:
-        """Return a subscription that has not ended, held to the end of the unit."""
-        found = await self._found(col(SubscriptionTable.id) == subscription_id, is_held=True)
+    async def one(self, subscription_id: str, *, has_ended: bool = False) -> SubscriptionRow | None:
+        """Return a subscription that has not ended, or one that has, held to the end of the unit."""
+        found = await self._found(col(SubscriptionTable.id) == subscription_id, is_held=True, has_ended=has_ended)
         return found[0] if found else None
 
     async def end(self, subscription_id: str, at: int) -> None:
@@ -109,9 +109,11 @@ class SubscriptionBook:
         return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
 
     async def _found(
-        self, *conditions: Any, is_held: bool = False, unread: Unread | None = None
+        self, *conditions: Any, is_held: bool = False, has_ended: bool = False, unread: Unread | None = None
     ) -> list[SubscriptionRow]:
-        stands = select(SubscriptionTable).where(col(SubscriptionTable.ended_at).is_(None), *conditions)
+        ended_at = col(SubscriptionTable.ended_at)
+        is_so = ended_at.is_not(None) if has_ended else ended_at.is_(None)
+        stands = select(SubscriptionTable).where(is_so, *conditions)
         if is_held:
             # As weakly as a change does: what is to be told is still added by others.
             stands = stands.with_for_update(key_share=True)

@@ -9,6 +9,7 @@ Does not: connect to anything. What is sent, and whether it still may be, is dec
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.crypto import CryptoError, WebhookKey, webhook_context
@@ -24,6 +25,8 @@ from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import own_purpose
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.sealing import as_stored, as_wrapped
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import is_told
 from exchange.usecases.steps.unread import record_unread
 
 MOST_SUBSCRIPTIONS = 8
@@ -92,13 +95,33 @@ async def list_subscriptions(services: Services, call: Call) -> Recorded[list[Su
 async def remove_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[SubscriptionRow]:
     """End a subscription of the calling client (the host's operator: of anyone); nothing more is sent there."""
     event = EventName.SUBSCRIPTION_REMOVED
+    client = await admit_or_host(services, call, Role.READER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("subscription", subscription_id))
 
-    async def remove(unit: UnitOfWork, row: SubscriptionRow) -> int:
-        await unit.subscriptions().end(row.id, to_micros(call.now))
-        return 0
+    async def remove(*, is_again: bool) -> Recorded[SubscriptionRow]:
+        async with services.store.unit_of_work() as unit:
+            row = await _to_remove(services, unit, client, subscription_id, is_again=is_again)
+            await unit.subscriptions().end(row.id, to_micros(call.now))
+            receipt = await _record(unit, call, client, event, row.id)
+        return Recorded(row, receipt)
 
-    recorded = await _acted(services, call, subscription_id, event, remove)
-    return Recorded(recorded.value[0], recorded.receipt)
+    return await taken_away(services, attempt, remove)
+
+
+async def _to_remove(
+    services: Services, unit: UnitOfWork, client: Client | None, subscription_id: str, *, is_again: bool
+) -> SubscriptionRow:
+    try:
+        return await _one(services, unit, client, subscription_id)
+    except NotFoundError as refusal:
+        is_id = is_uuid7(subscription_id)
+        row = await unit.subscriptions().one(subscription_id, has_ended=True) if is_id else None
+        if row is None or (client is not None and row.client != client.id):
+            raise
+        if not is_again:
+            is_ended = partial(is_told, services, EventName.SUBSCRIPTION_REMOVED, subject=row.id)
+            raise SaidByRowError(refusal, is_ended) from None
+        return row
 
 
 async def check_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[str]:
