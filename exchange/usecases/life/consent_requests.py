@@ -23,11 +23,11 @@ from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.originating import OwnReport, is_absent_for, loaded_report, may_know_report, own_report
 from exchange.usecases.steps.recording import about_report, draft, named, on_record
-from exchange.usecases.steps.requested_consents import is_told_as_asked
+from exchange.usecases.steps.requested_consents import Asking, as_asked
 from exchange.usecases.steps.second_person import end_waiting, hold_waiting, waiting_about
 from exchange.usecases.steps.seeking import own_class
 from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
-from exchange.usecases.steps.told_entries import entries_named, is_any_naming
+from exchange.usecases.steps.told_entries import is_any_naming
 from exchange.usecases.steps.unopened import Asker
 from exchange.usecases.steps.unread import record_unread
 
@@ -105,25 +105,15 @@ async def listed(
         known = [_as_it_stands(row, waiting) for row in await kind.book(unit).of_member(client.member, unread)]
     # Behind the unit: however many there are, whoever writes does not wait for them.
     visible = [row for row in known if await _is_visible(services, call, client, row, kind)]
-    rows = await _as_asked(services, visible, kind, unread)
+    rows = await as_asked(services, visible, unread, lambda row: _asking(row, kind))
     ids = tuple(row.id for row in rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     return client, Recorded(rows, receipt, await record_unread(services, unread, client))
 
 
-async def _as_asked(
-    services: Services, rows: Sequence[RequestT], kind: ConsentKind[RequestT], unread: Unread
-) -> list[RequestT]:
-    """Return those of these requests that somebody asked for, by the entry that each names; the others are noted."""
-    told, found = await entries_named(services, [row.entry for row in rows]), []
-    for row in rows:
-        is_of_it = {"name": "request", "request": row.id, "about": row.report, "by": row.requester}
-        if is_told_as_asked(told, kind.requested, row.entry, **is_of_it):
-            found.append(row)
-        else:
-            members = frozenset({row.originator, row.requester_member})
-            unread.rows.append(UnreadRow(f"{kind.name} {row.id}", members))
-    return found
+def _asking(row: RequestT, kind: ConsentKind[RequestT]) -> Asking:
+    unread = UnreadRow(f"{kind.name} {row.id}", frozenset({row.originator, row.requester_member}))
+    return Asking(kind.requested, "request", row.id, row.report, row.requester, unread)
 
 
 async def _is_visible(

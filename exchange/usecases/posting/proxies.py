@@ -31,9 +31,9 @@ from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record, record_tampering
-from exchange.usecases.steps.requested_consents import is_told_as_asked
+from exchange.usecases.steps.requested_consents import Asking, as_asked
 from exchange.usecases.steps.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
-from exchange.usecases.steps.told_entries import entries_named, require_readable, told_until_now
+from exchange.usecases.steps.told_entries import require_readable, told_until_now
 from exchange.usecases.steps.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
@@ -132,17 +132,16 @@ async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyVi
         waiting = await waiting_about(unit, PROXY_POSTING, "consent")
         known = [_as_it_stands(row, waiting) for row in await unit.proxies().of_member(client.member, unread)]
     visible = [row for row in known if _is_visible(row, client)]
-    told, rows = await entries_named(services, [row.entry for row in visible]), []
-    for row in visible:
-        is_of_it = {"name": "consent", "request": row.id, "about": row.wish.agreement, "by": row.asked_by}
-        if is_told_as_asked(told, EventName.PROXY_ASKED, row.entry, **is_of_it):
-            rows.append(row)
-        else:
-            unread.rows.append(UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.wish.proxy})))
+    rows = await as_asked(services, visible, unread, _asking)
     ids = tuple(row.id for row in rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     unopened = await record_unread(services, unread, client)
     return Recorded(tuple(ProxyView(row, is_own=row.originator == client.member) for row in rows), receipt, unopened)
+
+
+def _asking(row: ProxyRow) -> Asking:
+    unread = UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.wish.proxy}))
+    return Asking(EventName.PROXY_ASKED, "consent", row.id, row.wish.agreement, row.asked_by, unread)
 
 
 async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recorded[ProxyView]:

@@ -8,18 +8,52 @@ INVARIANT: nothing is consented to that no entry asks for.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from exchange.audit import Entry, EventName, Outcome
 from exchange.kernel import Canonical, ConflictError, canonical_bytes
+from exchange.store import Unread, UnreadRow
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.originating import OwnReport
 from exchange.usecases.steps.told_entries import (
     all_told_until_now,
+    entries_named,
     is_any_naming,
     is_borne_out_by,
     require_readable,
 )
+
+
+class _Row(Protocol):
+    @property
+    def entry(self) -> str:
+        """The entry of its being asked for."""
+
+
+RowT = TypeVar("RowT", bound=_Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """That a client asked for a consent about something, under this event, in which `field` names it.
+
+    `unread` is how the row is noted of which no entry tells that.
+    """
+
+    event: EventName
+    field: str
+    id: str
+    about: str
+    by: str
+    unread: UnreadRow
+
+    def is_told_by(self, entry: Entry) -> bool:
+        """Return whether the entry tells of it."""
+        said = (entry["type"], entry["decision"], entry.get("object", {}).get("id"), entry["actor"].get("id"))
+        is_of_it = said == (self.event.value, Outcome.PERMITTED.value, self.about, self.by)
+        return is_of_it and entry.get("detail", {}).get(self.field) == self.id
 
 
 def request_digest(salt: str, said: Mapping[str, Canonical]) -> str:
@@ -49,20 +83,21 @@ async def require_as_requested(
     raise _altered()
 
 
-def is_told_as_asked(  # noqa: PLR0913  what its entry has to say
-    told: Mapping[str, Entry | None], event: EventName, entry_id: str, *, name: str, request: str, about: str, by: str
-) -> bool:
-    """Return whether the entry that a request names is of who asked for it, about that; what the log lacks may be.
+async def as_asked(
+    services: Services, rows: Sequence[RowT], unread: Unread, asking: Callable[[RowT], Asking]
+) -> list[RowT]:
+    """Return those of these rows that somebody asked for, by the entry that each names; the others are noted.
 
-    `told` are `entries_named`, `name` is what that entry calls the request.
+    Where the log lacks that entry, or it is away, it may say so.
     """
-
-    def says(entry: Entry) -> bool:
-        said = (entry["type"], entry["decision"], entry.get("object", {}).get("id"), entry["actor"].get("id"))
-        is_of_it = said == (event.value, Outcome.PERMITTED.value, about, by)
-        return is_of_it and entry.get("detail", {}).get(name) == request
-
-    return is_borne_out_by(told, entry_id, says)
+    told, found = await entries_named(services, [row.entry for row in rows]), []
+    for row in rows:
+        asked = asking(row)
+        if is_borne_out_by(told, row.entry, asked.is_told_by):
+            found.append(row)
+        else:
+            unread.rows.append(asked.unread)
+    return found
 
 
 def require_same_request(said: Mapping[str, str], before: Mapping[str, str]) -> None:
