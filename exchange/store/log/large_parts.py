@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, false, not_, select
+from sqlalchemy import bindparam, exists, false, func, not_, select
 
 from exchange.kernel import Clock, UnavailableError, from_micros, to_micros
 from exchange.store.database.dialect import Fetch, Sql, Statement
@@ -283,10 +283,12 @@ def _moved(part: NewPart, location: str | None) -> NewPart:
 def _due(sql: Sql, *conditions: Any) -> Statement:
     debris = table(BlobDebrisTable)
     is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
-    # INVARIANT: what a part names stays, whatever a row says of it.
+    # INVARIANT: what a part names stays, whatever a row says of it. A store knows a blob with slashes around its name
+    # too, and on SQLite bytes may stand there: what no part could name is left alone.
+    is_name = debris.c.location == func.ltrim(func.rtrim(debris.c.location, "/"), "/")
     parts = [table(each) for each in ("report_part", "upload_part")]
     is_named = (exists().where(each.c.location == debris.c.location) for each in parts)
-    due = select(debris.c.location).where(*is_due, *(not_(each) for each in is_named), *conditions)
+    due = select(debris.c.location).where(*is_due, is_name, *(not_(each) for each in is_named), *conditions)
     return sql.compile(due.order_by(debris.c.due_at).limit(bindparam("limit")))
 
 
