@@ -180,6 +180,19 @@ async def test_same_key_begins_once_and_tells_what_has_come(populated: World) ->
     assert populated.sql("SELECT count(*) FROM upload") == [(1,)]
 
 
+async def test_key_that_points_at_another_upload_tells_of_none(populated: World) -> None:
+    """What is sent on would come under the label that the other one declared."""
+    call = populated.call("GBR contributor")
+    other = populated.posted(parts=(awaited(b"low"),), label=Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+    posted = populated.posted(parts=(awaited(b"top"),), label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    for each, key in ((other, "other"), (posted, "once")):
+        await usecases.begin_upload(populated.services, call, each, idempotency_key=key)
+    populated.sql("UPDATE idempotency SET report_id = (SELECT report_id FROM idempotency WHERE key = 'other')")
+
+    with pytest.raises(ConflictError, match="another request"):
+        await usecases.begin_upload(populated.services, call, posted, idempotency_key="once")
+
+
 async def test_key_of_a_post_begins_nothing(populated: World) -> None:
     call, posted = populated.call("GBR contributor"), populated.posted()
     await usecases.post_report(populated.services, call, posted, idempotency_key="once")

@@ -3,6 +3,7 @@
 INVARIANT: an upload is no report. What reads reports finds it nowhere until `complete` has made one of it.
 """
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -56,7 +57,7 @@ class UploadBook:
         found = (await self._session.execute(select(col(row.request_digest), col(row.report_id)).where(*which))).first()
         if found is None:
             return None
-        if found[0] != asked.request_digest:
+        if found[0] != _digest_for(asked, found[1]):
             raise ConflictError("this Idempotency-Key came with another request before: use a new one")
         return str(found[1])
 
@@ -66,7 +67,7 @@ class UploadBook:
         row = IdempotencyTable
         which = (col(row.client_id) == key.client_id, col(row.key) == key.key)
         await self._session.execute(delete(row).where(*which))
-        columns = {"client_id": key.client_id, "key": key.key, "request_digest": key.request_digest}
+        columns = {"client_id": key.client_id, "key": key.key, "request_digest": _digest_for(key, upload_id)}
         kept = {**columns, "report_id": upload_id, "created_at": to_micros(self._now)}
         await self._session.execute(insert(row), kept)
 
@@ -152,6 +153,12 @@ class UploadBook:
 def _held(row: Any) -> tuple[int, UploadEnd | None]:
     revision, ended = row
     return int(revision), None if ended is None else UploadEnd(ended)
+
+
+def _digest_for(key: Idempotency, upload_id: str) -> str:
+    # INVARIANT: a row that is made to point at another upload is of another request: what is sent on would come under
+    # what that one declared.
+    return hashlib.sha256(f"{key.request_digest} {upload_id}".encode()).hexdigest()
 
 
 def _columns(upload_id: str, received: ReceivedPart) -> dict[str, Any]:
