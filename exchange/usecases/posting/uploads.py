@@ -25,7 +25,7 @@ from exchange.usecases.steps.judging import asked_for, report_not_found, require
 from exchange.usecases.steps.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.service_entries import service_draft
-from exchange.usecases.steps.told_entries import told_of, waiting_of
+from exchange.usecases.steps.told_entries import all_told_until_now, told_of, waiting_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,22 @@ async def own_upload_row(
     async with on_record(services, attempt):
         error = read_alone(row, lambda found: ended_error(found, call.now), f"upload {row.id}")
     if error is not None:
+        if row.ended is UploadEnd.COMPLETED:
+            await _require_completed(services, call, client, row)
         told: Detail = {"codes": [error.code]}
         ended = draft(
             call, client, event, Outcome.REFUSED, subject=asked_for(row.id), owner=row.originator, detail=told
         )
         await refuse(services, replace(ended, agreement=row.agreement), error)
     return client, standing.state, row
+
+
+async def _require_completed(services: Services, call: Call, client: Client, row: UploadRow) -> None:
+    # INVARIANT: nobody is told by a row alone that its report is posted: it would be sent to nobody, and never again.
+    async for _ in all_told_until_now(services, EventName.UPLOAD_COMPLETED, subject=row.id):
+        return
+    error = OpeningError("the row of an upload says that it was completed, and the log does not")
+    await record_tampering(services, call, client, f"upload {row.id}", error)
 
 
 async def hold_open(unit: UnitOfWork, own: OwnUpload) -> int:
