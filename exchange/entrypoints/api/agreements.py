@@ -11,7 +11,7 @@ from exchange.agreements import terms_as_json
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID
-from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_as
+from exchange.entrypoints.http.routing import JSON, Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit, read_body, require_media_type
 from exchange.kernel import MalformedError
 from exchange.members import Role
@@ -56,18 +56,10 @@ _READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="yaml")
 
 Step = Callable[[Services, Call, str], Awaitable[Recorded[AgreementView]]]
 
-LIST = Operation(
-    method="GET",
-    path="/v1/agreements",
-    action="agreement.list",
-    summary="List the agreements that this client's member is a party of.",
-    answer=AgreementListBody,
-)
 PROPOSE = Operation(
     method="POST",
     path="/v1/agreements",
     action="agreement.propose",
-    summary="Lay an agreement before its parties.",
     body=TermsBody,
     body_media=(JSON, YAML),
     answer=AgreementBody,
@@ -98,46 +90,10 @@ PROPOSE = Operation(
         "termination": {"notice": "P90D", "shared_reports": "recalled"},
     },
 )
-SHOW = Operation(
-    method="GET",
-    path="/v1/agreements/{id}",
-    action="agreement.show",
-    summary="Show one agreement to a party.",
-    answer=AgreementBody,
-    parameters=(AGREEMENT_ID,),
-)
-
-
-EVIDENCE = Operation(
-    method="GET",
-    path="/v1/agreements/{id}/evidence",
-    action="agreement.export",
-    summary="Give a member the texts that name it, with signatures and keys, to verify without the exchange.",
-    answer=AgreementEvidenceBody,
-    parameters=(AGREEMENT_ID,),
-)
-AMEND = replace(
-    PROPOSE,
-    path="/v1/agreements/{id}/amendments",
-    action="amendment.propose",
-    summary="Lay another text of an agreement before those who have to sign it; it says in words what changes.",
-    answer=AgreementAmendmentBody,
-    parameters=(AGREEMENT_ID,),
-    answer_headers=(),
-)
-AMENDMENTS = Operation(
-    method="GET",
-    path="/v1/agreements/{id}/amendments",
-    action="amendment.list",
-    summary="List the amendments of an agreement, with what each changes, to signatories of those whom they concern.",
-    answer=AgreementAmendmentListBody,
-    parameters=(AGREEMENT_ID,),
-)
 SIGN = Operation(
     method="POST",
     path="/v1/agreements/{id}/signatures",
     action="agreement.sign",
-    summary="Sign the agreement's text for the caller's member.",
     body=AgreementSignature,
     answer=AgreementBody,
     parameters=(AGREEMENT_ID,),
@@ -148,25 +104,29 @@ SIGN = Operation(
         "signature": {"ed25519": "AAAA", "ml_dsa_65": "AAAA"},
     },
 )
-TAKE_BACK = replace(
-    SIGN,
-    path="/v1/agreements/{id}/signatures/withdrawal",
-    action="agreement.take-back",
-    summary="Take back the signature of the caller's member under an amendment that is proposed still.",
-    answer=AgreementAmendmentBody,
+SUSPEND = Operation(
+    method="POST",
+    path="/v1/agreements/{id}/suspension",
+    action="agreement.suspend",
+    body=BareAct,
+    answer=AgreementBody,
+    parameters=(AGREEMENT_ID,),
+    errors=(409,),
 )
 
 
+@Operation(method="GET", path="/v1/agreements", action="agreement.list", answer=AgreementListBody)
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements`."""
+    """List the agreements that this client's member is a party of."""
     visit.read_query()
     recorded = await list_agreements(visit.services, visit.call)
     items = [AgreementBody.of(view.agreement, visit.call.now) for view in recorded.value]
     return answered(recorded, AgreementListBody(items=items))
 
 
+@PROPOSE
 async def propose(visit: Visit) -> Response:
-    """Answer `POST /v1/agreements`, in JSON or as the YAML file."""
+    """Lay an agreement before its parties."""
     document = await document_as(visit, *PROPOSING_ROLES, event=EventName.AGREEMENT_PROPOSED)
     recorded = await propose_agreement(visit.services, visit.call, document)
     return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
@@ -181,45 +141,99 @@ async def document_as(visit: Visit, *roles: Role, event: EventName) -> object:
     return await _yaml(body) if media == YAML else _not_text(read_sent(body))
 
 
+@Operation(
+    method="GET",
+    path="/v1/agreements/{id}",
+    action="agreement.show",
+    answer=AgreementBody,
+    parameters=(AGREEMENT_ID,),
+)
 async def show(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements/{id}`."""
+    """Show one agreement to a party."""
     visit.read_query()
     return _answer(visit, await show_agreement(visit.services, visit.call, visit.path["id"]))
 
 
+@Operation(
+    method="GET",
+    path="/v1/agreements/{id}/evidence",
+    action="agreement.export",
+    answer=AgreementEvidenceBody,
+    parameters=(AGREEMENT_ID,),
+)
 async def evidence(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements/{id}/evidence`."""
+    """Give a member the texts that name it, with signatures and keys, to verify without the exchange."""
     visit.read_query()
     recorded = await export_agreement(visit.services, visit.call, visit.path["id"])
     found = recorded.value
     return answered(recorded, AgreementEvidenceBody.of(found.agreement.id, found.texts, found.keys))
 
 
+@SIGN
 async def sign(visit: Visit) -> Response:
-    """Answer `POST /v1/agreements/{id}/signatures`."""
+    """Sign the agreement's text for the caller's member."""
     given = await _signature(visit, EventName.AGREEMENT_SIGNED)
     return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
 
 
+@replace(
+    SIGN,
+    path="/v1/agreements/{id}/signatures/withdrawal",
+    action="agreement.take-back",
+    answer=AgreementAmendmentBody,
+)
 async def take_back(visit: Visit) -> Response:
-    """Answer `POST /v1/agreements/{id}/signatures/withdrawal`."""
+    """Take back the signature of the caller's member under an amendment that is proposed still."""
     given = await _signature(visit, EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
     recorded = await take_back_signature(visit.services, visit.call, visit.path["id"], given)
     return answered(recorded, _amendment(recorded.value))
 
 
+@replace(
+    PROPOSE,
+    path="/v1/agreements/{id}/amendments",
+    action="amendment.propose",
+    answer=AgreementAmendmentBody,
+    parameters=(AGREEMENT_ID,),
+    answer_headers=(),
+)
 async def amend(visit: Visit) -> Response:
-    """Answer `POST /v1/agreements/{id}/amendments`, in JSON or as the YAML file."""
+    """Lay another text of an agreement before those who have to sign it; it says in words what changes."""
     document = await document_as(visit, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
     recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
     return answered(recorded, _amendment(recorded.value), status=201)
 
 
+@Operation(
+    method="GET",
+    path="/v1/agreements/{id}/amendments",
+    action="amendment.list",
+    answer=AgreementAmendmentListBody,
+    parameters=(AGREEMENT_ID,),
+)
 async def amendments(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements/{id}/amendments`."""
+    """List the amendments of an agreement, with what each changes, to signatories of those whom they concern."""
     visit.read_query()
     recorded = await list_amendments(visit.services, visit.call, visit.path["id"])
     return answered(recorded, AgreementAmendmentListBody(items=[_amendment(view) for view in recorded.value]))
+
+
+@SUSPEND
+async def suspend(visit: Visit) -> Response:
+    """Suspend the caller's member's own part."""
+    return await _act(visit, suspend_agreement, EventName.AGREEMENT_SUSPENDED)
+
+
+@replace(SUSPEND, path="/v1/agreements/{id}/resumption", action="agreement.resume")
+async def resume(visit: Visit) -> Response:
+    """End the caller's member's own suspension."""
+    return await _act(visit, resume_agreement, EventName.AGREEMENT_RESUMED)
+
+
+@replace(SUSPEND, path="/v1/agreements/{id}/withdrawal", action="agreement.withdraw")
+async def withdraw(visit: Visit) -> Response:
+    """Withdraw the caller's member: a draft at once, else after its notice."""
+    return await _act(visit, withdraw_agreement, EventName.AGREEMENT_WITHDRAWN)
 
 
 async def _signature(visit: Visit, event: EventName) -> GivenSignature:
@@ -243,25 +257,9 @@ def _amendment(view: AmendmentView) -> AgreementAmendmentBody:
     )
 
 
-def _act(noun: str, action: str, summary: str) -> Operation:
-    return Operation(
-        method="POST",
-        path=f"/v1/agreements/{{id}}/{noun}",
-        action=action,
-        summary=summary,
-        body=BareAct,
-        answer=AgreementBody,
-        parameters=(AGREEMENT_ID,),
-        errors=(409,),
-    )
-
-
-def _acting(step: Step, event: EventName) -> Endpoint:
-    async def act(visit: Visit) -> Response:
-        await read_as(visit, BareAct, Role.SIGNATORY, event=event)
-        return _answer(visit, await step(visit.services, visit.call, visit.path["id"]))
-
-    return act
+async def _act(visit: Visit, step: Step, event: EventName) -> Response:
+    await read_as(visit, BareAct, Role.SIGNATORY, event=event)
+    return _answer(visit, await step(visit.services, visit.call, visit.path["id"]))
 
 
 def _answer(visit: Visit, recorded: Recorded[AgreementView], *, status: int = 200, **headers: str) -> Response:
@@ -281,29 +279,16 @@ def _not_text(value: object) -> object:
     return None if isinstance(value, str) else value
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (LIST, list_),
-    (PROPOSE, propose),
-    (SHOW, show),
-    (EVIDENCE, evidence),
-    (AMENDMENTS, amendments),
-    (AMEND, amend),
-    (SIGN, sign),
-    (TAKE_BACK, take_back),
-    (
-        _act("suspension", "agreement.suspend", "Suspend the caller's member's own part."),
-        _acting(suspend_agreement, EventName.AGREEMENT_SUSPENDED),
-    ),
-    (
-        _act("resumption", "agreement.resume", "End the caller's member's own suspension."),
-        _acting(resume_agreement, EventName.AGREEMENT_RESUMED),
-    ),
-    (
-        _act(
-            "withdrawal",
-            "agreement.withdraw",
-            "Withdraw the caller's member: a draft at once, else after its notice.",
-        ),
-        _acting(withdraw_agreement, EventName.AGREEMENT_WITHDRAWN),
-    ),
+OPERATIONS = (
+    list_,
+    propose,
+    show,
+    evidence,
+    amendments,
+    amend,
+    sign,
+    take_back,
+    suspend,
+    resume,
+    withdraw,
 )

@@ -3,18 +3,18 @@
 from starlette.responses import Response
 
 from exchange.entrypoints.api.parameters import AFTER, LIMIT, page_limit
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.routing import Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import from_micros
 from exchange.store.rows.alert_rows import AlertRow
 from exchange.usecases.auditors.list_alerts import AlertQuery, list_alerts
 from exchange.wire import AlertBody, AlertListBody, AlertSubjectBody
 
-LIST = Operation(
+
+@Operation(
     method="GET",
     path="/v1/audit/alerts",
     action="alert.list",
-    summary="List alerts, oldest first: an auditor sees those about its own member's clients and reports.",
     answer=AlertListBody,
     parameters=(
         AFTER,
@@ -22,10 +22,8 @@ LIST = Operation(
         Parameter("rule", "query", "Only alerts of the rule with this name."),
     ),
 )
-
-
 async def list_all(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/alerts`."""
+    """List alerts, oldest first: an auditor sees those about its own member's clients and reports."""
     query = visit.read_query()
     limit = page_limit(query)
     asked = AlertQuery(rule=query.get("rule"), cursor=query.get("after"), limit=limit)
@@ -49,4 +47,4 @@ def _shown(alert: AlertRow) -> AlertBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((LIST, list_all),)
+OPERATIONS = (list_all,)

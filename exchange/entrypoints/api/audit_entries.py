@@ -4,18 +4,18 @@ from starlette.responses import Response
 
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, LIMIT, chosen, page_limit
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.routing import Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit
 from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
 from exchange.wire import EntryListBody, ShownEntryBody
 
 _ORDERS = ("newest", "oldest")
 
-SEARCH = Operation(
+
+@Operation(
     method="GET",
     path="/v1/audit/entries",
     action="audit.search",
-    summary="Search the log: an auditor sees its own member's slice, the exchange's auditor all.",
     answer=EntryListBody,
     parameters=(
         AFTER,
@@ -30,18 +30,8 @@ SEARCH = Operation(
         *FILTERS,
     ),
 )
-SHOW = Operation(
-    method="GET",
-    path="/v1/audit/entries/{id}",
-    action="audit.show",
-    summary="Show one entry of the log, as far as this auditor may see it.",
-    answer=ShownEntryBody,
-    parameters=(ENTRY_ID,),
-)
-
-
 async def search(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/entries`."""
+    """Search the log: an auditor sees its own member's slice, the exchange's auditor all."""
     query = visit.read_query()
     asked = EntryQuery(
         criteria=criteria_in(visit.services, query),
@@ -54,8 +44,15 @@ async def search(visit: Visit) -> Response:
     return answered(recorded, EntryListBody(items=[_shown(found) for found in page.items], next=page.next))
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/entries/{id}",
+    action="audit.show",
+    answer=ShownEntryBody,
+    parameters=(ENTRY_ID,),
+)
 async def show(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/entries/{id}`."""
+    """Show one entry of the log, as far as this auditor may see it."""
     visit.read_query()
     recorded = await show_entry(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
@@ -65,4 +62,4 @@ def _shown(found: FoundEntry) -> ShownEntryBody:
     return ShownEntryBody.of(found.view, found.receipt, personal_as_json(found.personal))
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SEARCH, search), (SHOW, show))
+OPERATIONS = (search, show)

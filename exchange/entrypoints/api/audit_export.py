@@ -8,7 +8,7 @@ from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement,
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.api.parameters import FLAG, chosen, flag
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
+from exchange.entrypoints.http.routing import Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.kernel import MalformedError
 from exchange.usecases import Export, ExportQuery, export_entries
@@ -17,11 +17,11 @@ END_HEADER = "X-Audit-Export-End"
 
 _FORMAT_NAMES = [name.value for name in FormatName]
 
-EXPORT = Operation(
+
+@Operation(
     method="GET",
     path="/v1/audit/export",
     action="audit.export",
-    summary="Export an auditor's slice of the log; the last record says how far it is complete.",
     answer_media="*/*",
     parameters=(
         Parameter("format", "query", "How each entry is written.", {"type": "string", "enum": _FORMAT_NAMES}),
@@ -32,10 +32,8 @@ EXPORT = Operation(
     ),
     answer_headers=("Content-Disposition", END_HEADER),
 )
-
-
 async def export(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/export`."""
+    """Export an auditor's slice of the log; the last record says how far it is complete."""
     query = visit.read_query()
     name = FormatName(chosen(query, "format", _FORMAT_NAMES))
     asked = ExportQuery(
@@ -71,4 +69,4 @@ def _after(query: dict[str, str]) -> Place | None:
         raise query_fault("after", exc.message) from exc
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((EXPORT, export),)
+OPERATIONS = (export,)

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.entrypoints.api.parameters import ENTRY_ID, FLAG, flag, whole_number
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.routing import Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.usecases import Recorded
 from exchange.usecases.log.read_log import (
@@ -44,79 +44,73 @@ _ORIGIN = Parameter(
     {"type": "string", "minLength": 1, "maxLength": 256, "example": "exchange.example/log/1"},
 )
 
-CHECKPOINT = Operation(
+
+@Operation(
     method="GET",
     path="/v1/audit/checkpoint",
     action="audit.read-checkpoint",
-    summary="The newest checkpoint, signed by the log and its witnesses (auditor).",
     parameters=(_KEPT, _WITNESSED, _ORIGIN),
     answer_media=_TEXT,
 )
-BUNDLE = Operation(
-    method="GET",
-    path="/v1/audit/tile/entries/{index:path}",
-    action="audit.read-bundle",
-    summary="A bundle of entries (the exchange's auditors).",
-    parameters=(_INDEX, _ORIGIN),
-    answer_media=_BYTES,
-)
-TILE = Operation(
-    method="GET",
-    path="/v1/audit/tile/{level}/{index:path}",
-    action="audit.read-tile",
-    summary="A tile of the tree: hashes, nothing of what they are of (auditor).",
-    parameters=(_LEVEL, _INDEX, _ORIGIN),
-    answer_media=_BYTES,
-)
-PROOF = Operation(
-    method="GET",
-    path="/v1/audit/entries/{id}/proof",
-    action="audit.prove-entry",
-    summary="The proof that the log holds an entry, for whoever it concerns: a file `.tlog-proof`.",
-    parameters=(ENTRY_ID, _SIZE),
-    errors=(409,),
-    answer_media=_TEXT,
-)
-CONSISTENCY = Operation(
-    method="GET",
-    path="/v1/audit/consistency",
-    action="audit.prove-consistency",
-    summary="The proof that a larger log begins with a smaller one.",
-    answer=ConsistencyBody,
-    parameters=(_FROM, _TO, _ORIGIN),
-)
-
-
 async def checkpoint(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/checkpoint`."""
+    """The newest checkpoint, signed by the log and its witnesses (auditor)."""
     query = visit.read_query()
     origin = query.pop("origin", None)
     return _as(_TEXT, await read_checkpoint(visit.services, visit.call, _which(query), origin))
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/tile/entries/{index:path}",
+    action="audit.read-bundle",
+    parameters=(_INDEX, _ORIGIN),
+    answer_media=_BYTES,
+)
 async def bundle(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/tile/entries/...`."""
+    """A bundle of entries (the exchange's auditors)."""
     origin = visit.read_query().get("origin")
     path = f"tile/entries/{visit.path['index']}"
     return _as(_BYTES, await read_bundle(visit.services, visit.call, path, origin))
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/tile/{level}/{index:path}",
+    action="audit.read-tile",
+    parameters=(_LEVEL, _INDEX, _ORIGIN),
+    answer_media=_BYTES,
+)
 async def tile(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/tile/...`."""
+    """A tile of the tree: hashes, nothing of what they are of (auditor)."""
     origin = visit.read_query().get("origin")
     path = f"tile/{visit.path['level']}/{visit.path['index']}"
     return _as(_BYTES, await read_tile(visit.services, visit.call, path, origin))
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/entries/{id}/proof",
+    action="audit.prove-entry",
+    parameters=(ENTRY_ID, _SIZE),
+    errors=(409,),
+    answer_media=_TEXT,
+)
 async def proof(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/entries/{id}/proof`."""
+    """The proof that the log holds an entry, for whoever it concerns: a file `.tlog-proof`."""
     query = visit.read_query()
     size = _size(query, "size") if "size" in query else None
     return _as(_TEXT, await prove_entry(visit.services, visit.call, visit.path["id"], size))
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/consistency",
+    action="audit.prove-consistency",
+    answer=ConsistencyBody,
+    parameters=(_FROM, _TO, _ORIGIN),
+)
 async def consistency(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/consistency`."""
+    """The proof that a larger log begins with a smaller one."""
     query = visit.read_query()
     sizes = _size(query, "from"), _size(query, "to")
     recorded = await prove_growth(visit.services, visit.call, *sizes, origin=query.get("origin"))
@@ -142,10 +136,4 @@ def _size(query: dict[str, str], name: str) -> int:
     return whole_number(query, name, least=0, most=_LARGEST_SIZE)
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (CHECKPOINT, checkpoint),
-    (BUNDLE, bundle),
-    (TILE, tile),
-    (PROOF, proof),
-    (CONSISTENCY, consistency),
-)
+OPERATIONS = (checkpoint, bundle, tile, proof, consistency)

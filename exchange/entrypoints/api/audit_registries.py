@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, LIMIT, REPORT_ID, page_limit
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.routing import Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, query_fault
 from exchange.kernel import Fault, InvalidError, MalformedError, first_moment, parse_day, parse_rfc3339
 from exchange.release import View
@@ -24,39 +24,16 @@ from exchange.wire import (
     ReportRegistryBody,
 )
 
-REPORT_REGISTRY = Operation(
+
+@Operation(
     method="GET",
     path="/v1/audit/reports/{id}/registry",
     action="audit.report-registry",
-    summary="Who was given what of a report, and when: for its originator's auditor and the exchange's.",
     answer=ReportRegistryBody,
     parameters=(REPORT_ID, AFTER, LIMIT),
 )
-CLIENT_REGISTRY = Operation(
-    method="GET",
-    path="/v1/audit/clients/{id}/registry",
-    action="audit.client-registry",
-    summary="What a client was given, and when: for its own member's auditor and the exchange's.",
-    answer=ClientRegistryBody,
-    parameters=(CLIENT_ID, AFTER, LIMIT),
-)
-READERS = Operation(
-    method="GET",
-    path="/v1/audit/reports/{id}/readers",
-    action="audit.readers",
-    summary="Who could have read a report on a day or at a moment, and who did, answered from history.",
-    answer=ReadersBody,
-    parameters=(
-        REPORT_ID,
-        Parameter(
-            "on", "query", "A date (UTC) or a moment.", {"type": "string", "example": "2026-06-01"}, required=True
-        ),
-    ),
-)
-
-
 async def of_report(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/reports/{id}/registry`."""
+    """Who was given what of a report, and when: for its originator's auditor and the exchange's."""
     recorded = await report_registry(visit.services, visit.call, visit.path["id"], _leaf(visit))
     told = recorded.value
     body = ReportRegistryBody(
@@ -77,8 +54,15 @@ async def of_report(visit: Visit) -> Response:
     return answered(recorded, body)
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/clients/{id}/registry",
+    action="audit.client-registry",
+    answer=ClientRegistryBody,
+    parameters=(CLIENT_ID, AFTER, LIMIT),
+)
 async def of_client(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/clients/{id}/registry`."""
+    """What a client was given, and when: for its own member's auditor and the exchange's."""
     recorded = await client_registry(visit.services, visit.call, visit.path["id"], _leaf(visit))
     told = recorded.value
     body = ClientRegistryBody(
@@ -93,8 +77,20 @@ async def of_client(visit: Visit) -> Response:
     return answered(recorded, body)
 
 
+@Operation(
+    method="GET",
+    path="/v1/audit/reports/{id}/readers",
+    action="audit.readers",
+    answer=ReadersBody,
+    parameters=(
+        REPORT_ID,
+        Parameter(
+            "on", "query", "A date (UTC) or a moment.", {"type": "string", "example": "2026-06-01"}, required=True
+        ),
+    ),
+)
 async def readers(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/reports/{id}/readers`."""
+    """Who could have read a report on a day or at a moment, and who did, answered from history."""
     query = visit.read_query()
     since, until = _period(query.get("on"))
     recorded = await readers_on(visit.services, visit.call, visit.path["id"], since, until)
@@ -184,8 +180,4 @@ def _period(on: str | None) -> tuple[datetime, datetime | None]:
     return day, None if day.date() == date.max else day + timedelta(days=1)
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (REPORT_REGISTRY, of_report),
-    (CLIENT_REGISTRY, of_client),
-    (READERS, readers),
-)
+OPERATIONS = (of_report, of_client, readers)

@@ -2,37 +2,24 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered
+from exchange.entrypoints.http.routing import Operation, answered
 from exchange.entrypoints.http.visit import Visit
 from exchange.markings import Catalogue, Label, SecurityPolicy
 from exchange.usecases import describe_caller, describe_vocabulary
 from exchange.wire import LevelBody, PolicyBody, TitledCode, VocabularyBody, WhoamiBody
 
-WHOAMI = Operation(
-    method="GET",
-    path="/v1/whoami",
-    action="caller.describe",
-    summary="Who the exchange takes this client for.",
-    answer=WhoamiBody,
-)
-VOCABULARY = Operation(
-    method="GET",
-    path="/v1/vocabulary",
-    action="vocabulary.read",
-    summary="The levels, categories, topics, regions, kinds and purposes, and what this client may originate.",
-    answer=VocabularyBody,
-)
 
-
+@Operation(method="GET", path="/v1/whoami", action="caller.describe", answer=WhoamiBody)
 async def whoami(visit: Visit) -> Response:
-    """Answer `GET /v1/whoami`."""
+    """Who the exchange takes this client for."""
     visit.read_query()
     recorded = await describe_caller(visit.services, visit.call)
     return answered(recorded, WhoamiBody.of(recorded.value, visit.call.assurance.value))
 
 
+@Operation(method="GET", path="/v1/vocabulary", action="vocabulary.read", answer=VocabularyBody)
 async def vocabulary(visit: Visit) -> Response:
-    """Answer `GET /v1/vocabulary`."""
+    """The levels, categories, topics, regions, kinds and purposes, and what this client may originate."""
     visit.read_query()
     recorded = await describe_vocabulary(visit.services, visit.call)
     law = visit.services.law
@@ -67,4 +54,4 @@ def _policy(policy: SecurityPolicy, catalogue: Catalogue, may_originate: list[st
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((WHOAMI, whoami), (VOCABULARY, vocabulary))
+OPERATIONS = (whoami, vocabulary)

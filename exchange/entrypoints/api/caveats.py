@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
+from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.release import NationalText
@@ -30,83 +30,72 @@ from exchange.wire.caveats import EXAMPLE, CaveatState
 
 _SET_ID = Parameter("id", "path", "The id of the set of caveats.")
 
-LIST = Operation(
-    method="GET",
-    path="/v1/caveats",
-    action="caveats.list",
-    summary="What the caller's member has, had and waits to have in force for its own reports.",
-    answer=CaveatSetListBody,
-)
-PROPOSE = Operation(
-    method="POST",
-    path="/v1/caveats",
-    action="caveats.propose",
-    summary="Ask that these guards hold for the member's own reports (releaser); a second releaser confirms it.",
-    body=CaveatsText,
-    answer=CaveatSetBody,
-    status=201,
-    errors=(409,),
-    example=EXAMPLE,
-)
-CHECK = Operation(
-    method="POST",
-    path="/v1/caveats/checks",
-    action="caveats.check",
-    summary="What these guards would stop, narrow or open (releaser); nothing of it is kept.",
-    body=CaveatsText,
-    answer=CaveatPreviewBody,
-    example=EXAMPLE,
-)
-WITHDRAW = Operation(
-    method="POST",
-    path="/v1/caveats/withdrawal",
-    action="caveats.withdraw",
-    summary="Ask that no guard of the member's own holds any more (releaser); a second releaser confirms it.",
-    body=BareAct,
-    answer=CaveatSetBody,
-    status=201,
-    errors=(409,),
-)
-SHOW = Operation(
-    method="GET",
-    path="/v1/caveats/{id}",
-    action="caveats.show",
-    summary="One set of the caller's member with its text.",
-    answer=CaveatSetTextBody,
-    parameters=(_SET_ID,),
-)
 
-
+@Operation(method="GET", path="/v1/caveats", action="caveats.list", answer=CaveatSetListBody)
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/caveats`."""
+    """What the caller's member has, had and waits to have in force for its own reports."""
     visit.read_query()
     recorded = await list_caveats(visit.services, visit.call)
     return answered(recorded, CaveatSetListBody(items=[_body(each) for each in recorded.value]))
 
 
+@Operation(
+    method="POST",
+    path="/v1/caveats",
+    action="caveats.propose",
+    body=CaveatsText,
+    answer=CaveatSetBody,
+    status=201,
+    errors=(409,),
+    example=EXAMPLE,
+)
 async def propose(visit: Visit) -> Response:
-    """Answer `POST /v1/caveats`."""
+    """Ask that these guards hold for the member's own reports (releaser); a second releaser confirms it."""
     body = await read_as(visit, CaveatsText, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
     recorded = await propose_caveats(visit.services, visit.call, NationalText(body.guards, body.examples))
     return answered(recorded, _body(recorded.value), status=201)
 
 
+@Operation(
+    method="POST",
+    path="/v1/caveats/checks",
+    action="caveats.check",
+    body=CaveatsText,
+    answer=CaveatPreviewBody,
+    example=EXAMPLE,
+)
 async def check(visit: Visit) -> Response:
-    """Answer `POST /v1/caveats/checks`."""
+    """What these guards would stop, narrow or open (releaser); nothing of it is kept."""
     body = await read_as(visit, CaveatsText, Role.RELEASER, event=EventName.CAVEATS_CHECKED)
     recorded = await preview_caveats(visit.services, visit.call, NationalText(body.guards, body.examples))
     return answered(recorded, _preview(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/caveats/withdrawal",
+    action="caveats.withdraw",
+    body=BareAct,
+    answer=CaveatSetBody,
+    status=201,
+    errors=(409,),
+)
 async def withdraw(visit: Visit) -> Response:
-    """Answer `POST /v1/caveats/withdrawal`."""
+    """Ask that no guard of the member's own holds any more (releaser); a second releaser confirms it."""
     await read_as(visit, BareAct, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
     recorded = await withdraw_caveats(visit.services, visit.call)
     return answered(recorded, _body(recorded.value), status=201)
 
 
+@Operation(
+    method="GET",
+    path="/v1/caveats/{id}",
+    action="caveats.show",
+    answer=CaveatSetTextBody,
+    parameters=(_SET_ID,),
+)
 async def show(visit: Visit) -> Response:
-    """Answer `GET /v1/caveats/{id}`."""
+    """One set of the caller's member with its text."""
     visit.read_query()
     recorded = await show_caveats(visit.services, visit.call, visit.path["id"])
     one = recorded.value
@@ -163,10 +152,4 @@ def _preview(preview: CaveatPreview) -> CaveatPreviewBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (LIST, list_),
-    (PROPOSE, propose),
-    (CHECK, check),
-    (WITHDRAW, withdraw),
-    (SHOW, show),
-)
+OPERATIONS = (list_, propose, check, withdraw, show)

@@ -4,18 +4,34 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, LIMIT, PURPOSE, page_limit
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.routing import Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, moment_in
 from exchange.members import Role
 from exchange.store import BreachKind, BreachRow
 from exchange.usecases import authenticate, list_breaches, show_compliance
 from exchange.wire import BreachBody, BreachListBody, ComplianceBody, PartyRecordBody
 
-COMPLIANCE = Operation(
+
+@Operation(
+    method="GET",
+    path="/v1/agreements/{id}/breaches",
+    action="breach.list",
+    answer=BreachListBody,
+    parameters=(AGREEMENT_ID, AFTER, LIMIT),
+)
+async def breaches(visit: Visit) -> Response:
+    """What the caller's member did not do for others, or others for it; to its signatories that are cleared."""
+    query = visit.read_query()
+    limit = page_limit(query)
+    recorded = await list_breaches(visit.services, visit.call, visit.path["id"], cursor=query.get("after"), limit=limit)
+    items = [_breach(row) for row in recorded.value.rows]
+    return answered(recorded, BreachListBody(items=items, next=recorded.value.next))
+
+
+@Operation(
     method="GET",
     path="/v1/agreements/{id}/compliance",
     action="compliance.read",
-    summary="What each party promised and did, counted over what the calling reader may read.",
     answer=ComplianceBody,
     parameters=(
         AGREEMENT_ID,
@@ -28,29 +44,8 @@ COMPLIANCE = Operation(
         ),
     ),
 )
-
-
-BREACHES = Operation(
-    method="GET",
-    path="/v1/agreements/{id}/breaches",
-    action="breach.list",
-    summary="What the caller's member did not do for others, or others for it; to its signatories that are cleared.",
-    answer=BreachListBody,
-    parameters=(AGREEMENT_ID, AFTER, LIMIT),
-)
-
-
-async def breaches(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements/{id}/breaches`."""
-    query = visit.read_query()
-    limit = page_limit(query)
-    recorded = await list_breaches(visit.services, visit.call, visit.path["id"], cursor=query.get("after"), limit=limit)
-    items = [_breach(row) for row in recorded.value.rows]
-    return answered(recorded, BreachListBody(items=items, next=recorded.value.next))
-
-
 async def compliance(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements/{id}/compliance`."""
+    """What each party promised and did, counted over what the calling reader may read."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.COMPLIANCE_READ)
     since = moment_in(visit.read_query(), "since")
     recorded = await show_compliance(visit.services, visit.call, visit.path["id"], since)
@@ -77,4 +72,4 @@ def _breach(row: BreachRow) -> BreachBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((COMPLIANCE, compliance), (BREACHES, breaches))
+OPERATIONS = (compliance, breaches)

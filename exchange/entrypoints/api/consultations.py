@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
+from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import (
@@ -18,30 +18,43 @@ from exchange.wire import ConsultationBody, ConsultationListBody, ConsultationOp
 
 _MATTER_ID = Parameter("id", "path", "The consultation's id.")
 
-OPEN = Operation(
+
+@Operation(
     method="POST",
     path="/v1/agreements/{id}/consultations",
     action="consultation.open",
-    summary="Open a consultation or dispute with other parties (signatory).",
     body=ConsultationOpening,
     answer=ConsultationBody,
     status=201,
     parameters=(AGREEMENT_ID,),
     example={"kind": "consultation", "text": "No report has come since May: what keeps you?", "members": ["NOR"]},
 )
-LIST = Operation(
+async def open_(visit: Visit) -> Response:
+    """Open a consultation or dispute with other parties (signatory)."""
+    sent = await read_as(visit, ConsultationOpening, Role.SIGNATORY, event=EventName.CONSULTATION_OPENED)
+    new = NewMatter(sent.to_kind(), sent.text, tuple(sent.members), sent.breach)
+    recorded = await open_consultation(visit.services, visit.call, visit.path["id"], new)
+    return answered(recorded, ConsultationBody.of(recorded.value), status=201)
+
+
+@Operation(
     method="GET",
     path="/v1/agreements/{id}/consultations",
     action="consultation.list",
-    summary="List the consultations and disputes that name the caller's member (signatory).",
     answer=ConsultationListBody,
     parameters=(AGREEMENT_ID,),
 )
-ANSWER = Operation(
+async def list_(visit: Visit) -> Response:
+    """List the consultations and disputes that name the caller's member (signatory)."""
+    visit.read_query()
+    recorded = await list_consultations(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, ConsultationListBody(items=[ConsultationBody.of(each) for each in recorded.value]))
+
+
+@Operation(
     method="POST",
     path="/v1/consultations/{id}/answers",
     action="consultation.answer",
-    summary="Answer for the caller's member (signatory).",
     body=ConsultationWords,
     answer=ConsultationBody,
     status=201,
@@ -49,51 +62,28 @@ ANSWER = Operation(
     errors=(409,),
     example={"text": "The desk was moved; the reports follow this week."},
 )
-SETTLE = Operation(
+async def answer(visit: Visit) -> Response:
+    """Answer for the caller's member (signatory)."""
+    sent = await read_as(visit, ConsultationWords, Role.SIGNATORY, event=EventName.CONSULTATION_ANSWERED)
+    recorded = await answer_consultation(visit.services, visit.call, visit.path["id"], sent.text)
+    return answered(recorded, ConsultationBody.of(recorded.value), status=201)
+
+
+@Operation(
     method="POST",
     path="/v1/consultations/{id}/settlement",
     action="consultation.settle",
-    summary="Agree to settle it with these words: the opener's for a consultation, the same of all for a dispute.",
     body=ConsultationWords,
     answer=ConsultationBody,
     parameters=(_MATTER_ID,),
     errors=(409,),
     example={"text": "A report a week from June on."},
 )
-
-
-async def open_(visit: Visit) -> Response:
-    """Answer `POST /v1/agreements/{id}/consultations`."""
-    sent = await read_as(visit, ConsultationOpening, Role.SIGNATORY, event=EventName.CONSULTATION_OPENED)
-    new = NewMatter(sent.to_kind(), sent.text, tuple(sent.members), sent.breach)
-    recorded = await open_consultation(visit.services, visit.call, visit.path["id"], new)
-    return answered(recorded, ConsultationBody.of(recorded.value), status=201)
-
-
-async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/agreements/{id}/consultations`."""
-    visit.read_query()
-    recorded = await list_consultations(visit.services, visit.call, visit.path["id"])
-    return answered(recorded, ConsultationListBody(items=[ConsultationBody.of(each) for each in recorded.value]))
-
-
-async def answer(visit: Visit) -> Response:
-    """Answer `POST /v1/consultations/{id}/answers`."""
-    sent = await read_as(visit, ConsultationWords, Role.SIGNATORY, event=EventName.CONSULTATION_ANSWERED)
-    recorded = await answer_consultation(visit.services, visit.call, visit.path["id"], sent.text)
-    return answered(recorded, ConsultationBody.of(recorded.value), status=201)
-
-
 async def settle(visit: Visit) -> Response:
-    """Answer `POST /v1/consultations/{id}/settlement`."""
+    """Agree to settle it with these words: the opener's for a consultation, the same of all for a dispute."""
     sent = await read_as(visit, ConsultationWords, Role.SIGNATORY, event=EventName.CONSULTATION_SETTLED)
     recorded = await settle_consultation(visit.services, visit.call, visit.path["id"], sent.text)
     return answered(recorded, ConsultationBody.of(recorded.value))
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (OPEN, open_),
-    (LIST, list_),
-    (ANSWER, answer),
-    (SETTLE, settle),
-)
+OPERATIONS = (open_, list_, answer, settle)

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.entrypoints.api.consents import consent_fields
 from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID, REQUEST_ID
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
+from exchange.entrypoints.http.routing import Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import DerivationWish
@@ -29,11 +29,11 @@ from exchange.wire import (
     LabelBody,
 )
 
-REQUEST = Operation(
+
+@Operation(
     method="POST",
     path="/v1/reports/{id}/derivation-requests",
     action="derivation.request",
-    summary="Ask the originator that what derives from a report may be marked lower (contributor, releaser).",
     body=DerivationRequest,
     answer=DerivationBody,
     status=201,
@@ -45,95 +45,83 @@ REQUEST = Operation(
         "reason": "police forces are to be warned",
     },
 )
-LIST = Operation(
-    method="GET",
-    path="/v1/derivation-requests",
-    action="derivation.list",
-    summary="Requests that this client made, or that are about reports of a releaser's member.",
-    answer=DerivationListBody,
-)
-GRANT = Operation(
-    method="POST",
-    path="/v1/derivation-requests/{id}/grant",
-    action="derivation.grant",
-    summary="Consent to a request (originator's releaser); above CONFIDENTIAL it waits for a second one.",
-    body=DerivationGrant,
-    answer=DerivationBody,
-    parameters=(REQUEST_ID,),
-    errors=(409,),
-    example={"conditions": "without the name of the vessel"},
-)
-REFUSE = Operation(
-    method="POST",
-    path="/v1/derivation-requests/{id}/refusal",
-    action="derivation.refuse",
-    summary="Refuse a request (originator's releaser).",
-    body=ConsentRefusal,
-    answer=DerivationBody,
-    parameters=(REQUEST_ID,),
-    errors=(409,),
-    example={"reason": "the source would be known"},
-)
-WITHDRAW = Operation(
-    method="POST",
-    path="/v1/derivation-requests/{id}/withdrawal",
-    action="derivation.withdraw",
-    summary="Take back a request that this client made and nobody has decided (contributor, releaser).",
-    body=BareAct,
-    answer=DerivationBody,
-    parameters=(REQUEST_ID,),
-    errors=(409,),
-)
-REVOKE = Operation(
-    method="POST",
-    path="/v1/derivation-requests/{id}/revocation",
-    action="derivation.revoke",
-    summary="Take a consent back (originator's releaser): nothing more is marked lower under it.",
-    body=BareAct,
-    answer=DerivationBody,
-    parameters=(REQUEST_ID,),
-    errors=(409,),
-)
-
-
 async def request(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/derivation-requests`."""
+    """Ask the originator that what derives from a report may be marked lower (contributor, releaser)."""
     body = await read_as(visit, DerivationRequest, *DERIVING_ROLES, event=EventName.DERIVATION_REQUESTED)
     wish = DerivationWish(body.label.to_label(), body.until, body.reason)
     recorded = await request_derivation(visit.services, visit.call, visit.path["id"], wish)
     return answered(recorded, _body(recorded.value), status=201)
 
 
+@Operation(method="GET", path="/v1/derivation-requests", action="derivation.list", answer=DerivationListBody)
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/derivation-requests`."""
+    """Requests that this client made, or that are about reports of a releaser's member."""
     visit.read_query()
     recorded = await list_derivations(visit.services, visit.call)
     return answered(recorded, DerivationListBody(items=[_body(view) for view in recorded.value]))
 
 
+@Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/grant",
+    action="derivation.grant",
+    body=DerivationGrant,
+    answer=DerivationBody,
+    parameters=(REQUEST_ID,),
+    errors=(409,),
+    example={"conditions": "without the name of the vessel"},
+)
 async def grant(visit: Visit) -> Response:
-    """Answer `POST /v1/derivation-requests/{id}/grant`."""
+    """Consent to a request (originator's releaser); above CONFIDENTIAL it waits for a second one."""
     body = await read_as(visit, DerivationGrant, Role.RELEASER, event=EventName.DERIVATION_GRANTED)
     recorded = await grant_derivation(visit.services, visit.call, visit.path["id"], body.conditions)
     return answered(recorded, _body(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/refusal",
+    action="derivation.refuse",
+    body=ConsentRefusal,
+    answer=DerivationBody,
+    parameters=(REQUEST_ID,),
+    errors=(409,),
+    example={"reason": "the source would be known"},
+)
 async def refuse(visit: Visit) -> Response:
-    """Answer `POST /v1/derivation-requests/{id}/refusal`."""
+    """Refuse a request (originator's releaser)."""
     body = await read_as(visit, ConsentRefusal, Role.RELEASER, event=EventName.DERIVATION_REFUSED)
     recorded = await refuse_derivation(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _body(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/withdrawal",
+    action="derivation.withdraw",
+    body=BareAct,
+    answer=DerivationBody,
+    parameters=(REQUEST_ID,),
+    errors=(409,),
+)
 async def withdraw(visit: Visit) -> Response:
-    """Answer `POST /v1/derivation-requests/{id}/withdrawal`."""
+    """Take back a request that this client made and nobody has decided (contributor, releaser)."""
     await read_as(visit, BareAct, *DERIVING_ROLES, event=EventName.DERIVATION_WITHDRAWN)
     recorded = await withdraw_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/revocation",
+    action="derivation.revoke",
+    body=BareAct,
+    answer=DerivationBody,
+    parameters=(REQUEST_ID,),
+    errors=(409,),
+)
 async def revoke(visit: Visit) -> Response:
-    """Answer `POST /v1/derivation-requests/{id}/revocation`."""
+    """Take a consent back (originator's releaser): nothing more is marked lower under it."""
     await read_as(visit, BareAct, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
     recorded = await revoke_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
@@ -150,11 +138,4 @@ def _body(view: DerivationView) -> DerivationBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (REQUEST, request),
-    (LIST, list_),
-    (GRANT, grant),
-    (REFUSE, refuse),
-    (WITHDRAW, withdraw),
-    (REVOKE, revoke),
-)
+OPERATIONS = (request, list_, grant, refuse, withdraw, revoke)

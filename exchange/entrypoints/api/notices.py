@@ -3,23 +3,15 @@
 from starlette.responses import Response
 
 from exchange.entrypoints.api.parameters import AFTER, LIMIT, page_limit
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered
+from exchange.entrypoints.http.routing import Operation, answered
 from exchange.entrypoints.http.visit import Visit
 from exchange.usecases import ListedNotice, list_notices
 from exchange.wire import NoticeBody, NoticeListBody
 
-LIST = Operation(
-    method="GET",
-    path="/v1/notices",
-    action="notice.list",
-    summary="What happened to reports that this reader was given, oldest first.",
-    answer=NoticeListBody,
-    parameters=(AFTER, LIMIT),
-)
 
-
+@Operation(method="GET", path="/v1/notices", action="notice.list", answer=NoticeListBody, parameters=(AFTER, LIMIT))
 async def list_all(visit: Visit) -> Response:
-    """Answer `GET /v1/notices`."""
+    """What happened to reports that this reader was given, oldest first."""
     query = visit.read_query()
     limit = page_limit(query)
     recorded = await list_notices(visit.services, visit.call, query.get("after"), limit=limit)
@@ -39,4 +31,4 @@ def _notice_body(notice: ListedNotice) -> NoticeBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((LIST, list_all),)
+OPERATIONS = (list_all,)

@@ -6,7 +6,7 @@ from exchange.audit import EventName
 from exchange.entrypoints.api.agreements import PROPOSE, document_as
 from exchange.entrypoints.api.parameters import PURPOSE, REPORT_ID
 from exchange.entrypoints.api.reports import explanation_body
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.routing import Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit
 from exchange.usecases import (
     PROPOSING_ROLES,
@@ -27,50 +27,33 @@ from exchange.wire import (
     TermsBody,
 )
 
-SIMULATE = Operation(
-    method="POST",
-    path="/v1/agreements/simulations",
-    action="agreement.simulate",
-    summary="Who could post what to whom under a draft, and who of the caller's own member could read.",
-    body=TermsBody,
-    body_media=PROPOSE.body_media,
-    answer=AgreementOutlookBody,
-    example=PROPOSE.example,
-)
-GAPS = Operation(
-    method="GET",
-    path="/v1/gaps",
-    action="release.search",
-    summary="What no agreement lets the caller's member post to others, or others to it.",
-    answer=GapListBody,
-    parameters=(
-        Parameter("member", "query", "The other member; absent, all that an agreement is shared with."),
-        Parameter("topic", "query", "One topic; absent, every topic of the vocabulary."),
-        Parameter("kind", "query", "One kind of report; absent, any."),
-        Parameter("region", "query", "One region; absent, any."),
-        Parameter("level", "query", "Up to which level reports should go; absent, the highest."),
-    ),
-)
-EXPLAIN = Operation(
+
+@Operation(
     method="GET",
     path="/v1/audit/reports/{id}/explanation",
     action="audit.explain",
-    summary="Why a client may (not) see a report: for its originator's auditor and the exchange's.",
     answer=ExplanationBody,
     parameters=(REPORT_ID, Parameter("client", "query", "The client's id.", required=True), PURPOSE),
 )
-
-
 async def explain(visit: Visit) -> Response:
-    """Answer `GET /v1/audit/reports/{id}/explanation`."""
+    """Why a client may (not) see a report: for its originator's auditor and the exchange's."""
     query = visit.read_query()
     report_id = visit.path["id"]
     recorded = await explain_to_auditor(visit.services, visit.call, report_id, query.get("client", ""))
     return answered(recorded, explanation_body(report_id, recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/agreements/simulations",
+    action="agreement.simulate",
+    body=TermsBody,
+    body_media=PROPOSE.body_media,
+    answer=AgreementOutlookBody,
+    example=PROPOSE.example,
+)
 async def simulate(visit: Visit) -> Response:
-    """Answer `POST /v1/agreements/simulations`."""
+    """Who could post what to whom under a draft, and who of the caller's own member could read."""
     document = await document_as(visit, *PROPOSING_ROLES, event=EventName.AGREEMENT_SIMULATED)
     recorded = await simulate_agreement(visit.services, visit.call, document)
     return answered(recorded, outlook_body(recorded.value))
@@ -97,8 +80,21 @@ def outlook_body(outlook: AgreementOutlook) -> AgreementOutlookBody:
     )
 
 
+@Operation(
+    method="GET",
+    path="/v1/gaps",
+    action="release.search",
+    answer=GapListBody,
+    parameters=(
+        Parameter("member", "query", "The other member; absent, all that an agreement is shared with."),
+        Parameter("topic", "query", "One topic; absent, every topic of the vocabulary."),
+        Parameter("kind", "query", "One kind of report; absent, any."),
+        Parameter("region", "query", "One region; absent, any."),
+        Parameter("level", "query", "Up to which level reports should go; absent, the highest."),
+    ),
+)
 async def gaps(visit: Visit) -> Response:
-    """Answer `GET /v1/gaps`."""
+    """What no agreement lets the caller's member post to others, or others to it."""
     query = visit.read_query()
     question = GapQuestion(
         member=query.get("member"),
@@ -123,4 +119,4 @@ async def gaps(visit: Visit) -> Response:
     return answered(recorded, GapListBody(items=items))
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SIMULATE, simulate), (GAPS, gaps), (EXPLAIN, explain))
+OPERATIONS = (simulate, gaps, explain)

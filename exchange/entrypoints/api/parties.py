@@ -11,7 +11,7 @@ from exchange.entrypoints.api.parameters import (
     LIMIT,
     page_limit,
 )
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_change
+from exchange.entrypoints.http.routing import Operation, answered, read_as, read_change
 from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import Fault, InvalidError, MalformedError
 from exchange.members import Role, Standing
@@ -39,37 +39,46 @@ from exchange.wire import (
     MemberListBody,
 )
 
-LIST_MEMBERS = Operation(
-    method="GET",
-    path="/v1/members",
-    action="member.list",
-    summary="List the members that this client may see: all for an operator, its own for others.",
-    answer=MemberListBody,
-)
-ADD_MEMBER = Operation(
+
+@Operation(method="GET", path="/v1/members", action="member.list", answer=MemberListBody)
+async def members(visit: Visit) -> Response:
+    """List the members that this client may see: all for an operator, its own for others."""
+    visit.read_query()
+    recorded = await list_members(visit.services, visit.call)
+    return answered(recorded, MemberListBody(items=[MemberBody.of(member) for member in recorded.value]))
+
+
+@Operation(
     method="POST",
     path="/v1/members",
     action="member.add",
-    summary="Add a member.",
     body=MemberAddition,
     answer=MemberBody,
     status=201,
     errors=(409,),
     example={"code": "NOR", "name": "Norway"},
 )
-LIST_CLIENTS = Operation(
-    method="GET",
-    path="/v1/clients",
-    action="client.list",
-    summary="List the clients that this client may see: all for an operator, its own member's for others.",
-    answer=ClientListBody,
-    parameters=(AFTER, LIMIT),
-)
-ENROL_CLIENT = Operation(
+async def add(visit: Visit) -> Response:
+    """Add a member."""
+    addition = await read_as(visit, MemberAddition, Role.OPERATOR, event=EventName.MEMBER_ADDED)
+    recorded = await add_member(visit.services, visit.call, addition.code, addition.name)
+    return answered(recorded, MemberBody.of(recorded.value), status=201)
+
+
+@Operation(method="GET", path="/v1/clients", action="client.list", answer=ClientListBody, parameters=(AFTER, LIMIT))
+async def clients(visit: Visit) -> Response:
+    """List the clients that this client may see: all for an operator, its own member's for others."""
+    query = visit.read_query()
+    limit = page_limit(query)
+    recorded = await list_clients(visit.services, visit.call, after=query.get("after"), limit=limit)
+    items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value.views]
+    return answered(recorded, ClientListBody(items=items, next=recorded.value.next))
+
+
+@Operation(
     method="POST",
     path="/v1/clients",
     action="client.enrol",
-    summary="Enrol a client with its certificate.",
     body=ClientEnrolment,
     answer=EnrolledClientBody,
     status=201,
@@ -84,54 +93,8 @@ ENROL_CLIENT = Operation(
         "certificate": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
     },
 )
-SHOW_CLIENT = Operation(
-    method="GET",
-    path="/v1/clients/{id}",
-    action="client.show",
-    summary="Show one client.",
-    answer=ClientBody,
-    parameters=(CLIENT_ID,),
-    answer_headers=("ETag",),
-)
-CHANGE_CLIENT = Operation(
-    method="PATCH",
-    path="/v1/clients/{id}",
-    action="client.change",
-    summary="Give a client a new clearance, or suspend, resume or revoke it, from its next request on.",
-    body=ClientChange,
-    answer=ClientBody,
-    parameters=(CLIENT_ID, IF_MATCH),
-    errors=(409, 412),
-    answer_headers=("ETag",),
-    example={"standing": "revoked"},
-)
-
-
-async def members(visit: Visit) -> Response:
-    """Answer `GET /v1/members`."""
-    visit.read_query()
-    recorded = await list_members(visit.services, visit.call)
-    return answered(recorded, MemberListBody(items=[MemberBody.of(member) for member in recorded.value]))
-
-
-async def add(visit: Visit) -> Response:
-    """Answer `POST /v1/members`."""
-    addition = await read_as(visit, MemberAddition, Role.OPERATOR, event=EventName.MEMBER_ADDED)
-    recorded = await add_member(visit.services, visit.call, addition.code, addition.name)
-    return answered(recorded, MemberBody.of(recorded.value), status=201)
-
-
-async def clients(visit: Visit) -> Response:
-    """Answer `GET /v1/clients`."""
-    query = visit.read_query()
-    limit = page_limit(query)
-    recorded = await list_clients(visit.services, visit.call, after=query.get("after"), limit=limit)
-    items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value.views]
-    return answered(recorded, ClientListBody(items=items, next=recorded.value.next))
-
-
 async def enrol(visit: Visit) -> Response:
-    """Answer `POST /v1/clients`."""
+    """Enrol a client with its certificate."""
     wanted = await read_as(visit, ClientEnrolment, Role.OPERATOR, event=EventName.CLIENT_ENROLLED)
     purposes = {} if wanted.purposes is None else {"purposes": tuple(wanted.purposes)}
     enrolment = Enrolment(
@@ -154,15 +117,34 @@ async def enrol(visit: Visit) -> Response:
     return answered(recorded, body, status=201, **headers)
 
 
+@Operation(
+    method="GET",
+    path="/v1/clients/{id}",
+    action="client.show",
+    answer=ClientBody,
+    parameters=(CLIENT_ID,),
+    answer_headers=("ETag",),
+)
 async def show(visit: Visit) -> Response:
-    """Answer `GET /v1/clients/{id}`."""
+    """Show one client."""
     visit.read_query()
     recorded = await show_client(visit.services, visit.call, visit.path["id"])
     return _client_answer(recorded)
 
 
+@Operation(
+    method="PATCH",
+    path="/v1/clients/{id}",
+    action="client.change",
+    body=ClientChange,
+    answer=ClientBody,
+    parameters=(CLIENT_ID, IF_MATCH),
+    errors=(409, 412),
+    answer_headers=("ETag",),
+    example={"standing": "revoked"},
+)
 async def change(visit: Visit) -> Response:
-    """Answer `PATCH /v1/clients/{id}`: one change at a time, so that one entry says what changed."""
+    """Give a client a new clearance, or suspend, resume or revoke it, from its next request on."""
     wanted, version = await read_change(visit, ClientChange, Role.OPERATOR, event=EventName.CLIENT_CHANGED)
     client_id = visit.path["id"]
     match wanted:
@@ -196,11 +178,4 @@ def _certificate(pem: str) -> CertificateFacts:
         raise InvalidError("the body has faults", (fault,)) from exc
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (LIST_MEMBERS, members),
-    (ADD_MEMBER, add),
-    (LIST_CLIENTS, clients),
-    (ENROL_CLIENT, enrol),
-    (SHOW_CLIENT, show),
-    (CHANGE_CLIENT, change),
-)
+OPERATIONS = (members, add, clients, enrol, show, change)

@@ -3,18 +3,18 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
+from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import ProxyWish
 from exchange.usecases import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.wire import BareAct, ProxyBody, ProxyConsent, ProxyListBody
 
-ASK = Operation(
+
+@Operation(
     method="POST",
     path="/v1/proxies",
     action="proxy.ask",
-    summary="Consent that another member posts for the caller's (releaser); a second releaser confirms it.",
     body=ProxyConsent,
     answer=ProxyBody,
     status=201,
@@ -26,42 +26,33 @@ ASK = Operation(
         "reason": "NOR runs the joint sensor",
     },
 )
-LIST = Operation(
-    method="GET",
-    path="/v1/proxies",
-    action="proxy.list",
-    summary="To a releaser the consents of its member, to a contributor those under which it may post for others.",
-    answer=ProxyListBody,
-)
-REVOKE = Operation(
-    method="POST",
-    path="/v1/proxies/{id}/revocation",
-    action="proxy.revoke",
-    summary="Take a consent back (releaser of the member that gave it), from the next post on.",
-    body=BareAct,
-    answer=ProxyBody,
-    parameters=(Parameter("id", "path", "The consent's id."),),
-    errors=(409,),
-)
-
-
 async def ask(visit: Visit) -> Response:
-    """Answer `POST /v1/proxies`."""
+    """Consent that another member posts for the caller's (releaser); a second releaser confirms it."""
     body = await read_as(visit, ProxyConsent, Role.RELEASER, event=EventName.PROXY_ASKED)
     wish = ProxyWish(body.proxy, body.agreement, body.scope, body.until, body.reason)
     recorded = await ask_proxy(visit.services, visit.call, wish)
     return answered(recorded, _body(recorded.value), status=201)
 
 
+@Operation(method="GET", path="/v1/proxies", action="proxy.list", answer=ProxyListBody)
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/proxies`."""
+    """To a releaser the consents of its member, to a contributor those under which it may post for others."""
     visit.read_query()
     recorded = await list_proxies(visit.services, visit.call)
     return answered(recorded, ProxyListBody(items=[_body(view) for view in recorded.value]))
 
 
+@Operation(
+    method="POST",
+    path="/v1/proxies/{id}/revocation",
+    action="proxy.revoke",
+    body=BareAct,
+    answer=ProxyBody,
+    parameters=(Parameter("id", "path", "The consent's id."),),
+    errors=(409,),
+)
 async def revoke(visit: Visit) -> Response:
-    """Answer `POST /v1/proxies/{id}/revocation`."""
+    """Take a consent back (releaser of the member that gave it), from the next post on."""
     await read_as(visit, BareAct, Role.RELEASER, event=EventName.PROXY_REVOKED)
     recorded = await revoke_proxy(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
@@ -86,4 +77,4 @@ def _body(view: ProxyView) -> ProxyBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((ASK, ask), (LIST, list_), (REVOKE, revoke))
+OPERATIONS = (ask, list_, revoke)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from exchange.audit import EventName
 from exchange.audit.strict_text import base64_text
 from exchange.entrypoints.api.parameters import IF_MATCH, PURPOSE, REPORT_ID
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as, read_change
+from exchange.entrypoints.http.routing import Operation, answered, read_as, read_change
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.store import DestructionRow
@@ -43,11 +43,11 @@ from exchange.wire import (
 
 _LABEL = {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["GBR", "NOR"]}
 
-AMEND = Operation(
+
+@Operation(
     method="POST",
     path="/v1/reports/{id}/amendments",
     action="report.amend",
-    summary="Put a new version in the place of a report (originator's contributor).",
     body=AmendmentBody,
     answer=MadeVersionBody,
     status=201,
@@ -62,71 +62,8 @@ AMEND = Operation(
         "parts": [{"media_type": "text/plain", "name": "note.txt", "content": "Seen twice.", "encoding": "utf-8"}],
     },
 )
-DOWNGRADE = Operation(
-    method="POST",
-    path="/v1/reports/{id}/downgrade",
-    action="report.downgrade",
-    summary="Lower the labels of a report (originator's releaser); above CONFIDENTIAL a second one confirms (202).",
-    body=DowngradeBody,
-    answer=MadeVersionBody,
-    other_answers=((202, MadeVersionBody),),
-    parameters=(REPORT_ID, IF_MATCH),
-    errors=(409, 412),
-    answer_headers=("ETag",),
-    example={"label": _LABEL},
-)
-RECALL = Operation(
-    method="POST",
-    path="/v1/reports/{id}/recall",
-    action="report.recall",
-    summary="Recall a report: its keys are destroyed, and whoever was given it is asked to destroy it.",
-    body=RecallRequest,
-    answer=RecallBody,
-    status=201,
-    parameters=(REPORT_ID,),
-    errors=(409,),
-    example={"reason": "the source is at risk"},
-)
-SHOW_RECALL = Operation(
-    method="GET",
-    path="/v1/reports/{id}/recall",
-    action="report.read-recall",
-    summary="Who had a recalled report, and who has certified its destruction (originator's releaser).",
-    answer=RecallBody,
-    parameters=(REPORT_ID,),
-)
-PREVIEW_RECALL = Operation(
-    method="GET",
-    path="/v1/reports/{id}/recall/outlook",
-    action="report.preview-recall",
-    summary="What a recall would do, and to how many clients of which members (originator's releaser).",
-    answer=RecallOutlookBody,
-    parameters=(REPORT_ID,),
-    errors=(409,),
-)
-CERTIFY = Operation(
-    method="POST",
-    path="/v1/reports/{id}/destruction",
-    action="report.certify-destruction",
-    summary="Certify that a recalled report was destroyed (a client that was given it, or its member's releaser).",
-    body=CertificateBody,
-    answer=AskedDestructionBody,
-    status=201,
-    parameters=(REPORT_ID,),
-    errors=(409,),
-    example={"method": "erased from the case system and its backups", "copies": 2},
-)
-DESTRUCTIONS = Operation(
-    method="GET",
-    path="/v1/destructions",
-    action="destruction.list",
-    summary="Recalled reports that this client, or for a releaser its member, is still to destroy.",
-    answer=AskedDestructionListBody,
-)
-
-
 async def amend(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/amendments`."""
+    """Put a new version in the place of a report (originator's contributor)."""
     body, version = await read_change(visit, AmendmentBody, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
     recorded = await amend_report(
         visit.services,
@@ -139,8 +76,20 @@ async def amend(visit: Visit) -> Response:
     return answered(recorded, _made(recorded.value), status=201, etag=f'"{recorded.value.version}"')
 
 
+@Operation(
+    method="POST",
+    path="/v1/reports/{id}/downgrade",
+    action="report.downgrade",
+    body=DowngradeBody,
+    answer=MadeVersionBody,
+    other_answers=((202, MadeVersionBody),),
+    parameters=(REPORT_ID, IF_MATCH),
+    errors=(409, 412),
+    answer_headers=("ETag",),
+    example={"label": _LABEL},
+)
 async def downgrade(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/downgrade`."""
+    """Lower the labels of a report (originator's releaser); above CONFIDENTIAL a second one confirms (202)."""
     body, version = await read_change(visit, DowngradeBody, Role.RELEASER, event=EventName.REPORT_DOWNGRADED)
     wanted = body.to_downgrade()
     recorded = await downgrade_report(visit.services, visit.call, visit.path["id"], wanted, if_version=version)
@@ -148,22 +97,48 @@ async def downgrade(visit: Visit) -> Response:
     return answered(recorded, _made(made), status=200 if made.act is None else 202, etag=f'"{made.version}"')
 
 
+@Operation(
+    method="POST",
+    path="/v1/reports/{id}/recall",
+    action="report.recall",
+    body=RecallRequest,
+    answer=RecallBody,
+    status=201,
+    parameters=(REPORT_ID,),
+    errors=(409,),
+    example={"reason": "the source is at risk"},
+)
 async def recall(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/recall`."""
+    """Recall a report: its keys are destroyed, and whoever was given it is asked to destroy it."""
     body = await read_as(visit, RecallRequest, Role.RELEASER, event=EventName.REPORT_RECALLED)
     recorded = await recall_report(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _recall(recorded.value, visit.call.now), status=201)
 
 
+@Operation(
+    method="GET",
+    path="/v1/reports/{id}/recall",
+    action="report.read-recall",
+    answer=RecallBody,
+    parameters=(REPORT_ID,),
+)
 async def read_recall(visit: Visit) -> Response:
-    """Answer `GET /v1/reports/{id}/recall`."""
+    """Who had a recalled report, and who has certified its destruction (originator's releaser)."""
     visit.read_query()
     recorded = await show_recall(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _recall(recorded.value, visit.call.now))
 
 
+@Operation(
+    method="GET",
+    path="/v1/reports/{id}/recall/outlook",
+    action="report.preview-recall",
+    answer=RecallOutlookBody,
+    parameters=(REPORT_ID,),
+    errors=(409,),
+)
 async def read_recall_outlook(visit: Visit) -> Response:
-    """Answer `GET /v1/reports/{id}/recall/outlook`."""
+    """What a recall would do, and to how many clients of which members (originator's releaser)."""
     visit.read_query()
     recorded = await preview_recall(visit.services, visit.call, visit.path["id"])
     outlook = recorded.value
@@ -178,16 +153,28 @@ async def read_recall_outlook(visit: Visit) -> Response:
     return answered(recorded, body)
 
 
+@Operation(
+    method="POST",
+    path="/v1/reports/{id}/destruction",
+    action="report.certify-destruction",
+    body=CertificateBody,
+    answer=AskedDestructionBody,
+    status=201,
+    parameters=(REPORT_ID,),
+    errors=(409,),
+    example={"method": "erased from the case system and its backups", "copies": 2},
+)
 async def certify(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/destruction`."""
+    """Certify that a recalled report was destroyed (a client that was given it, or its member's releaser)."""
     body = await read_as(visit, CertificateBody, *DESTROYING_ROLES, event=EventName.DESTRUCTION_CERTIFIED)
     certificate = Certificate(body.method, body.copies, body.client)
     recorded = await certify_destruction(visit.services, visit.call, visit.path["id"], certificate)
     return answered(recorded, _asked(recorded.value, visit.call.now), status=201)
 
 
+@Operation(method="GET", path="/v1/destructions", action="destruction.list", answer=AskedDestructionListBody)
 async def destructions(visit: Visit) -> Response:
-    """Answer `GET /v1/destructions`."""
+    """Recalled reports that this client, or for a releaser its member, is still to destroy."""
     visit.read_query()
     recorded = await list_destructions(visit.services, visit.call)
     items = [_asked(each, visit.call.now) for each in recorded.value]
@@ -250,12 +237,4 @@ def _state(row: DestructionRow, now: datetime) -> Literal["asked", "overdue", "c
     return "overdue" if row.due_at <= now else "asked"
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (AMEND, amend),
-    (DOWNGRADE, downgrade),
-    (RECALL, recall),
-    (SHOW_RECALL, read_recall),
-    (PREVIEW_RECALL, read_recall_outlook),
-    (CERTIFY, certify),
-    (DESTRUCTIONS, destructions),
-)
+OPERATIONS = (amend, downgrade, recall, read_recall, read_recall_outlook, certify, destructions)

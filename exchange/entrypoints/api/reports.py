@@ -21,7 +21,7 @@ from exchange.entrypoints.api.parameters import (
 from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as, read_model
+from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as, read_model
 from exchange.entrypoints.http.visit import Visit, moment_in, single_header
 from exchange.kernel import MalformedError, rfc3339
 from exchange.members import Role
@@ -56,19 +56,25 @@ from exchange.wire import (
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 _JSON_MEDIA = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json")
 
-PULL = Operation(
+
+@Operation(
     method="GET",
     path="/v1/reports/{id}",
     action="report.pull",
-    summary="Read a report: its header and the parts permitted to this client.",
     answer=PulledReportBody,
     parameters=(REPORT_ID, PURPOSE),
 )
-LIST = Operation(
+async def pull(visit: Visit) -> Response:
+    """Read a report: its header and the parts permitted to this client."""
+    visit.read_query()
+    recorded = await pull_report(visit.services, visit.call, visit.path["id"], is_shown=not visit.is_head)
+    return answered(recorded, with_contents(recorded.value))
+
+
+@Operation(
     method="GET",
     path="/v1/reports",
     action="report.list",
-    summary="List the headers that this client may see, oldest first.",
     answer=ReportListBody,
     parameters=(
         Parameter(
@@ -87,70 +93,8 @@ LIST = Operation(
         PURPOSE,
     ),
 )
-POST = Operation(
-    method="POST",
-    path="/v1/reports",
-    action="report.post",
-    summary="Post a report; with `complete` false, begin one whose parts are sent later.",
-    body=ReportBody,
-    answer=HeaderBody,
-    status=201,
-    other_answers=((202, UploadBody),),
-    parameters=(IDEMPOTENCY_KEY, PURPOSE),
-    errors=(409,),
-    answer_headers=("Location", "Idempotency-Replayed"),
-    example={
-        "agreement": "01980000-0000-7000-8000-000000000001",
-        "scope": "cyber-threats",
-        "kind": "intrep",
-        "topic": "cyber.apt",
-        "regions": ["EUR"],
-        "precedence": "ROUTINE",
-        "subject": "Infrastructure of a known group",
-        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]},
-        "parts": [{"media_type": "text/plain", "name": "note.txt", "content": "Seen again.", "encoding": "utf-8"}],
-    },
-)
-PART = Operation(
-    method="GET",
-    path="/v1/reports/{id}/parts/{n}",
-    action="report.read-part",
-    summary="Read the bytes of one part, or a range of them.",
-    answer_media="*/*",
-    parameters=(REPORT_ID, PART_NUMBER, PURPOSE, RANGE),
-    errors=(416,),
-    answer_headers=("Content-Disposition", "Accept-Ranges", "Link"),
-)
-EXPLANATION = Operation(
-    method="GET",
-    path="/v1/reports/{id}/explanation",
-    action="report.explain",
-    summary="Why this client may see a report, in reasons it may know.",
-    answer=ExplanationBody,
-    parameters=(REPORT_ID, PURPOSE),
-)
-RECEIPT = Operation(
-    method="POST",
-    path="/v1/reports/{id}/receipts",
-    action="report.receive",
-    summary="Acknowledge the receipt of a report; said again, the first acknowledgement is the answer.",
-    body=BareAct,
-    answer=ReceiptBody,
-    status=201,
-    parameters=(REPORT_ID, PURPOSE),
-    errors=(409,),
-)
-
-
-async def pull(visit: Visit) -> Response:
-    """Answer `GET /v1/reports/{id}`."""
-    visit.read_query()
-    recorded = await pull_report(visit.services, visit.call, visit.path["id"], is_shown=not visit.is_head)
-    return answered(recorded, with_contents(recorded.value))
-
-
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/reports`."""
+    """List the headers that this client may see, oldest first."""
     query = visit.read_query()
     asked = ListQuery(
         cursor=query.get("after"),
@@ -170,8 +114,31 @@ async def list_(visit: Visit) -> Response:
     return answered(recorded, answer)
 
 
+@Operation(
+    method="POST",
+    path="/v1/reports",
+    action="report.post",
+    body=ReportBody,
+    answer=HeaderBody,
+    status=201,
+    other_answers=((202, UploadBody),),
+    parameters=(IDEMPOTENCY_KEY, PURPOSE),
+    errors=(409,),
+    answer_headers=("Location", "Idempotency-Replayed"),
+    example={
+        "agreement": "01980000-0000-7000-8000-000000000001",
+        "scope": "cyber-threats",
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "precedence": "ROUTINE",
+        "subject": "Infrastructure of a known group",
+        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]},
+        "parts": [{"media_type": "text/plain", "name": "note.txt", "content": "Seen again.", "encoding": "utf-8"}],
+    },
+)
 async def post(visit: Visit) -> Response:
-    """Answer `POST /v1/reports`; the caller is known before its body is read."""
+    """Post a report; with `complete` false, begin one whose parts are sent later."""
     _, seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     visit.read_query()
     key = single_header(visit.request, "Idempotency-Key")
@@ -189,8 +156,17 @@ async def post(visit: Visit) -> Response:
     return answered(recorded, answer.header_json, status=201, location=location, **replayed)
 
 
+@Operation(
+    method="GET",
+    path="/v1/reports/{id}/parts/{n}",
+    action="report.read-part",
+    answer_media="*/*",
+    parameters=(REPORT_ID, PART_NUMBER, PURPOSE, RANGE),
+    errors=(416,),
+    answer_headers=("Content-Disposition", "Accept-Ranges", "Link"),
+)
 async def part(visit: Visit) -> Response:
-    """Answer `GET /v1/reports/{id}/parts/{n}`: bytes as posted, never shown inline by a browser."""
+    """Read the bytes of one part, or a range of them."""
     visit.read_query()
     recorded = await read_part(visit.services, visit.call, visit.path["id"], part_number(visit), _wanted(visit))
     read = recorded.value
@@ -229,16 +205,33 @@ def _octets(visit: Visit, read: ReadPart, span: tuple[int, int], *, status: int,
     return StreamingResponse(read.pieces(start, stop), status_code=status, headers=headers)
 
 
+@Operation(
+    method="GET",
+    path="/v1/reports/{id}/explanation",
+    action="report.explain",
+    answer=ExplanationBody,
+    parameters=(REPORT_ID, PURPOSE),
+)
 async def explanation(visit: Visit) -> Response:
-    """Answer `GET /v1/reports/{id}/explanation`."""
+    """Why this client may see a report, in reasons it may know."""
     visit.read_query()
     report_id = visit.path["id"]
     recorded = await explain_report(visit.services, visit.call, report_id)
     return answered(recorded, explanation_body(report_id, recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/reports/{id}/receipts",
+    action="report.receive",
+    body=BareAct,
+    answer=ReceiptBody,
+    status=201,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=(409,),
+)
 async def receipt(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/receipts`."""
+    """Acknowledge the receipt of a report; said again, the first acknowledgement is the answer."""
     await read_as(visit, BareAct, Role.READER, event=EventName.REPORT_RECEIVED)
     recorded = await receive_report(visit.services, visit.call, visit.path["id"])
     kept = recorded.value
@@ -309,11 +302,4 @@ def _decision_name(decision: Decision | None) -> DecisionName | None:
             assert_never(other)
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (PULL, pull),
-    (LIST, list_),
-    (POST, post),
-    (PART, part),
-    (EXPLANATION, explanation),
-    (RECEIPT, receipt),
-)
+OPERATIONS = (pull, list_, post, part, explanation, receipt)

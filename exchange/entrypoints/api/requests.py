@@ -12,7 +12,7 @@ from exchange.entrypoints.api.parameters import (
     REQUEST_ID,
     page_limit,
 )
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
+from exchange.entrypoints.http.routing import Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.usecases import (
@@ -35,11 +35,11 @@ from exchange.wire import (
     RequestShownBody,
 )
 
-ASK = Operation(
+
+@Operation(
     method="POST",
     path="/v1/information-requests",
     action="request.make",
-    summary="Ask contributors of a scope for information.",
     body=InformationWanted,
     answer=RequestShownBody,
     status=201,
@@ -60,66 +60,23 @@ ASK = Operation(
         "asked": ["NOR"],
     },
 )
-LIST = Operation(
-    method="GET",
-    path="/v1/information-requests",
-    action="request.list",
-    summary="Requests that this client's member made or is asked by, as far as the client may read them.",
-    answer=RequestListBody,
-    parameters=(AFTER, LIMIT, PURPOSE),
-)
-SHOW = Operation(
-    method="GET",
-    path="/v1/information-requests/{id}",
-    action="request.read",
-    summary="A request with its text, and the answers that this client may know of.",
-    answer=RequestShownBody,
-    parameters=(REQUEST_ID, PURPOSE),
-)
-ANSWER = Operation(
-    method="POST",
-    path="/v1/information-requests/{id}/answers",
-    action="request.answer",
-    summary="Give a report of one's own as an answer (contributor of a member that is asked).",
-    body=AnswerGiven,
-    answer=RequestShownBody,
-    status=201,
-    parameters=(REQUEST_ID, PURPOSE),
-    errors=(409,),
-    example={"report": "01980000-0000-7000-8000-00000000000f"},
-)
-CLOSE = Operation(
-    method="POST",
-    path="/v1/information-requests/{id}/closure",
-    action="request.close",
-    summary="Close a request (reader of the member that asked): it is answered no more.",
-    body=BareAct,
-    answer=RequestShownBody,
-    parameters=(REQUEST_ID, PURPOSE),
-    errors=(409,),
-)
-WITHDRAW = Operation(
-    method="POST",
-    path="/v1/information-requests/{id}/withdrawal",
-    action="request.withdraw",
-    summary="Withdraw a request (reader of the member that asked): whoever was asked sees nothing of it any more.",
-    body=BareAct,
-    answer=RequestShownBody,
-    parameters=(REQUEST_ID, PURPOSE),
-    errors=(409,),
-)
-
-
 async def ask(visit: Visit) -> Response:
-    """Answer `POST /v1/information-requests`."""
+    """Ask contributors of a scope for information."""
     body = await read_as(visit, InformationWanted, Role.READER, event=EventName.REQUEST_MADE)
     recorded = await request_information(visit.services, visit.call, body.to_posted())
     location = f"/v1/information-requests/{recorded.value.row.id}"
     return answered(recorded, _shown(recorded.value), status=201, location=location)
 
 
+@Operation(
+    method="GET",
+    path="/v1/information-requests",
+    action="request.list",
+    answer=RequestListBody,
+    parameters=(AFTER, LIMIT, PURPOSE),
+)
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/information-requests`."""
+    """Requests that this client's member made or is asked by, as far as the client may read them."""
     query = visit.read_query()
     limit = page_limit(query)
     recorded = await list_requests(visit.services, visit.call, cursor=query.get("after"), limit=limit)
@@ -127,29 +84,65 @@ async def list_(visit: Visit) -> Response:
     return answered(recorded, RequestListBody(items=items, next=recorded.value.next))
 
 
+@Operation(
+    method="GET",
+    path="/v1/information-requests/{id}",
+    action="request.read",
+    answer=RequestShownBody,
+    parameters=(REQUEST_ID, PURPOSE),
+)
 async def show(visit: Visit) -> Response:
-    """Answer `GET /v1/information-requests/{id}`."""
+    """A request with its text, and the answers that this client may know of."""
     visit.read_query()
     recorded = await show_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/information-requests/{id}/answers",
+    action="request.answer",
+    body=AnswerGiven,
+    answer=RequestShownBody,
+    status=201,
+    parameters=(REQUEST_ID, PURPOSE),
+    errors=(409,),
+    example={"report": "01980000-0000-7000-8000-00000000000f"},
+)
 async def answer(visit: Visit) -> Response:
-    """Answer `POST /v1/information-requests/{id}/answers`."""
+    """Give a report of one's own as an answer (contributor of a member that is asked)."""
     body = await read_as(visit, AnswerGiven, Role.CONTRIBUTOR, event=EventName.REQUEST_ANSWERED)
     recorded = await answer_request(visit.services, visit.call, visit.path["id"], body.report)
     return answered(recorded, _shown(recorded.value), status=201)
 
 
+@Operation(
+    method="POST",
+    path="/v1/information-requests/{id}/closure",
+    action="request.close",
+    body=BareAct,
+    answer=RequestShownBody,
+    parameters=(REQUEST_ID, PURPOSE),
+    errors=(409,),
+)
 async def close(visit: Visit) -> Response:
-    """Answer `POST /v1/information-requests/{id}/closure`."""
+    """Close a request (reader of the member that asked): it is answered no more."""
     await read_as(visit, BareAct, Role.READER, event=EventName.REQUEST_CLOSED)
     recorded = await close_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/information-requests/{id}/withdrawal",
+    action="request.withdraw",
+    body=BareAct,
+    answer=RequestShownBody,
+    parameters=(REQUEST_ID, PURPOSE),
+    errors=(409,),
+)
 async def withdraw(visit: Visit) -> Response:
-    """Answer `POST /v1/information-requests/{id}/withdrawal`."""
+    """Withdraw a request (reader of the member that asked): whoever was asked sees nothing of it any more."""
     await read_as(visit, BareAct, Role.READER, event=EventName.REQUEST_WITHDRAWN)
     recorded = await withdraw_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
@@ -189,11 +182,4 @@ def _fields(view: RequestView) -> dict[str, Any]:
     }
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (ASK, ask),
-    (LIST, list_),
-    (SHOW, show),
-    (ANSWER, answer),
-    (CLOSE, close),
-    (WITHDRAW, withdraw),
-)
+OPERATIONS = (ask, list_, show, answer, close, withdraw)

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_as
+from exchange.entrypoints.http.routing import Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
 from exchange.release import MemberOutlook
 from exchange.usecases import SimulatedReport, simulate_release
 from exchange.wire import AgencyReachBody, MemberReachBody, SimulationBody, SimulationRequest
 
-SIMULATE = Operation(
+
+@Operation(
     method="POST",
     path="/v1/simulations",
     action="release.simulate",
-    summary="Who could read a report with these attributes, without posting it.",
     body=SimulationRequest,
     answer=SimulationBody,
     errors=(409,),
@@ -30,10 +30,8 @@ SIMULATE = Operation(
         "part_labels": [None],
     },
 )
-
-
 async def simulate(visit: Visit) -> Response:
-    """Answer `POST /v1/simulations`."""
+    """Who could read a report with these attributes, without posting it."""
     wanted = await read_as(visit, SimulationRequest, Role.CONTRIBUTOR, event=EventName.RELEASE_SIMULATED)
     asked = SimulatedReport(
         agreement=wanted.agreement,
@@ -62,4 +60,4 @@ def _reach(outlook: MemberOutlook) -> MemberReachBody:
     return MemberReachBody(member=outlook.member, can_read=bool(agencies), agencies=agencies, reasons=reasons)
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SIMULATE, simulate),)
+OPERATIONS = (simulate,)

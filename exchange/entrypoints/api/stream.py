@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from exchange.entrypoints.api.parameters import PURPOSE
 from exchange.entrypoints.http.connections import end_of
 from exchange.entrypoints.http.receipts import receipt_headers
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, head_of_stream
+from exchange.entrypoints.http.routing import Operation, Parameter, head_of_stream
 from exchange.entrypoints.http.visit import Visit, single_header
 from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, Unopened, open_stream
 
@@ -25,11 +25,11 @@ EVENT_STREAM = "text/event-stream"
 _RETRY = b"retry: 2000\n"
 """Milliseconds until a reader whose stream broke comes again: long enough for a node to stop and another to answer."""
 
-STREAM = Operation(
+
+@Operation(
     method="GET",
     path="/v1/stream",
     action="report.stream",
-    summary="Stream the headers that this client may see, requests and breaches, as they come (Server-Sent Events).",
     answer_media=EVENT_STREAM,
     parameters=(
         Parameter("after", "query", "`next` of a list: begin behind it. `Last-Event-ID` wins over it."),
@@ -37,10 +37,8 @@ STREAM = Operation(
         PURPOSE,
     ),
 )
-
-
 async def stream(visit: Visit) -> Response:
-    """Answer `GET /v1/stream`."""
+    """Stream the headers that this client may see, requests and breaches, as they come (Server-Sent Events)."""
     query = visit.read_query()
     # An empty one is what a browser sends before it was given any.
     cursor = single_header(visit.request, "Last-Event-ID") or query.get("after")
@@ -113,4 +111,4 @@ class EventStream(Response):
         self._stream.leave()
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((STREAM, stream),)
+OPERATIONS = (stream,)

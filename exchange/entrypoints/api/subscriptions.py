@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import PURPOSE
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_as
+from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import from_micros
 from exchange.members import Role
@@ -32,11 +32,11 @@ from exchange.wire import (
 _PATH = "/v1/subscriptions"
 _SUBSCRIPTION_ID = Parameter("id", "path", "The subscription's id.")
 
-ADD = Operation(
+
+@Operation(
     method="POST",
     path=_PATH,
     action="subscription.add",
-    summary="Be told by webhook (Standard Webhooks) of what this client may read; the secret is shown this once.",
     body=SubscriptionRequest,
     answer=NewSubscriptionBody,
     status=201,
@@ -45,52 +45,8 @@ ADD = Operation(
     answer_headers=("Location",),
     example={"url": "https://desk.example/exchange"},
 )
-LIST = Operation(
-    method="GET",
-    path=_PATH,
-    action="subscription.list",
-    summary="List this client's subscriptions.",
-    answer=SubscriptionListBody,
-)
-REMOVE = Operation(
-    method="DELETE",
-    path=f"{_PATH}/{{id}}",
-    action="subscription.remove",
-    summary="End a subscription: nothing more is sent there.",
-    answer=SubscriptionBody,
-    parameters=(_SUBSCRIPTION_ID,),
-)
-TEST = Operation(
-    method="POST",
-    path=f"{_PATH}/{{id}}/test",
-    action="subscription.test",
-    summary="Send a message that tells of nothing.",
-    body=BareAct,
-    answer=SentBody,
-    status=202,
-    parameters=(_SUBSCRIPTION_ID,),
-)
-DELIVERIES = Operation(
-    method="GET",
-    path=f"{_PATH}/{{id}}/deliveries",
-    action="subscription.deliveries",
-    summary="Show what was delivered and what nobody took, the newest hundred.",
-    answer=DeliveryListBody,
-    parameters=(_SUBSCRIPTION_ID,),
-)
-REPLAY = Operation(
-    method="POST",
-    path=f"{_PATH}/{{id}}/replay",
-    action="subscription.replay",
-    summary="Send again what nobody took, as far as this client may still read it.",
-    body=BareAct,
-    answer=ReplayBody,
-    parameters=(_SUBSCRIPTION_ID,),
-)
-
-
 async def add(visit: Visit) -> Response:
-    """Answer `POST /v1/subscriptions`."""
+    """Be told by webhook (Standard Webhooks) of what this client may read; the secret is shown this once."""
     asked = await read_as(visit, SubscriptionRequest, Role.READER, event=EventName.SUBSCRIPTION_ADDED)
     recorded = await add_subscription(visit.services, visit.call, asked.url)
     new = recorded.value
@@ -98,36 +54,68 @@ async def add(visit: Visit) -> Response:
     return answered(recorded, body, status=201, location=f"{_PATH}/{new.row.id}")
 
 
+@Operation(method="GET", path=_PATH, action="subscription.list", answer=SubscriptionListBody)
 async def list_(visit: Visit) -> Response:
-    """Answer `GET /v1/subscriptions`."""
+    """List this client's subscriptions."""
     visit.read_query()
     recorded = await list_subscriptions(visit.services, visit.call)
     return answered(recorded, SubscriptionListBody(items=[_body(row) for row in recorded.value]))
 
 
+@Operation(
+    method="DELETE",
+    path=f"{_PATH}/{{id}}",
+    action="subscription.remove",
+    answer=SubscriptionBody,
+    parameters=(_SUBSCRIPTION_ID,),
+)
 async def remove(visit: Visit) -> Response:
-    """Answer `DELETE /v1/subscriptions/{id}`."""
+    """End a subscription: nothing more is sent there."""
     visit.read_query()
     recorded = await remove_subscription(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path=f"{_PATH}/{{id}}/test",
+    action="subscription.test",
+    body=BareAct,
+    answer=SentBody,
+    status=202,
+    parameters=(_SUBSCRIPTION_ID,),
+)
 async def send_test(visit: Visit) -> Response:
-    """Answer `POST /v1/subscriptions/{id}/test`."""
+    """Send a message that tells of nothing."""
     await read_as(visit, BareAct, Role.READER, event=EventName.SUBSCRIPTION_TESTED)
     recorded = await check_subscription(visit.services, visit.call, visit.path["id"])
     return answered(recorded, SentBody(id=recorded.value), status=202)
 
 
+@Operation(
+    method="GET",
+    path=f"{_PATH}/{{id}}/deliveries",
+    action="subscription.deliveries",
+    answer=DeliveryListBody,
+    parameters=(_SUBSCRIPTION_ID,),
+)
 async def deliveries(visit: Visit) -> Response:
-    """Answer `GET /v1/subscriptions/{id}/deliveries`."""
+    """Show what was delivered and what nobody took, the newest hundred."""
     visit.read_query()
     recorded = await list_deliveries(visit.services, visit.call, visit.path["id"])
     return answered(recorded, DeliveryListBody(items=[_delivery(row) for row in recorded.value]))
 
 
+@Operation(
+    method="POST",
+    path=f"{_PATH}/{{id}}/replay",
+    action="subscription.replay",
+    body=BareAct,
+    answer=ReplayBody,
+    parameters=(_SUBSCRIPTION_ID,),
+)
 async def replay(visit: Visit) -> Response:
-    """Answer `POST /v1/subscriptions/{id}/replay`."""
+    """Send again what nobody took, as far as this client may still read it."""
     await read_as(visit, BareAct, Role.READER, event=EventName.SUBSCRIPTION_REPLAYED)
     recorded = await replay_deliveries(visit.services, visit.call, visit.path["id"])
     return answered(recorded, ReplayBody(id=visit.path["id"], replayed=recorded.value))
@@ -150,11 +138,4 @@ def _delivery(row: DeliveryRow) -> DeliveryBody:
     return DeliveryBody.model_validate(shown)
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (ADD, add),
-    (LIST, list_),
-    (REMOVE, remove),
-    (TEST, send_test),
-    (DELIVERIES, deliveries),
-    (REPLAY, replay),
-)
+OPERATIONS = (add, list_, remove, send_test, deliveries, replay)

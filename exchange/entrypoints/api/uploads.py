@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import PART_NUMBER, PURPOSE, REPORT_ID
-from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.routing import Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, arriving_body, require_media_type, stated_length
 from exchange.kernel import MalformedError
 from exchange.members import Role
@@ -39,50 +39,18 @@ _NUMBER = re.compile("[1-9][0-9]{0,3}")
 _AT_HAND_BYTES = 2 * 1024 * 1024
 """What a part that arrives takes in memory at a time, whatever its size: what came, and what is being sealed."""
 
-SEND_PART = Operation(
+
+@Operation(
     method="PUT",
     path="/v1/reports/{id}/parts/{n}",
     action="report.send-part",
-    summary="Send the bytes of one part of a report posted with `complete` false; sent again, the last counts.",
     body_media=(BYTES,),
     answer=UploadBody,
     parameters=(REPORT_ID, PART_NUMBER),
     errors=(409,),
 )
-COMPLETE = Operation(
-    method="POST",
-    path="/v1/reports/{id}/completion",
-    action="report.complete",
-    summary="Complete a report whose parts have all been sent: from here on it is posted.",
-    body=BareAct,
-    body_required=False,
-    answer=HeaderBody,
-    status=201,
-    parameters=(REPORT_ID, PURPOSE),
-    errors=(409,),
-    answer_headers=("Location",),
-)
-
-LIST = Operation(
-    method="GET",
-    path="/v1/uploads",
-    action="upload.list",
-    summary="The reports that this client began with `complete` false and has not completed, the oldest first.",
-    answer=OpenUploadListBody,
-)
-GIVE_UP = Operation(
-    method="DELETE",
-    path="/v1/uploads/{id}",
-    action="upload.give-up",
-    summary="Give up a report that this client began and has not completed: what has come of it is destroyed.",
-    answer=GivenUpBody,
-    parameters=(REPORT_ID,),
-    errors=(409,),
-)
-
-
 async def send_part(visit: Visit) -> Response:
-    """Answer `PUT /v1/reports/{id}/parts/{n}`; nothing of the body is read before the caller and the part are known."""
+    """Send the bytes of one part of a report posted with `complete` false; sent again, the last counts."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_PART_RECEIVED)
     visit.read_query()
     require_media_type(visit.request, BYTES)
@@ -97,8 +65,20 @@ async def send_part(visit: Visit) -> Response:
     return answered(recorded, upload_body(recorded.value))
 
 
+@Operation(
+    method="POST",
+    path="/v1/reports/{id}/completion",
+    action="report.complete",
+    body=BareAct,
+    body_required=False,
+    answer=HeaderBody,
+    status=201,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=(409,),
+    answer_headers=("Location",),
+)
 async def complete(visit: Visit) -> Response:
-    """Answer `POST /v1/reports/{id}/completion`."""
+    """Complete a report whose parts have all been sent: from here on it is posted."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_COMPLETED)
     visit.read_query()
     # There is nothing to be said, so nothing need be.
@@ -110,15 +90,24 @@ async def complete(visit: Visit) -> Response:
     return answered(recorded, recorded.value.header_json, status=201, location=location)
 
 
+@Operation(method="GET", path="/v1/uploads", action="upload.list", answer=OpenUploadListBody)
 async def list_open(visit: Visit) -> Response:
-    """Answer `GET /v1/uploads`."""
+    """The reports that this client began with `complete` false and has not completed, the oldest first."""
     visit.read_query()
     recorded = await list_uploads(visit.services, visit.call)
     return answered(recorded, OpenUploadListBody(items=list(map(_open_body, recorded.value))))
 
 
+@Operation(
+    method="DELETE",
+    path="/v1/uploads/{id}",
+    action="upload.give-up",
+    answer=GivenUpBody,
+    parameters=(REPORT_ID,),
+    errors=(409,),
+)
 async def give_up(visit: Visit) -> Response:
-    """Answer `DELETE /v1/uploads/{id}`."""
+    """Give up a report that this client began and has not completed: what has come of it is destroyed."""
     visit.read_query()
     recorded = await give_up_upload(visit.services, visit.call, visit.path["id"])
     return answered(recorded, GivenUpBody(id=recorded.value))
@@ -178,9 +167,4 @@ def _open_body(upload: OpenUpload) -> OpenUploadBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
-    (SEND_PART, send_part),
-    (COMPLETE, complete),
-    (LIST, list_open),
-    (GIVE_UP, give_up),
-)
+OPERATIONS = (send_part, complete, list_open, give_up)

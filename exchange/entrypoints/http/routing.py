@@ -64,7 +64,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of one path does. `action` is the policy action it asks for.
+    """What one method of one path does: the decorator of who answers it. `action` is the policy action it asks for.
+
+    `summary` is the docstring of what it decorates.
 
     `errors` are the statuses that it may end in besides those of every operation, and of every one that reads a body.
     `body` and `answer` are models of `wire` (None: none, or bytes); `body_media` are the media types it reads, other
@@ -75,7 +77,7 @@ class Operation:
     method: str
     path: str
     action: str
-    summary: str
+    summary: str = ""
     answer: type[WireModel] | None = None
     status: int = 200
     body: type[WireModel] | None = None
@@ -87,6 +89,11 @@ class Operation:
     answer_headers: tuple[str, ...] = ()
     example: dict[str, Any] | None = None
     other_answers: tuple[tuple[int, type[WireModel]], ...] = ()
+
+    def __call__(self, endpoint: Endpoint) -> "tuple[Operation, Any]":
+        """Return it with its summary, and who answers it."""
+        # An `Endpoint` is returned; mypy 2.4 ends in a crash where what is callable returns a pair of callables.
+        return replace(self, summary=endpoint.__doc__ or ""), endpoint
 
     @property
     def name(self) -> str:
