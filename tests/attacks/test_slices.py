@@ -12,8 +12,9 @@ from exchange.release import Reason
 from exchange.reports import PostedPart
 from exchange.usecases import pull_report
 from exchange.usecases.steps.registering import register_reads
-from tests.attacks.hidden import Api, Hidden, random_id, report_body, seen
+from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, random_id, report_body, seen
 from tests.support.placing import place_anew, place_entries
+from tests.support.treaty import sign_by_call
 from tests.support.world import World, thumbprint_of
 
 ENTRIES = "/v1/audit/entries"
@@ -64,6 +65,51 @@ async def test_12_search_is_the_same_with_and_without_what_is_hidden(
 
 def _without_cursor(body: bytes) -> bytes:
     return body.partition(b'"next"')[0]
+
+
+async def test_09_what_others_agree_on_and_share_changes_no_view(api: Api) -> None:
+    world = api.world
+    await world.enrol("NOR cleared auditor", "NOR", "auditor", compartments=("ATOMAL",))
+    await world.enrol("GBR cleared auditor", "GBR", "auditor", compartments=("ATOMAL",))
+    for name in ("NOR reader", "GBR reader"):
+        await api.as_client(name).get("/v1/reports")
+    world.sequence()
+
+    async def extents(name: str) -> set[str]:
+        asked = {"event": "report.listed", "limit": "500"}
+        return {each["extent"] for each in (await api.as_client(name).get(ENTRIES, params=asked)).json()["items"]}
+
+    shown = [await extents("NOR cleared auditor")]
+    two = await world.agree(AGREEMENT_OF_TWO.replace("ceiling: SECRET", "ceiling: TOP SECRET"), signatories=["GBR"])
+    shown.append(await extents("NOR cleared auditor"))
+    await sign_by_call(world.services, world.call("ESP signatory"), two)
+    await world.post(label=Label("NATO", "TOP SECRET", releasable_to=("ESP", "GBR")))
+    shown.append(await extents("NOR cleared auditor"))
+
+    assert shown == [{"whole"}] * 3
+    assert await extents("GBR cleared auditor") == {"cleared"}
+
+
+async def test_08_auditor_is_cleared_for_all_where_it_is_for_what_its_member_was_given_by_consent(
+    plain_api: Api,
+) -> None:
+    world = plain_api.world
+    await world.enrol("ESP low auditor", "ESP", "auditor", level="RESTRICTED")
+    await world.enrol("ESP auditor", "ESP", "auditor", level="CONFIDENTIAL")
+    report = await world.post(label=Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")))
+    onward = {"recipient": "ESP", "reason": "the operation is theirs"}
+    made = await plain_api.as_client("NOR reader").post(f"/v1/reports/{report}/onward-requests", json=onward)
+    granting = f"/v1/onward-requests/{made.json()['id']}/grant"
+    assert (await plain_api.as_client("GBR releaser").post(granting, json={})).is_success
+    await plain_api.as_client("ESP reader").get("/v1/reports")
+    world.sequence()
+
+    async def listed(name: str) -> tuple[str, list[str]]:
+        (item,) = [each for each in await _all_of(plain_api, name) if each["entry"]["type"] == "report.listed"]
+        return item["extent"], item["entry"]["result_ids"]
+
+    assert await listed("ESP auditor") == ("whole", [report])
+    assert await listed("ESP low auditor") == ("cleared", [])
 
 
 @pytest.mark.parametrize("name", OUTSIDERS)

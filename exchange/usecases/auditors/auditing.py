@@ -4,7 +4,7 @@ Every entry that comes from the store passes `views_of` and `matches` before any
 proposes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -223,17 +223,29 @@ async def _is_covered(services: Services, gaze: Gaze, class_id: int) -> bool:
 
 
 async def _is_cleared_for_all(
-    services: Services, auditor: Auditor, state: PolicyState, agreements: Iterable[Agreement]
+    services: Services, auditor: Auditor, state: PolicyState, agreements: Collection[Agreement]
 ) -> bool:
-    """Return whether a clearance covers every report that there is and all that may be posted or asked for."""
+    """Return whether a clearance covers every report of which an auditor's member may know and all that may come.
+
+    INVARIANT: what others promised each other, and what they share, alters no view: it would tell that it is there.
+    """
+    last: dict[str, int] = {each.id: _last_text(each, auditor.member) for each in agreements}
     try:
-        labels = set(await services.knowledge.protections(services.store, state))
+        protections = await services.knowledge.protections(services.store, state)
     except OpeningError:
         return False  # altered: whoever lists reports next records it
     if services.knowledge.unread:
         return False  # what its agreement lets be asked for cannot be said
-    labels |= {label for agreement in agreements for terms in agreement.texts for label in _highest(terms)}
+    labels = {label for each in agreements for terms in each.texts[: last[each.id]] for label in _highest(terms)}
+    for whose, edition, label in protections:
+        if auditor.member in {None, whose} or edition <= last.get(whose, -1):
+            labels.add(label)
     return all(auditor.covers(label.as_json()) for label in labels)
+
+
+def _last_text(agreement: Agreement, member: str | None) -> int:
+    """Return the number of the last text that names `member`, 0 where none does; of all texts, to the exchange."""
+    return len(agreement.texts) if member is None else max(agreement.editions_of(member), default=0)
 
 
 def _highest(terms: Terms) -> Iterator[Label]:

@@ -5,7 +5,7 @@ which it is true, and the row that a request reads anyway says which version hol
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypeVar
@@ -71,6 +71,17 @@ class _ScopeThen(NamedTuple):
     facts: ScopeFacts | None
 
 
+class Protection(NamedTuple):
+    """A level with compartments, and whose: of reports posted under a text of an agreement, or given to a member.
+
+    What went on to a member by consent has its code in `whose`, and no `edition` but 0.
+    """
+
+    whose: str
+    edition: int
+    label: Label
+
+
 def _is_within(since: datetime, until: datetime | None, now: datetime) -> bool:
     return since <= now and (until is None or now < until)
 
@@ -98,7 +109,7 @@ class Knowledge:
     """Classes whose rows were altered and of which nothing sealed speaks; another object where they have changed."""
     told_altered: dict[int, datetime] = field(default_factory=dict)
     """Classes of which this process has put on record that their rows were altered, and when it last did."""
-    _protections: set[Label] = field(default_factory=set)
+    _protections: set[Protection] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1
     unread: frozenset[UnreadRow] = frozenset()
@@ -153,7 +164,7 @@ class Knowledge:
                 raise _altered_class() from exc
             for row in rows:
                 self._classes[row.id] = _unaltered(row)
-                self._protections.add(_protection(row.facts.label))
+                self._protections.update(_protections(row.facts))
                 self.class_version = max(self.class_version, row.version)
         if self.unknown_classes:
             raise _altered_class()
@@ -168,13 +179,13 @@ class Knowledge:
         """Know these classes, of rows that told it or of what is sealed, and those that are none up to `version`."""
         for row in rows:
             self._classes[row.id] = row
-            self._protections.add(_protection(row.facts.label))
+            self._protections.update(_protections(row.facts))
         left = self.unknown_classes.union(unknown).difference(self._classes)
         if left != self.unknown_classes:
             self.unknown_classes = left
         self.class_version = max(self.class_version, version)
 
-    async def protections(self, store: Store, state: PolicyState) -> Collection[Label]:
+    async def protections(self, store: Store, state: PolicyState) -> Collection[Protection]:
         """Return every level with compartments that any report has, as `classes` does: what a clearance must cover."""
         await self.classes(store, state)
         return self._protections
@@ -221,6 +232,12 @@ def codes_of(members: Iterable[Member], unread: Unread) -> frozenset[str]:
     """
     noted = {code for row in unread.rows for code in row.members if is_member_code(code)}
     return frozenset(noted.union(member.code for member in members))
+
+
+def _protections(facts: ClassFacts) -> Iterator[Protection]:
+    yield Protection(facts.agreement, facts.edition, _protection(facts.label))
+    for consent in facts.consents:
+        yield from (Protection(consent.member, 0, _protection(label)) for label in consent.labels)
 
 
 def _protection(label: Label) -> Label:
