@@ -207,28 +207,27 @@ def withdraw_party(agreement: Agreement, member: str, now: datetime) -> Agreemen
     return _moved(agreement, member, Move.WITHDRAW, now)
 
 
-def before_suspending(agreement: Agreement, member: str, now: datetime) -> Agreement | None:
-    """Return `agreement` as if `member`, which takes no part as its row says, took part; None where that says less."""
-    party = agreement.party(member)
-    standing = None if party is None else party.standing(now)
-    if party is None or standing not in {PartyState.SUSPENDED, PartyState.WITHDRAWN}:
-        return None
-    leaves_at = party.leaves_at if standing is PartyState.SUSPENDED else None
-    return _with_party(agreement, replace(party, state=PartyState.SIGNED, leaves_at=leaves_at))
+def suspend_anyway(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, in which `member` takes no part, wherever this one says that the parties stand.
 
-
-def before_leaving(agreement: Agreement, member: str, now: datetime) -> Agreement | None:
-    """Return `agreement` as if `member`, which has given notice or left as its row says, had not.
-
-    Who has left takes no part in it. None where the row says neither.
+    As if all had signed and none had left; but for that each stands as it stood. NotFoundError, ConflictError.
     """
-    party = agreement.party(member)
-    has_left = party is not None and party.standing(now) is PartyState.WITHDRAWN
-    if party is None or (party.leaves_at is None and not has_left):
-        return None
-    return _with_party(
-        agreement, replace(party, state=PartyState.SUSPENDED if has_left else party.state, leaves_at=None)
+    party = _party_of(agreement, member)
+    leaves_at = None if party.standing(now) is PartyState.WITHDRAWN else party.leaves_at
+    return _moved_as_if_bound(
+        agreement, replace(party, state=PartyState.SIGNED, leaves_at=leaves_at), Move.SUSPEND, now
     )
+
+
+def leave_anyway(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, which `member` leaves when its notice has passed, as `suspend_anyway` does.
+
+    Who has left, as this one says, takes no part in the next.
+    """
+    party = _party_of(agreement, member)
+    takes_part = party.standing(now) in {PartyState.PENDING, PartyState.SIGNED}
+    state = PartyState.SIGNED if takes_part else PartyState.SUSPENDED
+    return _moved_as_if_bound(agreement, replace(party, state=state, leaves_at=None), Move.WITHDRAW, now)
 
 
 def _standing(agreement: Agreement, now: datetime) -> tuple[AgreementState, frozenset[str], tuple[str, ...]]:
@@ -250,10 +249,7 @@ def _turning_days(agreement: Agreement) -> tuple[datetime, ...]:
 
 
 def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agreement:
-    party = agreement.party(member)
-    if party is None:
-        message = f"`{member}` is no party of the agreement"
-        raise NotFoundError(message)
+    party = _party_of(agreement, member)
     state = state_of(agreement, now)
     after = PARTY_MOVES.get((party.standing(now), move))
     is_leaving = move is Move.WITHDRAW and party.leaves_at is not None
@@ -266,6 +262,24 @@ def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agre
     else:
         changed = replace(party, state=after, signed_at=_signature_after(party, move, now))
     return replace(_with_party(agreement, changed), version=agreement.version + 1)
+
+
+def _moved_as_if_bound(agreement: Agreement, party: Party, move: Move, now: datetime) -> Agreement:
+    """Return the next version, in which `party` has moved from where it is given, as if all others had signed."""
+    others = tuple(Party(each.member, PartyState.SIGNED, now) for each in agreement.parties)
+    bound = _with_party(replace(agreement, parties=others), replace(party, signed_at=now))
+    after = _moved(bound, party.member, move, now)
+    # INVARIANT: nobody has signed by this.
+    changed = replace(_party_of(after, party.member), signed_at=party.signed_at)
+    return replace(_with_party(agreement, changed), version=after.version)
+
+
+def _party_of(agreement: Agreement, member: str) -> Party:
+    party = agreement.party(member)
+    if party is None:
+        message = f"`{member}` is no party of the agreement"
+        raise NotFoundError(message)
+    return party
 
 
 def _with_party(agreement: Agreement, changed: Party) -> Agreement:

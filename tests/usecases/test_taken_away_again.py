@@ -2,15 +2,24 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError, NotFoundError, rfc3339
+from exchange.kernel import (
+    ConflictError,
+    ForbiddenError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+    rfc3339,
+)
 from exchange.members import Standing
 from exchange.store.log.blobs import BlobsAwayError
 from exchange.usecases.members.clients import change_standing, remove_certificate
+from exchange.usecases.steps import taken_away_again
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.treaty import signing_key
@@ -21,7 +30,8 @@ from tests.usecases.test_rows_held import held
 READER, SIGNATORY = "NOR reader", "NOR signatory"
 TABLES = ("client", "member", "client_certificate", "signatory_key", "agreement", "agreement_party")
 NOW = "superseded_at IS NULL"
-IN_AGREEMENT = "member = 'NOR' AND version = (SELECT max(version) FROM agreement_party)"
+IN_VERSION = "version = (SELECT max(version) FROM agreement_party)"
+IN_AGREEMENT, OF_OTHERS = f"member = 'NOR' AND {IN_VERSION}", f"member <> 'NOR' AND {IN_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Verb:
     def put_back(self, world: World) -> None:
         self.put(world, self.going_on)
         if self.table == "agreement_party":
-            world.sql(f"UPDATE agreement_party SET state = 'signed', leaves_at = NULL WHERE {self.which}")
+            world.sql(f"UPDATE agreement_party SET state = 'signed', leaves_at = NULL WHERE {IN_VERSION}")
 
     def stands(self, world: World) -> Any:
         return world.sql(f"SELECT {self.column} FROM {self.table} WHERE {self.which}")[0][0]
@@ -108,8 +118,23 @@ VERBS = {
     ),
     "leave": Verb("agreement.withdrawn", leave, "agreement_party", "leaves_at", LONG_AGO, None, IN_AGREEMENT),
     "leave as who left": Verb("agreement.withdrawn", leave, *PART, "withdrawn", "signed", IN_AGREEMENT),
+    "suspend unsigned part": Verb("agreement.suspended", suspend_part, *PART, "pending", "signed", IN_AGREEMENT),
+    "suspend part, its signature undone": Verb(
+        "agreement.suspended", suspend_part, "agreement_party", "signed_at", None, LONG_AGO, IN_AGREEMENT
+    ),
+    "suspend part of a draft": Verb("agreement.suspended", suspend_part, *PART, "pending", "signed", OF_OTHERS),
+    "suspend part that all left": Verb("agreement.suspended", suspend_part, *PART, "withdrawn", "signed", OF_OTHERS),
+    "leave what all left": Verb("agreement.withdrawn", leave, *PART, "withdrawn", "signed", OF_OTHERS),
 }
-ENDED = {name: verb for name, verb in VERBS.items() if not name.endswith(("revoked", "who left"))}
+ENDED = {
+    name: verb
+    for name, verb in VERBS.items()
+    if not name.endswith(("revoked", "left", "undone", "unsigned part", "draft"))
+}
+
+
+async def unreadable(*_: object) -> None:
+    raise UnavailableError("too many entries wait")
 
 
 async def with_operator(world: World) -> str:
@@ -183,6 +208,42 @@ async def test_right_is_taken_away_a_second_time_while_the_log_is_away_but_nobod
 
     assert verb.stands(world) == before
     assert again.entry["decision"] == ("refused" if name == "leave" else "permitted")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_done"),
+    [
+        *(("suspend unsigned part", True), ("suspend part of a draft", True), ("suspend part that all left", True)),
+        *(("leave what all left", True), ("leave", False), ("suspend part of who left", False)),
+        ("suspend part, its signature undone", False),
+    ],
+)
+async def test_part_is_suspended_or_left_in_doubt_by_who_has_signed_and_not_left_as_its_row_says(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, name: str, *, is_done: bool
+) -> None:
+    world, verb = (await make_lived(with_operator))[0], VERBS[name]
+    for table in TABLES:
+        world.unguard(table)
+    verb.put(world, verb.ended)
+    monkeypatch.setattr(taken_away_again, "require_readable", unreadable)
+    made = await world.attempt(verb.do(world))
+
+    assert made.entry["decision"] == ("permitted" if is_done else "refused")
+
+
+@pytest.mark.parametrize("do", [suspend_part, leave])
+@pytest.mark.parametrize(("gone", "days"), [(("GBR", "DNK"), 90), (("NOR",), 90), ((), 5 * 365)])
+async def test_nobody_suspends_or_leaves_what_has_ended_as_the_log_tells(
+    make_lived: MakeLived, do: Callable[[World], Awaitable[Any]], gone: tuple[str, ...], days: int
+) -> None:
+    world = (await make_lived(with_operator))[0]
+    for member in gone:
+        other = world.call(f"{member} signatory")
+        await usecases.withdraw_agreement(world.services, other, world.agreement_id)
+    world.clock.advance(timedelta(days=days))
+    made = await world.attempt(do(world))
+
+    assert (type(made.error), made.entry["decision"]) == (ConflictError, "refused")
 
 
 @pytest.mark.parametrize("name", ["leave", "leave as who left"])

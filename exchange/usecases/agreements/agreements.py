@@ -15,16 +15,17 @@ from exchange.agreements import (
     Agreement,
     AgreementId,
     AgreementState,
+    Party,
     PartyState,
     Surroundings,
     Terms,
-    before_leaving,
-    before_suspending,
     is_party,
+    leave_anyway,
     parse_agreement,
     propose,
     resume_party,
     state_of,
+    suspend_anyway,
     suspend_party,
     terms_from_json,
     text_of,
@@ -33,8 +34,8 @@ from exchange.agreements import (
 from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, Detail, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.audit.rows_told import AGREEMENT_EVENTS, LastWords, rows_told
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
-from exchange.members import Client, Role
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, parse_rfc3339, rfc3339
+from exchange.members import Client, MemberCode, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.steps.authenticate import admit_or_host, authenticate, sees_everyone
@@ -55,10 +56,8 @@ PROPOSING_ROLES = (Role.SIGNATORY, Role.OPERATOR)
 
 Step = Callable[[Agreement, str, datetime], Agreement]
 
-_UNDONE: Final[Mapping[Step, Callable[[Agreement, str, datetime], Agreement | None]]] = MappingProxyType(
-    {suspend_party: before_suspending, withdraw_party: before_leaving}
-)
-"""By what narrows a party's part, how the agreement was before that."""
+_ANYWAY: Final[Mapping[Step, Step]] = MappingProxyType({suspend_party: suspend_anyway, withdraw_party: leave_anyway})
+"""By what narrows a party's part, how that is done whatever rows say of where the parties stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,28 +169,54 @@ def _stepped(  # noqa: PLR0913  whose step is taken, and how
     try:
         return step(agreement, member, call.now)
     except ConflictError as refusal:
-        before = None if step not in _UNDONE else _UNDONE[step](agreement, member, call.now)
-        if before is None:
+        if step not in _ANYWAY:
             raise
+        try:
+            moved = _ANYWAY[step](agreement, member, call.now)
+        except ConflictError:
+            raise refusal from None  # its last day has passed
         if not is_again:
-            # A notice that is given anew is a later one: where one may have been given, none is.
-            has_left = step is withdraw_party or not is_party(agreement, member, call.now)
-            is_told = partial(_is_told, services, agreement.id, member, has_left=has_left)
-            raise SaidByRowError(refusal, is_told, in_doubt=has_left) from None
-        return step(before, member, call.now)
+            is_told = partial(_is_told, services, call, member, agreement, step)
+            in_doubt = not _stands(agreement, member, step, call.now)
+            raise SaidByRowError(refusal, is_told, in_doubt=in_doubt) from None
+        return moved
 
 
-async def _is_told(services: Services, agreement_id: str, member: str, *, has_left: bool) -> bool:
-    """Return whether the last words of the log about a party are that it suspended its part, or that it leaves."""
-    words = LastWords()
-    async for entry in all_told_until_now(services, *AGREEMENT_EVENTS, subject=agreement_id):
+def _stands(agreement: Agreement, member: str, step: Step, now: datetime) -> bool:
+    """Return whether a party has signed, as its row says, and neither left nor, where it would leave, given notice."""
+    # A notice that is given anew is a later one: where one may have been given, none is. Nor is a draft suspended.
+    party = agreement.party(member)
+    is_leaving = party is not None and party.leaves_at is not None and step is withdraw_party
+    return is_party(agreement, member, now) and party is not None and party.signed_at is not None and not is_leaving
+
+
+async def _is_told(services: Services, call: Call, member: str, agreement: Agreement, step: Step) -> bool:
+    """Return whether a party cannot take this step by what the log tells of where all parties stand either."""
+    words, signed, text = LastWords(), set(), text_of(agreement).digest
+    async for entry in all_told_until_now(services, *AGREEMENT_EVENTS, subject=agreement.id):
+        if entry["type"] == EventName.AGREEMENT_SIGNED.value and entry.get("detail", {}).get("text") == text:
+            signed.add(entry.get("member"))
         for told in rows_told(entry):
             words.take(told)
-    last = {place: value for told in words.found() for place, value in told.says.items()}
-    standing = last.get(f"party {member}")
-    if has_left:
-        return f"leaving {member}" in last or standing == PartyState.WITHDRAWN.value
-    return standing == PartyState.SUSPENDED.value
+    last = {place: str(value) for told in words.found() for place, value in told.says.items()}
+    if f"leaving {member}" in last and not is_party(agreement, member, call.now):
+        return True
+    parties = tuple(
+        _as_told(each.member, last, call.now, has_signed=each.member in signed) for each in agreement.parties
+    )
+    try:
+        step(replace(agreement, parties=parties), member, call.now)
+    except ConflictError:
+        return True
+    return False
+
+
+def _as_told(member: MemberCode, last: Mapping[str, str], now: datetime, *, has_signed: bool) -> Party:
+    standing = PartyState.SIGNED if has_signed else PartyState.PENDING
+    state, notice = PartyState(last.get(f"party {member}", standing.value)), last.get(f"leaving {member}")
+    # Who withdrew without a notice took a draft back.
+    signed_at = now if has_signed and state is not PartyState.WITHDRAWN else None
+    return Party(member, state, signed_at, leaves_at=None if notice is None else parse_rfc3339(notice))
 
 
 def leaving(agreement: Agreement, member: str) -> Detail:

@@ -20,14 +20,14 @@ from exchange.agreements import (
     Party,
     PartyState,
     active_parties,
-    before_leaving,
-    before_suspending,
     in_force,
     is_party,
+    leave_anyway,
     next_change,
     propose,
     resume_party,
     state_of,
+    suspend_anyway,
     suspend_party,
     withdraw_party,
 )
@@ -485,54 +485,62 @@ def test_every_situation_has_exactly_one_state():
         assert state_of(subject, now) in AgreementState
 
 
+@pytest.mark.parametrize("others", [S, P, U, W])
 @pytest.mark.parametrize(
-    ("state", "leaves_at", "expected"),
+    ("state", "leaves_at", "leaves_then"),
     [
         (P, None, None),
         (S, None, None),
-        (S, AFTER, None),
-        (U, None, (S, None)),
-        (U, AFTER, (S, AFTER)),
-        (S, BEFORE, (S, None)),
-        (U, DURING, (S, None)),
-        (W, None, (S, None)),
-    ],
-)
-def test_party_that_suspended_or_left_took_part_before(state, leaves_at, expected):
-    before = before_suspending(moved_party(state, leaves_at), "GBR", DURING)
-
-    assert (before and standing_of(before)) == expected
-
-
-@pytest.mark.parametrize(
-    ("state", "leaves_at", "expected"),
-    [
-        (P, None, None),
-        (S, None, None),
+        (S, AFTER, AFTER),
         (U, None, None),
-        (S, AFTER, (S, None)),
-        (U, AFTER, (U, None)),
-        (S, DURING, (U, None)),
-        (W, None, (U, None)),
-        (W, BEFORE, (U, None)),
+        (U, AFTER, AFTER),
+        (S, BEFORE, None),
+        (U, DURING, None),
+        (W, None, None),
     ],
 )
-def test_party_that_gave_notice_stood_as_it_stands_and_one_that_left_takes_no_part(state, leaves_at, expected):
-    before = before_leaving(moved_party(state, leaves_at), "GBR", DURING)
+def test_party_suspends_its_part_wherever_rows_say_that_parties_stand(others, state, leaves_at, leaves_then):
+    before = moved_party(state, leaves_at, others)
+    after = suspend_anyway(before, "GBR", DURING)
 
-    assert (before and standing_of(before)) == expected
-
-
-@pytest.mark.parametrize("step", [before_leaving, before_suspending])
-def test_who_is_no_party_was_none_before(step):
-    assert step(agreement((S, S)), "FRA", DURING) is None
+    assert (after.parties[0].state, after.parties[0].leaves_at) == (U, leaves_then)
+    assert (after.version, after.parties[1:]) == (before.version + 1, before.parties[1:])
 
 
-def moved_party(state, leaves_at):
-    made = agreement((S, S, S))
+@pytest.mark.parametrize("others", [S, P, U, W])
+@pytest.mark.parametrize(
+    ("state", "leaves_at", "expected"),
+    [
+        (P, None, S),
+        (S, None, S),
+        (U, None, U),
+        (S, AFTER, S),
+        (U, AFTER, U),
+        (S, DURING, U),
+        (W, None, U),
+        (W, BEFORE, U),
+    ],
+)
+def test_party_leaves_by_its_notice_wherever_rows_say_that_parties_stand(others, state, leaves_at, expected):
+    before = moved_party(state, leaves_at, others)
+    after = leave_anyway(before, "GBR", DURING)
+
+    notice = withdraw_party(agreement((S, S, S)), "GBR", DURING).parties[0].leaves_at
+    assert (after.parties[0].state, after.parties[0].leaves_at) == (expected, notice)
+    assert (after.version, after.parties[1:]) == (before.version + 1, before.parties[1:])
+
+
+@pytest.mark.parametrize("step", [leave_anyway, suspend_anyway])
+def test_nothing_is_signed_ended_or_moved_for_others_whatever_rows_say(step):
+    unsigned = replace(agreement((S, S)), parties=(Party(MemberCode("GBR"), P), Party(MemberCode("NOR"), P)))
+
+    assert step(unsigned, "GBR", DURING).parties[0].signed_at is None
+    with pytest.raises(NotFoundError):
+        step(agreement((S, S)), "FRA", DURING)
+    with pytest.raises(ConflictError):
+        step(agreement((S, S)), "GBR", AFTER)
+
+
+def moved_party(state, leaves_at, others):
+    made = agreement((S, others, others))
     return replace(made, parties=(replace(made.parties[0], state=state, leaves_at=leaves_at), *made.parties[1:]))
-
-
-def standing_of(made):
-    assert made.parties[1:] == agreement((S, S, S)).parties[1:]
-    return made.parties[0].state, made.parties[0].leaves_at
