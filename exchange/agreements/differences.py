@@ -106,8 +106,10 @@ def _new_scope(scope: Scope) -> Iterator[str]:
 
 
 def _changed_scope(earlier: Scope, scope: Scope) -> Iterator[str]:
+    if earlier.ceiling != scope.ceiling:
+        yield f"{scope.name}: ceiling: {earlier.ceiling} becomes {scope.ceiling}"
     for member in scope.readers:
-        if member not in earlier.readers or earlier.ceiling != scope.ceiling:
+        if member not in earlier.readers:
             yield f"{member} may now read {scope.name} up to {scope.ceiling}"
     yield from (
         f"{member} may no longer read {scope.name}" for member in earlier.readers if member not in scope.readers

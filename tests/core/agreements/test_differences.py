@@ -41,9 +41,8 @@ def test_scopes_are_told_member_by_member_and_word_by_word():
         "NLD may now read cyber-threats up to SECRET",
         "DNK may no longer read cyber-threats",
     )
-    assert told(ceiling="TOP SECRET") == tuple(
-        f"{member} may now read cyber-threats up to TOP SECRET" for member in SCOPE.readers
-    )
+    # Whoever signs sees whether more is opened or less.
+    assert told(ceiling="CONFIDENTIAL") == ("cyber-threats: ceiling: SECRET becomes CONFIDENTIAL",)
     assert told(topics=("terrorism",)) == (
         "cyber-threats: topics gain terrorism",
         "cyber-threats: topics lose cyber",
