@@ -358,20 +358,20 @@ async def test_nobody_but_the_originators_cleared_releaser_decides(asking: World
 
 async def test_wish_that_cannot_be_granted_is_refused(asking: World, subtests: pytest.Subtests) -> None:
     report = await asking.post(label=LOW)
-    changed: list[tuple[dict[str, Any], str]] = [
-        ({"recipient": "GBR"}, "unknown-member"),
-        ({"recipient": "FRA"}, "unknown-member"),
-        ({"purposes": ("gossip",)}, "unknown-purpose"),
-        ({"purposes": ("defence", "judicial")}, "purpose-not-allowed"),
-        ({"parts": (2,)}, "unknown-part"),
-        ({"until": asking.clock.now}, "expired"),
+    changed: list[tuple[dict[str, Any], str, str]] = [
+        ({"recipient": "GBR"}, "unknown-member", "is the originator itself"),
+        ({"recipient": "FRA"}, "unknown-member", "is no member of the exchange"),
+        ({"purposes": ("gossip",)}, "unknown-purpose", "vocabulary"),
+        ({"purposes": ("defence", "judicial")}, "purpose-not-allowed", "scope"),
+        ({"parts": (2,)}, "unknown-part", ""),
+        ({"until": asking.clock.now}, "expired", "past"),
     ]
-    for changes, code in changed:
+    for changes, code, words in changed:
         with subtests.test(**changes):
             with pytest.raises(InvalidError) as refused:
                 await ask(asking, report, **changes)
 
-            assert [fault.code for fault in refused.value.faults] == [code]
+            assert [(fault.code, words in fault.message) for fault in refused.value.faults] == [(code, True)]
 
 
 async def test_reader_by_consent_is_told_its_conditions_and_nobody_else_is(asking: World) -> None:

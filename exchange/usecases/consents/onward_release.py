@@ -269,7 +269,9 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
     faults = []
     members, scope = await services.knowledge.member_codes(services.store, granted.row.state), granted.judged.scope
     if wish.recipient not in members or wish.recipient == header.originator:
-        faults.append(Fault("/recipient", "unknown-member", "name a member that is not the originator"))
+        is_own = wish.recipient == header.originator
+        told = "is the originator itself: name another member" if is_own else "is no member of the exchange"
+        faults.append(Fault("/recipient", "unknown-member", told))
     for index, purpose in enumerate(wish.purposes):
         if purpose not in services.law.vocabulary.purposes:
             faults.append(
