@@ -320,7 +320,7 @@ def _show_list(
     if as_json:
         output.show_json(document)
     else:
-        columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
+        columns = ("id", "posted", "from", "precedence", "status", "marking", "topic", "subject")
         output.show_table(columns, [_row(header) for header in found])
         if found and isinstance(document, ReportListBody):
             output.note(f"behind it: `--after {document.next}`")
@@ -333,12 +333,12 @@ def _show_list(
 def _follow(client: ExchangeClient, after: str | None, filters: dict[str, str | None], *, as_json: bool) -> None:
     """Print headers for ever, a line each; a cursor never skips a report that was committed later."""
     while True:
-        page = client.page(after, **filters)
+        page = client.page(after, _PAGE, **filters)
         for header in page.items:
             if as_json:
                 output.show_json_line(header.model_dump_json())
             else:
-                output.show_line("  ".join(str(value) for value in _row(header)))
+                output.show_line(_line(header))
         output.flush()
         if page.unopened:
             _say_unopened([each.id for each in page.unopened])
@@ -372,7 +372,7 @@ def _show_event(event: WatchedEvent, *, as_json: bool) -> None:
     elif event.header is None:
         output.show_line("more became visible than is streamed: see `exchange report list`")
     else:
-        output.show_line("  ".join(str(output.in_words(value)) for value in _row(event.header)))
+        output.show_line(_line(event.header))
     output.flush()
 
 
@@ -382,10 +382,15 @@ def _row(header: HeaderBody) -> tuple[object, ...]:
         header.posted_at,
         header.originator,
         header.precedence,
+        header.status,
         header.marking,
         header.topic,
         header.subject,
     )
+
+
+def _line(header: HeaderBody) -> str:
+    return "  ".join(str(output.in_words(value)) for value in _row(header))
 
 
 def show_posted(header: HeaderBody, *, as_json: bool) -> None:

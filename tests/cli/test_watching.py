@@ -30,15 +30,20 @@ def test_request_is_one_object_with_its_id_and_where_to_resume(capsys):
     assert told == {"id": "r-1", "cursor": "c2", "report": None, "request": {"precedence": "FLASH", "request": "r-1"}}
 
 
-def test_report_without_a_subject_has_a_dash_as_in_a_list(capsys):
+def test_report_is_one_line_of_words_wherever_reports_are_followed(monkeypatch, capsys):
+    """Without a subject it has a dash, as in a list; what took the place of another one is not all that is shown."""
     header = HeaderBody.model_construct(
         id="r-1", posted_at=datetime(2026, 6, 1, 12, tzinfo=UTC), originator="GBR", precedence="FLASH",
-        marking="NATO SECRET", topic="cyber", subject=None,
+        status="superseded", marking="NATO SECRET", topic="cyber", subject=None,
     )  # fmt: skip
+    page = ReportListBody.model_construct(items=[header], next="c", unopened=[])
+    monkeypatch.setattr(ExchangeClient, "page", Mock(side_effect=[page, KeyboardInterrupt]))
 
     _show_event(StreamEvent(header, "c1"), as_json=False)
+    list_all.__wrapped__(ExchangeClient.__new__(ExchangeClient), follow=True)
 
-    assert capsys.readouterr().out == "r-1  2026-06-01 12:00:00Z  GBR  FLASH  NATO SECRET  cyber  -\n"
+    line = "r-1  2026-06-01 12:00:00Z  GBR  FLASH  superseded  NATO SECRET  cyber  -\n"
+    assert capsys.readouterr().out == line + line
 
 
 @pytest.mark.parametrize(("report", "words"), [("r-1", "r-1"), (None, "which one may not be named")])
