@@ -318,19 +318,20 @@ class ExchangeClient(Asking):
         chunks = iter([held]) if held is not None else self._streamed(report_id, part.number, purpose)
         yield from checked_content(part, chunks)
 
-    def page(self, after: str | None = None, limit: int = PAGE, /, **filters: str | None) -> ReportListBody:
+    def page(self, after: str | None = None, limit: int = PAGE, **filters: str | None) -> ReportListBody:
         """Return one page of headers, oldest first after the cursor `after`, and the cursor to go on from.
 
         `filters` are `agreement`, `topic`, `kind`, `precedence` and `since` (RFC 3339).
         """
         return self._get(ReportListBody, "/v1/reports", {**filters, "after": after, "limit": limit})
 
-    def reports(self, **filters: str | None) -> ListedReports:
-        """Return every header that this client may see now, oldest first, to be gone through once.
+    def reports(self, after: str | None = None, **filters: str | None) -> ListedReports:
+        """Return every header that this client may see now, oldest first after a cursor, to be gone through once.
 
-        What the exchange cannot open is not among them: `unopened` of what is returned says so at the end.
+        What the exchange cannot open is not among them: `unopened` of what is returned says so at the end, and `next`
+        where to go on from for what comes later.
         """
-        return ListedReports(lambda after: self.page(after, **filters), PAGE)
+        return ListedReports(lambda place: self.page(place, PAGE, **filters), PAGE, after)
 
     def watch_reports(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[StreamEvent]:
         """Yield the headers that become visible to this client (reader), for ever; a broken stream is resumed.
@@ -393,7 +394,7 @@ class ExchangeClient(Asking):
 
         yield from read(after) if asked.get("proofs") == "true" else through_breaks(read, after, self._transport.pause)
 
-    def audit_page(self, after: str | None = None, limit: int = PAGE, /, **filters: str | None) -> EntryListBody:
+    def audit_page(self, after: str | None = None, limit: int = PAGE, **filters: str | None) -> EntryListBody:
         """Return one page of the log as this auditor may see it; `filters` are those of `GET /v1/audit/entries`."""
         return self._get(EntryListBody, "/v1/audit/entries", {**filters, "after": after, "limit": limit})
 

@@ -41,12 +41,12 @@ def walked(page: Callable[[str | None, int], Page[Item]], most: int | None) -> I
         wanted = None if wanted is None else wanted - len(found.items)
 
 
-def while_full(page: Callable[[str | None], PageT], page_size: int) -> Iterator[PageT]:
-    """Yield the pages of a list that can always be gone on with, up to the first that is not full.
+def while_full(page: Callable[[str | None], PageT], page_size: int, after: str | None = None) -> Iterator[PageT]:
+    """Yield the pages of a list that can always be gone on with, behind `after`, up to the first that is not full.
 
     What the exchange could not open has its place on a page.
     """
-    after, is_full = None, True
+    is_full = True
     while is_full:
         found = page(after)
         yield found
@@ -60,9 +60,11 @@ class ListedReports:
     with every list.
     """
 
-    def __init__(self, page: Callable[[str | None], ReportListBody], page_size: int) -> None:
+    def __init__(self, page: Callable[[str | None], ReportListBody], page_size: int, after: str | None = None) -> None:
         self.unopened: list[UnopenedBody] = []
         """Reports that one may read and that the exchange cannot open: they are not among the headers."""
+        self.next = after
+        """The cursor behind the last page that was gone through whole: what comes from then on is behind it."""
         self._headers = self._all(page, page_size)
 
     def __iter__(self) -> Iterator[HeaderBody]:
@@ -74,6 +76,7 @@ class ListedReports:
         return next(self._headers)
 
     def _all(self, page: Callable[[str | None], ReportListBody], page_size: int) -> Iterator[HeaderBody]:
-        for found in while_full(page, page_size):
+        for found in while_full(page, page_size, self.next):
             yield from found.items
             self.unopened += found.unopened
+            self.next = found.next

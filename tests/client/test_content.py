@@ -122,11 +122,17 @@ def test_list_goes_on_until_a_page_is_short(line):
         "posted_at": "2026-01-01T00:00:00Z", "valid_until": None, "declassify_on": None, "status": "current",
         "version": 1, "supersedes": None, "references": [], "parts": [],
     }  # fmt: skip
-    pages = [{"items": [header] * 100, "next": "c1"}, {"items": [header] * 3, "next": "c2"}]
+    pages = [{"items": [header] * many, "next": f"c{place}"} for place, many in enumerate((100, 3, 0, 1), 1)]
     one = line(lambda _: httpx2.Response(200, json=pages.pop(0)))
 
-    assert len(list(one.client.reports(topic="cyber"))) == 103
+    listed = one.client.reports(topic="cyber")
+    assert (len(list(listed)), listed.next) == (103, "c2")
+    # What came since: by names too, which must not be lost among the filters.
+    assert list(one.client.reports(after=listed.next)) == []
+    assert one.client.page(after="c3", limit=1).next == "c4"
     assert [dict(request.url.params) for request in one.sent] == [
         {"topic": "cyber", "limit": "100"},
         {"topic": "cyber", "after": "c1", "limit": "100"},
+        {"after": "c2", "limit": "100"},
+        {"after": "c3", "limit": "1"},
     ]
