@@ -69,8 +69,16 @@ async def as_said_late(world: World) -> str:
     return report
 
 
+async def as_sought_in_vain(world: World) -> str:
+    report = await flash(world)
+    await usecases.receive_report(world.services, world.call("NOR reader"), report)
+    await place_entries(world, is_searchable=True)
+    world.sql("DELETE FROM audit_search WHERE event = 'report.received'")
+    return report
+
+
 @pytest.mark.parametrize("is_placed", [False, True])
-@pytest.mark.parametrize("alter", [as_urgent, as_old, as_unsaid, as_said_late])
+@pytest.mark.parametrize("alter", [as_urgent, as_old, as_unsaid, as_said_late, as_sought_in_vain])
 async def test_nobody_is_accused_of_no_acknowledgement_by_an_altered_row(
     owing: World, alter: Callable[[World], Awaitable[str]], *, is_placed: bool
 ) -> None:

@@ -80,6 +80,12 @@ class DutyReader:
         )
         return [(report, client, from_micros(at)) for report, client, at in await read_rows(self._engine, chosen)]
 
+    async def acknowledging(self, report_id: str) -> list[str]:
+        """Return the ids of the entries that acknowledgements of a report name, in no order."""
+        receipt = ReportReceiptTable
+        which = (col(receipt.report_id) == report_id, col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value)
+        return [each for (each,) in await read_rows(self._engine, select(col(receipt.entry_id)).where(*which))]
+
     async def altered(self, class_ids: Collection[int]) -> list[str]:
         """Return the reports of these classes of which a time, or an acknowledgement's, is none."""
         row, receipt, dialect = ReportTable, ReportReceiptTable, self._engine.dialect.name

@@ -23,6 +23,7 @@ from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.told_entries import (
     all_told_until_now,
     entries_at,
+    entries_named,
     lacking,
     require_none,
     require_readable,
@@ -46,9 +47,13 @@ async def is_unacknowledged(services: Services, report: str, *, by: str, due: da
         posts = [entry async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=report)]
         if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
             return False
+        # First those that rows name: what somebody took out of the search is found there still.
+        named = await entries_named(services, await services.store.duties.acknowledging(report))
+        if any(entry is not None and _lets_off(entry, report, by=by, due=due) for entry in named.values()):
+            return False
         lacks: list[Found] = []
         async for entry in told_until_now(services, EventName.REPORT_RECEIVED, subject=report, lacks=lacks):
-            if _acknowledges(entry) and entry.get("member") == by and parse_rfc3339(entry["ts"]) <= due:
+            if _lets_off(entry, report, by=by, due=due):
                 return False
         # What came later lets nobody off, and nor does it where it is lost.
         require_none([each for each in lacks if each.place.at_micros <= to_micros(due)], "that tell of this")
@@ -85,6 +90,12 @@ async def is_silent(services: Services, agreement: str, member: str, *, since: d
             if await contradicted_reports(services, posts):
                 return False
     return True
+
+
+def _lets_off(entry: Entry, report: str, *, by: str, due: datetime) -> bool:
+    is_one = (entry["type"], entry["decision"]) == (EventName.REPORT_RECEIVED.value, Outcome.PERMITTED.value)
+    is_its = (entry.get("object", {}).get("id"), entry.get("member")) == (report, by)
+    return is_one and is_its and _acknowledges(entry) and parse_rfc3339(entry["ts"]) <= due
 
 
 def _acknowledges(entry: Entry) -> bool:
