@@ -76,6 +76,8 @@ async def reads(world: World, report: str, name: str = "DNK reader", services=No
 async def test_crisis_opens_with_the_second_confirmation_and_ends_with_the_clock_on_every_node(treaty: World) -> None:
     before = await treaty.post(label=FOR_DNK)
     act = await asked(treaty, hours=24)
+    opens = {name: act.asked.get(name) for name in ("lasts", "ceiling", "readers", "older_reports")}
+    assert opens == {"lasts": "PT24H", "ceiling": "TOP SECRET", "readers": "DNK", "older_reports": None}
     async with treaty.another_node() as second:
         still_closed = await treaty.post(label=FOR_DNK)
         assert not await reads(treaty, still_closed, services=second)
@@ -148,8 +150,10 @@ async def test_older_reports_go_further_only_where_the_signed_text_says_so(
 ) -> None:
     await agreed(populated, text)
     old = await populated.post(label=FOR_DNK)
-    await opened(populated)
+    act = await asked(populated)
+    await confirms(populated, act)
 
+    assert act.asked.get("older_reports") == ("included" if sees_old else None)
     assert await reads(populated, old) is sees_old
     populated.clock.advance(timedelta(hours=72))
     assert not await reads(populated, old)

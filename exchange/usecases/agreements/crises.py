@@ -92,6 +92,7 @@ async def ask_for_crisis(services: Services, call: Call, agreement_id: str, wish
             "scope": clause.scope,
             "lasts": asked_length(clause, wish.hours),
             "reason": fit_text(wish.reason),
+            **_opened_by(clause),
         }
         members = {str(each.member) for each in clause.signatories}
         act = await ask(services, unit, call, client, OPEN_CRISIS, asked=asked, members=members)
@@ -271,6 +272,13 @@ def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:
         if clause is not None:
             found.append(CrisisView(crisis, clause, crisis.id in still_open))
     return tuple(found)
+
+
+def _opened_by(clause: CrisisClause) -> dict[str, str]:
+    """Return what a clause opens, as it says it: a second person is shown that with what was asked for."""
+    older = clause.older_reports.value if clause.reaches_older else ""
+    told = {"ceiling": clause.ceiling or "", "readers": ", ".join(clause.readers), "older_reports": older}
+    return {name: words for name, words in told.items() if words}
 
 
 def _told(crisis: Crisis, clause: CrisisClause) -> Detail:
