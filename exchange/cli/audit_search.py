@@ -1,5 +1,6 @@
 """`exchange audit search | show | registry | readers`: an auditor finds its way through the log, in its own slice."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, TypeVar
 
@@ -20,6 +21,8 @@ from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, Registry
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
 _DEFAULT_LIMIT = 100
 _REGISTRY = ("time", "event", "how", "member", "agency", "client", "report", "part", "bytes", "purpose", "entry")
+# Ids and digests have it; names of members, agencies and nodes do not.
+_LONG_ID = re.compile(r"\S*[0-9a-f-]{26,}(?=[0-9a-f]{6}\b)")
 Found = TypeVar("Found")
 
 
@@ -86,9 +89,7 @@ def search(
     found = _at_most(limit, client.audit_entries(most=limit, **filters, order="oldest" if oldest else None))
     if actor is not None and not found:
         _tell_whose_id(client, actor)
-    output.show_list(
-        found, ("time", "who", "did", "to", "outcome", "why", "level", "id"), map(_row, found), as_json=as_json
-    )
+    output.show_list(found, ("time", "who", "did", "to", "outcome", "why", "id"), map(_row, found), as_json=as_json)
 
 
 @audits.command("show")
@@ -203,7 +204,6 @@ def _row(found: ShownEntryBody) -> tuple[object, ...]:
         _object(entry),
         entry.get("decision"),
         _why(entry),
-        _within(entry, "label", "classification"),
         found.id,
     )
 
@@ -218,7 +218,7 @@ def _who(entry: Mapping[str, JsonValue]) -> str:
     known = _within(entry, "actor", "id")
     if known is None:
         return str(_within(entry, "actor", "kind") or "")
-    return f"{entry.get('member')}/{entry.get('agency')} {known}"
+    return f"{entry.get('member')}/{entry.get('agency')} {_brief(known)}"
 
 
 def _why(entry: Mapping[str, JsonValue]) -> str:
@@ -233,9 +233,14 @@ def _why(entry: Mapping[str, JsonValue]) -> str:
 def _object(entry: Mapping[str, JsonValue]) -> str:
     kind, known = _within(entry, "object", "type"), _within(entry, "object", "id")
     if kind is not None:
-        return f"{kind} {known}"
+        return f"{kind} {_brief(known)}"
     count = entry.get("result_count")
     return "" if count is None else f"{count} found"
+
+
+def _brief(known: JsonValue) -> str:
+    """Return an id by its end: with three of them whole a line is wider than any screen, and `audit show` has them."""
+    return _LONG_ID.sub("..", str(known))
 
 
 def _within(entry: Mapping[str, JsonValue], name: str, inner: str) -> JsonValue:

@@ -62,6 +62,9 @@ def test_search_shows_a_table_and_json(audited):
     assert (shown.code, told.code) == (0, 0)
     assert "not-releasable" in shown.out
     assert entries["DNK"]["id"] in shown.out
+    # On one screen: of who it was and what it was to, the end of the id.
+    assert f"report ..{report[-6:]}  refused" in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 140
     assert [entry["entry"]["type"] for entry in told.json] == ["report.posted", "report.distributed"]
     # Who asks who read it takes what is shown for all there is.
     assert "2 are shown, and there may be more" in told.err
