@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, Self
 
 from exchange.audit.export import ExportedEntry, Format, Place, Statement
 from exchange.kernel import InvalidError, MalformedError
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import naming, sync_folder
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -111,8 +111,9 @@ class ExportFile:
         self.tally = Tally(after)
         self._open(os.O_CREAT)
         self._is_new = True
-        self._asked_path.touch(mode=0o600)
-        self._asked_path.write_text(json.dumps(self._said(after)), encoding="utf-8")
+        with naming(self._asked_path):
+            self._asked_path.touch(mode=0o600)
+            self._asked_path.write_text(json.dumps(self._said(after)), encoding="utf-8")
         self._writable.truncate(0)
         self._writable.write(self._form.head)
 
@@ -138,14 +139,16 @@ class ExportFile:
     def add_lines(self, place: Place, lines: Sequence[bytes]) -> None:
         """Write entries side by side, `place` the first, whose lines are made already."""
         self.tally.add(place, len(lines))
-        self._writable.writelines(lines)
+        with naming(self._part):
+            self._writable.writelines(lines)
 
     def finish(self, told: Statement) -> Statement:
         """Write the last line, put the file in place, and return the statement about all of it."""
         statement = self.tally.statement(told)
-        self._writable.write(self._form.statement_line(statement))
-        self._writable.flush()
-        os.fsync(self._writable.fileno())
+        with naming(self._part):
+            self._writable.write(self._form.statement_line(statement))
+            self._writable.flush()
+            os.fsync(self._writable.fileno())
         self._part.replace(self._path)
         self._asked_path.unlink(missing_ok=True)
         sync_folder(self._path.parent)
@@ -161,7 +164,8 @@ class ExportFile:
             # It broke off before its first entry: there is nothing to go on with, and nothing to stand in the way.
             self._part.unlink(missing_ok=True)
             self._asked_path.unlink(missing_ok=True)
-        self._file.close()
+        with naming(self._part):
+            self._file.close()
 
     @property
     def _writable(self) -> BinaryIO:

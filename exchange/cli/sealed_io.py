@@ -33,7 +33,7 @@ class SealedWriter:
             handle = self._opened()
             _clear_killed(self._beside)
         except OSError as exc:
-            raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
+            raise UnavailableError(f"`{self.path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
         self._file: BinaryIO = os.fdopen(handle, "wb")
         self._sealer = FileSealer(self._recipient, os.urandom(DATA_KEY_BYTES))
         self._put(self._sealer.head)
@@ -57,7 +57,7 @@ class SealedWriter:
                 is_placed = True
                 sync_folder(self.path.parent)
         except OSError as exc:
-            raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
+            raise UnavailableError(f"`{self.path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
         finally:
             if not is_placed:
                 with suppress(OSError):
@@ -97,7 +97,7 @@ class SealedWriter:
         try:
             self._file.write(ciphertext)
         except OSError as exc:
-            raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
+            raise UnavailableError(f"`{self.path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
         self.size_bytes += len(ciphertext)
 
 

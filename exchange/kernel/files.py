@@ -26,14 +26,25 @@ def place_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        unfinished.replace(path)
+        with naming(path):
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(handle)
+            unfinished.replace(path)
     except BaseException:
         with suppress(OSError):
             unfinished.unlink()
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError that names no file, as that of a full disk, name this one."""
+    try:
+        yield
+    except OSError as exc:
+        exc.filename = exc.filename or str(path)
         raise
 
 

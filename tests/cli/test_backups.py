@@ -468,7 +468,7 @@ def test_full_disk_leaves_nothing_and_is_told(keeper, monkeypatch, size_bytes):
     monkeypatch.setattr(sealed_io.os, "fdopen", full)
 
     with (
-        pytest.raises(UnavailableError, match="cannot be written: No space left"),
+        pytest.raises(UnavailableError, match="cannot be written: no space left"),
         sealed_io.SealedWriter(keeper / "backup", Identity.new().recipient) as writer,
     ):
         writer.write(b"x" * size_bytes)

@@ -1,5 +1,7 @@
 """An export on its way into a file: stopped anywhere and gone on with, no line is lost or doubled."""
 
+import resource
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,12 +26,16 @@ def write(file, entries):
         file.add(entry)
 
 
-def whole(tmp_path, name):
-    path = tmp_path / f"whole-{name.value}"
+def exported(path, name=FormatName.NDJSON):
     with opened(path, name) as file:
         file.begin(None, force=True)
         write(file, ENTRIES)
         file.finish(TOLD)
+
+
+def whole(tmp_path, name):
+    path = tmp_path / f"whole-{name.value}"
+    exported(path, name)
     return path.read_bytes()
 
 
@@ -106,6 +112,19 @@ def test_export_that_broke_off_before_its_first_entry_stands_in_nobodys_way(tmp_
         write(file, ENTRIES)
         file.finish(TOLD)
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize(("most_bytes", "name"), [(4, "f.asked"), (100, "f.part")])
+def test_disk_that_is_full_is_told_with_the_file(tmp_path, most_bytes, name):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        with pytest.raises(OSError, match="large") as refused:
+            exported(tmp_path / "f")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert refused.value.filename == str(tmp_path / name)
 
 
 def test_empty_file_of_somebody_else_is_not_overwritten(tmp_path):

@@ -81,8 +81,10 @@ def test_disk_that_refuses_leaves_what_was_kept_and_nothing_beside_it(tmp_path, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(call, fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as refused:
         keep_file(tmp_path / "kept", b"2")
+
+    assert refused.value.filename == str(tmp_path / "kept")
 
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept", b"1")]
 
