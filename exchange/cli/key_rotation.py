@@ -19,7 +19,7 @@ from exchange.cli.verbs import JsonOption, host_verb, lasting_host_verb
 from exchange.custody import KeyVersion, add_root_version
 from exchange.kernel import counted, rfc3339
 from exchange.usecases.upkeep.own_keys import accept_shared_key
-from exchange.usecases.upkeep.rotate_keys import KeyStatus, Rotated, begin_rotation, key_status, rewrap
+from exchange.usecases.upkeep.rotate_keys import KeyStatus, Rotated, added_elsewhere, begin_rotation, key_status, rewrap
 
 _NEXT = (
     "next: (1) `exchange keys escrow`, again; (2) the key file to every other node, in the place of its own: running "
@@ -34,7 +34,8 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
     found = await key_status(host.services)
     now = host.services.clock()
     if as_json:
-        output.show_json(_status_as_json(found, now))
+        newer = await added_elsewhere(host.services, found.custody)
+        output.show_json({**_status_as_json(found, now), "added_elsewhere": newer})
         return
     table = [
         (
@@ -51,6 +52,10 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
         output.show_line(f"version {version}: not in the key file here, and {rows} under it")
     for place in found.strange:
         output.show_line(f"under a version that nobody ever added: {place}")
+    # Last, for it asks the log: while its archive is away, the rest is shown all the same.
+    newer = await added_elsewhere(host.services, found.custody)
+    if newer is not None and newer not in found.missing:
+        output.show_line(f"version {newer}: added on another node, and not in the key file here: bring that file")
 
 
 @keys.command("rotate")

@@ -107,6 +107,12 @@ def test_what_does_not_open_is_told_and_is_a_failure(operate, personal, database
 def test_file_that_lacks_a_version_is_refused_and_shown(operate, personal, instance):
     own = roots(instance).read_bytes()
     operate("keys", "rotate")
+    added = roots(instance).read_bytes()
+    assert operate("keys", "status", "--json").json["added_elsewhere"] is None
+    roots(instance).write_bytes(own)
+    assert operate("keys", "status", "--json").json["added_elsewhere"] == 2
+    assert "version 2: added on another node, and not in the key file here" in operate("keys", "status").out
+    roots(instance).write_bytes(added)
     operate("keys", "rotate", "--rewrap")
     roots(instance).write_bytes(own)
 
@@ -114,7 +120,9 @@ def test_file_that_lacks_a_version_is_refused_and_shown(operate, personal, insta
         said = operate("keys", *words)
         assert said.code == 1
         assert "version 2, which is not in the key file here" in said.err
-    assert "version 2: not in the key file here, and 1 row is under it" in operate("keys", "status").out
+    said = operate("keys", "status").out
+    assert "version 2: not in the key file here, and 1 row is under it" in said
+    assert "added on another node" not in said
     assert operate("keys", "status", "--json").json["missing"] == [{"version": 2, "rows": 1}]
     examined = operate("doctor")
     assert examined.code == 1

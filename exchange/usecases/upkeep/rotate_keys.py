@@ -102,6 +102,12 @@ async def key_status(services: Services) -> KeyStatus:
     return replace(status, unknown=unknown, strange=await _strange(services, known))
 
 
+async def added_elsewhere(services: Services, custody: CustodyStatus) -> int | None:
+    """Return the version behind the newest one here where the log tells of it: another node has it; None without."""
+    behind = custody.current + 1
+    return None if await recorded_version(services, custody, behind) is None else behind
+
+
 async def _was_added(services: Services, custody: CustodyStatus, version: int) -> bool:
     """Return whether there may be such a version: the first is as old as the instance, of others the log tells.
 
@@ -264,9 +270,9 @@ async def _require_recorded(services: Services, call: Call, custody: CustodyStat
 
 async def _require_newest(services: Services, custody: CustodyStatus) -> None:
     """Raise ConflictError where the log tells of a version behind the newest one here."""
-    behind = custody.current + 1
-    if await recorded_version(services, custody, behind) is not None:
-        raise ConflictError(f"version {behind} was added on another node: bring the key file from there")
+    added = await added_elsewhere(services, custody)
+    if added is not None:
+        raise ConflictError(f"version {added} was added on another node: bring the key file from there")
 
 
 def _added_draft(call: Call, custody: CustodyStatus, version: int) -> EntryDraft:
