@@ -30,7 +30,7 @@ from exchange.cli.instance import Host, put_file
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
 from exchange.cli.whole_lists import end_unless_whole, lists_whole
-from exchange.crypto import CertificateFacts, read_certificate, strict_fault
+from exchange.crypto import CertificateFacts, read_certificate, readable_authorities, strict_fault
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, rfc3339
 from exchange.members import Role, Standing
 from exchange.store.reads.authority_files import file_name
@@ -184,6 +184,10 @@ async def certificate_add(
     _show(_body(view), "certificate added", as_json=as_json)
     if (fault := strict_fault(certificate.der)) is not None:
         output.warn(f"no node takes `{file}` in a handshake: {fault}")
+    known = [each.read_bytes() for each in host.settings.authorities_folder.glob("*.pem")]
+    if not any(each.has_issued(certificate.der) for pem in known for each in readable_authorities(pem)):
+        mend = f"add that one (`exchange ca add {view.client.member} FILE`), unless its holder sends it along"
+        output.warn(f"no authority that nodes know issued `{file}` itself, and nobody gets in with it: {mend}")
 
 
 @certificates.command("issue")

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from exchange.cli import serving
+from exchange.cli.enrolment import demo_authority
 from exchange.cli.instance import policies_folder
 from exchange.crypto import issue_client, issue_server, new_authority, read_certificate
 from exchange.release import AgencyOutlook, MemberOutlook, Simulation
-from exchange.settings import load_settings
+from exchange.settings import InstanceLayout, load_settings
 from exchange.store import Migrated, head
 from exchange.usecases import HostSimulation, Recorded
 
@@ -213,18 +214,19 @@ def test_decision_about_what_is_no_client_says_what_is_wrong_with_it(operate):
     assert "`nonsense` is no id" in refused.err
 
 
-def other_certificate(path):
+def other_certificate(path, authority=None):
     now = datetime.now(UTC)
-    pair = issue_client(new_authority("x", now), "second", organisation="NOR/NSM", now=now)
+    pair = issue_client(authority or new_authority("x", now), "second", organisation="NOR/NSM", now=now)
     path.write_bytes(pair.certificate_pem)
     return path
 
 
-def test_certificates_overlap_for_rotation(enrol, operate, tmp_path):
+def test_certificates_overlap_for_rotation(enrol, operate, tmp_path, instance):
     client = enrol("--json").json["id"]
     second = other_certificate(tmp_path / "second.pem")
 
-    assert len(operate("client", "certificate", "add", client, second, "--json").json["certificates"]) == 2
+    added = operate("client", "certificate", "add", client, second, "--json")
+    assert (len(added.json["certificates"]), "no authority that nodes know issued" in added.err) == (2, True)
     both = operate("client", "show", client, "--json").json["certificates"]
     assert len(both) == 2
     assert f"certificates  {', '.join(both)}\n" in operate("client", "show", client).out
@@ -232,6 +234,8 @@ def test_certificates_overlap_for_rotation(enrol, operate, tmp_path):
     removed = operate("client", "certificate", "remove", client, tmp_path / "desk" / "client.pem", "--json")
     left = operate("client", "show", client, "--json").json["certificates"]
     assert removed.json["certificates"] == left == [read_certificate(second.read_bytes()).thumbprint]
+    known = other_certificate(tmp_path / "known.pem", demo_authority(InstanceLayout(instance)))
+    assert operate("client", "certificate", "add", client, known).err == ""
 
 
 def test_second_certificate_is_issued_before_the_first_one_ends(enrol, operate, tmp_path):
