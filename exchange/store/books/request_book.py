@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import exists, func, insert, or_, select, union, update
+from sqlalchemy import func, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -110,16 +110,15 @@ class RequestBook:
         last = (found[-1].number or 0) if len(found) == limit else 0
         return await self._rows(found, unread, member), last
 
-    async def unanswered(self, member: str, client: str, *, since: datetime) -> int:
-        """Return how many requests of a client of `member` nobody has answered.
+    async def kept_open(self, member: str, client: str, *, since: datetime) -> int:
+        """Return how many requests of a client of `member` have not ended, or were made from `since` on.
 
-        Of those that have ended, the ones that were made from `since` on.
+        INVARIANT: whether one was answered does not count: its client may not know of that.
         """
-        row, answer = RequestTable, RequestAnswerTable
+        row = RequestTable
         is_its = (col(row.asker) == member, col(row.client_id) == client)
-        is_answered = exists().where(col(answer.number) == col(row.number))
         counts = or_(col(row.ended).is_(None), col(row.asked_at) >= to_micros(since))
-        count = select(func.count()).select_from(row).where(*is_its, ~is_answered, counts)
+        count = select(func.count()).select_from(row).where(*is_its, counts)
         return int(await self._session.scalar(count) or 0)
 
     async def end(self, request_id: str, state: RequestState, now: datetime) -> None:

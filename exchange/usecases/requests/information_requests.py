@@ -69,7 +69,7 @@ _DAY: Final = timedelta(days=1)
 _AT_ONCE = 100
 """Rows looked at for a page in one query; those that the caller may not see are passed over."""
 
-MOST_UNANSWERED = 200
+MOST_OPEN = 200
 """Of one client: whoever lists requests passes over all those that it may not see."""
 
 _ENDABLE: Final = {
@@ -175,7 +175,7 @@ async def _request(
     entry = request_draft(call, client, event, Outcome.PERMITTED, request.header.id, facts, detail=told)
     async with services.store.unit_of_work() as unit:
         await unit.reports().hold_order(state.policy_version)
-        await _require_answers(unit, call, client)
+        await _require_few_open(unit, call, client)
         receipt = await unit.record(entry)
         new = NewRequest(
             id=request.header.id,
@@ -239,10 +239,10 @@ async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the
     return found[:limit], after
 
 
-async def _require_answers(unit: UnitOfWork, call: Call, client: Client) -> None:
-    """Raise ConflictError where too much that the client asked for waits for others already."""
-    if await unit.requests().unanswered(client.member, client.id, since=call.now - _DAY) >= MOST_UNANSWERED:
-        message = f"{MOST_UNANSWERED} requests of yours are unanswered: close or withdraw some, and wait for a day"
+async def _require_few_open(unit: UnitOfWork, call: Call, client: Client) -> None:
+    """Raise ConflictError where too much that the client asked for lies before others already."""
+    if await unit.requests().kept_open(client.member, client.id, since=call.now - _DAY) >= MOST_OPEN:
+        message = f"{MOST_OPEN} requests of yours are open, or were made within a day: close or withdraw some, and wait"
         raise ConflictError(message, code="too-many-waiting")
 
 
