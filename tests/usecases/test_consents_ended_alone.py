@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError
+from exchange.kernel import ConflictError, UnavailableError
+from exchange.usecases.steps import taken_away_again
 from tests.support import deriving, onward
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -19,8 +20,9 @@ REVOKED: dict[str, tuple[Any, str]] = {
 }
 """By the tables in which consents are: how they are taken back, and by whom."""
 
-ENDED = [(table, state) for table in REVOKED for state in ("refused", "revoked")]
-ENDED += [(table, state) for table in list(REVOKED)[:2] for state in ("asked", "lapsed", "withdrawn")]
+ENDED = [(table, f"state = '{state}'") for table in REVOKED for state in ("refused", "revoked")]
+ENDED += [(table, f"state = '{state}'") for table in list(REVOKED)[:2] for state in ("asked", "lapsed", "withdrawn")]
+ENDED += [(table, "note = NULL") for table in list(REVOKED)[:2]]
 
 
 async def with_consents(world: World) -> dict[str, str]:
@@ -38,21 +40,45 @@ async def with_consents(world: World) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
-@pytest.mark.parametrize(("table", "state"), ENDED)
+@pytest.mark.parametrize(("table", "by_hand"), ENDED)
 async def test_consent_whose_row_alone_was_ended_is_taken_back_once(
-    make_lived: MakeLived, table: str, state: str, *, is_placed: bool
+    make_lived: MakeLived, table: str, by_hand: str, *, is_placed: bool
 ) -> None:
     world, ids = await make_lived(with_consents)
     revoke, name = REVOKED[table]
     if is_placed:
         await place_entries(world, is_searchable=True)
-    world.sql(f"UPDATE {table} SET state = $1", state)
+    world.sql(f"UPDATE {table} SET {by_hand}")
     made = await world.attempt(revoke(world.services, world.call(name), ids[table]))
     again = await world.attempt(revoke(world.services, world.call(name), ids[table]))
 
     assert made.value.value.row.state.value == "revoked"
     assert (made.entry["type"].partition(".")[2], made.entry["decision"]) == ("revoked", "permitted")
     assert isinstance(again.error, ConflictError)
+
+
+@pytest.mark.parametrize(
+    ("table", "by_hand", "decision"),
+    [
+        ("derivation_consent", "state = 'revoked'", "permitted"),
+        ("derivation_consent", "note = NULL", "failed"),
+        ("proxy_consent", "state = 'revoked'", "permitted"),
+    ],
+)
+async def test_consent_is_taken_back_in_doubt_where_somebody_signed_it(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, table: str, by_hand: str, decision: str
+) -> None:
+    world, ids = await make_lived(with_consents)
+    revoke, name = REVOKED[table]
+    world.sql(f"UPDATE {table} SET {by_hand}")
+
+    async def unreadable(*_: object) -> None:
+        raise UnavailableError("too many entries wait")
+
+    monkeypatch.setattr(taken_away_again, "require_readable", unreadable)
+    made = await world.attempt(revoke(world.services, world.call(name), ids[table]))
+
+    assert made.entry["decision"] == decision
 
 
 async def test_consent_of_a_version_before_is_taken_back_by_nobody(make_lived: MakeLived) -> None:

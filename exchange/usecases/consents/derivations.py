@@ -10,6 +10,7 @@ releaser; (3) the exchange signs the grant; (4) request and entry become durable
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Receipt, deed_digest, fit_text
@@ -18,11 +19,13 @@ from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, may_be_done, require_act, status_of
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork
+from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.life.consent_requests import (
     ConsentKind,
     hold_as_read,
     in_state,
     is_above,
+    is_as_granted,
     listed,
     own_request,
     refused,
@@ -40,6 +43,7 @@ from exchange.usecases.steps.recording import about_report, draft, on_record, re
 from exchange.usecases.steps.requested_consents import require_as_requested, require_same_request
 from exchange.usecases.steps.second_person import ask, require_as_asked, require_not_waiting
 from exchange.usecases.steps.seeking import Sought, seek_report
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
@@ -169,25 +173,38 @@ async def revoke_derivation(services: Services, call: Call, request_id: str) -> 
     """Take a consent back (releaser of the originator): from the next request on nothing rests on it, on any node."""
     event = EventName.DERIVATION_REVOKED
     client, row, own = await own_request(services, call, request_id, KIND, event=event)
-    async with on_record(services, own.entry(call, event, Outcome.REFUSED)):
-        states = await _holding(services, own, row)
+
+    async def revoke(*, is_again: bool) -> Recorded[DerivationView]:
         async with services.store.unit_of_work() as unit:
             # Before the request, as a new version of the report does: it moves the policy.
             await unit.reports().hold_order()
-            held = in_state(await unit.derivations().one(row.id), *states)
-            require_as_granted(held, KIND)
+            held = _to_be_revoked(services, own, await unit.derivations().one(row.id), is_again=is_again)
             revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.derivations().put(revoked)
             receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
-    return Recorded(DerivationView(revoked), receipt)
+        return Recorded(DerivationView(revoked), receipt)
+
+    return await taken_away(services, own.entry(call, event, Outcome.REFUSED), revoke)
 
 
-async def _holding(services: Services, own: OwnReport, row: DerivationRow) -> tuple[ConsentState, ...]:
-    """Return in which states a consent may be taken back: where its row alone was ended, it could be put back."""
-    may_go_on = row.version == own.version and may_be_done(ReportAct.RELEASE, own.report.status)
-    if row.state is ConsentState.GRANTED or not may_go_on:
-        return (ConsentState.GRANTED,)
-    return tuple(ConsentState) if await is_on_record(services, row) else (ConsentState.GRANTED,)
+def _to_be_revoked(services: Services, own: OwnReport, held: DerivationRow | None, *, is_again: bool) -> DerivationRow:
+    """Return a consent that is granted; `is_again` one that the log alone says is: its row could be put back."""
+    try:
+        require_as_granted(granted := in_state(held, ConsentState.GRANTED), KIND)
+    except (ConflictError, UnreadRowError) as refusal:
+        may_go_on = may_be_done(ReportAct.RELEASE, own.report.status)
+        if held is None or held.version != own.version or not may_go_on:
+            raise
+        if not is_again:
+            # In doubt nothing was granted by what nobody signed, nor about this report.
+            is_told, in_doubt = partial(_is_told_over, services, held), not is_as_granted(held, KIND)
+            raise SaidByRowError(refusal, is_told, in_doubt=in_doubt) from None
+        return held
+    return granted
+
+
+async def _is_told_over(services: Services, held: DerivationRow) -> bool:
+    return not await is_on_record(services, held)
 
 
 async def _grant(  # noqa: PLR0913  what a grant rests on

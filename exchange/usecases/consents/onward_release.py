@@ -209,8 +209,7 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
             await unit.reports().hold_order()
-            held = in_state(await unit.consents().one(row.id), *await _holding(unit, own, header, row.wish))
-            require_as_granted(held, KIND)
+            held = await _to_be_revoked(unit, own, header, await unit.consents().one(row.id))
             revoked = replace(held, state=ConsentState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
             await _reclass(services, unit, call, own, header)
@@ -391,15 +390,18 @@ def _meant_by(row: OnwardRow) -> dict[str, str]:
     }
 
 
-async def _holding(unit: UnitOfWork, own: OwnReport, header: Header, wish: OnwardWish) -> tuple[ConsentState, ...]:
-    """Return in which states a consent may be taken back: where its row alone was ended, what it gave goes on.
+async def _to_be_revoked(unit: UnitOfWork, own: OwnReport, header: Header, held: OnwardRow | None) -> OnwardRow:
+    """Return a consent that is granted, or that alone gives, whatever its row says, what the report is sealed with.
 
     What another one alike gives goes on by that one, which is to be taken back.
     """
-    consent = consent_of(header, wish)
-    granted = await unit.consents().granted(own.report.id, Unread())
-    is_left = consent in own.facts.consents and all(consent_of(header, each.wish) != consent for each in granted)
-    return tuple(ConsentState) if is_left else (ConsentState.GRANTED,)
+    if held is not None and (consent := consent_of(header, held.wish)) in own.facts.consents:
+        granted = await unit.consents().granted(own.report.id, Unread())
+        if all(consent_of(header, each.wish) != consent for each in granted if each.id != held.id):
+            return held
+    held = in_state(held, ConsentState.GRANTED)
+    require_as_granted(held, KIND)
+    return held
 
 
 def _detail(row: OnwardRow) -> Detail:

@@ -242,8 +242,13 @@ def in_state(held: RequestT | None, *states: ConsentState) -> RequestT:
 
 def require_as_granted(held: OnwardRow | DerivationRow, kind: ConsentKind[RequestT]) -> None:
     """Raise UnreadRowError where a grant is about another report than was signed: that one's would go on."""
-    if not says_as(held.note or b"", kind.deed, {"request": held.id, "report": held.report}):
+    if not is_as_granted(held, kind):
         raise UnreadRowError(f"{kind.name} {held.id}")
+
+
+def is_as_granted(held: OnwardRow | DerivationRow, kind: ConsentKind[RequestT]) -> bool:
+    """Return whether a grant of this request, about the report that its row names, was signed."""
+    return says_as(held.note or b"", kind.deed, {"request": held.id, "report": held.report})
 
 
 async def end_with_act(  # noqa: PLR0913, PLR0917  one call's surroundings, and which kind of request

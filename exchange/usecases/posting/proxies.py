@@ -10,7 +10,7 @@ same member confirms; (3) consent and entry become durable together, and what wa
 import hmac
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from exchange.agreements import Agreement, is_party
 from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receipt, fit_text
@@ -33,13 +33,15 @@ from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record, record_tampering
 from exchange.usecases.steps.requested_consents import Asking, as_asked
 from exchange.usecases.steps.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
-from exchange.usecases.steps.told_entries import require_readable, told_until_now
+from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
+from exchange.usecases.steps.told_entries import is_any_naming
 from exchange.usecases.steps.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
 _TAKEN_BACK = "the consent was taken back before it was given"
 _ENDED = frozenset({ProxyState.REFUSED, ProxyState.REVOKED})
+_ENDS = (EventName.PROXY_REVOKED, EventName.PROXY_REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,34 +151,25 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
     event = EventName.PROXY_REVOKED
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("proxy", consent_id))
-    async with on_record(services, attempt):
+
+    async def revoke(*, is_again: bool) -> Recorded[ProxyView]:
         async with services.store.unit_of_work() as unit:
+            await hold_waiting(unit, PROXY_POSTING, consent=consent_id)
             row = await _own_consent(unit, client, consent_id)
-        # A row alone may have been ended, and could be put back: then it is taken back for good.
-        may_go_on = row.state in _ENDED and not await _has_ended(services, row)
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        await hold_waiting(unit, PROXY_POSTING, consent=consent_id)
-        row = await _own_consent(unit, client, consent_id)
-        if row.state in _ENDED and not may_go_on:
-            raise ConflictError("it was taken back, or refused, before", code="revoked-already")
-        revoked = replace(row, state=ProxyState.REVOKED, decided_at=call.now, decided_by=client.id)
-        await unit.proxies().put(revoked)
-        # Nobody is asked any more to confirm what is taken back.
-        acts = await end_waiting(unit, client, PROXY_POSTING, _TAKEN_BACK, consent=row.id)
-        detail: Detail = {"consent": row.id, "proxy": row.wish.proxy}
-        detail |= {"acts": acts} if acts else {}
-        receipt = await unit.record(_entry(call, client, event, row.wish, detail))
-    return Recorded(ProxyView(revoked), receipt)
+            if row.state in _ENDED and not is_again:
+                refusal = ConflictError("it was taken back, or refused, before", code="revoked-already")
+                said = {"subject": row.wish.agreement, "field": "consent", "of": row.id}
+                raise SaidByRowError(refusal, partial(is_any_naming, services, *_ENDS, **said))
+            revoked = replace(row, state=ProxyState.REVOKED, decided_at=call.now, decided_by=client.id)
+            await unit.proxies().put(revoked)
+            # Nobody is asked any more to confirm what is taken back.
+            acts = await end_waiting(unit, client, PROXY_POSTING, _TAKEN_BACK, consent=row.id)
+            detail: Detail = {"consent": row.id, "proxy": row.wish.proxy}
+            detail |= {"acts": acts} if acts else {}
+            receipt = await unit.record(_entry(call, client, event, row.wish, detail))
+        return Recorded(ProxyView(revoked), receipt)
 
-
-async def _has_ended(services: Services, row: ProxyRow) -> bool:
-    """Return whether an entry tells that a consent was taken back or refused."""
-    await require_readable(services, "what was taken back")
-    events = (EventName.PROXY_REVOKED, EventName.PROXY_REFUSED)
-    async for entry in told_until_now(services, *events, subject=row.wish.agreement):
-        if entry.get("detail", {}).get("consent") == row.id:
-            return True
-    return False
+    return await taken_away(services, attempt, revoke)
 
 
 async def _own_consent(unit: UnitOfWork, client: Client, consent_id: str) -> ProxyRow:
