@@ -3,14 +3,17 @@
 Each is written as a copy of a true one, with another id or of something else.
 """
 
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from exchange import usecases
 from exchange.kernel import InvalidError, NotFoundError, new_id
 from exchange.markings import Label
+from exchange.release import class_as_json, class_digest, class_from_json
+from exchange.usecases import ListQuery
 from tests.support import deriving, onward
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
@@ -170,3 +173,18 @@ async def test_row_that_somebody_wrote_ahead_keeps_no_originator_from_restrictin
     assert made.value.version == 2
     with pytest.raises(NotFoundError):
         await usecases.pull_report(world.services, world.call("NOR reader"), report)
+
+
+async def test_class_that_somebody_wrote_far_ahead_hides_none_that_comes(populated: World) -> None:
+    report = await populated.post()
+    ((stored,),) = populated.sql("SELECT facts FROM release_class")
+    facts = replace(class_from_json(json.loads(stored)), topic="cyber.other")
+    written = (class_digest(facts), json.dumps(class_as_json(facts)))
+    populated.sql("INSERT INTO release_class (id, digest, facts) VALUES (1000000, $1, $2)", *written)
+    async with populated.another_node() as node:
+        reader = populated.call("NOR reader")
+        await usecases.list_reports(node, reader, ListQuery())
+        other = await populated.post(label=onward.LOW)
+        page = (await usecases.list_reports(node, reader, ListQuery())).value
+
+    assert [json.loads(item)["id"] for item in page.items] == [report, other]

@@ -162,10 +162,11 @@ class Knowledge:
                 rows = await store.release_classes(self.class_version)
             except (MalformedError, ValueError, TypeError) as exc:
                 raise _altered_class() from exc
-            for row in rows:
+            # What somebody wrote ahead is none yet: behind it, those that come would be read by nobody.
+            for row in (each for each in rows if each.version <= state.class_version):
                 self._classes[row.id] = _unaltered(row)
                 self._protections.update(_protections(row.facts))
-                self.class_version = max(self.class_version, row.version)
+            self.class_version = max(self.class_version, state.class_version)
         if self.unknown_classes:
             raise _altered_class()
         return self._classes
