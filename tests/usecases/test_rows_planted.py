@@ -22,6 +22,7 @@ from tests.support.world import World
 from tests.usecases import test_proxies as proxies
 from tests.usecases.test_information_requests import TO_GBR, answer
 from tests.usecases.test_information_requests import ask as request_asked
+from tests.usecases.test_rows_held import held
 
 
 async def listed_onward(world: World) -> tuple[list[str], int]:
@@ -188,3 +189,26 @@ async def test_class_that_somebody_wrote_far_ahead_hides_none_that_comes(populat
         page = (await usecases.list_reports(node, reader, ListQuery())).value
 
     assert [json.loads(item)["id"] for item in page.items] == [report, other]
+
+
+AHEAD = {
+    "report": "INSERT INTO report ({names}) SELECT {values} FROM report",
+    "stream_event": "INSERT INTO stream_event SELECT report_seq + 1, code, 'request', 'x' FROM policy_state, member",
+    "release_class": "INSERT INTO release_class SELECT id + 1, 'x', facts FROM release_class",
+    "policy_state": "UPDATE policy_state SET report_seq = 0, class_version = 0",
+}
+
+
+@pytest.mark.parametrize("table", AHEAD)
+async def test_row_that_has_the_next_number_ends_no_posts(populated: World, table: str) -> None:
+    await populated.post()
+    others = {"id": fresh(populated), "seq": "seq + 1"}
+    names = columns_of(populated, "report")
+    values = ", ".join(others.get(name, name) for name in names)
+    populated.sql(AHEAD[table].format(names=", ".join(names), values=values))
+    told = await held(populated)
+
+    assert {entry["object"]["type"] for entry in told} == {"policy-state"}
+    assert await held(populated) == []
+    await populated.post(label=onward.LOW)
+    await request_asked(populated)

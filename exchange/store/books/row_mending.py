@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -28,11 +28,21 @@ from exchange.store.books.records import client_row, member_row
 from exchange.store.tables.consent_tables import OnwardTable
 from exchange.store.tables.crisis_tables import CrisisTable
 from exchange.store.tables.derivation_tables import DerivationTable
-from exchange.store.tables.main_tables import AgreementTable, ClientTable, MemberTable, PartyTable, ReportTable
+from exchange.store.tables.main_tables import (
+    AgreementTable,
+    ClientTable,
+    MemberTable,
+    PartyTable,
+    PolicyStateTable,
+    ReleaseClassTable,
+    ReportTable,
+)
 from exchange.store.tables.proxy_tables import ProxyTable
 from exchange.store.tables.request_tables import RequestTable
+from exchange.store.tables.stream_tables import StreamEventTable
 from exchange.store.tables.subscription_tables import SubscriptionTable
 from exchange.store.tables.treaty_tables import SignatoryKeyTable
+from exchange.store.writer.standing import hold_state
 
 _STATES: Final[dict[RowKind, tuple[Any, Any]]] = {
     RowKind.PROXY: (ProxyTable, col(ProxyTable.id)),
@@ -70,6 +80,15 @@ _VERSIONED: Final[dict[RowKind, tuple[Any, Any]]] = {
     RowKind.AGREEMENT: (AgreementTable, col(AgreementTable.id)),
 }
 """What has a row for each of its versions."""
+
+
+_NUMBERED: Final[dict[str, tuple[Any, ...]]] = {
+    "report_seq": (ReportTable.seq, StreamEventTable.seq),
+    "class_version": (ReleaseClassTable.id,),
+}
+"""The last numbers of the policy state, and what is numbered by them."""
+
+_AHEAD: Final = 1_000_000_000
 
 
 class RowMending:
@@ -124,6 +143,28 @@ class RowMending:
     async def hold_agreement(self, agreement_id: str) -> None:
         """Let nobody move an agreement until the end of the unit."""
         await AgreementBook(self._session).hold(agreement_id, of=None)
+
+    async def pass_numbers(self) -> dict[str, int]:
+        """Move the last numbers of reports and classes behind those that rows have; return which were moved, and where.
+
+        Each row comes with its number in one transaction: what has the next one was written by somebody else, or the
+        last one was set back. Where it stands nothing could be posted.
+        """
+        last = dict(zip(_NUMBERED, await hold_state(self._session, *_NUMBERED), strict=True))
+        moved = {}
+        for name, rows in _NUMBERED.items():
+            taken = [await self._last_of(row, last[name]) for row in rows]
+            if max(taken) > last[name]:
+                moved[name] = max(taken)
+        if moved:
+            self._note_law()
+            await self._session.execute(update(PolicyStateTable).values(moved))
+        return moved
+
+    async def _last_of(self, row: Any, last: int) -> int:
+        # What stands further ahead is in nobody's way, and would leave no numbers if it were counted from.
+        is_next = (col(row) > last, col(row) <= last + _AHEAD)
+        return await self._session.scalar(select(func.max(col(row))).where(*is_next)) or last
 
     async def next_version(self, kind: RowKind, row_id: str, told: int) -> int:
         """Return the first version behind `told` that no row of `row_id` has, whichever is current.

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.agreements import AgreementState, PartyState, active_parties, state_of
-from exchange.audit import Entry, EventName
+from exchange.audit import Detail, Entry, EventName, Outcome, Subject
 from exchange.audit.rows_told import (
     AGREEMENT_EVENTS,
     NO_ENTRY,
@@ -44,6 +44,7 @@ from exchange.usecases.life.telling_rows import NOTHING_DONE, Put, TellingRows, 
 from exchange.usecases.promises.told_breaches import breach_told
 from exchange.usecases.steps.altered_classes import class_of, tell_altered_class
 from exchange.usecases.steps.context import Services
+from exchange.usecases.steps.service_entries import service_draft
 from exchange.usecases.steps.told_entries import (
     is_too_much_waiting,
     may_be_told,
@@ -203,6 +204,7 @@ class RowWatch:
 
     async def round(self) -> bool:
         """Go over all that the log tells of rows; return that there is no more to do now."""
+        await self._pass_numbers()
         if await _placed_until(self._services) is not None:
             await self._records.complete()
         async for found in contradicted_rows(self._services):
@@ -213,6 +215,16 @@ class RowWatch:
                 except UNREADABLE as exc:
                     _log.error("a row that is not what the log says is left: %s", _why(exc))
         return False
+
+    async def _pass_numbers(self) -> None:
+        """Have posts go on behind what somebody wrote where the next ones belong: until then each is refused."""
+        async with self._services.store.unit_of_work() as unit:
+            for name, number in (await unit.mending().pass_numbers()).items():
+                subject = Subject("policy-state", name)
+                entry = service_draft(self._services, EventName.ROW_CONTRADICTED, Outcome.FAILED, subject=subject)
+                detail: Detail = {"why": "rows have the next numbers already", "done": f"moved to {number}"}
+                await unit.record(replace(entry, detail=detail))
+                _log.critical("rows have the next numbers already: `%s` is moved to %d", name, number)
 
     async def _answer(self, found: Contradiction) -> None:
         if found.certificate is not None:
