@@ -314,7 +314,8 @@ def test_database_that_cannot_be_opened_for_want_of_room_is_told_so() -> None:
     error = as_exchange_error(DBAPIError("SELECT 1", None, fault))
 
     assert isinstance(error, UnavailableError)
-    assert error.message == "the store cannot answer: database or disk is full: make room on the disk"
+    assert "database or disk is full: make room on the disk" in error.message
+    assert "(docs/damage.md, Used-up numbers)" in error.message
 
 
 @pytest.mark.parametrize("text", ["no such table: report_notice", "no such column: report_notice.at"])
