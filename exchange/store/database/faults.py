@@ -91,8 +91,8 @@ _MENDS = {
     ),
     "attempt to write a readonly database": "the database cannot be written: see whose file it is, and its disk",
     "unable to open database file": "the database file cannot be opened: see that it is there, and whose, and its disk",
-    "database or disk is full": "database or disk is full: make room on the disk; where there is room, somebody used up "
-    "numbers (docs/damage.md, Used-up numbers)",
+    "database or disk is full": "database or disk is full: make room on the disk; where there is room, its numbers are "
+    "used up (docs/damage.md, Used-up numbers)",
     "database is locked": "database is locked: see who holds it (`fuser` on `exchange.db`), and try again",
     "a text in a row is no UTF-8": "a text in a row is no UTF-8: find out who wrote it, `exchange doctor` tells which",
     "file is not a database": "file is not a database: look at the disk, put the file aside, and "
