@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.audit import EventName, Receipt, columns_of
-from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, UnavailableError
+from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, UnavailableError, to_micros
 from exchange.release import class_digest
 from exchange.reports import Precedence, ReportStatus
 from exchange.store import GivenTo, Idempotency, IdempotentReplay, NewReport, Parts, PostedRow, Store, Superseding
@@ -149,7 +149,7 @@ async def test_same_key_and_request_is_answered_with_the_first_report(store: Sto
     report = new_report()
     await post(store, report, key())
 
-    assert await post(store, new_report(), key()) == IdempotentReplay(report.id)
+    assert await post(store, new_report(), key()) == IdempotentReplay(report.id, to_micros(report.posted_at))
     assert await written(store) == [1, 1, 1, 1, 1, 1]
 
 
@@ -161,7 +161,7 @@ async def test_replay_is_answered_under_a_policy_that_moved(store: Store) -> Non
         await unit.record(draft())
 
     replay = await store.post_report(new_report(), POSTED, policy_version=before, idempotency=key())
-    assert replay == IdempotentReplay(report.id)
+    assert replay == IdempotentReplay(report.id, to_micros(report.posted_at))
 
 
 async def test_same_key_with_another_request_is_refused(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Posting on behalf: by two persons' consent, narrow, for a time, taken back at the next post; on both databases."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.store import ProxyState, ProxyWish
+from exchange.usecases.posting.post_report import PostedAnswer
 from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
@@ -70,6 +72,31 @@ async def test_report_is_the_originators_and_the_log_says_who_posted_it(joint: W
     with pytest.raises(NotFoundError):
         await usecases.recall_report(joint.services, joint.call("GBR last releaser"), report, "not ours")
     assert (await usecases.recall_report(joint.services, joint.call("NOR releaser"), report, "ours")).value.tombstone
+
+
+async def test_who_posted_it_is_told_what_it_sent_whatever_became_of_it(joint: World) -> None:
+    """Attack: a key sent again tells whether the originator amended, lowered or recalled what only it may read."""
+    await given(joint)
+    label, services = Label("NATO", "RESTRICTED", releasable_to=("NOR",)), joint.services
+    body = joint.posted(label=label, on_behalf_of="NOR")
+
+    async def posted() -> PostedAnswer:
+        joint.clock.advance(timedelta(minutes=1))
+        call = joint.call("GBR contributor")
+        return (await usecases.post_report(services, call, body, idempotency_key="k-1")).value
+
+    first = await posted()
+    again = [await posted()]
+    second = joint.posted(label=label, content=b"second")
+    await usecases.amend_report(services, joint.call("NOR contributor"), first.report_id, second)
+    again.append(await posted())
+    await usecases.recall_report(services, joint.call("NOR releaser"), first.report_id, "ours")
+    again.append(await posted())
+
+    assert again == [replace(first, is_replayed=True)] * 3
+    joint.sql(f"UPDATE idempotency SET created_at = {2**62}")
+    with pytest.raises(UnavailableError):
+        await posted()
 
 
 async def test_nobody_posts_for_another_without_the_second_person(joint: World) -> None:

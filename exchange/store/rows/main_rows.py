@@ -222,6 +222,16 @@ class PostedRow:
 
 @dataclass(frozen=True, slots=True)
 class IdempotentReplay:
-    """The same request was posted before as `report_id`; nothing was written now, no entry either."""
+    """The same request was posted before as `report_id`, then; nothing was written now, no entry either."""
 
     report_id: str
+    posted_at_micros: int
+
+    @property
+    def posted_at(self) -> datetime:
+        """Return when it was posted; OpeningError where the row was altered to what is no moment."""
+        try:
+            return from_micros(self.posted_at_micros)
+        except (OverflowError, TypeError) as exc:
+            message = "when a post with an idempotency key was made is no moment"
+            raise OpeningError(message) from exc

@@ -154,7 +154,7 @@ class _Batch:
     class_version: int = 0
     seq: int = 0
     time: int = 0
-    keys: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    keys: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
     class_ids: dict[str, int] = field(default_factory=dict)
     classes: list[tuple[Value, ...]] = field(default_factory=list)
     reports: list[tuple[Value, ...]] = field(default_factory=list)
@@ -184,7 +184,7 @@ class _Batch:
             names = {"client_ids": _listed(key.client_id for key in asked), "keys": _listed(key.key for key in asked)}
             # None that is kept is older.
             rows = yield Ask(self.statements.known_keys, names)
-            self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+            self.keys = {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
         replaced = _listed(post.report.supersedes for post in posts if post.report.supersedes is not None)
         if replaced:
             rows = yield Ask(self.statements.places, {"report_ids": replaced})
@@ -266,10 +266,10 @@ class _Batch:
         known = None if key is None else self.keys.get((key.client_id, key.key))
         if key is None or known is None:
             return None
-        request_digest, report_id = known
+        request_digest, report_id, posted_at = known
         if request_digest != key.request_digest:
             raise ConflictError("this Idempotency-Key came with another request before: use a new one")
-        return IdempotentReplay(report_id)
+        return IdempotentReplay(report_id, posted_at)
 
     def _posted(self, job: PostJob) -> PostedRow:
         report = job.report
@@ -295,8 +295,8 @@ class _Batch:
         if told is not None:
             self.notices += told.notices(entries[-1].id)
         if (key := job.idempotency) is not None:
-            self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
+            self.keys[key.client_id, key.key] = (key.request_digest, report.id, posted_at)
             self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
         return PostedRow(report.id, self.seq, class_id, entries)
 

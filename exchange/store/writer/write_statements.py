@@ -100,7 +100,7 @@ class WriteStatements:
             ),
             advance_state=advance_state,
             known_keys=sql.compile(
-                select(key.c.client_id, key.c.key, key.c.request_digest, key.c.report_id).where(
+                select(key.c.client_id, key.c.key, key.c.request_digest, key.c.report_id, key.c.created_at).where(
                     sql.is_one_of(key.c.client_id, "client_ids"), sql.is_one_of(key.c.key, "keys")
                 )
             ),

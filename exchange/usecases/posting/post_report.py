@@ -20,7 +20,7 @@ from exchange.kernel import (
     UnavailableError,
 )
 from exchange.members import Client, Role
-from exchange.reports import Header, PostedReport, ReportStatus
+from exchange.reports import Header, PostedReport, ReportId, ReportStatus
 from exchange.store import CallerRow, Idempotency, IdempotentReplay, Parts, PostedRow
 from exchange.usecases.posting.places import taking_place
 from exchange.usecases.posting.postable import idempotency_of, postable
@@ -112,7 +112,7 @@ async def _post_once(
             return Recorded(posted_answer(services, header, posted, header_json), kept.receipt)
         case IdempotentReplay():
             await services.store.large_parts.discard_parts(new.parts)
-            return await _replay(services, call, client, kept, key, posted=posted)
+            return await _replay(services, call, client, kept, key, posted=posted, sent=header)
         case other:
             assert_never(other)
 
@@ -125,27 +125,45 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
     asked: Idempotency | None,
     *,
     posted: PostedReport,
+    sent: Header,
 ) -> Recorded[PostedAnswer]:
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
-    if row.report is None or not row.report.sealed_header:
-        error = ConflictError("the report posted with this key is gone: post again with another key")
-        return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
+    header = None
     try:
-        kept = await services.knowledge.release_class(services.store, row.report.class_id)
-        header = await open_sealed_header(services, row.report, kept)
-        if header.version > 1:
+        if row.report is not None and row.report.sealed_header:
+            kept = await services.knowledge.release_class(services.store, row.report.class_id)
+            header = await open_sealed_header(services, row.report, kept)
+        if header is None or header.version > 1:
             # Sealed so, hence nothing was altered; what was sent is not what stands there any more.
-            error = ConflictError(
-                "the report posted with this key was amended or lowered since: look for it before you post again"
-            )
-            return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
+            sent = replace(sent, id=ReportId(replay.report_id), posted_at=replay.posted_at)
+            return await _moved_on(services, call, client, sent, posted, is_gone=header is None)
         # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
         is_same = asked is not None and idempotency_of(services, client, header, posted, asked.key) == asked
         if not is_same or not set(posted.references) <= set(header.references):
             message = "the report kept for an idempotency key is not what was posted with it"
             raise OpeningError(message)
     except UNOPENED as exc:
-        await record_tampering(services, call, client, f"report {row.report.id}", exc)
+        await record_tampering(services, call, client, f"report {replay.report_id}", exc)
+    return await _told_again(services, call, client, header, posted)
+
+
+async def _moved_on(  # noqa: PLR0913  what was sent, and what became of it
+    services: Services, call: Call, client: Client, sent: Header, posted: PostedReport, *, is_gone: bool
+) -> Recorded[PostedAnswer]:
+    if sent.originator != client.member:
+        # INVARIANT: who posted for another member is told what it sent, and nothing of what became of that.
+        return await _told_again(services, call, client, sent, posted)
+    gone, moved = (
+        "is gone: post again with another key",
+        "was amended or lowered since: look for it before you post again",
+    )
+    error = ConflictError(f"the report posted with this key {gone if is_gone else moved}")
+    return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
+
+
+async def _told_again(
+    services: Services, call: Call, client: Client, header: Header, posted: PostedReport
+) -> Recorded[PostedAnswer]:
     again = posted_draft(call, client, header)
     receipt = await services.store.append(replace(again, detail={**again.detail, "replayed": "yes"}))
     answer = posted_answer(services, header, posted, stored_json(services, header))
