@@ -151,6 +151,9 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
     event = EventName.PROXY_REVOKED
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("proxy", consent_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # INVARIANT: what may not be seen costs what an absent one costs: of that no act is looked for.
+        await _own_consent(unit, client, consent_id)
 
     async def revoke(*, is_again: bool) -> Recorded[ProxyView]:
         async with services.store.unit_of_work() as unit:
