@@ -36,19 +36,17 @@ def posted_meanwhile(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: 
     return written
 
 
-def done_behind(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, act: Callable[[], Awaitable[Any]]
-) -> None:
-    """Have `act` done behind the first call of the function `name` of `module`, before whoever called goes on."""
-    called = getattr(module, name)
+def done_behind(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, act: Callable[[], Awaitable[Any]]) -> None:
+    """Have `act` done behind the first call of the function `name` of `owner`, before whoever called goes on."""
+    called = getattr(owner, name)
 
     async def and_then(*asked: Any, **others: Any) -> Any:
         found = await called(*asked, **others)
-        monkeypatch.setattr(module, name, called)
+        monkeypatch.setattr(owner, name, called)
         await act()
         return found
 
-    monkeypatch.setattr(module, name, and_then)
+    monkeypatch.setattr(owner, name, and_then)
 
 
 async def looked_at_before(monkeypatch: pytest.MonkeyPatch, services: Services) -> list[list[Contradiction]]:

@@ -12,7 +12,9 @@ from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.usecases.agreements import amending as module
-from tests.support.meanwhile import posted_meanwhile
+from exchange.usecases.agreements.texts_told import TextsTold
+from exchange.usecases.steps import told_entries
+from tests.support.meanwhile import done_behind, posted_meanwhile
 from tests.support.placing import place_entries
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
@@ -220,6 +222,30 @@ async def test_nothing_is_signed_while_nobody_reads_what_was_taken_back_and_that
         await usecases.list_amendments(populated.services, populated.call("NOR signatory"), populated.agreement_id)
 
     assert (await takes_back(populated, view, "GBR")).value.signed == frozenset()
+
+
+async def test_nobody_waits_to_write_while_the_log_is_asked_about_texts(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, call = await proposed(populated, NARROWED), populated.call("GBR signatory")
+    written = posted_meanwhile(monkeypatch, told_entries, "waiting_of", populated)
+    await signs(populated, view, "NOR")
+    await takes_back(populated, view, "NOR")
+    await signs(populated, view, "GBR")
+    (listed,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+
+    assert (listed.signed, len(written)) == ({"GBR"}, 8)
+
+
+async def test_signature_that_is_taken_back_behind_the_look_at_the_log_binds_nobody(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await proposed(populated, NARROWED)
+    for member in ("GBR", "NOR"):
+        await signs(populated, view, member)
+    done_behind(monkeypatch, TextsTold, "ask", lambda: takes_back(populated, view, "NOR"))
+
+    assert (await signs(populated, view, "DNK")).agreement.edition == 1
 
 
 async def test_of_who_has_left_no_signature_is_shown_while_nobody_reads_when_it_signed(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -97,6 +97,18 @@ class Amendments:
         for signed, by in rows:
             found.setdefault(signed, set()).add(by)
         return {signed: frozenset(members) for signed, members in found.items()}
+
+    async def moves(self, agreement_id: str) -> frozenset[tuple[str, ...]]:
+        """Return by whom which texts were proposed to an agreement, who signed one, and who took that back."""
+        row, signed, ended = AmendmentTable, AgreementSignatureTable, TakenBackTable
+        is_its = col(row.agreement_id) == agreement_id
+        texts = select(col(row.text)).where(is_its)
+        proposed = select(literal("proposed"), col(row.text), col(row.proposed_by)).where(is_its)
+        by = [
+            select(literal(kind), col(each.text), col(each.member)).where(col(each.text).in_(texts))
+            for kind, each in (("signed", signed), ("taken back", ended))
+        ]
+        return frozenset(tuple(found) for found in await self._session.execute(union_all(proposed, *by)))
 
     async def current_reports(self, class_ids: list[int]) -> dict[int, int]:
         """Return how many current reports each of these classes has at this moment."""

@@ -5,9 +5,9 @@ amended the text before are overtaken: they stay to be read, and to be proposed 
 and counted by `amendment_impact`. Who is no party yet, or has left, is told of nothing but the text that it would sign.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from time import monotonic
 
 from exchange.agreements import (
@@ -41,13 +41,9 @@ from exchange.kernel import (
     InvalidError,
     MalformedError,
     NotFoundError,
-    UnavailableError,
-    parse_rfc3339,
-    to_micros,
 )
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
-from exchange.store.log.searching import Found
 from exchange.usecases.agreements.agreements import (
     AgreementView,
     logged_text,
@@ -58,13 +54,12 @@ from exchange.usecases.agreements.agreements import (
 )
 from exchange.usecases.agreements.amendment_impact import impact_of
 from exchange.usecases.agreements.signing import GivenSignature, checked_signature, sign_own_text, told_of
+from exchange.usecases.agreements.texts_told import TextsTold
 from exchange.usecases.posting.proxies import end_consents
 from exchange.usecases.steps.authenticate import authenticate, authenticated_row
 from exchange.usecases.steps.context import Call, Recorded, Services
-from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.slices import MOST_SECONDS, NotCountedYetError
-from exchange.usecases.steps.told_entries import is_too_much_waiting, may_be_told, require_readable, told_until_now
 from exchange.usecases.steps.unread import record_unread
 
 MOST_PROPOSED = 20
@@ -94,9 +89,7 @@ async def propose_amendment(
     """
     event = EventName.AMENDMENT_PROPOSED
     client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await _visible(services, unit, client, agreement_id)
+    async with _held(services, call, client, agreement_id, event) as (unit, agreement, log):
         if not is_party(agreement, client.member, call.now):
             raise ConflictError("only a party proposes amendments", code="not-a-party")
         require_amendable(agreement, call.now)
@@ -119,10 +112,7 @@ async def propose_amendment(
         receipt = await record_agreement(
             unit, call, client, event, agreement, told={**told, "number": amendment.number}
         )
-        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
-        view = await _view(
-            services, unit, call, client, agreement, amendment, taken_back=taken_back[amendment.text], unread=Unread()
-        )
+        view = await _view(log, unit, call, client, agreement, amendment, taken_back=(), unread=Unread())
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
@@ -133,17 +123,15 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
     """
     event, unread = EventName.AMENDMENT_LISTED, Unread()
     client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await _visible(services, unit, client, agreement_id)
+    async with _held(services, call, client, agreement_id, event) as (unit, agreement, log):
         shown = [
             each
-            for each in await _as_proposed(services, unit, agreement, unread)
+            for each in await _as_proposed(log, unit, agreement, unread)
             if await _is_of_its_time(unit, call, client, agreement, each)
         ]
-        taken_back = await _taken_back(services, unit, agreement, shown)
+        taken_back = await log.taken_back(unit, shown)
         views = [
-            await _view(services, unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
+            await _view(log, unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
             for each in shown
         ]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
@@ -171,17 +159,15 @@ async def sign_agreement(
     """
     event = EventName.AGREEMENT_SIGNED
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        # Held to the end, so that two parties may sign at once.
-        agreement = await _visible(services, unit, client, agreement_id)
-        proposed = {each.text: each for each in await _as_proposed(services, unit, agreement, Unread())}
+    # Held to the end, so that two parties may sign at once.
+    async with _held(services, call, client, agreement_id, event) as (unit, agreement, log):
+        proposed = {each.text: each for each in await _as_proposed(log, unit, agreement, Unread())}
         amendment = proposed.get(given.text)
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
-        taken_back = (await _taken_back(services, unit, agreement, [amendment]))[amendment.text]
+        taken_back = (await log.taken_back(unit, [amendment]))[amendment.text]
         unread = Unread()
-        kept = await _kept_signatures(services, unit, call, agreement, amendment, unread)
+        kept = await _kept_signatures(log, unit, call, agreement, amendment, unread)
         made = await _sign_amendment(
             unit, call, client, agreement, amendment=amendment, kept=kept, taken_back=taken_back, given=given
         )
@@ -200,17 +186,15 @@ async def take_back_signature(
     """
     event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
     client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        # Held to the end: either the last one signs first, and it binds, or this is taken back.
-        agreement = await _visible(services, unit, client, agreement_id, must_be_read=False)
-        known = await _as_proposed(services, unit, agreement, Unread(), must_be_read=False)
+    # Held to the end: either the last one signs first, and it binds, or this is taken back.
+    async with _held(services, call, client, agreement_id, event, must_be_read=False) as (unit, agreement, log):
+        known = await _as_proposed(log, unit, agreement, Unread(), must_be_read=False)
         proposed = {each.text: each for each in known}
         amendment = proposed.get(given.text)
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
             raise ConflictError(message, code="conflict")
-        taken_back = await _taken_back(services, unit, agreement, [amendment], must_be_read=False)
+        taken_back = await log.taken_back(unit, [amendment], must_be_read=False)
         if not await _has_signed(unit, client, amendment) or client.member in taken_back[amendment.text]:
             raise ConflictError("no signature of your member's stands under this text", code="conflict")
         draft_text = amended(agreement, amendment.terms, call.now)
@@ -219,49 +203,13 @@ async def take_back_signature(
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
         receipt = await record_look(unit, call, client, event, agreement, told=noted)
         ended = {*taken_back[amendment.text], client.member}
-        view = await _view(services, unit, call, client, agreement, amendment, taken_back=ended, unread=Unread())
+        view = await _view(log, unit, call, client, agreement, amendment, taken_back=ended, unread=Unread())
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
             shown = [each for each in proposed.values() if client.member in each.terms.parties]
             number = 1 + [each.text for each in shown].index(amendment.text)
             view = replace(view, amendment=replace(amendment, number=number))
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
-
-
-async def _taken_back(
-    services: Services,
-    unit: UnitOfWork,
-    agreement: Agreement,
-    amendments: Sequence[Amendment],
-    *,
-    must_be_read: bool = True,
-) -> dict[str, set[str]]:
-    """Return by proposed text which members took back their signature under it, by the log.
-
-    By its rows too where the log lacks what may tell of it. Raises UnavailableError as `require_readable`, and where
-    the archive is away; without `must_be_read` the rows alone are told then, as to who takes back its own: that must
-    not wait, and whoever would sign meanwhile does.
-    """
-    # INVARIANT: nobody is bound by what it has taken back, nor shown to be, whatever became of the row that says so;
-    # nor is anybody said to have taken back what no entry tells of.
-    if must_be_read:
-        await require_readable(services, "which signatures stand")
-    rows = {each.text: set(await unit.amendments().taken_back(each.text)) for each in amendments}
-    if not rows or (not must_be_read and await is_too_much_waiting(services)):
-        return rows
-    told: dict[str, set[str]] = {text: set() for text in rows}
-    lacks: list[Found] = []
-    event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
-    try:
-        async for entry in told_until_now(services, event, subject=agreement.id, lacks=lacks):
-            text = entry.get("detail", {}).get("text")
-            if isinstance(text, str) and text in told:
-                told[text].add(entry.get("member", ""))
-    except UnavailableError:
-        if must_be_read:
-            raise
-        return rows
-    return {text: told[text] | (members if lacks else set()) for text, members in rows.items()}
 
 
 async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
@@ -307,7 +255,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
 
 
 async def _kept_signatures(  # noqa: PLR0913, PLR0917  under which text of which agreement, and as of when
-    services: Services, unit: UnitOfWork, call: Call, agreement: Agreement, amendment: Amendment, unread: Unread
+    log: TextsTold, unit: UnitOfWork, call: Call, agreement: Agreement, amendment: Amendment, unread: Unread
 ) -> dict[str, TextSignature]:
     """Return the signatures under a proposed text by member; what is none, or cannot be read, is noted.
 
@@ -326,21 +274,9 @@ async def _kept_signatures(  # noqa: PLR0913, PLR0917  under which text of which
     gone = [party.member for party in agreement.parties if not is_party(agreement, party.member, call.now)]
     if given.keys() & set(gone):
         # INVARIANT: nor is anybody brought back by a row that says that it signed since it left.
-        told = await _signings_told(services, agreement, amendment)
+        told = await log.signings(amendment)
         given |= {each: replace(given[each], signed_at=told.get(each, EPOCH)) for each in gone if each in given}
     return given
-
-
-async def _signings_told(services: Services, agreement: Agreement, amendment: Amendment) -> dict[str, datetime]:
-    """Return by member when the log says that it signed a text last; of nobody where that cannot be asked now."""
-    found: dict[str, datetime] = {}
-    if await is_too_much_waiting(services):
-        return found
-    async for entry in told_until_now(services, EventName.AGREEMENT_SIGNED, subject=agreement.id):
-        if entry.get("detail", {}).get("text") == amendment.text:
-            member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
-            found[member] = max(at, found.get(member, at))
-    return found
 
 
 async def _has_signed(unit: UnitOfWork, client: Client, amendment: Amendment) -> bool:
@@ -416,11 +352,11 @@ def _parties_told(call: Call, client: Client, agreement: Agreement, texts: Itera
 
 
 async def _as_proposed(
-    services: Services, unit: UnitOfWork, agreement: Agreement, unread: Unread, *, must_be_read: bool = True
+    log: TextsTold, unit: UnitOfWork, agreement: Agreement, unread: Unread, *, must_be_read: bool = True
 ) -> list[Amendment]:
     """Return the amendments of an agreement that somebody proposed, in these terms; the others are noted."""
     found, known = [], await unit.amendments().of(agreement.id, unread)
-    told = await _proposals_told(services, agreement.id, known, must_be_read=must_be_read)
+    told = await log.proposed(known, must_be_read=must_be_read)
     for each in known:
         # INVARIANT: nobody is shown other words than those that lie before the parties to be signed.
         if each in told and (await _proposed_text(unit, agreement, each)).digest == each.text:
@@ -430,59 +366,41 @@ async def _as_proposed(
     return found
 
 
-async def _proposals_told(
-    services: Services, agreement_id: str, known: Sequence[Amendment], *, must_be_read: bool
-) -> list[Amendment]:
-    """Return those of these amendments that an entry tells of, or that the log may lack it of.
-
-    INVARIANT: a row alone lays no text before anybody, nor in anybody's name. While too much waits to be asked it does;
-    then nobody signs, for it is asked which signatures stand. So it does while the archive is away, where it need not
-    be read: else UnavailableError.
-    """
-    if not known or await is_too_much_waiting(services):
-        return [*known]
-    told, lacks = set[tuple[object, ...]](), list[Found]()
-    try:
-        async for entry in told_until_now(services, EventName.AMENDMENT_PROPOSED, subject=agreement_id, lacks=lacks):
-            detail = entry.get("detail", {})
-            told.add((detail.get("number"), detail.get("text"), entry["actor"].get("id")))
-    except UnavailableError:
-        if must_be_read:
-            raise
-        return [*known]
-    return [
-        each
-        for each in known
-        if (each.number, each.text, each.proposed_by) in told or may_be_told(lacks, to_micros(each.proposed_at))
-    ]
-
-
 async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amendment) -> TreatyText:
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return TreatyText(agreement.id, edition, amendment.previous, terms_as_json(amendment.terms))
 
 
-async def _visible(
-    services: Services, unit: UnitOfWork, client: Client, agreement_id: str, *, must_be_read: bool = True
-) -> Agreement:
-    """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
-    asked = sought_id(agreement_id)
-    # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or as one
-    # that would be, neither the text is read nor what was laid before the others.
-    named_in = await unit.amendments().of(asked, Unread(), naming=client.member)
-    agreement = await unit.agreement(asked, of=None if named_in else client.member, for_update=True)
-    if agreement is None or not await _concerns(services, client, agreement, named_in, must_be_read=must_be_read):
-        raise NotFoundError("no such agreement, or none that you may see")
-    return agreement
+@asynccontextmanager
+async def _held(  # noqa: PLR0913  who does what to which agreement
+    services: Services, call: Call, client: Client, agreement_id: str, event: EventName, *, must_be_read: bool = True
+) -> AsyncIterator[tuple[UnitOfWork, Agreement, TextsTold]]:
+    """Hold an agreement within a unit, with what the log tells of its texts; what is refused meanwhile is recorded.
+
+    It is shown to a party, and to a member that an amendment before the parties would make one.
+    """
+    log = TextsTold(services, agreement_id)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt):
+        await log.ask(call, client)
+        async with services.store.unit_of_work() as unit:
+            # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or
+            # as one that would be, neither the text is read nor what was laid before the others.
+            named_in = await unit.amendments().of(log.agreement_id, Unread(), naming=client.member)
+            agreement = await unit.agreement(log.agreement_id, of=None if named_in else client.member, for_update=True)
+            await log.hold(unit)
+            if agreement is None or not await _concerns(log, client, agreement, named_in, must_be_read=must_be_read):
+                raise NotFoundError("no such agreement, or none that you may see")
+            yield unit, agreement, log
 
 
 async def _concerns(
-    services: Services, client: Client, agreement: Agreement, named_in: Sequence[Amendment], *, must_be_read: bool
+    log: TextsTold, client: Client, agreement: Agreement, named_in: Sequence[Amendment], *, must_be_read: bool
 ) -> bool:
     if agreement.party(client.member) is not None:
         return True
     digest = text_of(agreement).digest
-    proposed = await _proposals_told(services, agreement.id, named_in, must_be_read=must_be_read)
+    proposed = await log.proposed(named_in, must_be_read=must_be_read)
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
 
 
@@ -512,7 +430,7 @@ async def _counted(  # noqa: PLR0913  what is counted, for whom, and until when
 
 
 async def _view(  # noqa: PLR0913, PLR0917  what is shown to whom, and which signatures count for it
-    services: Services,
+    log: TextsTold,
     unit: UnitOfWork,
     call: Call,
     client: Client,
@@ -533,7 +451,7 @@ async def _view(  # noqa: PLR0913, PLR0917  what is shown to whom, and which sig
     elif standing is AmendmentState.PROPOSED:
         gone = {each.member for each in agreement.parties if not is_party(agreement, each.member, call.now)}
         changes = differences(agreement.terms, amendment.terms, gone=gone)
-    kept = await _kept_signatures(services, unit, call, agreement, amendment, unread)
+    kept = await _kept_signatures(log, unit, call, agreement, amendment, unread)
     given = standing_signatures(agreement, kept, call.now)
     signed = frozenset(given).difference(taken_back).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
