@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 
 from exchange.agreements.durations import moved_by
-from exchange.agreements.duties import InForce, Spell, duty_of, duty_spells, joined
+from exchange.agreements.duties import NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells, joined
 from exchange.agreements.model import Scope
 
 _HUNDRED = 100
@@ -33,7 +33,8 @@ class PostedFact:
     """That a report was posted in a scope. `acknowledged` has the first acknowledgement by each member that gave one.
 
     `owed_by` are the members of whom an acknowledgement may be counted: those that could read it when it was posted.
-    `ends_at` is when it expires, None for never.
+    `ends_at` is when it expires, None for never. `was` has the precedences that it had before, each with until when,
+    oldest first.
     """
 
     scope: str
@@ -44,6 +45,7 @@ class PostedFact:
     is_recalled: bool = False
     acknowledged: Mapping[str, datetime] = field(default_factory=dict)
     owed_by: frozenset[str] = frozenset()
+    was: Sequence[tuple[str, datetime]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +141,11 @@ def rhythm_of(spells: Iterable[Spell], posts: Sequence[datetime], since: datetim
     return Rhythm(every, **counts, due=due, is_overdue=due is not None and now > due) if is_owed else None
 
 
-def acknowledgement_due(spells: Iterable[Spell], precedence: str, posted_at: datetime) -> datetime | None:
+def acknowledgement_due(
+    spells: Iterable[Spell], precedence: str, posted_at: datetime, was: Sequence[tuple[str, datetime]] = ()
+) -> datetime | None:
     """Return until when a report posted then is to be acknowledged; None where that was not owed."""
-    for spell in spells:
-        if spell.holds(posted_at):
-            within = spell.duty.within(precedence)
-            return None if within is None else moved_by(posted_at, within)
-    return None
+    return _owed(spells, precedence, posted_at, was)[1]
 
 
 def timeliness(fact: PostedFact, member: str, spells: Sequence[Spell], now: datetime) -> Timeliness | None:
@@ -155,7 +155,7 @@ def timeliness(fact: PostedFact, member: str, spells: Sequence[Spell], now: date
     # 3. What can be read no longer cannot be acknowledged any more.
     # 4. There is time left.
     # 5. Whoever was not bound at the end of its time did not miss it.
-    due = acknowledgement_due(spells, fact.precedence, fact.posted_at)
+    due = acknowledgement_due(spells, fact.precedence, fact.posted_at, fact.was)
     if due is None or member not in fact.owed_by:  # (1)
         return None
     given = fact.acknowledged.get(member)
@@ -167,6 +167,24 @@ def timeliness(fact: PostedFact, member: str, spells: Sequence[Spell], now: date
         return Timeliness.WAITING
     is_bound = any(spell.holds(due) and spell.duty.acknowledge for spell in spells)
     return Timeliness.OVERDUE if is_bound else None  # (5)
+
+
+def _owed(
+    spells: Iterable[Spell], precedence: str, posted_at: datetime, was: Sequence[tuple[str, datetime]]
+) -> tuple[str, datetime | None]:
+    """Return under which precedence a report is to be acknowledged, and until when."""
+    duty = next((spell.duty for spell in spells if spell.holds(posted_at)), NOTHING_OWED)
+    for former, until in was:
+        due = _due(duty, former, posted_at)
+        # Less urgent since, it excuses nobody whose time had run out.
+        if due is not None and due < until:
+            return former, due
+    return precedence, _due(duty, precedence, posted_at)
+
+
+def _due(duty: Duty, precedence: str, posted_at: datetime) -> datetime | None:
+    within = duty.within(precedence)
+    return None if within is None else moved_by(posted_at, within)
 
 
 def _scope_record(
@@ -205,7 +223,8 @@ def _acknowledgements(
     for fact in facts:
         found = timeliness(fact, member, spells, now) if fact.posted_at >= since else None
         if found is not None:
-            counts.setdefault(fact.precedence, Counter())[found] += 1
+            precedence, _ = _owed(spells, fact.precedence, fact.posted_at, fact.was)
+            counts.setdefault(precedence, Counter())[found] += 1
     for precedence, counted in counts.items():
         yield Acknowledgements(
             precedence, promised.get(precedence), **{each.value: counted[each] for each in Timeliness}

@@ -85,15 +85,18 @@ async def test_deadline_that_passes_is_a_breach_a_moment_later_and_once(owing: W
 
 
 async def test_acknowledged_in_time_is_no_breach_and_late_is_one(owing: World) -> None:
-    prompt, late = await flash(owing), await flash(owing)
+    prompt, late, lowered = [await flash(owing) for _ in range(3)]
     owing.clock.advance(10 * MINUTE)
     await usecases.receive_report(owing.services, owing.call("NOR reader"), prompt)
     owing.clock.advance(INSTANT)
     await usecases.receive_report(owing.services, owing.call("NOR reader"), late)
+    # Nor is who has not acknowledged it by then excused, where it is made less urgent before anybody looked.
+    routine = owing.posted(label=GBR_NOR, precedence=Precedence.ROUTINE)
+    await usecases.amend_report(owing.services, owing.call("GBR contributor"), lowered, routine)
 
     await DutyWatch(owing.services).round()
 
-    assert [entry["detail"]["report"] for entry in await found(owing)] == [late]
+    assert {entry["detail"]["report"] for entry in await found(owing)} == {late, lowered}
 
 
 async def test_report_that_was_less_urgent_when_it_came_is_made_no_breach_by_an_amendment(owing: World) -> None:

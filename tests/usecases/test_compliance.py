@@ -26,7 +26,7 @@ OWING = AGREEMENT.replace(
 )
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 async def made_owing(world: World) -> None:
@@ -266,13 +266,21 @@ async def test_party_that_takes_no_part_any_more_sheds_nothing_of_what_it_missed
     assert acknowledged(records["NOR"]) == (1, 0, 0, 1)
 
 
-async def test_amendment_that_names_no_precedence_excuses_nobody(owing: World) -> None:
+@pytest.mark.parametrize(
+    ("keeps_precedence", "after", "overdue"), [(True, MINUTE, 1), (False, MINUTE, 0), (False, 11 * MINUTE, 1)]
+)
+async def test_amendment_excuses_nobody_whose_time_was_up(
+    owing: World, after: timedelta, overdue: int, *, keeps_precedence: bool
+) -> None:
     report, call = await flash(owing), owing.call("GBR contributor")
-    owing.clock.advance(DAY)
-    newer = owing.posted(label=GBR_NOR)
-    await usecases.amend_report(owing.services, call, report, newer, keeps_precedence=True)
+    owing.clock.advance(after)
+    newer = owing.posted(label=GBR_NOR, precedence=Precedence.ROUTINE)
+    await usecases.amend_report(owing.services, call, report, newer, keeps_precedence=keeps_precedence)
+    owing.clock.advance(HOUR)
 
-    assert acknowledged((await shown(owing, "GBR reader"))["NOR"]) == (0, 0, 0, 1)
+    norway = (await shown(owing, "GBR reader"))["NOR"]
+    assert acknowledged(norway) == (0, 0, 0, overdue)
+    assert acknowledged(norway, "ROUTINE") == (0, 0, 1 - overdue, 0)
 
 
 async def test_period_is_as_long_as_it_is_asked_for_and_what_came_before_tells_when_the_next_was_due(

@@ -256,7 +256,10 @@ async def test_list_lacks_what_the_walk_tells(walked: tuple[World, list[str]]) -
 
 @pytest.mark.parametrize(
     "change",
-    ["class_id = (SELECT class_id FROM report WHERE id = $1)", "until_at = until_at - 7200000000", "class_id = 4711"],
+    [
+        *("class_id = (SELECT class_id FROM report WHERE id = $1)", "class_id = 4711"),
+        *("until_at = until_at - 7200000000", "precedence = 'FLASH'"),
+    ],
 )
 async def test_past_of_a_report_that_is_not_what_the_log_says_is_told(
     walked: tuple[World, list[str]], change: str
@@ -317,7 +320,7 @@ async def test_all_that_a_report_was_is_missed_where_only_consents_came(walked: 
 def version_before() -> Iterator[None]:
     """Move reports as the version before did, which kept nothing of what they were, and said so of none."""
 
-    async def nothing(_book: ReportBook, _report: str) -> None:
+    async def nothing(_book: ReportBook, *_moved: object) -> None:
         return None
 
     with pytest.MonkeyPatch.context() as patch:

@@ -165,7 +165,7 @@ async def test_row_that_somebody_wrote_ahead_keeps_no_originator_from_restrictin
     report = await world.post(label=onward.LOW)
     written = {
         "report_version": "id, version, id, 1, id",
-        "report_past": "seq, id, class_id, valid_until, 1",
+        "report_past": "seq, id, class_id, valid_until, 1, NULL",
     }
     world.sql(f"INSERT INTO {table} SELECT {written[table]} FROM report WHERE id = $1", report)
     narrowed = world.posted(label=Label("NATO", "SECRET", releasable_to=("GBR",), handling=("ORCON",)))

@@ -16,7 +16,7 @@ from sqlmodel import col
 from exchange.audit.deeds import DeedKind, says_as
 from exchange.kernel import ConflictError, MalformedError, StalePolicyError, from_micros, rfc3339, to_micros
 from exchange.release import class_as_json
-from exchange.reports import ReportStatus
+from exchange.reports import Precedence, ReportStatus
 from exchange.store.books.given_up import give_up_blobs
 from exchange.store.database.dialect import is_among
 from exchange.store.log.blobs import GIVEN_UP_TIME
@@ -153,7 +153,7 @@ class ReportBook:
         self._note_write()
         facts = report.facts
         place = await self.next_place(report.posted_at)
-        await self._keep_past(report.id)
+        await self._keep_past(report.id, report.precedence)
         changed = {
             "seq": place[0],
             "recorded_at": place[1],
@@ -176,7 +176,7 @@ class ReportBook:
         if kept:
             await self._session.execute(delete(BlobDebrisTable).where(col(BlobDebrisTable.location).in_(kept)))
 
-    async def _keep_past(self, report_id: str) -> None:
+    async def _keep_past(self, report_id: str, next_precedence: Precedence) -> None:
         row = ReportTable
         was = (
             col(row.seq),
@@ -184,8 +184,9 @@ class ReportBook:
             col(row.class_id),
             col(row.valid_until),
             literal(to_micros(self._now), BigInteger),
+            func.nullif(col(row.precedence), next_precedence.value),
         )
-        kept = ("seq", "report_id", "class_id", "valid_until", "until_at")
+        kept = ("seq", "report_id", "class_id", "valid_until", "until_at", "precedence")
         # What somebody wrote in its place stays, for the walk over reports to tell of, and keeps none from moving.
         is_free = ~exists().where(col(ReportPastTable.seq) == col(row.seq))
         await self._session.execute(

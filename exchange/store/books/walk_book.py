@@ -37,6 +37,7 @@ class PastSeen(NamedTuple):
     class_id: object
     valid_until: object
     until_at: object
+    precedence: object
 
 
 class ReportSeen(NamedTuple):
@@ -101,7 +102,7 @@ class _Statements:
         joined = report.outerjoin(kinds, kinds.c.id == report.c.class_id)
         seen = select(*report_columns(), *beside).select_from(joined)
         past = table("report_past")
-        was = select(past.c.report_id, past.c.class_id, past.c.valid_until, past.c.until_at)
+        was = select(past.c.report_id, past.c.class_id, past.c.valid_until, past.c.until_at, past.c.precedence)
         takers = select(report.c.supersedes, report.c.id).where(report.c.supersedes.is_not(None))
         return cls(
             kept=sql.compile(select(*(kept.c[name] for name in _COLUMNS))),

@@ -1,7 +1,7 @@
 """What was posted and acknowledged, to be counted: of the classes that the caller names, and of no others."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from exchange.store.books.breach_book import BreachRow, breach_row, is_moment
 from exchange.store.books.report_receipts import ReceiptHow
 from exchange.store.database.dialect import is_among
 from exchange.store.database.engine import read_rows
-from exchange.store.tables.life_tables import ReportReceiptTable
+from exchange.store.tables.life_tables import ReportPastTable, ReportReceiptTable
 from exchange.store.tables.main_tables import ReportTable
 
 _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
@@ -23,7 +23,10 @@ _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
 
 @dataclass(frozen=True, slots=True)
 class CountedReport:
-    """A report as far as it is counted, nothing of it opened. `posted_class_id`: the class that it was posted in."""
+    """A report as far as it is counted, nothing of it opened. `posted_class_id`: the class that it was posted in.
+
+    `was` has the precedences that it had before, each with until when, oldest first.
+    """
 
     id: str
     class_id: int
@@ -32,6 +35,7 @@ class CountedReport:
     posted_at: datetime
     valid_until: datetime | None
     is_recalled: bool
+    was: Sequence[tuple[str, datetime]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,26 @@ class DutyReader:
         """Return the reports that were posted at or after `since`, in no order."""
         row = ReportTable
         columns = (row.id, row.class_id, row.posted_class, row.precedence, row.posted_at, row.valid_until, row.status)
-        chosen = select(*(col(column) for column in columns)).where(*self._counted(asked))
-        found = await read_rows(self._engine, chosen.where(col(row.posted_at) >= to_micros(since)))
-        return [_report(each) for each in found]
+        chosen = select(*(col(column) for column in columns))
+        which = (*self._counted(asked), col(row.posted_at) >= to_micros(since))
+        found = await read_rows(self._engine, chosen.where(*which))
+        was = await self._precedences_before(which)
+        return [replace(_report(each), was=was.get(each[0], ())) for each in found]
+
+    async def _precedences_before(
+        self, which: tuple[ColumnElement[bool], ...]
+    ) -> dict[str, list[tuple[str, datetime]]]:
+        past = ReportPastTable
+        chosen = (
+            select(col(past.report_id), col(past.precedence), col(past.until_at))
+            .join(ReportTable, col(ReportTable.id) == col(past.report_id))
+            .where(*which, col(past.precedence).is_not(None), is_moment(past.until_at))
+            .order_by(col(past.seq))
+        )
+        found: dict[str, list[tuple[str, datetime]]] = {}
+        for report, precedence, until_at in await read_rows(self._engine, chosen):
+            found.setdefault(report, []).append((precedence, from_micros(until_at)))
+        return found
 
     async def last_before(self, asked: Countable, before: datetime) -> dict[int, datetime]:
         """Return when the last report of each class before a moment was posted; a class without one is left out."""

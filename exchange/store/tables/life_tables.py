@@ -50,7 +50,10 @@ class TombstoneTable(SQLModel, table=True):
 
 
 class ReportPastTable(SQLModel, table=True):
-    """What a report was until it moved: its class and its end. `seq` is the number that it had."""
+    """What a report was until it moved: its class and its end. `seq` is the number that it had.
+
+    `precedence` is the one that it had, where it has another one since.
+    """
 
     __tablename__: ClassVar[str] = "report_past"
     __table_args__ = (Index("report_past_report", "report_id", "seq"),)
@@ -60,6 +63,7 @@ class ReportPastTable(SQLModel, table=True):
     class_id: int = Field(sa_type=BigInteger, foreign_key="release_class.id")
     valid_until: int | None = Field(default=None, sa_type=BigInteger)
     until_at: int = Field(sa_type=BigInteger)
+    precedence: str | None = None
 
 
 class DestructionTable(SQLModel, table=True):

@@ -163,7 +163,8 @@ def _is_of(past: PastSeen, move: Entry, classes: Classes) -> bool:
         return False
     was = classes.facts(past.class_id)
     is_from = classes.is_lost(past.class_id) if was is None else _is_from(was, move)
-    return is_from and _is_near(_at(move), past.until_at)
+    is_told = past.precedence == move.get("detail", {}).get("precedence_before")
+    return is_from and is_told and _is_near(_at(move), past.until_at)
 
 
 def _is_from(was: ClassFacts, move: Entry) -> bool:

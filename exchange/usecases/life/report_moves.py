@@ -163,6 +163,7 @@ def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:
             "to_level": after.label.classification,
             "to_policy": after.label.policy,
             **PAST_KEPT,
+            **({"precedence_before": before.precedence.value} if before.precedence is not after.precedence else {}),
             **({"consents": list(move.consents)} if move.consents else {}),
             **({"by": list(move.people)} if move.people else {}),
         },

@@ -128,4 +128,5 @@ def posted_fact(
         report.is_recalled,
         acknowledged,
         owed_by,
+        report.was,
     )

@@ -286,7 +286,7 @@ class DutyWatch:
                 continue  # altered: who could read it when it was posted cannot be said any more
             for (scope, member), spells in spells_of.items():
                 if scope == facts.scope and member != facts.originator:
-                    due = acknowledgement_due(spells, report.precedence, report.posted_at)
+                    due = acknowledgement_due(spells, report.precedence, report.posted_at, report.was)
                     if due is not None and since <= due < now:
                         found.append(_Ended(report, member, spells, due))
         return begin, found

@@ -210,6 +210,31 @@ def test_parties_are_measured_scope_by_scope_from_the_newest_text():
     }  # fmt: skip
 
 
+LOWERED = (("FLASH", DUE + INSTANT), ("PRIORITY", DUE + HOUR))
+
+
+@pytest.mark.parametrize(
+    ("was", "given_at", "expected"),
+    [
+        (LOWERED, None, ("FLASH", Timeliness.OVERDUE)),
+        (LOWERED, DUE, ("FLASH", Timeliness.IN_TIME)),
+        (LOWERED, DUE + HOUR, ("FLASH", Timeliness.LATE)),
+        # Lowered while there was time, it has the time of what it is now.
+        ((("FLASH", DUE),), None, ("ROUTINE", Timeliness.WAITING)),
+        (LOWERED[1:], DUE + HOUR, ("ROUTINE", Timeliness.IN_TIME)),
+        ((("a former word", DUE),), None, ("ROUTINE", Timeliness.WAITING)),
+    ],
+)
+def test_less_urgent_report_excuses_nobody_whose_time_was_up(was, given_at, expected):
+    versions = [InForce(agreement_owing(Obligation("NOR", SCOPE, None, (("FLASH", "PT10M"),))), T, None)]
+    one = fact(precedence="ROUTINE", acknowledged={} if given_at is None else {"NOR": given_at}, was=was)
+
+    (nor,) = next(each.scopes for each in measure(versions, [one], T, DUE + 2 * HOUR) if each.member == "NOR")
+
+    counts = {(each.precedence, how): getattr(each, how.value) for each in nor.acknowledgements for how in Timeliness}
+    assert {place for place, count in counts.items() if count} == {expected}
+
+
 def test_nobody_has_a_share_of_nothing_and_what_is_promised_no_more_is_still_counted():
     before = agreement_owing(Obligation("NOR", SCOPE, None, (("FLASH", "PT10M"),)))
     after = replace(agreement_owing(), version=9)
