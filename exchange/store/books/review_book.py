@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -19,22 +19,28 @@ class ReviewBook:
         self._session = session
         self._note_write = note_write
 
-    async def noted(self) -> frozenset[tuple[str, date]]:
-        """Return every review that was noted: of which agreement, due on which day.
+    async def noted(self) -> dict[tuple[str, date], str]:
+        """Return every review that was noted: of which agreement, due on which day, with the entry that notes it.
 
         One whose day was altered to what is none was noted of no day: it is noted again, and keeps no other from that.
         """
         row, unread = AgreementReviewTable, Unread()
-        found = await self._session.execute(select(col(row.agreement_id), col(row.due_on)))
-        return frozenset(unread.each(found, _review, lambda row: UnreadRow(f"review of {row[0]}")))
+        found = await self._session.execute(select(col(row.agreement_id), col(row.due_on), col(row.entry_id)))
+        return dict(unread.each(found, _review, lambda row: UnreadRow(f"review of {row[0]}")))
 
-    async def note(self, agreement_id: str, due: date, entry: str) -> None:
-        """Keep that a review was noted; ConflictError where another process came first."""
+    async def note(self, agreement_id: str, due: date, entry: str, *, instead_of: str | None) -> None:
+        """Keep that a review was noted, in place of what names the entry `instead_of`.
+
+        ConflictError where another process came first.
+        """
         self._note_write()
-        row = {"agreement_id": agreement_id, "due_on": due.isoformat(), "entry_id": entry}
-        await self._session.execute(insert(AgreementReviewTable), row)
+        row = AgreementReviewTable
+        columns = {"agreement_id": agreement_id, "due_on": due.isoformat()}
+        which = (col(getattr(row, name)) == value for name, value in columns.items())
+        await self._session.execute(delete(row).where(*which, col(row.entry_id) == instead_of))
+        await self._session.execute(insert(row), {**columns, "entry_id": entry})
 
 
-def _review(row: Row) -> tuple[str, date]:
-    agreement, due = row
-    return agreement, date.fromisoformat(due)
+def _review(row: Row) -> tuple[tuple[str, date], str]:
+    agreement, due, entry = row
+    return (agreement, date.fromisoformat(due)), entry
