@@ -8,10 +8,15 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 
 from exchange.store.books.amendments import unread_amendment, unread_signature
 from exchange.store.books.breach_book import BreachKind, BreachRow, UnreadBreach
-from exchange.store.books.consent_book import OnwardRow, OnwardWish
-from exchange.store.books.consent_states import UNDECIDED, ConsentState
+from exchange.store.books.consent_book import (
+    UNDECIDED,
+    ConsentState,
+    DerivationRow,
+    DerivationWish,
+    OnwardRow,
+    OnwardWish,
+)
 from exchange.store.books.crisis_book import CrisisOpeners
-from exchange.store.books.derivation_book import DerivationRow, DerivationWish
 from exchange.store.books.kept_keys import KeptKind, KeptRow, SealedDeclaration
 from exchange.store.books.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.books.proxy_book import ProxyRow, ProxyState, ProxyWish

@@ -11,9 +11,8 @@ from sqlalchemy.dialects import postgresql
 
 from exchange.store.books.acting import Acting, hold_client, hold_member
 from exchange.store.books.agreement_book import AgreementBook
-from exchange.store.books.consent_book import ConsentBook
+from exchange.store.books.consent_book import ConsentBook, DerivationBook
 from exchange.store.books.consultation_book import ConsultationBook
-from exchange.store.books.derivation_book import DerivationBook
 from exchange.store.books.pending_acts import PendingActs
 from exchange.store.books.proxy_book import ProxyBook
 from exchange.store.books.report_book import ReportBook

@@ -24,9 +24,9 @@ class ConsentedRows(Generic[RowT]):
         self._session = session
         self._note_write = note_write
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def _columns(row: RowT) -> dict[str, Any]:
+    def _columns(cls, row: RowT) -> dict[str, Any]:
         """Return the columns of a row."""
 
     @staticmethod

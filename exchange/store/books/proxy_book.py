@@ -89,8 +89,8 @@ class ProxyBook(ConsentedRows[ProxyRow]):
         pair = (col(row.originator) == originator, col(row.proxy) == proxy, col(row.agreement) == agreement)
         return await self._rows(*pair, col(row.scope) == scope, col(row.state) == ProxyState.GIVEN.value)
 
-    @staticmethod
-    def _columns(row: ProxyRow) -> dict[str, Any]:
+    @classmethod
+    def _columns(cls, row: ProxyRow) -> dict[str, Any]:
         wish = row.wish
         return {
             "id": row.id,

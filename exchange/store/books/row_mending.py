@@ -22,12 +22,11 @@ from exchange.store.books.acting import hold_client, hold_member
 from exchange.store.books.agreement_book import AgreementBook
 from exchange.store.books.agreement_rows import agreement_row, party_rows
 from exchange.store.books.caveat_mending import CaveatsPut, CaveatsTold, put_in_force_again
-from exchange.store.books.consent_states import ConsentState
+from exchange.store.books.consent_book import ConsentState
 from exchange.store.books.proxy_book import ProxyState
 from exchange.store.books.records import client_row, member_row
-from exchange.store.tables.consent_tables import OnwardTable
+from exchange.store.tables.consent_tables import DerivationTable, OnwardTable
 from exchange.store.tables.crisis_tables import CrisisTable
-from exchange.store.tables.derivation_tables import DerivationTable
 from exchange.store.tables.main_tables import (
     AgreementTable,
     ClientTable,

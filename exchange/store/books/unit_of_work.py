@@ -25,10 +25,9 @@ from exchange.store.books.amendments import Amendments
 from exchange.store.books.breach_book import BreachBook
 from exchange.store.books.caveat_book import CaveatBook
 from exchange.store.books.certificates import Certificates
-from exchange.store.books.consent_book import ConsentBook
+from exchange.store.books.consent_book import ConsentBook, DerivationBook
 from exchange.store.books.consultation_book import ConsultationBook
 from exchange.store.books.crisis_book import CrisisBook
-from exchange.store.books.derivation_book import DerivationBook
 from exchange.store.books.kept_keys import KeptKeys
 from exchange.store.books.pending_acts import PendingActs, count_personal_keys, destroy_personal_keys
 from exchange.store.books.personal_keys import PersonalKeys, Place

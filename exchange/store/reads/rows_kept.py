@@ -30,15 +30,14 @@ from exchange.members import Standing
 from exchange.release import NationalText, class_digest, class_from_json
 from exchange.reports import ReportStatus
 from exchange.store.books.breach_book import BreachKind, subject_of
-from exchange.store.books.consent_states import ENDED_VALUES, ConsentState
+from exchange.store.books.consent_book import ENDED_VALUES, ConsentState
 from exchange.store.books.proxy_book import ProxyState
 from exchange.store.database.dialect import Fetch, NoText, Row, Sql, Statement, as_text
 from exchange.store.rows.unread import UNREADABLE
 from exchange.store.tables.alert_tables import AlertTable
 from exchange.store.tables.caveat_tables import CaveatSetTable
-from exchange.store.tables.consent_tables import OnwardTable
+from exchange.store.tables.consent_tables import DerivationTable, OnwardTable
 from exchange.store.tables.crisis_tables import CrisisTable
-from exchange.store.tables.derivation_tables import DerivationTable
 from exchange.store.tables.duty_tables import BreachTable
 from exchange.store.tables.main_tables import table
 from exchange.store.tables.personal_tables import PersonalKeyTable

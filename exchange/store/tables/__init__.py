@@ -10,7 +10,6 @@ from exchange.store.tables import (  # noqa: F401  they fill the metadata
     consent_tables,
     consultation_tables,
     crisis_tables,
-    derivation_tables,
     duty_tables,
     life_tables,
     log_tables,

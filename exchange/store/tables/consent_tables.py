@@ -1,4 +1,4 @@
-"""The originator's consent to pass a report on: asked for by a reader, given or refused by a releaser."""
+"""The originator's consent to pass a report on, and to mark lower what derives from it: asked for, given or refused."""
 
 from typing import ClassVar
 
@@ -6,22 +6,22 @@ from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 
-class OnwardTable(SQLModel, table=True):
-    """A request for onward release and what became of it. `asked` is its JSON; `note` the signed grant."""
-
-    __tablename__: ClassVar[str] = "onward_release"
-    __table_args__ = (
-        Index("onward_release_report", "report_id", "state"),
-        Index("onward_release_originator", "originator", "state"),
-        Index("onward_release_requester", "requester_member", "state"),
+def _indexes(name: str) -> tuple[Index, ...]:
+    return (
+        Index(f"{name}_report", "report_id", "state"),
+        Index(f"{name}_originator", "originator", "state"),
+        Index(f"{name}_requester", "requester_member", "state"),
     )
+
+
+class ConsentColumns(SQLModel):
+    """A request for such consent and what became of it; `note` is the signed grant."""
 
     id: str = Field(primary_key=True)
     report_id: str = Field(foreign_key="report.id")
     originator: str
     requester: str
     requester_member: str
-    asked: str
     state: str
     asked_at: int = Field(sa_type=BigInteger)
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
@@ -29,3 +29,24 @@ class OnwardTable(SQLModel, table=True):
     conditions: str | None = None
     note: bytes | None = Field(default=None, sa_type=LargeBinary)
     entry_id: str
+
+
+class OnwardTable(ConsentColumns, table=True):
+    """A request for onward release; `asked` is its JSON."""
+
+    __tablename__: ClassVar[str] = "onward_release"
+    __table_args__ = _indexes("onward_release")
+
+    asked: str
+
+
+class DerivationTable(ConsentColumns, table=True):
+    """A request to mark lower what derives from a version of a report; `lowest` is the label's JSON."""
+
+    __tablename__: ClassVar[str] = "derivation_consent"
+    __table_args__ = _indexes("derivation_consent")
+
+    version: int
+    lowest: str
+    until: int = Field(sa_type=BigInteger)
+    reason: str
