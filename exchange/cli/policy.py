@@ -47,7 +47,7 @@ from exchange.markings import (
     render_marking,
     to_stanag4774,
 )
-from exchange.release import Explanation, Permit, Refusal, View, Viewer, check_law
+from exchange.release import Explanation, Viewer, check_law
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
 from exchange.usecases import SimulatedReport, show_client, simulate_for_host
@@ -172,9 +172,11 @@ async def explain_decision(
     as_json: JsonOption = False,
 ) -> None:
     """Say why a client may (not) read a report: each rule and what it said (operator)."""
+    from exchange.entrypoints.api.reports import decision_name
+
     explanation = await _explained(host, id, client)
     catalogue = host.services.law.catalogue
-    decision = _decision_word(explanation)
+    decision = decision_name(explanation.decision) or "refuse"
     if as_json:
         rules = [
             {
@@ -336,13 +338,3 @@ def _asked(client: ExchangeClient, supposed: SimulatedReport) -> SimulationBody:
         label=LabelBody.of(supposed.label),
     )
     return client.simulate(request)
-
-
-def _decision_word(explanation: Explanation) -> str:
-    match explanation.decision:
-        case Permit(view=View.FULL):
-            return "permit"
-        case Permit():
-            return "tear-line"
-        case Refusal() | None:
-            return "refuse"

@@ -243,7 +243,7 @@ def explanation_body(report_id: str, told: Explanation) -> ExplanationBody:
     """Return an explanation as JSON shows it."""
     return ExplanationBody(
         id=report_id,
-        decision=_decision_name(told.decision),
+        decision=decision_name(told.decision),
         reasons=[reason.value for reason in told.reasons],
         rules=[_rule(rule) for rule in told.rules],
     )
@@ -288,7 +288,8 @@ def _rule(rule: RuleOutcome) -> RuleBody:
     return RuleBody.model_validate(told)
 
 
-def _decision_name(decision: Decision | None) -> DecisionName | None:
+def decision_name(decision: Decision | None) -> DecisionName | None:
+    """Return what was decided in a word; None where nothing was."""
     match decision:
         case None:
             return None
