@@ -35,7 +35,6 @@ from exchange.wire import (
 )
 
 destructions = typer.Typer(help="Destruction of recalled reports: list, certify.", no_args_is_help=True)
-reports.add_typer(destructions, name="destruction")
 
 NewMarking = Annotated[str | None, typer.Option("--marking", metavar="TEXT", help="Unset: as it is.")]
 NewSubject = Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="Unset: as it is.")]

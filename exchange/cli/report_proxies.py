@@ -6,14 +6,12 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.given import checked, day_or_moment
-from exchange.cli.report_group import reports
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import ProxyBody, ProxyConsent
 
 proxies = typer.Typer(help="Posting on behalf: consent, list, revoke.", no_args_is_help=True)
-reports.add_typer(proxies, name="proxy")
 
 
 @proxies.command("consent")

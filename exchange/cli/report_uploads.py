@@ -6,14 +6,12 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
-from exchange.cli.report_group import reports
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.cli.whole_lists import lists_whole
 from exchange.client import ExchangeClient
 from exchange.wire import OpenUploadBody
 
 uploads = typer.Typer(help="Reports that you began part by part and have not completed.", no_args_is_help=True)
-reports.add_typer(uploads, name="uploads")
 
 
 @uploads.command("list")

@@ -9,13 +9,12 @@ from exchange.agreements import TreatyText, sign_text, take_back
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import Asking, about, meant_for, path_of, stating
 from exchange.client.compliance import Duties
+from exchange.client.consents import Derivations, OnwardReleases
 from exchange.client.crises import Crises
-from exchange.client.derivations import Derivations
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.listing import PAGE, ListedReports, walked
 from exchange.client.log_reads import LogReads
 from exchange.client.national_caveats import NationalCaveats
-from exchange.client.onward import OnwardReleases
 from exchange.client.parts import checked_content, decoded
 from exchange.client.proxies import Proxies
 from exchange.client.report_life import ReportLife

@@ -63,7 +63,18 @@ from exchange.wire.compliance import (
     RhythmBody,
     ScopeRecordBody,
 )
-from exchange.wire.consents import ConsentRefusal, ConsentStateName
+from exchange.wire.consents import (
+    ConsentRefusal,
+    ConsentStateName,
+    DerivationBody,
+    DerivationGrant,
+    DerivationListBody,
+    DerivationRequest,
+    OnwardBody,
+    OnwardGrant,
+    OnwardListBody,
+    OnwardRequest,
+)
 from exchange.wire.consultations import (
     ConsultationBody,
     ConsultationListBody,
@@ -72,16 +83,9 @@ from exchange.wire.consultations import (
     SaidBody,
 )
 from exchange.wire.crises import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest
-from exchange.wire.derivations import (
-    DerivationBody,
-    DerivationGrant,
-    DerivationListBody,
-    DerivationRequest,
-)
 from exchange.wire.erasures import ErasureBody, ErasureRequest
 from exchange.wire.lists import ListAnswer, UnopenedBody
 from exchange.wire.log import ConsistencyBody
-from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRequest
 from exchange.wire.outlooks import AgreementOutlookBody, DraftLineBody, GapBody, GapListBody, OwnReachBody
 from exchange.wire.parties import (
     ClearanceBody,

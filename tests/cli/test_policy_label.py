@@ -6,8 +6,8 @@ import pytest
 
 from exchange.cli import policy
 from exchange.cli.acts import _in_words
+from exchange.cli.consents import show_consent
 from exchange.cli.posting import law_catalogue
-from exchange.cli.report_derivations import _show
 from exchange.markings import Label
 from exchange.wire import DerivationBody
 from tests.support.house import command
@@ -82,7 +82,7 @@ def test_label_in_words_that_are_not_known_here_is_told_as_it_stands(capsys, lab
     made = DerivationBody.model_validate_json(json.dumps(given))
 
     for as_json in (False, True):
-        _show(made, "granted", as_json=as_json)
+        show_consent(made, "granted", as_json=as_json)
 
     assert told in " ".join(capsys.readouterr().out.split())
 
