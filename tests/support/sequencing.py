@@ -21,15 +21,20 @@ Run = Callable[..., list[tuple[Any, ...]]]
 def sequence(url: str) -> int:
     """Give a place to every entry that waits in the database at `url`; return how many there were."""
     with _connected(url) as run:
-        waiting = run(_WAITING)
-        ((last,),) = run(_LAST)
-        placed = [(last + number, entry, bytes(content)) for number, (_, entry, content) in enumerate(waiting, start=1)]
-        for start in range(0, len(placed), _AT_ONCE):
-            chunk = placed[start : start + _AT_ONCE]
-            _insert(run, "audit_search", SEARCH_COLUMNS, [search_row(1, at, content) for at, _, content in chunk])
-            _insert(run, "log_leaf", LEAF_COLUMNS, [(1, at, entry, hash_leaf(content)) for at, entry, content in chunk])
-        if waiting:
-            run("DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
+        return placed_by(run)
+
+
+def placed_by(run: Run) -> int:
+    """Give a place to every entry that waits in the database that `run` asks; return how many there were."""
+    waiting = run(_WAITING)
+    ((last,),) = run(_LAST)
+    placed = [(last + number, entry, bytes(content)) for number, (_, entry, content) in enumerate(waiting, start=1)]
+    for start in range(0, len(placed), _AT_ONCE):
+        chunk = placed[start : start + _AT_ONCE]
+        _insert(run, "audit_search", SEARCH_COLUMNS, [search_row(1, at, content) for at, _, content in chunk])
+        _insert(run, "log_leaf", LEAF_COLUMNS, [(1, at, entry, hash_leaf(content)) for at, entry, content in chunk])
+    if waiting:
+        run("DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
     return len(placed)
 
 

@@ -6,14 +6,13 @@ and the use cases are the real ones; only the clock is the test's.
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from exchange import usecases
 from exchange.audit import parse_entry
@@ -28,8 +27,9 @@ from exchange.settings import read_policies
 from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, personal_custody
 from exchange.usecases.steps.knowledge import Knowledge
+from tests.support.behind import Behind
 from tests.support.postgres import rows_of_each
-from tests.support.sequencing import sequence
+from tests.support.sequencing import placed_by
 from tests.support.store import NODE_KEY, PATIENCE
 from tests.support.treaty import enrol_key, sign_by_call
 
@@ -130,6 +130,7 @@ class World:
     clients: dict[str, Client] = field(default_factory=dict)
     agreement_id: str = ""
     url: str = ""
+    behind: Behind = field(default_factory=Behind)
 
     def call(self, name: str | None, *, purpose: str | None = None, at: datetime | None = None) -> Call:
         """Return a call made by the client `name` (None = the host's operator, `stranger` = nobody enrolled)."""
@@ -213,7 +214,7 @@ class World:
 
     def sequence(self) -> int:
         """Give every entry so far its place in the log: before that, nobody finds it."""
-        return sequence(self.url)
+        return placed_by(self.sql)
 
     async def attempt(self, act: Awaitable[T]) -> Attempt[T]:
         """Await `act` and return what came of it; errors that are not the exchange's own go on."""
@@ -250,7 +251,7 @@ class World:
         """Run SQL behind the exchange's back; parameters are written `$1`, `$2` ..."""
         if self.url.startswith("postgresql"):
             return rows_of_each(self.url, (statement, *arguments))[0]
-        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection, connection:
+        with self.behind.connected(self.url) as connection:
             return connection.execute(statement.replace("$", "?"), arguments).fetchall()
 
     def unguard(self, table: str = "audit_entry") -> None:
@@ -258,8 +259,10 @@ class World:
         if self.url.startswith("postgresql"):
             self.sql(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
             return
-        for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-            self.sql(f"DROP TRIGGER {name}")
+        with self.behind.connected(self.url) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                connection.execute(f"DROP TRIGGER {name}")
 
     def rows_of(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
         """Return all that is in these tables, in no order, read on one connection."""
@@ -267,9 +270,7 @@ class World:
         if self.url.startswith("postgresql"):
             found = rows_of_each(self.url, *((each,) for each in selected))
             return dict(zip(tables, found, strict=True))
-        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection:
-            # Text may have been made none by the test itself.
-            connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+        with self.behind.connected(self.url, lenient=True) as connection:
             return {table: connection.execute(each).fetchall() for table, each in zip(tables, selected, strict=True)}
 
 
@@ -356,16 +357,17 @@ async def _opened(url: str, folder: Path, *, cursor_key: bytes | None = None) ->
         create_root_file(roots, NOW, os.urandom)
     custodian, cursor_key = FileCustodian.load(roots), cursor_key or os.urandom(32)
     personal = personal_custody(custodian, cursor_key)
+    store = await _WorldStore.open(
+        url,
+        node="test",
+        clock=clock,
+        randomness=os.urandom,
+        identity=NODE_KEY,
+        personal=personal,
+        wait_seconds=PATIENCE,
+    )
     services = Services(
-        store=await Store.open(
-            url,
-            node="test",
-            clock=clock,
-            randomness=os.urandom,
-            identity=NODE_KEY,
-            personal=personal,
-            wait_seconds=PATIENCE,
-        ),
+        store=store,
         custodian=custodian,
         law=the_law(),
         clock=clock,
@@ -374,4 +376,20 @@ async def _opened(url: str, folder: Path, *, cursor_key: bytes | None = None) ->
         # A stream tells what there is and ends: whoever walks over all routes must not wait for more.
         watching=Watching(WatchLimits(longest_seconds=0.0)),
     )
-    return World(services, clock, folder, url=url)
+    return World(services, clock, folder, url=url, behind=store.behind)
+
+
+class _WorldStore(Store):
+    """The store, and what asks behind its back for as long as it is open."""
+
+    behind: Behind
+
+    @classmethod
+    async def open(cls, *arguments: Any, **named: Any) -> Self:
+        store = await super().open(*arguments, **named)
+        store.behind = Behind()
+        return store
+
+    async def close(self) -> None:
+        self.behind.close()
+        await super().close()
