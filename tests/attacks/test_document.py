@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.internal import charmap
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -22,6 +23,9 @@ from tests.attacks.callers import body_of, insider_of
 from tests.attacks.hidden import Api, Hidden, client_of, filled, random_id, segment_of
 from tests.support.placing import place_anew
 from tests.support.world import AGREEMENT, World, thumbprint_of
+
+# Which characters a header takes is read from a file at each draw of one: that was a sixth of these searches.
+charmap.intervals_from_codec = cache(charmap.intervals_from_codec)
 
 YAML = "application/yaml"
 OCTETS = "application/octet-stream"
