@@ -13,26 +13,29 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 @cache
-def _paths() -> tuple[tuple[re.Pattern[str], dict[str, Any]], ...]:
-    """Return what each path of the document looks like; those without a parameter come first."""
+def _paths() -> tuple[re.Pattern[str], tuple[dict[str, Any], ...]]:
+    """Return what paths of the document look like, each a group, and what is at each; those without a parameter come first."""
     documented = sorted(api_document()["paths"].items(), key=lambda each: each[0].count("{"))
-    return tuple((_pattern(path), operations) for path, operations in documented)
+    pattern = "|".join(f"({_pattern(path)})" for path, _ in documented)
+    return re.compile(pattern), tuple(operations for _, operations in documented)
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+def _pattern(path: str) -> str:
     # The place of a tile has slashes in it.
     pieces = (("(?:.+)" if name == "index" else "(?:[^/]+)") if place % 2 else re.escape(name)
               for place, name in enumerate(_PARAMETER.split(path)))  # fmt: skip
-    return re.compile("".join(pieces))
+    return "".join(pieces)
 
 
 def undocumented(
     method: str, path: str, status: int, media_type: str | None, headers: Iterable[str] = ()
 ) -> str | None:
     """Return what the document does not say of an answer, None where it says it, or knows no such path."""
-    operations = next((known for pattern, known in _paths() if pattern.fullmatch(path)), None)
-    if operations is None:
+    pattern, known = _paths()
+    found = pattern.fullmatch(path)
+    if found is None:
         return None
+    operations = known[(found.lastindex or 0) - 1]
     asked = "get" if method == "HEAD" else method.lower()
     # Of a method that a path has not, the others of the path say what is answered.
     operation = operations.get(asked) or next(iter(operations.values()))
@@ -54,7 +57,7 @@ def _told_somewhere() -> frozenset[str]:
     What stands on every answer, such as `Cache-Control`, is no answer's own.
     """
     answers = [
-        each for _, known in _paths() for operation in known.values() for each in operation["responses"].values()
+        each for known in _paths()[1] for operation in known.values() for each in operation["responses"].values()
     ]
     headers = {name.lower() for each in answers for name in each.get("headers", {})}
     return frozenset(headers - {"x-audit-entry", "x-audit-leaf"})
