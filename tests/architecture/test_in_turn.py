@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.in_turn import surplus
+from tests.support.in_turn import InTurn, surplus, turn_of
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -46,3 +46,18 @@ def test_nothing_is_left_out_where_some_cases_are_of_one_database() -> None:
     items = [item("test_typed", str(case), database, "each_on_both") for case in range(3) for database in DATABASES]
 
     assert surplus(items) == []
+
+
+def test_cases_in_one_world_are_tried_by_one_database_each_where_nothing_else_is_in_turn() -> None:
+    of_one_world = [item("test_a", "", database) for database in DATABASES]
+    for each in of_one_world:
+        del each.callspec.params["case"]
+
+    assert {turn_of(each) for each in of_one_world} == {0, 1}
+    assert [turn_of(item("test_a", "1", database)) for database in DATABASES] == [None, None]
+
+
+def test_each_case_is_tried_with_one_shift_or_the_other(in_turn: InTurn) -> None:
+    cases = range(7)
+
+    assert in_turn(cases) == [*cases], "a test of neither database leaves none out"

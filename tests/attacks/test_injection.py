@@ -1,4 +1,7 @@
-"""Class 32: what is typed is data, in names, values, ids, keys and cursors, on both databases."""
+"""Class 32: what is typed is data, in names, values, ids, keys and cursors, on both databases.
+
+With `--in-turn` each place is given half of the payloads on one of them and the others on the other.
+"""
 
 import asyncio
 import copy
@@ -12,6 +15,7 @@ from exchange.crypto import seal_token
 from tests.attacks.callers import body_of, insider_of
 from tests.attacks.hidden import filled, kept_state, open_api, random_id, report_body
 from tests.attacks.test_writes import required_query
+from tests.support.in_turn import InTurn
 from tests.support.world import World
 
 PAYLOADS = (
@@ -48,17 +52,18 @@ NAMES = (
 )
 
 
-async def test_32_values_of_parameters_are_data(both: World) -> None:
+async def test_32_values_of_parameters_are_data(both: World, in_turn: InTurn) -> None:
     before = kept_state(both)
     async with open_api(both) as api:
         for method, path, operation in api.operations():
             names = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
             ask = api.as_client(insider_of(operation)).request
-            for name in names:
+            for number, name in enumerate(names):
+                payloads = in_turn(PAYLOADS, number)
                 answers = await asyncio.gather(
-                    *(ask(method, filled(path, random_id()), params={name: payload}) for payload in PAYLOADS)
+                    *(ask(method, filled(path, random_id()), params={name: payload}) for payload in payloads)
                 )
-                for payload, answer in zip(PAYLOADS, answers, strict=True):
+                for payload, answer in zip(payloads, answers, strict=True):
                     assert answer.status_code < 500, (path, name, payload)
                     if answer.status_code == 200 and path == "/v1/reports":
                         assert answer.json()["items"] == []
@@ -66,12 +71,12 @@ async def test_32_values_of_parameters_are_data(both: World) -> None:
     assert kept_state(both) == before
 
 
-async def test_32_names_of_parameters_are_an_allow_list(both: World) -> None:
+async def test_32_names_of_parameters_are_an_allow_list(both: World, in_turn: InTurn) -> None:
     async with open_api(both) as api:
         for method, path, operation in api.operations():
             if method == "GET":
                 known = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
-                names, caller = [*{*NAMES, *PAYLOADS} - known], api.as_client("NOR reader")
+                names, caller = in_turn(sorted({*NAMES, *PAYLOADS} - known)), api.as_client("NOR reader")
                 answers = await asyncio.gather(
                     *(caller.request(method, filled(path, random_id()), params={name: "1"}) for name in names)
                 )
@@ -80,15 +85,15 @@ async def test_32_names_of_parameters_are_an_allow_list(both: World) -> None:
                     assert answer.json()["errors"][0]["code"] == "unknown-field"
 
 
-async def test_32_ids_in_paths_are_data(both: World) -> None:
+async def test_32_ids_in_paths_are_data(both: World, in_turn: InTurn) -> None:
     before = kept_state(both)
     async with open_api(both) as api:
-        for method, path, operation in api.operations():
+        for number, (method, path, operation) in enumerate(api.operations()):
             if "{" not in path:
                 continue
             needed = required_query(operation)
             kind = {"json": {"standing": "revoked"}} if method == "PATCH" else body_of(api, operation)
-            places = [filled(path, in_a_path(payload)) for payload in PAYLOADS]
+            places = [filled(path, in_a_path(payload)) for payload in in_turn(PAYLOADS, number)]
             # Asked by who may: of anybody else the id would not be looked at.
             ask = api.as_client(insider_of(operation)).request
             answers = await asyncio.gather(*(ask(method, place, params=needed, **kind) for place in places))
@@ -128,7 +133,7 @@ def with_leaf(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
     return changed
 
 
-async def test_32_texts_in_bodies_are_data(both: World) -> None:
+async def test_32_texts_in_bodies_are_data(both: World, in_turn: InTurn) -> None:
     async with open_api(both) as api:
         for method, path, operation in api.operations():
             if "requestBody" not in operation:
@@ -138,8 +143,8 @@ async def test_32_texts_in_bodies_are_data(both: World) -> None:
                 example = {**example, "agreement": both.agreement_id}
             target = filled(path, both.clients["NOR reader"].id)
             client = api.as_client(insider_of(operation))
-            for place in leaves(example):
-                bodies = [with_leaf(example, place, payload) for payload in PAYLOADS]
+            for number, place in enumerate(leaves(example)):
+                bodies = [with_leaf(example, place, payload) for payload in in_turn(PAYLOADS, number)]
                 answers = await asyncio.gather(*(client.request(method, target, json=body) for body in bodies))
                 assert max(answer.status_code for answer in answers) < 500, (path, place)
                 assert min(answer.status_code for answer in answers) != 401, (path, place)
@@ -217,9 +222,9 @@ async def test_32_payload_of_a_cursor_is_a_number_or_nothing(both: World, subtes
                 assert status != 200 or answer.json()["items"] == []
 
 
-async def test_32_keys_and_purposes_in_headers_are_data(both: World) -> None:
+async def test_32_keys_and_purposes_in_headers_are_data(both: World, in_turn: InTurn) -> None:
     async with open_api(both) as api:
-        for payload in (payload for payload in PAYLOADS if payload.isascii() and payload.isprintable()):
+        for payload in in_turn(payload for payload in PAYLOADS if payload.isascii() and payload.isprintable()):
             for number, name in enumerate(("Idempotency-Key", "Exchange-Purpose", "If-Match", "Range", "Accept")):
                 body = report_body(both.agreement_id, subject=f"{number}")
                 for method, path in (("POST", "/v1/reports"), ("GET", "/v1/reports"), ("GET", "/v1/whoami")):

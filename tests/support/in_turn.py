@@ -1,14 +1,18 @@
 """`--in-turn`: a test of several cases tries them on the databases in turn, and not each of them on both.
 
+So does a test whose cases are tried one after the other in one world: it asks for `in_turn` and gives it to them.
 Each test still runs on both. A fault that shows on one database alone, and there with one case of several alone, needs
 the whole product: `make check` runs it.
 """
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
 from zlib import crc32
 
 import pytest
+
+T = TypeVar("T")
 
 _DATABASES = ("sqlite", "postgresql")
 _FIXTURES = ("backend", "backend_of_module")
@@ -48,6 +52,35 @@ def surplus(items: list[pytest.Item]) -> list[pytest.Item]:
     return found
 
 
+class InTurn(Protocol):
+    def __call__(self, cases: Iterable[T], shift: int = 0) -> list[T]:
+        """Return the cases that this database tries; the other one tries those that it tries with another `shift`."""
+
+
+@pytest.fixture
+def in_turn(request: pytest.FixtureRequest) -> InTurn:
+    """Give a function: the cases of a test -> those that its database tries, all but with `--in-turn`."""
+    first = turn_of(request.node) if request.config.getoption("--in-turn") else None
+
+    def tried(cases: Iterable[T], shift: int = 0) -> list[T]:
+        return [*cases] if first is None else [*cases][(first + shift) % 2 :: 2]
+
+    return tried
+
+
+def turn_of(item: pytest.Item) -> int | None:
+    """Return 0 or 1, another on each database; None for what has one, or whose other cases are tried in turn already."""
+    database = _database_of(item)
+    if database is None or _params_of(item).keys() - {*_FIXTURES}:
+        return None
+    return (crc32(item.nodeid.partition("[")[0].encode()) + _DATABASES.index(database)) % 2
+
+
 def _database_of(item: pytest.Item) -> str | None:
-    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    params = _params_of(item)
     return next((str(params[fixture]) for fixture in _FIXTURES if params.get(fixture) in _DATABASES), None)
+
+
+def _params_of(item: pytest.Item) -> dict[str, Any]:
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return params

@@ -1,4 +1,4 @@
-"""Sequences a log in processes that are killed, each one step later than the one before: `URL FOLDER POINTS`.
+"""Sequences a log in processes that are killed, each at another step: `URL FOLDER POINT...`.
 
 Each process appends three entries and sequences in batches of two until it comes to its point; the next one goes on.
 Every note that was signed is written down, whether or not anything came of it.
@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -87,10 +88,10 @@ async def warm_up(url: str) -> None:
     await (await LogTree.open(url)).close()
 
 
-def main(url: str, folder: Path, points: int) -> None:
+def main(url: str, folder: Path, points: Iterable[int]) -> None:
     killed = 0
     asyncio.run(warm_up(url))
-    for last in range(1, points + 1):
+    for last in points:
         pid = os.fork()
         if pid == 0:
             asyncio.run(sequence(url, folder, Points(last)))
@@ -104,4 +105,4 @@ def main(url: str, folder: Path, points: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), map(int, sys.argv[3:]))

@@ -22,6 +22,7 @@ from exchange.usecases.steps.altered_classes import tell_altered_class
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.sealed_headers import sealed_for
 from exchange.usecases.upkeep.hold_rows import RowWatch, contradicted_rows
+from tests.support.in_turn import InTurn
 from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.placing import place_entries
@@ -105,13 +106,13 @@ ALTERED = {
 
 
 async def test_report_that_was_taken_out_of_lists_is_told_once_a_day_and_by_the_doctor(
-    walked: tuple[World, list[str]], subtests: pytest.Subtests
+    walked: tuple[World, list[str]], in_turn: InTurn, subtests: pytest.Subtests
 ) -> None:
     world, reports = walked
     for table in ("report", "report_part"):
         world.unguard(table)
     put_back = kept_rows(world, {"report": ("id",), "report_part": ("report_id", "number")})
-    for name, (which, change, why) in ALTERED.items():
+    for name, (which, change, why) in in_turn(ALTERED.items()):
         with subtests.test(name):
             if change is None:
                 for table, column in (("report_part", "report_id"), ("report", "id")):
@@ -383,14 +384,16 @@ async def test_class_that_nothing_tells_of_any_more_accuses_no_report_that_was_i
 
 
 async def test_class_that_was_altered_is_told_itself_and_not_what_stands_in_it(
-    walked: tuple[World, list[str]], subtests: pytest.Subtests
+    walked: tuple[World, list[str]], in_turn: InTurn, subtests: pytest.Subtests
 ) -> None:
     world, reports = walked
     world.unguard("release_class")
     put_back = kept_rows(world, {"release_class": ("id",)})
     alterations = ("facts = '{}'", "digest = '0'", "facts = '{}', digest = '0'", GONE)
     orders = ((ReportWalk, RowWatch), (RowWatch, ReportWalk))
-    for alter, is_known, jobs in itertools.product(alterations, (False, True), orders):
+    ways = [*itertools.product(alterations, (False, True))]
+    tried = [(*way, jobs) for number, jobs in enumerate(orders) for way in in_turn(ways, number)]
+    for alter, is_known, jobs in tried:
         with subtests.test(alter, is_known=is_known, first=jobs[0].__name__):
             await require_class_told_itself(world, reports, alter, jobs, is_known=is_known)
         put_back()

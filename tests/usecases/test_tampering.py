@@ -14,6 +14,7 @@ from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.reports import PostedPart
 from exchange.usecases import ListQuery, Recorded, Services
 from exchange.usecases.reading.list_reports import ListedReports
+from tests.support.in_turn import InTurn
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import columns_of, kept_rows
@@ -167,12 +168,14 @@ async def two_of_a_class_and_another(world: World) -> tuple[list[str], str]:
     return reports, whole
 
 
-async def test_changed_row_releases_nothing_and_is_recorded(make_lived: MakeLived, subtests: pytest.Subtests) -> None:
+async def test_changed_row_releases_nothing_and_is_recorded(
+    make_lived: MakeLived, in_turn: InTurn, subtests: pytest.Subtests
+) -> None:
     populated, (reports, whole) = await make_lived(two_of_a_class_and_another)
     put_back = kept_rows(
         populated, {"release_class": ("id",), "report": ("id",), "report_part": ("report_id", "number")}
     )
-    for name, tamper, hurt in TAMPERINGS:
+    for name, tamper, hurt in in_turn(TAMPERINGS):
         tamper(populated, *reports)
         with subtests.test(name):
             await require_nothing_released(populated, reports, whole, hurt)
