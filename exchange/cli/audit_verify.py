@@ -143,6 +143,8 @@ def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
             output.warn(
                 f"the log `{origin}`, which a recovery ended, is not here: {each.whence} was held against nothing"
             )
+    if logs and (ended := set(ended_origins(asked.keys)) & {_origin(logs[-1])}):
+        output.warn(f"the log `{ended.pop()}` is here, which a recovery ended: to verify it, give its own keys alone")
     of_each = [*map(asked.of_earlier, earlier), asked.of_newest(earlier)]
     # The newest first: what is erased from a log that ended, the logs after it tell.
     found: list[Verification] = []

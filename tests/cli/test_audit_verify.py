@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from exchange.audit import hash_leaf, inclusion_proof, node_reader, parse_entry
+from exchange.audit import checkpoint_in, hash_leaf, inclusion_proof, node_reader, parse_entry
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.audit.export.ndjson import entry_line, statement_line
 from exchange.client.log_folder import write_log
@@ -80,6 +80,15 @@ def test_keys_of_another_log_are_refused(exchange, folder):
 
     assert ran.code == 1
     assert "signature: checkpoint of 600 entries: no known key has signed the note" in ran.out
+
+
+def test_folder_of_a_log_that_a_recovery_ended_asks_for_its_own_keys_alone(exchange, folder, log):
+    """Of the keys of both, those of the next log count: whoever keeps them would be shown the one that ended."""
+    origin = checkpoint_in(log.newest().note).origin
+    ran = exchange("audit", "verify", folder, "--key", KEYS[0], "--key", str(signers(3, f"{origin}/2")[0].verifier))
+
+    assert ran.code == 1
+    assert f"the log `{origin}` is here, which a recovery ended: to verify it, give its own keys alone" in ran.err
 
 
 @pytest.mark.parametrize(
