@@ -11,12 +11,14 @@ from pathlib import Path
 
 from exchange.cli.doctor_log import disks, opened_rooms
 from exchange.cli.edge_lists import enrolled
+from exchange.cli.enrolment import demo_authority
 from exchange.cli.finding import Finding
 from exchange.cli.instance import unreadable
 from exchange.cli.patience import SILENT, patiently
 from exchange.crypto import (
     Authority,
     RevocationList,
+    empty_crl,
     first_end,
     read_certificates,
     read_revocation_lists,
@@ -131,15 +133,27 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
 def _own_authority(layout: InstanceLayout) -> Iterator[Finding]:
     """Yield what is to be said of the authority that `init` made; an exchange of members that bring theirs has none."""
     key, certificate = layout.authority_key_file, layout.authority_certificate_file
-    if not _is_missing(key):
-        yield _secret(key)
+    kept = None if _is_missing(key) else _secret(key)
+    if kept is not None:
+        yield kept
     if _is_missing(key) == _is_missing(certificate):
+        if kept is not None and kept.state == Finding.OK:
+            yield from _spoilt(layout)
         return
     name, path, mend = f"secret {key.name}", key, _FROM_ESCROW
     if _is_missing(certificate):
         name, path = f"certificate {certificate.name}", certificate
         mend = "put one back: each client was given it, as its `ca.pem`"
     yield Finding(name, Finding.WARNING, f"`{path}` is missing: `exchange client enrol` issues nothing", mend)
+
+
+def _spoilt(layout: InstanceLayout) -> Iterator[Finding]:
+    try:
+        empty_crl(demo_authority(layout), system_clock())  # signed to see that it can be, and given to nobody
+    except ExchangeError as exc:
+        told, _, mend = exc.message.partition(": ")
+        told = f"`exchange client enrol` issues nothing: {told}"
+        yield Finding(f"certificate {layout.authority_certificate_file.name}", Finding.WARNING, told, mend)
 
 
 def _is_missing(path: Path) -> bool:

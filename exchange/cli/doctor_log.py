@@ -36,7 +36,7 @@ from exchange.usecases.upkeep.legal_holds import LegalHold, holds_on
 from exchange.usecases.upkeep.rotate_keys import KeyStatus, key_status
 
 _MENDS = {
-    "store": "see that the database runs and can be reached and written; `database_url` says where it is",
+    "store": "see that what `database_url` names runs, can be written, and is whole: docs/backup.md, When a disk broke",
     "policy": "after an upgrade start this version, which puts its own in force; else give the node those in force",
     "log": "`exchange audit resume` once the right database is back, else `recover`: docs/log.md, Where it is frozen",
     "custody": "bring the keys back within reach: the root file of the escrow, or the token",

@@ -37,6 +37,9 @@ _HOST_NAME = re.compile(
 )
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
+# No backup holds a key, and whoever was enrolled was given the certificate.
+_PUT_BACK = "put back the key, which the escrow has, and the certificate, which each client has as `ca.pem`"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyAndCertificate:
@@ -221,9 +224,9 @@ def _loaded(authority: KeyAndCertificate) -> tuple[ec.EllipticCurvePrivateKey, x
         certificate = x509.load_pem_x509_certificate(authority.certificate_pem)
         public_key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise CryptoError("the authority's key or certificate cannot be read: restore both from the backup") from exc
+        raise CryptoError(f"the authority's key or certificate cannot be read: {_PUT_BACK}") from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != public_key:
-        raise CryptoError("the authority's key does not belong to its certificate: restore both from the backup")
+        raise CryptoError(f"the authority's key does not belong to its certificate: {_PUT_BACK}")
     return key, certificate
 
 

@@ -124,6 +124,26 @@ def test_pipe_in_place_of_the_authorities_of_receivers_is_told_and_not_waited_fo
 
 
 @pytest.mark.parametrize(
+    ("name", "other", "told"),
+    [
+        ("ca.pem", None, "cannot be read"),
+        ("ca.key", None, "cannot be read"),
+        ("ca.key", "server.key", "does not belong to its certificate"),
+    ],
+)
+def test_own_authority_that_issues_nothing_is_told(findings, instance, name, other, told):
+    spoilt = instance / "tls" / name
+    spoilt.write_bytes(spoilt.read_bytes()[:80] if other is None else (instance / "tls" / other).read_bytes())
+
+    code, found = findings()
+
+    assert (code, found["certificate ca.pem"]["state"]) == (0, "warning")
+    assert "`exchange client enrol` issues nothing: the authority's key" in found["certificate ca.pem"]["told"]
+    assert told in found["certificate ca.pem"]["told"]
+    assert found["certificate ca.pem"]["mend"].startswith("put back the key, which the escrow has")
+
+
+@pytest.mark.parametrize(
     ("name", "check", "mend"),
     [
         ("ca.key", "secret ca.key", "exchange keys restore"),
