@@ -39,7 +39,7 @@ class PersonalKey:
         """Return the plaintext. Raises OpeningError where key, number, place and ciphertext do not belong together."""
         try:
             return self._cipher.decrypt(number.to_bytes(NONCE_BYTES), ciphertext, place)
-        except (InvalidTag, ValueError, OverflowError) as exc:
+        except (InvalidTag, OverflowError) as exc:
             raise OpeningError("personal data, key and entry do not belong together") from exc
 
 

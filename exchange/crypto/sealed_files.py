@@ -116,7 +116,7 @@ def open_sealed(identity: Identity, content: memoryview) -> Iterator[bytes]:
         raise OpeningError("this is no file sealed by the exchange, or only the beginning of one")
     try:
         data_key = _SUITE.decrypt(head[len(SEALED_BEGINNING) :], identity.key, SEALED_BEGINNING)
-    except (InvalidTag, ValueError) as exc:
+    except InvalidTag as exc:
         raise OpeningError("the file was sealed to another recipient, or was changed") from exc
     decryptor = PartDecryptor(data_key, hashlib.sha256(head).digest())
     try:

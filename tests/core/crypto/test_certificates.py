@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exchange.crypto import (
@@ -39,6 +39,16 @@ def test_issuer_is_who_signed_and_nobody_of_its_name(authority, server):
 
     signed = [is_issued_by(server.certificate_pem, each.certificate_pem) for each in (authority, namesake, another)]
     assert signed == [True, False, False]
+
+
+def test_namesake_whose_key_signs_nothing_has_issued_nothing(authority, server):
+    own = x509.load_pem_x509_certificate(authority.certificate_pem)
+    builder = x509.CertificateBuilder().subject_name(own.subject).issuer_name(own.subject).serial_number(1)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    builder = builder.public_key(x25519.X25519PrivateKey.generate().public_key())
+    namesake = builder.sign(serialization.load_pem_private_key(authority.key_pem, None), hashes.SHA256())
+
+    assert not is_issued_by(server.certificate_pem, namesake.public_bytes(serialization.Encoding.PEM))
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_stored_header_opens():
         pytest.param(KEY, CONTEXT[:-1], BLOB, id="shorter context"),
         pytest.param(KEY, b"", BLOB, id="no context"),
         pytest.param(KEY, CONTEXT, b"", id="nothing"),
+        pytest.param(KEY, CONTEXT, 7, id="a number"),
         pytest.param(KEY, CONTEXT, BLOB[:5], id="part of a nonce"),
         pytest.param(KEY, CONTEXT, BLOB[:12], id="nonce alone"),
         pytest.param(KEY, CONTEXT, BLOB[:20], id="part of a tag"),

@@ -83,6 +83,9 @@ def test_names_of_a_server_are_those_in_its_certificate():
 
     assert host_names(server.certificate_pem) == ("exchange.example", "127.0.0.1", "::1")
     assert host_names(DER) == ()
+    others = [x509.RFC822Name("desk@exchange.example"), x509.UniformResourceIdentifier("https://exchange.example")]
+    named = x509.SubjectAlternativeName([*others, x509.DNSName("exchange.example")])
+    assert host_names(foreign(["exchange"], [named])) == ("exchange.example",)
     assert host_names(server.certificate_pem + CLIENT.certificate_pem) == host_names(server.certificate_pem)
     with pytest.raises(MalformedError, match="not a certificate"):
         host_names(b"hello\n-----END CERTIFICATE-----\n" + server.certificate_pem)
