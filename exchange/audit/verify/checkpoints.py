@@ -140,14 +140,14 @@ def compare_marks(marks: Iterable[Mark], size: int, roots: Mapping[int, bytes], 
 
 def check_times(marks: Sequence[Mark], tolerance_seconds: int, findings: Findings) -> None:
     """Check that the time of checkpoints never goes back, by more than two clocks may differ."""
-    latest: Mark | None = None
+    latest: tuple[int, int] | None = None
     for mark in marks:
         if mark.at_micros is None:
             continue
-        if latest is not None and latest.at_micros is not None:
-            back = latest.at_micros - mark.at_micros
-            if back > tolerance_seconds * _MICROS:
-                why = f"it was signed {back // _MICROS} s before that of {latest.size} entries: a clock was set back"
-                findings.add(Finding(Step.TIME, f"checkpoint of {mark.size} entries", why, latest.size))
-        if latest is None or latest.at_micros is None or mark.at_micros > latest.at_micros:
-            latest = mark
+        if latest is None or mark.at_micros > latest[0]:
+            latest = mark.at_micros, mark.size
+        signed_at, size = latest
+        back = signed_at - mark.at_micros
+        if back > tolerance_seconds * _MICROS:
+            why = f"it was signed {back // _MICROS} s before that of {size} entries: a clock was set back"
+            findings.add(Finding(Step.TIME, f"checkpoint of {mark.size} entries", why, size))
