@@ -20,6 +20,7 @@ from exchange.usecases.life.sweep_reports import sweep_reports
 from exchange.usecases.members.ending_certificates import ending_certificates
 from exchange.usecases.promises.find_breaches import DutyWatch
 from exchange.usecases.steps.recording import TamperedError
+from tests.support.in_turn import InTurn
 from tests.support.lived import MakeLived
 from tests.support.put_back import kept_rows
 from tests.support.world import AGREEMENT, World
@@ -174,11 +175,11 @@ KEYS = {
 
 
 async def test_row_that_cannot_be_read_takes_no_other_from_its_list(
-    make_lived: MakeLived, backend: str, subtests: pytest.Subtests
+    make_lived: MakeLived, backend: str, in_turn: InTurn, subtests: pytest.Subtests
 ) -> None:
     world, ids = await make_lived(agreed)
     put_back = kept_rows(world, KEYS)
-    for name, (alter, act, left) in LISTS.items():
+    for name, (alter, act, left) in in_turn(LISTS.items()):
         world.sql(alter.format(no_text="'x'" if backend == "postgresql" else NO_TEXT))
         async with world.another_node() as node:
             made = await world.attempt(act(node, world, ids))

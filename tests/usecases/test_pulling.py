@@ -15,6 +15,7 @@ from exchange.release import Assurance
 from exchange.reports import PostedPart
 from exchange.store import Parts
 from exchange.usecases import Call, ClearanceChange
+from tests.support.in_turn import InTurn
 from tests.support.lived import IN_ONE_WORLD
 from tests.support.world import NOW, World
 
@@ -228,8 +229,10 @@ REFUSALS: list[tuple[SetUp, list[str]]] = [
 ]
 
 
-async def test_refusal_looks_like_absence_and_the_log_knows_why(populated: World, subtests: pytest.Subtests) -> None:
-    for set_up, reasons in REFUSALS:
+async def test_refusal_looks_like_absence_and_the_log_knows_why(
+    populated: World, in_turn: InTurn, subtests: pytest.Subtests
+) -> None:
+    for set_up, reasons in in_turn(REFUSALS):
         with subtests.test(set_up.__name__):
             await require_refusal_like_absence(populated, set_up, reasons)
 

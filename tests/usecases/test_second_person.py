@@ -14,6 +14,7 @@ from exchange.members import ACT_KINDS, PendingAct, Standing
 from exchange.usecases import Enrolment, WantedErasure
 from exchange.usecases.consents.pending_acts import CARRY_OUT, MAKE_READY
 from exchange.usecases.steps import told_entries
+from tests.support.in_turn import InTurn
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of
@@ -253,7 +254,7 @@ CHANGES = (
 
 
 async def test_nobody_is_made_to_have_asked_by_who_writes_to_the_database(
-    populated: World, subtests: pytest.Subtests
+    populated: World, in_turn: InTurn, subtests: pytest.Subtests
 ) -> None:
     # The auditor asks, and would confirm it by itself.
     await usecases.describe_caller(populated.services, populated.call("NOR reader"))
@@ -261,7 +262,7 @@ async def test_nobody_is_made_to_have_asked_by_who_writes_to_the_database(
     act = (await usecases.request_erasure(populated.services, populated.call("auditor"), wanted)).value.act
     populated.unguard("pending_act")
     put_back = kept_rows(populated, {"pending_act": ("id",)})
-    for change in CHANGES:
+    for change in in_turn(CHANGES):
         populated.sql(f"UPDATE pending_act SET {written(populated, act, change)}")
         by = "auditor" if "requester" in change else "operator"
         ((act_id, shown),) = populated.sql("SELECT id, digest FROM pending_act")
