@@ -37,11 +37,9 @@ def open_crisis(
         CrisisRequest, {"clause": clause, "reason": reason, "hours": hours}, else_told="the crisis cannot be opened so"
     )
     act = client.crises.ask(id, wanted)
-    if as_json:
-        output.show_json(act)
-        return
     told = {"act": act.id, "digest": act.digest, "waits until": act.expires_at, **act.asked}
-    output.show_record(told, title="asked for: a named signatory of another member confirms it")
+    done = "asked for: a named signatory of another member confirms it"
+    output.show_record(told, title=done, document=act, as_json=as_json)
 
 
 @crisis.command("list")
@@ -80,11 +78,8 @@ def review(client: ExchangeClient, crisis_id: CrisisArgument, as_json: JsonOptio
             f"nothing is found by `{crisis_id}`: where that is the agreement's id, `exchange agreement crisis list "
             f"{crisis_id}` names its crises"
         )
-    if as_json:
-        output.show_json(found)
-        return
     columns = ("time", "report", "to", "client", "did", "outcome", "entry")
-    output.show_table(columns, [row for each in found for row in _rows(each)])
+    output.show_list(found, columns, (row for each in found for row in _rows(each)), as_json=as_json)
 
 
 def _is_release(found: ShownEntryBody) -> bool:

@@ -42,10 +42,7 @@ def warn_of_past(last_day: str, *, then: str) -> None:
 
 def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> None:
     """Print an agreement, for a person or as JSON."""
-    if as_json:
-        output.show_json(agreement_json(body))
-        return
-    output.show_record(agreement_fields(body), title=done)
+    output.show_record(agreement_fields(body), title=done, document=agreement_json(body), as_json=as_json)
 
 
 def agreement_fields(body: AgreementBody) -> dict[str, object]:

@@ -31,8 +31,10 @@ def deed(file: FileArgument, node_key: NodeKeyOption = None, as_json: JsonOption
         read = read_deed(note, keys)
     except (InvalidError, MalformedError) as exc:
         raise InvalidError(f"`{file}` proves nothing: {exc.message}") from exc
-    if as_json:
-        output.show_json({"id": str(file), "kind": read.kind.value, "content": dict(read.content)})
-        return
     told = {name: value if isinstance(value, str | int) else json.dumps(value) for name, value in read.content.items()}
-    output.show_record({"kind": read.kind.value, **told}, title="it was signed so")
+    output.show_record(
+        {"kind": read.kind.value, **told},
+        title="it was signed so",
+        document={"id": str(file), "kind": read.kind.value, "content": dict(read.content)},
+        as_json=as_json,
+    )

@@ -131,9 +131,6 @@ def _require_pipe(*, resume: bool, as_json: bool) -> None:
 
 
 def _show(out: Path, statement: Statement, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json({"id": str(out), **statement.as_json()})
-        return
     fields: dict[str, object] = {
         "written to": out,
         "entries": statement.count,
@@ -142,4 +139,4 @@ def _show(out: Path, statement: Statement, *, as_json: bool) -> None:
         "complete up to": statement.end,
         "checkpoint": None if statement.checkpoint is None else statement.checkpoint.partition("\n")[0],
     }
-    output.show_record(fields)
+    output.show_record(fields, document={"id": str(out), **statement.as_json()}, as_json=as_json)

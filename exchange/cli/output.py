@@ -109,19 +109,26 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
 
 
 def show_list(
-    found: Sequence[object], columns: Sequence[str], rows: Iterable[Sequence[object]], *, as_json: bool
+    found: Sequence[object],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    as_json: bool,
 ) -> None:
     """Print a list: for programs what was `found`, else its `rows`, which are made for that alone."""
     if as_json:
         show_json(found)
     else:
-        show_table(columns, list(rows))
+        show_table(columns, list(rows), title=title)
 
 
-def show_record(fields: Mapping[str, object], *, title: str | None = None, as_json: bool = False) -> None:
-    """Print the named values of one thing, a line each, or for programs as one JSON document."""
+def show_record(
+    fields: Mapping[str, object], *, title: str | None = None, document: object = None, as_json: bool = False
+) -> None:
+    """Print the named values of one thing, a line each, or for programs as one JSON document: `document`, if given."""
     if as_json:
-        show_json(fields)
+        show_json(fields if document is None else document)
         return
     if title is not None:
         _console().print(Text(shown(title), style="bold"))

@@ -27,21 +27,15 @@ def add(
 ) -> None:
     """Save a connection; an earlier one of that name is replaced."""
     path = save_profile(name, endpoint_of(Door(url, cert, key, ca)))
-    if as_json:
-        output.show_json({"id": name, **read_profiles()[name]})
-        return
-    output.show_line(f"saved `{name}` in {path}")
+    output.show_done({"id": name, **read_profiles()[name]}, f"saved `{name}` in {path}", as_json=as_json)
 
 
 @profiles.command("list")
 def list_all(as_json: JsonOption = False) -> None:
     """List the saved connections."""
-    found = read_profiles()
-    if as_json:
-        output.show_json([{"id": name, **fields} for name, fields in sorted(found.items())])
-        return
-    rows = [(name, fields.get("url"), fields.get("cert")) for name, fields in sorted(found.items())]
-    output.show_table(("name", "url", "certificate"), rows, title=str(profiles_path()))
+    found = [{"id": name, **fields} for name, fields in sorted(read_profiles().items())]
+    rows = ((each["id"], each.get("url"), each.get("cert")) for each in found)
+    output.show_list(found, ("name", "url", "certificate"), rows, title=str(profiles_path()), as_json=as_json)
 
 
 @profiles.command("remove")

@@ -280,12 +280,9 @@ def _time(destruction: DestructionBody) -> str:
 
 
 def _show_made(made: MadeVersionBody, done: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(made)
-        return
     told = {"id": made.id, "version": made.version, "marking": made.marking, "digest": made.digest}
     more = {"replaced": made.replaced} if made.act is None else {"state": made.state, "act": made.act}
-    output.show_record({**told, **more}, title=done)
+    output.show_record({**told, **more}, title=done, document=made, as_json=as_json)
 
 
 def _show_recall(recall: RecallBody, done: str, *, as_json: bool) -> None:

@@ -53,8 +53,6 @@ def revoke(
 
 
 def _show(body: ProxyBody, title: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(body)
-        return
-    told = {"consent": body.id, "of": body.originator, "to": body.proxy, "scope": body.scope, "act": body.act}
-    output.show_record({name: value for name, value in told.items() if value is not None}, title=title)
+    fields = {"consent": body.id, "of": body.originator, "to": body.proxy, "scope": body.scope, "act": body.act}
+    told = {name: value for name, value in fields.items() if value is not None}
+    output.show_record(told, title=title, document=body, as_json=as_json)

@@ -55,10 +55,7 @@ def give_up(
 
 
 def _show_given_up(ids: list[str], *, as_json: bool) -> None:
-    if as_json:
-        output.show_json([{"id": each} for each in ids])
-    else:
-        output.show_table(("given up",), [(each,) for each in ids])
+    output.show_list([{"id": each} for each in ids], ("given up",), ((each,) for each in ids), as_json=as_json)
 
 
 def _told(upload: OpenUploadBody) -> str:

@@ -90,10 +90,8 @@ def migrate(
 async def status(host: Host, as_json: JsonOption = False) -> None:
     """Show the state of the instance on one screen."""
     shown = await _status(host)
-    if as_json:
-        output.show_json(shown)
-        return
-    output.show_record({name: _told(value) for name, value in shown.items()})
+    told = {name: _told(value) for name, value in shown.items()}
+    output.show_record(told, document=shown, as_json=as_json)
 
 
 @app.command()

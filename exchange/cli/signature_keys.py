@@ -87,8 +87,6 @@ async def _keys(where: Where, client_id: str) -> tuple[list[SignatoryKeyBody], i
 
 
 def _show(bodies: list[SignatoryKeyBody], done: str | None, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json([body.model_dump(mode="json") | {"id": body.key} for body in bodies])
-        return
-    rows = [(body.key, body.member, body.enrolled_at, body.retired_at) for body in bodies]
-    output.show_table(("key", "member", "enrolled", "retired"), rows, title=done)
+    found = [body.model_dump(mode="json") | {"id": body.key} for body in bodies]
+    rows = ((body.key, body.member, body.enrolled_at, body.retired_at) for body in bodies)
+    output.show_list(found, ("key", "member", "enrolled", "retired"), rows, title=done, as_json=as_json)

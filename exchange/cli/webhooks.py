@@ -29,10 +29,8 @@ def add(
 ) -> None:
     """Be told of what you may read from now on (reader); prints the secret, this once."""
     new = client.webhooks.add(address, purpose=purpose)
-    if as_json:
-        output.show_json(new)
-        return
-    output.show_record({"id": new.id, "url": new.url, "secret": new.secret}, title="subscribed")
+    told = {"id": new.id, "url": new.url, "secret": new.secret}
+    output.show_record(told, title="subscribed", document=new, as_json=as_json)
 
 
 @webhooks.command("list")
