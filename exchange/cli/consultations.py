@@ -19,32 +19,24 @@ WithOption = Annotated[list[str] | None, typer.Option("--with", metavar="CODE", 
 BreachOption = Annotated[str | None, typer.Option("--breach", metavar="ID", help="As `breaches` shows it.")]
 
 
-@agreements.command("consult")
-@member_verb
-def consult(
-    client: ExchangeClient,
-    id: IdArgument,  # noqa: A002
-    text: TextOption,
-    others: WithOption = None,
-    breach: BreachOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Open a consultation with other parties (signatory); you settle it."""
-    _show([_opened(client, id, "consultation", text, others=others, breach=breach)], as_json=as_json, one=True)
+def _opens(verb: str, kind: Literal["consultation", "dispute"], told: str) -> None:
+    @agreements.command(verb, help=told)
+    @member_verb
+    def open_one(
+        client: ExchangeClient,
+        id: IdArgument,  # noqa: A002
+        text: TextOption,
+        others: WithOption = None,
+        breach: BreachOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        fields = {"kind": kind, "text": text, "members": others or [], "breach": breach}
+        opening = checked(ConsultationOpening, fields, else_told="nothing can be opened so")
+        _show([client.duties.open(id, opening)], as_json=as_json, one=True)
 
 
-@agreements.command("dispute")
-@member_verb
-def dispute(
-    client: ExchangeClient,
-    id: IdArgument,  # noqa: A002
-    text: TextOption,
-    others: WithOption = None,
-    breach: BreachOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Open a dispute with other parties (signatory); the same words of all settle it."""
-    _show([_opened(client, id, "dispute", text, others=others, breach=breach)], as_json=as_json, one=True)
+_opens("consult", "consultation", "Open a consultation with other parties (signatory); you settle it.")
+_opens("dispute", "dispute", "Open a dispute with other parties (signatory); the same words of all settle it.")
 
 
 @agreements.command("consultations")
@@ -67,20 +59,6 @@ def answer(client: ExchangeClient, consultation: MatterArgument, text: TextOptio
 def settle(client: ExchangeClient, consultation: MatterArgument, text: TextOption, as_json: JsonOption = False) -> None:
     """Agree to settle a consultation or dispute with these words (signatory)."""
     _show([client.duties.settle(consultation, text)], as_json=as_json, one=True)
-
-
-def _opened(
-    client: ExchangeClient,
-    agreement: str,
-    kind: Literal["consultation", "dispute"],
-    text: str,
-    *,
-    others: list[str] | None,
-    breach: str | None,
-) -> ConsultationBody:
-    fields = {"kind": kind, "text": text, "members": others or [], "breach": breach}
-    opening = checked(ConsultationOpening, fields, else_told="nothing can be opened so")
-    return client.duties.open(agreement, opening)
 
 
 def _show(found: Sequence[ConsultationBody], *, as_json: bool, one: bool = False) -> None:
