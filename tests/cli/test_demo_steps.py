@@ -176,7 +176,7 @@ def test_who_read_before_midnight_is_found_after_it(monkeypatch, asked_on):
 )
 def test_report_under_another_marking_or_name_is_seen(monkeypatch, marking, originator, is_right):
     header = SimpleNamespace(id="x", marking=marking, originator=originator)
-    monkeypatch.setattr(reporting, "post_inputs", lambda *_: header)
+    monkeypatch.setattr(exchanging, "post_inputs", lambda *_: header)
     stage = stage_of(SimpleNamespace())
 
     assert reporting.post(stage, URL, tour.GBR_DESK, tour.MARKING) == "x"

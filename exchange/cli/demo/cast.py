@@ -49,12 +49,18 @@ PLAYERS = (GBR, NOR, DNK, ESP, NOR_EXPIRED, NOR_LOWER, NOR_PLAIN, NOR_REVOKED, O
 
 def agreement_text(today: date) -> str:
     """Return the agreement of the demo as its parties would write it; in force from `today` on, once signed."""
-    last = today.replace(year=today.year + 4, day=1)
+    owed = f"{{party: all, scope: {SCOPE}, acknowledge: {{FLASH: PT10M, IMMEDIATE: PT30M}}}}"
+    return treaty_text(today, TITLE, ", ".join(PARTIES), owed, compartments=COMPARTMENT)
+
+
+def treaty_text(first_day: date, title: str, parties: str, owed: str, *, compartments: str = "", more: str = "") -> str:
+    """Return a text in force from `first_day` on, under which `owed` is owed; `more` are scopes behind its first."""
+    last = first_day.replace(year=first_day.year + 4, day=1)
     return f"""\
-title: {TITLE}
-parties: [{", ".join(PARTIES)}]
+title: {title}
+parties: [{parties}]
 policy: NATO
-validity: {{from: {today}, until: {last}, review_every: P1Y}}
+validity: {{from: {first_day}, until: {last}, review_every: P1Y}}
 scopes:
   - name: {SCOPE}
     topics: [cyber]
@@ -62,12 +68,12 @@ scopes:
     kinds: [intrep, threat-warning]
     purposes: [defence]
     ceiling: SECRET
-    compartments: [{COMPARTMENT}]
+    compartments: [{compartments}]
     contributors: [GBR, NOR]
-    readers: [{", ".join(PARTIES)}]
+    readers: [{parties}]
     onward_release: originator-consent
     retention: P5Y
-obligations:
-  - {{party: all, scope: {SCOPE}, acknowledge: {{FLASH: PT10M, IMMEDIATE: PT30M}}}}
+{more}obligations:
+  - {owed}
 termination: {{notice: P90D, shared_reports: recalled}}
 """

@@ -52,20 +52,35 @@ def exchange_reports(stage: Stage, url: str) -> None:
             _check_content(stage, cast.NOR_REVOKED.name, client, client.pull_report(report.id), every)
 
 
-def _post(stage: Stage, url: str, inputs: Mapping[str, Input], marking: str) -> HeaderBody:
+def post(
+    stage: Stage,
+    url: str,
+    player: cast.Player,
+    inputs: Mapping[str, Input],
+    marking: str,
+    *,
+    scope: str = cast.SCOPE,
+    kind: str = "intrep",
+) -> HeaderBody:
+    """Post inputs as one report, which the stage remembers, and return its header."""
     fields = {
         "agreement": stage.agreement,
-        "scope": cast.SCOPE,
-        "kind": "intrep",
+        "scope": scope,
+        "kind": kind,
         "topic": "cyber.apt",
         "regions": ["EUR"],
         "precedence": "PRIORITY",
         "subject": cast.SUBJECT,
     }
-    with stage.connect(cast.GBR, url) as client:
+    with stage.connect(player, url) as client:
         header = post_inputs(client, inputs, marking, fields)
     stage.reports.append(header.id)
     stage.names[header.id] = f"no. {len(stage.reports)}"
+    return header
+
+
+def _post(stage: Stage, url: str, inputs: Mapping[str, Input], marking: str) -> HeaderBody:
+    header = post(stage, url, cast.GBR, inputs, marking)
     size = sum(len(each.content) for each in inputs.values())
     found = f"{len(inputs)} parts, {size:,} bytes, as {header.marking}"
     is_right = header.marking == marking and header.originator == "GBR"

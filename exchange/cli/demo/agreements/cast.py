@@ -2,15 +2,13 @@
 
 from datetime import date
 
-from exchange.cli.demo.cast import MEMBERS, Player
+from exchange.cli.demo.cast import MARKING, MEMBERS, SCOPE, Player, treaty_text
 
-__all__ = ["MEMBERS", "PLAYERS", "text_of_two", "text_with_third"]
+__all__ = ["MARKING", "MEMBERS", "PLAYERS", "SCOPE", "text_of_two", "text_with_third"]
 
 TITLE = "Arrangement on warning of cyber threats"
-SCOPE = "cyber-threats"
 WARNINGS = "warnings"
 CLAUSE = "cut-cable"
-MARKING = "NATO SECRET//REL TO GBR, NOR"
 WIDE_MARKING = "NATO SECRET//REL TO GBR, DNK, NOR"
 
 GBR_SIGNATORY = Player("gbr-signatory", "GBR", "FCDO", ("signatory",))
@@ -40,12 +38,12 @@ PLAYERS = (
 
 def text_of_two(first_day: date) -> str:
     """Return the text that Britain proposes to Norway, in force from `first_day` on."""
-    return _text(first_day, "GBR, NOR", TITLE)
+    return treaty_text(first_day, TITLE, "GBR, NOR", _OWED)
 
 
 def text_with_third(first_day: date, title: str = f"{TITLE}, with Denmark") -> str:
     """Return the text by which Denmark accedes as a reader; it says nothing of older reports, so it leaves them."""
-    return _text(first_day, "GBR, NOR, DNK", title, more=_WARNINGS) + _CRISIS
+    return treaty_text(first_day, title, "GBR, NOR, DNK", _OWED, more=_WARNINGS) + _CRISIS
 
 
 _WARNINGS = f"""\
@@ -73,26 +71,4 @@ crisis:
 """
 
 
-def _text(first_day: date, parties: str, title: str, *, more: str = "") -> str:
-    last = first_day.replace(year=first_day.year + 4, day=1)
-    return f"""\
-title: {title}
-parties: [{parties}]
-policy: NATO
-validity: {{from: {first_day}, until: {last}, review_every: P1Y}}
-scopes:
-  - name: {SCOPE}
-    topics: [cyber]
-    regions: [EUR]
-    kinds: [intrep, threat-warning]
-    purposes: [defence]
-    ceiling: SECRET
-    compartments: []
-    contributors: [GBR, NOR]
-    readers: [{parties}]
-    onward_release: originator-consent
-    retention: P5Y
-{more}obligations:
-  - {{party: NOR, scope: {SCOPE}, acknowledge: {{PRIORITY: PT1S}}}}
-termination: {{notice: P90D, shared_reports: recalled}}
-"""
+_OWED = f"{{party: NOR, scope: {SCOPE}, acknowledge: {{PRIORITY: PT1S}}}}"

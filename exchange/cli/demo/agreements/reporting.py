@@ -1,8 +1,9 @@
 """Reports on the tour: posted, pulled byte for byte, hidden."""
 
+from exchange.cli.demo import exchanging
 from exchange.cli.demo.agreements import cast
 from exchange.cli.demo.cast import Player
-from exchange.cli.demo.inputs import marked, post_inputs
+from exchange.cli.demo.inputs import marked
 from exchange.cli.demo.stage import Stage
 from exchange.client import ProblemError
 
@@ -11,20 +12,8 @@ _NOT_FOUND = 404
 
 def post(stage: Stage, url: str, player: Player, marking: str, *, scope: str = cast.SCOPE, kind: str = "intrep") -> str:
     """Post the stage's inputs as one report and return its id, which the stage remembers too."""
-    fields = {
-        "agreement": stage.agreement,
-        "scope": scope,
-        "kind": kind,
-        "topic": "cyber.apt",
-        "regions": ["EUR"],
-        "precedence": "PRIORITY",
-        "subject": "Signed updates of a network management product carry a backdoor",
-    }
-    with stage.connect(player, url) as client:
-        wanted = marked(marking, stage.inputs)
-        header = post_inputs(client, stage.inputs, wanted, fields)
-    stage.reports.append(header.id)
-    stage.names[header.id] = f"no. {len(stage.reports)}"
+    wanted = marked(marking, stage.inputs)
+    header = exchanging.post(stage, url, player, stage.inputs, wanted, scope=scope, kind=kind)
     is_right = (header.marking, header.originator) == (wanted, player.member)
     stage.script.check(f"{player.member} posts report {stage.names[header.id]}", header.marking, is_right=is_right)
     return header.id
