@@ -90,7 +90,7 @@ async def test_agreement_comes_back_as_it_went_in_and_keeps_its_proposer(store: 
     async with store.unit_of_work() as unit:
         await unit.add_agreement(first, "proposer")
         await unit.record(draft())
-        assert await unit.agreement(first.id, for_update=True) == first
+        assert await unit.agreements().one(first.id, for_update=True) == first
     async with store.unit_of_work() as unit:
         await unit.signatory_keys().add(enrolled_key(given))
         await unit.signatory_keys().add_signature(first.id, given)
@@ -100,7 +100,7 @@ async def test_agreement_comes_back_as_it_went_in_and_keeps_its_proposer(store: 
     assert await store.agreement(first.id) == second
     assert await store.agreements() == [second]
     async with store.unit_of_work() as unit:
-        assert await unit.agreements() == [second]
+        assert await unit.agreements().all() == [second]
     kept = await rows_of(store, "SELECT version, proposed_by FROM agreement ORDER BY version")
     assert [tuple(row) for row in kept] == [(1, "proposer"), (2, "proposer")]
     async with store.unit_of_work() as unit:
@@ -118,7 +118,7 @@ async def test_what_is_absent_is_none(store: Store) -> None:
     async with store.unit_of_work() as unit:
         assert await unit.member("GBR") is None
         assert await unit.client("absent") is None
-        assert await unit.agreement("absent") is None
+        assert await unit.agreements().one("absent") is None
         assert await unit.certificates("absent") == []
 
 

@@ -42,9 +42,18 @@ class AgreementBook:
         )
 
     async def one(
-        self, agreement_id: str, *, of: str | None, for_update: bool, crises_unread: Unread | None
+        self,
+        agreement_id: str,
+        *,
+        of: str | None = None,
+        for_update: bool = False,
+        crises_unread: Unread | None = None,
     ) -> Agreement | None:
-        """Return the current version of an agreement; see `UnitOfWork.agreement`."""
+        """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile.
+
+        With `of`, only where that member is a party of it. Crises of it that cannot be read open nothing, and are noted
+        in `crises_unread`.
+        """
         if for_update and not await self.hold(agreement_id, of=of):
             return None
         which = (col(AgreementTable.id) == agreement_id, *_naming(of, in_version=True))
@@ -52,7 +61,7 @@ class AgreementBook:
         found = await whole(kept, self._besides, None, crises_unread=crises_unread)
         return found[0] if found else None
 
-    async def hold(self, agreement_id: str, *, of: str | None) -> bool:
+    async def hold(self, agreement_id: str, *, of: str | None = None) -> bool:
         """Let nobody else move an agreement until the end of the transaction; return whether there is one for `of`."""
         # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets it,
         # and nobody would hold the row that is current then.
@@ -61,7 +70,7 @@ class AgreementBook:
             await self._session.scalar(select(col(AgreementTable.version)).where(*first).with_for_update()) is not None
         )
 
-    async def all(self, unread: Unread | None) -> list[Agreement]:
+    async def all(self, unread: Unread | None = None) -> list[Agreement]:
         """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
         return await whole(agreements_of(await self._rows(current_agreements()), unread), self._besides, unread)
 
@@ -70,8 +79,11 @@ class AgreementBook:
         which = col(AgreementTable.id) == agreement_id
         return await self._session.scalar(select(col(AgreementTable.proposed_by)).where(which).limit(1))
 
-    async def editions(self, agreement_id: str, *, of: str | None) -> list[Agreement]:
-        """Return the last version of every edition of an agreement, the oldest first; see `UnitOfWork.editions`."""
+    async def editions(self, agreement_id: str, *, of: str | None = None) -> list[Agreement]:
+        """Return the last version of every edition of an agreement, the oldest first.
+
+        With `of`, only where one of them names that member: then all of them.
+        """
         versions = select(func.max(col(AgreementTable.version))).where(col(AgreementTable.id) == agreement_id)
         last = versions.group_by(col(AgreementTable.edition))
         which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version).in_(last), *_naming(of))

@@ -139,10 +139,6 @@ class RowMending:
         self._note_law()
         return await put_in_force_again(self._session, told, set_id, self._now)
 
-    async def hold_agreement(self, agreement_id: str) -> None:
-        """Let nobody move an agreement until the end of the unit."""
-        await AgreementBook(self._session).hold(agreement_id, of=None)
-
     async def pass_numbers(self) -> dict[str, int]:
         """Move the last numbers of reports and classes behind those that rows have; return which were moved, and where.
 

@@ -89,7 +89,6 @@ class UnitOfWork:
         self._sealed: list[SealedEntry] = []
         self._moves_policy = False
         self._acting = Acting(session)
-        self._agreements = AgreementBook(session)
 
     async def member(self, code: str) -> Member | None:
         """Return the current version of a member."""
@@ -182,57 +181,24 @@ class UnitOfWork:
         self._acting.parted(thumbprint)
         return mark
 
-    async def agreement(
-        self,
-        agreement_id: str,
-        *,
-        of: str | None = None,
-        for_update: bool = False,
-        crises_unread: Unread | None = None,
-    ) -> Agreement | None:
-        """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile.
-
-        With `of`, only where that member is a party of it. Crises of it that cannot be read open nothing, and are noted
-        in `crises_unread`.
-        """
-        return await self._agreements.one(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
-
-    async def agreements(self, unread: Unread | None = None) -> list[Agreement]:
-        """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
-        return await self._agreements.all(unread)
-
-    async def editions(self, agreement_id: str, *, of: str | None = None) -> list[Agreement]:
-        """Return the last version of every edition of an agreement, the oldest first.
-
-        With `of`, only where one of them names that member: then all of them.
-        """
-        return await self._agreements.editions(agreement_id, of=of)
+    def agreements(self) -> AgreementBook:
+        """Return the agreements, to be read here; each that is written moves the policy."""
+        return AgreementBook(self._session)
 
     async def add_agreement(self, agreement: Agreement, proposed_by: str | None) -> None:
         """Add an agreement that a client proposed, None for the host's operator."""
         await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
 
-    async def unanswered_proposals(self, client: Client, *, withdrawn_since: datetime) -> int:
-        """Return how many agreements `client` proposed that no other member has signed.
-
-        Of those that its own member has withdrawn from, the ones from `withdrawn_since` on.
-        """
-        return await self._agreements.unanswered(client, withdrawn_since=withdrawn_since)
-
     async def put_agreement(self, agreement: Agreement) -> None:
         """Add the next version of an agreement; ConflictError where another one came first."""
         which = col(AgreementTable.id) == agreement.id
-        proposed_by = await self._agreements.proposer(agreement.id)
+        proposed_by = await self.agreements().proposer(agreement.id)
         await self._supersede(AgreementTable, which, agreement.version)
         await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
 
     def signatory_keys(self) -> SignatoryKeys:
         """Return the keys of signatories and what they signed, to be read and written here."""
         return SignatoryKeys(self._session, self._now, self._note_law)
-
-    async def edition_after(self, agreement_id: str, text: str) -> int:
-        """Return the number of the edition that follows the text with this digest."""
-        return await self._agreements.edition_after(agreement_id, text)
 
     def amendments(self) -> Amendments:
         """Return the amendments that were proposed, to be read and written here."""

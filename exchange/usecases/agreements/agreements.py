@@ -94,7 +94,7 @@ async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) 
         return
     since = call.now - timedelta(days=1)
     message = f"{MOST_UNANSWERED} agreements that you proposed lie before their parties, unsigned by any other"
-    unanswered = partial(unit.unanswered_proposals, client, withdrawn_since=since)
+    unanswered = partial(unit.agreements().unanswered, client, withdrawn_since=since)
     await unit.require_room(client, unanswered, MOST_UNANSWERED, ConflictError(message, code="too-many-waiting"))
 
 
@@ -103,7 +103,7 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     event = EventName.AGREEMENT_LISTED
     client, unread = await admit_or_host(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
-        known = await unit.agreements(unread)
+        known = await unit.agreements().all(unread)
         visible = []
         for agreement in known:
             if not _isvisible_agreement(client, agreement):
@@ -276,7 +276,7 @@ async def visible_agreement(
     agreement = None
     if is_uuid7(agreement_id):
         of = None if client is None or sees_everyone(client) else client.member
-        agreement = await unit.agreement(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
+        agreement = await unit.agreements().one(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
     if agreement is None or not _isvisible_agreement(client, agreement):
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
@@ -297,7 +297,7 @@ async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> A
 
     So it is known to a member that has left; NotFoundError where no text ever named it.
     """
-    editions = await unit.editions(agreement_id, of=client.member) if is_uuid7(agreement_id) else []
+    editions = await unit.agreements().editions(agreement_id, of=client.member) if is_uuid7(agreement_id) else []
     own = [each for each in editions if each.party(client.member) is not None]
     if not own:
         raise NotFoundError("no such agreement, or none that you may see")

@@ -338,7 +338,7 @@ async def _is_of_its_time(
     """Return whether an amendment names the caller's member, or would amend a text that names it, a party still."""
     if client.member in amendment.terms.parties:
         return True
-    amends = await unit.edition_after(agreement.id, amendment.previous) - 1
+    amends = await unit.agreements().edition_after(agreement.id, amendment.previous) - 1
     was_there = amends in agreement.editions_of(client.member)
     was_there &= not agreement.was_away(client.member, amendment.proposed_at)
     return is_party(agreement, client.member, call.now) and was_there
@@ -367,7 +367,7 @@ async def _as_proposed(
 
 
 async def _proposed_text(unit: UnitOfWork, agreement: Agreement, amendment: Amendment) -> TreatyText:
-    edition = await unit.edition_after(agreement.id, amendment.previous)
+    edition = await unit.agreements().edition_after(agreement.id, amendment.previous)
     return TreatyText(agreement.id, edition, amendment.previous, terms_as_json(amendment.terms))
 
 
@@ -387,7 +387,9 @@ async def _held(  # noqa: PLR0913  who does what to which agreement
             # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or
             # as one that would be, neither the text is read nor what was laid before the others.
             named_in = await unit.amendments().of(log.agreement_id, Unread(), naming=client.member)
-            agreement = await unit.agreement(log.agreement_id, of=None if named_in else client.member, for_update=True)
+            agreement = await unit.agreements().one(
+                log.agreement_id, of=None if named_in else client.member, for_update=True
+            )
             await log.hold(unit)
             if agreement is None or not await _concerns(log, client, agreement, named_in, must_be_read=must_be_read):
                 raise NotFoundError("no such agreement, or none that you may see")
@@ -454,5 +456,5 @@ async def _view(  # noqa: PLR0913, PLR0917  what is shown to whom, and which sig
     kept = await _kept_signatures(log, unit, call, agreement, amendment, unread)
     given = standing_signatures(agreement, kept, call.now)
     signed = frozenset(given).difference(taken_back).intersection(signatories)
-    edition = await unit.edition_after(agreement.id, amendment.previous)
+    edition = await unit.agreements().edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)

@@ -48,7 +48,7 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
 
 async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: str) -> list[Agreement]:
     of = None if client is None or sees_everyone(client) else client.member
-    editions = await unit.editions(agreement_id, of=of) if is_uuid7(agreement_id) else []
+    editions = await unit.agreements().editions(agreement_id, of=of) if is_uuid7(agreement_id) else []
     own = editions
     if client is not None and of is not None:
         digests = [text_of(each).digest for each in editions]

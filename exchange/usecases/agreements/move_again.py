@@ -62,7 +62,7 @@ async def move_again(services: Services, call: Call, moves: Iterable[PartyMove])
 
 async def _move(services: Services, call: Call, move: PartyMove) -> None:
     async with services.store.unit_of_work() as unit:
-        agreement = await unit.agreement(move.agreement, for_update=True)
+        agreement = await unit.agreements().one(move.agreement, for_update=True)
         if agreement is None:
             raise NotFoundError("the backup does not know the agreement")
         moved = _STEPS[move.event](agreement, move.member, move.at)

@@ -36,7 +36,7 @@ class TextsTold:
         async with self._services.store.unit_of_work() as unit:
             # INVARIANT: what may not be seen costs what an absent one costs.
             named_in = await unit.amendments().of(self.agreement_id, Unread(), naming=client.member)
-            agreement = await unit.agreement(self.agreement_id, of=None if named_in else client.member)
+            agreement = await unit.agreements().one(self.agreement_id, of=None if named_in else client.member)
             self._rows = frozenset() if agreement is None else await unit.amendments().moves(self.agreement_id)
         if agreement is None or not self._rows or await is_too_much_waiting(self._services):
             return

@@ -66,7 +66,7 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", wish.agreement))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         sought = sought_id(wish.agreement)
-        found = await unit.agreement(sought, of=client.member, for_update=True)
+        found = await unit.agreements().one(sought, of=client.member, for_update=True)
         agreement = require_in_force(found, client, call)
         if faults := _faults(agreement, client, wish, call):
             raise InvalidError("nobody can post on your behalf so", tuple(faults))
@@ -93,7 +93,7 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
 async def carry_out_proxy(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
     """Do what a second releaser has confirmed: from the next post on the proxy may."""
     # Held, before the consent: whoever ends it with an amended text holds them in that order.
-    found = await unit.agreement(act.asked["agreement"], for_update=True)
+    found = await unit.agreements().one(act.asked["agreement"], for_update=True)
     row = await unit.proxies().one(act.asked["consent"])
     if row is None or row.state is not ProxyState.AWAITING:
         raise ConflictError("the consent is not waiting any more: look at it again", code="request-ended")

@@ -347,7 +347,7 @@ class DutyWatch:
         if not new:
             return
         async with self._services.store.unit_of_work() as unit:
-            await unit.agreement(agreement.id, for_update=True)
+            await unit.agreements().one(agreement.id, for_update=True)
             # Asked again now that nobody else adds any.
             for row in await self._known.new_of(new):
                 await unit.breaches().add(row)

@@ -335,9 +335,9 @@ async def _hold(unit: UnitOfWork, told: RowTold) -> None:
     if kind is RowKind.CAVEATS:
         await unit.caveats().hold(told.name.id)
     elif kind is RowKind.AGREEMENT:
-        await unit.mending().hold_agreement(told.name.id)
+        await unit.agreements().hold(told.name.id)
     elif kind is RowKind.BREACH:
-        await unit.mending().hold_agreement(told.by["agreement"])
+        await unit.agreements().hold(told.by["agreement"])
     elif kind in _OF_REPORTS:
         # Before the row, as whoever moves a report or decides about it: each would wait for the other.
         await unit.reports().hold_order()
@@ -391,7 +391,7 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
 
 async def _mended_agreement(unit: UnitOfWork, told: RowTold, put: Put, now: datetime) -> str:
     """Have a party take no part that the log suspended or let go; of another text or version than the log's, nobody."""
-    agreement = await unit.agreement(told.name.id)
+    agreement = await unit.agreements().one(told.name.id)
     # Under a draft nobody reads, and none of its parties could resume what it has not begun.
     if agreement is None or state_of(agreement, now) is AgreementState.DRAFT:
         return NOTHING_DONE
