@@ -113,14 +113,17 @@ class _Boot:
 
     def end(self, newest: str) -> None:
         """Take it that nothing more comes; the `newest` entry tells for whom it is too late. Raises _FaultError."""
-        if self._claims:
-            raise self._missing(self._claims[0].upto)
+        # What the last evidence waited for may have come behind it.
+        missing = self._prove()
+        if missing is not None:
+            raise _missing(missing)
         # (7) what nobody signed for
         late = parse_micros(newest) - GRACE_MICROS
         left = [seen for number in sorted(self.ahead) for seen in self.ahead[number] if parse_micros(seen.at) < late]
         unsigned = [seen for seen in left if seen.number not in self._evidence]
-        if unsigned and self.first_missing(unsigned[-1].number) is not None:
-            raise self._missing(unsigned[-1].number)
+        missing = self.first_missing(unsigned[-1].number) if unsigned else None
+        if missing is not None:
+            raise _missing(missing)
         if unsigned:
             why = "no evidence of its node covers it" if self._key else "its boot has no key that a node certified"
             raise _FaultError(BootFault.UNSIGNED, why, unsigned[0])
@@ -139,18 +142,21 @@ class _Boot:
         # (3) the boot's signature
         verify_evidence(entry, self._key)
 
-    def _prove(self) -> None:
+    def _prove(self) -> int | None:
+        """Take up what evidence states, as far as all is there; return the number that it waits for, None for none."""
         while self._claims:
             claim = self._claims[0]
             if claim.upto >= self.proven:
                 # (4) all are there, or still to come
-                if self.first_missing(claim.upto) is not None:
+                missing = self.first_missing(claim.upto)
+                if missing is not None:
                     if len(self._claims) > _MOST_CLAIMS:
-                        raise self._missing(claim.upto)
-                    return
+                        raise _missing(missing)
+                    return missing
                 # (5) and they are those that the node knows
                 self._advance(claim)
             del self._claims[0]
+        return None
 
     def _advance(self, claim: Evidence) -> None:
         numbers = range(self.proven + 1, claim.upto + 1)
@@ -174,12 +180,6 @@ class _Boot:
         for seen in chosen:
             found.update(seen.leaf_hash)
         return found.digest() == claim.running_hash
-
-    def _missing(self, upto: int) -> _FaultError:
-        number = self.first_missing(upto) or upto
-        return _FaultError(
-            BootFault.MISSING, "its node wrote an entry with this number, and it is not there", number=number
-        )
 
     def _require_nothing_behind(self, closed_at: int) -> None:
         behind = [seen for number in sorted(self.ahead) if number > closed_at for seen in self.ahead[number]]
@@ -235,3 +235,9 @@ class BootChecks:
         place = (None, None) if seen is None else (seen.position, seen.entry)
         self._findings[boot_id] = BootFinding(fault.fault, boot_id, fault.number, fault.why, *place)
         self._boots.pop(boot_id, None)
+
+
+def _missing(number: int) -> _FaultError:
+    return _FaultError(
+        BootFault.MISSING, "its node wrote an entry with this number, and it is not there", number=number
+    )

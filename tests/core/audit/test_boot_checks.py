@@ -51,6 +51,21 @@ def test_transactions_may_overtake_each_other():
     assert checked(three, one, two, *rest) == ()
 
 
+@pytest.mark.parametrize("is_closing", [True, False])
+def test_entry_that_the_last_evidence_waited_for_may_come_behind_it(is_closing):
+    boot = Boot()
+    boot.write()
+    boot.sign()
+    boot.write(2)
+    boot.sign(is_closing=is_closing)
+    *before, late, last = boot.written
+    other = boot.seal(late.node_seq, purpose="other")
+
+    assert checked(*before, last, late) == ()
+    assert found(*before, last, other) == (BootFault.CHANGED, 3)
+    assert found(*before, last) == (BootFault.MISSING, 4)
+
+
 def test_evidence_may_be_of_less_than_stands_before_it():
     boot = Boot()
     boot.write(2)
