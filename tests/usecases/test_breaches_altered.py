@@ -15,6 +15,7 @@ from exchange.usecases.promises.telling_breaches import told_breach
 from exchange.usecases.steps.registering import register_reads
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
+from tests.support.put_back import columns_of, kept_rows
 from tests.support.world import Entry, World
 from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, OWING, flash, found, made_owing
 
@@ -138,6 +139,32 @@ async def test_nobody_is_accused_of_silence_by_an_altered_row(owing: World, chan
     assert by_altered == []
     # What Denmark was sent last is too old indeed.
     assert await silent(owing) == [("GBR", "DNK")]
+
+
+_OTHER_ID = "01980000-0000-7000-8000-000000000000"
+POSTED_NOW = {
+    "altered": "UPDATE report SET posted_at = posted_at + {day}",
+    "written": "INSERT INTO report (id, seq, posted_at, {names}) SELECT '{other}', seq + 9, posted_at + {day}, {names} FROM report",
+}
+
+
+@pytest.mark.parametrize("how", POSTED_NOW)
+async def test_post_that_no_entry_tells_of_hides_a_silence_on_the_record(owing: World, how: str) -> None:
+    report = await owing.post(label=GBR_NOR)
+    await place_entries(owing, is_searchable=True)
+    owing.clock.advance(DAY + MINUTE)
+    names = ", ".join(name for name in columns_of(owing, "report") if name not in {"id", "seq", "posted_at"})
+    put_back = kept_rows(owing, {"report": ("id",)})
+    owing.sql(POSTED_NOW[how].format(names=names, other=_OTHER_ID, day=DAY // INSTANT))
+    watch = DutyWatch(owing.services)
+    first, second = [await owing.attempt(watch.round()) for _ in range(2)]
+    put_back()
+
+    told = [entry["detail"]["place"] for entry in first.entries if entry["type"] == "key.opened"]
+    assert told == [f"report {report if how == 'altered' else _OTHER_ID}"]
+    assert second.entries == []
+    # Once somebody has looked, and put it right.
+    assert ("GBR", "NOR") in await silent(owing)
 
 
 async def test_nobody_is_accused_while_too_much_waits_to_be_asked(

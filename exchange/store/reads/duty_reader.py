@@ -1,6 +1,6 @@
 """What was posted and acknowledged, to be counted: of the classes that the caller names, and of no others."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -89,6 +89,13 @@ class DutyReader:
             self._engine, chosen.where(col(row.posted_at) < to_micros(before)).group_by(col(row.class_id))
         )
         return {int(class_id): from_micros(at) for class_id, at in found}
+
+    async def posted_then(self, moments: Mapping[int, datetime]) -> dict[str, datetime]:
+        """Return the reports of which rows say that they were posted in a class at its moment here; when each was."""
+        row = ReportTable
+        then = [and_(col(row.class_id) == each, col(row.posted_at) == to_micros(at)) for each, at in moments.items()]
+        found = await read_rows(self._engine, select(col(row.id), col(row.posted_at)).where(or_(*then)))
+        return {str(report): from_micros(at) for report, at in found}
 
     async def acknowledged(self, asked: Countable, since: datetime) -> list[tuple[str, str, datetime]]:
         """Return report, client and time of each acknowledgement of reports that were posted at or after `since`."""

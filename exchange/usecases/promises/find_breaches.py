@@ -20,6 +20,7 @@ was found before (`known_breaches`).
 import logging
 from bisect import bisect_right
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,6 +55,7 @@ from exchange.store import (
     StreamKind,
     UnitOfWork,
     Unread,
+    UnreadRow,
 )
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.rows.subscription_rows import DeliveryRow
@@ -67,7 +69,7 @@ from exchange.usecases.promises.counting import (
     versions_of,
 )
 from exchange.usecases.promises.known_breaches import KnownBreaches
-from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements
+from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements, unposted
 from exchange.usecases.promises.told_breaches import breach_detail
 from exchange.usecases.steps.altered_classes import whole_classes
 from exchange.usecases.steps.context import Call, Services
@@ -75,7 +77,7 @@ from exchange.usecases.steps.entry_labels import label_told
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.service_entries import service_draft
 from exchange.usecases.steps.troubles import Causes
-from exchange.usecases.steps.unread import known_agreements
+from exchange.usecases.steps.unread import known_agreements, unread_draft
 
 LOOK_BACK: Final = timedelta(days=7)
 """How long after a deadline it is still noticed: longer than the jobs of an exchange stand still."""
@@ -143,6 +145,9 @@ class DutyWatch:
         self._services = services
         self._known = KnownBreaches(services)
         self._looked: dict[str, tuple[datetime, int]] = {}
+        self._posts: dict[int, datetime] = {}
+        """By class, the last post that was looked for in the log."""
+        self._unposted: set[str] = set()
         self._troubles = Causes()
 
     async def round(self) -> bool:
@@ -313,10 +318,12 @@ class DutyWatch:
         readers = await readers_since(services, counting, others, classes)
         last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
         spells, since, found = treaty.rhythms(member, scope), {}, []
+        in_time: set[datetime] = set()
         for other in sorted(others):
             posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
             rhythm = rhythm_of(spells, posts, now, now)
             if rhythm is None or rhythm.every is None or rhythm.due is None or not rhythm.is_overdue:
+                in_time.update(posts[-1:])
                 continue
             due, since[other] = rhythm.due, moved_by(rhythm.due, rhythm.every, back=True)
             found.append(
@@ -329,6 +336,7 @@ class DutyWatch:
                     label=_label_of(treaty.agreement, scope, {member, other}),
                 )
             )
+        await self._tell_unposted({class_id: at for class_id, at in last.items() if at in in_time})
         return [
             row
             for row in await self._known.new_of(found)
@@ -336,6 +344,20 @@ class DutyWatch:
                 row, is_silent(services, treaty.agreement.id, member, since=since[row.owed_to])
             )
         ]
+
+    async def _tell_unposted(self, last: Mapping[int, datetime]) -> None:
+        """Put on record which of the last posts no entry tells of: they hide a silence until a person has looked."""
+        new = {class_id: at for class_id, at in last.items() if self._posts.get(class_id) != at}
+        if not new:
+            return
+        # What cannot be said now is asked again in the next round.
+        with suppress(UnavailableError):
+            found = await unposted(self._services, await self._services.store.duties.posted_then(new))
+            if untold := found - self._unposted:
+                rows = [UnreadRow(f"report {each}") for each in untold]
+                await self._services.store.append(unread_draft(self._services, rows))
+            self._unposted |= untold
+            self._posts |= new
 
     async def _with_readers(self, members: set[str]) -> set[str]:
         clients = await self._services.store.clients(Unread())

@@ -8,7 +8,7 @@ INVARIANT: where a report's row is not what its entries and what is sealed in it
 nobody is let off by a row that says what no entry does.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -90,6 +90,20 @@ async def is_silent(services: Services, agreement: str, member: str, *, since: d
             if await contradicted_reports(services, posts):
                 return False
     return True
+
+
+async def unposted(services: Services, reports: Mapping[str, datetime]) -> set[str]:
+    """Return which of these reports no entry says were posted when it is said that they were.
+
+    Raises UnavailableError as `require_readable`, and where the log lacks what may say so, or it is away.
+    """
+    await require_readable(services, "what was posted")
+    lacks: list[Found] = []
+    told = await waiting_of(services, EventName.REPORT_POSTED, subjects=reports)
+    told += [each async for each in told_of_each(services, EventName.REPORT_POSTED.value, sorted(reports), lacks=lacks)]
+    require_none(lacks, "that tell of posts")
+    posted = {(entry["object"]["id"], parse_rfc3339(entry["ts"])) for entry in told}
+    return {report for report, at in reports.items() if (report, at) not in posted}
 
 
 def _lets_off(entry: Entry, report: str, *, by: str, due: datetime) -> bool:
