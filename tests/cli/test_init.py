@@ -145,11 +145,15 @@ def killed(*_given, **_named):
     raise KeyboardInterrupt
 
 
-def test_instance_whose_making_was_killed_is_finished(exchange, tmp_path, monkeypatch):
-    """A composed service that was killed amid its first start went on for ever without the exchange's own member."""
+@pytest.mark.parametrize("amid", ["_record_birth", "_finish"])
+def test_instance_whose_making_was_killed_is_finished(exchange, tmp_path, monkeypatch, amid):
+    """A composed service that was killed amid its first start went on for ever without the exchange's own member.
+
+    Killed before its settings it was told to run what it had just run, for ever.
+    """
     folder = tmp_path / "new"
     with monkeypatch.context() as patch:
-        patch.setattr(init_module, "_record_birth", killed)
+        patch.setattr(init_module, amid, killed)
         patch.setattr(init_module, "_take_back", lambda *_given, **_named: None)
         assert exchange("init", "--dir", folder).code != 0
     again = exchange("init", "--dir", folder)
@@ -184,21 +188,6 @@ def test_instance_that_was_killed_amid_its_folders_says_that_it_may_go(exchange,
     again = exchange("init", "--dir", tmp_path / "new", "--if-absent")
 
     assert (again.code, "before anything was under its keys: remove it" in again.err) == (1, True)
-
-
-def test_instance_that_was_killed_before_its_settings_is_finished(exchange, tmp_path, monkeypatch):
-    """It was told to run what it had just run, for ever."""
-    folder = tmp_path / "new"
-    with monkeypatch.context() as patch:
-        patch.setattr(init_module, "_finish", killed)
-        patch.setattr(init_module, "_take_back", lambda *_given, **_named: None)
-        assert exchange("init", "--dir", folder).code != 0
-    again = exchange("init", "--dir", folder)
-    assert (again.code, "exchange init --if-absent` ends it" in again.err) == (1, True)
-
-    assert exchange("init", "--dir", folder, "--if-absent").code == 0
-
-    assert [each["code"] for each in exchange("member", "list", "--dir", folder, "--json").json] == ["EXCHANGE"]
 
 
 def test_instance_that_was_killed_at_its_first_file_says_that_it_may_go(exchange, tmp_path):

@@ -1,6 +1,5 @@
 """What bounds a witness's service, one limit at a time: connections, time, and what is read of a request."""
 
-import os
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from exchange.audit.witness import origin_hash
-from exchange.client.witness import Listening, new_witness
+from exchange.client.witness import Listening
 from exchange.client.witness.running import Shown
 from exchange.client.witness.service import (
     LARGEST_BODY_BYTES,
@@ -21,7 +20,7 @@ from exchange.client.witness.service import (
     _Timed,
 )
 from tests.support.shown_log import MadeLog
-from tests.support.witness import NAME, Service, Witness, serving, write_tls
+from tests.support.witness import Service, Witness, serving, witnessing, write_tls
 
 HALF = MOST_CONNECTIONS // 2
 
@@ -33,10 +32,8 @@ def log() -> MadeLog:
 
 @pytest.fixture
 def witness(tmp_path: Path, log: MadeLog) -> Iterator[Witness]:
-    new_witness(tmp_path / "witness", NAME, tuple(str(key) for key in log.known.keys), os.urandom)
-    witness = Witness(tmp_path / "witness")
-    yield witness
-    witness.close()
+    with witnessing(tmp_path / "witness", log) as witness:
+        yield witness
 
 
 @pytest.fixture

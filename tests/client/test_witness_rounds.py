@@ -1,7 +1,6 @@
 """A witness that goes to the log by itself: one round at a time, and what it brings back."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +10,11 @@ import pytest
 from exchange.audit import Checkpoint, SignedNote, TreeHead, parse_checkpoint, parse_note, verify_note
 from exchange.audit.strict_text import base64_text
 from exchange.client import AnswerError, ConnectionFailedError, ProblemError
-from exchange.client.witness import new_witness
 from exchange.client.witness.__main__ import main
 from exchange.client.witness.exchange_log import ExchangeLog
 from exchange.client.witness.rounds import RoundResult, one_round
 from tests.support.shown_log import MadeLog
-from tests.support.witness import NAME, Witness
+from tests.support.witness import Witness, witnessing
 
 
 @dataclass
@@ -53,10 +51,8 @@ def log() -> MadeLog:
 
 @pytest.fixture
 def witness(tmp_path: Path, log: MadeLog):
-    new_witness(tmp_path / "witness", NAME, tuple(str(key) for key in log.known.keys), os.urandom)
-    opened = Witness(tmp_path / "witness")
-    yield opened
-    opened.close()
+    with witnessing(tmp_path / "witness", log) as witness:
+        yield witness
 
 
 def test_round_after_round_is_cosigned_and_brought(witness: Witness, log: MadeLog) -> None:

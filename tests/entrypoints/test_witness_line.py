@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from exchange.audit import parse_note, parse_signature_line, verify_note
-from exchange.client.witness import new_witness
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.usecases.log.ask_witness import Cosignatures, Declined, HeldSize, Unreachable
 from tests.support.shown_log import MadeLog
-from tests.support.witness import NAME, Witness, serving, write_tls
+from tests.support.witness import Witness, serving, witnessing, write_tls
 
 
 @pytest.fixture
@@ -30,10 +29,8 @@ def tls(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def witness(tmp_path: Path, log: MadeLog) -> Iterator[Witness]:
-    new_witness(tmp_path / "witness", NAME, tuple(str(key) for key in log.known.keys), os.urandom)
-    opened = Witness(tmp_path / "witness")
-    yield opened
-    opened.close()
+    with witnessing(tmp_path / "witness", log) as witness:
+        yield witness
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A witness as a test holds it: its folder, its desk, its alarm; and as a service on a free port of loopback."""
 
+import os
 import socket
 import ssl
 import threading
@@ -11,7 +12,7 @@ from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 
 from exchange.audit import TreeHead
-from exchange.client.witness import Alarm, Listening
+from exchange.client.witness import Alarm, Listening, new_witness
 from exchange.client.witness.desk import Desk
 from exchange.client.witness.folder import WitnessFolder
 from exchange.client.witness.keys import read_keys
@@ -43,6 +44,14 @@ class Witness:
 
     def evidence(self) -> list[Path]:
         return sorted((self.folder.path / "evidence").glob("*"))
+
+
+@contextmanager
+def witnessing(folder: Path, log: MadeLog) -> Iterator[Witness]:
+    """Hold a new witness of `log` in `folder`."""
+    new_witness(folder, NAME, tuple(str(key) for key in log.known.keys), os.urandom)
+    with closing(Witness(folder)) as witness:
+        yield witness
 
 
 @dataclass
