@@ -161,7 +161,8 @@ def _show_readers(found: ReadersBody) -> None:
     did = [(each.member, each.agency, each.client, each.count, each.first, each.last, each.entry) for each in found.did]
     columns = ("member", "agency", "client", "times", "first", "last", "first entry")
     output.show_table(columns, did, title="did read")
-    if found.laws != [found.law]:
+    # Of a time before the first policy files there are none.
+    if found.laws not in ([], [found.law]):
         output.warn("other policy files were in force then: the rules asked are those of today")
 
 
