@@ -306,8 +306,10 @@ def _impossible(move: Move, state: AgreementState, party: Party, now: datetime) 
         by_party -= {Move.WITHDRAW}
     possible = [each.value for each in Move if each in by_party and (state, each) in AGREEMENT_MOVES]
     notice = "" if party.leaves_at is None else f", and by its notice leaves at {rfc3339(party.leaves_at)}"
+    is_concluded = move is Move.SIGN and bool(possible) and state is not AgreementState.DRAFT
+    amended = "; to sign an amendment, name it" if is_concluded else ""
     message = (
         f"`{party.member}` cannot {move.value}: the agreement is {state.value}, the party {standing.value}{notice}; "
-        f"possible now: {', '.join(possible) or 'nothing'}"
+        f"possible now: {', '.join(possible) or 'nothing'}{amended}"
     )
     return ConflictError(message)

@@ -321,6 +321,16 @@ def test_stranger_finds_no_agreement(act):
         (
             (S, S),
             "GBR",
+            Move.SIGN,
+            DURING,
+            (
+                "`GBR` cannot sign: the agreement is in_force, the party signed; possible now: suspend, withdraw; "
+                "to sign an amendment, name it"
+            ),
+        ),
+        (
+            (S, S),
+            "GBR",
             Move.RESUME,
             DURING,
             "`GBR` cannot resume: the agreement is in_force, the party signed; possible now: suspend, withdraw",
