@@ -21,6 +21,7 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import PostedPart
 from exchange.usecases.posting.give_up_uploads import give_up_uploads
+from tests.support.put_back import columns_of
 from tests.support.uploading import BINARY, LARGE, UPLOADS, awaited, begun, completed, nothing_kept, pulled, sent
 from tests.support.world import World
 
@@ -146,6 +147,10 @@ async def test_more_than_a_report_may_have_is_refused_before_any_of_it_comes(pop
         ("/parts/0/size_bytes", "too-large-to-check")
     ]
     first = await begun(world, awaited(b"x"))
+    # What somebody wrote takes no room: it is not the client's to give up.
+    names = ", ".join(name for name in columns_of(world, "upload") if name != "id")
+    for other in range(2):
+        world.sql(f"INSERT INTO upload (id, {names}) SELECT $1, {names} FROM upload WHERE id = $2", str(other), first)
     await begun(world, awaited(b"x"))
     attempt = await world.attempt(begun(world, awaited(b"x")))
     assert isinstance(attempt.error, LimitExceededError)

@@ -5,6 +5,7 @@ asked again when it is completed; (4) the declaration, and the contents that cam
 durable together, if the policy still holds and the client has not too many of them open.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,14 +24,32 @@ from exchange.kernel import (
 )
 from exchange.members import Client, Role
 from exchange.reports import Awaited, Header, PartHeader, PostedReport, is_read_whole, media_type_fault
-from exchange.store import CallerRow, Idempotency, NewPart, NewUpload, ReceivedPart, Sealed, UnitOfWork, UploadRow
+from exchange.store import (
+    CallerRow,
+    Idempotency,
+    NewPart,
+    NewUpload,
+    ReceivedPart,
+    Sealed,
+    UnitOfWork,
+    Unread,
+    UploadRow,
+)
 from exchange.usecases.posting.places import taking_place
 from exchange.usecases.posting.postable import idempotency_of, postable
-from exchange.usecases.posting.uploads import UploadView, own_upload, received_parts, upload_entry, view_of
+from exchange.usecases.posting.uploads import (
+    UploadView,
+    opened_declaration,
+    own_upload,
+    received_parts,
+    upload_entry,
+    view_of,
+)
 from exchange.usecases.steps.authenticate import admit, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.recording import draft, on_record
+from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.sealing import as_stored, stored_json
 
 _TRIES = 5
@@ -191,11 +210,21 @@ async def _discard(services: Services, new: _Begun) -> None:
 
 
 async def _require_room(services: Services, unit: UnitOfWork, client: Client) -> None:
-    if await unit.uploads().open_of(client.id) >= services.uploads.open_per_client:
-        most = services.uploads.open_per_client
+    most = services.uploads.open_per_client
+    if await unit.uploads().open_of(client.id) >= most and await _its_own(services, client) >= most:
         how = "`exchange report uploads`, `GET /v1/uploads`"
         told = f"{most} reports of this client are not complete: complete or give up one ({how})"
         raise LimitExceededError(told, retry_after_seconds=_COME_BACK_SECONDS)
+
+
+async def _its_own(services: Services, client: Client) -> int:
+    """Return how many open uploads are a client's: those that somebody wrote it is not shown, nor could give up."""
+    count = 0
+    for row in await services.store.uploads.open_of(client.id, services.clock(), Unread()):
+        with suppress(*UNOPENED):
+            await opened_declaration(services, row.upload)
+            count += 1
+    return count
 
 
 async def _kept(services: Services, unit: UnitOfWork, client: Client, new: _Begun) -> Receipt:
