@@ -34,6 +34,7 @@ from exchange.store.database.fair_turns import FairTurns
 from exchange.store.database.schema import head
 from exchange.store.log import searching
 from exchange.store.log.search_statements import Along
+from tests.support.in_turn import InTurn
 from tests.support.sequencing import run_sql, sequence
 from tests.support.store import NOW, draft
 
@@ -145,10 +146,10 @@ def auditor_of(member: str | None, levels: frozenset[str] | None) -> Auditor:
 
 
 async def test_every_search_finds_what_reading_all_of_it_finds(
-    store: Store, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+    store: Store, contents: list[bytes], in_turn: InTurn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dice = random.Random()
-    for _ in range(150):
+    for _ in in_turn(range(150)):
         monkeypatch.setattr(searching, "STRETCH", dice.choice((1, 4, 50, 2_000)))
         member, criteria = dice.choice((None, "GBR", "NOR", "GB", "ESP")), random_criteria(dice)
         levels = dice.choice((None, frozenset({"SECRET", "RESTRICTED"}), frozenset()))
