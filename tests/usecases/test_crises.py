@@ -460,3 +460,13 @@ async def test_crisis_that_stands_under_no_text_is_not_shown_and_is_told_to_whom
         made = await usecases.list_crises(treaty.services, treaty.call(name), treaty.agreement_id)
         assert [each.crisis.id for each in made.value.uses] == [whole.crisis.id]
         assert made.unopened == 1
+
+
+async def test_act_of_an_agreement_that_cannot_be_read_takes_no_other_from_the_list(treaty: World) -> None:
+    await asked(treaty)
+    treaty.unguard("agreement")
+    treaty.sql("UPDATE agreement SET terms = '{}'")
+    made = await treaty.attempt(usecases.list_pending_acts(treaty.services, treaty.call("NOR signatory")))
+
+    assert (made.value.value, made.value.unopened) == ((), 1)
+    assert [entry["type"] for entry in made.entries] == ["act.listed", "key.opened"]

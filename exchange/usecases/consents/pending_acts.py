@@ -26,7 +26,8 @@ from exchange.members import (
     may_see_act,
     require_may_refuse,
 )
-from exchange.store import Parts, UnitOfWork, Unread
+from exchange.store import Parts, UnitOfWork, Unread, UnreadRow
+from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.agreements.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
 from exchange.usecases.auditors.erase_personal import carry_out_erasure
 from exchange.usecases.consents.derivations import KIND as DERIVATION_REQUEST
@@ -120,7 +121,7 @@ async def list_pending_acts(services: Services, call: Call) -> Recorded[tuple[Pe
     async with services.store.unit_of_work() as unit:
         waiting = await unit.acts().open(unread)
     # Behind the unit: however many there are, whoever writes does not wait for them.
-    acts = [act for act in waiting if await _is_visible(services, call, client, act)]
+    acts = [act for act in waiting if await _is_visible(services, call, client, act, unread)]
     views = tuple(_view(act, client) for act in acts)
     ids = tuple(view.act.id for view in views)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
@@ -231,12 +232,15 @@ def _view(act: PendingAct, client: Client) -> PendingActView:
     return PendingActView(act, client.id != act.requester and not client.roles.isdisjoint(kind.confirmed_by))
 
 
-async def _is_visible(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+async def _is_visible(services: Services, call: Call, client: Client, act: PendingAct, unread: Unread) -> bool:
     try:
         return await _may_see(services, call, client, act)
+    except UnreadRowError as exc:
+        # What it is about cannot be read: that takes no other from the list.
+        unread.rows.append(UnreadRow(exc.place, act.members))
     except ConflictError:
-        # What was altered since it was asked for belongs to nobody any more; who names it is told.
-        return False
+        pass  # what was altered since it was asked for belongs to nobody any more; who names it is told
+    return False
 
 
 async def _may_see(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
