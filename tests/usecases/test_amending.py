@@ -234,7 +234,7 @@ async def test_nobody_waits_to_write_while_the_log_is_asked_about_texts(
     await signs(populated, view, "GBR")
     (listed,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
 
-    assert (listed.signed, len(written)) == ({"GBR"}, 8)
+    assert (listed.signed, len(written)) == ({"GBR"}, 12)
 
 
 async def test_signature_that_is_taken_back_behind_the_look_at_the_log_binds_nobody(
@@ -248,15 +248,23 @@ async def test_signature_that_is_taken_back_behind_the_look_at_the_log_binds_nob
     assert (await signs(populated, view, "DNK")).agreement.edition == 1
 
 
+@pytest.mark.parametrize("is_away", [False, True])
 async def test_of_who_has_left_no_signature_is_shown_while_nobody_reads_when_it_signed(
-    populated: World, monkeypatch: pytest.MonkeyPatch
+    populated: World, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
 ) -> None:
+    async def away(*_: object) -> None:
+        raise UnavailableError("the archive is away")
+
     view = await proposed(populated, RAISED)
     for member in ("DNK", "NOR"):
         await signs(populated, view, member)
     await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
     populated.clock.advance(timedelta(days=90))
-    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
+    if is_away:
+        await place_entries(populated, is_searchable=True)
+        monkeypatch.setattr(populated.services.store.log, "whole_at", away)
+    else:
+        monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
 
     assert (await takes_back(populated, view, "NOR")).value.signed == frozenset()
 

@@ -97,3 +97,25 @@ async def test_amendment_is_there_for_who_would_accede_while_too_much_waits(
     with monkeypatch.context() as patched:
         patched.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
         assert (await takes_back(world, view, "ESP")).value.signed == frozenset()
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+async def test_signature_whose_row_is_gone_is_taken_back_and_binds_nobody_again(
+    make_lived: MakeLived, *, is_placed: bool
+) -> None:
+    world, view = await make_lived(acceding)
+    for member in ("NOR", "ESP"):
+        await signs(world, view, member)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    put_back = kept_rows(world, {"agreement_signature": ("text", "member")})
+    world.unguard("agreement_signature")
+    world.sql("DELETE FROM agreement_signature WHERE member = 'NOR' AND text = $1", view.amendment.text)
+    assert (await takes_back(world, view, "NOR")).value.signed == {"ESP"}
+    with pytest.raises(ConflictError):
+        await takes_back(world, view, "DNK")
+    put_back()
+    for member in ("GBR", "DNK"):
+        last = await signs(world, view, member)
+
+    assert last.agreement.edition == 1

@@ -195,7 +195,9 @@ async def take_back_signature(
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
             raise ConflictError(message, code="conflict")
         taken_back = await log.taken_back(unit, [amendment], must_be_read=False)
-        if not await _has_signed(unit, client, amendment) or client.member in taken_back[amendment.text]:
+        # INVARIANT: who put its signature away in its row, and can put it back, keeps nobody from taking it back.
+        has_signed = await _has_signed(unit, client, amendment) or client.member in await log.signings(amendment)
+        if not has_signed or client.member in taken_back[amendment.text]:
             raise ConflictError("no signature of your member's stands under this text", code="conflict")
         draft_text = amended(agreement, amendment.terms, call.now)
         statement = await checked_signature(unit, call, client, draft_text, given, purpose=TAKING_BACK_PURPOSE)
@@ -382,7 +384,7 @@ async def _held(  # noqa: PLR0913  who does what to which agreement
     log = TextsTold(services, agreement_id)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt):
-        await log.ask(call, client)
+        await log.ask(client)
         async with services.store.unit_of_work() as unit:
             # INVARIANT: what may not be seen costs what an absent one costs: where none names its member, as a party or
             # as one that would be, neither the text is read nor what was laid before the others.

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from exchange.agreements import Amendment, is_party
+from exchange.agreements import Amendment
 from exchange.audit import Entry, EventName
 from exchange.kernel import UnavailableError, parse_rfc3339, to_micros
 from exchange.members import Client
 from exchange.store import UnitOfWork, Unread
 from exchange.store.log.searching import Found
-from exchange.usecases.steps.context import Call, Services
+from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.told_entries import is_too_much_waiting, may_be_told, require_readable, told_until_now
 
-_ASKED_AHEAD = (EventName.AMENDMENT_PROPOSED, EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
+_EVENTS = EventName.AMENDMENT_PROPOSED, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, EventName.AGREEMENT_SIGNED
 
 
 class TextsTold:
@@ -31,7 +31,7 @@ class TextsTold:
         self._rows: frozenset[tuple[str, ...]] = frozenset()
         self._told: dict[EventName, tuple[list[Entry], list[Found]] | UnavailableError] = {}
 
-    async def ask(self, call: Call, client: Client) -> None:
+    async def ask(self, client: Client) -> None:
         """Ask within no unit, where texts lie before the parties of what `client` may see: an archive may be slow."""
         async with self._services.store.unit_of_work() as unit:
             # INVARIANT: what may not be seen costs what an absent one costs.
@@ -40,10 +40,13 @@ class TextsTold:
             self._rows = frozenset() if agreement is None else await unit.amendments().moves(self.agreement_id)
         if agreement is None or not self._rows or await is_too_much_waiting(self._services):
             return
-        has_left = any(not is_party(agreement, each.member, call.now) for each in agreement.parties)
-        for event in (*_ASKED_AHEAD, *((EventName.AGREEMENT_SIGNED,) if has_left else ())):
-            with suppress(UnavailableError):
+        try:
+            for event in _EVENTS:
                 await self._entries(event)
+        except UnavailableError as exc:
+            # Each answer may be waited for: what does not answer is asked nothing more.
+            for event in _EVENTS:
+                self._told.setdefault(event, exc)
 
     async def hold(self, unit: UnitOfWork) -> None:
         """Forget what was told before somebody proposed, signed or took back; the agreement is held."""
@@ -106,10 +109,11 @@ class TextsTold:
         found: dict[str, datetime] = {}
         if await is_too_much_waiting(self._services):
             return found
-        for entry in (await self._entries(EventName.AGREEMENT_SIGNED))[0]:
-            if entry.get("detail", {}).get("text") == amendment.text:
-                member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
-                found[member] = max(at, found.get(member, at))
+        with suppress(UnavailableError):
+            for entry in (await self._entries(EventName.AGREEMENT_SIGNED))[0]:
+                if entry.get("detail", {}).get("text") == amendment.text:
+                    member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
+                    found[member] = max(at, found.get(member, at))
         return found
 
     async def _entries(self, event: EventName) -> tuple[list[Entry], list[Found]]:
