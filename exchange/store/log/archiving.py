@@ -6,18 +6,14 @@ lets an entry go for no other reason.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from sqlalchemy import bindparam, delete, func, select
 
 from exchange.audit.tile_paths import TILE_WIDTH
-from exchange.store.database.dialect import Sql, sql_for
-from exchange.store.database.engine import checked_url, is_sqlite
-from exchange.store.database.password import Password
+from exchange.store.database.dialect import Sql
 from exchange.store.log.archive import BundleArchive
 from exchange.store.log.archived import LogDamagedError
-from exchange.store.log.log_reader import LogReader
-from exchange.store.log.tree_database import LogSteps, TreeDatabase, opened_database
+from exchange.store.log.tree_database import LogSteps, OpenedLog, TreeDatabase
 from exchange.store.tables.main_tables import table
 from exchange.store.writer.batch import Ask, Put
 
@@ -39,16 +35,15 @@ class Moved:
     entry_id: str
 
 
-class LogArchiving:
-    """The log as its archiver sees it, over one connection of its own.
+class LogArchiving(OpenedLog):
+    """The log as its archiver sees it.
 
     Its reader reads the archive too: another archiver may be ahead.
     """
 
-    def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive) -> None:
+    def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None) -> None:
+        super().__init__(database, sql, archive)
         entry, leaf, moved = (table(name) for name in ("audit_entry", "log_leaf", "log_archive"))
-        self._database = database
-        self.reader = LogReader(database.fetch, sql, archive)
         in_range = (
             leaf.c.log == bindparam("log"),
             leaf.c.position >= bindparam("start"),
@@ -60,18 +55,6 @@ class LogArchiving:
         self._say = sql.insert("log_archive", _MOVED_COLUMNS)
         gone = delete(entry).where(entry.c.id.in_(select(leaf.c.entry_id).where(*in_range)))
         self._let_go = sql.compile(gone.returning(entry.c.id))
-
-    @classmethod
-    async def open(
-        cls, url: str, archive: BundleArchive, *, wait_seconds: float = 5.0, password: Password | None = None
-    ) -> Self:
-        """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
-        sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(await opened_database(url, wait_seconds=wait_seconds, password=password), sql, archive)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._database.close()
 
     async def next_index(self, log: int, stop: int) -> int:
         """Return the first bundle of a log that is not in the archive, of those before `stop`.

@@ -8,21 +8,16 @@ Does not: sign, decide whether anything may be signed, or choose what comes next
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from exchange.audit.merkle import TreeHead
 from exchange.audit.tiles import Tile
 from exchange.kernel import ConflictError, ExchangeError, MalformedError, UnavailableError
-from exchange.store.database.dialect import Sql, Value, as_bytes, as_text, sql_for
-from exchange.store.database.engine import checked_url, is_sqlite
+from exchange.store.database.dialect import Sql, Value, as_bytes, as_text
 from exchange.store.database.faults import is_of_one_row
-from exchange.store.database.lineage import Lineage
-from exchange.store.database.password import Password
 from exchange.store.log.archive import BundleArchive
-from exchange.store.log.log_reader import LogReader
 from exchange.store.log.log_statements import LogWrites
 from exchange.store.log.search_rows import search_row
-from exchange.store.log.tree_database import LogSteps, TreeDatabase, opened_database
+from exchange.store.log.tree_database import LogSteps, OpenedLog, TreeDatabase
 from exchange.store.rows.log_rows import KeptCheckpoint, LogState
 from exchange.store.writer.batch import Ask, Put
 
@@ -66,35 +61,12 @@ class Growth:
     signed: SignedHead
 
 
-class LogTree:
-    """The log as its sequencer sees it, over one connection of its own."""
+class LogTree(OpenedLog):
+    """The log as its sequencer sees it."""
 
     def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None = None) -> None:
-        self._database = database
+        super().__init__(database, sql, archive)
         self._writes = sql.once(LogWrites.compiled)
-        self.reader = LogReader(database.fetch, sql, archive)
-
-    @classmethod
-    async def open(
-        cls,
-        url: str,
-        *,
-        archive: BundleArchive | None = None,
-        wait_seconds: float = 5.0,
-        lineage: Lineage | None = None,
-        password: Password | None = None,
-    ) -> Self:
-        """Open the database at `url`; UnavailableError where it does not answer or has another version's schema.
-
-        With `lineage` it is of one history with whatever else of this process is.
-        """
-        sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        database = await opened_database(url, wait_seconds=wait_seconds, lineage=lineage, password=password)
-        return cls(database, sql, archive)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._database.close()
 
     async def begin(self, state: LogState, *, at: int, first: Growth | None = None) -> None:
         """Make a log, with its first entries where `first` names them; LogMovedError where another one made it."""

@@ -9,16 +9,18 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import asyncpg
 
-from exchange.store.database.dialect import Parameters, Row, Statement
+from exchange.store.database.dialect import Parameters, Row, Sql, Statement, sql_for
 from exchange.store.database.engine import checked_url, is_sqlite
 from exchange.store.database.faults import DRIVER_ERRORS, driver_errors
 from exchange.store.database.lineage import Lineage
 from exchange.store.database.password import Password
 from exchange.store.database.schema import require_schema
+from exchange.store.log.archive import BundleArchive
+from exchange.store.log.log_reader import LogReader
 from exchange.store.writer.batch import Ask, Put
 from exchange.store.writer.postgres import connector
 from exchange.store.writer.postgres import drive as drive_postgres
@@ -70,6 +72,35 @@ async def opened_database(
         await database.close()
         raise
     return database
+
+
+class OpenedLog:
+    """The log over one connection of its own; with `archive`, what was moved there is read too."""
+
+    def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None = None) -> None:
+        self._database = database
+        self.reader = LogReader(database.fetch, sql, archive)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        archive: BundleArchive | None = None,
+        *,
+        wait_seconds: float = 5.0,
+        lineage: Lineage | None = None,
+        password: Password | None = None,
+    ) -> Self:
+        """Open the database at `url`; UnavailableError where it does not answer or has another version's schema.
+
+        With `lineage` it is of one history with whatever else of this process is.
+        """
+        database = await opened_database(url, wait_seconds=wait_seconds, lineage=lineage, password=password)
+        return cls(database, sql_for(is_sqlite=is_sqlite(checked_url(url))), archive)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._database.close()
 
 
 class SqliteTree:
