@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.in_turn import InTurn, surplus, turn_of
+from tests.support.in_turn import share_of, surplus, turn_of
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -57,7 +57,13 @@ def test_cases_in_one_world_are_tried_by_one_database_each_where_nothing_else_is
     assert [turn_of(item("test_a", "1", database)) for database in DATABASES] == [None, None]
 
 
-def test_each_case_is_tried_with_one_shift_or_the_other(in_turn: InTurn) -> None:
-    cases = range(7)
+@given(st.lists(st.integers()), st.integers(0, 9))
+def test_each_case_in_one_world_is_tried_once_and_in_order_or_by_whoever_has_no_turn(
+    cases: list[int], shift: int
+) -> None:
+    one, other = (share_of(cases, turn, shift) for turn in (0, 1))
 
-    assert in_turn(cases) == [*cases], "a test of neither database leaves none out"
+    assert [share_of(cases, turn, shift + 1) for turn in (0, 1)] == [other, one]
+    assert sorted([*one, *other]) == sorted(cases)
+    assert {tuple(one), tuple(other)} == {tuple(cases[::2]), tuple(cases[1::2])}
+    assert share_of(cases, None, shift) == cases

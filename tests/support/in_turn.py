@@ -60,12 +60,13 @@ class InTurn(Protocol):
 @pytest.fixture
 def in_turn(request: pytest.FixtureRequest) -> InTurn:
     """Give a function: the cases of a test -> those that its database tries, all but with `--in-turn`."""
-    first = turn_of(request.node) if request.config.getoption("--in-turn") else None
+    turn = turn_of(request.node) if request.config.getoption("--in-turn") else None
+    return lambda cases, shift=0: share_of(cases, turn, shift)
 
-    def tried(cases: Iterable[T], shift: int = 0) -> list[T]:
-        return [*cases] if first is None else [*cases][(first + shift) % 2 :: 2]
 
-    return tried
+def share_of(cases: Iterable[T], turn: int | None, shift: int = 0) -> list[T]:
+    """Return every second case, all of them for no turn."""
+    return [*cases] if turn is None else [*cases][(turn + shift) % 2 :: 2]
 
 
 def turn_of(item: pytest.Item) -> int | None:
