@@ -11,7 +11,7 @@ import yaml
 
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState, text_of
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id, rfc3339
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError, new_id, rfc3339
 from exchange.store.books.review_book import ReviewBook
 from exchange.usecases import AgreementView, Call, Recorded, Services
 from exchange.usecases.agreements.note_reviews import note_reviews
@@ -323,7 +323,10 @@ async def test_leaver_reads_and_posts_until_its_notice_has_passed_and_not_after_
                 )
 
 
-async def test_review_is_noted_once_when_it_falls_due(populated: World) -> None:
+async def test_review_is_noted_once_when_it_falls_due(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise UnavailableError("the archive is away")
+
     assert await note_reviews(populated.services) == 0
     populated.clock.now = datetime(2028, 1, 1, tzinfo=UTC)
     made = await populated.attempt(note_reviews(populated.services))
@@ -335,6 +338,9 @@ async def test_review_is_noted_once_when_it_falls_due(populated: World) -> None:
     populated.clock.now = datetime(2030, 6, 1, tzinfo=UTC)
     # Beside it, somebody wrote beforehand that the next one was noted too.
     populated.sql("INSERT INTO agreement_review SELECT agreement_id, '2030-01-01', entry_id FROM agreement_review")
+    with monkeypatch.context() as away:
+        away.setattr("exchange.usecases.agreements.note_reviews.told_until_now", raising)
+        assert await note_reviews(populated.services) == 0
     later, again = [await populated.attempt(note_reviews(populated.services)) for _ in range(2)]
     assert (later.entry["detail"]["due"], again.entries) == ("2030-01-01", [])
 

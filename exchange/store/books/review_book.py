@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -28,17 +28,11 @@ class ReviewBook:
         found = await self._session.execute(select(col(row.agreement_id), col(row.due_on), col(row.entry_id)))
         return dict(unread.each(found, _review, lambda row: UnreadRow(f"review of {row[0]}")))
 
-    async def note(self, agreement_id: str, due: date, entry: str, *, instead_of: str | None) -> None:
-        """Keep that a review was noted, in place of what names the entry `instead_of`.
-
-        ConflictError where another process came first.
-        """
+    async def note(self, agreement_id: str, due: date, entry: str) -> None:
+        """Keep that a review was noted; ConflictError where another process came first."""
         self._note_write()
-        row = AgreementReviewTable
-        columns = {"agreement_id": agreement_id, "due_on": due.isoformat()}
-        which = (col(getattr(row, name)) == value for name, value in columns.items())
-        await self._session.execute(delete(row).where(*which, col(row.entry_id) == instead_of))
-        await self._session.execute(insert(row), {**columns, "entry_id": entry})
+        row = {"agreement_id": agreement_id, "due_on": due.isoformat(), "entry_id": entry}
+        await self._session.execute(insert(AgreementReviewTable), row)
 
 
 def _review(row: Row) -> tuple[tuple[str, date], str]:

@@ -1,16 +1,21 @@
 """Reviews of agreements that fall due: noted in the log once, for the auditors of the parties to see."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import date
+from functools import partial
 
-from exchange.agreements import last_review_due
+from exchange.agreements import Agreement, last_review_due
 from exchange.audit import Entry, EventName, Subject
-from exchange.kernel import ConflictError
+from exchange.kernel import ConflictError, UnavailableError
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.service_entries import service_draft
-from exchange.usecases.steps.told_entries import entries_named, is_borne_out_by
+from exchange.usecases.steps.told_entries import entries_named, is_borne_out_by, told_until_now
 from exchange.usecases.steps.unread import known_agreements
+
+_Place = tuple[str, date]
+"""Of which agreement, due on which day."""
 
 
 async def note_reviews(services: Services) -> int:
@@ -19,12 +24,12 @@ async def note_reviews(services: Services) -> int:
     state = (await services.store.caller("")).state
     require_same_law(services, state)
     agreements = await known_agreements(services, state)
-    due = {(each.id, day): each for each in agreements.values() if (day := last_review_due(each, now)) is not None}
+    due: dict[_Place, Agreement] = {
+        (each.id, day): each for each in agreements.values() if (day := last_review_due(each, now)) is not None
+    }
     async with services.store.unit_of_work() as unit:
         noted = await unit.reviews().noted()
-    # A row alone keeps no review from being noted: somebody may have written it beforehand.
-    told = await entries_named(services, (noted[each] for each in due if each in noted))
-    new = sorted(each for each in due if each not in noted or not _is_borne_out(told, noted[each], *each))
+    new = sorted(due.keys() - noted.keys()) + await _noted_by_a_row_alone(services, due.keys() & noted.keys(), noted)
     for agreement_id, day in new:
         agreement = due[agreement_id, day]
         entry = service_draft(
@@ -37,17 +42,30 @@ async def note_reviews(services: Services) -> int:
         try:
             async with services.store.unit_of_work() as unit:
                 receipt = await unit.record(entry)
-                before = noted.get((agreement.id, day))
-                await unit.reviews().note(agreement.id, day, receipt.entry, instead_of=before)
+                if (agreement.id, day) not in noted:
+                    await unit.reviews().note(agreement.id, day, receipt.entry)
         except ConflictError:
             continue  # another process has noted it
     return len(new)
 
 
-def _is_borne_out(told: Mapping[str, Entry | None], entry_id: str, agreement_id: str, day: date) -> bool:
-    says = (EventName.AGREEMENT_REVIEW_DUE.value, agreement_id, day.isoformat())
+async def _noted_by_a_row_alone(
+    services: Services, places: Collection[_Place], noted: Mapping[_Place, str]
+) -> list[_Place]:
+    """Return of which of these no entry tells: somebody wrote their rows beforehand. They stand, and are in no way."""
+    told = await entries_named(services, (noted[place] for place in places))
+    doubted = (place for place in places if not is_borne_out_by(told, noted[place], partial(_notes, place)))
+    return [place for place in sorted(doubted) if not await _is_told(services, place)]
 
-    def notes(entry: Entry) -> bool:
-        return (entry["type"], entry.get("object", {}).get("id"), entry.get("detail", {}).get("due")) == says
 
-    return is_borne_out_by(told, entry_id, notes)
+async def _is_told(services: Services, place: _Place) -> bool:
+    # What the log does not say now is asked again in the next round.
+    with suppress(UnavailableError):
+        entries = told_until_now(services, EventName.AGREEMENT_REVIEW_DUE, subject=place[0])
+        return any([_notes(place, entry) async for entry in entries])
+    return True
+
+
+def _notes(place: _Place, entry: Entry) -> bool:
+    said = (entry["type"], entry.get("object", {}).get("id"), entry.get("detail", {}).get("due"))
+    return said == (EventName.AGREEMENT_REVIEW_DUE.value, place[0], place[1].isoformat())
