@@ -100,6 +100,13 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
     if _needed(columns, cells) > console.width:
         _show_blocks(console, columns, cells)
         return
+    widths = [
+        max(map(cell_len, column))
+        for column in zip(columns, *([cell.plain for cell in row] for row in cells), strict=True)
+    ]
+    if sum(widths) + _GAP * (len(widths) - 1) <= console.width:
+        _show_lines(console, widths, [[Text(name, style="bold") for name in columns], *cells])
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for name, *column in zip(columns, *cells, strict=True):
         table.add_column(name, overflow="fold", no_wrap=not any(" " in cell.plain for cell in column))
@@ -208,6 +215,16 @@ def _record(lines: Sequence[tuple[str, Text]]) -> Table:
     for name, cell in lines:
         table.add_row(Text(shown(name)), cell)
     return table
+
+
+def _show_lines(console: Console, widths: Sequence[int], rows: Iterable[Sequence[Text]]) -> None:
+    """Print rows that fit, a line each: to lay out ten thousand as a table takes several times as long."""
+    for row in rows:
+        line = Text()
+        for width, cell in zip(widths, row, strict=True):
+            line.append_text(cell).append(" " * (width - cell.cell_len + _GAP))
+        line.rstrip()
+        console.print(line, soft_wrap=True)
 
 
 def _show_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
