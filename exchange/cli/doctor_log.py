@@ -33,10 +33,10 @@ from exchange.usecases.upkeep.check_readiness import each_check
 from exchange.usecases.upkeep.hold_rows import contradicted_rows
 from exchange.usecases.upkeep.last_backup import last_backup
 from exchange.usecases.upkeep.legal_holds import LegalHold, holds_on
-from exchange.usecases.upkeep.rotate_keys import KeyStatus, key_status
+from exchange.usecases.upkeep.rotate_keys import KeyStatus, added_elsewhere, key_status
 
 _MENDS = {
-    "store": "see that what `database_url` names runs, can be written, and is whole: docs/backup.md, When a disk broke",
+    "store": "see that the database runs (`database_url`), is writable and whole: docs/backup.md, When a disk broke",
     "policy": "after an upgrade start this version, which puts its own in force; else give the node those in force",
     "log": "`exchange audit resume` once the right database is back, else `recover`: docs/log.md, Where it is frozen",
     "custody": "bring the keys back within reach: the root file of the escrow, or the token",
@@ -129,7 +129,8 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
             yield Finding(check.name, Finding.MEND, *_with_mend(check.finding, mend))
     yield await large_parts(services)
     try:
-        for finding in _missing_roots(await key_status(services)):
+        status = await key_status(services)
+        for finding in _missing_roots(status):
             yield finding
         # Before the database is: meanwhile the sequencer goes on.
         signed = _signed_here(settings)
@@ -151,6 +152,7 @@ async def _each_room(settings: Settings, services: Services) -> AsyncIterator[Fi
     if (witnesses := await _witness_policy(services)) is not None:
         yield witnesses
     yield await _archive(settings, services, log)
+    yield await _root_elsewhere(services, status)
     async for found in _rows(services):
         yield found
     if signed is not None:
@@ -190,6 +192,17 @@ def _missing_roots(status: KeyStatus) -> Iterator[Finding]:
         told = f"{rows} under a version that nobody ever added"
         mend = "somebody wrote to the database: put these rows back from a backup, or recall them and post them again"
         yield Finding("root key", Finding.MEND, f"{told}, the first: {status.strange[0]}", mend)
+
+
+async def _root_elsewhere(services: Services, status: KeyStatus) -> Finding | None:
+    try:
+        newer = await added_elsewhere(services, status.custody)
+    except ExchangeError:
+        return None  # of an archive that is away, which is told
+    if newer is None or newer in status.missing:
+        return None
+    told = f"version {newer} was added on another node, and is not in the key file here"
+    return Finding("root key", Finding.WARNING, told, "bring the key file from there before `keys rotate --rewrap`")
 
 
 async def _archive(settings: Settings, services: Services, log: LogState | None) -> Finding:

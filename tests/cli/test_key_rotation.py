@@ -112,6 +112,8 @@ def test_file_that_lacks_a_version_is_refused_and_shown(operate, personal, insta
     roots(instance).write_bytes(own)
     assert operate("keys", "status", "--json").json["added_elsewhere"] == 2
     assert "version 2: added on another node, and not in the key file here" in operate("keys", "status").out
+    examined = {each["id"]: each for each in operate("doctor", "--json").json}
+    assert examined["root key"]["state"] == "warning"
     roots(instance).write_bytes(added)
     operate("keys", "rotate", "--rewrap")
     roots(instance).write_bytes(own)
