@@ -376,7 +376,9 @@ async def _require_unused(connection: AsyncConnection) -> None:
 
 
 async def _told_in_use(connection: AsyncConnection) -> str:
-    told = "the database is in use: a backup is restored into an empty one only"
+    # Whoever restores elsewhere has the settings from before, and they may name the one that is in use.
+    where = connection.engine.url.render_as_string(hide_password=True)
+    told = f"the database `{where}` is in use: a backup is restored into an empty one only"
     held = [await connection.scalar(select(func.count()).select_from(_table(name))) for name in ("client", "report")]
     # Nobody is told to empty one that holds anything of theirs.
     return told if any(held) else f"{told}; it was begun, and holds no client and no report: {EMPTY_IT}"
