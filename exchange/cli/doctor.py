@@ -290,7 +290,8 @@ def _law(settings: Settings) -> Finding:
     try:
         report = check_law(read_policies(settings.policies_dir))
     except ExchangeError as exc:
-        return Finding("law", Finding.MEND, str(exc), "mend the policy files; `exchange policy check` tells more")
+        told = ": ".join(str(exc).splitlines()[:2])
+        return Finding("law", Finding.MEND, told, "mend the policy files; `exchange policy check` tells more")
     if not report.is_sound:
         return Finding(
             "law", Finding.MEND, counted(len(report.faults), "fault", "faults"), "`exchange policy check` tells which"

@@ -236,6 +236,9 @@ def test_broken_law_must_be_mended(findings, monkeypatch, tmp_path):
 
     assert code == 1
     assert found["law"]["state"] == "mend"
+    # One line, as each of the table.
+    assert found["law"]["told"].count("\n") == 0
+    assert ": `" in found["law"]["told"]
 
 
 def test_hours_of_nobody_here_are_told(findings, monkeypatch, tmp_path):
