@@ -32,8 +32,7 @@ class WitnessView:
         One that stands behind more than was kept is not behind.
         """
         # A witness may state any time up to 2**63 - 1, and the calendar ends before that.
-        is_told = size is not None and at_seconds is not None
-        at = datetime.fromtimestamp(min(at_seconds or 0, _LAST_SECONDS), UTC) if is_told else None
+        at = None if size is None or at_seconds is None else datetime.fromtimestamp(min(at_seconds, _LAST_SECONDS), UTC)
         return cls(witness.name, witness.key, witness.url, size, at, max(0, newest - (size or 0)))
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.audit.export import Place, parse_place
+from exchange.audit.export import ExportedEntry, Place, parse_place
 from exchange.kernel import MalformedError
 
 NUMBER = st.integers(min_value=0, max_value=10**18 - 1)
@@ -46,3 +46,18 @@ def test_other_text_is_no_place(text):
 
 def test_places_are_in_the_order_of_logs_then_positions():
     assert Place(1, 9) < Place(2, 0) < Place(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("personal", "shown"),
+    [
+        ({}, ("token-1", "token-2")),
+        ({"thumbprint": "erased", "source": "erased"}, ("erased", "erased")),
+        ({"thumbprint": "ab" * 32, "source": "192.0.2.1"}, ("ab" * 32, "192.0.2.1")),
+    ],
+)
+def test_token_stands_where_no_thumbprint_or_address_is_revealed(personal, shown):
+    entry = {"actor": {"kind": "client", "thumbprint": "token-1"}, "source": "token-2"}
+    exported = ExportedEntry(Place(1, 0), bytes(32), entry, b"{}", personal=personal)
+
+    assert (exported.thumbprint, exported.source) == shown
