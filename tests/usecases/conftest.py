@@ -104,7 +104,7 @@ def empty_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture
-def every_unused_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+def unused_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """The same with the newest schema in them already: a restore need not make it, which is most of its time."""
     shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "restored.db")
     urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
@@ -115,12 +115,6 @@ def every_unused_url(backend: str, tmp_path: Path, request: pytest.FixtureReques
     made = server.create_database(server.template("store", migrate_template))
     yield [*urls, made]
     server.drop_database(made)
-
-
-@pytest.fixture
-def unused_urls(every_unused_url: list[str], request: pytest.FixtureRequest) -> list[str]:
-    """The same of the backend alone with `--in-turn`: what is restored into the other kind, fewer tests hold then."""
-    return every_unused_url[-1:] if request.config.getoption("--in-turn") else every_unused_url
 
 
 @pytest.fixture

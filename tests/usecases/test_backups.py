@@ -259,15 +259,14 @@ async def test_instance_is_not_ready_before_everything_is_confirmed(populated: W
         await again.services.store.close()
 
 
-async def test_backup_of_a_restored_instance_restores_again(populated: World, every_unused_url: list[str]) -> None:
+async def test_backup_of_a_restored_instance_restores_again(populated: World, unused_urls: list[str]) -> None:
     """The second restore once failed over the first one's claim of the same name."""
     lines = await backed_up(populated)
     unknown = Claim("unknown-acts", "unknown-acts", "", "ask")
-    first, *others = every_unused_url
-    await load(first, rows_of(lines), Since("restored", Replay(), (unknown,)), clock=populated.clock)
-    restored = [line async for line in backup_lines(first, node="test", clock=populated.clock, files={})]
+    await load(unused_urls[0], rows_of(lines), Since("restored", Replay(), (unknown,)), clock=populated.clock)
+    restored = [line async for line in backup_lines(unused_urls[0], node="test", clock=populated.clock, files={})]
 
-    for url in (f"{first}.again", *others):
+    for url in (f"{unused_urls[0]}.again", *unused_urls[1:]):
         await load(url, rows_of(restored), Since("restored", Replay(), (unknown, unknown)), clock=populated.clock)
         # What nobody confirmed in the first is to be confirmed still.
         assert [claim.id for claim in await open_claims(url)] == ["unknown-acts", "unknown-acts-2", "unknown-acts-3"]
