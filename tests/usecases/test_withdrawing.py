@@ -102,6 +102,34 @@ async def test_request_is_withdrawn_by_who_made_it_alone(deriving: World, kind: 
     assert await states(deriving, kind, kind.asker) == [ConsentState.ASKED]
 
 
+async def cleared(world: World, kind: Kind, level: str) -> None:
+    change, client = usecases.ClearanceChange(level), world.clients[kind.asker].id
+    await usecases.change_clearance(world.services, world.call(None), client, change)
+
+
+@pytest.mark.parametrize("is_recalled", [False, True])
+async def test_who_asked_and_is_cleared_no_more_is_told_nothing_of_what_was_decided(
+    deriving: World, kind: Kind, is_recalled: bool
+) -> None:
+    services, releaser = deriving.services, deriving.call("GBR releaser")
+    report = await deriving.post(label=MIDDLE)
+    decided, undecided = [await kind.ask(deriving, report) for _ in range(2)]
+    await cleared(deriving, kind, "RESTRICTED")
+    await kind.refuse(services, releaser, decided, "in words as high as the report")
+    if is_recalled:
+        await usecases.recall_report(services, releaser, report, "the source is at risk")
+
+    assert await states(deriving, kind, kind.asker) == []
+    with pytest.raises(NotFoundError):
+        await withdraw(deriving, kind, decided)
+    if not is_recalled:
+        # What nobody has decided is taken back all the same.
+        await withdraw(deriving, kind, undecided)
+    await cleared(deriving, kind, "SECRET")
+    ended = ConsentState.LAPSED if is_recalled else ConsentState.WITHDRAWN
+    assert {*await states(deriving, kind, kind.asker)} == {ConsentState.REFUSED, ended}
+
+
 async def test_act_that_waits_for_its_second_person_ends_with_the_request(deriving: World, kind: Kind) -> None:
     request = await kind.ask(deriving, await deriving.post(label=SECRET))
     act = (await kind.grant(deriving, request)).act or ""

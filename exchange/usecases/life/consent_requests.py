@@ -21,7 +21,14 @@ from exchange.store.rows.unread import Unread, UnreadRow, UnreadRowError
 from exchange.usecases.steps.authenticate import authenticate, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import sought_id
-from exchange.usecases.steps.originating import OwnReport, is_absent_for, loaded_report, may_know_report, own_report
+from exchange.usecases.steps.originating import (
+    OwnReport,
+    is_absent_for,
+    is_cleared_still,
+    loaded_report,
+    may_know_report,
+    own_report,
+)
 from exchange.usecases.steps.recording import about_report, draft, named, on_record
 from exchange.usecases.steps.requested_consents import Asking, as_asked
 from exchange.usecases.steps.second_person import end_waiting, hold_waiting, waiting_about
@@ -120,7 +127,10 @@ async def _is_visible(
     services: Services, call: Call, client: Client, row: RequestT, kind: ConsentKind[RequestT]
 ) -> bool:
     if row.requester == client.id and not client.roles.isdisjoint(kind.askers):
-        return True
+        # INVARIANT: nobody is told in what words something was decided about a report above its clearance.
+        return await is_cleared_still(services, call, client, row.report) or await may_know_report(
+            services, call, client, row.report
+        )
     return is_decider(row, client) and await may_know_report(services, call, client, row.report)
 
 
@@ -186,6 +196,8 @@ async def withdrawn(services: Services, call: Call, request_id: str, kind: Conse
         async with services.store.unit_of_work() as unit:
             row = await kind.book(unit).one(sought_id(request_id))
         if row is None or row.requester != client.id:
+            raise NotFoundError("no such request, or none that you made")
+        if row.state not in UNDECIDED and not await _is_visible(services, call, client, row, kind):
             raise NotFoundError("no such request, or none that you made")
         entry = await _entry_about(services, call, client, row, event)
 

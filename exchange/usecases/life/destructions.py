@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Subject, fit_text
-from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, is_uuid7, rfc3339
 from exchange.members import Client, Role
 from exchange.store import (
@@ -20,7 +19,6 @@ from exchange.store import (
     GivenTo,
     NoticeKind,
     NoticeRow,
-    Parts,
     TombstoneRow,
     UnitOfWork,
     Unread,
@@ -30,15 +28,13 @@ from exchange.store import (
 from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.life.told_destructions import DUE_DAYS, borne_out, never_asked
 from exchange.usecases.life.tombstones import told_tombstones
-from exchange.usecases.steps.authenticate import authenticate, required_thumbprint
+from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
-from exchange.usecases.steps.entry_labels import label_told
-from exchange.usecases.steps.facts import is_cleared_for
 from exchange.usecases.steps.given_to import given_to
 from exchange.usecases.steps.judging import ABSENT_ID, asked_for, report_not_found, sought_id
-from exchange.usecases.steps.log_words import recorded_label
+from exchange.usecases.steps.originating import is_cleared_still
 from exchange.usecases.steps.recording import draft, on_record
-from exchange.usecases.steps.sealed_headers import known_class, owner_of
+from exchange.usecases.steps.sealed_headers import owner_of
 from exchange.usecases.steps.unread import record_unread
 
 DESTROYING_ROLES = (Role.READER, Role.RELEASER)
@@ -219,17 +215,7 @@ async def _is_for(
     if not is_uuid7(report_id):
         return True  # altered: that something was asked of its member is all that is left to tell
     # What a colleague was given may be above this releaser's own clearance: then it is absent for it.
-    found = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-    if found.report is None:
-        return False
-    try:
-        kept = await known_class(services, found.report)
-    except OpeningError:
-        label = await recorded_label(services, report_id)
-        return label is not None and is_cleared_for(client, label, services.law.catalogue, call.now)
-    # By the label of what its member may have been given: the whole may go to others alone.
-    told = label_told(services.law.catalogue, kept.facts, client.member)
-    return is_cleared_for(client, told, services.law.catalogue, call.now)
+    return await is_cleared_still(services, call, client, report_id)
 
 
 def _deed(call: Call, client: Client, row: DestructionRow, certificate: Certificate) -> Deed:

@@ -7,6 +7,7 @@ else it is absent, for it in every respect.
 from dataclasses import dataclass, replace
 
 from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome
+from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
@@ -14,8 +15,10 @@ from exchange.reports import Header, ReportStatus, status_of
 from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.steps.authenticate import admit, required_thumbprint
 from exchange.usecases.steps.context import Call, Services
+from exchange.usecases.steps.entry_labels import label_told
 from exchange.usecases.steps.facts import is_cleared_for
 from exchange.usecases.steps.judging import absent_draft, asked_for, report_not_found, require_same_law, sought_id
+from exchange.usecases.steps.log_words import recorded_label
 from exchange.usecases.steps.opening import open_sealed_header
 from exchange.usecases.steps.recording import about_report, draft, known_version, record_tampering, refuse
 from exchange.usecases.steps.sealed_headers import UNOPENED, known_class, open_decoy
@@ -134,6 +137,23 @@ async def may_know_report(services: Services, call: Call, client: Client, report
     except (NotFoundError, *UNOPENED):
         return False
     return True
+
+
+async def is_cleared_still(services: Services, call: Call, client: Client, report_id: str) -> bool:
+    """Return whether a clearance covers what a client's member is told of a report, one that has ended too.
+
+    By the label of what its member may have been given: the whole may go to others alone.
+    """
+    found = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
+    if found.report is None:
+        return False
+    try:
+        kept = await known_class(services, found.report)
+    except OpeningError:
+        label = await recorded_label(services, report_id)
+        return label is not None and is_cleared_for(client, label, services.law.catalogue, call.now)
+    told = label_told(services.law.catalogue, kept.facts, client.member)
+    return is_cleared_for(client, told, services.law.catalogue, call.now)
 
 
 async def opened_header(services: Services, call: Call, own: OwnReport) -> Header:
