@@ -225,7 +225,7 @@ def leave_anyway(agreement: Agreement, member: str, now: datetime) -> Agreement:
     Who has left, as this one says, takes no part in the next.
     """
     party = _party_of(agreement, member)
-    takes_part = party.standing(now) in {PartyState.PENDING, PartyState.SIGNED}
+    takes_part = party.signed_at is not None and party.standing(now) in {PartyState.PENDING, PartyState.SIGNED}
     state = PartyState.SIGNED if takes_part else PartyState.SUSPENDED
     return _moved_as_if_bound(agreement, replace(party, state=state, leaves_at=None), Move.WITHDRAW, now)
 
@@ -269,9 +269,16 @@ def _moved_as_if_bound(agreement: Agreement, party: Party, move: Move, now: date
     others = tuple(Party(each.member, PartyState.SIGNED, now) for each in agreement.parties)
     bound = _with_party(replace(agreement, parties=others), replace(party, signed_at=now))
     after = _moved(bound, party.member, move, now)
-    # INVARIANT: nobody has signed by this.
-    changed = replace(_party_of(after, party.member), signed_at=party.signed_at)
-    return replace(_with_party(agreement, changed), version=after.version)
+    # INVARIANT: nobody has signed by this: its signature alone proves that (`proven`). Of whom there is none it may be
+    # put back, and counts then; what else its row said is not known, so that it takes no part until it resumes.
+    kept = tuple(_to_be_proven(each, now) for each in agreement.parties)
+    changed = replace(_party_of(after, party.member), signed_at=party.signed_at or now)
+    return replace(_with_party(replace(agreement, parties=kept), changed), version=after.version)
+
+
+def _to_be_proven(party: Party, now: datetime) -> Party:
+    is_unproven = party.state is PartyState.PENDING and party.signed_at is None
+    return replace(party, state=PartyState.SUSPENDED, signed_at=now) if is_unproven else party
 
 
 def _party_of(agreement: Agreement, member: str) -> Party:

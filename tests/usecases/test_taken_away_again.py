@@ -22,6 +22,7 @@ from exchange.usecases.members.clients import change_standing, remove_certificat
 from exchange.usecases.steps import taken_away_again
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
+from tests.support.put_back import kept_rows
 from tests.support.treaty import signing_key
 from tests.support.world import World, thumbprint_of
 from tests.usecases.test_certificates_held import time_passes
@@ -312,3 +313,20 @@ async def test_client_that_the_log_says_was_revoked_is_suspended_no_more(make_li
     made = await world.attempt(suspend(world))
 
     assert isinstance(made.error, ConflictError)
+
+
+async def test_part_is_suspended_while_signatures_are_gone_and_all_resume_once_they_are_back(
+    make_lived: MakeLived,
+) -> None:
+    world, report = await make_lived(with_operator)
+    put_back = kept_rows(world, {"agreement_signature": ("text", "member")})
+    world.unguard("agreement_signature")
+    world.sql("DELETE FROM agreement_signature")
+    made = await suspend_part(world)
+    put_back()
+
+    assert made.value.state.value == "draft"
+    assert not await reads(world, report)
+    for member in ("NOR", "GBR"):
+        await usecases.resume_agreement(world.services, world.call(f"{member} signatory"), world.agreement_id)
+    assert await reads(world, report)

@@ -23,6 +23,7 @@ from exchange.agreements import (
     leave_anyway,
     parse_agreement,
     propose,
+    proven,
     resume_party,
     state_of,
     suspend_anyway,
@@ -157,6 +158,7 @@ async def _move(
             agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
             moved = _stepped(services, call, client.member, agreement, step, is_again=is_again)
             await unit.put_agreement(moved)
+            moved = proven(moved) if is_again else moved
             receipt = await record_agreement(unit, call, client, event, moved, told=leaving(moved, client.member))
         return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 

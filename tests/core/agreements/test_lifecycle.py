@@ -25,6 +25,7 @@ from exchange.agreements import (
     leave_anyway,
     next_change,
     propose,
+    proven,
     resume_party,
     state_of,
     suspend_anyway,
@@ -541,10 +542,16 @@ def test_party_leaves_by_its_notice_wherever_rows_say_that_parties_stand(others,
 
 
 @pytest.mark.parametrize("step", [leave_anyway, suspend_anyway])
-def test_nothing_is_signed_ended_or_moved_for_others_whatever_rows_say(step):
-    unsigned = replace(agreement((S, S)), parties=(Party(MemberCode("GBR"), P), Party(MemberCode("NOR"), P)))
+def test_who_has_no_signature_takes_no_part_once_it_is_put_back(step):
+    gone = tuple(Party(MemberCode(member), P) for member in ("GBR", "NOR"))
+    after = step(replace(agreement((S, S)), parties=gone), "GBR", DURING)
 
-    assert step(unsigned, "GBR", DURING).parties[0].signed_at is None
+    assert [(each.state, each.signed_at, each.signature) for each in after.parties] == [(U, DURING, None)] * 2
+    assert state_of(proven(after), DURING) is AgreementState.DRAFT
+
+
+@pytest.mark.parametrize("step", [leave_anyway, suspend_anyway])
+def test_who_is_no_party_suspends_and_leaves_nothing_and_nobody_does_what_is_over(step):
     with pytest.raises(NotFoundError):
         step(agreement((S, S)), "FRA", DURING)
     with pytest.raises(ConflictError):
@@ -552,5 +559,6 @@ def test_nothing_is_signed_ended_or_moved_for_others_whatever_rows_say(step):
 
 
 def moved_party(state, leaves_at, others):
-    made = agreement((S, others, others))
-    return replace(made, parties=(replace(made.parties[0], state=state, leaves_at=leaves_at), *made.parties[1:]))
+    own, *rest = agreement((S, S, S)).parties
+    moved = (replace(own, state=state, leaves_at=leaves_at), *(replace(each, state=others) for each in rest))
+    return replace(agreement((S, S, S)), parties=moved)
