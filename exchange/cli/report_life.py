@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from exchange.wire import (
     DowngradeBody,
     HeaderBody,
     MadeVersionBody,
+    PartBody,
     RecallBody,
     RecallOutlookBody,
 )
@@ -61,6 +63,7 @@ def amend(
 ) -> None:
     """Put a new version in the place of a report (contributor that reads it); what is not given stays as it is."""
     catalogue = law_catalogue()
+    parts = parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or [])
     with absent_told_with_own_end(client, purpose):
         before = client.pull_report(id, purpose=purpose)
     kept = before.valid_until if valid_until is None else day_or_moment(valid_until)
@@ -70,7 +73,7 @@ def amend(
         "label": before.label if marking is None else label_of(marking, catalogue),
         "valid_until": kept,
         "declassify_on": before.declassify_on if declassify_on is None else day_given(declassify_on),
-        "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
+        "parts": _marked_as(before, parts),
     }
     # What stays as it is was read from this version: of a later one it would take back what that one changed.
     meant = before.version if if_version is None else if_version
@@ -94,6 +97,7 @@ def supersede(
 ) -> None:
     """Post a report in the place of another one, which stays as superseded; what is not given is taken from it."""
     catalogue = law_catalogue()
+    parts = parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or [])
     with absent_told_with_own_end(client, purpose):
         before = client.pull_report(id, purpose=purpose)
     body: dict[str, object] = {
@@ -103,7 +107,7 @@ def supersede(
         "subject": before.subject if subject is None else subject,
         "label": before.label if marking is None else label_of(marking, catalogue),
         "supersedes": id,
-        "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
+        "parts": _marked_as(before, parts),
     }
     show_posted(client.post_report(checked_body(body), purpose=purpose), as_json=as_json)
 
@@ -257,6 +261,12 @@ def _as_it_is(before: HeaderBody) -> dict[str, object]:
         "references": before.references,
         "conditions": before.conditions,
     }
+
+
+def _marked_as(before: HeaderBody, parts: Sequence[PartBody]) -> list[PartBody]:
+    """Return the parts, one that is given no marking with that of the part of its name, as all that is not given."""
+    labels = {part.name: part.label for part in before.parts if part.label != before.label}
+    return [part if part.label else part.model_copy(update={"label": labels.get(part.name)}) for part in parts]
 
 
 def _note_of(returned: AskedDestructionBody) -> bytes:
