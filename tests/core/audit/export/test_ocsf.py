@@ -236,7 +236,7 @@ def test_decision_is_told_through_security_control(outcome, action, disposition,
     [("TOP SECRET", 4), ("SECRET", 3), ("CONFIDENTIAL", 2), ("RESTRICTED", 6), ("UNCLASSIFIED", 1), ("GEHEIM", 99)],
 )
 def test_level_is_a_confidentiality(level, number):
-    label = {"policy": "P", "classification": level}
+    label = {"policy": "P", "classification": level, "handling": []}
     (told,) = valid(ocsf.entry_line(at_place(FULL, label=label)))["metadata"]["data_classifications"]
 
     assert told["confidentiality_id"] == number

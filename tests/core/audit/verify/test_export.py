@@ -298,6 +298,18 @@ def test_whole_log_that_ended_is_sound_by_its_root(log):
     assert verified_both(over_both(log, (0, 1, 2), proofs=False)).is_sound
 
 
+def test_root_is_told_where_all_is_there_of_each_log_that_is_shown(log):
+    *old, _, line = over_both(log)
+    new = [each.replace(b'"log":1', b'"log":2') for each in exported(log, *range(60), proofs=False)[:-1]]
+    end = replace(read_line(line), first="2.0", last="2.59", count=60)
+    more = replace(end, first="1.0", count=62)
+
+    whole, part = verified_both([*new, statement_line(end)]), verified_both([*old, *new, statement_line(more)])
+
+    assert (whole.is_sound, whole.root) == (True, root_of([hash_leaf(each) for each in log.contents]))
+    assert (part.is_sound, part.root) == (True, None)
+
+
 def test_entry_that_is_missing_from_a_log_that_ended_is_missed(log):
     (finding,) = verified_both(over_both(log, (0, 2), proofs=False)).findings
 
