@@ -149,18 +149,23 @@ async def test_signature_is_taken_back_while_the_text_is_only_proposed(populated
             populated.sql(change)
 
 
+def write_ends(world: World, view: usecases.AmendmentView) -> None:
+    """Write by hand that everybody who signed a text took that back."""
+    columns = "text, member, agreement_id, signatory, key_id, ed25519, ml_dsa_65"
+    world.sql(
+        f"INSERT INTO agreement_signature_end ({columns}, taken_back_at) SELECT {columns}, signed_at"
+        " FROM agreement_signature WHERE text = $1",
+        view.amendment.text,
+    )
+
+
 @pytest.mark.parametrize("is_taken_back", [False, True])
 async def test_nobody_is_said_to_have_taken_back_what_no_entry_tells_of(
     populated: World, *, is_taken_back: bool
 ) -> None:
     view = await proposed(populated, NARROWED)
     await signs(populated, view, "NOR")
-    columns = "text, member, agreement_id, signatory, key_id, ed25519, ml_dsa_65"
-    populated.sql(
-        f"INSERT INTO agreement_signature_end ({columns}, taken_back_at) SELECT {columns}, signed_at"
-        " FROM agreement_signature WHERE text = $1",
-        view.amendment.text,
-    )
+    write_ends(populated, view)
     listed = usecases.list_amendments(populated.services, populated.call("GBR signatory"), populated.agreement_id)
     assert [each.signed for each in (await listed).value] == [{"NOR"}]
     if is_taken_back:
@@ -237,12 +242,15 @@ async def test_nobody_waits_to_write_while_the_log_is_asked_about_texts(
     assert (listed.signed, len(written)) == ({"GBR"}, 12)
 
 
+@pytest.mark.parametrize("has_row_already", [False, True])
 async def test_signature_that_is_taken_back_behind_the_look_at_the_log_binds_nobody(
-    populated: World, monkeypatch: pytest.MonkeyPatch
+    populated: World, monkeypatch: pytest.MonkeyPatch, *, has_row_already: bool
 ) -> None:
     view = await proposed(populated, NARROWED)
     for member in ("GBR", "NOR"):
         await signs(populated, view, member)
+    if has_row_already:
+        write_ends(populated, view)
     done_behind(monkeypatch, TextsTold, "ask", lambda: takes_back(populated, view, "NOR"))
 
     assert (await signs(populated, view, "DNK")).agreement.edition == 1

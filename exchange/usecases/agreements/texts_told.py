@@ -1,8 +1,8 @@
 """What the log tells of the texts that were laid before an agreement's parties: proposed, signed, taken back by whom.
 
 Promises: it is asked before others wait (`ask`), and again only where somebody did one of these meanwhile (`hold`).
-INVARIANT: whoever does one holds the agreement, and leaves a row: while the rows are what they were, nothing more is
-told of it.
+INVARIANT: whoever does one holds the agreement, and leaves a row: while the rows are what they were, and entries tell
+of each that ends a signature, nothing more is told of it.
 """
 
 from collections.abc import Sequence
@@ -50,8 +50,15 @@ class TextsTold:
 
     async def hold(self, unit: UnitOfWork) -> None:
         """Forget what was told before somebody proposed, signed or took back; the agreement is held."""
-        if self._told and await unit.amendments().moves(self.agreement_id) != self._rows:
+        if self._told and (self._has_row_alone() or await unit.amendments().moves(self.agreement_id) != self._rows):
             self._told.clear()
+
+    def _has_row_alone(self) -> bool:
+        """Return whether a row says that somebody took back what no entry told of: doing so leaves no other row."""
+        told = self._told.get(EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
+        entries = told[0] if isinstance(told, tuple) else []
+        ended = {("taken back", each.get("detail", {}).get("text"), each.get("member")) for each in entries}
+        return any(row[0] == "taken back" and row not in ended for row in self._rows)
 
     async def proposed(self, known: Sequence[Amendment], *, must_be_read: bool) -> list[Amendment]:
         """Return those of these amendments that an entry tells of, or that the log may lack it of.
