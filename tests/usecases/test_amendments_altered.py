@@ -1,9 +1,13 @@
 """Amendments that somebody wrote into the database, or altered there: a row alone lays no text before anybody."""
 
+from typing import Any
+
 import pytest
 
 from exchange import usecases
+from exchange.audit import EventName
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
+from exchange.usecases.agreements import texts_told
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
@@ -87,6 +91,22 @@ async def test_signature_is_taken_back_and_none_made_while_the_archive_is_away(
                 await signs(world, view, name)
             with pytest.raises(UnavailableError):
                 await shown(world, name)
+
+
+async def test_nothing_is_signed_while_the_archive_lacks_what_was_taken_back_alone(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, view = await make_lived(acceding)
+    told = texts_told.told_until_now
+
+    def away(services: Any, event: EventName, **others: Any) -> Any:
+        if event is EventName.AGREEMENT_SIGNATURE_WITHDRAWN:
+            raise UnavailableError("the archive is away")
+        return told(services, event, **others)
+
+    monkeypatch.setattr(texts_told, "told_until_now", away)
+    with pytest.raises(UnavailableError):
+        await signs(world, view, "NOR")
 
 
 async def test_amendment_is_there_for_who_would_accede_while_too_much_waits(

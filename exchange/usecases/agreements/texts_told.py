@@ -127,8 +127,8 @@ class TextsTold:
         """Return the entries of one event, and the places of those that are not whole; UnavailableError as before."""
         if event not in self._told:
             lacks: list[Found] = []
-            entries = told_until_now(self._services, event, subject=self.agreement_id, lacks=lacks)
             try:
+                entries = told_until_now(self._services, event, subject=self.agreement_id, lacks=lacks)
                 self._told[event] = [entry async for entry in entries], lacks
             except UnavailableError as exc:
                 self._told[event] = exc
