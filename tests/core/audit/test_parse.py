@@ -174,7 +174,7 @@ WRONG = {
     "result_count": COUNT,
     "result_ids": TEXTS,
     "result_ids_sha256": TEXT,
-    "detail": [1, None, "x", [], {"n": None}, {"n": {}}, {"n": [1]}, {"n": 1.5}],
+    "detail": [1, None, "x", [], {"m": 1, "n": None}, {"n": None}, {"n": {}}, {"n": [1]}, {"n": 1.5}],
 }
 
 

@@ -73,6 +73,10 @@ def test_text_that_was_changed_anywhere_is_refused_or_means_what_it_writes(label
             "",
             "`` is no level marking: begin with one such as `COSMIC TOP SECRET`, `NATO SECRET`, `NATO CONFIDENTIAL`, `NATO RESTRICTED`, `NATO UNCLASSIFIED`",
         ),
+        (
+            "ORCON",
+            "`ORCON` is no level marking: begin with one such as `COSMIC TOP SECRET`, `NATO SECRET`, `NATO CONFIDENTIAL`, `NATO RESTRICTED`, `NATO UNCLASSIFIED`",
+        ),
         ("nato secret", "`nato secret` is no level marking: write `NATO SECRET`"),
         ("UNCLASSIFIED", "`UNCLASSIFIED` is no level marking: write `NATO UNCLASSIFIED`"),
         (" NATO  Secret ", "` NATO  Secret ` is no level marking: write `NATO SECRET`"),
