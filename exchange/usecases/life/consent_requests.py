@@ -127,8 +127,8 @@ async def _is_visible(
     services: Services, call: Call, client: Client, row: RequestT, kind: ConsentKind[RequestT]
 ) -> bool:
     if row.requester == client.id and not client.roles.isdisjoint(kind.askers):
-        # INVARIANT: nobody is told in what words something was decided about a report above its clearance.
-        return await is_cleared_still(services, call, client, row.report) or await may_know_report(
+        # INVARIANT: nobody is told in what words something was decided about a report of which it may read nothing.
+        return await is_cleared_still(services, call, client, row.report, for_part=True) or await may_know_report(
             services, call, client, row.report
         )
     return is_decider(row, client) and await may_know_report(services, call, client, row.report)

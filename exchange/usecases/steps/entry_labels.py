@@ -27,8 +27,19 @@ def label_told(catalogue: Catalogue, facts: ClassFacts, member: str | None) -> L
     """
     if member in {None, facts.originator, *facts.label.releasable_to}:
         return facts.label
-    given = {label for consent in facts.consents if consent.member == member for label in consent.labels}
-    torn = [label for label in facts.part_labels if label in given or member in label.releasable_to]
-    if not torn or facts.label in given:
+    torn = parts_told(facts, member)
+    if not torn or facts.label in _given(facts, member):
         return facts.label
     return catalogue.join(torn, originator=facts.originator)
+
+
+def parts_told(facts: ClassFacts, member: str | None) -> list[Label]:
+    """Return the labels of the parts of a report that may go to `member`."""
+    given = _given(facts, member)
+    return [
+        label for label in facts.part_labels if label in given or member in {facts.originator, *label.releasable_to}
+    ]
+
+
+def _given(facts: ClassFacts, member: str | None) -> set[Label]:
+    return {label for consent in facts.consents if consent.member == member for label in consent.labels}

@@ -15,7 +15,7 @@ from exchange.reports import Header, ReportStatus, status_of
 from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.steps.authenticate import admit, required_thumbprint
 from exchange.usecases.steps.context import Call, Services
-from exchange.usecases.steps.entry_labels import label_told
+from exchange.usecases.steps.entry_labels import label_told, parts_told
 from exchange.usecases.steps.facts import is_cleared_for
 from exchange.usecases.steps.judging import absent_draft, asked_for, report_not_found, require_same_law, sought_id
 from exchange.usecases.steps.log_words import recorded_label
@@ -139,10 +139,13 @@ async def may_know_report(services: Services, call: Call, client: Client, report
     return True
 
 
-async def is_cleared_still(services: Services, call: Call, client: Client, report_id: str) -> bool:
+async def is_cleared_still(
+    services: Services, call: Call, client: Client, report_id: str, *, for_part: bool = False
+) -> bool:
     """Return whether a clearance covers what a client's member is told of a report, one that has ended too.
 
-    By the label of what its member may have been given: the whole may go to others alone.
+    By the label of what its member may have been given: the whole may go to others alone. With `for_part`, or by that
+    of one part of it: who is cleared for no more reads that.
     """
     found = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     if found.report is None:
@@ -152,8 +155,9 @@ async def is_cleared_still(services: Services, call: Call, client: Client, repor
     except OpeningError:
         label = await recorded_label(services, report_id)
         return label is not None and is_cleared_for(client, label, services.law.catalogue, call.now)
-    told = label_told(services.law.catalogue, kept.facts, client.member)
-    return is_cleared_for(client, told, services.law.catalogue, call.now)
+    told = [label_told(services.law.catalogue, kept.facts, client.member)]
+    told += parts_told(kept.facts, client.member) if for_part else []
+    return any(is_cleared_for(client, each, services.law.catalogue, call.now) for each in told)
 
 
 async def opened_header(services: Services, call: Call, own: OwnReport) -> Header:
