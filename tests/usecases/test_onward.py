@@ -213,17 +213,6 @@ async def test_parts_alone_go_on_as_a_tear_line(asking: World) -> None:
     assert b'"subject":null' in pulled.header_json
 
 
-async def test_who_reads_a_tear_line_is_told_what_became_of_its_request(asking: World) -> None:
-    await asking.enrol("NOR low reader", "NOR", "reader", level="UNCLASSIFIED")
-    part = PostedPart(LOWER, "text/plain", "b.txt", b"the finding")
-    report = await asking.post(label=LOW, parts=(PostedPart(None, "text/plain", "a.txt", b"the source"), part))
-    request = await ask(asking, report, "NOR low reader", parts=(1,))
-    await usecases.refuse_onward(asking.services, asking.call("GBR releaser"), request, "not now")
-
-    (told,) = await listed_requests(asking, "NOR low reader")
-    assert (told.row.state, told.row.conditions) == (ConsentState.REFUSED, "not now")
-
-
 async def test_who_is_given_one_part_under_the_reports_own_label_learns_of_no_other(asking: World) -> None:
     parts = (
         PostedPart(None, "text/plain", "a.txt", b"the source"),

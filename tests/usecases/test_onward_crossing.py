@@ -231,3 +231,14 @@ async def test_who_reads_by_consent_alone_does_not_learn_what_the_scope_is_for(a
     await grant(asking, await ask(asking, report))
     for purpose in ("defence", "judicial"):
         assert await ask(asking, report, "ESP reader", recipient="DNK", purposes=(purpose,))
+
+
+async def test_who_reads_a_tear_line_is_told_what_became_of_its_request(asking: World) -> None:
+    await asking.enrol("NOR low reader", "NOR", "reader", level="UNCLASSIFIED")
+    part = PostedPart(PART, "text/plain", "b.txt", b"the finding")
+    report = await asking.post(label=LOW, parts=(PostedPart(None, "text/plain", "a.txt", b"the source"), part))
+    request = await ask(asking, report, "NOR low reader", parts=(1,))
+    await usecases.refuse_onward(asking.services, asking.call("GBR releaser"), request, "not now")
+
+    (told,) = await listed_requests(asking, "NOR low reader")
+    assert (told.row.state, told.row.conditions) == (ConsentState.REFUSED, "not now")
