@@ -85,7 +85,7 @@ async def require_told_as_altered(populated: World, altered: str) -> None:
         assert told == [f"upload {altered}"]
 
 
-async def test_upload_that_was_altered_completes_nothing(populated: World) -> None:
+async def test_upload_that_was_altered_completes_nothing(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = await begun(populated, awaited(CONTENT))
     await sent(populated, upload, CONTENT)
     put_back = kept_rows(populated, {"upload_part": ("upload_id",), "upload": ("id",)})
@@ -102,3 +102,7 @@ async def test_upload_that_was_altered_completes_nothing(populated: World) -> No
         put_back()
 
     assert await completed(populated, upload)
+    # Said again, nobody reads for it all that waits to be found.
+    monkeypatch.setattr("exchange.usecases.steps.told_entries._WAITING_AT_MOST", 0)
+    with pytest.raises(UnavailableError, match="too many entries wait"):
+        await completed(populated, upload)

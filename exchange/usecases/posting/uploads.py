@@ -25,7 +25,7 @@ from exchange.usecases.steps.judging import asked_for, report_not_found, require
 from exchange.usecases.steps.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.service_entries import service_draft
-from exchange.usecases.steps.told_entries import all_told_until_now, told_of, waiting_of
+from exchange.usecases.steps.told_entries import all_told_until_now, require_readable, told_of, waiting_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,7 @@ async def own_upload_row(
 
 async def _require_completed(services: Services, call: Call, client: Client, row: UploadRow) -> None:
     # INVARIANT: nobody is told by a row alone that its report is posted: it would be sent to nobody, and never again.
+    await require_readable(services, "whether it was completed")
     async for _ in all_told_until_now(services, EventName.UPLOAD_COMPLETED, subject=row.id):
         return
     error = OpeningError("the row of an upload says that it was completed, and the log does not")
