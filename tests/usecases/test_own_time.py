@@ -12,7 +12,7 @@ from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import CrisisWish, NewMatter
 from tests.support.lived import IN_ONE_WORLD, MakeLived
-from tests.support.treaty import signed, signing_key
+from tests.support.treaty import NOTHING_SIGNED, signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 from tests.usecases.test_amending import proposed, signs, takes_back
 
@@ -22,6 +22,7 @@ crisis:
      signatories: [{member: GBR, name: GBR signatory}, {member: NOR, name: NOR signatory}]}
 """
 IN_ITS_PLACE = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR, ESP]") + CRISIS
+NEVER_PROPOSED = None
 AGAIN = IN_ITS_PLACE.replace("ceiling: SECRET", "ceiling: CONFIDENTIAL")
 
 
@@ -105,17 +106,37 @@ async def test_acceded_member_is_told_of_no_crisis_or_amendment_from_before(move
     assert await told("ESP") == ([2], [2, 3])
 
 
-async def test_amendment_that_lost_before_a_member_acceded_is_not_shown_to_it(populated: World) -> None:
-    lost = AGREEMENT.replace("ceiling: SECRET", "ceiling: RESTRICTED")
-    call = populated.call("GBR signatory")
-    await usecases.propose_amendment(populated.services, call, populated.agreement_id, lost)
+async def test_amendment_that_lost_before_a_member_acceded_is_neither_shown_nor_counted_to_it(populated: World) -> None:
+    lost = await proposed(populated, AGREEMENT.replace("ceiling: SECRET", "ceiling: RESTRICTED"))
     await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "DNK", "ESP")
 
-    async def shown(member: str) -> int:
+    async def shown(member: str) -> list[int]:
         call = populated.call(f"{member} signatory")
-        return len((await usecases.list_amendments(populated.services, call, populated.agreement_id)).value)
+        found = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+        return [each.amendment.number for each in found]
 
-    assert [await shown(member) for member in ("GBR", "ESP")] == [2, 1]
+    assert [await shown(member) for member in ("GBR", "ESP")] == [[1, 2], [1]]
+    made = await populated.attempt(proposed(populated, AGAIN, by="ESP signatory"))
+    assert (made.value.amendment.number, "number" in made.entry["detail"]) == (2, False)
+    assert [await shown(member) for member in ("GBR", "ESP")] == [[1, 2, 3], [1, 2]]
+    for member in ("GBR", "NOR", "ESP"):
+        await signs(populated, made.value, member)
+    (entry, *_) = reversed([each for each in await populated.entries() if each["type"] == "agreement.amended"])
+    assert "number" not in entry["detail"]
+    assert await signed_as(populated, lost, "ESP") == await signed_as(populated, NEVER_PROPOSED, "ESP")
+    assert await signed_as(populated, lost, "GBR") == "amendment-overtaken"
+
+
+async def signed_as(world: World, view: Any, member: str) -> str:
+    """Return as what the signature of a member under a text is refused; `NEVER_PROPOSED`: under none."""
+    name = f"{member} signatory"
+    client, key = world.clients[name], signing_key(thumbprint_of(name))
+    given = NOTHING_SIGNED
+    if view is not NEVER_PROPOSED:
+        given = signed(amended(view.agreement, view.amendment.terms, world.clock.now), client, key)
+    with pytest.raises(ConflictError) as refused:
+        await usecases.sign_agreement(world.services, world.call(name), world.agreement_id, given)
+    return refused.value.code
 
 
 @pytest.mark.parametrize(("older", "reads"), [("", False), ("older_reports: included\n", True)])
@@ -268,6 +289,8 @@ async def test_who_left_by_notice_is_told_of_no_state_since_by_what_it_tries(pop
         return found
 
     before = await told()
+    view = await proposed(populated, AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]"))
+    assert await signed_as(populated, view, "DNK") == await signed_as(populated, NEVER_PROPOSED, "DNK")
     await usecases.suspend_agreement(services, populated.call("NOR signatory"), agreement_id)
 
     assert await told() == before

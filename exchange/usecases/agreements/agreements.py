@@ -287,11 +287,14 @@ async def visible_agreement(
 
 def sees_all_of(client: Client | None, agreement: Agreement, now: datetime) -> bool:
     """Return whether a caller sees whatever ever was of an agreement: its member is a party, and never was not."""
-    if client is None or sees_everyone(client):
-        return True
+    return client is None or sees_everyone(client) or saw_all_of(client.member, agreement, now)
+
+
+def saw_all_of(member: str, agreement: Agreement, now: datetime) -> bool:
+    """Return whether a member is a party of an agreement, and never was not."""
     gone = [*(each.member for each in agreement.absences), *(each.member for each in agreement.departures)]
-    is_in_all = len(agreement.editions_of(client.member)) == agreement.edition
-    return is_party(agreement, client.member, now) and is_in_all and client.member not in gone
+    is_in_all = len(agreement.editions_of(member)) == agreement.edition
+    return is_party(agreement, member, now) and is_in_all and member not in gone
 
 
 async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Final
 
 from exchange.agreements import (
     TAKING_BACK_PURPOSE,
@@ -50,6 +51,7 @@ from exchange.usecases.agreements.agreements import (
     read_terms,
     record_agreement,
     record_look,
+    saw_all_of,
     sees_all_of,
 )
 from exchange.usecases.agreements.amendment_impact import impact_of
@@ -64,6 +66,8 @@ from exchange.usecases.steps.unread import record_unread
 
 MOST_PROPOSED = 20
 """Of one signatory, to one text: whoever looks at what is proposed waits while the reports are counted for each."""
+
+_NOTHING_TO_SIGN: Final = "your member has nothing to sign here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,10 @@ async def propose_amendment(
             agreement.id, terms, previous=new.previous or "", text=text_of(new).digest, proposed_by=client.id
         )
         receipt = await record_agreement(
-            unit, call, client, event, agreement, told={**told, "number": amendment.number}
+            *(unit, call, client, event, agreement), told={**told, **_number_told(call, agreement, amendment.number)}
         )
-        view = await _view(log, unit, call, client, agreement, amendment, taken_back=(), unread=Unread())
+        told_of = await _own(unit, call, client, agreement, [*known, amendment])
+        view = await _view(log, unit, call, client, agreement, told_of[-1], taken_back=(), unread=Unread())
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
@@ -124,11 +129,7 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
     event, unread = EventName.AMENDMENT_LISTED, Unread()
     client, row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
     async with _held(services, call, client, agreement_id, event) as (unit, agreement, log):
-        shown = [
-            each
-            for each in await _as_proposed(log, unit, agreement, unread)
-            if await _is_of_its_time(unit, call, client, agreement, each)
-        ]
+        shown = await _own(unit, call, client, agreement, await _as_proposed(log, unit, agreement, unread))
         taken_back = await log.taken_back(unit, shown)
         views = [
             await _view(log, unit, call, client, agreement, each, taken_back=taken_back[each.text], unread=unread)
@@ -138,12 +139,6 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         receipt = await record_look(unit, call, client, event, agreement, told=told)
     until = monotonic() + MOST_SECONDS
     views = [await _counted(services, call, client, view, row.state, until=until) for view in views]
-    if not is_party(agreement, client.member, call.now):
-        # INVARIANT: no number counts to who is no party what was laid before the others.
-        views = [
-            replace(view, amendment=replace(view.amendment, number=number))
-            for number, view in enumerate(views, start=1)
-        ]
     unopened = await record_unread(services, unread, client, is_own=True)
     return Recorded(tuple(views), receipt, unopened if sees_all_of(client, agreement, call.now) else 0)
 
@@ -161,8 +156,13 @@ async def sign_agreement(
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     # Held to the end, so that two parties may sign at once.
     async with _held(services, call, client, agreement_id, event) as (unit, agreement, log):
-        proposed = {each.text: each for each in await _as_proposed(log, unit, agreement, Unread())}
-        amendment = proposed.get(given.text)
+        known = {each.text: each for each in await _as_proposed(log, unit, agreement, Unread())}
+        amendment = known.get(given.text)
+        # INVARIANT: nobody finds out by its signature what the others lay before each other without its member.
+        if amendment is not None and not await _is_of_its_time(unit, call, client, agreement, amendment):
+            amendment = None
+        if amendment is None and not is_party(agreement, client.member, call.now):
+            raise ConflictError(_NOTHING_TO_SIGN, code="not-a-party")
         if amendment is None or given.text == text_of(agreement).digest:
             return await sign_own_text(unit, call, client, agreement, given)
         taken_back = (await log.taken_back(unit, [amendment]))[amendment.text]
@@ -189,8 +189,8 @@ async def take_back_signature(
     # Held to the end: either the last one signs first, and it binds, or this is taken back.
     async with _held(services, call, client, agreement_id, event, must_be_read=False) as (unit, agreement, log):
         known = await _as_proposed(log, unit, agreement, Unread(), must_be_read=False)
-        proposed = {each.text: each for each in known}
-        amendment = proposed.get(given.text)
+        shown = {each.text: each for each in await _own(unit, call, client, agreement, known)}
+        amendment = shown.get(given.text)
         if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
             message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
             raise ConflictError(message, code="conflict")
@@ -206,11 +206,6 @@ async def take_back_signature(
         receipt = await record_look(unit, call, client, event, agreement, told=noted)
         ended = {*taken_back[amendment.text], client.member}
         view = await _view(log, unit, call, client, agreement, amendment, taken_back=ended, unread=Unread())
-        if not is_party(agreement, client.member, call.now):
-            # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
-            shown = [each for each in proposed.values() if client.member in each.terms.parties]
-            number = 1 + [each.text for each in shown].index(amendment.text)
-            view = replace(view, amendment=replace(amendment, number=number))
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
@@ -229,7 +224,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
         raise ConflictError("another amendment came first: propose this one anew", code="amendment-overtaken")
     require_amendable(agreement, call.now)
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
-        raise ConflictError("your member has nothing to sign here", code="not-a-party")
+        raise ConflictError(_NOTHING_TO_SIGN, code="not-a-party")
     signatures = _standing(call, client, agreement, kept, taken_back)
     if client.member not in signatures and await _has_signed(unit, client, amendment):
         told = "what is kept of your member's signature is not what it signed: lay another text before the parties"
@@ -309,14 +304,21 @@ async def _record_amended(
     """Record that a text binds, for those whom it binds, and apart from that for parties that it names no more."""
     before, after = texts
     event = EventName.AGREEMENT_AMENDED
-    has_acceded = any(before.party(member) is None for member in after.terms.parties)
-    await record_agreement(unit, call, client, event, after, told={} if has_acceded else {"number": number})
+    has_acceded = not all(is_party(before, member, call.now) for member in after.terms.parties)
+    told = {} if has_acceded else _number_told(call, before, number)
+    await record_agreement(unit, call, client, event, after, told=told)
     remaining = [str(party.member) for party in before.parties if is_party(before, party.member, call.now)]
     left = [member for member in remaining if not is_party(after, member, call.now)]
     if left:
         # INVARIANT: an entry of its own, and nobody's act: who signed last may accede, and learns of no party before.
-        told: Detail = {"number": number, "parties": left}
+        told = {**_number_told(call, before, number), "parties": left}
         await record_agreement(unit, call, None, event, after, told=told)
+
+
+def _number_told(call: Call, agreement: Agreement, number: int) -> Detail:
+    """Return what an entry says of an amendment's number: nothing where it tells an auditor of what was before."""
+    parties = [each.member for each in agreement.parties if is_party(agreement, each.member, call.now)]
+    return {"number": number} if all(saw_all_of(each, agreement, call.now) for each in parties) else {}
 
 
 def _as_signed_so_far(
@@ -332,6 +334,17 @@ def _as_signed_so_far(
     # INVARIANT: nor how often the others moved: it counts as any draft, from its proposal on.
     version = 1 + sum(party.state is PartyState.SIGNED for party in parties)
     return replace(amended(agreement, terms, call.now), version=version, parties=parties)
+
+
+async def _own(
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, known: Sequence[Amendment]
+) -> list[Amendment]:
+    """Return those of these amendments that concern the caller's member, by the numbers that it knows them by."""
+    own = [each for each in known if await _is_of_its_time(unit, call, client, agreement, each)]
+    if saw_all_of(client.member, agreement, call.now):
+        return own
+    # INVARIANT: no number counts to a member what was laid before the others without it.
+    return [replace(each, number=number) for number, each in enumerate(own, start=1)]
 
 
 async def _is_of_its_time(

@@ -80,7 +80,9 @@ class TextsTold:
         return [
             each
             for each in known
-            if (each.number, each.text, each.proposed_by) in told or may_be_told(lacks, to_micros(each.proposed_at))
+            # Where a party has acceded since the first text, no number is in the entry.
+            if not told.isdisjoint((number, each.text, each.proposed_by) for number in (each.number, None))
+            or may_be_told(lacks, to_micros(each.proposed_at))
         ]
 
     async def taken_back(
