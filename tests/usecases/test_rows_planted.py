@@ -12,6 +12,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import InvalidError, NotFoundError, new_id
 from exchange.markings import Label
+from exchange.members import Standing
 from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.usecases import ListQuery
 from tests.support import deriving, onward
@@ -212,3 +213,13 @@ async def test_row_that_has_the_next_number_ends_no_posts(populated: World, tabl
     assert await held(populated) == []
     await populated.post(label=onward.LOW)
     await request_asked(populated)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL keeps the types of its columns
+async def test_last_number_that_is_none_keeps_no_row_from_being_held(populated: World) -> None:
+    client = populated.clients["DNK reader"].id
+    await usecases.change_standing(populated.services, populated.call(None), client, Standing.REVOKED)
+    populated.sql("UPDATE client SET standing = 'active' WHERE id = $1", client)
+    populated.sql("UPDATE policy_state SET report_seq = 'x'")
+
+    assert [entry["object"]["id"] for entry in await held(populated)] == [client]

@@ -204,7 +204,11 @@ class RowWatch:
 
     async def round(self) -> bool:
         """Go over all that the log tells of rows; return that there is no more to do now."""
-        await self._pass_numbers()
+        try:
+            await self._pass_numbers()
+        except UNREADABLE as exc:
+            # Whoever posts is told of it; what was put back is held all the same.
+            _log.error("the last numbers of the policy state are left: %s", _why(exc))
         if await _placed_until(self._services) is not None:
             await self._records.complete()
         async for found in contradicted_rows(self._services):
