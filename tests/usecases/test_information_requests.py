@@ -515,13 +515,15 @@ async def test_what_a_client_asked_and_did_not_end_is_bounded(populated: World, 
     assert isinstance(refused.error, ConflictError)
     assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
     await ask(populated, "GBR second reader")
-    # To end one makes room, and not at once; an answer does not, which may be above who asked.
+    # To end one makes room, and not at once, and so does its deadline; an answer does not: it may be above who asked.
     await usecases.withdraw_request(populated.services, populated.call("GBR reader"), second)
     await answer(populated, first, await populated.post("NOR contributor", label=TO_GBR))
     assert (await populated.attempt(ask(populated))).error is not None
     populated.clock.advance(timedelta(days=1, seconds=1))
     await ask(populated)
     assert (await populated.attempt(ask(populated))).error is not None
+    populated.clock.advance(timedelta(days=7))
+    await ask(populated, deadline=populated.clock.now + timedelta(days=1))
 
 
 async def test_answers_of_one_member_are_bounded(populated: World, monkeypatch) -> None:

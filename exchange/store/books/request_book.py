@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, insert, or_, select, union, update
+from sqlalchemy import and_, func, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -110,14 +110,16 @@ class RequestBook:
         last = (found[-1].number or 0) if len(found) == limit else 0
         return await self._rows(found, unread, member), last
 
-    async def kept_open(self, member: str, client: str, *, since: datetime) -> int:
-        """Return how many requests of a client of `member` have not ended, or were made from `since` on.
+    async def kept_open(self, member: str, client: str, *, since: datetime, now: datetime) -> int:
+        """Return how many requests of a client of `member` are open at `now`, or were made from `since` on.
 
-        INVARIANT: whether one was answered does not count: its client may not know of that.
+        What is overdue is not: its client may not see it any more, and could not end it. INVARIANT: whether one was
+        answered does not count: its client may not know of that.
         """
         row = RequestTable
         is_its = (col(row.asker) == member, col(row.client_id) == client)
-        counts = or_(col(row.ended).is_(None), col(row.asked_at) >= to_micros(since))
+        is_open = and_(col(row.ended).is_(None), col(row.deadline_at) > to_micros(now))
+        counts = or_(is_open, col(row.asked_at) >= to_micros(since))
         count = select(func.count()).select_from(row).where(*is_its, counts)
         return int(await self._session.scalar(count) or 0)
 

@@ -241,7 +241,8 @@ async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the
 
 async def _require_few_open(unit: UnitOfWork, call: Call, client: Client) -> None:
     """Raise ConflictError where too much that the client asked for lies before others already."""
-    if await unit.requests().kept_open(client.member, client.id, since=call.now - _DAY) >= MOST_OPEN:
+    kept = await unit.requests().kept_open(client.member, client.id, since=call.now - _DAY, now=call.now)
+    if kept >= MOST_OPEN:
         message = f"{MOST_OPEN} requests of yours are open, or were made within a day: close or withdraw some, and wait"
         raise ConflictError(message, code="too-many-waiting")
 
