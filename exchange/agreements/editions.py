@@ -239,6 +239,24 @@ def _common_topics(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[st
     return tuple(dict.fromkeys(narrower))
 
 
+def left_behind(editions: Sequence[Agreement], member: str) -> Agreement | None:
+    """Return an agreement as it was when the others went on without `member`, which had left it by its notice.
+
+    `editions` are the last versions of all of its texts, the first one first. None for a member that the newest one
+    names, that none ever named, and that left with a text: it agreed to be told of nothing more.
+    """
+    own = [each for each in editions if each.party(member) is not None]
+    if not own or Departure(member, own[-1].edition + 1) not in editions[-1].departures:
+        return None
+    return replace(own[-1], earlier=tuple(each.terms for each in editions[: own[-1].edition - 1]))
+
+
+def is_known_to(agreement: Agreement, member: str) -> bool:
+    """Return whether `member` is a party of an agreement, or the others went on without it once it had left."""
+    last = max(agreement.editions_of(member), default=agreement.edition)
+    return agreement.party(member) is not None or Departure(member, last + 1) in agreement.departures
+
+
 def _has_left_since(party: Party | None, signature: TextSignature, now: datetime) -> bool:
     leaves_at = None if party is None else party.leaves_at
     return leaves_at is not None and leaves_at <= now and signature.signed_at < leaves_at

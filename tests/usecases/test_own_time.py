@@ -10,7 +10,8 @@ from exchange import usecases
 from exchange.agreements import AgreementState, MatterKind, amended, text_of, verify_texts
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
-from exchange.usecases import CrisisWish, NewMatter
+from exchange.store import ProxyWish
+from exchange.usecases import CrisisWish, GapQuestion, NewMatter
 from tests.support.lived import IN_ONE_WORLD, MakeLived
 from tests.support.treaty import NOTHING_SIGNED, signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
@@ -295,6 +296,44 @@ async def test_who_left_by_notice_is_told_of_no_state_since_by_what_it_tries(pop
 
     assert await told() == before
     assert before[0] == "agreement-not-in-force: your member has left the agreement"
+
+
+async def test_who_left_by_notice_is_told_by_nothing_of_a_text_that_the_others_concluded_since(
+    populated: World,
+) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+    await populated.enrol("DNK releaser", "DNK", "releaser")
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), agreement_id)
+    populated.clock.advance(timedelta(days=91))
+    signatory, reader = populated.call("DNK signatory"), populated.call("DNK reader")
+    wish = ProxyWish("GBR", agreement_id, "cyber-threats", None, "we have no line")
+
+    async def told() -> list[object]:
+        found: list[object] = []
+        for attempt in (
+            usecases.show_agreement(services, signatory, agreement_id),
+            usecases.list_agreements(services, signatory),
+            usecases.list_crises(services, reader, agreement_id),
+            usecases.list_amendments(services, signatory, agreement_id),
+            usecases.search_gaps(services, reader, GapQuestion()),
+            usecases.suspend_agreement(services, signatory, agreement_id),
+            usecases.withdraw_agreement(services, signatory, agreement_id),
+            usecases.propose_amendment(services, signatory, agreement_id, AGAIN),
+            usecases.post_report(services, populated.call("DNK contributor"), populated.posted()),
+            usecases.ask_proxy(services, populated.call("DNK releaser"), wish),
+        ):
+            made = await populated.attempt(attempt)
+            about = {name: made.entry.get(name) for name in ("object", "detail", "agreement")}
+            found.append((made.value.value if made.error is None else str(made.error), about))
+        compliance = (await usecases.show_compliance(services, reader, agreement_id)).value
+        return [*found, compliance.parties, compliance.agreement.terms]
+
+    before = await told()
+    await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "ESP")
+    assert await told() == before
+    await usecases.suspend_agreement(services, populated.call("NOR signatory"), agreement_id)
+
+    assert await told() == before
 
 
 async def test_stranger_has_no_evidence_and_neither_has_who_was_only_invited(populated: World) -> None:

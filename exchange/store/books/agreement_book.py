@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Executable, and_, exists, func, or_, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from exchange.agreements import Agreement, PartyState
+from exchange.agreements import Agreement, PartyState, left_behind
 from exchange.kernel import to_micros
 from exchange.members import Client
 from exchange.store.books.agreement_rows import (
@@ -51,13 +51,15 @@ class AgreementBook:
     ) -> Agreement | None:
         """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile.
 
-        With `of`, only where that member is a party of it. Crises of it that cannot be read open nothing, and are noted
-        in `crises_unread`.
+        With `of`, only where that member is a party of it, or `left_behind`: then as it was by that. Crises of it that
+        cannot be read open nothing, and are noted in `crises_unread`.
         """
         if for_update and not await self.hold(agreement_id, of=of):
             return None
         which = (col(AgreementTable.id) == agreement_id, *_naming(of, in_version=True))
         kept = agreements_of(await self._rows(current_agreements().where(*which)))
+        if not kept and of is not None:
+            return left_behind(await self.editions(agreement_id, of=of), of)
         found = await whole(kept, self._besides, None, crises_unread=crises_unread)
         return found[0] if found else None
 

@@ -106,8 +106,9 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     async with services.store.unit_of_work() as unit:
         known = await unit.agreements().all(unread)
         visible = []
-        for agreement in known:
-            if not _isvisible_agreement(client, agreement):
+        for each in known:
+            agreement = await _one_of_all(unit, client, each)
+            if agreement is None:
                 continue
             try:
                 visible.append(await _as_known_to(services, client, agreement, call))
@@ -257,6 +258,15 @@ def require_own_agreement(client: Client | None, terms: Terms) -> None:
     )
     message = "the agreement cannot be proposed so"
     raise InvalidError(message, (fault,))
+
+
+async def _one_of_all(unit: UnitOfWork, client: Client | None, agreement: Agreement) -> Agreement | None:
+    """Return an agreement where the caller may see it: to a member that was left behind, as it was by that."""
+    if client is None or _isvisible_agreement(client, agreement):
+        return agreement
+    if all(each.member != client.member for each in agreement.departures):
+        return None
+    return await unit.agreements().one(agreement.id, of=client.member)
 
 
 def _isvisible_agreement(client: Client | None, agreement: Agreement) -> bool:

@@ -406,16 +406,18 @@ async def _held(  # noqa: PLR0913  who does what to which agreement
                 log.agreement_id, of=None if named_in else client.member, for_update=True
             )
             await log.hold(unit)
-            if agreement is None or not await _concerns(log, client, agreement, named_in, must_be_read=must_be_read):
+            if named_in and not await _concerns(log, client, agreement, named_in, must_be_read=must_be_read):
+                agreement = await unit.agreements().one(log.agreement_id, of=client.member)
+            if agreement is None:
                 raise NotFoundError("no such agreement, or none that you may see")
             yield unit, agreement, log
 
 
 async def _concerns(
-    log: TextsTold, client: Client, agreement: Agreement, named_in: Sequence[Amendment], *, must_be_read: bool
+    log: TextsTold, client: Client, agreement: Agreement | None, named_in: Sequence[Amendment], *, must_be_read: bool
 ) -> bool:
-    if agreement.party(client.member) is not None:
-        return True
+    if agreement is None or agreement.party(client.member) is not None:
+        return agreement is not None
     digest = text_of(agreement).digest
     proposed = await log.proposed(named_in, must_be_read=must_be_read)
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)

@@ -6,7 +6,7 @@ others agreed between themselves nothing is said, and a member that shares nothi
 
 from dataclasses import dataclass
 
-from exchange.agreements import Agreement
+from exchange.agreements import Agreement, is_known_to
 from exchange.audit import EventName, Outcome
 from exchange.kernel import Fault, InvalidError
 from exchange.members import Client, check_member_code
@@ -43,7 +43,7 @@ async def search_gaps(services: Services, call: Call, question: GapQuestion) -> 
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         _require_known(services.law, question)
     agreements = await known_agreements(services, row.state)
-    own = [each for each in agreements.values() if each.party(client.member) is not None]
+    own = [each for each in agreements.values() if is_known_to(each, client.member)]
     gaps = await _gaps(services, law, call, client, own, question=question)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"count": len(gaps)})
     return Recorded(gaps, await services.store.append(entry))
@@ -53,7 +53,9 @@ async def _gaps(  # noqa: PLR0913  whose gaps, and by which law
     services: Services, law: Law, call: Call, client: Client, own: list[Agreement], *, question: GapQuestion
 ) -> tuple[Gap, ...]:
     files = services.law.known_to(client.member)
-    parties = {party for agreement in own for party in agreement.terms.parties}
+    # INVARIANT: by the texts that name it: who has left knows of nobody who acceded since.
+    texts = (each.texts[max(each.editions_of(client.member), default=each.edition) - 1] for each in own)
+    parties = {party for terms in texts for party in terms.parties}
     others = parties - {client.member} if question.member is None else {question.member}
     topics = sorted(files.vocabulary.topics) if question.topic is None else [question.topic]
     matters = [Matter(topic, question.kind, question.region) for topic in topics]

@@ -14,6 +14,7 @@ from exchange.agreements import (
     OnwardRelease,
     Scope,
     active_parties,
+    is_known_to,
     is_party,
     open_crises,
     state_of,
@@ -47,7 +48,7 @@ def require_in_force(agreement: Agreement | None, client: Client, call: Call) ->
     Raises NotFoundError where it is absent or the member no party, ConflictError where it is not in force or
     the member has suspended its own part, or left: then it is told that, and nothing of what the others do since.
     """
-    if agreement is None or agreement.party(client.member) is None:
+    if agreement is None or not is_known_to(agreement, client.member):
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
     if not is_party(agreement, client.member, call.now):

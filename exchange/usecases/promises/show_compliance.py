@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, measure, next_change
+from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, is_known_to, measure, next_change
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
 from exchange.members import Client, Role
@@ -160,6 +160,11 @@ def _end(agreement: Agreement, member: str, now: datetime) -> datetime:
 async def _own_agreement(services: Services, client: Client, state: PolicyState, agreement_id: str) -> Agreement:
     agreements = await known_agreements(services, state)
     agreement = agreements.get(agreement_id)
+    if agreement is not None and is_known_to(agreement, client.member):
+        if agreement.party(client.member) is not None:
+            return agreement
+        async with services.store.unit_of_work() as unit:
+            agreement = await unit.agreements().one(agreement.id, of=client.member)
     if agreement is None or agreement.party(client.member) is None:
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)

@@ -26,6 +26,8 @@ from exchange.agreements import (
     away_since,
     clause_of,
     conclude,
+    is_known_to,
+    left_behind,
     require_amendable,
     signatories_of,
     standing_signatures,
@@ -219,6 +221,13 @@ def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():
     others = amended(now, without, back_at)
     went_on = conclude(now, without, {each: signature_of(others, each, back_at) for each in without.parties}, back_at)
     assert (went_on.departures, concluded.departures) == ((Departure("DNK", 2),), ())
+    # To it alone it is there still, as it left it; not to who left with a text, nor to who was never named.
+    known = replace(went_on, earlier=(FIRST,))
+    found = [(left_behind([now, went_on], member), is_known_to(known, member)) for member in ("DNK", "GBR", "ESP")]
+    assert found == [(now, True), (None, True), (None, False)]
+    assert not is_known_to(replace(known, departures=()), "DNK")
+    assert left_behind([now, replace(went_on, departures=())], "DNK") is None
+    assert left_behind([now, went_on, replace(went_on, edition=3)], "DNK").earlier == ()
 
 
 def test_absences_and_departures_are_kept_whatever_is_concluded_later():
