@@ -22,6 +22,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import BlobPlace, BlobStore
+from exchange.store.books import upload_book
 from exchange.store.books.upload_book import UploadBook
 from exchange.store.dumping import Replay, Since, load
 from exchange.store.log.large_parts import PIECE_BYTES
@@ -191,6 +192,17 @@ async def test_key_that_points_at_another_upload_tells_of_none(populated: World)
 
     with pytest.raises(ConflictError, match="another request"):
         await usecases.begin_upload(populated.services, call, posted, idempotency_key="once")
+
+
+async def test_key_of_an_older_version_tells_what_it_began(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    call, posted = populated.call("GBR contributor"), populated.posted(parts=(awaited(b"top"),))
+    with monkeypatch.context() as older:
+        older.setattr(upload_book, "_digest_for", lambda key, _upload: key.request_digest)
+        first = await usecases.begin_upload(populated.services, call, posted, idempotency_key="once")
+
+    again = await usecases.begin_upload(populated.services, call, posted, idempotency_key="once")
+
+    assert again.value.declared.id == first.value.declared.id
 
 
 async def test_key_of_a_post_begins_nothing(populated: World) -> None:
