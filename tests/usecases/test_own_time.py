@@ -336,6 +336,32 @@ async def test_who_left_by_notice_is_told_by_nothing_of_a_text_that_the_others_c
     assert await told() == before
 
 
+async def test_who_left_by_notice_is_explained_its_reports_by_nothing_that_the_others_did_since(
+    populated: World,
+) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+    await populated.enrol("NOR auditor", "NOR", "auditor")
+    report = await populated.post("NOR contributor", label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR")))
+    await usecases.withdraw_agreement(services, populated.call("NOR signatory"), agreement_id)
+    populated.clock.advance(timedelta(days=91))
+
+    async def told() -> list[object]:
+        auditor, own = populated.call("NOR auditor"), populated.call("NOR contributor")
+        asked = [populated.clients[f"{member} reader"].id for member in ("DNK", "ESP", "NOR")]
+        attempts = [usecases.explain_to_auditor(services, auditor, report, each) for each in asked]
+        made = [await populated.attempt(each) for each in (*attempts, usecases.explain_report(services, own, report))]
+        return [each.value.value if each.error is None else str(each.error) for each in made]
+
+    before = await told()
+    await usecases.suspend_agreement(services, populated.call("DNK signatory"), agreement_id)
+    assert await told() == before
+    await usecases.resume_agreement(services, populated.call("DNK signatory"), agreement_id)
+    others = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, DNK, ESP]").replace("rs: [GBR, NOR]", "rs: [GBR]")
+    await amend(populated, others, "GBR", "DNK", "ESP")
+
+    assert await told() == before
+
+
 async def test_stranger_has_no_evidence_and_neither_has_who_was_only_invited(populated: World) -> None:
     view = usecases.propose_amendment
     await view(populated.services, populated.call("GBR signatory"), populated.agreement_id, IN_ITS_PLACE)

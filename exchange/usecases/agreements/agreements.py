@@ -39,6 +39,7 @@ from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, i
 from exchange.members import Client, MemberCode, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.rows.unread import UnreadRowError
+from exchange.usecases.steps.as_it_left import as_it_left
 from exchange.usecases.steps.authenticate import admit_or_host, authenticate, sees_everyone
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.knowledge import codes_of
@@ -321,11 +322,9 @@ async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> A
 
 async def _as_known_to(services: Services, client: Client | None, agreement: Agreement, call: Call) -> Agreement:
     """Return `agreement` as the caller may know it: to a member that has left, as it stood when it left."""
-    party = None if client is None or sees_everyone(client) else agreement.party(client.member)
-    if party is None or party.leaves_at is None or is_party(agreement, party.member, call.now):
+    if client is None or sees_everyone(client):
         return agreement
-    versions = await services.store.agreement_versions(agreement.id)
-    return next((span.value for span in reversed(versions) if span.since <= party.leaves_at), agreement)
+    return await as_it_left(services, call, client.member, agreement)
 
 
 def logged_text(agreement: Agreement) -> Detail:

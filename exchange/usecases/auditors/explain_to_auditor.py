@@ -17,6 +17,7 @@ from exchange.store import Parts, Unread
 from exchange.usecases.auditors.auditing import Gaze, admit_auditor
 from exchange.usecases.auditors.read_registries import audited_report, report_draft
 from exchange.usecases.reading.explain_report import explained
+from exchange.usecases.steps.as_it_left import as_originator_knows
 from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.seeking import judge
@@ -41,6 +42,8 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
     viewer = Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR
     asked_about = client if gaze.auditor.member in {None, client.member} else _with_purpose(call, client)
     judged = await judge(services, call, asked_about, row.report, row.state, is_asked=False)
+    if viewer is Viewer.ORIGINATOR:
+        judged = await as_originator_knows(services, call, judged)
     explanation = explained(call, judged, viewer)
     detail: Detail = {"view": "explanation", "client": client.id}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
@@ -68,4 +71,6 @@ async def _may_name(services: Services, gaze: Gaze, client: Client, facts: Class
     if gaze.auditor.member in {None, client.member}:
         return True
     agreement = (await known_agreements(services, gaze.state)).get(AgreementId(facts.agreement))
-    return agreement is not None and agreement.party(client.member) is not None
+    # INVARIANT: parties by the last text that names the auditor's member: who acceded since is nobody to it.
+    known = () if agreement is None else agreement.editions_of(str(gaze.auditor.member))
+    return agreement is not None and bool(known) and client.member in agreement.texts[known[-1] - 1].parties

@@ -9,6 +9,7 @@ from typing import assert_never
 from exchange.audit import Detail, EventName, Outcome
 from exchange.members import Client, Role
 from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
+from exchange.usecases.steps.as_it_left import as_originator_knows
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import row_facts
 from exchange.usecases.steps.judging import Judged, judged_draft, report_not_found, shown_draft
@@ -36,6 +37,8 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
         await own_class(services, Asker(call, client, sought.row.state), judged.report, event=event)
     decided = (shown_draft if viewer is Viewer.READER else judged_draft)(call, client, event, judged)
     # What was permitted is the explanation, whatever the decision it explains.
+    if viewer is Viewer.ORIGINATOR:
+        judged = await as_originator_knows(services, call, judged)
     detail: Detail = {"viewer": viewer.value, "decision": decided.outcome.value}
     entry = replace(decided, outcome=Outcome.PERMITTED, detail={**decided.detail, **detail})
     return Recorded(explained(call, judged, viewer), await services.store.append(entry))

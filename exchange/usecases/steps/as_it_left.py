@@ -1,0 +1,33 @@
+"""An agreement as a member knows it that has left by its notice: as it stood then, whatever the others did since."""
+
+from dataclasses import replace
+
+from exchange.agreements import Agreement, as_it_was, is_known_to, is_party
+from exchange.usecases.steps.context import Call, Services
+from exchange.usecases.steps.judging import Judged
+from exchange.usecases.steps.knowledge import scope_facts
+
+
+async def as_it_left(services: Services, call: Call, member: str, agreement: Agreement) -> Agreement:
+    """Return `agreement` as it stood when `member` left it by its notice; as it is where it has not."""
+    if is_party(agreement, member, call.now) or not is_known_to(agreement, member):
+        return agreement
+    versions = await services.store.agreement_versions(agreement.id)
+    own = [(span, party) for span in versions if (party := span.value.party(member)) is not None]
+    leaves_at = own[-1][1].leaves_at if own else None
+    if leaves_at is None:
+        return agreement
+    return next((as_it_was(span.value, leaves_at) for span, _ in reversed(own) if span.since <= leaves_at), agreement)
+
+
+async def as_originator_knows(services: Services, call: Call, judged: Judged) -> Judged:
+    """Return what was judged with the scope as the report's originator knows it, for it to be explained to its people.
+
+    INVARIANT: where the others stand since the originator has left, and what they agreed upon, explains nothing to it.
+    """
+    facts = judged.facts
+    agreement = services.knowledge.agreement(facts.agreement)
+    if agreement is None or is_party(agreement, facts.originator, call.now):
+        return judged
+    known = await as_it_left(services, call, facts.originator, agreement)
+    return replace(judged, scope=scope_facts(known, facts.scope, call.now, facts.edition))
