@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,7 +15,7 @@ from exchange.usecases.promises import sure_breaches
 from tests.support import deriving, onward
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
-from tests.support.world import Entry, World
+from tests.support.world import World
 from tests.usecases import test_proxies, test_second_person
 from tests.usecases.conftest import with_an_analyst
 from tests.usecases.test_breaches import DAY, MINUTE, flash, found, made_owing
@@ -100,9 +101,6 @@ async def test_nobody_was_silent_by_a_post_that_the_log_lacks(
 async def test_silence_waits_for_posts_that_are_away_and_nothing_else_does(
     make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> list[Entry]:
-        raise BlobsAwayError("the archive does not answer")
-
     world, _ = await make_lived(made_owing)
     world.clock.advance(MINUTE)
     await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")))
@@ -112,7 +110,8 @@ async def test_silence_waits_for_posts_that_are_away_and_nothing_else_does(
     world.clock.advance(11 * MINUTE)
     watch = DutyWatch(world.services)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(sure_breaches, "entries_at", away)
+        away = Mock(side_effect=BlobsAwayError("the archive does not answer"))
+        meanwhile.setattr(sure_breaches, "sought_entries", away)
         await watch.round()
     before = [entry["detail"].get("report") for entry in await found(world)]
     await watch.round()

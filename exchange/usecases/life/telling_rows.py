@@ -9,14 +9,13 @@ from exchange.audit.rows_told import Contradiction, RowName, RowTold
 from exchange.store import Sought
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.service_entries import service_draft
-from exchange.usecases.steps.told_entries import entries_at
+from exchange.usecases.steps.told_entries import sought_entries
 
 NOTHING_DONE: Final = "nothing"
 
 Put = dict[str, int | str | list[str]]
 """What was put in the place of a row, as the entry about it says."""
 
-_AT_ONCE: Final = 500
 _TOLD_AGAIN: Final = timedelta(days=1)
 """While a row stays as it is, it is told again so often; what is put back once more is ended and told at once."""
 
@@ -45,9 +44,9 @@ class TellingRows:
     async def _is_on_record(self, told: RowTold, now: datetime) -> bool:
         """Return whether a process said so of late that is gone, or is another node's."""
         asked = Criteria(event=EventName.ROW_CONTRADICTED.value, subject=told.name.id, since=now - _TOLD_AGAIN)
-        async for places in self._services.store.found_places(Sought(asked, None), at_a_time=_AT_ONCE):
-            # What was altered tells of nothing: then it is told once more.
-            for entry in await entries_at(self._services, places):
+        # What was altered tells of nothing: then it is told once more.
+        async for entries in sought_entries(self._services, Sought(asked, None)):
+            for entry in entries:
                 is_it = entry["type"] == EventName.ROW_CONTRADICTED.value
                 if is_it and entry.get("detail", {}).get("entry") == told.by["id"]:
                     return True

@@ -22,18 +22,15 @@ from exchange.usecases.life.walk_reports import contradicted_reports
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.told_entries import (
     all_told_until_now,
-    entries_at,
     entries_named,
-    lacking,
+    entries_waiting,
     require_none,
     require_readable,
+    sought_entries,
     told_of_each,
     told_until_now,
     waiting_of,
 )
-from exchange.usecases.steps.whole_entries import whole_entry
-
-_AT_ONCE = 500
 
 
 async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime) -> bool:
@@ -133,15 +130,12 @@ def _of_one(*, is_waited_for: bool) -> Iterator[None]:
 
 
 async def _posts(services: Services, agreement: str, member: str, since: datetime) -> AsyncIterator[list[Entry]]:
-    # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
-    waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
-    yield [entry for entry in waiting if entry is not None and _is_post(entry, agreement, member)]
+    yield [entry for entry in await entries_waiting(services) if _is_post(entry, agreement, member)]
     event, outcome = EventName.REPORT_POSTED.value, Outcome.PERMITTED.value
     criteria = Criteria(since=since, owner=member, agreement=agreement, event=event, outcome=outcome)
-    sought = Sought(criteria, None, newest_first=False)
-    async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
-        entries = await entries_at(services, places)
-        require_none(lacking(places, entries), "that tell of posts")
+    lacks: list[Found] = []
+    async for entries in sought_entries(services, Sought(criteria, None, newest_first=False), lacks):
+        require_none(lacks, "that tell of posts")
         yield entries
 
 

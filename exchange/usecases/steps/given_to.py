@@ -7,11 +7,9 @@ from exchange.audit.shape import Entry
 from exchange.kernel import parse_rfc3339
 from exchange.store import GivenTo, Sought
 from exchange.usecases.steps.context import Services
-from exchange.usecases.steps.told_entries import entries_at
-from exchange.usecases.steps.whole_entries import whole_entry
+from exchange.usecases.steps.told_entries import entries_waiting, sought_entries
 
 _GIVEN = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value, EventName.REPORT_RECEIVED.value})
-_AT_A_TIME = 500
 
 
 async def given_to(services: Services, report_id: str, *, before: int | None = None) -> tuple[GivenTo, ...]:
@@ -20,20 +18,19 @@ async def given_to(services: Services, report_id: str, *, before: int | None = N
     With `before` only what was given of versions before that one counts.
     """
     first: dict[str, GivenTo] = {}
-    # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
-    _note(first, map(whole_entry, await services.store.waiting_entries()), report_id, before)
+    # Whom one that is not whole names cannot be known; all others are to be told.
+    _note(first, await entries_waiting(services), report_id, before)
     sought = Sought(Criteria(subject=report_id, outcome=Outcome.PERMITTED.value), member=None, newest_first=False)
-    async for places in services.store.found_places(sought, at_a_time=_AT_A_TIME):
-        # INVARIANT: as the tree has them. Whom an altered entry names would be told of a report that it never read.
-        _note(first, await entries_at(services, places), report_id, before)
+    # INVARIANT: as the tree has them. Whom an altered entry names would be told of a report that it never read.
+    async for entries in sought_entries(services, sought):
+        _note(first, entries, report_id, before)
     return tuple(sorted(first.values(), key=lambda given: (given.at, given.client)))
 
 
-def _note(first: dict[str, GivenTo], entries: Iterable[Entry | None], report_id: str, before: int | None) -> None:
+def _note(first: dict[str, GivenTo], entries: Iterable[Entry], report_id: str, before: int | None) -> None:
     for entry in entries:
-        # Whom one that is not whole names cannot be known; all others are to be told.
-        given = None if entry is None else given_by(entry)
-        if entry is None or given is None or _text(entry.get("object"), "id") != report_id:
+        given = given_by(entry)
+        if given is None or _text(entry.get("object"), "id") != report_id:
             continue
         if before is not None and entry["object"].get("version", 0) >= before:
             continue

@@ -49,7 +49,7 @@ async def told_of(
         # Narrowed to what came to pass: an attempt that was refused changed nothing.
         outcome = outcome_telling(event).value
         criteria = Criteria(since, event=event, outcome=outcome, subject=subject, owner=owner)
-        async for entries in _sought(services, Sought(criteria, None, newest_first=False), lacks):
+        async for entries in sought_entries(services, Sought(criteria, None, newest_first=False), lacks):
             yield entries
 
 
@@ -63,29 +63,42 @@ async def told_of_each(
     criteria = Criteria(event=event, outcome=outcome_telling(event).value)
     for start in range(0, len(subjects), _LANES):
         some = subjects[start : start + _LANES]
-        async for entries in _sought(services, Sought(criteria, None, subjects=some, newest_first=False), lacks):
+        sought = Sought(criteria, None, subjects=some, newest_first=False)
+        async for entries in sought_entries(services, sought, lacks):
             for entry in entries:
                 # Where the index was altered another entry may be at a place.
                 if _tells(entry, (event,)) and entry["object"]["id"] in some:
                     yield entry
 
 
-async def _sought(services: Services, sought: Sought, lacks: list[Found] | None) -> AsyncIterator[list[Entry]]:
-    async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
+async def sought_entries(
+    services: Services, sought: Sought, lacks: list[Found] | None = None, *, at_a_time: int = _AT_ONCE
+) -> AsyncIterator[list[Entry]]:
+    """Yield, page by page, the entries that a search finds and that are whole.
+
+    Where the index was altered another entry may be at a place. Into `lacks` come the places of those not whole.
+    """
+    async for places in services.store.found_places(sought, at_a_time=at_a_time):
         entries = await entries_at(services, places)
         if lacks is not None:
             lacks += lacking(places, entries)
         yield entries
 
 
-async def waiting_of(services: Services, *events: EventName, subjects: Collection[str]) -> list[Entry]:
-    """Return the entries of `events` about one of `subjects` that no search finds yet.
+async def entries_waiting(services: Services) -> list[Entry]:
+    """Return the entries that are whole and that no search finds yet.
 
     INVARIANT: who asks for both looks here first, then searches: whatever moves between the looks is in one of them.
     """
+    waiting = map(whole_entry, await services.store.waiting_entries())
+    return [entry for entry in waiting if entry is not None]
+
+
+async def waiting_of(services: Services, *events: EventName, subjects: Collection[str]) -> list[Entry]:
+    """Return those of `entries_waiting` that are of `events` and about one of `subjects`."""
     names = {event.value for event in events}
-    waiting = [whole_entry(content) for content in await services.store.waiting_entries()]
-    return [each for each in waiting if each is not None and _tells(each, names) and each["object"]["id"] in subjects]
+    waiting = await entries_waiting(services)
+    return [each for each in waiting if _tells(each, names) and each["object"]["id"] in subjects]
 
 
 async def is_too_much_waiting(services: Services) -> bool:
@@ -123,9 +136,8 @@ async def told_since(services: Services, event: EventName, since: datetime) -> A
 
     While too much waits to be read again and again, those come once they are found.
     """
-    waiting = [] if await is_too_much_waiting(services) else await services.store.waiting_entries()
-    for entry in map(whole_entry, waiting):
-        if entry is not None and _tells(entry, (event.value,)) and parse_rfc3339(entry["ts"]) >= since:
+    for entry in [] if await is_too_much_waiting(services) else await entries_waiting(services):
+        if _tells(entry, (event.value,)) and parse_rfc3339(entry["ts"]) >= since:
             yield entry
     async for entries in told_of(services, event.value, since=since):
         for entry in entries:

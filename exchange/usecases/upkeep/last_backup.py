@@ -12,8 +12,7 @@ from exchange.audit import Criteria, Detail, Entry, EventName, Outcome
 from exchange.kernel import parse_rfc3339
 from exchange.store import Sought
 from exchange.usecases.steps.context import Services
-from exchange.usecases.steps.told_entries import entries_at
-from exchange.usecases.steps.whole_entries import whole_entry
+from exchange.usecases.steps.told_entries import entries_waiting, sought_entries
 
 _AT_A_TIME: Final = 20
 _EVENT = EventName.INSTANCE_BACKED_UP.value
@@ -29,21 +28,21 @@ async def last_backup(services: Services, *, with_waiting: bool = False) -> date
 
     `with_waiting` looks at the entries too that no search finds yet, each of them: for a person, not for every scrape.
     """
-    waiting = map(whole_entry, await services.store.waiting_entries() if with_waiting else ())
+    waiting = await entries_waiting(services) if with_waiting else ()
     times = [time for entry in waiting if (time := _written_at(entry)) is not None]
     if times:
         return max(times)
     sought = Sought(Criteria(event=_EVENT, outcome=Outcome.PERMITTED.value), member=None)
-    async for places in services.store.found_places(sought, at_a_time=_AT_A_TIME):
+    async for entries in sought_entries(services, sought, at_a_time=_AT_A_TIME):
         # Within a page they are in the order of the log.
-        times = [time for entry in await entries_at(services, places) if (time := _written_at(entry)) is not None]
+        times = [time for entry in entries if (time := _written_at(entry)) is not None]
         if times:
             return max(times)
     return None
 
 
-def _written_at(entry: Entry | None) -> datetime | None:
-    if entry is None or entry["type"] != _EVENT or entry["decision"] != Outcome.PERMITTED.value:
+def _written_at(entry: Entry) -> datetime | None:
+    if entry["type"] != _EVENT or entry["decision"] != Outcome.PERMITTED.value:
         return None
     detail = entry.get("detail")
     return parse_rfc3339(entry["ts"]) if isinstance(detail, Mapping) and "bytes" in detail else None
