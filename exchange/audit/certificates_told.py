@@ -20,10 +20,12 @@ BLIND_BYTES: Final = 16
 """Random, so that nobody who has a certificate finds its client in the log; 128 bits are not guessed."""
 
 CERTIFICATE_EVENTS: Final = (
-    *(EventName.CLIENT_ENROLLED.value, EventName.CERTIFICATE_ADDED.value),
-    *(EventName.CERTIFICATE_REMOVED.value, EventName.CERTIFICATE_RECORDED.value),
+    *(EventName.CLIENT_ENROLLED, EventName.CERTIFICATE_ADDED),
+    *(EventName.CERTIFICATE_REMOVED, EventName.CERTIFICATE_RECORDED),
 )
 """The events whose entries say something of clients' certificates."""
+
+_NAMES: Final = frozenset(event.value for event in CERTIFICATE_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class CertificatesTold:
     def take(self, entry: Entry) -> None:
         """Take what one entry says; what it says of something else, or did not come to pass, is nothing."""
         subject = entry.get("object")
-        is_told = entry["type"] in CERTIFICATE_EVENTS and entry["decision"] == Outcome.PERMITTED.value
+        is_told = entry["type"] in _NAMES and entry["decision"] == Outcome.PERMITTED.value
         if not is_told or subject is None or subject["type"] != RowKind.CLIENT.value:
             return
         told = self._told.setdefault(subject["id"], _Told())

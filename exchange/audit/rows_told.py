@@ -572,5 +572,5 @@ AGREEMENT_EVENTS: Final = (
 )
 """What makes another version of an agreement."""
 
-TELLING_EVENTS: Final = tuple(_TELLING)
+TELLING_EVENTS: Final = tuple(map(EventName, _TELLING))
 """The events whose entries say something of rows."""

@@ -145,13 +145,13 @@ async def test_what_is_done_while_the_log_is_read_contradicts_nothing(
     await acts(living, ("GBR", "suspend"))
     await place_entries(living, is_searchable=True)
 
-    async def told_of(services: Services, event: str, *, lacks: list[Found]) -> AsyncIterator[list[Entry]]:
+    async def told_of(services: Services, event: EventName, *, lacks: list[Found]) -> AsyncIterator[list[Entry]]:
         # Each of these is of an event that was read before, and one that is read afterwards follows it.
-        if event == EventName.AGREEMENT_SUSPENDED.value:
+        if event is EventName.AGREEMENT_SUSPENDED:
             await concluded(living, NARROWED)
             await acts(living, ("NOR", "suspend"))
             await place_entries(living, is_searchable=True)
-        if event == EventName.AGREEMENT_WITHDRAWN.value:
+        if event is EventName.AGREEMENT_WITHDRAWN:
             await acts(living, ("GBR", "resume"), ("DNK", "withdraw"))
             await place_entries(living, is_searchable=True)
         async for entries in module.told_of(services, event, lacks=lacks):

@@ -124,11 +124,11 @@ async def _told(services: Services, reports: Sequence[str]) -> dict[str, _Told]:
     waiting = await waiting_of(services, *_EVENTS, subjects=told)
     for event in _EVENTS:
         lacks: list[Found] = []
-        async for entry in told_of_each(services, event.value, reports, lacks=lacks):
+        async for entry in told_of_each(services, event, reports, lacks=lacks):
             told[entry["object"]["id"]].take(entry)
         # What the log lacks does not say what it is about: then each is asked of by itself.
         for report in reports if lacks else ():
-            async for _ in told_of(services, event.value, subject=report, lacks=told[report].lacks[event]):
+            async for _ in told_of(services, event, subject=report, lacks=told[report].lacks[event]):
                 continue
     for entry in waiting:
         told[entry["object"]["id"]].take(entry)

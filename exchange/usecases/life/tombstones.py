@@ -146,7 +146,7 @@ async def told_tombstones(
     ends, lacks = dict[str, dict[EventName, Entry]](), list[Found]()
     try:
         for event in _EVENTS:
-            async for entry in told_of_each(services, event.value, reports, lacks=lacks):
+            async for entry in told_of_each(services, event, reports, lacks=lacks):
                 ends.setdefault(entry["object"]["id"], {}).setdefault(event, entry)
         placed = {report: await _first(services, list(each.values())) for report, each in ends.items()}
     except UnavailableError:

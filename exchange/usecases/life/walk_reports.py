@@ -278,7 +278,7 @@ async def _is_found(
     services: Services, subject: str, events: Sequence[EventName], says: Callable[[Entry], bool]
 ) -> bool:
     lacks: list[Found] = []
-    async for entries in told_of(services, *(event.value for event in events), subject=subject, lacks=lacks):
+    async for entries in told_of(services, *events, subject=subject, lacks=lacks):
         if any(map(says, entries)):
             return True
     # What the log lacks may say so.

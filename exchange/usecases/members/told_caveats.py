@@ -34,7 +34,7 @@ async def borne_out(
     # What was put in force again has the text of the set that it replaces.
     ids = {str(each) for one in kept for each in (one.id, one.replaces)}
     told, lacks = await waiting_of(services, *_EVENTS, subjects=ids), list[Found]()
-    async for entries in told_of(services, *(event.value for event in _EVENTS), owner=member, lacks=lacks):
+    async for entries in told_of(services, *_EVENTS, owner=member, lacks=lacks):
         told += entries
     digests = {entry.get("detail", {}).get("digest") for entry in told}
     whole = [each for each in kept if _is_borne_out(each, digests)]

@@ -247,7 +247,7 @@ async def has_begun(services: Services, client: Client, row: UploadRow) -> bool:
     begun = EventName.UPLOAD_BEGUN
     if _is_by(client, await waiting_of(services, begun, subjects=(row.id,))):
         return True
-    async for entries in told_of(services, begun.value, subject=row.id):
+    async for entries in told_of(services, begun, subject=row.id):
         if _is_by(client, entries):
             return True
     failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)

@@ -68,7 +68,7 @@ async def told_acknowledgements(services: Services, reports: Collection[str]) ->
     await require_readable(services, "what was acknowledged")
     with _of_one(is_waited_for=True):
         told = await waiting_of(services, EventName.REPORT_RECEIVED, subjects=reports)
-        told += [each async for each in told_of_each(services, EventName.REPORT_RECEIVED.value, sorted(reports))]
+        told += [each async for each in told_of_each(services, EventName.REPORT_RECEIVED, sorted(reports))]
     for entry in filter(_acknowledges, told):
         by_member = found.setdefault(entry["object"]["id"], {})
         member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
@@ -97,7 +97,7 @@ async def unposted(services: Services, reports: Mapping[str, datetime]) -> set[s
     await require_readable(services, "what was posted")
     lacks: list[Found] = []
     told = await waiting_of(services, EventName.REPORT_POSTED, subjects=reports)
-    told += [each async for each in told_of_each(services, EventName.REPORT_POSTED.value, sorted(reports), lacks=lacks)]
+    told += [each async for each in told_of_each(services, EventName.REPORT_POSTED, sorted(reports), lacks=lacks)]
     require_none(lacks, "that tell of posts")
     posted = {(entry["object"]["id"], parse_rfc3339(entry["ts"])) for entry in told}
     return {report for report, at in reports.items() if (report, at) not in posted}

@@ -104,7 +104,7 @@ async def recorded_label(services: Services, report_id: str) -> Label | None:
 
 async def _placed(services: Services, report_id: str) -> AsyncIterator[Sequence[Entry]]:
     if is_uuid7(report_id):
-        async for entries in told_of(services, *(event.value for event in _TELLING), subject=report_id):
+        async for entries in told_of(services, *_TELLING, subject=report_id):
             yield entries
 
 

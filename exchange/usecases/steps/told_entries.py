@@ -34,7 +34,7 @@ _WAITING_AT_MOST: Final = 10_000
 
 async def told_of(
     services: Services,
-    *events: str,
+    *events: EventName,
     subject: str | None = None,
     owner: str | None = None,
     since: datetime | None = None,
@@ -47,27 +47,27 @@ async def told_of(
     """
     for event in events:
         # Narrowed to what came to pass: an attempt that was refused changed nothing.
-        outcome = outcome_telling(event).value
-        criteria = Criteria(since, event=event, outcome=outcome, subject=subject, owner=owner)
+        outcome = outcome_telling(event.value).value
+        criteria = Criteria(since, event=event.value, outcome=outcome, subject=subject, owner=owner)
         async for entries in sought_entries(services, Sought(criteria, None, newest_first=False), lacks):
             yield entries
 
 
 async def told_of_each(
-    services: Services, event: str, subjects: Sequence[str], *, lacks: list[Found] | None = None
+    services: Services, event: EventName, subjects: Sequence[str], *, lacks: list[Found] | None = None
 ) -> AsyncIterator[Entry]:
     """Yield the entries of `event` that are whole and about one of `subjects`, asked for together.
 
     Into `lacks` come the places of all others; about which of them each is, is not said there.
     """
-    criteria = Criteria(event=event, outcome=outcome_telling(event).value)
+    criteria = Criteria(event=event.value, outcome=outcome_telling(event.value).value)
     for start in range(0, len(subjects), _LANES):
         some = subjects[start : start + _LANES]
         sought = Sought(criteria, None, subjects=some, newest_first=False)
         async for entries in sought_entries(services, sought, lacks):
             for entry in entries:
                 # Where the index was altered another entry may be at a place.
-                if _tells(entry, (event,)) and entry["object"]["id"] in some:
+                if _tells(entry, (event.value,)) and entry["object"]["id"] in some:
                     yield entry
 
 
@@ -125,8 +125,7 @@ async def told_until_now(
     """
     for entry in await waiting_of(services, *events, subjects=(subject,)):
         yield entry
-    names = (event.value for event in events)
-    async for entries in told_of(services, *names, subject=subject, since=since, lacks=lacks):
+    async for entries in told_of(services, *events, subject=subject, since=since, lacks=lacks):
         for entry in entries:
             yield entry
 
@@ -139,7 +138,7 @@ async def told_since(services: Services, event: EventName, since: datetime) -> A
     for entry in [] if await is_too_much_waiting(services) else await entries_waiting(services):
         if _tells(entry, (event.value,)) and parse_rfc3339(entry["ts"]) >= since:
             yield entry
-    async for entries in told_of(services, event.value, since=since):
+    async for entries in told_of(services, event, since=since):
         for entry in entries:
             # Where the index was altered another entry may be at a place.
             if _tells(entry, (event.value,)):

@@ -59,7 +59,7 @@ HELD_EVERY: Final = timedelta(minutes=10)
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 """So long an entry may be on its way to its place, as its row stands already."""
 
-_CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.REPORT_POSTED.value)
+_CHECKED: Final = tuple(event for event in TELLING_EVENTS if event is not EventName.REPORT_POSTED)
 """That a report was posted narrows nothing, and is most of a log: `exchange audit verify` looks at that too."""
 
 _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
