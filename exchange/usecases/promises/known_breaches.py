@@ -6,21 +6,17 @@ way; where a row was deleted its entry stands. What the log lacks may have told 
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from exchange.crypto import OpeningError
-from exchange.kernel import EPOCH, UnavailableError, to_micros
+from exchange.kernel import UnavailableError, to_micros
 from exchange.store import BreachKind, BreachRow
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.log.searching import Found
-from exchange.usecases.promises.told_breaches import breach_detail, breach_told, breaches_told
+from exchange.usecases.promises.told_breaches import APART, breach_detail, breach_told, breaches_told
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.told_entries import require_none, require_readable
 from exchange.usecases.steps.troubles import Causes
-
-_APART: Final = timedelta(hours=1)
-"""An entry is of when its breach is put on record, behind when it was due; a clock may be set back in between."""
 
 _log = logging.getLogger("exchange.duties")
 
@@ -53,7 +49,7 @@ class KnownBreaches:
         """Read what the log tells of breaches since these were due; return of which it may lack what tells of them."""
         await require_readable(self._services, "who broke a promise")
         agreement, kind = rows[0].agreement, rows[0].kind
-        since = max(min(row.due_at for row in rows), EPOCH + _APART) - _APART
+        since = min(row.due_at for row in rows)
         lacks: list[Found] = []
         doubted = list(rows)
         try:
@@ -80,7 +76,7 @@ class KnownBreaches:
 
 def _may_be_told(lacks: Iterable[Found], row: BreachRow) -> bool:
     # What was on the record before it was due is of another breach.
-    return any(each.place.at_micros >= to_micros(row.due_at - _APART) for each in lacks)
+    return any(each.place.at_micros >= to_micros(row.due_at - APART) for each in lacks)
 
 
 def _each_once(rows: Iterable[BreachRow]) -> list[BreachRow]:

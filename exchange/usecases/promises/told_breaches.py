@@ -17,8 +17,8 @@ from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.entry_labels import label_of
 from exchange.usecases.steps.told_entries import may_be_told, require_readable, told_until_now
 
-_APART: Final = timedelta(hours=1)
-"""An entry is of when its breach is put on record, behind when it was found; a clock may be set back in between."""
+APART: Final = timedelta(hours=1)
+"""An entry is of when its breach is put on record, behind when it was due and found; clocks are set back."""
 
 _MILLISECOND: Final = 1000
 
@@ -80,12 +80,12 @@ async def is_borne_out(services: Services, row: BreachRow) -> bool:
 async def breaches_told(
     services: Services, agreement: str, *, since: datetime, lacks: list[Found]
 ) -> AsyncIterator[Entry]:
-    """Yield what the log tells of breaches of an agreement since then; what no breach is told as, somebody wrote.
+    """Yield what the log tells of breaches of an agreement that were due or found since then.
 
-    Into `lacks` come the places of what it lacks of that.
+    What no breach is told as, somebody wrote. Into `lacks` come the places of what it lacks of that.
     """
-    event = EventName.DUTY_BREACHED
-    async for entry in told_until_now(services, event, subject=agreement, since=since, lacks=lacks):
+    event, earliest = EventName.DUTY_BREACHED, max(since, EPOCH + APART) - APART
+    async for entry in told_until_now(services, event, subject=agreement, since=earliest, lacks=lacks):
         try:
             label_of(breach_told(entry).label)
         except UNREADABLE:
@@ -98,7 +98,7 @@ async def _told(services: Services, rows: Sequence[BreachRow]) -> tuple[dict[str
     told: dict[str, Entry] = {}
     lacks: list[Found] = []
     wanted = {row.id for row in rows}
-    since = max(min(row.found_at for row in rows), EPOCH + _APART) - _APART
+    since = min(row.found_at for row in rows)
     async for entry in breaches_told(services, rows[0].agreement, since=since, lacks=lacks):
         breach = str(entry["detail"]["breach"])
         if breach in wanted:
@@ -109,7 +109,7 @@ async def _told(services: Services, rows: Sequence[BreachRow]) -> tuple[dict[str
 
 
 def _may_be_of(lacks: Sequence[Found], row: BreachRow, told: Mapping[str, Entry]) -> bool:
-    return row.id not in told and may_be_told(lacks, to_micros(row.found_at), apart=_APART)
+    return row.id not in told and may_be_told(lacks, to_micros(row.found_at), apart=APART)
 
 
 def _as_told(row: BreachRow, entry: Entry | None) -> BreachRow | UnreadBreach:
