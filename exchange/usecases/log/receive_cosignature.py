@@ -13,7 +13,14 @@ from exchange.members import Client, Role
 from exchange.store.rows.log_rows import KeptCheckpoint
 from exchange.usecases.log.quorum import enrolled
 from exchange.usecases.log.watch_witnesses import refusal_detail
-from exchange.usecases.log.witnessed_log import Agreement, Contradiction, compare, keep_cosignature, valid_lines
+from exchange.usecases.log.witnessed_log import (
+    Agreement,
+    Contradiction,
+    compare,
+    keep_contradiction,
+    keep_cosignature,
+    valid_lines,
+)
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.recording import draft, on_record, refuse
@@ -65,9 +72,8 @@ def _parsed(checkpoint: str) -> SignedNote:
 
 
 async def _contradicted(services: Services, call: Call, client: Client, found: Contradiction) -> NoReturn:
-    """Keep what contradicts the log where the sequencer sees it before it signs again, and say so."""
-    if services.witnessing.witnessed is not None:
-        services.witnessing.witnessed.keep_contradiction(found.note)
+    """Keep what contradicts the log, and say so."""
+    keep_contradiction(services, found)
     detail = refusal_detail(found.told, found.checkpoint.size, found)
     entry = draft(
         call,

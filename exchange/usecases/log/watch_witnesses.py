@@ -14,7 +14,7 @@ from exchange.audit import Detail, EntryDraft, EventName, KnownWitness, Outcome,
 from exchange.kernel import ExchangeError
 from exchange.usecases.log.ask_witness import Asked, AskedState, WitnessLine, ask_witness
 from exchange.usecases.log.quorum import enrolled
-from exchange.usecases.log.witnessed_log import Contradiction
+from exchange.usecases.log.witnessed_log import Contradiction, keep_contradiction
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.service_entries import service_draft
 
@@ -84,13 +84,8 @@ class WitnessWatch:
             _log.error("witness %s holds less than it cosigned: its memory was set back", witness.name)
             memory.untold.append(self._entry(witness, EventName.WITNESS_FORGOT, Outcome.FAILED, {"size": asked.size}))
         if asked.contradiction is not None:
-            self._keep(asked.contradiction)
+            keep_contradiction(self.services, asked.contradiction)
         await self._record(memory)
-
-    def _keep(self, contradiction: Contradiction) -> None:
-        file = self.services.witnessing.witnessed
-        if file is not None:
-            file.keep_contradiction(contradiction.note)
 
     def _tell(self, memory: _Memory, witness: KnownWitness, asked: Asked) -> None:
         match asked.state:

@@ -75,6 +75,12 @@ async def keep_cosignature(
         _remember(services.witnessing.witnessed, kept)
 
 
+def keep_contradiction(services: Services, found: Contradiction) -> None:
+    """Keep what contradicts the log where the sequencer sees it before it signs again."""
+    if services.witnessing.witnessed is not None:
+        services.witnessing.witnessed.keep_contradiction(found.note)
+
+
 async def compare(services: Services, note: bytes) -> Agreement | Contradiction | None:
     """Return whether the log contains the tree in a note that somebody shows; None where our keys did not sign it.
 
