@@ -17,6 +17,7 @@ from exchange.usecases.log.quorum import enrolled
 from exchange.usecases.log.witnessed_log import Contradiction, keep_contradiction
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.service_entries import service_draft
+from exchange.usecases.steps.troubles import Causes
 
 BACKOFF_SECONDS: Final = (0.0, 5.0, 15.0, 60.0, 300.0)
 """After so many failures in a row; a witness that is back is seen within five minutes."""
@@ -46,7 +47,7 @@ class WitnessWatch:
     line: WitnessLine
     monotonic: Callable[[], float]
     _known: dict[str, _Memory] = field(default_factory=dict)
-    _trouble: str | None = None
+    _trouble: Causes = field(default_factory=Causes)
 
     async def round(self) -> None:
         """Ask every witness with an address that is due, all at once."""
@@ -59,11 +60,10 @@ class WitnessWatch:
                     raise fault
         except ExchangeError as exc:
             # The log or the file is away; it is said once, and tried again in the next round.
-            if exc.message != self._trouble:
+            if self._trouble.take(exc.message):
                 _log.error("witnesses cannot be asked: %s", exc.message)
-            self._trouble = exc.message
         else:
-            self._trouble = None
+            self._trouble.end()
 
     def _is_due(self, witness: KnownWitness) -> bool:
         memory = self._known.setdefault(str(witness.key), _Memory())
