@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
-from exchange.audit import Detail, Entry, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, digest_context, upload_context
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.markings import render_marking
@@ -25,7 +25,7 @@ from exchange.usecases.steps.judging import asked_for, report_not_found, require
 from exchange.usecases.steps.recording import about_report, draft, on_record, record_tampering, refuse
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.service_entries import service_draft
-from exchange.usecases.steps.told_entries import all_told_until_now, require_readable, told_of, waiting_of
+from exchange.usecases.steps.told_entries import all_told_until_now, require_readable, told_until_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,20 +244,13 @@ async def has_begun(services: Services, client: Client, row: UploadRow) -> bool:
 
     Whose it is, its row alone cannot say any more: it may have been moved to who asks (ADR 0054).
     """
-    begun = EventName.UPLOAD_BEGUN
-    if _is_by(client, await waiting_of(services, begun, subjects=(row.id,))):
-        return True
-    async for entries in told_of(services, begun, subject=row.id):
-        if _is_by(client, entries):
+    async for entry in told_until_now(services, EventName.UPLOAD_BEGUN, subject=row.id):
+        if entry["actor"].get("id") == client.id:
             return True
     failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)
     # In the service's own name: its member's auditor is told no more than the client.
     await services.store.append(replace(failed, detail={"place": f"upload {row.id}", "client": client.id}))
     return False
-
-
-def _is_by(client: Client, entries: Sequence[Entry]) -> bool:
-    return any(entry["actor"].get("id") == client.id for entry in entries)
 
 
 async def opened_declaration(services: Services, row: UploadRow) -> Header:
