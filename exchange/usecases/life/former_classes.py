@@ -155,16 +155,16 @@ def _says_kept(move: Entry) -> bool:
 
 
 def _has_row(move: Entry, seen: ReportSeen) -> bool:
-    return any(isinstance(each.until_at, int) and _is_near(_at(move), each.until_at) for each in seen.past)
+    return any(_is_near(move, each.until_at) for each in seen.past)
 
 
 def _is_of(past: PastSeen, move: Entry, classes: Classes) -> bool:
-    if not isinstance(past.until_at, int) or not isinstance(past.valid_until, int | None):
+    if not isinstance(past.valid_until, int | None):
         return False
     was = classes.facts(past.class_id)
     is_from = classes.is_lost(past.class_id) if was is None else _is_from(was, move)
     is_told = past.precedence == move.get("detail", {}).get("precedence_before")
-    return is_from and is_told and _is_near(_at(move), past.until_at)
+    return is_from and is_told and _is_near(move, past.until_at)
 
 
 def _is_from(was: ClassFacts, move: Entry) -> bool:
@@ -172,8 +172,8 @@ def _is_from(was: ClassFacts, move: Entry) -> bool:
     return (move.get("owner"), move.get("label")) == (was.originator, was.label.as_json())
 
 
-def _is_near(at: int, row: int) -> bool:
-    return abs(row - at) < _APART
+def _is_near(move: Entry, until_at: object) -> bool:
+    return isinstance(until_at, int) and abs(until_at - _at(move)) < _APART
 
 
 def _at(move: Entry) -> int:
