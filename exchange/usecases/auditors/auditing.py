@@ -110,7 +110,7 @@ async def views_of(services: Services, gaze: Gaze, entries: Sequence[Entry]) -> 
 
 
 async def within_slice(
-    services: Services, gaze: Gaze, criteria: Criteria, *, place: Place | None = None, newest_first: bool = True
+    services: Services, gaze: Gaze, criteria: Criteria, *, place: Place | None = None, newest_first: bool
 ) -> Sought:
     """Return `criteria` within this auditor's slice, as the store looks for it."""
     member = gaze.auditor.member

@@ -83,7 +83,7 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
 
 
 async def ask_each(
-    unit: UnitOfWork, template: EntryDraft, given: Sequence[GivenTo], forged: Collection[str] = ()
+    unit: UnitOfWork, template: EntryDraft, given: Sequence[GivenTo], forged: Collection[str]
 ) -> list[DestructionRow]:
     """Ask each of these clients, of whom nothing was asked, within `unit`, whose order is held; see `ask_destruction`.
 

@@ -265,7 +265,7 @@ def _keep(kept: "OrderedDict[K, V]", key: K, value: V) -> None:
 
 
 def earliest_change(
-    client: Client, agreements: dict[str, Agreement], now: datetime, *, classes: Iterable[ClassFacts] = ()
+    client: Client, agreements: dict[str, Agreement], now: datetime, *, classes: Iterable[ClassFacts]
 ) -> datetime | None:
     """Return the next moment at which time alone changes an answer for `client`; None where there is none."""
     consents = [consent for facts in classes if facts.consents for consent in facts.consents]

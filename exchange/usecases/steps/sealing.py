@@ -104,7 +104,7 @@ def with_status(header_json: bytes, status: ReportStatus) -> bytes:
     return header_json[:-1] + STATUS_AT_END[status.value]
 
 
-def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:
+def shown_json(services: Services, header: Header, status: ReportStatus) -> bytes:
     """Return `header` as answers show it: the sealed bytes, with the status at the end."""
     return orjson.dumps(_as_json(services, header, status))
 

@@ -85,7 +85,7 @@ async def confirmed_by(  # noqa: PLR0913  who confirms what within which unit
 
 
 async def require_confirmable(  # noqa: PLR0913  who confirms what within which unit
-    services: Services, unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
+    services: Services, unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None
 ) -> None:
     """Check that `client` may confirm `act`; ConflictError and ForbiddenError as `require_second_person`."""
     first = await requester_of(unit, act)
