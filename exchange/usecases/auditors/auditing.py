@@ -75,10 +75,6 @@ class Gaze:
         # What an own client was refused is shown whatever its level.
         return member == found_by.member is not None or (is_covered and is_about_own)
 
-    def sees(self, content: bytes) -> EntryView | None:
-        """Return what this auditor may see of an entry's bytes, as far as its label tells; see `views_of`."""
-        return view_of(parse_entry(content), self.auditor)
-
 
 async def admit_auditor(services: Services, call: Call, *, event: EventName, subject: Subject | None = None) -> Gaze:
     """Return the calling auditor; else record why not and raise as `authenticate` does."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from exchange.agreements import as_it_was, crisis_turns
-from exchange.audit import Criteria, Detail, EventName, Outcome
+from exchange.audit import Criteria, Detail, EventName, Outcome, view_of
 from exchange.kernel import MICROSECOND, Fault, InvalidError, rfc3339
 from exchange.members import Client
 from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, View, decide
@@ -31,7 +31,7 @@ from exchange.usecases.steps.national_law import national_of
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.whole_entries import whole_entry
 
-_READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
+_READS = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
 _AT_A_TIME = 500
 
 
@@ -272,9 +272,7 @@ async def _did(
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
         for hit in hits:
             entry = whole_entry(hit.content)
-            if entry is None or gaze.sees(hit.content) is None:
-                continue
-            if entry["type"] not in {event.value for event in _READS}:
+            if entry is None or entry["type"] not in _READS or view_of(entry, gaze.auditor) is None:
                 continue
             at = datetime.fromisoformat(entry["ts"])
             client = entry["actor"].get("id", "")
