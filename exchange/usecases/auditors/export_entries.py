@@ -7,9 +7,10 @@ Steps: (1) who asks, and in whose slice; (2) what it asks for can be asked; (3) 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from exchange.audit import Detail, EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome, Receipt
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.kernel import ForbiddenError
+from exchange.store import LogState
 from exchange.usecases.auditors.auditing import admit_auditor
 from exchange.usecases.auditors.exporting import (
     ExportQuery,
@@ -71,12 +72,7 @@ async def export_entries(services: Services, call: Call, query: ExportQuery) -> 
 
 async def export_log(services: Services, call: Call, *, after: Place | None = None) -> Recorded[LogExport]:
     """Begin to export the whole log at the host, for verification. Raises ForbiddenError for any other caller."""
-    if not call.is_host:
-        error = ForbiddenError("the whole log is exported at the host: an auditor's slice is at /v1/audit/export")
-        return await refuse(services, draft(call, None, _EVENT, Outcome.REFUSED), error)
-    logs = await services.store.log.states()
-    detail = _asked(FormatName.NDJSON, after, end_of(logs))
-    receipt = await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
+    logs, receipt = await _begun_at_host(services, call, "exported", after, {})
     told = statement_of(call.now, after, logs, is_to_be_verified=True)
     exported = LogExport(whole_lines(services, after, logs), told)
     return Recorded(exported, receipt)
@@ -89,13 +85,20 @@ async def feed_log(
 
     Nothing personal is revealed: an auditor's own feed has what it may read.
     """
+    logs, receipt = await _begun_at_host(services, call, "fed", after, {"feed": "following" if follow else "once"})
+    return Recorded(Export(end_of(logs), whole_entries(services, after, logs, follow=follow)), receipt)
+
+
+async def _begun_at_host(
+    services: Services, call: Call, done: str, after: Place | None, besides: Detail
+) -> tuple[Sequence[LogState], Receipt]:
+    """Return the logs, once it is on the record that the host reads them; `done` is what is done with them there."""
     if not call.is_host:
-        error = ForbiddenError("the whole log is fed at the host: an auditor's slice is at /v1/audit/export")
+        error = ForbiddenError(f"the whole log is {done} at the host: an auditor's slice is at /v1/audit/export")
         return await refuse(services, draft(call, None, _EVENT, Outcome.REFUSED), error)
     logs = await services.store.log.states()
-    detail = {**_asked(FormatName.NDJSON, after, end_of(logs)), "feed": "following" if follow else "once"}
-    receipt = await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
-    return Recorded(Export(end_of(logs), whole_entries(services, after, logs, follow=follow)), receipt)
+    detail = {**_asked(FormatName.NDJSON, after, end_of(logs)), **besides}
+    return logs, await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
 
 
 async def _going_on(first: _Item, items: AsyncIterator[_Item]) -> AsyncIterator[_Item]:
