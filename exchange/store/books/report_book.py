@@ -316,12 +316,13 @@ class ReportBook:
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [(each.number or after, _notice_or_not(each)) for each in found]
 
-    async def told_of(self, clients: Sequence[str], entry: str) -> frozenset[str]:
-        """Return which of these clients were told of what this entry is of."""
+    async def untold(self, notices: Sequence[NoticeRow], entry: str) -> list[NoticeRow]:
+        """Return those of these notices, of what one entry tells, whose clients were told nothing of that yet."""
         row = NoticeTable
-        which = is_among(col(row.client_id), clients, self._session.get_bind().dialect.name)
+        which = is_among(col(row.client_id), [each.client for each in notices], self._session.get_bind().dialect.name)
         told = select(col(row.client_id)).where(which, col(row.entry_id) == entry)
-        return frozenset(await self._session.scalars(told))
+        known = frozenset(await self._session.scalars(told))
+        return [each for each in notices if each.client not in known]
 
     async def _give_up_blobs(self, report_id: str) -> None:
         row = PartTable

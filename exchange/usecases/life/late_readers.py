@@ -45,13 +45,11 @@ async def tell_late(services: Services, own: OwnReport) -> bool:
         await book.hold_order()
         # Of two that sweep at once the second one sees whom the first one told.
         await book.require_same(report.id, version=report.version, class_id=report.class_id)
-        told = await book.told_of([each.client for each in given], former.entry)
         kind, at = _kind(services, own, entry), former.replaced_at
-        untold = [
-            NoticeRow.of(each, kind, report.id, version=report.version, at=at, entry=former.entry)
-            for each in given
-            if each.client not in told
+        notices = [
+            NoticeRow.of(each, kind, report.id, version=report.version, at=at, entry=former.entry) for each in given
         ]
+        untold = await book.untold(notices, former.entry)
         # INVARIANT: nor by a row that names the entry of something else: whoever was told already would be told that.
         late = [each for each in untold if is_borne_out({former.entry: entry}, each)]
         await unit.tell_late(late)

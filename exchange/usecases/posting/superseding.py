@@ -55,11 +55,10 @@ async def tell_late_of_superseding(services: Services, own: OwnReport, entry: En
         await book.hold_order()
         # Of two that sweep at once the second one sees whom the first one told.
         await book.held(report.id)
-        told = await book.told_of([each.client for each in given], entry["id"])
-        late = [
+        notices = [
             NoticeRow.of(each, NoticeKind.SUPERSEDED, report.id, version=version, at=at, entry=entry["id"])
             for each in given
-            if each.client not in told
         ]
+        late = await book.untold(notices, entry["id"])
         await unit.tell_late(late)
     return bool(late)
