@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.kernel import UnsafeSettingError
+from exchange.kernel.files import fault_in_words
 from exchange.settings import InstanceLayout, Settings
 from exchange.store.database.engine import checked_url
 
@@ -136,7 +137,7 @@ def _faults_of_authorities(settings: Settings) -> Iterator[SettingFault]:
                 raise OSError(errno.EINVAL, "it is no plain file")  # a pipe would be waited for
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
         except (OSError, ssl.SSLError) as exc:
-            told = f"`{name}`: `{path}` holds no authorities in PEM: {str(exc).lower()}"
+            told = f"`{name}`: `{path}` holds no authorities in PEM: {fault_in_words(exc)}"
             yield SettingFault(told, "put them there, or unset it")
 
 

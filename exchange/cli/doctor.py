@@ -29,7 +29,7 @@ from exchange.custody import LOG_KEY_MEND
 from exchange.entrypoints.http.contexts import read_plain
 from exchange.entrypoints.http.listed import by_key, fault_of, without_list
 from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, counted, rfc3339, system_clock
-from exchange.kernel.files import shut_out
+from exchange.kernel.files import fault_in_words, shut_out
 from exchange.release import check_law
 from exchange.services import open_services, webhooks_of
 from exchange.setting_faults import faults_of
@@ -261,20 +261,38 @@ def _trust_bundle(settings: Settings) -> Finding:
         mend = "add one with `exchange ca add`"
         return Finding("trust bundle", Finding.MEND, "no authority is trusted: nobody can connect", mend)
     try:
-        for path in (*paths, settings.server_certificate_file, settings.server_key_file):
+        if (unread := _unread_authority(context, paths)) is not None:
+            return unread
+        for path in (settings.server_certificate_file, settings.server_key_file):
             read_plain(path)  # refuses what OpenSSL would wait for
-        for path in paths:
-            context.load_verify_locations(cafile=path)
         context.load_cert_chain(settings.server_certificate_file, settings.server_key_file, password=lambda: b"")
     except (ssl.SSLError, OSError) as exc:
-        told = f"TLS cannot start: {str(exc).lower()}"
-        mend = "see that certificate, key and authorities belong together; `exchange ca server` makes the first two"
+        told = f"TLS cannot start: server certificate and key: {fault_in_words(exc)}{_named(exc)}"
+        mend = "see that the two belong together; `exchange ca server` makes another pair"
         return Finding("trust bundle", Finding.MEND, told, mend)
     for path in paths:
         if (fault := _useless_authority(path)) is not None:
             mend = "have it made anew with that, and `exchange ca add` it; then take the former file away"
             return Finding("trust bundle", Finding.WARNING, f"no node takes a certificate of `{path}`: {fault}", mend)
     return Finding("trust bundle", Finding.OK, counted(len(paths), "authority", "authorities"))
+
+
+def _named(fault: OSError) -> str:
+    return "" if fault.filename is None else f": `{fault.filename}`"
+
+
+def _unread_authority(context: ssl.SSLContext, paths: list[Path]) -> Finding | None:
+    for path in paths:
+        try:
+            read_plain(path)
+            context.load_verify_locations(cafile=path)
+        except (ssl.SSLError, OSError) as exc:
+            told, mend = (
+                f"TLS cannot start: `{path}`: {fault_in_words(exc)}",
+                "put an authority's certificate in PEM there",
+            )
+            return Finding("trust bundle", Finding.MEND, told, f"{mend}, or take the file away")
+    return None
 
 
 def _useless_authority(path: Path) -> str | None:

@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 
 from exchange.client.errors import UnsafeKeyError
+from exchange.kernel.files import fault_in_words
 
 # Everybody but the owner and its group: a group may be how a service account gets at its key.
 _OTHERS = 0o007
@@ -35,18 +36,16 @@ def _load(context: ssl.SSLContext, cert: Path, key: Path, ca: Path) -> None:
     try:
         context.load_verify_locations(cafile=ca)
     except (ssl.SSLError, OSError) as exc:
-        raise UnsafeKeyError(f"`{ca}` holds no certificate of an authority: {_reason(exc)}") from exc
+        raise UnsafeKeyError(f"`{ca}` holds no certificate of an authority: {fault_in_words(exc)}") from exc
     try:
         context.load_cert_chain(cert, key, password=no_password)
     except (ssl.SSLError, OSError, ValueError) as exc:
-        raise UnsafeKeyError(f"`{cert}` and `{key}` are not a certificate and its key in PEM: {_reason(exc)}") from exc
+        raise UnsafeKeyError(
+            f"`{cert}` and `{key}` are not a certificate and its key in PEM: {fault_in_words(exc)}"
+        ) from exc
 
 
 def no_password() -> str:
     """Refuse where a key asks for a password: a prompt would hang a program. ValueError says what to do."""
     message = "the key is encrypted: decrypt it into a file that only you can read"
     raise ValueError(message)
-
-
-def _reason(exc: Exception) -> str:
-    return str(getattr(exc, "reason", None) or getattr(exc, "strerror", None) or exc).lower().replace("_", " ")

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,13 @@ OWNER_ALONE = 0o600
 
 SECRET_MOUNT: Final = Path("/run/secrets")
 """Where Docker mounts secrets: root's, readable by all inside the container, and on no disk."""
+
+
+def fault_in_words(fault: Exception) -> str:
+    """Return why TLS cannot use a file, or it cannot be read, without OpenSSL's names for places in its code."""
+    if isinstance(fault, ssl.SSLError):
+        return (fault.reason or "what is in it is not whole").lower().replace("_", " ")
+    return str(getattr(fault, "strerror", None) or fault).lower()
 
 
 def keep_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:

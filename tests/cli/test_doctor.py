@@ -156,6 +156,7 @@ def test_certificate_that_is_none_must_be_mended(findings, instance):
     assert code == 1
     assert found["certificate server.pem"]["state"] == "mend"
     assert found["trust bundle"]["state"] == "mend"
+    assert "_ssl.c" not in found["trust bundle"]["told"]
 
 
 def test_no_authority_must_be_mended(findings, instance):

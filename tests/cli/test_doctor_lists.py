@@ -161,3 +161,13 @@ def test_half_of_the_own_authority_is_missed_and_the_whole_is_not(findings, inst
     for each in ("ca.key", "ca.pem"):
         (instance / "tls" / each).unlink(missing_ok=True)
     assert not {"secret ca.key", "certificate ca.pem"} & findings()[1].keys()
+
+
+def test_authority_that_is_none_is_named_and_the_server_has_no_part_in_it(findings, instance):
+    path = InstanceLayout(instance).authorities_folder / "nor.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+    bundle = findings()[1]["trust bundle"]
+
+    assert bundle["told"] == f"TLS cannot start: `{path}`: what is in it is not whole"
+    assert "exchange ca server" not in bundle["mend"]

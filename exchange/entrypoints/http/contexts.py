@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from exchange.kernel import UnsafeSettingError
+from exchange.kernel.files import fault_in_words
 
 _CERTIFICATE = b"CERTIFICATE-----"
 """In the first line of a certificate in PEM, `TRUSTED CERTIFICATE` too, and of no revocation list."""
@@ -51,7 +52,9 @@ def context_of(
             with _as_file(content) as name:
                 context.load_verify_locations(name)
         except (OSError, ssl.SSLError) as exc:
-            raise UnsafeSettingError(f"`{path}` is no PEM certificate or revocation list: {exc}") from exc
+            raise UnsafeSettingError(
+                f"`{path}` is no PEM certificate or revocation list: {fault_in_words(exc)}"
+            ) from exc
     if checks_lists:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
@@ -126,7 +129,7 @@ def _show(context: ssl.SSLContext, pair: Pair) -> None:
 
 
 def _useless(certificate: Path, exc: OSError) -> UnsafeSettingError:
-    told = f"server certificate `{certificate}` and its key cannot be used: {(exc.strerror or str(exc)).lower()}"
+    told = f"server certificate `{certificate}` and its key cannot be used: {fault_in_words(exc)}"
     if isinstance(exc, FileNotFoundError):
         told = f"{told}: `{exc.filename}`"
     return UnsafeSettingError(f"{told}: `exchange ca server` makes another pair")

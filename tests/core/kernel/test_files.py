@@ -3,12 +3,14 @@
 import fcntl
 import os
 import re
+import ssl
 from pathlib import Path
 
 import pytest
 
 from exchange.kernel.files import (
     SECRET_MOUNT,
+    fault_in_words,
     held_alone,
     is_mounted_secret,
     keep_file,
@@ -235,3 +237,22 @@ def test_folder_is_held_by_one_at_a_time_until_it_is_done(tmp_path):
         ended_by_a_fault()
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "what is in it is not whole"),
+        ("hello", "no certificate or crl found"),
+        (None, "no such file or directory"),
+    ],
+)
+def test_what_tls_cannot_use_is_said_in_words(tmp_path, content, said):
+    path = tmp_path / "nor.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the system's and OpenSSL's own
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+
+    assert fault_in_words(caught.value) == said
+    assert fault_in_words(ValueError("Encrypted")) == "encrypted"
