@@ -1,5 +1,6 @@
 """`exchange webhook`: be told of new reports; a reader's own verbs, and the host's for what nobody took."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -42,12 +43,17 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
         from exchange.usecases import list_subscriptions
 
         found = await list_subscriptions(where.services, where.call())
-        listed, unread = [{"id": row.id, "client": row.client, "url": row.url} for row in found.value], found.unopened
+        listed = [{"id": row.id, "client": row.client, "url": row.url} for row in found.value]
+        _show(listed, listed, as_json=as_json)
+        end_unless_whole(found.unopened, "subscriptions")
     else:
-        listed, unread = [body.model_dump(mode="json") for body in where.webhooks.all()], 0
-    columns = tuple(listed[0]) if listed else ("id", "url")
-    output.show_list(listed, columns, (tuple(one.values()) for one in listed), as_json=as_json)
-    end_unless_whole(unread, "subscriptions")
+        bodies = where.webhooks.all()
+        _show(bodies, [dict(body) for body in bodies], as_json=as_json)
+
+
+def _show(found: Sequence[object], rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
+    columns = tuple(rows[0]) if rows else ("id", "url")
+    output.show_list(found, columns, (tuple(row.values()) for row in rows), as_json=as_json)
 
 
 @webhooks.command("remove")

@@ -39,9 +39,9 @@ def ask(exchange, enrol, tmp_path, monkeypatch):
     for name, file in (("cert", "client.pem"), ("key", "client.key"), ("ca", "ca.pem")):
         door += (f"--{name}", tmp_path / "desk" / file)
 
-    def command(*words, lacking):
+    def command(*words, lacking, items=()):
         after = None if words[:2] == ("client", "list") else "c"  # the one list that says where it ends
-        answer = {"items": [], "next": after, **({"unopened": [{"id": None}] * lacking} if lacking else {})}
+        answer = {"items": [*items], "next": after, **({"unopened": [{"id": None}] * lacking} if lacking else {})}
         monkeypatch.setattr(Transport, "request", lambda *_, **__: httpx2.Response(200, json=answer))
         return exchange(*words, *door)
 
@@ -70,3 +70,11 @@ def test_list_that_is_whole_ends_well(ask, verb):
     ran = ask(*verb, lacking=0)
 
     assert (ran.code, ran.err if "behind it" not in ran.err else "") == (0, "")
+
+
+def test_subscriptions_are_shown_with_their_times_as_other_lists_are(ask):
+    one = {"id": ID, "url": "https://nor.example/x", "purpose": None, "added_at": "2026-11-30T10:00:00.123456Z"}
+
+    shown, as_json = (ask("webhook", "list", *given, lacking=0, items=[one]) for given in ((), ("--json",)))
+
+    assert ("2026-11-30 10:00:00Z" in shown.out, json.loads(as_json.out)) == (True, [one])
