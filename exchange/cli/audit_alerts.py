@@ -11,6 +11,7 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
+from exchange.client.exports import pages_for_ever
 from exchange.wire import AlertBody
 
 # As long as an alert may take from its cause: looking more often finds nothing.
@@ -52,16 +53,13 @@ def _pages(client: ExchangeClient, rule: str | None) -> Iterator[list[AlertBody]
 
 
 def _follow(client: ExchangeClient, rule: str | None, *, as_json: bool) -> None:
-    after: str | None = None
-    while True:
-        page = client.alerts(after=after, rule=rule)
+    for page in pages_for_ever(lambda at: client.alerts(after=at, rule=rule), None, time.sleep):
         for alert in page.items:
             if as_json:
                 output.show_json_line(alert.model_dump_json())
             else:
                 output.show_line("  ".join(str(output.in_words(value)) for value in _row(alert)))
         output.flush()
-        after = page.next
         if not page.items:
             time.sleep(_FOLLOW_SECONDS)
 

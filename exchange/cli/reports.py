@@ -51,6 +51,7 @@ from exchange.client import (
     UnopenedEvent,
     WatchedEvent,
 )
+from exchange.client.exports import pages_for_ever
 from exchange.kernel import ExchangeError, new_id
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, ReportListBody, UnopenedBody
 
@@ -332,8 +333,7 @@ def _show_list(
 
 def _follow(client: ExchangeClient, after: str | None, filters: dict[str, str | None], *, as_json: bool) -> None:
     """Print headers for ever, a line each; a cursor never skips a report that was committed later."""
-    while True:
-        page = client.page(after, _PAGE, **filters)
+    for page in pages_for_ever(lambda at: client.page(at, _PAGE, **filters), after, time.sleep):
         for header in page.items:
             if as_json:
                 output.show_json_line(header.model_dump_json())
@@ -342,7 +342,6 @@ def _follow(client: ExchangeClient, after: str | None, filters: dict[str, str | 
         output.flush()
         if page.unopened:
             _say_unopened([each.id for each in page.unopened])
-        after = page.next
         if not page.items:
             time.sleep(_FOLLOW_SECONDS)
 

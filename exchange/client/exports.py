@@ -1,6 +1,7 @@
 """An export of the log as it comes in: every line checked, in order, and gone on with where a connection broke."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from exchange.audit.export import ExportedEntry, Place, Statement, parse_place, read_line
@@ -70,6 +71,36 @@ def through_breaks(read: Read, after: Place | None, pause: Callable[[float], Non
             if not pauses or not is_passing(exc):
                 raise
             pause(wait_after(exc, pauses.pop(0)))
+
+
+class _Page(Protocol):
+    @property
+    def next(self) -> str | None:
+        """Where the one behind it begins."""
+
+
+Page = TypeVar("Page", bound=_Page)
+
+
+def pages_for_ever(
+    ask: Callable[[str | None], Page], after: str | None, pause: Callable[[float], None]
+) -> Iterator[Page]:
+    """Yield each page behind `after`, and ask again where an exchange that had answered cannot for a moment.
+
+    Raises what `ask` raises where it is refused, at the first try, or five times in a row.
+    """
+    pauses: list[float] = []
+    while True:
+        try:
+            page = ask(after)
+        except (ConnectionFailedError, ProblemError) as exc:
+            if not pauses or not is_passing(exc):
+                raise
+            pause(wait_after(exc, pauses.pop(0)))
+            continue
+        pauses = list(_PAUSES_SECONDS)
+        yield page
+        after = page.next
 
 
 def wait_after(exc: ConnectionFailedError | ProblemError, seconds: float) -> float:

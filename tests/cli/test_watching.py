@@ -9,8 +9,10 @@ import typer
 
 from exchange.cli import audit_search
 from exchange.cli import reports as report_verbs
+from exchange.cli.audit_alerts import alerts
 from exchange.cli.reports import _show_event, list_all
 from exchange.client import ExchangeClient, ListedReports, StreamEvent, ToldEvent, UnopenedEvent
+from exchange.client.errors import ConnectionFailedError
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.wire import HeaderBody, ReportListBody
 
@@ -44,6 +46,20 @@ def test_report_is_one_line_of_words_wherever_reports_are_followed(monkeypatch, 
 
     line = "r-1  2026-06-01 12:00:00Z  GBR  FLASH  superseded  NATO SECRET  cyber  -\n"
     assert capsys.readouterr().out == line + line
+
+
+@pytest.mark.parametrize("verb", ["page", "alerts"])
+def test_who_follows_goes_on_where_the_exchange_is_begun_anew(monkeypatch, capsys, verb):
+    page, away = Mock(items=[], unopened=[], next="c"), ConnectionFailedError("it was stopped")
+    pages = Mock(side_effect=[page, away, page, away, *[away] * 5])
+    monkeypatch.setattr(ExchangeClient, verb, pages)
+    monkeypatch.setattr("time.sleep", Mock())
+    follow = list_all if verb == "page" else alerts
+
+    with pytest.raises(ConnectionFailedError):
+        follow.__wrapped__(ExchangeClient.__new__(ExchangeClient), follow=True)
+
+    assert pages.call_count == 9
 
 
 @pytest.mark.parametrize(("report", "words"), [("r-1", "r-1"), (None, "which one may not be named")])
