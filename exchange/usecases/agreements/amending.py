@@ -113,9 +113,8 @@ async def propose_amendment(
         amendment = await unit.amendments().add(
             agreement.id, terms, previous=new.previous or "", text=text_of(new).digest, proposed_by=client.id
         )
-        receipt = await record_agreement(
-            *(unit, call, client, event, agreement), told={**told, **_number_told(call, agreement, amendment.number)}
-        )
+        told |= _number_told(call, agreement, amendment.number)
+        receipt = await record_agreement(unit, call, client, event, agreement, told=told)
         told_of = await _own(unit, call, client, agreement, [*known, amendment])
         view = await _view(log, unit, call, client, agreement, told_of[-1], taken_back=(), unread=Unread())
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
