@@ -59,8 +59,8 @@ def test_breach_and_contradiction_are_told_as_what_failed_and_all_else_as_what_c
 
 def test_what_did_not_come_to_pass_says_nothing() -> None:
     for event, outcome in itertools.product(TELLING_EVENTS, ["permitted", "refused", "failed"]):
-        if outcome != outcome_telling(event).value:
-            told = rows_told(entry(EventName(event), outcome=outcome, detail={"put": 4, "done": "revoked"}))
+        if outcome != outcome_telling(event.value).value:
+            told = rows_told(entry(event, outcome=outcome, detail={"put": 4, "done": "revoked"}))
             assert told == (), (event, outcome)
 
 
@@ -70,7 +70,7 @@ def test_what_is_about_something_else_says_nothing() -> None:
 
 def test_every_telling_event_can_be_read_without_anything_beside_it() -> None:
     for event in TELLING_EVENTS:
-        bare = {"id": "e1", "type": event, "decision": outcome_telling(event).value}
+        bare = {"id": "e1", "type": event.value, "decision": outcome_telling(event.value).value}
         found = rows_told(bare)  # type: ignore[arg-type]  # as little as an entry has
         # A row of no id is nowhere: what names nothing is held against it, and not passed over.
         assert all(each.by is bare and (type(each.name), each.name.id) == (RowName, "") for each in found)
