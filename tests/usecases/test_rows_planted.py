@@ -3,6 +3,7 @@
 Each is written as a copy of a true one, with another id or of something else.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -213,6 +214,14 @@ async def test_row_that_has_the_next_number_ends_no_posts(populated: World, tabl
     assert await held(populated) == []
     await populated.post(label=onward.LOW)
     await request_asked(populated)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # a unit on SQLite holds the whole database
+async def test_last_numbers_that_are_right_are_looked_at_while_others_hold_them(world: World) -> None:
+    async with world.services.store.unit_of_work() as unit, asyncio.timeout(5):
+        await unit.hold_policy_digest()
+
+        assert await held(world) == []
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL keeps the types of its columns

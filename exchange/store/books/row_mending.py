@@ -41,7 +41,7 @@ from exchange.store.tables.request_tables import RequestTable
 from exchange.store.tables.stream_tables import StreamEventTable
 from exchange.store.tables.subscription_tables import SubscriptionTable
 from exchange.store.tables.treaty_tables import SignatoryKeyTable
-from exchange.store.writer.standing import hold_state
+from exchange.store.writer.standing import hold_state, look_at_state
 
 _STATES: Final[dict[RowKind, tuple[Any, Any]]] = {
     RowKind.PROXY: (ProxyTable, col(ProxyTable.id)),
@@ -145,16 +145,23 @@ class RowMending:
         Each row comes with its number in one transaction: what has the next one was written by somebody else, or the
         last one was set back. Where it stands nothing could be posted.
         """
-        last = dict(zip(_NUMBERED, await hold_state(self._session, *_NUMBERED), strict=True))
-        moved = {}
-        for name, rows in _NUMBERED.items():
-            taken = [await self._last_of(row, last[name]) for row in rows]
-            if max(taken) > last[name]:
-                moved[name] = max(taken)
+        # Posts wait for the state: it is held only where something is in their way, which is looked at again then.
+        moved = await self._behind(await look_at_state(self._session, *_NUMBERED))
+        if moved:
+            moved = await self._behind(await hold_state(self._session, *_NUMBERED))
         if moved:
             self._note_law()
             await self._session.execute(update(PolicyStateTable).values(moved))
         return moved
+
+    async def _behind(self, last: tuple[Any, ...]) -> dict[str, int]:
+        """Return where each of these last numbers, in the order of `_NUMBERED`, is to go that rows have passed."""
+        ahead = {}
+        for (name, rows), number in zip(_NUMBERED.items(), last, strict=True):
+            taken = max([await self._last_of(row, number) for row in rows])
+            if taken > number:
+                ahead[name] = taken
+        return ahead
 
     async def _last_of(self, row: Any, last: int) -> int:
         # What stands further ahead is in nobody's way, and would leave no numbers if it were counted from.

@@ -75,8 +75,18 @@ def _lost(lost: str, kind: type[UnavailableError] = UnavailableError) -> Unavail
 
 async def hold_state(session: AsyncSession, *columns: str) -> tuple[Any, ...]:
     """Return these columns of the policy state, held to the end of the unit; raises as `the_one`."""
-    asked = select(*(STATE.c[name] for name in columns)).with_for_update()
-    return tuple(the_one((await session.execute(asked)).all()))
+    return await _state(session, columns, is_held=True)
+
+
+async def look_at_state(session: AsyncSession, *columns: str) -> tuple[Any, ...]:
+    """Return these columns of the policy state as they are just now; raises as `the_one`."""
+    return await _state(session, columns, is_held=False)
+
+
+async def _state(session: AsyncSession, columns: Sequence[str], *, is_held: bool) -> tuple[Any, ...]:
+    asked = select(*(STATE.c[name] for name in columns))
+    rows = await session.execute(asked.with_for_update() if is_held else asked)
+    return tuple(the_one(rows.all()))
 
 
 def standing() -> list[ColumnElement[Any]]:
