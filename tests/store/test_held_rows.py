@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from exchange.store.books.acting import Acting, hold_client, hold_member
 from exchange.store.books.agreement_book import AgreementBook
+from exchange.store.books.book import Writing
 from exchange.store.books.consent_book import ConsentBook, DerivationBook
 from exchange.store.books.consultation_book import ConsultationBook
 from exchange.store.books.pending_acts import PendingActs
@@ -77,6 +78,10 @@ def nothing() -> None:
     """Note no write: there is none."""
 
 
+def writing(session: Any) -> Writing:
+    return Writing(session, NOW, nothing, nothing)
+
+
 async def count() -> None:
     """Count nothing."""
 
@@ -89,30 +94,30 @@ async def acting_of(session: Any) -> None:
 
 _STATE = ("policy_state", _ALONE)
 HOLDS: dict[str, tuple[Callable[[Any], Awaitable[object]], list[tuple[str, str]]]] = {
-    "pending act": (lambda session: PendingActs(session, NOW, nothing).one("id"), [("pending_act", _ALONE)]),
-    "onward release": (lambda session: ConsentBook(session, nothing).one("id"), [("onward_release", _ALONE)]),
+    "pending act": (lambda session: PendingActs(writing(session)).one("id"), [("pending_act", _ALONE)]),
+    "onward release": (lambda session: ConsentBook(writing(session)).one("id"), [("onward_release", _ALONE)]),
     "derivation": (
-        lambda session: DerivationBook(session, nothing, nothing).one("id"),
+        lambda session: DerivationBook(writing(session)).one("id"),
         [("derivation_consent", _ALONE)],
     ),
-    "proxy": (lambda session: ProxyBook(session, nothing, nothing).one("id"), [("proxy_consent", _ALONE)]),
-    "consultation": (lambda session: ConsultationBook(session, nothing).one("id"), [("consultation", _ALONE)]),
-    "request": (lambda session: RequestBook(session, nothing).one("id"), [("information_request", _ALONE)]),
-    "report": (lambda session: ReportBook(session, nothing, NOW).held("id"), [("report", _ALONE)]),
+    "proxy": (lambda session: ProxyBook(writing(session)).one("id"), [("proxy_consent", _ALONE)]),
+    "consultation": (lambda session: ConsultationBook(writing(session)).one("id"), [("consultation", _ALONE)]),
+    "request": (lambda session: RequestBook(writing(session)).one("id"), [("information_request", _ALONE)]),
+    "report": (lambda session: ReportBook(writing(session)).held("id"), [("report", _ALONE)]),
     "destruction": (
-        lambda session: ReportBook(session, nothing, NOW).destruction("r", "c"),
+        lambda session: ReportBook(writing(session)).destruction("r", "c"),
         [("report_destruction", f"{_ALONE} OF report_destruction")],
     ),
-    "order": (lambda session: ReportBook(session, nothing, NOW).hold_order(), [_STATE]),
+    "order": (lambda session: ReportBook(writing(session)).hold_order(), [_STATE]),
     "state": (lambda session: hold_state(session, "policy_version"), [_STATE]),
-    "upload": (lambda session: UploadBook(session, nothing, NOW).hold("id"), [("upload", _ALONE)]),
+    "upload": (lambda session: UploadBook(writing(session)).hold("id"), [("upload", _ALONE)]),
     "agreement": (lambda session: AgreementBook(session).hold("id", of=None), [("agreement", _ALONE)]),
     "client": (lambda session: hold_client(session, "id"), [_STATE, ("client", _ALONE)]),
     "member": (lambda session: hold_member(session, "GBR"), [_STATE, ("member", _ALONE)]),
     "counted": (acting_of, [("member", _SHARED), ("client", _COUNTED)]),
     "acting": (lambda session: Acting(session)._hold("id", "GBR"), [("member", _SHARED), ("client", _SHARED)]),
     "key": (
-        lambda session: SignatoryKeys(session, NOW, nothing).find("id", for_update=True),
+        lambda session: SignatoryKeys(writing(session)).find("id", for_update=True),
         [("signatory_key", _ALONE)],
     ),
     "alerts": (lambda session: AlertBook(session).held_position(), [("alert_position", _ALONE)]),

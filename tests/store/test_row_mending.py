@@ -7,6 +7,7 @@ from sqlalchemy.dialects import postgresql
 
 from exchange.audit import EventName
 from exchange.audit.rows_told import RowKind, RowName
+from exchange.store.books.book import Writing
 from exchange.store.books.row_mending import RowMending
 from tests.support.store import NOW
 
@@ -35,7 +36,8 @@ def mending(found: str | None) -> tuple[RowMending, list[str], list[str]]:
     """Return what mends, what it asks, and how often the law was noted to move."""
     session, noted = Session(found), list[str]()
     made: Any = session
-    return RowMending(made, lambda: noted.append("law"), NOW), session.asked, noted
+    writing = Writing(made, NOW, note_write=lambda: noted.append("write"), note_law=lambda: noted.append("law"))
+    return RowMending(writing), session.asked, noted
 
 
 STATES = [

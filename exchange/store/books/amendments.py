@@ -1,16 +1,15 @@
 """Amendments and the signatures under them, within a unit of work."""
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Collection
 
 import orjson
 from sqlalchemy import func, literal, select, union_all
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, terms_from_stored
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
+from exchange.store.books.book import Book
 from exchange.store.books.signatory_keys import signature_columns
 from exchange.store.database.dialect import is_among
 from exchange.store.rows.shapes import digest_in, number_in
@@ -24,13 +23,8 @@ from exchange.store.tables.treaty_tables import (
 )
 
 
-class Amendments:
+class Amendments(Book):
     """Loads and writes within one unit of work, which it tells of every write."""
-
-    def __init__(self, session: AsyncSession, now: datetime, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._now = now
-        self._note_write = note_write
 
     async def of(self, agreement_id: str, unread: Unread, *, naming: str | None = None) -> list[Amendment]:
         """Return every amendment that was ever proposed to an agreement, the first one first, but what is unread.
@@ -56,7 +50,7 @@ class Amendments:
             proposed_by=proposed_by,
             proposed_at=to_micros(self._now),
         )
-        self._note_write()
+        self._note_law()
         self._session.add(row)
         await self._session.flush()
         return _amendment(row)
@@ -81,7 +75,7 @@ class Amendments:
 
         So does what lies in its place already, of which no entry tells: the entry is what counts.
         """
-        self._note_write()
+        self._note_law()
         if await self._session.get(TakenBackTable, (statement.text, statement.member)) is not None:
             return
         self._session.add(

@@ -1,7 +1,6 @@
 """Breaches within a unit of work, and beside it for whoever tells of them."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -13,6 +12,7 @@ from sqlmodel import col
 
 from exchange.kernel import LAST_MOMENT, from_micros, to_micros
 from exchange.markings import Label, label_from_json
+from exchange.store.books.book import Book
 from exchange.store.database.faults import driver_errors
 from exchange.store.rows.shapes import id_in, member_in
 from exchange.store.rows.unread import UNREADABLE, UnreadRow
@@ -72,12 +72,8 @@ def is_moment(column: Any) -> ColumnElement[bool]:
     return is_one
 
 
-class BreachBook:
+class BreachBook(Book):
     """Breaches in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
 
     async def add(self, row: BreachRow) -> None:
         """Keep a breach that no row is of; who adds one holds its agreement, and has asked the log.

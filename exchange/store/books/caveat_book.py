@@ -1,18 +1,16 @@
 """National caveats within a unit of work."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
 from exchange.release import NationalText
 from exchange.store.books.acting import hold_member
+from exchange.store.books.book import Book
 from exchange.store.books.caveat_mending import next_number, numbers_of
 from exchange.store.database.dialect import as_text
 from exchange.store.rows.caveat_rows import CaveatSet, CaveatsInForce
@@ -22,16 +20,8 @@ from exchange.store.tables.caveat_tables import CaveatSetTable
 from exchange.store.tables.personal_tables import PendingActEndTable, PendingActTable
 
 
-class CaveatBook:
+class CaveatBook(Book):
     """Loads and writes within one unit of work, which it tells of what moves the law."""
-
-    def __init__(
-        self, session: AsyncSession, now: datetime, note_write: Callable[[], None], note_law: Callable[[], None]
-    ) -> None:
-        self._session = session
-        self._now = now
-        self._note_write = note_write
-        self._note_law = note_law
 
     async def hold(self, member: str) -> None:
         """Keep others from putting caveats of `member` in force until the unit ends."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -12,16 +11,12 @@ from exchange.audit.certificates_told import CertificateKept, CertificateMark
 from exchange.crypto import CertificateFacts
 from exchange.kernel import ConflictError, NotFoundError, from_micros, to_micros
 from exchange.store.books.acting import hold_client, hold_policy
+from exchange.store.books.book import Book
 from exchange.store.tables.main_tables import CertificateTable, ClientTable
 
 
-class Certificates:
+class Certificates(Book):
     """Loads and writes within one unit of work, which it tells of every change of rights."""
-
-    def __init__(self, session: AsyncSession, now: datetime, note_law: Callable[[], None]) -> None:
-        self._session = session
-        self._now = now
-        self._note_law = note_law
 
     async def add(self, client_id: str, certificate: CertificateFacts, blind: bytes | None) -> None:
         """Add a certificate; ConflictError for one that is or was in use.

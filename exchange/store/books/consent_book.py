@@ -6,14 +6,12 @@ decided again.
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
@@ -195,10 +193,6 @@ class DerivationBook(RequestedConsents[DerivationRow]):
 
     _table = DerivationTable
     _noun = "derivation"
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
-        super().__init__(session, note_write)
-        self._note_law = note_law
 
     async def put(self, row: DerivationRow) -> None:
         """Keep what became of a request."""

@@ -1,28 +1,23 @@
 """Consents of one kind, and what was asked for, in one transaction: added, moved on, and read by whom they concern."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from exchange.store.books.book import Book
 from exchange.store.rows.unread import Unread, UnreadRow, read_alone, read_each
 
 RowT = TypeVar("RowT")
 
 
-class ConsentedRows(Generic[RowT]):
+class ConsentedRows(Book, Generic[RowT]):
     """The rows of one table, each of an originator and of `_partner`, a column with the other member."""
 
     _table: ClassVar[Any]
     _noun: ClassVar[str]
     _partner: ClassVar[str]
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
 
     @classmethod
     @abstractmethod

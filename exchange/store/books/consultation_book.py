@@ -1,29 +1,24 @@
 """Consultations and disputes within a unit of work."""
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from exchange.agreements import Matter, MatterKind, Said, Speech
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client
+from exchange.store.books.book import Book
 from exchange.store.rows.shapes import id_in, member_in, text_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_each
 from exchange.store.tables.consultation_tables import ConsultationSaidTable, ConsultationTable
 
 
-class ConsultationBook:
+class ConsultationBook(Book):
     """Consultations in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
 
     async def add(self, matter: Matter) -> None:
         """Keep what was opened, with the words that opened it."""

@@ -1,17 +1,17 @@
 """Uses of crisis clauses: written within a unit of work, and read back onto their agreements."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.agreements import Agreement, Crisis
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client
+from exchange.store.books.book import Book
 from exchange.store.database.dialect import Row
 from exchange.store.rows.shapes import id_in, member_in, number_in, text_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_each
@@ -33,12 +33,8 @@ class CrisisOpeners:
     act: str
 
 
-class CrisisBook:
+class CrisisBook(Book):
     """Crises in one transaction, which is told of every write: each changes what may be read."""
-
-    def __init__(self, session: AsyncSession, note_law: Callable[[], None]) -> None:
-        self._session = session
-        self._note_law = note_law
 
     async def add(self, agreement_id: str, crisis: Crisis, openers: CrisisOpeners) -> None:
         """Add a crisis, open from this unit's end on."""

@@ -6,14 +6,14 @@ row that was amended, completed or removed, stays what it has become.
 Rows that somebody else holds are passed over: nobody ever waits for a rotation who waits for nothing else here.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Join, Select, Table, and_, case, func, or_, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from exchange.store.books.book import Book
 from exchange.store.rows.main_rows import Sealed
 from exchange.store.tables.main_tables import table
 from exchange.store.tables.personal_tables import PersonalKeyTable
@@ -137,12 +137,8 @@ _HOLDERS_KEY: Final = {"personal_key": "kid"}
 """What a holder is found by, where that is not `id`."""
 
 
-class KeptKeys:
+class KeptKeys(Book):
     """What custody sealed, in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
 
     async def counts(self, kind: KeptKind) -> dict[int, int]:
         """Return how much of one kind there is under each version; what was destroyed is under none."""

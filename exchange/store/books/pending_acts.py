@@ -1,6 +1,5 @@
 """Acts that wait for a second person, and the keys that an erasure destroys, within a unit of work."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,18 +9,14 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, ClientId, PendingAct
+from exchange.store.books.book import Book
 from exchange.store.rows.shapes import digest_in, id_in, text_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_alone
 from exchange.store.tables.personal_tables import PendingActEndTable, PendingActTable, PersonalKeyTable
 
 
-class PendingActs:
+class PendingActs(Book):
     """Acts that wait for a second person, in one transaction."""
-
-    def __init__(self, session: AsyncSession, now: datetime, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._now = now
-        self._note_write = note_write
 
     async def add(self, act: PendingAct) -> None:
         """Add an act that somebody asked for."""

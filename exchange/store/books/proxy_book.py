@@ -3,13 +3,11 @@
 Promises: whatever gives one or takes it back moves the policy version: a post that was decided before is decided again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
@@ -69,10 +67,6 @@ class ProxyBook(ConsentedRows[ProxyRow]):
     _table = ProxyTable
     _noun = "proxy"
     _partner = "proxy"
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
-        super().__init__(session, note_write)
-        self._note_law = note_law
 
     async def put(self, row: ProxyRow) -> None:
         """Keep what became of one."""

@@ -4,19 +4,19 @@ INVARIANT: a report that changes its class gets a new sequence number, as if it 
 of the old number names nothing any more, what they learn from the tail is complete, and no cursor skips it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import BigInteger, ColumnElement, and_, delete, exists, func, insert, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.audit.deeds import DeedKind, says_as
 from exchange.kernel import ConflictError, MalformedError, StalePolicyError, from_micros, rfc3339, to_micros
 from exchange.release import class_as_json
 from exchange.reports import Precedence, ReportStatus
+from exchange.store.books.book import Book
 from exchange.store.books.given_up import give_up_blobs
 from exchange.store.database.dialect import is_among
 from exchange.store.log.blobs import GIVEN_UP_TIME
@@ -61,13 +61,8 @@ _DESTRUCTIONS = select(DestructionTable, col(ClientTable.member)).outerjoin(
 _IN_TIME = tuple(col(getattr(DestructionTable, name)) for name in ("asked_at", "report_id", "client_id"))
 
 
-class ReportBook:
+class ReportBook(Book):
     """Reports and what surrounds them, in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None], now: datetime) -> None:
-        self._session = session
-        self._note_write = note_write
-        self._now = now
 
     async def hold_order(self, policy_version: int | None = None) -> None:
         """Hold what gives reports their order, as every post does; before any report is held.

@@ -1,18 +1,18 @@
 """Requests for information within a unit of work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import and_, func, insert, or_, select, union, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.release import ClassFacts, class_as_json, class_from_json
 from exchange.reports import RequestState
+from exchange.store.books.book import Book
 from exchange.store.rows.main_rows import Sealed
 from exchange.store.rows.shapes import id_in, member_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_each
@@ -68,12 +68,8 @@ class RequestRow:
         return self.facts.originator
 
 
-class RequestBook:
+class RequestBook(Book):
     """Requests for information in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
 
     async def add(self, new: NewRequest) -> RequestRow:
         """Add a request and return it as kept."""

@@ -1,23 +1,18 @@
 """Reviews of agreements that were noted in the log, each once."""
 
-from collections.abc import Callable
 from datetime import date
 
 from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from exchange.store.books.book import Book
 from exchange.store.database.dialect import Row
 from exchange.store.rows.unread import Unread, UnreadRow
 from exchange.store.tables.treaty_tables import AgreementReviewTable
 
 
-class ReviewBook:
+class ReviewBook(Book):
     """Reviews that fell due, in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._note_write = note_write
 
     async def noted(self) -> dict[tuple[str, date], str]:
         """Return every review that was noted: of which agreement, due on which day, with the entry that notes it.

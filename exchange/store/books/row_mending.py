@@ -3,13 +3,10 @@
 Nothing that was lost comes back here: what the log says has ended ends, and what cannot be trusted is shown to nobody.
 """
 
-from collections.abc import Callable
-from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.agreements import Agreement
@@ -21,6 +18,7 @@ from exchange.reports import ReportStatus, RequestState
 from exchange.store.books.acting import hold_client, hold_member
 from exchange.store.books.agreement_book import AgreementBook
 from exchange.store.books.agreement_rows import agreement_row, party_rows
+from exchange.store.books.book import Book
 from exchange.store.books.caveat_mending import CaveatsPut, CaveatsTold, put_in_force_again
 from exchange.store.books.consent_book import ConsentState
 from exchange.store.books.proxy_book import ProxyState
@@ -90,13 +88,8 @@ _NUMBERED: Final[dict[str, tuple[Any, ...]]] = {
 _AHEAD: Final = 1_000_000_000
 
 
-class RowMending:
+class RowMending(Book):
     """Ends rows again, in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_law: Callable[[], None], now: datetime) -> None:
-        self._session = session
-        self._note_law = note_law
-        self._now = now
 
     async def end(self, name: RowName, event: str) -> bool:
         """End what has one row, as `event` ended it; return whether it went on, and is of a kind that ends so."""

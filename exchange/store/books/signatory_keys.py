@@ -1,28 +1,21 @@
 """The keys of signatories and their signatures, within a unit of work."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.agreements import SignatoryKey, TextSignature
 from exchange.crypto import ObjectVerifyingKey
 from exchange.kernel import ConflictError, MalformedError, from_micros, to_micros
+from exchange.store.books.book import Book
 from exchange.store.rows.shapes import id_in, member_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_alone
 from exchange.store.tables.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 
 
-class SignatoryKeys:
+class SignatoryKeys(Book):
     """Loads and writes within one unit of work, which it tells of every write."""
-
-    def __init__(self, session: AsyncSession, now: datetime, note_write: Callable[[], None]) -> None:
-        self._session = session
-        self._now = now
-        self._note_write = note_write
 
     async def find(self, key_id: str, *, for_update: bool = False) -> SignatoryKey | None:
         """Return the keys of that name, in use or retired; `for_update` holds them to the end of the unit."""
@@ -40,7 +33,7 @@ class SignatoryKeys:
         if await self._session.get(SignatoryKeyTable, key.key.key_id) is not None:
             # INVARIANT: a key names one signatory for ever, or old signatures would name another one.
             raise ConflictError("this key is enrolled, or was: make a new one")
-        self._note_write()
+        self._note_law()
         self._session.add(
             SignatoryKeyTable(
                 key_id=key.key.key_id,
@@ -57,13 +50,13 @@ class SignatoryKeys:
 
     async def retire(self, key_id: str) -> None:
         """End the use of a key: what it signed stands."""
-        self._note_write()
+        self._note_law()
         which = (col(SignatoryKeyTable.key_id) == key_id, col(SignatoryKeyTable.retired_at).is_(None))
         await self._session.execute(update(SignatoryKeyTable).where(*which).values(retired_at=to_micros(self._now)))
 
     async def add_signature(self, agreement_id: str, signature: TextSignature) -> None:
         """Keep a signature that was checked, with the text that it is under."""
-        self._note_write()
+        self._note_law()
         self._session.add(
             AgreementSignatureTable(
                 **signature_columns(agreement_id, signature), signed_at=to_micros(signature.signed_at)

@@ -5,6 +5,7 @@ INVARIANT: what was written without an entry is rolled back, and leaving so is a
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from exchange.store.books.acting import Acting, hold_client, hold_member, hold_p
 from exchange.store.books.agreement_book import AgreementBook
 from exchange.store.books.agreement_rows import agreement_row, party_rows
 from exchange.store.books.amendments import Amendments
+from exchange.store.books.book import Writing
 from exchange.store.books.breach_book import BreachBook
 from exchange.store.books.caveat_book import CaveatBook
 from exchange.store.books.certificates import Certificates
@@ -88,6 +90,7 @@ class UnitOfWork:
         self._has_asides = False
         self._sealed: list[SealedEntry] = []
         self._moves_policy = False
+        self._writing = Writing(session, now, self._note_write, self._note_law)
         self._acting = Acting(session)
 
     async def member(self, code: str) -> Member | None:
@@ -173,7 +176,7 @@ class UnitOfWork:
 
     def held_certificates(self) -> Certificates:
         """Return the certificates of all clients and the keys in them, to be read here, and written with an entry."""
-        return Certificates(self._session, self._now, self._note_law)
+        return Certificates(self._writing)
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> CertificateMark | None:
         """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
@@ -198,11 +201,11 @@ class UnitOfWork:
 
     def signatory_keys(self) -> SignatoryKeys:
         """Return the keys of signatories and what they signed, to be read and written here."""
-        return SignatoryKeys(self._session, self._now, self._note_law)
+        return SignatoryKeys(self._writing)
 
     def amendments(self) -> Amendments:
         """Return the amendments that were proposed, to be read and written here."""
-        return Amendments(self._session, self._now, self._note_law)
+        return Amendments(self._writing)
 
     async def hold_policy_digest(self) -> str:
         """Return the digest of the policy files in force, held to the end of the unit."""
@@ -216,7 +219,7 @@ class UnitOfWork:
 
     def acts(self) -> PendingActs:
         """Return the acts that wait for a second person, to be read here, and written with an entry."""
-        return PendingActs(self._session, self._now, self._note_write)
+        return PendingActs(self._writing)
 
     async def count_personal_keys(self, subject: str, period: str) -> int:
         """Return how many keys of a subject's period are not destroyed."""
@@ -240,7 +243,7 @@ class UnitOfWork:
 
     def reports(self) -> ReportBook:
         """Return the life of reports, to be read here, and written with an entry."""
-        return ReportBook(self._session, self._note_write, self._now)
+        return ReportBook(self._writing)
 
     async def tell_late(self, rows: Sequence[NoticeRow]) -> None:
         """Keep what clients are to be told of acts that are on the record already: this is no change of its own.
@@ -249,55 +252,55 @@ class UnitOfWork:
         """
         if rows:
             self._has_asides = True
-            await ReportBook(self._session, _nothing_more, self._now).tell(rows)
+            await ReportBook(replace(self._writing, note_write=_nothing_more)).tell(rows)
 
     def consents(self) -> ConsentBook:
         """Return the requests for onward release, to be read here, and written with an entry."""
-        return ConsentBook(self._session, self._note_write)
+        return ConsentBook(self._writing)
 
     def derivations(self) -> DerivationBook:
         """Return the requests to mark lower what derives from a report, to be read here, and written with an entry."""
-        return DerivationBook(self._session, self._note_write, self._note_law)
+        return DerivationBook(self._writing)
 
     def proxies(self) -> ProxyBook:
         """Return the standing consents to posting on behalf, to be read here, and written with an entry."""
-        return ProxyBook(self._session, self._note_write, self._note_law)
+        return ProxyBook(self._writing)
 
     def mending(self) -> RowMending:
         """Return what ends rows again that were put back, to be written with an entry."""
-        return RowMending(self._session, self._note_law, self._now)
+        return RowMending(self._writing)
 
     def breaches(self) -> BreachBook:
         """Return what parties did not do, to be read here, and written with an entry."""
-        return BreachBook(self._session, self._note_write)
+        return BreachBook(self._writing)
 
     def caveats(self) -> CaveatBook:
         """Return the national caveats, to be read here, and written with an entry."""
-        return CaveatBook(self._session, self._now, self._note_write, self._note_law)
+        return CaveatBook(self._writing)
 
     def crises(self) -> CrisisBook:
         """Return the uses of crisis clauses, to be written here."""
-        return CrisisBook(self._session, self._note_law)
+        return CrisisBook(self._writing)
 
     def requests(self) -> RequestBook:
         """Return the requests for information, to be read here, and written with an entry."""
-        return RequestBook(self._session, self._note_write)
+        return RequestBook(self._writing)
 
     def uploads(self) -> UploadBook:
         """Return the reports that are not whole yet, to be read here, and written with an entry."""
-        return UploadBook(self._session, self._note_write, self._now)
+        return UploadBook(self._writing)
 
     def kept_keys(self) -> KeptKeys:
         """Return what custody sealed, to be read here, and put under another version with an entry."""
-        return KeptKeys(self._session, self._note_write)
+        return KeptKeys(self._writing)
 
     def consultations(self) -> ConsultationBook:
         """Return consultations and disputes, to be read here, and written with an entry."""
-        return ConsultationBook(self._session, self._note_write)
+        return ConsultationBook(self._writing)
 
     def reviews(self) -> ReviewBook:
         """Return the reviews of agreements that were noted, to be read here, and written with an entry."""
-        return ReviewBook(self._session, self._note_write)
+        return ReviewBook(self._writing)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

@@ -4,15 +4,14 @@ INVARIANT: an upload is no report. What reads reports finds it nowhere until `co
 """
 
 import hashlib
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import ConflictError, UnavailableError, to_micros
+from exchange.store.books.book import Book
 from exchange.store.books.given_up import give_up_blobs
 from exchange.store.books.report_book import sealed_part_columns
 from exchange.store.rows.main_rows import Idempotency, NewPart, NewReport
@@ -31,13 +30,8 @@ _MOVED = (
 )
 
 
-class UploadBook:
+class UploadBook(Book):
     """Uploads in one transaction."""
-
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None], now: datetime) -> None:
-        self._session = session
-        self._note_write = note_write
-        self._now = now
 
     async def open_of(self, client_id: str) -> int:
         """Return how many uploads of a client are open: what is past its time is not, whether given up yet or held."""
