@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Self, TypedDict, Unpack, assert_never
@@ -43,20 +43,7 @@ from exchange.store.log.searching import Found, Hit, Search, Sought
 from exchange.store.log.witness_reader import ADD_COSIGNATURE, WitnessReader
 from exchange.store.reads.caveat_reader import CaveatReader
 from exchange.store.reads.duty_reader import DutyReader
-from exchange.store.reads.history import (
-    History,
-    HistoryStatements,
-    ReportRecord,
-    ReportThen,
-    Span,
-    read_classes,
-    read_client,
-    read_history,
-    read_owners,
-    read_past,
-    read_report,
-    read_versions,
-)
+from exchange.store.reads.history import HistoryReader
 from exchange.store.reads.paging import Asked, PageReader
 from exchange.store.reads.pulse import Pulse
 from exchange.store.reads.report_sweeps import ReportSweeps
@@ -140,7 +127,6 @@ class Store:
 
         self._hot = sql.once(HotStatements.compiled)
         self._search = sql.once(SearchStatements.compiled)
-        self._history = sql.once(HistoryStatements.compiled)
         self._is_sqlite = sql.is_sqlite
         self._sealer = sealer
         self._clock = clock
@@ -164,6 +150,7 @@ class Store:
             absences=partial(self._database.fetch, self._hot.absences, {}),
             texts=partial(self._database.fetch, self._hot.earlier_texts, {}),
         )
+        self.history = HistoryReader(self._database.fetch, sql, self._besides)
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
         self.caveats = CaveatReader(self._database.fetch, sql)
@@ -396,39 +383,6 @@ class Store:
     async def waiting_entries(self) -> list[bytes]:
         """Return the bytes of the audit entries that no search finds yet: they wait for a place, or just got one."""
         return [as_bytes(row[0]) for row in await self._database.fetch(self._hot.waiting, {})]
-
-    async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
-        """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""
-        found = await read_history(self._database.fetch, self._history, agreement_id, since, until)
-        texts = await self._whole([span.value for span in found.agreements])
-        spans = (replace(span, value=value) for span, value in zip(found.agreements, texts, strict=True))
-        return replace(found, agreements=tuple(spans))
-
-    async def agreement_versions(self, agreement_id: str) -> tuple[Span[Agreement], ...]:
-        """Return every version of an agreement and when it was the current one, oldest first."""
-        spans = await read_versions(self._database.fetch, self._history, agreement_id)
-        texts = await self._whole([span.value for span in spans])
-        return tuple(replace(span, value=value) for span, value in zip(spans, texts, strict=True))
-
-    async def report_record(self, report_id: str) -> ReportRecord | None:
-        """Return what is known of a report without opening anything; None where there is none."""
-        return await read_report(self._database.fetch, self._history, report_id)
-
-    async def report_past(self, report: ReportRecord, ended_at: datetime | None) -> tuple[Span[ReportThen], ...]:
-        """Return what a report was when, oldest first, until its keys were destroyed at `ended_at`."""
-        return await read_past(self._database.fetch, self._history, report, ended_at)
-
-    async def classes_of(self, report_ids: Sequence[str]) -> dict[str, int]:
-        """Return the release class of each of these reports; what is no report is left out."""
-        return await read_classes(self._database.fetch, self._history, report_ids)
-
-    async def enrolled_client(self, client_id: str) -> Client | None:
-        """Return the current version of a client, revoked or not; None where there is none."""
-        return await read_client(self._database.fetch, self._history, client_id)
-
-    async def owners_of(self, asked: str) -> frozenset[str]:
-        """Return the member whose client or report has this id, also where its row cannot be read; else none."""
-        return await read_owners(self._database.fetch, self._history, asked)
 
     async def personal_keys(self, kids: Sequence[str]) -> dict[str, PersonalKeyRow]:
         """Return the keys of personal data with these ids; one that was never made is left out."""

@@ -425,7 +425,7 @@ async def test_party_that_has_not_signed_yet_could_not_read(populated: World) ->
     agreement = await world.services.store.agreement(late)
     assert agreement is not None
     assert agreement.parties[1].state is PartyState.PENDING
-    history = await world.services.store.history(late, NOW - DAY, NOW + DAY)
+    history = await world.services.store.history.period(late, NOW - DAY, NOW + DAY)
 
     assert [span.value.version for span in history.agreements] == [1, 2]
     assert not history.agreements[0].holds(NOW) or history.agreements[0].until is None

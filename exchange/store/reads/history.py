@@ -4,7 +4,7 @@ Read for questions about the past; the hot paths know the present only.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Generic, Self, TypeVar
@@ -15,7 +15,7 @@ from exchange.agreements import Agreement
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
-from exchange.store.books.agreement_rows import agreement_columns, agreement_of, with_signatures
+from exchange.store.books.agreement_rows import Besides, agreement_columns, agreement_of, whole, with_signatures
 from exchange.store.books.records import client_of, member_of
 from exchange.store.database.dialect import Fetch, Parameters, Row, Sql, Statement, named
 from exchange.store.rows.main_rows import stored_status
@@ -136,93 +136,99 @@ class HistoryStatements:
         )
 
 
-async def read_history(
-    fetch: Fetch, statements: HistoryStatements, agreement_id: str, since: datetime, until: datetime
-) -> History:
-    """Return what held at some moment from `since` until `until` (exclusive).
+class HistoryReader:
+    """The past of one database; `besides` is where agreements have their crises, absences and earlier texts from."""
 
-    Raises UnreadRowError where one version cannot be read: who could do what then is nothing that anybody can say.
-    """
-    begin, end = to_micros(since), to_micros(until)
-    period = {"since": begin, "until": end}
-    clients = [named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
-    members = [named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
-    used = await fetch(statements.certificates, period)
-    return History(
-        clients=tuple(read_alone(row, _client_span, f"client {row.id}: version {row.version}") for row in clients),
-        members=tuple(read_alone(row, _member_span, f"member {row.code}: version {row.version}") for row in members),
-        certificates=tuple(read_alone(row, _use_of, f"client {row[0]}: certificate") for row in used),
-        agreements=await read_versions(fetch, statements, agreement_id, since=begin, until=end),
-    )
+    def __init__(self, fetch: Fetch, sql: Sql, besides: Besides) -> None:
+        self._fetch = fetch
+        self._statements = sql.once(HistoryStatements.compiled)
+        self._besides = besides
 
+    async def period(self, agreement_id: str, since: datetime, until: datetime) -> History:
+        """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive).
 
-async def read_versions(
-    fetch: Fetch, statements: HistoryStatements, agreement_id: str, *, since: int = 0, until: int = LAST_MICROS
-) -> tuple[Span[Agreement], ...]:
-    """Return the versions of an agreement that were current at some moment from `since` until `until`, oldest first.
+        Raises UnreadRowError where one version cannot be read: who could do what then is nothing that anybody can say.
+        """
+        statements, period = self._statements, {"since": to_micros(since), "until": to_micros(until)}
+        clients = [named(_CLIENT.c.keys(), row) for row in await self._fetch(statements.clients, period)]
+        members = [named(_MEMBER.c.keys(), row) for row in await self._fetch(statements.members, period)]
+        used = await self._fetch(statements.certificates, period)
+        return History(
+            clients=tuple(read_alone(row, _client_span, f"client {row.id}: version {row.version}") for row in clients),
+            members=tuple(
+                read_alone(row, _member_span, f"member {row.code}: version {row.version}") for row in members
+            ),
+            certificates=tuple(read_alone(row, _use_of, f"client {row[0]}: certificate") for row in used),
+            agreements=await self._versions(agreement_id, **period),
+        )
 
-    Raises UnreadRowError where one of them cannot be read.
-    """
-    asked: Parameters = {"since": since, "until": until, "agreement_id": agreement_id}
-    versions: dict[int, list[Row]] = {}
-    for row in await fetch(statements.agreements, asked):
-        versions.setdefault(row[3], []).append(row)
-    return tuple(
-        read_alone(rows, _version, f"agreement {agreement_id}: version {number}") for number, rows in versions.items()
-    )
+    async def agreement(self, agreement_id: str) -> tuple[Span[Agreement], ...]:
+        """Return every version of an agreement and when it was the current one, oldest first.
+
+        Raises UnreadRowError where one of them cannot be read.
+        """
+        return await self._versions(agreement_id, since=0, until=LAST_MICROS)
+
+    async def report(self, report_id: str) -> ReportRecord | None:
+        """Return what is known of a report without opening anything; None where there is none.
+
+        Raises UnreadRowError where it cannot be read.
+        """
+        rows = await self._fetch(self._statements.report, {"report_id": report_id})
+        return read_alone(rows[0], _record, f"report {report_id}") if rows else None
+
+    async def report_past(self, report: ReportRecord, ended_at: datetime | None) -> tuple[Span[ReportThen], ...]:
+        """Return what a report was when, oldest first, until its keys were destroyed at `ended_at`.
+
+        Moves that were made before they were kept are not known: what it was after them holds from its beginning on.
+        Raises UnreadRowError where one of them cannot be read.
+        """
+        rows = await self._fetch(self._statements.past, {"report_id": report.id})
+        past = [read_alone(row, _then, f"report {report.id}: past") for row in rows]
+        spans, since = [], report.posted_at
+        for value, until in [*past, (ReportThen(report.class_id, report.valid_until), ended_at)]:
+            spans.append(Span(value, since, until))
+            since = until or since
+        return tuple(spans)
+
+    async def classes_of(self, report_ids: Sequence[str]) -> dict[str, int]:
+        """Return the release class of each of these reports; what is no report is left out."""
+        found: dict[str, int] = {}
+        for start in range(0, len(report_ids), _AT_ONCE):
+            some = {"report_ids": list(report_ids[start : start + _AT_ONCE])}
+            found |= {row[0]: row[1] for row in await self._fetch(self._statements.classes, some)}
+        return found
+
+    async def client(self, client_id: str) -> Client | None:
+        """Return the current version of a client, revoked or not, whatever its member's standing; None for none.
+
+        Raises UnreadRowError where it cannot be read.
+        """
+        rows = await self._fetch(self._statements.client, {"client_id": client_id})
+        return read_alone(named(_CLIENT.c.keys(), rows[0]), _client, f"client {client_id}") if rows else None
+
+    async def owners_of(self, asked: str) -> frozenset[str]:
+        """Return the member whose client or report has this id, also where its row cannot be read; else none."""
+        clients = await self._fetch(self._statements.client, {"client_id": asked})
+        reports = await self._fetch(self._statements.report, {"report_id": asked})
+        owners = [named(_CLIENT.c.keys(), row).member for row in clients] + [row[_ORIGINATOR] for row in reports]
+        return frozenset(map(str, owners))
+
+    async def _versions(self, agreement_id: str, *, since: int, until: int) -> tuple[Span[Agreement], ...]:
+        asked: Parameters = {"since": since, "until": until, "agreement_id": agreement_id}
+        versions: dict[int, list[Row]] = {}
+        for row in await self._fetch(self._statements.agreements, asked):
+            versions.setdefault(row[3], []).append(row)
+        spans = [
+            read_alone(rows, _version, f"agreement {agreement_id}: version {number}")
+            for number, rows in versions.items()
+        ]
+        texts = await whole([span.value for span in spans], self._besides, None)
+        return tuple(replace(span, value=value) for span, value in zip(spans, texts, strict=True))
 
 
 def _version(rows: Sequence[Row]) -> Span[Agreement]:
     return Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2]))
-
-
-async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: str) -> ReportRecord | None:
-    """Return what the store knows of a report; None where there is none, UnreadRowError where it cannot be read."""
-    rows = await fetch(statements.report, {"report_id": report_id})
-    return read_alone(rows[0], _record, f"report {report_id}") if rows else None
-
-
-async def read_past(
-    fetch: Fetch, statements: HistoryStatements, report: ReportRecord, ended_at: datetime | None
-) -> tuple[Span[ReportThen], ...]:
-    """Return what a report was when, oldest first, until its keys were destroyed at `ended_at`.
-
-    Moves that were made before they were kept are not known: what it was after them holds from its beginning on.
-    Raises UnreadRowError where one of them cannot be read.
-    """
-    rows = await fetch(statements.past, {"report_id": report.id})
-    past = [read_alone(row, _then, f"report {report.id}: past") for row in rows]
-    spans, since = [], report.posted_at
-    for value, until in [*past, (ReportThen(report.class_id, report.valid_until), ended_at)]:
-        spans.append(Span(value, since, until))
-        since = until or since
-    return tuple(spans)
-
-
-async def read_classes(fetch: Fetch, statements: HistoryStatements, report_ids: Sequence[str]) -> dict[str, int]:
-    """Return the release class of each of these reports; what is no report is left out."""
-    found: dict[str, int] = {}
-    for start in range(0, len(report_ids), _AT_ONCE):
-        rows = await fetch(statements.classes, {"report_ids": list(report_ids[start : start + _AT_ONCE])})
-        found |= {row[0]: row[1] for row in rows}
-    return found
-
-
-async def read_client(fetch: Fetch, statements: HistoryStatements, client_id: str) -> Client | None:
-    """Return the current version of a client, whatever its member's standing; None where there is none.
-
-    Raises UnreadRowError where it cannot be read.
-    """
-    rows = await fetch(statements.client, {"client_id": client_id})
-    return read_alone(named(_CLIENT.c.keys(), rows[0]), _client, f"client {client_id}") if rows else None
-
-
-async def read_owners(fetch: Fetch, statements: HistoryStatements, asked: str) -> frozenset[str]:
-    """Return whose client or report has this id, whatever else of its row can be read; nobody's: empty."""
-    clients = await fetch(statements.client, {"client_id": asked})
-    reports = await fetch(statements.report, {"report_id": asked})
-    owners = [named(_CLIENT.c.keys(), row).member for row in clients] + [row[_ORIGINATOR] for row in reports]
-    return frozenset(map(str, owners))
 
 
 def _within(columns: object) -> ColumnElement[bool]:

@@ -168,7 +168,7 @@ async def _own_of(services: Services, gaze: Gaze, criteria: Criteria, member: st
         own.add(criteria.subject)
     for asked in {criteria.client, criteria.subject} - {None}:
         # INVARIANT: a row that was altered so that it cannot be read hides from nobody what the log tells of it.
-        own |= {str(asked)} if member in await services.store.owners_of(str(asked)) else set()
+        own |= {str(asked)} if member in await services.store.history.owners_of(str(asked)) else set()
     return frozenset(own)
 
 
@@ -205,7 +205,7 @@ async def _hidden(services: Services, gaze: Gaze, reports: Collection[str]) -> f
     """
     # What an altered entry names may be no id: no database is asked for that.
     ids = sorted(filter(is_uuid7, reports))
-    classes = await services.store.classes_of(ids)
+    classes = await services.store.history.classes_of(ids)
     covered = {each: await _is_covered(services, gaze, each) for each in set(classes.values())}
     return frozenset(reports) - {report for report, class_id in classes.items() if covered[class_id]}
 

@@ -126,7 +126,7 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
     asked = sought_id(report_id)
     unread, report = None, None
     try:
-        report = await services.store.report_record(asked)
+        report = await services.store.history.report(asked)
     except UnreadRowError as exc:
         unread = exc
     row = (await services.store.report_for("", asked, parts=Parts.NONE)).report
@@ -149,9 +149,9 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
 async def _enrolled(services: Services, call: Call, gaze: Gaze, client_id: str) -> Client | None:
     """Return a client; one that was altered is on the record for whoever may know of it, and absent to others."""
     try:
-        return await services.store.enrolled_client(client_id)
+        return await services.store.history.client(client_id)
     except UnreadRowError as exc:
-        if gaze.auditor.member not in {None, *await services.store.owners_of(client_id)}:
+        if gaze.auditor.member not in {None, *await services.store.history.owners_of(client_id)}:
             return None
         await record_tampering(services, call, gaze.client, exc.place, exc)
 

@@ -137,7 +137,7 @@ async def _could(
     if period.begin >= period.end or not reports:
         return ()
     facts = reports[0].value.facts
-    history = await services.store.history(facts.agreement, period.begin, period.end)
+    history = await services.store.history.period(facts.agreement, period.begin, period.end)
     laws = await _national_laws(services, facts.originator, period)
     period = replace(period, history=history, reports=reports, laws=laws)
     versions: dict[str, list[Span[Client]]] = {}
@@ -163,7 +163,7 @@ async def _reports(
     """
     found = []
     stone, _ = await told_tombstone(services, report.id, report.status)
-    for span in await services.store.report_past(report, None if stone is None else stone.at):
+    for span in await services.store.history.report_past(report, None if stone is None else stone.at):
         if span.since < period.end and (span.until is None or span.until > period.begin):
             facts = await opened_facts(services, call, gaze, replace(report, class_id=span.value.class_id))
             if gaze.auditor.covers(facts.label.as_json()):

@@ -98,7 +98,7 @@ def could_read(readers: Readers, report: CountedReport) -> frozenset[str]:
 
 async def versions_of(services: Services, agreement_id: str) -> tuple[InForce, ...]:
     """Return every version of an agreement with when it was the current one, oldest first."""
-    spans = await services.store.agreement_versions(agreement_id)
+    spans = await services.store.history.agreement(agreement_id)
     return tuple(InForce(span.value, span.since, span.until) for span in spans)
 
 

@@ -12,7 +12,7 @@ async def as_it_left(services: Services, call: Call, member: str, agreement: Agr
     """Return `agreement` as it stood when `member` left it by its notice; as it is where it has not."""
     if is_party(agreement, member, call.now) or not is_known_to(agreement, member):
         return agreement
-    versions = await services.store.agreement_versions(agreement.id)
+    versions = await services.store.history.agreement(agreement.id)
     own = [(span, party) for span in versions if (party := span.value.party(member)) is not None]
     leaves_at = own[-1][1].leaves_at if own else None
     if leaves_at is None:

@@ -237,7 +237,7 @@ class RowWatch:
         if found.is_of_altered_class:
             # Told by itself: of a report that stands in it nothing is said or withheld, but for who may have it anew.
             report = found.told.name.id
-            class_id = (await self._services.store.classes_of([report])).get(report)
+            class_id = (await self._services.store.history.classes_of([report])).get(report)
             await tell_altered_class(self._services, class_id)
             if found.is_unread or not await self._may_go_to(found.told.not_for, class_id):
                 return
