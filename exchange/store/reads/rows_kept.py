@@ -9,7 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, Select, and_, exists, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    LargeBinary,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.deeds import DeedKind, deed_digest, says_as
@@ -160,28 +173,27 @@ class RowsKept:
 
     async def current(self) -> list[RowCurrent]:
         """Return what is in force of all that has versions, keys and crises, each with when it was recorded."""
-        found: list[RowCurrent] = []
-        for kind, rows, key in (
-            (RowKind.CLIENT, _CLIENT, _CLIENT.c.id),
-            (RowKind.MEMBER, _MEMBER, _MEMBER.c.code),
-            (RowKind.AGREEMENT, _AGREEMENT, _AGREEMENT.c.id),
-        ):
-            columns = (key, rows.c.version, rows.c.recorded_at)
-            asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
-            found += [RowCurrent(_named(kind, row[0]), row[1], row[2]) for row in await self._fetch(asked, {})]
-        caveats = select(_CAVEATS.c.member, _CAVEATS.c.number, _CAVEATS.c.in_force_at).where(
-            _CAVEATS.c.in_force_at.is_not(None), _CAVEATS.c.ended_at.is_(None)
-        )
-        sets = await self._fetch(self._sql.compile(caveats), {})
-        found += [RowCurrent(_named(RowKind.CAVEATS, row[0]), row[1], row[2]) for row in sets]
-        for kind, alone in (
-            (RowKind.SIGNATORY_KEY, select(_KEY.c.key_id, _KEY.c.enrolled_at)),
-            (RowKind.CRISIS, select(_CRISIS.c.id, _CRISIS.c.opened_at).where(_CRISIS.c.ended_at.is_(None))),
-        ):
-            found += [
-                RowCurrent(_named(kind, row[0]), 0, row[1]) for row in await self._fetch(self._sql.compile(alone), {})
-            ]
-        return found
+        key, crisis, caveats = _KEY.c, _CRISIS.c, _CAVEATS.c
+        none: ColumnElement[int] = literal_column("0")
+        in_force = (caveats.in_force_at.is_not(None), caveats.ended_at.is_(None))
+        asked = [
+            *(
+                (kind, select(row_id, rows.c.version, rows.c.recorded_at).where(rows.c.superseded_at.is_(None)))
+                for kind, rows, row_id in (
+                    (RowKind.CLIENT, _CLIENT, _CLIENT.c.id),
+                    (RowKind.MEMBER, _MEMBER, _MEMBER.c.code),
+                    (RowKind.AGREEMENT, _AGREEMENT, _AGREEMENT.c.id),
+                )
+            ),
+            (RowKind.CAVEATS, select(caveats.member, caveats.number, caveats.in_force_at).where(*in_force)),
+            (RowKind.SIGNATORY_KEY, select(key.key_id, none, key.enrolled_at)),
+            (RowKind.CRISIS, select(crisis.id, none, crisis.opened_at).where(crisis.ended_at.is_(None))),
+        ]
+        return [
+            RowCurrent(RowName(kind, as_text(row_id)), version, at)
+            for kind, of_kind in asked
+            for row_id, version, at in await self._fetch(self._sql.compile(of_kind), {})
+        ]
 
     async def certificates(self) -> list[CertificateKept]:
         """Return the certificates in use, of whichever client."""
@@ -330,10 +342,6 @@ def _first_unread(row: Row, kinds: _Kinds) -> str | None:
         ),
         None,
     )
-
-
-def _named(kind: RowKind, stored: object) -> RowName:
-    return RowName(kind, as_text(stored))
 
 
 def _deed(kind: DeedKind, note: object, report: object, conditions: object) -> str | None:
