@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from exchange.kernel.errors import UnavailableError
+
 OWNER_ALONE = 0o600
 
 SECRET_MOUNT: Final = Path("/run/secrets")
@@ -74,6 +76,27 @@ def held_alone(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def lock_held(lock: Path, busy: Exception) -> Iterator[None]:
+    """Let nobody else who asks this hold the file `lock`, made where there is none; it ends with the process.
+
+    Raises `busy` where somebody holds it, and UnavailableError where it cannot be made.
+    """
+    try:
+        lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ALONE)
+    except OSError as exc:
+        raise UnavailableError(f"`{lock.parent}` cannot be written: {exc.strerror}") from exc
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise busy from exc
         yield
     finally:
         os.close(handle)

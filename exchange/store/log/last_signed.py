@@ -10,18 +10,17 @@ on the disk before the commit begins.
 
 import base64
 import binascii
-import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.kernel.files import shut_out, sync_folder
+from exchange.kernel.files import lock_held, shut_out, sync_folder
 from exchange.store.log.sequencing import LogMovedError, SignedHead
 
 _FORMAT: Final = 1
@@ -71,23 +70,9 @@ class LastSignedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other processes of this host from sequencing; LogMovedError where one of them is at it."""
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise UnavailableError(f"`{self.path.parent}` cannot be written: {exc.strerror}") from exc
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            os.close(descriptor)
-            raise LogMovedError("another sequencer of this host is at work") from exc
-        try:
-            yield
-        finally:
-            os.close(descriptor)
+        return lock_held(self.path.with_suffix(".lock"), LogMovedError("another sequencer of this host is at work"))
 
     def read(self) -> LastSigned | None:
         """Return what the file says, None where there is none; UnsafeSettingError where it is damaged."""

@@ -3,16 +3,13 @@
 Both outlive a database that went back in time: that is what they are for. Files are replaced whole.
 """
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from exchange.audit import LogPolicy, parse_log_policy, render_log_policy
 from exchange.kernel import ConflictError, MalformedError, UnavailableError
-from exchange.kernel.files import keep_file
+from exchange.kernel.files import keep_file, lock_held
 
 NO_WITNESSES: Final = LogPolicy((), ())
 
@@ -45,20 +42,10 @@ class WitnessPolicyFile:
             raise UnavailableError(f"`{self.path}` cannot be used: {exc.message}") from exc
         return self._policy
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Keep others from changing the policy between reading it and writing it; ConflictError where one is at it."""
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = self.path.with_name(f"{self.path.name}.lock")
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise UnavailableError(f"`{self.path.parent}` cannot be written: {exc.strerror}") from exc
-        try:
-            _lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
+        busy = ConflictError("somebody else changes the witnesses at this moment: do it again")
+        return lock_held(self.path.with_name(f"{self.path.name}.lock"), busy)
 
     def write(self, policy: LogPolicy) -> None:
         """Put another policy in force on this node; MalformedError for one that would not be read again."""
@@ -88,13 +75,6 @@ class WitnessedFile:
         """Keep the first note that contradicts the log: it stays until a person has looked."""
         if self.contradiction() is None:
             _replace(self.contradiction_path, note)
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        raise ConflictError("somebody else changes the witnesses at this moment: do it again") from exc
 
 
 def _read(path: Path) -> bytes | None:
