@@ -17,6 +17,7 @@ from exchange.kernel import MalformedError, UnavailableError
 from exchange.store.database.dialect import Fetch, Sql, Statement, as_bytes
 from exchange.store.log.archive import BundleArchive
 from exchange.store.log.blobs import BlobMissingError, BlobsAwayError
+from exchange.store.log.log_statements import in_stretch
 from exchange.store.tables.main_tables import table
 
 _BUNDLES_KEPT = 8
@@ -49,13 +50,10 @@ class ArchiveReads(NamedTuple):
         """Return the statements for one database."""
         leaf, moved = table("log_leaf"), table("log_archive")
         in_log = moved.c.log == bindparam("log")
-        in_range = leaf.c.position >= bindparam("start"), leaf.c.position < bindparam("stop")
         return cls(
             sql.compile(select(moved.c.location, moved.c.digest).where(in_log, moved.c.idx == bindparam("index"))),
             sql.compile(select(moved.c.idx).where(in_log).order_by(moved.c.idx.desc()).limit(1)),
-            sql.compile(
-                select(leaf.c.leaf_hash).where(leaf.c.log == bindparam("log"), *in_range).order_by(leaf.c.position)
-            ),
+            sql.compile(select(leaf.c.leaf_hash).where(*in_stretch(leaf)).order_by(leaf.c.position)),
             sql.compile(
                 select(leaf.c.entry_id, leaf.c.log, leaf.c.position).where(sql.is_one_of(leaf.c.entry_id, "ids"))
             ),

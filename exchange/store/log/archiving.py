@@ -13,6 +13,7 @@ from exchange.audit.tile_paths import TILE_WIDTH
 from exchange.store.database.dialect import Sql
 from exchange.store.log.archive import BundleArchive
 from exchange.store.log.archived import LogDamagedError
+from exchange.store.log.log_statements import in_stretch
 from exchange.store.log.tree_database import LogSteps, OpenedLog, TreeDatabase
 from exchange.store.tables.main_tables import table
 from exchange.store.writer.batch import Ask, Put
@@ -44,11 +45,7 @@ class LogArchiving(OpenedLog):
     def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None) -> None:
         super().__init__(database, sql, archive)
         entry, leaf, moved = (table(name) for name in ("audit_entry", "log_leaf", "log_archive"))
-        in_range = (
-            leaf.c.log == bindparam("log"),
-            leaf.c.position >= bindparam("start"),
-            leaf.c.position < bindparam("stop"),
-        )
+        in_range = in_stretch(leaf)
         is_one = (moved.c.log == bindparam("log"), moved.c.idx >= 0, moved.c.idx < bindparam("stop"))
         self._next = sql.compile(select(func.max(moved.c.idx)).where(*is_one))
         self._newest = sql.compile(select(func.max(leaf.c.entry_id)).where(*in_range))

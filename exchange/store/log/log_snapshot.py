@@ -10,6 +10,7 @@ from sqlalchemy import LargeBinary, and_, bindparam, cast, exists, not_, or_, se
 
 from exchange.audit import EntryColumns, TilePath
 from exchange.store.database.dialect import Fetch, Sql
+from exchange.store.log.log_statements import in_stretch
 from exchange.store.tables.main_tables import table
 
 _COLUMNS = tuple(field.name for field in fields(EntryColumns))
@@ -46,11 +47,7 @@ class LogSnapshot:
             .select_from(leaf)
             .outerjoin(entry, entry.c.id == leaf.c.entry_id)
             .outerjoin(search, beside)
-            .where(
-                leaf.c.log == bindparam("log"),
-                leaf.c.position >= bindparam("start"),
-                leaf.c.position < bindparam("stop"),
-            )
+            .where(*in_stretch(leaf))
             .order_by(leaf.c.position)
         )
         self._tile = sql.compile(

@@ -27,6 +27,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.sql.selectable import FromClause
 
 from exchange.store.database.dialect import Sql, Statement
 from exchange.store.log.search_rows import SEARCH_COLUMNS
@@ -82,11 +83,7 @@ class LogReads:
         )
         state = _states()
         at_log = table("log_state").c.log == bindparam("log")
-        in_range = (
-            leaf.c.log == bindparam("log"),
-            leaf.c.position >= bindparam("start"),
-            leaf.c.position < bindparam("stop"),
-        )
+        in_range = in_stretch(leaf)
         by_size = checkpoint_columns()
         is_of = (cosigned.c.log == bindparam("log"), cosigned.c.size == bindparam("size"))
         is_cosigned = exists().where(cosigned.c.log == kept.c.log, cosigned.c.size == kept.c.size)
@@ -194,11 +191,7 @@ class LogWrites:
         state, entry, outbox, leaf = (table(name) for name in ("log_state", "audit_entry", "audit_outbox", "log_leaf"))
         search = table("audit_search")
         at_log = state.c.log == bindparam("log")
-        passed = (
-            search.c.log == bindparam("log"),
-            search.c.position >= bindparam("start"),
-            search.c.position < bindparam("stop"),
-        )
+        passed = in_stretch(search)
         next_ones = select(outbox.c.id, outbox.c.entry_id).order_by(outbox.c.id).limit(bindparam("limit"))
         these = select(outbox.c.id, outbox.c.entry_id).where(sql.is_one_of(outbox.c.id, "ids"))
         of_entry = select(outbox.c.id, outbox.c.entry_id).where(outbox.c.entry_id == bindparam("entry_id"))
@@ -248,6 +241,12 @@ class LogWrites:
             searched_count=sql.compile(select(func.count()).where(*passed)),
             searched_positions=sql.compile(select(search.c.position).where(*passed)),
         )
+
+
+def in_stretch(placed: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Return which rows are of the positions from `start` to `stop` (exclusive) of one `log`."""
+    position = placed.c.position
+    return (placed.c.log == bindparam("log"), position >= bindparam("start"), position < bindparam("stop"))
 
 
 def checkpoint_columns() -> list[ColumnElement[Any]]:
