@@ -32,6 +32,7 @@ from tests.usecases import test_proxies as proxies
 from tests.usecases.test_amending import concluded
 from tests.usecases.test_consultations import QUESTION
 from tests.usecases.test_crises import agreed, asked, confirms
+from tests.usecases.test_report_life import amend, recall
 
 WHO = "GBR signatory"
 # Of two of them a use case has the name.
@@ -343,6 +344,29 @@ async def test_nobody_consents_by_a_consent_of_its_source_that_is_taken_back_mea
     assert made.error is not None
     assert made.error.code == "originator-control"
     assert world.sql("SELECT state FROM derivation_consent WHERE id = $1", onward) == [("asked",)]
+
+
+@pytest.mark.parametrize(("how", "code"), [("amended", "below-source"), ("recalled", "unknown-report")])
+async def test_nothing_is_marked_lower_by_a_consent_that_ends_with_its_version_meanwhile(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, how: str, code: str
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader")
+    source = await world.post(label=deriving.MIDDLE)
+    await deriving.grant(world, await deriving.ask(world, source))
+
+    async def ended() -> None:
+        if how == "amended":
+            await amend(world, source, label=deriving.MIDDLE)
+        else:
+            await recall(world, source)
+
+    done_behind(monkeypatch, import_module("exchange.usecases.posting.post_report"), "postable", ended)
+    made = await world.attempt(deriving.derive(world, source))
+
+    assert made.error is not None
+    assert codes_of(made.error) == (code,)
+    assert world.sql("SELECT id FROM report") == [(source,)]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Requests for an originator's consent about its reports, within a unit of work: to pass one on, or to mark lower.
 
-Promises: whatever takes back a consent to mark lower moves the policy version: a post that was decided before is
-decided again.
+Promises: whatever takes back or ends a consent to mark lower moves the policy version: a post that was decided before
+is decided again.
 """
 
 import json
@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
@@ -199,6 +199,14 @@ class DerivationBook(RequestedConsents[DerivationRow]):
         if row.state is ConsentState.REVOKED:
             self._note_law()
         await super().put(row)
+
+    async def lapse(self, report_id: str) -> None:
+        """End every request and grant about a report: what they were about is gone."""
+        row = DerivationTable
+        granted = (col(row.report_id) == report_id, col(row.state) == ConsentState.GRANTED.value)
+        if await self._session.scalar(select(exists().where(*granted))):
+            self._note_law()
+        await super().lapse(report_id)
 
     async def granted(self, report_id: str, member: str) -> list[DerivationRow]:
         """Return the grants about a report for the reports of `member`; their time, or their version, may be over."""

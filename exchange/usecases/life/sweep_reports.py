@@ -99,33 +99,33 @@ async def sweep_reports(  # noqa: PLR0913  what a round does, and does not
     sweeps = services.store.sweeps
     # (1) the day has come
     due = _pages(lambda after: sweeps.to_declassify(now, after=after, limit=AT_ONCE))
-    lowered = _Some(0, 0) if is_doubted else await _some(due, lambda report: _declassify(services, now, report, state))
+    lowered = _Some(0, 0) if is_doubted else await _some(due, lambda report: _declassify(services, now, report))
     # (2) kept long enough: what was lowered just now is of another class, and must not stand so for a round
     state = await _state(services)
     classes = await whole_classes(services, state)
     destroyable = {} if is_held or is_doubted else classes
     old = _kept_long_enough(services, now, state, destroyable)
-    ended = await _some(old, lambda report: _end(services, now, report, state))
+    ended = await _some(old, lambda report: _end(services, now, report))
     # (3) by the agreement's own terms
     over = await _recalled_by_text(services, now, state, destroyable)
     withdrawn = await _some(
         _pages(_before(services, over, now)),
-        lambda report: _recall(services, now, report, state),
+        lambda report: _recall(services, now, report),
     )
     # (4) recalled lately
     # INVARIANT: nobody is asked to destroy what no entry recalled, and of what one did everybody is, whatever rows say.
     since = now - followed_up
     told = told_since(services, EventName.REPORT_RECALLED, since)
     recalled = sorted({*unasked, *[entry["object"]["id"] async for entry in told]})
-    asked = await _each(recalled, lambda report: _follow_up(services, now, report, state))
+    asked = await _each(recalled, lambda report: _follow_up(services, now, report))
     # (5) replaced lately
     lately = now - (LATE if followed_up <= FOLLOWED_UP else followed_up)
     replaced = await sweeps.replaced_since(lately)
-    await _each(replaced, lambda report: _tell_late(services, now, report, state))
+    await _each(replaced, lambda report: _tell_late(services, now, report))
     # (6) superseded lately
     told = told_since(services, EventName.REPORT_SUPERSEDED, lately)
     superseded = {entry["object"]["id"]: entry async for entry in told}
-    await _each(superseded, lambda report: _tell_of_superseding(services, now, superseded[report], state))
+    await _each(superseded, lambda report: _tell_of_superseding(services, now, superseded[report]))
     lacking = tuple(report for report in recalled if report not in asked)
     left = lowered.left + ended.left + withdrawn.left + len(lacking)
     return Swept(lowered.done, ended.done, len(asked), left, withdrawn.done, lacking)
@@ -178,21 +178,21 @@ async def _each(reports: Iterable[str], step: Callable[[str], Awaitable[bool]]) 
     return frozenset(done)
 
 
-async def _declassify(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
-    call, own = await _own(services, now, report_id, state)
+async def _declassify(services: Services, now: datetime, report_id: str) -> bool:
+    call, own = await _own(services, now, report_id)
     require_act(own.report.status, ReportAct.DOWNGRADE)
     before = await opened_header(services, call, own)
     if before.declassify_on is None or before.declassify_on > now.date():
         # The day on the row is not the sealed one: the row alone declassifies nothing.
         return False
-    agreement = (await known_agreements(services, state)).get(own.facts.agreement)
+    agreement = (await known_agreements(services, own.state)).get(own.facts.agreement)
     if agreement is None or not agreement.is_proven:
         # INVARIANT: whether it was to be destroyed before, no text says that not all its parties have signed.
         return False
     if _is_over(agreement, own.facts, before, first_moment(before.declassify_on)):
         return False
     after = declassified(before, services.law.catalogue.declassified)
-    consents = await require_above_sources(services, call, after, state)
+    consents = await require_above_sources(services, call, after, own.state)
     move = Move(ReportAct.DOWNGRADE, EventName.REPORT_DECLASSIFIED, NoticeKind.DECLASSIFIED, before, after, consents)
     await moved(services, call, own, move, await contents_of(services, call, own))
     return True
@@ -258,17 +258,17 @@ def _is_recalled(agreement: Agreement, facts: ClassFacts, now: datetime) -> bool
     return is_away or is_recalled_by_text(agreement, facts.originator, now)
 
 
-async def _recall(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
-    call, own = await _own(services, now, report_id, state)
+async def _recall(services: Services, now: datetime, report_id: str) -> bool:
+    call, own = await _own(services, now, report_id)
     await end_report(services, call, own, EndCause.RECALLED, _BY_TEXT)
     # In a transaction of its own: what it finds must not be able to keep a report from being recalled.
     await ask_destruction(services, own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED), report_id)
     return True
 
 
-async def _end(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
-    call, own = await _own(services, now, report_id, state)
-    agreement = (await known_agreements(services, state)).get(own.facts.agreement)
+async def _end(services: Services, now: datetime, report_id: str) -> bool:
+    call, own = await _own(services, now, report_id)
+    agreement = (await known_agreements(services, own.state)).get(own.facts.agreement)
     scope = None if agreement is None else _posted_under(agreement, own.facts.scope, own.facts.edition)
     posted_at = await _posted_at(services, own)
     if scope is None or posted_at is None or posted_at >= moved_by(now, scope.retention, back=True):
@@ -287,29 +287,31 @@ async def _posted_at(services: Services, own: OwnReport) -> datetime | None:
         return max([parse_rfc3339(entry["ts"]) async for entry in told], default=None)
 
 
-async def _follow_up(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
-    call, own = await _own(services, now, report_id, state)
+async def _follow_up(services: Services, now: datetime, report_id: str) -> bool:
+    call, own = await _own(services, now, report_id)
     await ask_destruction(services, own.entry(call, EventName.DESTRUCTION_ASKED, Outcome.PERMITTED), report_id)
     return True
 
 
-async def _tell_late(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
-    _, own = await _own(services, now, report_id, state)
+async def _tell_late(services: Services, now: datetime, report_id: str) -> bool:
+    _, own = await _own(services, now, report_id)
     return await tell_late(services, own)
 
 
-async def _tell_of_superseding(services: Services, now: datetime, entry: Entry, state: PolicyState) -> bool:
-    _, own = await _own(services, now, str(entry["object"]["id"]), state)
+async def _tell_of_superseding(services: Services, now: datetime, entry: Entry) -> bool:
+    _, own = await _own(services, now, str(entry["object"]["id"]))
     return await tell_late_of_superseding(services, own, entry)
 
 
-async def _own(services: Services, now: datetime, report_id: str, state: PolicyState) -> tuple[Call, OwnReport]:
+async def _own(services: Services, now: datetime, report_id: str) -> tuple[Call, OwnReport]:
     """Return a report as the exchange's own to move: nobody calls, so nobody's right is asked."""
     call = Call(new_id(now, services.randomness), "local", None, now)
     row = await services.store.report_for("", report_id, parts=Parts.NONE)
     if row.report is None:
         message = f"the report {report_id} is gone"
         raise ExchangeError(message)
+    # As of now: what was done to one of the round before may have moved the policy.
+    require_same_law(services, row.state)
     try:
         kept = await known_class(services, row.report)
     except UNOPENED as exc:
@@ -317,7 +319,7 @@ async def _own(services: Services, now: datetime, report_id: str, state: PolicyS
     if kept.id != row.report.class_id:
         # INVARIANT: it was looked for by its row: of another class another term holds, and another text.
         raise _not_as_its_row(report_id)
-    return call, OwnReport(None, state, row.report, kept)
+    return call, OwnReport(None, row.state, row.report, kept)
 
 
 def _not_as_its_row(report_id: str) -> ExchangeError:
