@@ -1,7 +1,7 @@
 """Rows that the database's owner put back: found by a verification, told by the jobs, and ended again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +16,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.store.books.row_mending import RowMending
 from exchange.store.log.archived import LogDamagedError
+from exchange.store.reads.rows_kept import RowsKept
 from exchange.usecases.members.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.upkeep import hold_rows
 from exchange.usecases.upkeep.hold_rows import RowWatch
@@ -74,6 +75,23 @@ async def held(world: World) -> list[dict[str, Any]]:
     made = await world.attempt(RowWatch(world.services).round())
     assert made.error is None
     return [entry for entry in made.entries if entry["type"] == "row.contradicted"]
+
+
+def begun_behind(
+    monkeypatch: pytest.MonkeyPatch, owner: object, name: str, act: Callable[[], Coroutine[Any, Any, Any]]
+) -> list[asyncio.Task[Any]]:
+    """Begin `act` behind the first call of the function `name` of `owner`, before whoever called goes on."""
+    called, begun = getattr(owner, name), list[asyncio.Task[Any]]()
+
+    async def and_then(*asked: Any) -> Any:
+        found = await called(*asked)
+        if not begun:
+            begun.append(asyncio.create_task(act()))
+            await asyncio.wait(begun, timeout=0.3)
+        return found
+
+    monkeypatch.setattr(owner, name, and_then)
+    return begun
 
 
 async def test_nothing_is_wrong_with_a_report_that_lived(living: World) -> None:
@@ -140,21 +158,14 @@ async def test_who_recalls_a_report_while_it_is_withheld_waits_for_nobody_who_wa
 ) -> None:
     """Each held what the other wanted: PostgreSQL ended one of them, and the recall was answered 503."""
     report = await living.post()
-    before, withhold, beside = Report(living, report), RowMending.withhold, list[asyncio.Task[Any]]()
+    before = Report(living, report)
     await amend(living, report)
     before.put_back()
-
-    async def withheld(mending: RowMending, report_id: str) -> bool:
-        done = await withhold(mending, report_id)
-        beside.append(asyncio.create_task(recall(living, report)))
-        await asyncio.wait(beside, timeout=0.3)
-        return done
-
-    monkeypatch.setattr(RowMending, "withhold", withheld)
+    recalled = begun_behind(monkeypatch, RowMending, "withhold", lambda: recall(living, report))
     (entry,) = await held(living)
 
     assert entry["detail"]["done"] == "withheld from everybody"
-    await beside[0]
+    await recalled[0]
     assert living.sql("SELECT status FROM report") == [("recalled",)]
 
 
@@ -271,6 +282,26 @@ async def test_client_that_moved_on_while_it_was_looked_at_is_left(
     assert sum(map(len, found)) == 1
     await change_clearance(living.services, living.call(None), client.id, ClearanceChange(level="RESTRICTED"))
     assert await held(living) == []
+
+
+async def test_client_that_is_revoked_while_its_row_is_mended_is_revoked_for_good(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = living.clients["NOR reader"].id
+    living.sql("UPDATE client SET nationality = 'GBR' WHERE id = $1", client)
+    await place_entries(living, is_searchable=True)
+    await looked_at_before(monkeypatch, living.services)
+
+    def revoke() -> Coroutine[Any, Any, Any]:
+        return change_standing(living.services, living.call(None), client, Standing.REVOKED)
+
+    revoked = begun_behind(monkeypatch, RowsKept, "of", revoke)
+    await held(living)
+    await asyncio.wait(revoked)
+    if isinstance(revoked[0].exception(), ConflictError):  # it came second, and is told so
+        await revoke()
+
+    assert living.sql("SELECT standing FROM client WHERE id = $1 AND superseded_at IS NULL", client) == [("revoked",)]
 
 
 async def test_report_that_was_moved_where_nobody_finds_it_is_found(living: World) -> None:

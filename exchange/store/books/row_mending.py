@@ -91,6 +91,10 @@ _AHEAD: Final = 1_000_000_000
 class RowMending(Book):
     """Ends rows again, in one transaction."""
 
+    async def hold(self, name: RowName) -> None:
+        """Hold a client or a member, as whoever changes it does."""
+        await (hold_client if name.kind is RowKind.CLIENT else hold_member)(self._session, name.id)
+
     async def end(self, name: RowName, event: str) -> bool:
         """End what has one row, as `event` ended it; return whether it went on, and is of a kind that ends so."""
         if name.kind in _STATES:

@@ -342,6 +342,9 @@ async def _hold(unit: UnitOfWork, told: RowTold) -> None:
         await unit.agreements().hold(told.name.id)
     elif kind is RowKind.BREACH:
         await unit.agreements().hold(told.by["agreement"])
+    elif kind in _PARTIES:
+        # What its operator does meanwhile comes first, or behind: a version is never put over one that was not seen.
+        await unit.mending().hold(told.name)
     elif kind in _OF_REPORTS:
         # Before the row, as whoever moves a report or decides about it: each would wait for the other.
         await unit.reports().hold_order()
