@@ -23,10 +23,8 @@ class SignatoryKeyTable(SQLModel, table=True):
     retired_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class AgreementSignatureTable(SQLModel, table=True):
-    """A party's signature under a text, which `text` names by its digest."""
-
-    __tablename__: ClassVar[str] = "agreement_signature"
+class SignatureColumns(SQLModel):
+    """What a party signed about a text, which `text` names by its digest."""
 
     text: str = Field(primary_key=True)
     member: str = Field(primary_key=True)
@@ -35,21 +33,21 @@ class AgreementSignatureTable(SQLModel, table=True):
     key_id: str
     ed25519: bytes = Field(sa_type=LargeBinary)
     ml_dsa_65: bytes = Field(sa_type=LargeBinary)
+
+
+class AgreementSignatureTable(SignatureColumns, table=True):
+    """A party's signature under a text."""
+
+    __tablename__: ClassVar[str] = "agreement_signature"
+
     signed_at: int = Field(sa_type=BigInteger)
 
 
-class TakenBackTable(SQLModel, table=True):
+class TakenBackTable(SignatureColumns, table=True):
     """A party's signed statement that its signature under a proposed text holds no more."""
 
     __tablename__: ClassVar[str] = "agreement_signature_end"
 
-    text: str = Field(primary_key=True)
-    member: str = Field(primary_key=True)
-    agreement_id: str
-    signatory: str
-    key_id: str
-    ed25519: bytes = Field(sa_type=LargeBinary)
-    ml_dsa_65: bytes = Field(sa_type=LargeBinary)
     taken_back_at: int = Field(sa_type=BigInteger)
 
 
