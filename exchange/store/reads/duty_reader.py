@@ -15,10 +15,9 @@ from exchange.store.books.breach_book import BreachRow, breach_row, is_moment
 from exchange.store.books.report_receipts import ReceiptHow
 from exchange.store.database.dialect import is_among
 from exchange.store.database.engine import read_rows
+from exchange.store.rows.main_rows import LIVING
 from exchange.store.tables.life_tables import ReportPastTable, ReportReceiptTable
 from exchange.store.tables.main_tables import ReportTable
-
-_LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class DutyReader:
     async def altered(self, class_ids: Collection[int]) -> list[str]:
         """Return the reports of these classes of which a time, or an acknowledgement's, is none."""
         row, receipt, dialect = ReportTable, ReportReceiptTable, self._engine.dialect.name
-        is_living = (is_among(col(row.class_id), class_ids, dialect), col(row.status).in_(_LIVING))
+        is_living = (is_among(col(row.class_id), class_ids, dialect), col(row.status).in_(LIVING))
         until, how = col(row.valid_until), col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value
         is_timeless = or_(~is_moment(row.posted_at), and_(until.is_not(None), ~is_moment(row.valid_until)))
         asked = select(col(row.id)).where(*is_living)
@@ -133,7 +132,7 @@ class DutyReader:
     def _counted(self, asked: Countable) -> tuple[ColumnElement[bool], ...]:
         row = ReportTable
         until = col(row.valid_until)
-        is_there = and_(col(row.status).in_(_LIVING), or_(until.is_(None), until > to_micros(asked.now)))
+        is_there = and_(col(row.status).in_(LIVING), or_(until.is_(None), until > to_micros(asked.now)))
         was_known = col(row.posted_at) >= to_micros(asked.known_since)
         is_asked = is_among(col(row.class_id), asked.class_ids, self._engine.dialect.name)
         are_moments = and_(is_moment(row.posted_at), or_(until.is_(None), is_moment(row.valid_until)))

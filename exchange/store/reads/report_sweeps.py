@@ -8,13 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from exchange.kernel import to_micros
-from exchange.reports import ReportStatus
 from exchange.store.database.dialect import is_among
 from exchange.store.database.engine import read_rows
+from exchange.store.rows.main_rows import LIVING
 from exchange.store.tables.life_tables import ReportVersionTable
 from exchange.store.tables.main_tables import ReportTable
-
-_LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
 
 
 class ReportSweeps:
@@ -47,6 +45,6 @@ class ReportSweeps:
 
     async def _living(self, *which: ColumnElement[bool], after: int, limit: int) -> list[tuple[str, int]]:
         row = ReportTable
-        asked = select(col(row.id), col(row.seq)).where(*which, col(row.status).in_(_LIVING), col(row.seq) > after)
+        asked = select(col(row.id), col(row.seq)).where(*which, col(row.status).in_(LIVING), col(row.seq) > after)
         found = await read_rows(self._engine, asked.order_by(col(row.seq)).limit(limit))
         return [(str(report), int(seq)) for report, seq in found]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -91,6 +91,10 @@ class ReportRow(NamedTuple):
     def status(self) -> ReportStatus:
         """Return the stored status, OpeningError where it is none; `valid_until` says whether it has expired."""
         return stored_status(self.status_name)
+
+
+LIVING: Final = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
+"""As rows have them, the statuses of reports whose keys are not destroyed."""
 
 
 def stored_status(name: str) -> ReportStatus:
