@@ -36,8 +36,8 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.kernel import InvalidError, rfc3339, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
-from exchange.store.books.restore_claims import Claim
-from exchange.store.dumping import EMPTY_IT, UNFINISHED, Since, confirm_claim, load, open_claims
+from exchange.store.books.restore_claims import Claim, confirm_claim, open_claims
+from exchange.store.dumping import EMPTY_IT, UNFINISHED, Since, load
 from exchange.usecases.agreements.move_again import move_again
 from exchange.usecases.log.recover_log import RESTORED_FROM
 from exchange.usecases.log.signed_backup import Signed, read_signed, same_lines, signed_lines

@@ -12,15 +12,12 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Table,
     TypeDecorator,
     delete,
-    false,
     func,
     insert,
     literal,
-    or_,
     select,
     text,
     update,
@@ -34,8 +31,7 @@ from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_
 from exchange.kernel.clock import Clock
 from exchange.store.books.given_up import give_up_blobs
 from exchange.store.books.restore_claims import Claim, put_claims
-from exchange.store.database.dialect import as_text
-from exchange.store.database.engine import checked_url, existing_file, is_sqlite, new_engine, read_rows, used_once
+from exchange.store.database.engine import checked_url, existing_file, is_sqlite, new_engine, used_once
 from exchange.store.database.faults import driver_errors
 from exchange.store.database.lineage import next_lineage
 from exchange.store.database.schema import head, migrate, schema_state
@@ -152,38 +148,6 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
         if not is_sqlite(parsed):
             await _continue_numbers(connection)
     return loaded
-
-
-async def open_claims(url: str) -> list[Claim]:
-    """Return what is still to be confirmed, the oldest first."""
-    row = RestoreClaimTable
-    asked = (
-        select(col(row.id), col(row.kind), col(row.subject), col(row.told))
-        .where(col(row.confirmed_at).is_(None))
-        .order_by(col(row.id))
-    )
-    async with used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine:
-        return [Claim(*map(as_text, found)) for found in await read_rows(engine, asked)]
-
-
-async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
-    """Note that an operator saw to a claim; False where there is none of this id that waits."""
-    row = RestoreClaimTable
-    waits = col(row.confirmed_at).is_(None)
-    async with (
-        used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine,
-        engine.begin() as connection,
-    ):
-        ids = await connection.scalars(select(col(row.id)).where(waits))
-        which = [_is_id(each) for each in ids if as_text(each) == claim_id]
-        seen = update(row).where(or_(false(), *which), waits).values(confirmed_at=to_micros(clock()))
-        return bool((await connection.execute(seen)).rowcount)
-
-
-def _is_id(stored: str | bytes) -> ColumnElement[bool]:
-    """Return whether a claim has this id: what is no text, as SQLite keeps it, is known by its bytes."""
-    column = col(RestoreClaimTable.id)
-    return column == stored if isinstance(stored, str) else func.hex(column) == stored.hex().upper()
 
 
 @dataclass(slots=True)

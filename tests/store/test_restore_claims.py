@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 
-from exchange.store.dumping import confirm_claim, open_claims
+from exchange.store.books.restore_claims import confirm_claim, open_claims
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 IDS = ("'a'", "x'ff'", "CAST(x'62ff' AS TEXT)")

@@ -22,10 +22,10 @@ from exchange.kernel import (
     UnavailableError,
 )
 from exchange.store import OnwardWish, Parts
-from exchange.store.books.restore_claims import Claim
+from exchange.store.books.restore_claims import Claim, confirm_claim, open_claims
 from exchange.store.database.engine import checked_url, new_engine
 from exchange.store.database.lineage import SPAN, next_lineage
-from exchange.store.dumping import Replay, Since, confirm_claim, dumped, load, misfits_in, open_claims
+from exchange.store.dumping import Replay, Since, dumped, load, misfits_in
 from exchange.store.rows.unread import Unread
 from exchange.usecases import (
     ListQuery,

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from exchange.kernel import MalformedError, to_micros
 from exchange.reports import PostedPart
 from exchange.store import dumping
-from exchange.store.dumping import Replay, Rows, Since, dumped, load, open_claims
+from exchange.store.books.restore_claims import open_claims
+from exchange.store.dumping import Replay, Rows, Since, dumped, load
 from exchange.usecases import describe_caller, pull_report
 from exchange.usecases.upkeep.backups import rows_of
 from tests.support.world import NOW, World

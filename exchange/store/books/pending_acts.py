@@ -1,10 +1,8 @@
-"""Acts that wait for a second person, and the keys that an erasure destroys, within a unit of work."""
+"""Acts that wait for a second person, within a unit of work."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
@@ -12,7 +10,7 @@ from exchange.members import Client, ClientId, PendingAct
 from exchange.store.books.book import Book
 from exchange.store.rows.shapes import digest_in, id_in, text_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_alone
-from exchange.store.tables.personal_tables import PendingActEndTable, PendingActTable, PersonalKeyTable
+from exchange.store.tables.personal_tables import PendingActEndTable, PendingActTable
 
 
 class PendingActs(Book):
@@ -75,24 +73,6 @@ class PendingActs(Book):
         ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
         is_open = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(self._now))
         return (*is_open, ~ended.exists())
-
-
-async def count_personal_keys(session: AsyncSession, subject: str, period: str) -> int:
-    """Return how many keys of a subject's period there are that are not destroyed."""
-    counted = select(func.count()).select_from(PersonalKeyTable).where(*_living(subject, period))
-    return int(await session.scalar(counted) or 0)
-
-
-async def destroy_personal_keys(session: AsyncSession, subject: str, period: str, now: datetime) -> int:
-    """Overwrite every key of a subject's period and return how many there were."""
-    destroyed = update(PersonalKeyTable).where(*_living(subject, period))
-    result = await session.execute(destroyed.values(wrapped_key=b"", destroyed_at=to_micros(now)))
-    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
-
-
-def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
-    is_it = (col(PersonalKeyTable.subject) == subject, col(PersonalKeyTable.period) == period)
-    return (*is_it, col(PersonalKeyTable.destroyed_at).is_(None))
 
 
 def _act_of(row: PendingActTable, ended: PendingActEndTable | None) -> PendingAct:

@@ -7,13 +7,19 @@ moves, as it does with every erasure, the next entry asks first which of them ar
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from exchange.audit import EntryDraft, Guard, Outcome, key_subject, period_of
 from exchange.crypto import DATA_KEY_BYTES, PersonalKey, SearchTokens, personal_context
 from exchange.kernel import Clock, UnavailableError, new_id, to_micros
 from exchange.store.database.dialect import Parameters, Row, Value
 from exchange.store.rows.main_rows import Sealed
+from exchange.store.tables.personal_tables import PersonalKeyTable
 
 _MOST_GUARDS: Final = 20_000
 """A key is 1 KiB in memory. Beyond this many clients of one process at once, keys are made anew."""
@@ -206,3 +212,21 @@ class PersonalKeys:
 
 async def _nothing_to_keep() -> None:
     """Keep nothing: there is no key, or it is durable."""
+
+
+async def count_personal_keys(session: AsyncSession, subject: str, period: str) -> int:
+    """Return how many keys of a subject's period there are that are not destroyed."""
+    counted = select(func.count()).select_from(PersonalKeyTable).where(*_living(subject, period))
+    return int(await session.scalar(counted) or 0)
+
+
+async def destroy_personal_keys(session: AsyncSession, subject: str, period: str, now: datetime) -> int:
+    """Overwrite every key of a subject's period and return how many there were."""
+    destroyed = update(PersonalKeyTable).where(*_living(subject, period))
+    result = await session.execute(destroyed.values(wrapped_key=b"", destroyed_at=to_micros(now)))
+    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+
+
+def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
+    is_it = (col(PersonalKeyTable.subject) == subject, col(PersonalKeyTable.period) == period)
+    return (*is_it, col(PersonalKeyTable.destroyed_at).is_(None))

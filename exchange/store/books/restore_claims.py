@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, false, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
+from exchange.kernel import Clock, to_micros
+from exchange.store.database.dialect import as_text
+from exchange.store.database.engine import checked_url, new_engine, read_rows, used_once
 from exchange.store.tables.restore_tables import RestoreClaimTable
+
+_WAIT_SECONDS: Final = 30.0
 
 UNKNOWN_ACTS: Final = "unknown-acts"
 _UNKNOWN: Final = (
@@ -51,3 +56,35 @@ async def is_open(session: AsyncSession, claim: Claim) -> bool:
     same = (col(row.kind) == claim.kind, col(row.subject) == claim.subject, col(row.told) == claim.told)
     asked = select(col(row.id)).where(*same, col(row.confirmed_at).is_(None)).limit(1)
     return await session.scalar(asked) is not None
+
+
+async def open_claims(url: str) -> list[Claim]:
+    """Return what is still to be confirmed, the oldest first."""
+    row = RestoreClaimTable
+    asked = (
+        select(col(row.id), col(row.kind), col(row.subject), col(row.told))
+        .where(col(row.confirmed_at).is_(None))
+        .order_by(col(row.id))
+    )
+    async with used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine:
+        return [Claim(*map(as_text, found)) for found in await read_rows(engine, asked)]
+
+
+async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
+    """Note that an operator saw to a claim; False where there is none of this id that waits."""
+    row = RestoreClaimTable
+    waits = col(row.confirmed_at).is_(None)
+    async with (
+        used_once(new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)) as engine,
+        engine.begin() as connection,
+    ):
+        ids = await connection.scalars(select(col(row.id)).where(waits))
+        which = [_is_id(each) for each in ids if as_text(each) == claim_id]
+        seen = update(row).where(or_(false(), *which), waits).values(confirmed_at=to_micros(clock()))
+        return bool((await connection.execute(seen)).rowcount)
+
+
+def _is_id(stored: str | bytes) -> ColumnElement[bool]:
+    """Return whether a claim has this id: what is no text, as SQLite keeps it, is known by its bytes."""
+    column = col(RestoreClaimTable.id)
+    return column == stored if isinstance(stored, str) else func.hex(column) == stored.hex().upper()

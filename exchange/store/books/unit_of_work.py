@@ -31,8 +31,8 @@ from exchange.store.books.consent_book import ConsentBook, DerivationBook
 from exchange.store.books.consultation_book import ConsultationBook
 from exchange.store.books.crisis_book import CrisisBook
 from exchange.store.books.kept_keys import KeptKeys
-from exchange.store.books.pending_acts import PendingActs, count_personal_keys, destroy_personal_keys
-from exchange.store.books.personal_keys import PersonalKeys, Place
+from exchange.store.books.pending_acts import PendingActs
+from exchange.store.books.personal_keys import PersonalKeys, Place, count_personal_keys, destroy_personal_keys
 from exchange.store.books.proxy_book import ProxyBook
 from exchange.store.books.records import client_of, client_row, member_of, member_row, unread_member
 from exchange.store.books.report_book import ReportBook
