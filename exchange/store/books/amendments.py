@@ -11,7 +11,6 @@ from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
 from exchange.store.books.book import Book
 from exchange.store.books.signatory_keys import signature_columns
-from exchange.store.database.dialect import is_among
 from exchange.store.rows.shapes import digest_in, number_in
 from exchange.store.rows.unread import Unread, UnreadRow
 from exchange.store.tables.main_tables import table
@@ -108,7 +107,7 @@ class Amendments(Book):
         """Return how many current reports each of these classes has at this moment."""
         report = table("report")
         is_valid = report.c.valid_until.is_(None) | (report.c.valid_until > to_micros(self._now))
-        is_of = is_among(report.c.class_id, class_ids, self._session.get_bind().dialect.name)
+        is_of = self._is_among(report.c.class_id, class_ids)
         counted = select(report.c.class_id, func.count()).where(is_of, is_valid)
         rows = await self._session.execute(counted.where(report.c.status == "current").group_by(report.c.class_id))
         return {row[0]: row[1] for row in rows}

@@ -1,10 +1,14 @@
 """What the books of a unit of work have of it: its session, its one time, and how they tell it of what they write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from exchange.store.database.dialect import is_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +29,7 @@ class Book:
         self._now = writing.now
         self._note_write = writing.note_write
         self._note_law = writing.note_law
+
+    def _is_among(self, column: Any, values: Collection[int] | Collection[str]) -> ColumnElement[bool]:
+        """Return whether `column` is one of `values`, however many."""
+        return is_among(column, values, self._session.get_bind().dialect.name)

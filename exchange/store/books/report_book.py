@@ -18,7 +18,6 @@ from exchange.release import class_as_json
 from exchange.reports import Precedence, ReportStatus
 from exchange.store.books.book import Book
 from exchange.store.books.given_up import give_up_blobs
-from exchange.store.database.dialect import is_among
 from exchange.store.log.blobs import GIVEN_UP_TIME
 from exchange.store.rows.life_rows import (
     DestructionRow,
@@ -136,7 +135,7 @@ class ReportBook(Book):
 
     async def takers(self, report_ids: Sequence[str]) -> dict[str, str]:
         """Return what has the place of each of these reports, where anything that was not destroyed has it."""
-        which = is_among(col(ReportTable.id), report_ids, self._session.get_bind().dialect.name)
+        which = self._is_among(col(ReportTable.id), report_ids)
         found = map(place_of, await self._session.execute(places(which)))
         return {place.report: place.taken_by for place in found if place.taken_by is not None}
 
@@ -234,7 +233,7 @@ class ReportBook(Book):
 
     async def tombstones(self, report_ids: Sequence[str]) -> dict[str, TombstoneRow]:
         """Return the tombstones of these reports, without those that were altered."""
-        which = is_among(col(TombstoneTable.report_id), report_ids, self._session.get_bind().dialect.name)
+        which = self._is_among(col(TombstoneTable.report_id), report_ids)
         rows = await self._session.scalars(select(TombstoneTable).where(which))
         found = read_each(rows, _tombstone, Unread(), lambda row: UnreadRow(f"report {row.report_id}: tombstone"))
         return {each.report: each for each in found}
@@ -314,7 +313,7 @@ class ReportBook(Book):
     async def untold(self, notices: Sequence[NoticeRow], entry: str) -> list[NoticeRow]:
         """Return those of these notices, of what one entry tells, whose clients were told nothing of that yet."""
         row = NoticeTable
-        which = is_among(col(row.client_id), [each.client for each in notices], self._session.get_bind().dialect.name)
+        which = self._is_among(col(row.client_id), [each.client for each in notices])
         told = select(col(row.client_id)).where(which, col(row.entry_id) == entry)
         known = frozenset(await self._session.scalars(told))
         return [each for each in notices if each.client not in known]
