@@ -15,7 +15,7 @@ from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.cli.instance import read_bytes
 from exchange.cli.usage import UsageError
 from exchange.kernel import InvalidError, MalformedError
-from exchange.kernel.files import keep_file
+from exchange.kernel.files import fault_in_words, keep_file
 
 _PEM = "-----BEGIN"
 
@@ -111,7 +111,7 @@ def write_state(path: Path, verified: Sequence[Verification], verified_at: str) 
     try:
         keep_file(path, json.dumps(state, indent=1).encode() + b"\n", mode=_SHARED)
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+        raise InvalidError(f"`{path}` cannot be written: {fault_in_words(exc)}") from exc
 
 
 def _lines(named: str) -> list[str]:

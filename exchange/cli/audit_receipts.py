@@ -20,7 +20,7 @@ from exchange.cli.verbs import JsonOption
 from exchange.client import ExchangeClient, KeptReceipt, read_receipts
 from exchange.client.receipt_check import ProofDesk, ProofFolder, ReceiptCheck, proof_file
 from exchange.kernel import InvalidError, counted, system_clock
-from exchange.kernel.files import keep_file
+from exchange.kernel.files import fault_in_words, keep_file
 
 FileArgument = Annotated[
     Path | None,
@@ -101,7 +101,7 @@ def _keep(path: Path, content: bytes) -> None:
     try:
         keep_file(path, content)
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+        raise InvalidError(f"`{path}` cannot be written: {fault_in_words(exc)}") from exc
 
 
 def _show(path: Path, check: ReceiptCheck, receipts: list[KeptReceipt], spoiled: list[int], *, as_json: bool) -> None:

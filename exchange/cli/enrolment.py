@@ -26,7 +26,7 @@ from exchange.kernel import (
     UnsafeSettingError,
     system_clock,
 )
-from exchange.kernel.files import held_alone, sync_folder
+from exchange.kernel.files import fault_in_words, held_alone, sync_folder
 from exchange.members import Standing
 from exchange.settings import InstanceLayout, read_secret
 from exchange.usecases import ClientView, Enrolment, enrol_client, list_clients
@@ -133,7 +133,7 @@ def release_folder(
         for folder in (out, *([out.parent] if made_out else [])):
             sync_folder(folder)
     except OSError as exc:
-        raise UnsafeSettingError(f"`{out}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
+        raise UnsafeSettingError(f"`{out}` cannot be made: {fault_in_words(exc)}") from exc
     try:
         with _removed_where_refused(private):
             yield private

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, Self
 
 from exchange.audit.export import ExportedEntry, Format, Place, Statement
 from exchange.kernel import InvalidError, MalformedError
-from exchange.kernel.files import naming, sync_folder
+from exchange.kernel.files import fault_in_words, naming, sync_folder
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -189,7 +189,7 @@ class ExportFile:
         except BlockingIOError as exc:
             raise InvalidError(f"another export is being written to `{self._part}`") from exc
         except OSError as exc:
-            raise InvalidError(f"`{self._part}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+            raise InvalidError(f"`{self._part}` cannot be written: {fault_in_words(exc)}") from exc
 
     def _said(self, after: Place | None) -> dict[str, object]:
         return {"asked": self._asked, "after": None if after is None else list(after)}

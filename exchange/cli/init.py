@@ -25,7 +25,7 @@ from exchange.cli.verbs import DirOption, JsonOption
 from exchange.crypto import KeyAndCertificate, issue_server, new_authority
 from exchange.custody import create_root_file
 from exchange.kernel import ConflictError, UnsafeSettingError, system_clock
-from exchange.kernel.files import keep_file, sync_folder
+from exchange.kernel.files import fault_in_words, keep_file, sync_folder
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings
 from exchange.store import migrate
 from exchange.usecases import add_member, list_members, put_law_in_force
@@ -164,7 +164,7 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
         write_new(_mark(layout), NOTHING_YET, mode=_SECRET)
         _make_folders(*folders)
     except OSError as exc:
-        raise UnsafeSettingError(f"`{exc.filename}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
+        raise UnsafeSettingError(f"`{exc.filename}` cannot be made: {fault_in_words(exc)}") from exc
     now = system_clock()
     create_root_file(layout.roots_file, now, os.urandom)
     write_new(layout.cursor_key_file, os.urandom(CURSOR_KEY_BYTES), mode=_SECRET)

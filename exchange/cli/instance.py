@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 import exchange
 from exchange.cli.usage import UsageError
 from exchange.kernel import InvalidError, UnsafeSettingError, new_id
-from exchange.kernel.files import keep_file, sync_folder
+from exchange.kernel.files import fault_in_words, keep_file, sync_folder
 
 if TYPE_CHECKING:
     # Imported late below: they bring the database along, which a member's verbs do without.
@@ -94,12 +94,12 @@ def policies_folder() -> Path:
 
 def unreadable(path: Path, exc: OSError) -> InvalidError:
     """Return what is said of a file that the operator named, with the cause."""
-    return InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
+    return InvalidError(f"`{path}` cannot be read: {fault_in_words(exc)}")
 
 
 def unwritable(path: Path, exc: OSError) -> UnsafeSettingError:
     """Return what is said of a file that cannot be written, with the cause."""
-    return UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}")
+    return UnsafeSettingError(f"`{path}` cannot be written: {fault_in_words(exc)}")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exchange.client import AnswerError, ExchangeClient
 from exchange.kernel import InvalidError
+from exchange.kernel.files import fault_in_words
 from exchange.wire import PulledPartBody, PulledReportBody
 
 # What every file system and shell takes without a second thought.
@@ -41,7 +42,7 @@ def save_parts(
         for part in report.parts:
             _save(client, report.id, part, targets[part.number], purpose)
     except OSError as exc:
-        raise InvalidError(f"`{exc.filename or out}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+        raise InvalidError(f"`{exc.filename or out}` cannot be written: {fault_in_words(exc)}") from exc
     return {number: str(path) for number, path in targets.items()}
 
 

@@ -12,7 +12,7 @@ from exchange.cli.instance import read_text, unreadable
 from exchange.crypto import DATA_KEY_BYTES
 from exchange.crypto.sealed_files import SEALED_BEGINNING, FileSealer, Identity, Recipient, is_recipient, open_sealed
 from exchange.kernel import InvalidError, UnavailableError
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import fault_in_words, sync_folder
 from exchange.settings import read_secret
 
 _PIECE_BYTES = 1 << 20
@@ -33,7 +33,7 @@ class SealedWriter:
             handle = self._opened()
             _clear_killed(self._beside)
         except OSError as exc:
-            raise UnavailableError(f"`{self.path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+            raise UnavailableError(f"`{self.path}` cannot be written: {fault_in_words(exc)}") from exc
         self._file: BinaryIO = os.fdopen(handle, "wb")
         self._sealer = FileSealer(self._recipient, os.urandom(DATA_KEY_BYTES))
         self._put(self._sealer.head)
@@ -57,7 +57,7 @@ class SealedWriter:
                 is_placed = True
                 sync_folder(self.path.parent)
         except OSError as exc:
-            raise UnavailableError(f"`{self.path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+            raise UnavailableError(f"`{self.path}` cannot be written: {fault_in_words(exc)}") from exc
         finally:
             if not is_placed:
                 with suppress(OSError):
@@ -97,7 +97,7 @@ class SealedWriter:
         try:
             self._file.write(ciphertext)
         except OSError as exc:
-            raise UnavailableError(f"`{self.path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+            raise UnavailableError(f"`{self.path}` cannot be written: {fault_in_words(exc)}") from exc
         self.size_bytes += len(ciphertext)
 
 

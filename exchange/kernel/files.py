@@ -18,7 +18,7 @@ SECRET_MOUNT: Final = Path("/run/secrets")
 
 
 def fault_in_words(fault: Exception) -> str:
-    """Return why TLS cannot use a file, or it cannot be read, without OpenSSL's names for places in its code."""
+    """Return why a file cannot be read or written, or used by TLS: without OpenSSL's names for places in its code."""
     if isinstance(fault, ssl.SSLError):
         return (fault.reason or "what is in it is not whole").lower().replace("_", " ")
     return str(getattr(fault, "strerror", None) or fault).lower()

@@ -22,6 +22,7 @@ from exchange.cli.posting import (
 from exchange.cli.pulling import safe_name
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
+from exchange.kernel.files import fault_in_words
 from exchange.markings.families import strictest
 from exchange.reports import Reading, content_fault, is_read_whole, name_fault
 from exchange.wire import HeaderBody, PartBody
@@ -51,7 +52,7 @@ def read_inputs(paths: Sequence[Path]) -> dict[str, Input]:
         try:
             content = path.read_bytes()
         except OSError as exc:
-            raise InvalidError(f"input `{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+            raise InvalidError(f"input `{path}` cannot be read: {fault_in_words(exc)}") from exc
         if not content:
             raise InvalidError(f"input `{path}` is empty: there would be nothing to exchange")
         inputs[_part_name(path, inputs)] = Input(path, content)

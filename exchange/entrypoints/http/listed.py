@@ -13,6 +13,7 @@ from pathlib import Path
 from exchange.crypto import Authority, RevocationList, read_revocation_lists
 from exchange.entrypoints.http.contexts import pem_files, read_plain, require_lists_alone
 from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, rfc3339
+from exchange.kernel.files import fault_in_words
 
 ListKey = tuple[str, str, str]
 """Whose it is, by name and key, and what tells several of one authority apart: one follows another of the same."""
@@ -60,7 +61,7 @@ def next_lists(folder: Path | None, held: Lists, roots: Sequence[Authority], now
             for each in read_revocation_lists(content):
                 lying.setdefault(list_key(each, roots), []).append((path, each))
         except OSError as exc:
-            listed.refused.append(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
+            listed.refused.append(f"`{path}` cannot be read: {fault_in_words(exc)}")
         except ExchangeError as exc:
             listed.refused.append(exc.message if str(path) in exc.message else f"`{path}`: {exc.message}")
         except Exception as exc:  # noqa: BLE001  told

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import exchange
 from exchange.kernel import UnavailableError
-from exchange.kernel.files import shut_out
+from exchange.kernel.files import fault_in_words, shut_out
 from exchange.store.database.dialect import Fetch, Statement
 from exchange.store.database.engine import checked_url, is_sqlite, new_engine, used_once
 from exchange.store.database.lineage import OutgrownError
@@ -126,9 +126,7 @@ def _make_file(path: Path) -> None:
     except PermissionError as exc:
         raise UnavailableError(f"`{path}` cannot be written: {shut_out(path)}") from exc
     except OSError as exc:
-        raise UnavailableError(
-            f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}: see its disk"
-        ) from exc
+        raise UnavailableError(f"`{path}` cannot be written: {fault_in_words(exc)}: see its disk") from exc
 
 
 async def _begin_write_ahead(engine: AsyncEngine) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from exchange.crypto import readable_authorities
 from exchange.kernel import UnavailableError
+from exchange.kernel.files import fault_in_words
 
 _OF_A_MEMBER: Final = re.compile(r"([A-Z][A-Z0-9]{1,15})-[0-9a-f]{16}\.pem")
 """As `file_name` writes it."""
@@ -40,7 +41,7 @@ class AuthorityFiles:
                 raise UnavailableError(f"the authorities cannot be read: `{no_file}` is no file, take it away")
             found = [(path.name, path.read_bytes()) for path in paths]
         except OSError as exc:
-            raise UnavailableError(f"the authorities cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+            raise UnavailableError(f"the authorities cannot be read: {fault_in_words(exc)}") from exc
         issued = (name for name, pem in found if any(each.has_issued(der) for each in readable_authorities(pem)))
         return frozenset(member for name in issued for member in _members(name))
 
