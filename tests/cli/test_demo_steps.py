@@ -44,7 +44,7 @@ def stage_of(client):
     """Return a stage on which everybody has the same client."""
 
     @contextmanager
-    def connect(_player, _url):
+    def connect(_player):
         yield client
 
     script = Script(is_quiet=True)
@@ -66,7 +66,7 @@ def test_server_that_answers_without_a_certificate_is_wrong(monkeypatch, answers
 
     monkeypatch.setattr("exchange.cli.demo.server.httpx2.get", get)
     script = Script(is_quiet=True)
-    check_server(script, URL)
+    check_server(SimpleNamespace(script=script, url=URL))
 
     assert [(step.name, step.is_right) for step in script.steps] == [("the server starts", is_right)]
 
@@ -95,7 +95,7 @@ def test_signature_with_another_key_than_the_party_s_own_is_seen():
     ("shown", "absent", "is_absent"), [(404, 404, True), (200, 404, False), (403, 403, False), (404, 400, False)]
 )
 def test_agreement_that_a_stranger_is_shown_by_its_id_is_seen(monkeypatch, shown, absent, is_absent):
-    def ask(_stage, _who, _url, path):
+    def ask(_stage, _who, path):
         status = shown if path.endswith(AGREEMENT) else absent
         return Answer(status, "", "r", (status,))
 
@@ -103,7 +103,7 @@ def test_agreement_that_a_stranger_is_shown_by_its_id_is_seen(monkeypatch, shown
     stage = SimpleNamespace(names={})
 
     path = f"/v1/agreements/{AGREEMENT}"
-    assert refusing.is_as_if_absent(stage, URL, cast.ESP, path, AGREEMENT) is is_absent
+    assert refusing.is_as_if_absent(stage, cast.ESP, path, AGREEMENT) is is_absent
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_draft_that_was_kept_and_text_that_binds_unsigned_are_seen(monkeypatch, 
         )
     )
     with pytest.raises(StoppedError):
-        negotiating.negotiate(stage, URL)
+        negotiating.negotiate(stage)
 
     names = ("Britain sees what its draft would do before anybody else does", "Britain proposes the text")
     assert tuple(outcome(stage, name) for name in names) == right
@@ -149,7 +149,7 @@ def test_texts_of_one_tour_begin_on_one_day_though_midnight_comes_between(monkey
     stage.began_on = date(2026, 1, 31)
     for act in (negotiating.negotiate, negotiating.amend):
         with pytest.raises(StoppedError):
-            act(stage, URL)
+            act(stage)
 
     assert [text["validity"]["from"] for text in texts] == ["2026-01-31", "2026-01-31"]
 
@@ -179,7 +179,7 @@ def test_report_under_another_marking_or_name_is_seen(monkeypatch, marking, orig
     monkeypatch.setattr(exchanging, "post_inputs", lambda *_: header)
     stage = stage_of(SimpleNamespace())
 
-    assert reporting.post(stage, URL, tour.GBR_DESK, tour.MARKING) == "x"
+    assert reporting.post(stage, tour.GBR_DESK, tour.MARKING) == "x"
     assert outcome(stage, "GBR posts report no. 2") is is_right
 
 
@@ -197,7 +197,7 @@ def test_request_that_releases_by_itself_is_seen(monkeypatch, hidden, state, is_
     asked = SimpleNamespace(id="x", state=state)
     stage = stage_of(SimpleNamespace(onward=SimpleNamespace(request=lambda *_: asked, grant=grant)))
     with pytest.raises(StepFailedError):
-        releasing.release_onward(stage, URL)
+        releasing.release_onward(stage)
 
     assert outcome(stage, "Norway asks on behalf of Spain") is is_right
 
@@ -238,7 +238,7 @@ def test_foreign_authority_that_is_answered_is_seen_in_its_own_step(monkeypatch,
     monkeypatch.setattr(refusing, "ExchangeClient", SimpleNamespace(at=at))
     monkeypatch.setattr(refusing, "ask", lambda *_: Answer(401, "not-authenticated", "r", ()))
     stage = SimpleNamespace(script=Script(is_quiet=True), endpoint=lambda *_: None, reports=["r"], refused=[])
-    refusing.refuse_strangers(stage, URL)
+    refusing.refuse_strangers(stage)
 
     assert outcome(stage, "a certificate that nobody enrolled")
     assert outcome(stage, "a certificate of a foreign authority") is is_right

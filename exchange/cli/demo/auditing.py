@@ -32,13 +32,13 @@ async def await_checkpoint(stage: Stage) -> None:
             check(f"{size} entries under the newest checkpoint", is_right=size > 0)
 
 
-def look_at_the_log(stage: Stage, url: str) -> None:
+def look_at_the_log(stage: Stage) -> None:
     """Search as the originator's auditor and as another member's, and ask who could have read the first report."""
     with stage.script.step("the originator's auditor sees who asked for its report"):
-        with stage.connect(cast.GBR_AUDITOR, url) as client:
+        with stage.connect(cast.GBR_AUDITOR) as client:
             _see_all_of_a_report(stage, client)
             _see_who_could_read(stage, client)
-        with stage.connect(cast.NOR_AUDITOR, url) as client:
+        with stage.connect(cast.NOR_AUDITOR) as client:
             _see_own_slice(stage, client)
 
 

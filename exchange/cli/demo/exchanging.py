@@ -13,21 +13,21 @@ from exchange.crypto import ObjectSigningKey
 from exchange.wire import AgreementEvidenceBody, HeaderBody, PulledReportBody
 
 
-def sign_by_all(stage: Stage, url: str) -> None:
+def sign_by_all(stage: Stage) -> None:
     """Have every party sign; the agreement is in force with the last signature and not before."""
     states: list[str] = []
     with stage.script.step("the agreement is signed by its parties") as check:
         for player in (cast.GBR, cast.NOR, cast.DNK):
-            with stage.connect(player, url) as client:
+            with stage.connect(player) as client:
                 states.append(client.sign_agreement(stage.agreement, stage.keys[player.name]).state)
-        with stage.connect(cast.GBR, url) as client:
+        with stage.connect(cast.GBR) as client:
             is_signed = _is_signed(client.agreement_evidence(stage.agreement), stage.keys)
         found = f"{', '.join(cast.PARTIES)} signed the text, each with its own keys: {states[-1]}"
         is_right = states == ["draft", "draft", "in_force"] and is_signed
         check(found if is_signed else "the signatures are not theirs", is_right=is_right)
-        with stage.connect(cast.ESP, url) as client:
+        with stage.connect(cast.ESP) as client:
             seen = client.agreements()
-        is_absent = is_as_if_absent(stage, url, cast.ESP, f"/v1/agreements/{stage.agreement}", stage.agreement)
+        is_absent = is_as_if_absent(stage, cast.ESP, f"/v1/agreements/{stage.agreement}", stage.agreement)
         found = f"{len(seen)} listed, and asked for by its id it is {'absent' if is_absent else 'there'}"
         stage.script.check("ESP, no party, sees no agreement", found, is_right=not seen and is_absent)
 
@@ -40,21 +40,20 @@ def _is_signed(evidence: AgreementEvidenceBody, keys: Mapping[str, ObjectSigning
     return all(finding.is_good for finding in findings) and used == set(own)
 
 
-def exchange_reports(stage: Stage, url: str) -> None:
+def exchange_reports(stage: Stage) -> None:
     """Post as GBR, pull as NOR: the inputs, then the first of them again with a compartment."""
     every, first = dict(stage.inputs), dict(list(stage.inputs.items())[:1])
     with stage.script.step("GBR posts, NOR pulls"):
-        report = _post(stage, url, every, marked(cast.MARKING, every))
-        _pull(stage, url, report, every)
-        compartmented = _post(stage, url, first, marked(cast.COMPARTMENTED_MARKING, first))
-        _pull(stage, url, compartmented, first)
-        with stage.connect(cast.NOR_REVOKED, url) as client:
+        report = _post(stage, every, marked(cast.MARKING, every))
+        _pull(stage, report, every)
+        compartmented = _post(stage, first, marked(cast.COMPARTMENTED_MARKING, first))
+        _pull(stage, compartmented, first)
+        with stage.connect(cast.NOR_REVOKED) as client:
             _check_content(stage, cast.NOR_REVOKED.name, client, client.pull_report(report.id), every)
 
 
 def post(
     stage: Stage,
-    url: str,
     player: cast.Player,
     inputs: Mapping[str, Input],
     marking: str,
@@ -72,15 +71,15 @@ def post(
         "precedence": "PRIORITY",
         "subject": cast.SUBJECT,
     }
-    with stage.connect(player, url) as client:
+    with stage.connect(player) as client:
         header = post_inputs(client, inputs, marking, fields)
     stage.reports.append(header.id)
     stage.names[header.id] = f"no. {len(stage.reports)}"
     return header
 
 
-def _post(stage: Stage, url: str, inputs: Mapping[str, Input], marking: str) -> HeaderBody:
-    header = post(stage, url, cast.GBR, inputs, marking)
+def _post(stage: Stage, inputs: Mapping[str, Input], marking: str) -> HeaderBody:
+    header = post(stage, cast.GBR, inputs, marking)
     size = sum(len(each.content) for each in inputs.values())
     found = f"{len(inputs)} parts, {size:,} bytes, as {header.marking}"
     is_right = header.marking == marking and header.originator == "GBR"
@@ -88,9 +87,9 @@ def _post(stage: Stage, url: str, inputs: Mapping[str, Input], marking: str) -> 
     return header
 
 
-def _pull(stage: Stage, url: str, posted: HeaderBody, inputs: Mapping[str, Input]) -> None:
+def _pull(stage: Stage, posted: HeaderBody, inputs: Mapping[str, Input]) -> None:
     name = stage.names[posted.id]
-    with stage.connect(cast.NOR, url) as client:
+    with stage.connect(cast.NOR) as client:
         listed = [header.id for header in client.reports()]
         stage.script.check(
             f"NOR finds report {name} in its list", f"{len(listed)} listed", is_right=posted.id in listed

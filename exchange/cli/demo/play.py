@@ -18,9 +18,9 @@ def perform(stage: Stage) -> None:
     script = stage.script
     script.chapter("The operator sets up the exchange")
     asyncio.run(set_up(stage))
-    with script.step("the server starts"), running_server(stage.folder, stage.folder / "serve.log") as url:
-        check_server(script, url)
-        _meet(stage, url)
+    with script.step("the server starts"), running_server(stage):
+        check_server(stage)
+        _meet(stage)
     search_disk(stage, "server stopped")
     script.chapter("Everything is on the record")
     asyncio.run(read_log(stage))
@@ -30,19 +30,19 @@ def perform(stage: Stage) -> None:
     convict(stage)
 
 
-def _meet(stage: Stage, url: str) -> None:
+def _meet(stage: Stage) -> None:
     script = stage.script
     script.chapter("The parties sign")
-    sign_by_all(stage, url)
+    sign_by_all(stage)
     script.chapter("Two states exchange a report")
-    exchange_reports(stage, url)
+    exchange_reports(stage)
     script.chapter("Everybody else is refused")
-    refuse_everybody(stage, url)
+    refuse_everybody(stage)
     asyncio.run(revoke(stage, cast.NOR_REVOKED))
-    refuse_revoked(stage, url)
-    refuse_strangers(stage, url)
+    refuse_revoked(stage)
+    refuse_strangers(stage)
     script.chapter("Auditors look at the log, each at its own slice")
     asyncio.run(await_checkpoint(stage))
-    look_at_the_log(stage, url)
+    look_at_the_log(stage)
     script.chapter("Nothing lies about in the clear")
     search_disk(stage, "server running")

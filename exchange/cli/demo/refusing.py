@@ -27,34 +27,34 @@ class Answer:
     sameness: tuple[object, ...]
 
 
-def refuse_everybody(stage: Stage, url: str) -> None:
+def refuse_everybody(stage: Stage) -> None:
     """Try the reports as each who may not have them; absent and invisible must be one answer."""
     first, compartmented = stage.reports
-    _invisible(stage, url, cast.DNK, first, "DNK (a party, not releasable)", "not-releasable")
-    _invisible(stage, url, cast.ESP, first, "ESP (no party)", "not-a-party")
-    _invisible(stage, url, cast.NOR_EXPIRED, first, "NOR with an expired clearance", "clearance-expired")
-    _invisible(stage, url, cast.NOR_LOWER, first, "NOR cleared RESTRICTED only", "above-clearance")
-    _invisible(stage, url, cast.NOR_PLAIN, compartmented, "NOR without the compartment", "missing-compartment")
-    _forbidden(stage, url, cast.OPERATOR, "the exchange's operator", "role-missing")
+    _invisible(stage, cast.DNK, first, "DNK (a party, not releasable)", "not-releasable")
+    _invisible(stage, cast.ESP, first, "ESP (no party)", "not-a-party")
+    _invisible(stage, cast.NOR_EXPIRED, first, "NOR with an expired clearance", "clearance-expired")
+    _invisible(stage, cast.NOR_LOWER, first, "NOR cleared RESTRICTED only", "above-clearance")
+    _invisible(stage, cast.NOR_PLAIN, compartmented, "NOR without the compartment", "missing-compartment")
+    _forbidden(stage, cast.OPERATOR, "the exchange's operator", "role-missing")
 
 
-def refuse_revoked(stage: Stage, url: str) -> None:
+def refuse_revoked(stage: Stage) -> None:
     """Try as a client that could read a moment ago and has been revoked since."""
-    _forbidden(stage, url, cast.NOR_REVOKED, "a revoked client", "client-suspended")
+    _forbidden(stage, cast.NOR_REVOKED, "a revoked client", "client-suspended")
 
 
-def refuse_strangers(stage: Stage, url: str) -> None:
+def refuse_strangers(stage: Stage) -> None:
     """Try with certificates that nobody enrolled: one of the trusted authority, one of another."""
     script, name = stage.script, "a certificate that nobody enrolled"
     with script.step(name) as check:
-        answer = ask(stage, STRANGER, url, f"/v1/reports/{stage.reports[0]}")
+        answer = ask(stage, STRANGER, f"/v1/reports/{stage.reports[0]}")
         is_right = (answer.status, answer.code) == (_NOT_AUTHENTICATED, "not-authenticated")
         check(f"{answer.status} {answer.code}", is_right=is_right)
         stage.refused.append(Refused(name, answer.request_id, "not-authenticated"))
     name = "a certificate of a foreign authority"
     with script.step(name) as check:
         try:
-            with ExchangeClient.at(stage.endpoint(FOREIGNER, url)) as client:
+            with ExchangeClient.at(stage.endpoint(FOREIGNER)) as client:
                 client.whoami()
         except ConnectionFailedError:
             check("the handshake fails", is_right=True)
@@ -64,11 +64,11 @@ def refuse_strangers(stage: Stage, url: str) -> None:
             check("it was let in", is_right=False)
 
 
-def ask(stage: Stage, who: str, url: str, path: str) -> Answer:
+def ask(stage: Stage, who: str, path: str) -> Answer:
     """Return the answer to a GET as it came, refusals included."""
-    endpoint = stage.endpoint(who, url)
+    endpoint = stage.endpoint(who)
     context = client_context(endpoint.cert, endpoint.key, endpoint.ca)
-    with httpx2.Client(base_url=url, verify=context, trust_env=False, timeout=30.0) as http:
+    with httpx2.Client(base_url=stage.url, verify=context, trust_env=False, timeout=30.0) as http:
         answer = http.get(path)
     request_id = answer.headers.get("x-request-id", "")
     headers = sorted((name, value) for name, value in answer.headers.items() if name not in _OWN_HEADERS)
@@ -76,23 +76,23 @@ def ask(stage: Stage, who: str, url: str, path: str) -> Answer:
     return Answer(answer.status_code, _code(answer.content), request_id, (answer.status_code, tuple(headers), body))
 
 
-def is_as_if_absent(stage: Stage, url: str, player: cast.Player, path: str, id: str) -> bool:  # noqa: A002
+def is_as_if_absent(stage: Stage, player: cast.Player, path: str, id: str) -> bool:  # noqa: A002
     """Return whether `path` answers a player as it answers with an id of nothing in the place of `id`."""
     absent = _absent(stage)
-    answer, nothing = (ask(stage, player.name, url, each) for each in (path, path.replace(id, absent)))
+    answer, nothing = (ask(stage, player.name, each) for each in (path, path.replace(id, absent)))
     return answer.status == _NOT_FOUND and answer.sameness == nothing.sameness
 
 
-def _invisible(stage: Stage, url: str, player: cast.Player, report: str, told: str, reason: str) -> None:
+def _invisible(stage: Stage, player: cast.Player, report: str, told: str, reason: str) -> None:
     with stage.script.step(told) as check:
         absent = _absent(stage)
         is_same = True
         for route in ("", "/parts/1", "/explanation"):
-            answer = ask(stage, player.name, url, f"/v1/reports/{report}{route}")
-            nothing = ask(stage, player.name, url, f"/v1/reports/{absent}{route}")
+            answer = ask(stage, player.name, f"/v1/reports/{report}{route}")
+            nothing = ask(stage, player.name, f"/v1/reports/{absent}{route}")
             is_same = is_same and answer.status == _NOT_FOUND and answer.sameness == nothing.sameness
             stage.refused.append(Refused(told, answer.request_id, reason))
-        with stage.connect(player, url) as client:
+        with stage.connect(player) as client:
             listed = [header.id for header in client.reports()]
         is_right = is_same and report not in listed
         found = (
@@ -101,10 +101,10 @@ def _invisible(stage: Stage, url: str, player: cast.Player, report: str, told: s
         check(found, is_right=is_right)
 
 
-def _forbidden(stage: Stage, url: str, player: cast.Player, told: str, reason: str) -> None:
+def _forbidden(stage: Stage, player: cast.Player, told: str, reason: str) -> None:
     with stage.script.step(told) as check:
         paths = (f"/v1/reports/{stage.reports[0]}", f"/v1/reports/{stage.reports[0]}/parts/1", "/v1/reports")
-        answers = [ask(stage, player.name, url, path) for path in paths]
+        answers = [ask(stage, player.name, path) for path in paths]
         is_right = all((answer.status, answer.code) == (_FORBIDDEN, reason) for answer in answers)
         stage.refused.extend(Refused(told, answer.request_id, reason) for answer in answers)
         check(" ".join(dict.fromkeys(f"{answer.status} {answer.code}" for answer in answers)), is_right=is_right)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from exchange.cli.demo.script import Script
+from exchange.cli.demo.stage import Stage
 from exchange.kernel import UnavailableError
 
 _READY = "ready "
@@ -24,32 +24,35 @@ _LOG_TAIL_BYTES = 2000
 
 
 @contextmanager
-def running_server(folder: Path, log: Path) -> Iterator[str]:
-    """Serve the instance in `folder` for as long as the context lasts; yields its address.
+def running_server(stage: Stage) -> Iterator[None]:
+    """Serve the instance of `stage` for as long as the context lasts, and tell it the address.
 
     Raises UnavailableError with the server's last words where it does not get ready.
     """
-    command = [sys.executable, "-m", "exchange.cli", "serve", "--dir", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "exchange.cli", "serve", "--dir", str(stage.folder), "--port", "0"]
+    log = stage.folder / "serve.log"
     with log.open("wb") as words:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, stdin=subprocess.DEVNULL)  # noqa: S603  our own program
         try:
-            yield _address(process, log)
+            stage.url = _address(process, log)
+            yield
         finally:
             _stop(process)
 
 
-def check_server(script: Script, url: str) -> None:
+def check_server(stage: Stage) -> None:
     """Check that the server speaks TLS, and to nobody who shows no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Whoever has no certificate takes any of the server's: what matters is what it is told.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        answer = httpx2.get(f"{url}/v1/whoami", verify=context, trust_env=False, timeout=_ANSWER_SECONDS)
+        answer = httpx2.get(f"{stage.url}/v1/whoami", verify=context, trust_env=False, timeout=_ANSWER_SECONDS)
     except httpx2.TransportError:
         found, is_mutual = "mutual TLS only", True
     else:
         found, is_mutual = f"answers without a certificate: {answer.status_code}", False
-    script.check("the server starts", f"{url}, {found}", is_right=is_mutual and url.startswith("https://"))
+    is_right = is_mutual and stage.url.startswith("https://")
+    stage.script.check("the server starts", f"{stage.url}, {found}", is_right=is_right)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -25,7 +25,7 @@ class Refused:
 
 @dataclass(slots=True)
 class Stage:
-    """`inputs` are files by the names of their parts; `clients` are client ids by player.
+    """`inputs` are files by the names of their parts; `url` is where it is served; `clients` are client ids by player.
 
     `names` tell ids as people know them (clients, reports, agreements), `keys` are the signatories' own, by player.
     `began_on` is the day (UTC) on which it began; another one may come before it ends.
@@ -34,6 +34,7 @@ class Stage:
     folder: Path
     inputs: Mapping[str, Input]
     script: Script
+    url: str = ""
     names: dict[str, str] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=dict)
     keys: dict[str, ObjectSigningKey] = field(default_factory=dict)
@@ -55,11 +56,11 @@ class Stage:
         """Return the folder with somebody's certificate and key."""
         return self.folder / "clients" / name
 
-    def endpoint(self, name: str, url: str) -> Endpoint:
+    def endpoint(self, name: str) -> Endpoint:
         """Return where the exchange is, as somebody goes there."""
         files = self.files_of(name)
-        return Endpoint(url, files / "client.pem", files / "client.key", files / "ca.pem")
+        return Endpoint(self.url, files / "client.pem", files / "client.key", files / "ca.pem")
 
-    def connect(self, player: Player, url: str) -> ExchangeClient:
+    def connect(self, player: Player) -> ExchangeClient:
         """Return a player's own connection."""
-        return ExchangeClient.at(self.endpoint(player.name, url))
+        return ExchangeClient.at(self.endpoint(player.name))

@@ -20,9 +20,9 @@ def perform_agreements(stage: Stage) -> None:
     script = stage.script
     script.chapter("The operator sets up the exchange")
     asyncio.run(_set_up(stage))
-    with script.step("the server starts"), running_server(stage.folder, stage.folder / "serve.log") as url:
-        check_server(script, url)
-        _meet(stage, url)
+    with script.step("the server starts"), running_server(stage):
+        check_server(stage)
+        _meet(stage)
     script.chapter("Everything is on the record, and verified by who trusts nobody")
     asyncio.run(read_log(stage))
     verify_apart(stage)
@@ -35,20 +35,20 @@ async def _set_up(stage: Stage) -> None:
             await enrol_everybody(stage, host, cast.MEMBERS, cast.PLAYERS)
 
 
-def _meet(stage: Stage, url: str) -> None:
+def _meet(stage: Stage) -> None:
     script = stage.script
     script.chapter("Two states negotiate a treaty")
-    negotiate(stage, url)
+    negotiate(stage)
     script.chapter("They exchange a report under it")
     with script.step("a report is exchanged"):
-        require_pulled(stage, url, cast.NOR_DESK, post(stage, url, cast.GBR_DESK, cast.MARKING))
+        require_pulled(stage, cast.NOR_DESK, post(stage, cast.GBR_DESK, cast.MARKING))
     script.chapter("A third state asks for onward release")
-    release_onward(stage, url)
+    release_onward(stage)
     script.chapter("The treaty is amended, and a third state accedes")
-    amend(stage, url)
+    amend(stage)
     script.chapter("A crisis clause opens and closes")
-    open_and_close(stage, url)
+    open_and_close(stage)
     script.chapter("A promise is broken, and the states consult")
-    consult(stage, url)
+    consult(stage)
     script.chapter("A state suspends its part")
-    suspend(stage, url)
+    suspend(stage)
