@@ -4,8 +4,10 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -17,6 +19,8 @@ from exchange.store.books.report_book import ReportBook
 from exchange.usecases.life import report_moves, walk_reports
 from exchange.usecases.life.telling_rows import TellingRows
 from exchange.usecases.life.walk_reports import ReportWalk, told_reports
+from exchange.usecases.posting import post_report
+from exchange.usecases.posting.post_report import posted_draft
 from exchange.usecases.steps import told_entries
 from exchange.usecases.steps.altered_classes import tell_altered_class
 from exchange.usecases.steps.context import Services
@@ -359,7 +363,6 @@ async def test_report_that_moved_before_its_past_was_kept_is_accused_of_nothing(
     await place_entries(world, is_searchable=True)
 
     assert await told(world) == []
-
     other = await world.post(label=LOW, topic="cyber.vulnerability")
     class_of = "SELECT class_id FROM report WHERE id = $2"
     world.sql(f"UPDATE report SET posted_class = ({class_of}) WHERE id = $1", report, other)
@@ -570,15 +573,28 @@ async def test_report_whose_key_this_node_lacks_is_accused_of_nothing(walked: tu
 
 async def test_place_is_taken_by_what_says_so_in_the_log_and_by_no_row(walked: tuple[World, list[str]]) -> None:
     world, reports = walked
-    # Of the first one's nothing tells but the post of what took it: nothing else did before there was an entry.
+    # Of the first one's nothing tells but the post of what took it.
     world.unguard()
     (about,) = [each["id"] for each in await world.entries() if each["type"] == "report.superseded"]
     world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", about)
     world.sql("UPDATE report SET status = 'superseded' WHERE id = $1", reports[5])
     world.sql("UPDATE report SET supersedes = $1 WHERE id = $2", reports[5], reports[4])
-
     why = {entry["object"]["id"]: entry["detail"]["why"] for entry in await told(world)}
     assert why == {
         reports[4]: "`supersedes` is not the sealed one",
         reports[5]: "its row says that another report took its place, and no entry does",
     }
+
+
+async def test_place_taken_before_entries_told_of_it_is_known_by_what_is_sealed(
+    walked: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = walked
+    monkeypatch.setattr(post_report, "superseding_of", AsyncMock(return_value=None))
+    monkeypatch.setattr(post_report, "posted_draft", lambda *of: replace(posted_draft(*of), detail={}))
+    later = await world.post(supersedes=reports[5])
+    await place_entries(world, is_searchable=True)
+    for change, accused in (("id = id", False), ("key_version = 99", False), ("version = 2, key_version = 1", True)):
+        world.sql(f"UPDATE report SET {change} WHERE id = $1", later)
+        world.clock.advance(timedelta(hours=2))
+        assert (reports[5] in {entry["object"]["id"] for entry in await told(world)}) is accused

@@ -23,7 +23,7 @@ from exchange.crypto import CryptoError, header_context
 from exchange.custody import KeyMissingError
 from exchange.kernel import MICROSECOND, is_uuid7, to_micros
 from exchange.reports import Header, ReportStatus, header_from_json
-from exchange.store import Sought
+from exchange.store import ReportRow, Sought
 from exchange.store.books.walk_book import ReportSeen, Walked
 from exchange.store.log.searching import Found
 from exchange.store.rows.unread import UNREADABLE
@@ -210,8 +210,7 @@ async def _other_than_sealed(services: Services, seen: ReportSeen, digest: str |
     """Return what lists and counts read from a row and is not what its originator sealed."""
     row = seen.row
     try:
-        context = header_context(row.id, row.version, digest or "")
-        (header_json,) = await services.custodian.open_headers([(row, context)])
+        header_json = await _opened(services, row, digest)
         header = header_from_json(json.loads(header_json))
     except KeyMissingError:
         return None  # perhaps this node lacks it: the doctor tells of keys
@@ -257,7 +256,28 @@ async def _has_taker(services: Services, report: str) -> bool:
     if await _is_told(services, report, (EventName.REPORT_SUPERSEDED,), lambda _: True):
         return True
     takers = [taker for _, taker in await services.store.walk.takers([report]) if is_uuid7(str(taker))]
-    return any([await _is_told(services, taker, (EventName.REPORT_POSTED,), takes) for taker in takers])
+    if any([await _is_told(services, taker, (EventName.REPORT_POSTED,), takes) for taker in takers]):
+        return True
+    # Before there was either, nothing told of it but what the originator sealed: who writes to rows cannot make that.
+    seen = await services.store.walk.seen(takers)
+    return any([await _is_sealed_to_take(services, each, report) for each in seen.values()])
+
+
+async def _is_sealed_to_take(services: Services, taker: ReportSeen, report: str) -> bool:
+    """Return whether what is sealed in a report says that it takes the place of another one, or may say so."""
+    try:
+        return header_from_json(json.loads(await _opened(services, taker.row, taker.digest))).supersedes == report
+    except KeyMissingError:
+        return True  # perhaps this node lacks it
+    except (CryptoError, *UNREADABLE):
+        return False
+
+
+async def _opened(services: Services, row: ReportRow, digest: str | None) -> bytes:
+    """Return the header that is sealed in a row, where it opens for a class of this digest."""
+    context = header_context(row.id, row.version, digest or "")
+    (header_json,) = await services.custodian.open_headers([(row, context)])
+    return header_json
 
 
 async def _is_told(
