@@ -141,11 +141,21 @@ def rhythm_of(spells: Iterable[Spell], posts: Sequence[datetime], since: datetim
     return Rhythm(every, **counts, due=due, is_overdue=due is not None and now > due) if is_owed else None
 
 
-def acknowledgement_due(
-    spells: Iterable[Spell], precedence: str, posted_at: datetime, was: Sequence[tuple[str, datetime]] = ()
-) -> datetime | None:
-    """Return until when a report posted then is to be acknowledged; None where that was not owed."""
-    return _owed(spells, precedence, posted_at, was)[1]
+def acknowledgement_owed(
+    spells: Iterable[Spell], precedence: str, posted_at: datetime, was: Sequence[tuple[str, datetime]]
+) -> tuple[str, datetime] | None:
+    """Return under which precedence a report posted then is to be acknowledged, and until when; None where not owed.
+
+    `was` as `PostedFact` has it.
+    """
+    duty = next((spell.duty for spell in spells if spell.holds(posted_at)), NOTHING_OWED)
+    for former, until in was:
+        due = _due(duty, former, posted_at)
+        # Less urgent since, it excuses nobody whose time had run out.
+        if due is not None and due < until:
+            return former, due
+    due = _due(duty, precedence, posted_at)
+    return None if due is None else (precedence, due)
 
 
 def timeliness(fact: PostedFact, member: str, spells: Sequence[Spell], now: datetime) -> Timeliness | None:
@@ -155,9 +165,10 @@ def timeliness(fact: PostedFact, member: str, spells: Sequence[Spell], now: date
     # 3. What can be read no longer cannot be acknowledged any more.
     # 4. There is time left.
     # 5. Whoever was not bound at the end of its time did not miss it.
-    due = acknowledgement_due(spells, fact.precedence, fact.posted_at, fact.was)
-    if due is None or member not in fact.owed_by:  # (1)
+    owed = acknowledgement_owed(spells, fact.precedence, fact.posted_at, fact.was)
+    if owed is None or member not in fact.owed_by:  # (1)
         return None
+    _, due = owed
     given = fact.acknowledged.get(member)
     if given is not None:  # (2)
         return Timeliness.IN_TIME if given <= due else Timeliness.LATE
@@ -167,19 +178,6 @@ def timeliness(fact: PostedFact, member: str, spells: Sequence[Spell], now: date
         return Timeliness.WAITING
     is_bound = any(spell.holds(due) and spell.duty.acknowledge for spell in spells)
     return Timeliness.OVERDUE if is_bound else None  # (5)
-
-
-def _owed(
-    spells: Iterable[Spell], precedence: str, posted_at: datetime, was: Sequence[tuple[str, datetime]]
-) -> tuple[str, datetime | None]:
-    """Return under which precedence a report is to be acknowledged, and until when."""
-    duty = next((spell.duty for spell in spells if spell.holds(posted_at)), NOTHING_OWED)
-    for former, until in was:
-        due = _due(duty, former, posted_at)
-        # Less urgent since, it excuses nobody whose time had run out.
-        if due is not None and due < until:
-            return former, due
-    return precedence, _due(duty, precedence, posted_at)
 
 
 def _due(duty: Duty, precedence: str, posted_at: datetime) -> datetime | None:
@@ -222,9 +220,9 @@ def _acknowledgements(
     counts: dict[str, Counter[Timeliness]] = {precedence: Counter() for precedence in promised}
     for fact in facts:
         found = timeliness(fact, member, spells, now) if fact.posted_at >= since else None
-        if found is not None:
-            precedence, _ = _owed(spells, fact.precedence, fact.posted_at, fact.was)
-            counts.setdefault(precedence, Counter())[found] += 1
+        owed = None if found is None else acknowledgement_owed(spells, fact.precedence, fact.posted_at, fact.was)
+        if found is not None and owed is not None:
+            counts.setdefault(owed[0], Counter())[found] += 1
     for precedence, counted in counts.items():
         yield Acknowledgements(
             precedence, promised.get(precedence), **{each.value: counted[each] for each in Timeliness}

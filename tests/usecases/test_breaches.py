@@ -85,13 +85,17 @@ async def test_deadline_that_passes_is_a_breach_a_moment_later_and_once(owing: W
 
 
 async def test_acknowledged_in_time_is_no_breach_and_late_is_one(owing: World) -> None:
-    prompt, late, lowered = [await flash(owing) for _ in range(3)]
+    prompt, late, lowered, eased = [await flash(owing) for _ in range(4)]
+    routine = owing.posted(label=GBR_NOR, precedence=Precedence.ROUTINE)
+    await usecases.amend_report(owing.services, owing.call("GBR contributor"), eased, routine)
+    # Of when it was less urgent no row alone accuses anybody.
+    owing.unguard("report_past")
+    owing.sql("UPDATE report_past SET until_at = until_at + 1800000000")
     owing.clock.advance(10 * MINUTE)
     await usecases.receive_report(owing.services, owing.call("NOR reader"), prompt)
     owing.clock.advance(INSTANT)
     await usecases.receive_report(owing.services, owing.call("NOR reader"), late)
     # Nor is who has not acknowledged it by then excused, where it is made less urgent before anybody looked.
-    routine = owing.posted(label=GBR_NOR, precedence=Precedence.ROUTINE)
     await usecases.amend_report(owing.services, owing.call("GBR contributor"), lowered, routine)
 
     await DutyWatch(owing.services).round()

@@ -31,7 +31,7 @@ from exchange.agreements import (
     Scope,
     Spell,
     Timeliness,
-    acknowledgement_due,
+    acknowledgement_owed,
     as_it_was,
     duty_spells,
     in_force,
@@ -130,12 +130,21 @@ class _Treaty:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """That a member's time to acknowledge a report ran out at `due`, acknowledged or not."""
+    """That a member's time to acknowledge a report ran out at `due`, acknowledged or not.
+
+    `precedence` is the one that it had then; it may be less urgent since.
+    """
 
     report: CountedReport
     member: str
     spells: tuple[Spell, ...]
+    precedence: str
     due: datetime
+
+    @property
+    def former(self) -> str | None:
+        """Return the precedence of then where it is another one now."""
+        return None if self.precedence == self.report.precedence else self.precedence
 
 
 class DutyWatch:
@@ -195,9 +204,10 @@ class DutyWatch:
             ended = [each for each in due if stretch.begin <= each.due < stretch.end]
             for row in (*await self._unacknowledged(stretch, begin, ended), *await self._silences(stretch)):
                 found.setdefault((row.party, row.owed_to, row.subject), row)
+        former = {(each.report.id, each.member): each.former for each in due}
         rows: list[BreachRow] = []
         for row in found.values():
-            if len(rows) <= _AT_ONCE and await self._is_sure(row):
+            if len(rows) <= _AT_ONCE and await self._is_sure(row, former.get((row.subject, row.party))):
                 rows.append(row)
         await self._keep(agreement, rows[:_AT_ONCE])
         if len(rows) > _AT_ONCE:
@@ -205,12 +215,15 @@ class DutyWatch:
         self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
         return False
 
-    async def _is_sure(self, row: BreachRow) -> bool:
-        """Return whether the log says so too; of a silence that is asked where its rhythm is known."""
+    async def _is_sure(self, row: BreachRow, former: str | None) -> bool:
+        """Return whether the log says so too; of a silence that is asked where its rhythm is known.
+
+        `former` is the precedence that a report had when it was due, where it has another one since.
+        """
         if row.kind is not BreachKind.ACKNOWLEDGEMENT:
             return True
         return await self._unless_lacking(
-            row, is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at)
+            row, is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at, former=former)
         )
 
     async def _unless_lacking(self, row: BreachRow, is_sure: Awaitable[bool]) -> bool:
@@ -291,9 +304,9 @@ class DutyWatch:
                 continue  # altered: who could read it when it was posted cannot be said any more
             for (scope, member), spells in spells_of.items():
                 if scope == facts.scope and member != facts.originator:
-                    due = acknowledgement_due(spells, report.precedence, report.posted_at, report.was)
-                    if due is not None and since <= due < now:
-                        found.append(_Ended(report, member, spells, due))
+                    owed = acknowledgement_owed(spells, report.precedence, report.posted_at, report.was)
+                    if owed is not None and since <= owed[1] < now:
+                        found.append(_Ended(report, member, spells, *owed))
         return begin, found
 
     async def _silences(self, treaty: _Treaty) -> list[BreachRow]:

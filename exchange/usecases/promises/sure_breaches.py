@@ -33,16 +33,18 @@ from exchange.usecases.steps.told_entries import (
 )
 
 
-async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime) -> bool:
+async def is_unacknowledged(services: Services, report: str, *, by: str, due: datetime, former: str | None) -> bool:
     """Return whether no client of the member `by` acknowledged a report up to `due`, and its row is what it came to.
 
-    Raises UnavailableError as `require_readable`, LogDamagedError where the log lacks what it says of it, OpeningError
-    where that is away.
+    Where it was due under a `former` precedence, only where it had that until after `due`. Raises UnavailableError as
+    `require_readable`, LogDamagedError where the log lacks what it says of it, OpeningError where that is away.
     """
     await require_readable(services, "what was acknowledged")
     with _of_one(is_waited_for=True):
         posts = [entry async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=report)]
         if not posts or any(found.told.name.id == report for found in await contradicted_reports(services, posts)):
+            return False
+        if former is not None and not await _was_so_at(services, report, former, due):
             return False
         # First those that rows name: what somebody took out of the search is found there still.
         named = await entries_named(services, await services.store.duties.acknowledging(report))
@@ -101,6 +103,16 @@ async def unposted(services: Services, reports: Mapping[str, datetime]) -> set[s
     require_none(lacks, "that tell of posts")
     posted = {(entry["object"]["id"], parse_rfc3339(entry["ts"])) for entry in told}
     return {report for report, at in reports.items() if (report, at) not in posted}
+
+
+async def _was_so_at(services: Services, report: str, precedence: str, due: datetime) -> bool:
+    """Return whether an entry says that a report was of this precedence until a moment behind `due`.
+
+    INVARIANT: of when it was made less urgent no row alone says. LogDamagedError where the log lacks what may say so.
+    """
+    moves = [entry async for entry in all_told_until_now(services, EventName.REPORT_AMENDED, subject=report)]
+    until = [each["ts"] for each in moves if each.get("detail", {}).get("precedence_before") == precedence]
+    return any(parse_rfc3339(each) > due for each in until)
 
 
 def _lets_off(entry: Entry, report: str, *, by: str, due: datetime) -> bool:
