@@ -68,11 +68,12 @@ class Clause:
 
 
 def amendment_state(agreement: Agreement, amendment: Amendment) -> AmendmentState:
-    """Return where a proposed text of `agreement` stands."""
+    """Return where a proposed text of `agreement` stands, which may be as `gone_on_without` gives it."""
     digest = text_of(agreement).digest
     if amendment.text == digest:
         return AmendmentState.IN_FORCE
-    return AmendmentState.PROPOSED if amendment.previous == digest else AmendmentState.OVERTAKEN
+    is_left = any(each.edition > agreement.edition for each in agreement.departures)
+    return AmendmentState.PROPOSED if amendment.previous == digest and not is_left else AmendmentState.OVERTAKEN
 
 
 def amended(agreement: Agreement, terms: Terms, now: datetime) -> Agreement:
@@ -248,7 +249,14 @@ def left_behind(editions: Sequence[Agreement], member: str) -> Agreement | None:
     own = [each for each in editions if each.party(member) is not None]
     if not own or Departure(member, own[-1].edition + 1) not in editions[-1].departures:
         return None
-    return replace(own[-1], earlier=tuple(each.terms for each in editions[: own[-1].edition - 1]))
+    last = own[-1]
+    crises = tuple(each for each in last.crises if each.edition <= last.edition)
+    return replace(last, crises=crises, earlier=tuple(each.terms for each in editions[: last.edition - 1]))
+
+
+def gone_on_without(agreement: Agreement, member: str) -> Agreement:
+    """Return an agreement that `member` is `left_behind` with as one that the others gave another text since."""
+    return replace(agreement, departures=(*agreement.departures, Departure(MemberCode(member), agreement.edition + 1)))
 
 
 def is_known_to(agreement: Agreement, member: str) -> bool:

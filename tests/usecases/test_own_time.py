@@ -51,10 +51,10 @@ async def moved(make_lived: MakeLived) -> World:
     return (await make_lived(through_three_texts))[0]
 
 
-async def crisis(world: World) -> None:
+async def crisis(world: World, second: str = "NOR") -> None:
     wish = CrisisWish("storm-watch", "a cable was cut")
     act = (await usecases.ask_for_crisis(world.services, world.call("GBR signatory"), world.agreement_id, wish)).value
-    await usecases.confirm_act(world.services, world.call("NOR signatory"), act.id, act.digest)
+    await usecases.confirm_act(world.services, world.call(f"{second} signatory"), act.id, act.digest)
 
 
 async def evidence(world: World, name: str | None) -> usecases.AgreementEvidence:
@@ -331,16 +331,35 @@ async def test_who_left_by_notice_is_told_by_nothing_of_a_text_that_the_others_c
     before = await told()
     await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "ESP")
     assert await told() == before
+    await crisis(populated)
     await usecases.suspend_agreement(services, populated.call("NOR signatory"), agreement_id)
 
     assert await told() == before
 
 
+async def test_who_left_by_notice_signs_no_text_that_the_others_overtook(populated: World) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+    view = await proposed(populated, AGREEMENT.replace("P5Y", "P4Y"))
+    for member in ("GBR", "NOR"):
+        await signs(populated, view, member)
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), agreement_id)
+    populated.clock.advance(timedelta(days=91))
+    await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "ESP")
+    with pytest.raises(ConflictError) as refused:
+        await signs(populated, view, "DNK")
+    (shown,) = (await usecases.list_amendments(services, populated.call("DNK signatory"), agreement_id)).value
+
+    assert refused.value.code == "amendment-overtaken"
+    assert (shown.amendment.text, shown.state, shown.changes) == (view.amendment.text, "overtaken", ())
+
+
 async def test_who_left_by_notice_is_explained_its_reports_by_nothing_that_the_others_did_since(
     populated: World,
 ) -> None:
-    services, agreement_id = populated.services, populated.agreement_id
+    services = populated.services
     await populated.enrol("NOR auditor", "NOR", "auditor")
+    clause = CRISIS.replace("at_most", "readers: [DNK], older_reports: included, at_most").replace("NOR", "DNK")
+    agreement_id = await populated.agree(AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]") + clause)
     report = await populated.post("NOR contributor", label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR")))
     await usecases.withdraw_agreement(services, populated.call("NOR signatory"), agreement_id)
     populated.clock.advance(timedelta(days=91))
@@ -356,6 +375,8 @@ async def test_who_left_by_notice_is_explained_its_reports_by_nothing_that_the_o
     await usecases.suspend_agreement(services, populated.call("DNK signatory"), agreement_id)
     assert await told() == before
     await usecases.resume_agreement(services, populated.call("DNK signatory"), agreement_id)
+    await crisis(populated, "DNK")
+    assert await told() == before
     others = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, DNK, ESP]").replace("rs: [GBR, NOR]", "rs: [GBR]")
     await amend(populated, others, "GBR", "DNK", "ESP")
 

@@ -26,6 +26,7 @@ from exchange.agreements import (
     amendment_state,
     conclude,
     differences,
+    gone_on_without,
     is_party,
     is_signed,
     require_amendable,
@@ -219,7 +220,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     taken_back: Collection[str],
     given: GivenSignature,
 ) -> Recorded[AgreementView]:
-    if amendment.previous != text_of(agreement).digest:
+    if amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
         raise ConflictError("another amendment came first: propose this one anew", code="amendment-overtaken")
     require_amendable(agreement, call.now)
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
@@ -407,6 +408,8 @@ async def _held(  # noqa: PLR0913  who does what to which agreement
             await log.hold(unit)
             if named_in and not await _concerns(log, client, agreement, named_in, must_be_read=must_be_read):
                 agreement = await unit.agreements().one(log.agreement_id, of=client.member)
+                # What lay before it is shown as what it is: a text that nobody signs any more.
+                agreement = None if agreement is None else gone_on_without(agreement, client.member)
             if agreement is None:
                 raise NotFoundError("no such agreement, or none that you may see")
             yield unit, agreement, log

@@ -1,6 +1,7 @@
 """An agreement as a member knows it that has left by its notice: as it stood then, whatever the others did since."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from exchange.agreements import Agreement, as_it_was, is_known_to, is_party
 from exchange.usecases.steps.context import Call, Services
@@ -17,7 +18,13 @@ async def as_it_left(services: Services, call: Call, member: str, agreement: Agr
     leaves_at = own[-1][1].leaves_at if own else None
     if leaves_at is None:
         return agreement
-    return next((as_it_was(span.value, leaves_at) for span, _ in reversed(own) if span.since <= leaves_at), agreement)
+    return next((_known_at(span.value, leaves_at) for span, _ in reversed(own) if span.since <= leaves_at), agreement)
+
+
+def _known_at(agreement: Agreement, left_at: datetime) -> Agreement:
+    # INVARIANT: nor does it know of a crisis that the others opened since, under the very text that names it still.
+    known = as_it_was(agreement, left_at)
+    return replace(known, crises=tuple(each for each in known.crises if each.opened_at < left_at))
 
 
 async def as_originator_knows(services: Services, call: Call, judged: Judged) -> Judged:
