@@ -230,6 +230,12 @@ def leave_anyway(agreement: Agreement, member: str, now: datetime) -> Agreement:
     return _moved_as_if_bound(agreement, replace(party, state=state, leaves_at=None), Move.WITHDRAW, now)
 
 
+def leave_draft(agreement: Agreement, member: str) -> Agreement:
+    """Return the next version, in which `member` has taken a draft back, wherever this one says that it stands."""
+    left = Party(_party_of(agreement, member).member, PartyState.WITHDRAWN)
+    return replace(_with_party(agreement, left), version=agreement.version + 1)
+
+
 def _standing(agreement: Agreement, now: datetime) -> tuple[AgreementState, frozenset[str], tuple[str, ...]]:
     crises = tuple(crisis.id for crisis, _ in open_crises(agreement, now))
     return state_of(agreement, now), active_parties(agreement, now), crises

@@ -23,7 +23,7 @@ from exchange.usecases.steps import taken_away_again
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
-from tests.support.treaty import signing_key
+from tests.support.treaty import sign_by_call, signing_key
 from tests.support.world import World, thumbprint_of
 from tests.usecases.test_certificates_held import time_passes
 from tests.usecases.test_rows_held import held
@@ -261,6 +261,21 @@ async def test_who_alone_its_row_says_has_left_leaves_when_its_notice_has_passed
     assert party.leaves_at > world.clock.now
     assert made.entry["detail"]["leaves_at"] == rfc3339(party.leaves_at)
     assert party.state.value == "suspended"
+
+
+@pytest.mark.parametrize(("alone", "signed"), [("signed_at = NULL", ()), ("leaves_at = NULL", ("NOR",))])
+async def test_draft_that_a_row_alone_took_back_is_taken_back_and_concluded_by_nobody(
+    populated: World, alone: str, signed: tuple[str, ...]
+) -> None:
+    agreement = await populated.agree(signatories=signed)
+    populated.unguard("agreement_party")
+    populated.sql(f"UPDATE agreement_party SET state = 'withdrawn', {alone} WHERE agreement_id = $1", agreement)
+    made = await leave(populated)
+    populated.sql("UPDATE agreement_party SET state = 'pending' WHERE agreement_id = $1 AND member <> 'NOR'", agreement)
+
+    assert (made.value.state.value, made.value.agreement.party("NOR").leaves_at) == ("withdrawn", None)
+    with pytest.raises(ConflictError, match="the agreement is withdrawn"):
+        await sign_by_call(populated.services, populated.call("GBR signatory"), agreement)
 
 
 async def test_notice_is_not_lost_where_a_part_is_suspended_whose_row_alone_said_so(make_lived: MakeLived) -> None:

@@ -21,6 +21,7 @@ from exchange.agreements import (
     Terms,
     is_party,
     leave_anyway,
+    leave_draft,
     parse_agreement,
     propose,
     proven,
@@ -153,12 +154,13 @@ async def _move(
 ) -> Recorded[AgreementView]:
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    told: list[Agreement] = []
 
     async def move(*, is_again: bool) -> Recorded[AgreementView]:
         async with services.store.unit_of_work() as unit:
             # Held to the end, so that two parties may sign at once.
             agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
-            moved = _stepped(services, call, client.member, agreement, step, is_again=is_again)
+            moved = _stepped(services, call, client.member, agreement, step, told=told, is_again=is_again)
             await unit.put_agreement(moved)
             moved = proven(moved) if is_again else moved
             receipt = await record_agreement(unit, call, client, event, moved, told=leaving(moved, client.member))
@@ -168,8 +170,16 @@ async def _move(
 
 
 def _stepped(  # noqa: PLR0913  whose step is taken, and how
-    services: Services, call: Call, member: str, agreement: Agreement, step: Step, *, is_again: bool
+    services: Services,
+    call: Call,
+    member: str,
+    agreement: Agreement,
+    step: Step,
+    *,
+    told: list[Agreement],
+    is_again: bool,
 ) -> Agreement:
+    """Return what a step makes of an agreement; into `told` comes, where the log is asked, how that tells of it."""
     try:
         return step(agreement, member, call.now)
     except ConflictError as refusal:
@@ -180,10 +190,15 @@ def _stepped(  # noqa: PLR0913  whose step is taken, and how
         except ConflictError:
             raise refusal from None  # its last day has passed
         if not is_again:
-            is_told = partial(_is_told, services, call, member, agreement, step)
+            is_told = partial(_is_told, services, call, member, agreement, step=step, told=told)
             in_doubt = not _stands(agreement, member, step, call.now)
             raise SaidByRowError(refusal, is_told, in_doubt=in_doubt) from None
-        return moved
+        # INVARIANT: nobody whose row alone took a draft back is bound by it for a notice, nor lets others conclude it.
+        drafts = (each for each in told if state_of(each, call.now) is AgreementState.DRAFT)
+        is_draft = any(
+            each.version == agreement.version for each in drafts
+        )  # nobody has signed since the log was asked
+        return leave_draft(agreement, member) if is_draft else moved
 
 
 def _stands(agreement: Agreement, member: str, step: Step, now: datetime) -> bool:
@@ -194,24 +209,31 @@ def _stands(agreement: Agreement, member: str, step: Step, now: datetime) -> boo
     return is_party(agreement, member, now) and party is not None and party.signed_at is not None and not is_leaving
 
 
-async def _is_told(services: Services, call: Call, member: str, agreement: Agreement, step: Step) -> bool:
-    """Return whether a party cannot take this step by what the log tells of where all parties stand either."""
+async def _is_told(  # noqa: PLR0913  who cannot take which step, of which agreement
+    services: Services, call: Call, member: str, agreement: Agreement, *, step: Step, told: list[Agreement]
+) -> bool:
+    """Return whether a party cannot take this step by what the log tells of where all parties stand either.
+
+    Where it can, the agreement comes into `told` as the log tells of it.
+    """
     words, signed, text = LastWords(), set(), text_of(agreement).digest
     async for entry in all_told_until_now(services, *AGREEMENT_EVENTS, subject=agreement.id):
         if entry["type"] == EventName.AGREEMENT_SIGNED.value and entry.get("detail", {}).get("text") == text:
             signed.add(entry.get("member"))
-        for told in rows_told(entry):
-            words.take(told)
-    last = {place: str(value) for told in words.found() for place, value in told.says.items()}
+        for said in rows_told(entry):
+            words.take(said)
+    last = {place: str(value) for said in words.found() for place, value in said.says.items()}
     if f"leaving {member}" in last and not is_party(agreement, member, call.now):
         return True
     parties = tuple(
         _as_told(each.member, last, call.now, has_signed=each.member in signed) for each in agreement.parties
     )
+    as_told = replace(agreement, parties=parties)
     try:
-        step(replace(agreement, parties=parties), member, call.now)
+        step(as_told, member, call.now)
     except ConflictError:
         return True
+    told.append(as_told)
     return False
 
 
