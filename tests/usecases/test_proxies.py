@@ -94,9 +94,14 @@ async def test_who_posted_it_is_told_what_it_sent_whatever_became_of_it(joint: W
     again.append(await posted())
 
     assert again == [replace(first, is_replayed=True)] * 3
-    joint.sql(f"UPDATE idempotency SET created_at = {2**62}")
-    with pytest.raises(UnavailableError):
-        await posted()
+    # Nor is it told, nor the log, by a row alone that it posted something else.
+    other = await joint.post("NOR contributor", label=label)
+    await usecases.amend_report(services, joint.call("NOR contributor"), other, second)
+    for forged in (f"report_id = '{other}'", f"created_at = {2**62}"):
+        joint.sql(f"UPDATE idempotency SET {forged}")
+        made = await joint.attempt(posted())
+        assert isinstance(made.error, UnavailableError)
+        assert "report.posted" not in {entry["type"] for entry in made.entries if entry["decision"] == "permitted"}
 
 
 async def test_nobody_posts_for_another_without_the_second_person(joint: World) -> None:

@@ -18,6 +18,7 @@ from exchange.kernel import (
     ConflictError,
     StalePolicyError,
     UnavailableError,
+    parse_rfc3339,
 )
 from exchange.members import Client, Role
 from exchange.reports import Header, PostedReport, ReportId, ReportStatus
@@ -33,6 +34,7 @@ from exchange.usecases.steps.recording import about_report, draft, on_record, re
 from exchange.usecases.steps.registering import distribution_draft
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.sealing import seal_report, stored_json, with_status
+from exchange.usecases.steps.told_entries import all_told_until_now, require_readable
 
 _TRIES = 5
 """How often a post is decided again because the policy moved under it."""
@@ -130,6 +132,8 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
     header = None
     try:
+        if sent.originator != client.member:
+            await _require_posted_by(services, client, replay)
         if row.report is not None and row.report.sealed_header:
             kept = await services.knowledge.release_class(services.store, row.report.class_id)
             header = await open_sealed_header(services, row.report, kept)
@@ -145,6 +149,21 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {replay.report_id}", exc)
     return await _told_again(services, call, client, header, posted)
+
+
+async def _require_posted_by(services: Services, client: Client, replay: IdempotentReplay) -> None:
+    """Raise OpeningError where no entry says that a client posted this report then, UnavailableError where none can.
+
+    INVARIANT: who posted for another is told by no row alone what it posted. It is asked whatever became of the report:
+    how long it takes tells nothing of that.
+    """
+    await require_readable(services, "what was posted")
+    async for entry in all_told_until_now(services, EventName.REPORT_POSTED, subject=replay.report_id):
+        is_its = entry["actor"].get("id") == client.id and "replayed" not in entry.get("detail", {})
+        if is_its and parse_rfc3339(entry["ts"]) == replay.posted_at:
+            return
+    message = "the report kept for an idempotency key is not one that this client posted then"
+    raise OpeningError(message)
 
 
 async def _moved_on(  # noqa: PLR0913  what was sent, and what became of it
