@@ -76,7 +76,7 @@ class Memory:
 
     def see(self, name: str) -> bool:
         """Return whether `name` is new today."""
-        token = hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:_TOKEN_BYTES]
+        token = hashlib.sha256(name.encode()).digest()[:_TOKEN_BYTES]
         if token in self.seen or len(self.seen) >= MOST_SEEN:
             return False
         self.seen.add(token)

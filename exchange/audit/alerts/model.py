@@ -44,6 +44,5 @@ class Evaluation:
 
 def alert_id(rule: Rule, subject: str, cause: str, at: int) -> str:
     """Return the id of the alert that `rule` raises about `subject` because of `cause`: always the same one."""
-    named = f"{rule.name}\n{subject}\n{cause}".encode(errors="surrogatepass")
-    digest = hashlib.sha256(named).digest()
+    digest = hashlib.sha256(f"{rule.name}\n{subject}\n{cause}".encode()).digest()
     return new_id(from_micros(at), lambda size: digest[:size])

@@ -38,7 +38,7 @@ def _told_apart(marks: Sequence[Mark]) -> list[Mark]:
     last = _last_change(marks)
     before = {mark.word: mark for mark in marks[:last] if mark.word != CHANGE}
     behind = {mark.word: mark for mark in marks[last:] if mark.word != CHANGE}
-    return [*before.values(), *(mark for mark in marks[last : last + 1] if mark.word == CHANGE), *behind.values()]
+    return [*before.values(), *(mark for mark in marks[last:] if mark.word == CHANGE), *behind.values()]
 
 
 def _last_change(marks: Sequence[Mark]) -> int:

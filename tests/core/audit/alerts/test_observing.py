@@ -95,6 +95,14 @@ def test_boot_that_does_not_sign_any_more(heard_until, alerts):
     assert list(evaluation.memory.values()) == [None] * alerts
 
 
+def test_every_silent_boot_is_told_in_the_order_of_their_names():
+    found = rules(NodeSilent(TEN))
+    _, known = run(found, [heartbeat(1, boot="boot-2"), heartbeat(2, boot="boot-1")])
+    evaluation = observe(found, sight(heard_until=AT + 99 * SECOND), known)
+
+    assert [alert.subject.id for alert in evaluation.alerts] == ["boot-1", "boot-2"]
+
+
 def test_what_other_rules_remember_is_no_boot():
     silent, pulls = rules(NodeSilent(TEN)), rules(LogFrozen(), MassPulls(1, 1, 1))
     _, known = run(pulls, [heartbeat(1)])
