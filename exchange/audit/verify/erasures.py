@@ -69,7 +69,7 @@ class ErasureChecks:
             self._approved[subject, period] += keys
 
     def _approve_again(self, detail: Mapping[str, str | int | list[str]]) -> None:
-        again = detail.get(ERASED_AGAIN, [])
+        again = detail.get(ERASED_AGAIN)
         for each in again if isinstance(again, list) else []:
             subject, _, period = each.partition(" ")
             self._approved[subject, period] = _HOWEVER_MANY

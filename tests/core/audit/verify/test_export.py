@@ -107,6 +107,16 @@ def test_log_of_one_entry_needs_no_proof():
     assert verification.notes == ()
 
 
+def test_whole_log_of_two_needs_no_proof_either():
+    assert verified(exported(world(2, 2), 0, 1, proofs=False)).is_sound
+
+
+def test_nothing_is_sound_where_nothing_is_said_to_be_there(log):
+    end = Statement("2026-01-01T00:00:00Z", None, None, None, 0, "1.60", log.checkpoints[-1].note.decode())
+
+    assert told(verified([statement_line(end)])) == []
+
+
 def test_changed_bytes_are_named_by_their_line(log):
     lines = exported(log, 3, 17)
     lines[1] = lines[1].replace(b'"r17"', b'"r18"')
@@ -141,8 +151,11 @@ def test_entry_invented_behind_the_signed_tree_is_named(log, position):
     item = ExportedEntry(Place(1, position), hash_leaf(forged), parse_entry(forged), forged)
     end = Statement("2026-01-01T00:00:00Z", None, "1.0", f"1.{position}", 61, "1.60", log.checkpoints[-1].note.decode())
 
-    (finding,) = verified([*lines[:-1], entry_line(item), statement_line(end)]).findings
+    verification = verified([*lines[:-1], entry_line(item), statement_line(end)])
 
+    # The others have the signed root still.
+    ((finding,), counts) = verification.findings, verification.counts
+    assert counts == {Step.TREE: 1}
     assert (finding.step, finding.place, finding.position) == (Step.TREE, "line 61", position)
     assert finding.why == f"a tree of size 60 has no leaf {position}"
 
@@ -315,6 +328,34 @@ def test_entry_that_is_missing_from_a_log_that_ended_is_missed(log):
 
     assert (finding.place, finding.position) == ("line 1", 0)
     assert "position 1 is missing" in finding.why
+
+
+def test_entry_of_the_log_in_use_needs_its_proof_beside_a_log_that_ended(log):
+    lines = over_both(log)
+    lines[2] = exported(log, 3, proofs=False)[0].replace(b'"log":1', b'"log":2')
+
+    assert told(verified_both(lines)) == [(Step.TREE, "line 3")]
+
+
+def ended_twice(lines, *earlier):
+    """The lines with log 1 as log 2, the one in use as log 3, and the checkpoints of both that ended."""
+    moved = [line.replace(b'"log":2', b'"log":3').replace(b'"log":1', b'"log":2') for line in lines[:-1]]
+    end = replace(read_line(lines[-1]), first="2.0", last="3.3", end="3.60", earlier=earlier)
+    return [*moved, statement_line(end)]
+
+
+def test_log_that_ended_is_proven_behind_one_that_cannot_be(log):
+    (ended,) = read_line((lines := over_both(log))[-1]).earlier
+    stranger = sign(3, root_of([b"\x00" * 32] * 3), START, signers(8, "other/log"), "other/log").decode()
+
+    for before in ("no note", stranger):
+        assert verified_both(ended_twice(lines, before, ended)).is_sound
+
+
+def test_log_that_ended_has_one_tree(log):
+    (ended,) = read_line((lines := over_both(log))[-1]).earlier
+
+    assert told(verified_both(ended_twice(lines, ended, ended))) == [(Step.TREE, "line 1")]
 
 
 def test_changed_entry_of_a_log_that_ended_is_named(log):

@@ -51,6 +51,13 @@ def test_proof_that_one_key_of_two_signed_is_not(log):
         prove_receipt(hash_leaf(log.contents[317]), proof_of(half, 317), KEYS)
 
 
+def test_proof_that_several_keys_have_not_signed_is_not_and_one_is_named(log):
+    more = [each.verifier for each in signers(2)]
+
+    with pytest.raises(NoteError, match=f"{min(more, key=str).key_id.hex()}.* has not signed it"):
+        prove_receipt(hash_leaf(log.contents[317]), proof_of(log, 317), [*more, *KEYS])
+
+
 def test_text_that_is_no_proof_is_not(log):
     with pytest.raises(MalformedError):
         prove_receipt(hash_leaf(log.contents[317]), b"proof", KEYS)
