@@ -43,6 +43,6 @@ def _around(agreement: Agreement, now: datetime) -> tuple[date | None, date | No
     if (due(1) - first).days < _SHORTEST_DAYS:
         return None, None
     # How many have come; not more than there are days. Whose text begins in the year 1 has not all of them looked at.
-    come = bisect_right(range(1, max(0, (now - first).days) + 1), now, key=due)
+    come = bisect_right(range(1, (now - first).days + 1), now, key=due)
     last, coming = due(come), due(come + 1)
     return last.date() if come else None, coming.date() if coming < LAST_MOMENT else None

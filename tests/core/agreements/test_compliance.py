@@ -223,6 +223,8 @@ LOWERED = (("FLASH", DUE + INSTANT), ("PRIORITY", DUE + HOUR))
         ((("FLASH", DUE),), None, ("ROUTINE", Timeliness.WAITING)),
         (LOWERED[1:], DUE + HOUR, ("ROUTINE", Timeliness.IN_TIME)),
         ((("a former word", DUE),), None, ("ROUTINE", Timeliness.WAITING)),
+        # Lowered twice: the first time there was time, the second time there was none.
+        ((("FLASH", DUE), ("IMMEDIATE", DUE + HOUR)), None, ("IMMEDIATE", Timeliness.OVERDUE)),
     ],
 )
 def test_less_urgent_report_excuses_nobody_whose_time_was_up(was, given_at, expected):
@@ -244,6 +246,9 @@ def test_nobody_has_a_share_of_nothing_and_what_is_promised_no_more_is_still_cou
     (nor,) = next(each.scopes for each in measure(versions, [fact()], T, T + 2 * DAY) if each.member == "NOR")
 
     assert {scope.share_percent for party in silent for scope in party.scopes} == {None}
+    # What nobody ever owed is not counted at all.
+    owed = measure([InForce(after, T, None)], [fact()], T, T + DAY)
+    assert {scope.acknowledgements for party in owed for scope in party.scopes} == {()}
     assert [(each.precedence, each.within, each.overdue) for each in nor.acknowledgements] == [("FLASH", None, 1)]
 
 

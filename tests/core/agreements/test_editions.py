@@ -211,6 +211,11 @@ def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():
     away = [concluded.was_away("DNK", at) for at in (left_at - instant, left_at, back_at - instant, back_at)]
     assert away == [False, True, True, False]
     assert not concluded.was_away("NOR", left_at)
+    again = replace(concluded, absences=(*concluded.absences, Absence("NOR", back_at, back_at + instant, 2)))
+    assert again.was_away("DNK", left_at)
+    # Of whom the text binds at the very moment of its leaving that is kept too.
+    signed = {member: signature_of(draft, member, left_at) for member in FIRST.parties}
+    assert conclude(now, draft.terms, signed, left_at).absences == (Absence("DNK", left_at, left_at, 2),)
     # Nobody was away who signed before its notice had passed, or is not named any more.
     early = left_at - instant
     signed = {member: signature_of(draft, member, early) for member in FIRST.parties}
@@ -228,6 +233,15 @@ def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():
     assert not is_known_to(replace(known, departures=()), "DNK")
     assert left_behind([now, replace(went_on, departures=())], "DNK") is None
     assert left_behind([now, went_on, replace(went_on, edition=3)], "DNK").earlier == ()
+
+
+def test_who_left_by_notice_from_a_later_text_knows_that_one_and_those_before():
+    first, second, third = agreement((S, S, S)), text(ceiling="TOP SECRET"), replace(FIRST, parties=FIRST.parties[:2])
+    last = replace(first, edition=2, terms=second)
+    others = replace(first, edition=3, terms=third, parties=first.parties[:2], departures=(Departure("DNK", 3),))
+
+    assert left_behind([first, last, others], "DNK") == replace(last, earlier=(FIRST,))
+    assert is_known_to(replace(others, earlier=(FIRST, second)), "DNK")
 
 
 def test_absences_and_departures_are_kept_whatever_is_concluded_later():
@@ -290,6 +304,7 @@ def test_amendment_binds_with_the_last_signature_and_not_before():
     assert (concluded.version, concluded.edition) == (now.version + 1, 2)
     assert [party.state for party in concluded.parties] == [S, U, S, S]
     assert all(party.signature == given[party.member] for party in concluded.parties)
+    assert {party.signed_at for party in concluded.parties} == {SIGNED_AT}
     assert text_of(concluded).digest == text_of(draft).digest
     assert state_of(concluded, DURING) is AgreementState.IN_FORCE
 

@@ -538,6 +538,7 @@ def test_party_leaves_by_its_notice_wherever_rows_say_that_parties_stand(others,
 
     notice = withdraw_party(agreement((S, S, S)), "GBR", DURING).parties[0].leaves_at
     assert (after.parties[0].state, after.parties[0].leaves_at) == (expected, notice)
+    assert after.parties[0].signed_at == before.parties[0].signed_at
     assert (after.version, after.parties[1:]) == (before.version + 1, before.parties[1:])
 
 
@@ -548,6 +549,9 @@ def test_who_has_no_signature_takes_no_part_once_it_is_put_back(step):
 
     assert [(each.state, each.signed_at, each.signature) for each in after.parties] == [(U, DURING, None)] * 2
     assert state_of(proven(after), DURING) is AgreementState.DRAFT
+    # Whoever has left has left, also without one.
+    left = (gone[0], Party(MemberCode("NOR"), W))
+    assert step(replace(agreement((S, S)), parties=left), "GBR", DURING).parties[1] == left[1]
 
 
 @pytest.mark.parametrize("step", [leave_anyway, suspend_anyway])

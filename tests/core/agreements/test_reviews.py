@@ -75,7 +75,7 @@ def test_review_beyond_the_calendar_is_none():
     assert next_review(made, datetime(2027, 6, 1, tzinfo=UTC)) is None
 
 
-@pytest.mark.parametrize("every", [None, "PT1H", "P9999Y"])
+@pytest.mark.parametrize("every", [None, "PT1H", "PT23H", "P9999Y"])
 def test_without_a_rhythm_of_days_nothing_falls_due(every):
     now = datetime(2027, 6, 1, tzinfo=UTC)
 
