@@ -138,7 +138,7 @@ def downgraded(header: Header, wanted: Downgrade, *, dominates: Dominates) -> He
         raise InvalidError("the report cannot be downgraded so", (fault,))
     faults: list[Fault] = []
     parts = tuple(_lower_parts(header, wanted, dominates, faults))
-    if not faults and (wanted.label, parts) == (header.label, header.parts):
+    if (wanted.label, parts) == (header.label, header.parts):
         faults.append(Fault("/label", "unchanged", "is what the report is marked with already"))
     if faults:
         raise InvalidError("the report cannot be downgraded so", tuple(faults))

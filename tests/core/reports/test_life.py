@@ -200,6 +200,8 @@ def test_part_with_new_content_is_marked_anew_and_one_with_old_content_is_not_lo
     old = replace(before, parts=(*new.parts, replace(before.parts[0], label=RESTRICTED)))
 
     assert amended(before, new, dominates=dominates).parts == new.parts
+    renamed = replace(before, parts=(replace(before.parts[0], label=RESTRICTED, name="copy.txt"),))
+    assert faults(amended, before, renamed, dominates=dominates) == [("/parts/0/label", "below-current")]
     assert faults(amended, before, old, dominates=dominates) == [("/parts/1/label", "below-current")]
 
 
