@@ -93,16 +93,17 @@ def test_level_means_it_and_all_above_in_every_policy():
     assert {("NATO", "CONFIDENTIAL"), ("NATO", "UNCLASSIFIED")}.isdisjoint(condition.levels)
 
 
-def test_members_have_hours_of_their_own():
+@pytest.mark.parametrize("code", ["NOR", "EUROPOL"])
+def test_members_have_hours_of_their_own(code):
     own = HOURS.replace(
-        "members: {}", 'members: {NOR: {zone: Europe/Oslo, days: [sun], from: "07:30", until: "08:00"}}'
+        "members: {}", f'members: {{{code}: {{zone: Europe/Oslo, days: [sun], from: "07:30", until: "08:00"}}}}'
     )
     text = own + "rules:\n  - {name: a, kind: out-of-hours, severity: low, cooldown: PT1H, level: SECRET}\n"
     (rule,) = load(text).rules
     assert isinstance(rule.condition, OutOfHours)
     sunday = datetime(2026, 3, 1, 6, 45, tzinfo=UTC)
 
-    assert rule.condition.hours.is_open("NOR", sunday)
+    assert rule.condition.hours.is_open(code, sunday)
     assert not rule.condition.hours.is_open("GBR", sunday)
 
 

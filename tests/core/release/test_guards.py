@@ -379,6 +379,7 @@ def faults_of(files, schema=SCHEMA):
                 '{a: principal.agency}.a == "NOR/NIS"',
                 '{a: principal}.a.agency == "NOR/NIS"',
                 "principal.agency == principal.member",
+                "resource.regions.contains(principal.agency)",
                 "principal.agency == principal.agency",
                 'principal.agency == "NOR/NIS" || principal.agency != principal.member',
             )

@@ -76,7 +76,8 @@ def test_gap_is_told_in_words_with_the_clause_that_reaches_highest():
     low = within(scope="low", ceiling="RESTRICTED")
     high = within(scope="high", ceiling="CONFIDENTIAL")
 
-    assert gaps([low, high]) == (Gap("NOR", "DNK", "cyber", "CONFIDENTIAL", SCOPE.agreement, "high"),)
+    told = (Gap("NOR", "DNK", "cyber", "CONFIDENTIAL", SCOPE.agreement, "high"),)
+    assert gaps([low, high]) == gaps([high, low]) == gaps([high, within(readers=frozenset())]) == told
     assert gaps([low])[0].sentence == "no scope lets NOR post `cyber` reports to DNK above RESTRICTED"
     assert gaps([])[0].sentence == "no scope lets NOR post `cyber` reports to DNK at all"
 
