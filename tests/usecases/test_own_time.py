@@ -353,15 +353,22 @@ async def test_who_left_by_notice_signs_no_text_that_the_others_overtook(populat
     assert (shown.amendment.text, shown.state, shown.changes) == (view.amendment.text, "overtaken", ())
 
 
-async def test_who_left_by_notice_is_explained_its_reports_by_nothing_that_the_others_did_since(
-    populated: World,
+@pytest.mark.parametrize("is_by_notice", [True, False])
+async def test_who_left_is_explained_its_reports_by_nothing_that_the_others_did_since(
+    populated: World, *, is_by_notice: bool
 ) -> None:
     services = populated.services
     await populated.enrol("NOR auditor", "NOR", "auditor")
     clause = CRISIS.replace("at_most", "readers: [DNK], older_reports: included, at_most").replace("NOR", "DNK")
-    agreement_id = await populated.agree(AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]") + clause)
+    text = AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]") + clause
+    agreement_id = await populated.agree(text)
     report = await populated.post("NOR contributor", label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR")))
-    await usecases.withdraw_agreement(services, populated.call("NOR signatory"), agreement_id)
+    if is_by_notice:
+        await usecases.withdraw_agreement(services, populated.call("NOR signatory"), agreement_id)
+    else:
+        await amend(
+            populated, text.replace("GBR, NOR, DNK", "GBR, DNK").replace("GBR, NOR", "GBR"), "GBR", "NOR", "DNK"
+        )
     populated.clock.advance(timedelta(days=91))
 
     async def told() -> list[object]:

@@ -1,4 +1,4 @@
-"""An agreement as a member knows it that has left by its notice: as it stood then, whatever the others did since."""
+"""An agreement as a member knows it that has left: as it stood then, whatever the others did since."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -10,11 +10,15 @@ from exchange.usecases.steps.knowledge import scope_facts
 
 
 async def as_it_left(services: Services, call: Call, member: str, agreement: Agreement) -> Agreement:
-    """Return `agreement` as it stood when `member` left it by its notice; as it is where it has not."""
-    if is_party(agreement, member, call.now) or not is_known_to(agreement, member):
+    """Return `agreement` as it stood when `member` left it, by its notice or with a text; as it is where it has not."""
+    if is_party(agreement, member, call.now):
         return agreement
     versions = await services.store.history.agreement(agreement.id)
     own = [(span, party) for span in versions if (party := span.value.party(member)) is not None]
+    if own and not is_known_to(agreement, member):
+        # The text that names it no more it has signed too; it agreed to be told of nothing behind that.
+        later = (span for span in versions if span.value.version > own[-1][0].value.version)
+        return next((_known_at(span.value, span.since) for span in later), agreement)
     leaves_at = own[-1][1].leaves_at if own else None
     if leaves_at is None:
         return agreement
