@@ -18,7 +18,7 @@ from exchange.store.database.faults import driver_errors
 from exchange.store.database.put_off import PUT_OFF_AT_MOST_MICROS, is_due, one_more
 from exchange.store.rows.main_rows import Sealed
 from exchange.store.rows.shapes import none_or, text_in
-from exchange.store.rows.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.rows.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.rows.unread import Unread, UnreadRow
 from exchange.store.tables.main_tables import CertificateTable, ClientTable
 from exchange.store.tables.request_tables import RequestTable
@@ -164,20 +164,22 @@ class Subscriptions:
                 await session.commit()
         return True
 
-    async def claim(self, claiming: Claiming, take: Callable[[str], bool]) -> list[DeliveryRow]:
-        """Return what is claimed, the longest due first; meanwhile nobody else is given it.
+    async def claim(
+        self, take: Callable[[str], bool], *, now: int, until: int, limit: int, but: Collection[str]
+    ) -> list[DeliveryRow]:
+        """Return what is due at `now`, the longest due first, `limit` at most; until `until` nobody else is given it.
 
-        Of what it finds only what `take` takes, which is told the subscription of each.
+        Nothing of the subscriptions in `but`; of others only what `take` takes, which is told the subscription of each.
         """
         due = SubscriptionDeliveryTable
-        wanted = (_SENDABLE, _is_due(claiming.now), col(due.subscription_id).not_in(claiming.but))
+        wanted = (_SENDABLE, _is_due(now), col(due.subscription_id).not_in(but))
         chosen = select(due).where(*wanted).order_by(col(due.next_at), col(due.id))
         with driver_errors():
             async with AsyncSession(self._engine) as session:
-                looked_at = await session.scalars(chosen.limit(claiming.limit).with_for_update(skip_locked=True))
+                looked_at = await session.scalars(chosen.limit(limit).with_for_update(skip_locked=True))
                 rows = [row for row in looked_at if take(row.subscription_id)]
                 for row in rows:
-                    row.tries, row.next_at = one_more(row.tries), claiming.until
+                    row.tries, row.next_at = one_more(row.tries), until
                 found = [_delivery(row) for row in rows]
                 await session.commit()
         return found

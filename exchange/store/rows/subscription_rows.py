@@ -1,6 +1,5 @@
 """What the store tells of subscriptions; times are in microseconds since 1970."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -59,13 +58,3 @@ class DeliveryRow:
         if self.report is None:
             return "test"
         return "request" if self.is_request else "report"
-
-
-@dataclass(frozen=True, slots=True)
-class Claiming:
-    """What is claimed: what is due at `now`, until `until`, of the `limit` longest due; nothing of those in `but`."""
-
-    now: int
-    until: int
-    limit: int
-    but: Collection[str]

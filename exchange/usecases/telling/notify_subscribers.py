@@ -27,7 +27,7 @@ from exchange.release import Permit
 from exchange.reports import header_from_json
 from exchange.store import Parts, Sealed, Unread, UnreadRow
 from exchange.store.reads.pulse import Beat
-from exchange.store.rows.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.rows.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.rows.unread import UNREADABLE
 from exchange.usecases.log.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine, headers_of
 from exchange.usecases.members.subscriptions import Message, secret_of, waiting, whole_subscriptions
@@ -180,7 +180,8 @@ class Notifier:
         while has_more and (room := _AT_ONCE - len(self._telling) - len(found)) > 0:
             before = len(passed)
             full = passed.union(one.id for one in active.values() if held.is_full(one.client))
-            found += await subscriptions.claim(Claiming(to_micros(now), to_micros(now + CLAIMED), room, full), take)
+            until = to_micros(now + CLAIMED)
+            found += await subscriptions.claim(take, now=to_micros(now), until=until, limit=room, but=full)
             has_more = len(passed) > before
         return found
 
