@@ -214,7 +214,7 @@ class UnitOfWork:
 
     async def put_policy_digest(self, digest: str) -> None:
         """Put other policy files in force."""
-        self._has_written = self._moves_policy = True
+        self._note_law()
         await self._session.execute(update(PolicyStateTable).values(policy_digest=digest))
 
     def acts(self) -> PendingActs:
@@ -228,7 +228,7 @@ class UnitOfWork:
     async def destroy_personal_keys(self, subject: str, period: str) -> int:
         """Destroy the keys of a subject's period, in every process from its next request on; return how many."""
         # The policy version is what tells the others.
-        self._has_written = self._moves_policy = True
+        self._note_law()
         self._personal.forget(Place(subject, period))
         return await destroy_personal_keys(self._session, subject, period, self._now)
 
@@ -436,7 +436,7 @@ class UnitOfWork:
         self._has_written = self._moves_policy = True
 
     async def _add(self, *rows: SQLModel) -> None:
-        self._has_written = self._moves_policy = True
+        self._note_law()
         self._session.add_all(rows)
         await self._session.flush()
 

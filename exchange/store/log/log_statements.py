@@ -84,6 +84,8 @@ class LogReads:
         state = _states()
         at_log = table("log_state").c.log == bindparam("log")
         in_range = in_stretch(leaf)
+        placed = select(leaf.c.position, entry.c.content, leaf.c.leaf_hash).order_by(leaf.c.position)
+        placed = placed.outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
         by_size = checkpoint_columns()
         is_of = (cosigned.c.log == bindparam("log"), cosigned.c.size == bindparam("size"))
         is_cosigned = exists().where(cosigned.c.log == kept.c.log, cosigned.c.size == kept.c.size)
@@ -103,17 +105,9 @@ class LogReads:
                 .where(sql.is_one_of(entry.c.id, "ids"))
             ),
             leaves=sql.compile(leaves_of(sql)),
-            placed=sql.compile(
-                select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
-                .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
-                .where(*in_range)
-                .order_by(leaf.c.position)
-            ),
+            placed=sql.compile(placed.where(*in_range)),
             placed_at=sql.compile(
-                select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
-                .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
-                .where(leaf.c.log == bindparam("log"), sql.is_one_of(leaf.c.position, "positions"))
-                .order_by(leaf.c.position)
+                placed.where(leaf.c.log == bindparam("log"), sql.is_one_of(leaf.c.position, "positions"))
             ),
             leaf_hashes=sql.compile(select(leaf.c.leaf_hash).where(*in_range).order_by(leaf.c.position)),
             tiles=sql.compile(
