@@ -340,9 +340,6 @@ def _row(client: ClientBody) -> tuple[object, ...]:
 
 
 def _show(body: ClientBody, done: str | None, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(body)
-        return
     fields = dict(zip(_COLUMNS, _row(body), strict=True))
     if done is None:
         fields |= {
@@ -350,7 +347,7 @@ def _show(body: ClientBody, done: str | None, *, as_json: bool) -> None:
             "purposes": output.listed(body.purposes),
             "certificates": output.listed(body.certificates),
         }
-    output.show_record(fields, title=done)
+    output.show_record(fields, title=done, document=body, as_json=as_json)
 
 
 # It adds its verbs to `clients`.

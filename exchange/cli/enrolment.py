@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -66,18 +66,7 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
         organisation = f"{newcomer.member}/{newcomer.agency}"
         async with refusal_recorded(host, EventName.CLIENT_ENROLLED):
             certificate = issue_into(folder, host.layout, newcomer.name, organisation=organisation, request=request)
-        enrolment = Enrolment(
-            name=newcomer.name,
-            member=newcomer.member,
-            agency=newcomer.agency,
-            roles=newcomer.roles,
-            level=newcomer.level,
-            certificate=certificate,
-            compartments=newcomer.compartments,
-            nationality=newcomer.nationality,
-            until=newcomer.until,
-            purposes=newcomer.purposes,
-        )
+        enrolment = Enrolment(certificate=certificate, **asdict(newcomer))
         return (await enrol_client(host.services, host.call(), enrolment)).value
 
 

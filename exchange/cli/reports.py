@@ -259,10 +259,9 @@ def receipt(
     """Acknowledge that you have received a report; the first time counts."""
     with absent_told_with_own_end(client, purpose):
         kept = client.acknowledge(id, purpose=purpose)
-    if as_json:
-        output.show_json({"id": kept.report, **kept.model_dump(mode="json")})
-        return
-    output.show_record({"report": kept.report, "received": kept.received_at, "entry": kept.entry}, title="acknowledged")
+    told = {"report": kept.report, "received": kept.received_at, "entry": kept.entry}
+    document = {"id": kept.report, **kept.model_dump(mode="json")}
+    output.show_record(told, title="acknowledged", document=document, as_json=as_json)
 
 
 def _posted(client: ExchangeClient, report: ReportBody, key: str, purpose: str | None) -> HeaderBody:
