@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from exchange.audit.verify import KeptCheckpoint, Limits, Step
 from exchange.audit.verify.checkpoints import Mark, check_times
+from exchange.audit.verify.entries import entry_id_at
 from exchange.audit.verify.findings import Finding, Findings
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.kernel import to_micros
@@ -220,6 +222,20 @@ def test_leaves_that_are_gone_leave_no_root():
 
     assert verification.root is None
     assert verification.counts == {Step.TREE: 2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "contents", "is_told"),
+    [(None, None, False), (3, 3, False), (1, 1, False), (2, None, True), (None, 2, True), (3, 2, True)],
+)
+def test_entry_is_named_by_a_bundle_of_its_width_alone(rows, contents, is_told):
+    log = world(3)
+    source = SimpleNamespace(
+        stored=lambda _: None if rows is None else log.rows[:rows],
+        entries=lambda _: None if contents is None else log.contents[:contents],
+    )
+
+    assert entry_id_at(source, 1) == (log.rows[1].columns.id if is_told else None)
 
 
 def test_finding_reads_as_a_sentence():

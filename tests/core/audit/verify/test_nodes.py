@@ -105,6 +105,18 @@ def test_process_that_was_killed_is_a_note():
     assert verification.notes == (f"boot {boot.id} was killed: nobody signed for its entries from number 4 on",)
 
 
+def test_boot_that_was_killed_hides_no_boot_with_a_fault_and_none_hides_another():
+    killed, first, second = Boot(), lived(2), lived(3)
+    killed.sign()
+    killed.write()
+    del first.written[2], second.written[2]
+
+    verification = logged(killed, first, second).verify(node_keys=KEYS)
+
+    assert [each.place for each in verification.findings] == [f"boot {first.id}"]
+    assert (verification.counts, len(verification.notes)) == ({Step.COUNTERS: 2}, 1)
+
+
 @pytest.mark.parametrize(
     ("later", "findings"),
     [(timedelta(seconds=5), []), (timedelta(seconds=5, microseconds=1), [(Step.HEARTBEATS, 3)])],

@@ -168,6 +168,14 @@ def test_version_that_no_entry_made_is_found(version: int, recorded_at: int, cou
     ] * count
 
 
+def test_every_version_and_every_certificate_that_no_entry_made_is_counted() -> None:
+    rows = Rows({name: RowKept(1, says={1: {}}) for name in ("r0", "r1")})
+    rows.current = [RowCurrent(RowName(RowKind.CLIENT, name), 2, 0) for name in ("r0", "r1")]
+    rows.certificates = [certificate("one"), certificate("other")]
+
+    assert checked(rows, [enrolled(), enrolled("r1")], signed_at=SIGNED_AT).counts() == {Step.ROWS: 4}
+
+
 def test_where_rows_cannot_be_seen_none_is_missed() -> None:
     rows = Rows({}, fault="the rows cannot be read")
     rows.current = [RowCurrent(RowName(RowKind.CLIENT, "r0"), 2, 0)]
