@@ -135,6 +135,19 @@ def test_what_becomes_owed_is_told_with_its_times():
     )
 
 
+def test_every_scope_and_every_crisis_clause_that_changes_is_told():
+    scopes = (SCOPE, replace(SCOPE, name="other"))
+    before = replace(FIRST, scopes=scopes, crisis=(CRISIS, replace(CRISIS, name="flood")))
+    after = replace(FIRST, scopes=tuple(replace(scope, ceiling="CONFIDENTIAL") for scope in scopes))
+
+    assert differences(before, after) == (
+        "cyber-threats: ceiling: SECRET becomes CONFIDENTIAL",
+        "other: ceiling: SECRET becomes CONFIDENTIAL",
+        f"the crisis clause {CRISIS.name} ends as it was",
+        "the crisis clause flood ends as it was",
+    )
+
+
 def test_a_sooner_end_is_told_with_both_days():
     shorter = replace(FIRST.validity, last_day=FIRST.validity.last_day - timedelta(days=1))
 
