@@ -380,6 +380,7 @@ def faults_of(files, schema=SCHEMA):
                 '{a: principal}.a.agency == "NOR/NIS"',
                 "principal.agency == principal.member",
                 "resource.regions.contains(principal.agency)",
+                '["NOR/NIS", principal.member].contains(principal.agency)',
                 "principal.agency == principal.agency",
                 'principal.agency == "NOR/NIS" || principal.agency != principal.member',
             )
