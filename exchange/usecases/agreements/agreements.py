@@ -19,6 +19,7 @@ from exchange.agreements import (
     PartyState,
     Surroundings,
     Terms,
+    is_known_to,
     is_party,
     leave_anyway,
     leave_draft,
@@ -36,12 +37,12 @@ from exchange.agreements import (
 from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, Detail, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.audit.rows_told import AGREEMENT_EVENTS, LastWords, rows_told
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, parse_rfc3339, rfc3339
+from exchange.kernel import ConflictError, Fault, InvalidError, is_uuid7, new_id, parse_rfc3339, rfc3339
 from exchange.members import Client, MemberCode, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.rows.unread import UnreadRowError
-from exchange.usecases.steps.as_it_left import as_it_left
-from exchange.usecases.steps.authenticate import admit_or_host, authenticate, sees_everyone
+from exchange.usecases.steps.as_it_left import agreement_not_found, as_it_left
+from exchange.usecases.steps.authenticate import admit_or_host, authenticate, kept_to
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.knowledge import codes_of
 from exchange.usecases.steps.recording import draft, named, on_record
@@ -93,7 +94,7 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
 
 async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) -> None:
     """Raise ConflictError where too much that the client proposed waits for others already."""
-    if client is None or sees_everyone(client):
+    if client is None or kept_to(client) is None:
         return
     since = call.now - timedelta(days=1)
     message = f"{MOST_UNANSWERED} agreements that you proposed lie before their parties, unsigned by any other"
@@ -105,11 +106,12 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     """Return the agreements the caller's member is a party of; all to the host and the exchange's operators."""
     event = EventName.AGREEMENT_LISTED
     client, unread = await admit_or_host(services, call, event=event), Unread()
+    of = kept_to(client)
     async with services.store.unit_of_work() as unit:
         known = await unit.agreements().all(unread)
         visible = []
         for each in known:
-            agreement = await _one_of_all(unit, client, each)
+            agreement = await _one_of_all(unit, of, each)
             if agreement is None:
                 continue
             try:
@@ -274,26 +276,17 @@ async def read_terms(services: Services, unit: UnitOfWork, document: object) -> 
 
 def require_own_agreement(client: Client | None, terms: Terms) -> None:
     """Raise InvalidError where a member's client would propose what its member is no party of."""
-    if client is None or sees_everyone(client) or client.member in terms.parties:
-        return
-    fault = Fault(
-        "/parties", "not-a-party", f"your member `{client.member}` is no party: propose only your own agreements"
-    )
-    message = "the agreement cannot be proposed so"
-    raise InvalidError(message, (fault,))
+    own = kept_to(client)
+    if own is not None and own not in terms.parties:
+        told = f"your member `{own}` is no party: propose only your own agreements"
+        raise InvalidError("the agreement cannot be proposed so", (Fault("/parties", "not-a-party", told),))
 
 
-async def _one_of_all(unit: UnitOfWork, client: Client | None, agreement: Agreement) -> Agreement | None:
-    """Return an agreement where the caller may see it: to a member that was left behind, as it was by that."""
-    if client is None or _isvisible_agreement(client, agreement):
+async def _one_of_all(unit: UnitOfWork, of: str | None, agreement: Agreement) -> Agreement | None:
+    """Return an agreement where `of` may see it: to a member that was left behind, as it was by that."""
+    if of is None or agreement.party(of) is not None:
         return agreement
-    if all(each.member != client.member for each in agreement.departures):
-        return None
-    return await unit.agreements().one(agreement.id, of=client.member)
-
-
-def _isvisible_agreement(client: Client | None, agreement: Agreement) -> bool:
-    return client is None or sees_everyone(client) or agreement.party(client.member) is not None
+    return await unit.agreements().one(agreement.id, of=of) if is_known_to(agreement, of) else None
 
 
 async def visible_agreement(
@@ -308,19 +301,18 @@ async def visible_agreement(
 
     Crises of it that cannot be read open nothing, and are noted in `crises_unread`.
     """
-    agreement = None
+    agreement, of = None, kept_to(client)
     if is_uuid7(agreement_id):
-        of = None if client is None or sees_everyone(client) else client.member
         agreement = await unit.agreements().one(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
-    if agreement is None or not _isvisible_agreement(client, agreement):
-        message = "no such agreement, or none that you may see"
-        raise NotFoundError(message)
+    if agreement is None:
+        raise agreement_not_found()
     return agreement
 
 
 def sees_all_of(client: Client | None, agreement: Agreement, now: datetime) -> bool:
     """Return whether a caller sees whatever ever was of an agreement: its member is a party, and never was not."""
-    return client is None or sees_everyone(client) or saw_all_of(client.member, agreement, now)
+    of = kept_to(client)
+    return of is None or saw_all_of(of, agreement, now)
 
 
 def saw_all_of(member: str, agreement: Agreement, now: datetime) -> bool:
@@ -338,15 +330,14 @@ async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> A
     editions = await unit.agreements().editions(agreement_id, of=client.member) if is_uuid7(agreement_id) else []
     own = [each for each in editions if each.party(client.member) is not None]
     if not own:
-        raise NotFoundError("no such agreement, or none that you may see")
+        raise agreement_not_found()
     return replace(own[-1], earlier=tuple(each.terms for each in own[:-1]))
 
 
 async def _as_known_to(services: Services, client: Client | None, agreement: Agreement, call: Call) -> Agreement:
     """Return `agreement` as the caller may know it: to a member that has left, as it stood when it left."""
-    if client is None or sees_everyone(client):
-        return agreement
-    return await as_it_left(services, call, client.member, agreement)
+    of = kept_to(client)
+    return agreement if of is None else await as_it_left(services, call, of, agreement)
 
 
 def logged_text(agreement: Agreement) -> Detail:
@@ -376,10 +367,11 @@ async def record_look(  # noqa: PLR0913  who was shown what of which agreement
     Of who is none any more, or not yet, the entry tells its own auditor no more than it was shown, and others nothing
     but what `told` says.
     """
-    if client is None or sees_everyone(client) or is_party(agreement, client.member, call.now):
+    of = kept_to(client)
+    if of is None or is_party(agreement, of, call.now):
         return await record_agreement(unit, call, client, event, agreement, told=told or {})
     # INVARIANT: where the others stand since, nothing tells: no state, not who is left, nor how often it moved.
-    parties, text = [str(client.member)], text_of(agreement).digest
+    parties, text = [str(of)], text_of(agreement).digest
     detail: Detail = {"parties": parties, "edition": agreement.edition, "text": text, **(told or {})}
     subject = Subject("agreement", agreement.id)
     entry = draft(call, client, event, Outcome.PERMITTED, subject=subject, agreement=agreement.id, detail=detail)

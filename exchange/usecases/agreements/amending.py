@@ -37,13 +37,7 @@ from exchange.agreements import (
     text_of,
 )
 from exchange.audit import Detail, EventName, Outcome
-from exchange.kernel import (
-    EPOCH,
-    ConflictError,
-    InvalidError,
-    MalformedError,
-    NotFoundError,
-)
+from exchange.kernel import EPOCH, ConflictError, InvalidError, MalformedError
 from exchange.members import Client, Role
 from exchange.store import PolicyState, UnitOfWork, Unread, unread_amendment, unread_signature
 from exchange.usecases.agreements.agreements import (
@@ -59,6 +53,7 @@ from exchange.usecases.agreements.amendment_impact import impact_of
 from exchange.usecases.agreements.signing import GivenSignature, checked_signature, sign_own_text, told_of
 from exchange.usecases.agreements.texts_told import TextsTold
 from exchange.usecases.posting.proxies import end_consents
+from exchange.usecases.steps.as_it_left import agreement_not_found
 from exchange.usecases.steps.authenticate import authenticate, authenticated_row
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.recording import draft, named, on_record
@@ -411,7 +406,7 @@ async def _held(  # noqa: PLR0913  who does what to which agreement
                 # What lay before it is shown as what it is: a text that nobody signs any more.
                 agreement = None if agreement is None else gone_on_without(agreement, client.member)
             if agreement is None:
-                raise NotFoundError("no such agreement, or none that you may see")
+                raise agreement_not_found()
             yield unit, agreement, log
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from exchange.agreements import Agreement, SignatoryKey, SignedText, text_of
 from exchange.audit import EventName, Outcome
-from exchange.kernel import NotFoundError, is_uuid7
+from exchange.kernel import is_uuid7
 from exchange.members import Client
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.agreements.agreements import record_look
-from exchange.usecases.steps.authenticate import admit_or_host, sees_everyone
+from exchange.usecases.steps.as_it_left import agreement_not_found
+from exchange.usecases.steps.authenticate import admit_or_host, kept_to
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.unread import record_unread
@@ -47,23 +48,23 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
 
 
 async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: str) -> list[Agreement]:
-    of = None if client is None or sees_everyone(client) else client.member
+    of = kept_to(client)
     editions = await unit.agreements().editions(agreement_id, of=of) if is_uuid7(agreement_id) else []
     own = editions
-    if client is not None and of is not None:
+    if of is not None:
         digests = [text_of(each).digest for each in editions]
         # Asked where there is none, too: what may not be seen costs what an absent one costs.
         signers = await unit.amendments().signers(digests)
-        signed = [client.member in signers.get(digest, ()) for digest in digests]
+        signed = [of in signers.get(digest, ()) for digest in digests]
         own = [
             each
             for each, has_signed in zip(editions, signed, strict=True)
-            if each.party(client.member) is not None or (has_signed and not _had_left(each, client.member))
+            if each.party(of) is not None or (has_signed and not _had_left(each, of))
         ]
-        if all(each.party(client.member) is None for each in own):
+        if all(each.party(of) is None for each in own):
             own = []
     if not own:
-        raise NotFoundError("no such agreement, or none that you may see")
+        raise agreement_not_found()
     return own
 
 

@@ -51,7 +51,7 @@ from exchange.store import UnitOfWork, Unread
 from exchange.usecases.members.members import known_member
 from exchange.usecases.members.stopped_clients import require_own_stop, takes_over
 from exchange.usecases.members.vouching import authority_fault
-from exchange.usecases.steps.authenticate import admit_or_host, may_see, require_own_member, sees_everyone
+from exchange.usecases.steps.authenticate import admit_or_host, kept_to, may_see, require_own_member
 from exchange.usecases.steps.collecting import Collected
 from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.steps.positions import open_id, seal_id
@@ -147,8 +147,7 @@ async def list_clients(
         place = after if caller is None else open_id(services, caller, after, of=_LIST)
         if place is not None and not is_uuid7(place):
             raise MalformedError("`after` is no place in this list: use `next` of your own last page")
-        member = None if caller is None or sees_everyone(caller) else caller.member
-        clients = await unit.clients(member=member, after=place, limit=limit, unread=unread)
+        clients = await unit.clients(member=kept_to(caller), after=place, limit=limit, unread=unread)
         views = tuple([await _viewed(unit, client) for client in clients])
         receipt = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
     # What could not be read has its place on the page.

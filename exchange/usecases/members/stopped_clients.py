@@ -8,7 +8,7 @@ from itertools import takewhile
 from exchange.audit import Entry, EventName
 from exchange.kernel import ConflictError
 from exchange.members import Client, Standing
-from exchange.usecases.steps.authenticate import sees_everyone
+from exchange.usecases.steps.authenticate import kept_to
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.told_entries import told_until_now
 
@@ -21,7 +21,7 @@ async def require_own_stop(services: Services, operator: Client | None, client: 
 
     `client` is as it is held in the unit of work that asks, and suspended.
     """
-    if not _is_of_the_exchange(operator) and not await _is_own_stop(services, client):
+    if kept_to(operator) is not None and not await _is_own_stop(services, client):
         message = "the exchange suspended this client: ask the exchange's operator to resume it"
         raise ConflictError(message)
 
@@ -32,11 +32,7 @@ async def takes_over(services: Services, operator: Client | None, client: Client
     `client` is as it is held in the unit of work that asks.
     """
     is_stopped = client.standing is Standing.SUSPENDED
-    return is_stopped and _is_of_the_exchange(operator) and await _is_own_stop(services, client)
-
-
-def _is_of_the_exchange(operator: Client | None) -> bool:
-    return operator is None or sees_everyone(operator)
+    return is_stopped and kept_to(operator) is None and await _is_own_stop(services, client)
 
 
 async def _is_own_stop(services: Services, client: Client) -> bool:

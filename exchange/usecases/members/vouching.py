@@ -7,7 +7,7 @@ its holder that one's client, who posts to it what was meant for its own (ADR 00
 from exchange.crypto import CertificateFacts
 from exchange.kernel import Fault
 from exchange.members import Client
-from exchange.usecases.steps.authenticate import sees_everyone
+from exchange.usecases.steps.authenticate import kept_to
 from exchange.usecases.steps.context import Services
 
 
@@ -24,7 +24,7 @@ def authority_fault(
     # The exchange's own authority issues for all members, and what it issues is enrolled in the same act.
     if member in issuers or None in issuers:
         return None
-    if not issuers and (operator is None or sees_everyone(operator)):
+    if not issuers and kept_to(operator) is None:
         return None
     told = (
         f"no authority of {member} issued it: give a certificate of one that is, or have the exchange's operator "

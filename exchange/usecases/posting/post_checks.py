@@ -20,7 +20,7 @@ from exchange.agreements import (
     state_of,
 )
 from exchange.audit import EventName
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, UnavailableError, is_uuid7, new_id
+from exchange.kernel import ConflictError, Fault, InvalidError, UnavailableError, is_uuid7, new_id
 from exchange.kernel.counting import counted
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
@@ -28,6 +28,7 @@ from exchange.release import Law, Permit, Reason, Refusal, View, is_controlled
 from exchange.reports import Header, PostedReport, PostedRequest, PostingRules, ReportId, check_report, compose_header
 from exchange.store import Parts, PolicyState
 from exchange.usecases.posting.derived_marking import Source, covering_consents
+from exchange.usecases.steps.as_it_left import agreement_not_found
 from exchange.usecases.steps.authenticate import required_thumbprint
 from exchange.usecases.steps.collecting import Collected
 from exchange.usecases.steps.context import Call, Services
@@ -49,8 +50,7 @@ def require_in_force(agreement: Agreement | None, client: Client, call: Call) ->
     the member has suspended its own part, or left: then it is told that, and nothing of what the others do since.
     """
     if agreement is None or not is_known_to(agreement, client.member):
-        message = "no such agreement, or none that you may see"
-        raise NotFoundError(message)
+        raise agreement_not_found()
     if not is_party(agreement, client.member, call.now):
         raise ConflictError("your member has left the agreement", code=Reason.AGREEMENT_NOT_IN_FORCE.value)
     state = state_of(agreement, call.now)

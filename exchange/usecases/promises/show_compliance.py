@@ -25,7 +25,7 @@ from typing import Final
 
 from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, is_known_to, measure, next_change
 from exchange.audit import EventName, Outcome, Receipt
-from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
+from exchange.kernel import Fault, InvalidError, UnavailableError, rfc3339
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
 from exchange.store import Countable, PolicyState, ReportRow, Unread
@@ -41,6 +41,7 @@ from exchange.usecases.promises.counting import (
 )
 from exchange.usecases.promises.stood import Stood, as_if_bound
 from exchange.usecases.steps.altered_classes import whole_classes
+from exchange.usecases.steps.as_it_left import agreement_not_found
 from exchange.usecases.steps.authenticate import admit, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import stated_purpose
@@ -158,16 +159,14 @@ def _end(agreement: Agreement, member: str, now: datetime) -> datetime:
 
 
 async def _own_agreement(services: Services, client: Client, state: PolicyState, agreement_id: str) -> Agreement:
-    agreements = await known_agreements(services, state)
-    agreement = agreements.get(agreement_id)
+    agreement = (await known_agreements(services, state)).get(agreement_id)
     if agreement is not None and is_known_to(agreement, client.member):
         if agreement.party(client.member) is not None:
             return agreement
         async with services.store.unit_of_work() as unit:
             agreement = await unit.agreements().one(agreement.id, of=client.member)
     if agreement is None or agreement.party(client.member) is None:
-        message = "no such agreement, or none that you may see"
-        raise NotFoundError(message)
+        raise agreement_not_found()
     return agreement
 
 

@@ -1,12 +1,21 @@
-"""An agreement as a member knows it that has left: as it stood then, whatever the others did since."""
+"""An agreement as a member knows it that has left: as it stood then, whatever the others did since.
+
+To who is no party of it, and was not left behind either, there is none.
+"""
 
 from dataclasses import replace
 from datetime import datetime
 
 from exchange.agreements import Agreement, as_it_was, is_known_to, is_party
+from exchange.kernel import NotFoundError
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.judging import Judged
 from exchange.usecases.steps.knowledge import scope_facts
+
+
+def agreement_not_found() -> NotFoundError:
+    """Return the one answer for absent and invisible agreements."""
+    return NotFoundError("no such agreement, or none that you may see")
 
 
 async def as_it_left(services: Services, call: Call, member: str, agreement: Agreement) -> Agreement:

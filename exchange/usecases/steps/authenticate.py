@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError, UnavailableError, is_uuid7
-from exchange.members import EXCHANGE_MEMBER, Client, Role, inactive_error
+from exchange.members import EXCHANGE_MEMBER, Client, MemberCode, Role, inactive_error
 from exchange.release import Reason
 from exchange.store import CallerRow
 from exchange.usecases.steps.context import Call, Services
@@ -59,14 +59,16 @@ async def admit_or_host(services: Services, call: Call, *roles: Role, event: Eve
     return None if call.is_host else await authenticate(services, call, *roles, event=event)
 
 
-def sees_everyone(client: Client) -> bool:
-    """Return whether a client administers all members: an operator of the exchange itself."""
-    return Role.OPERATOR in client.roles and client.member == EXCHANGE_MEMBER
+def kept_to(client: Client | None) -> MemberCode | None:
+    """Return to whose things a caller is kept; None for the host and the exchange's operators, who see everybody's."""
+    if client is None or (Role.OPERATOR in client.roles and client.member == EXCHANGE_MEMBER):
+        return None
+    return client.member
 
 
 def may_see(client: Client | None, member: str) -> bool:
-    """Return whether a caller sees what belongs to `member`: the host, the exchange's operators, the member."""
-    return client is None or client.member == member or sees_everyone(client)
+    """Return whether a caller sees what belongs to `member`."""
+    return kept_to(client) in {None, member}
 
 
 async def require_own_member(

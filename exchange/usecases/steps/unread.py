@@ -8,7 +8,7 @@ from exchange.audit import Detail, EntryDraft, EventName, Outcome
 from exchange.members import Client
 from exchange.store import PolicyState, Unread, UnreadRow
 from exchange.store.rows.unread import UnreadRowError
-from exchange.usecases.steps.authenticate import sees_everyone
+from exchange.usecases.steps.authenticate import kept_to
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.service_entries import service_draft
 
@@ -43,7 +43,8 @@ async def record_unread(services: Services, unread: Unread, client: Client | Non
     if not rows:
         return 0
     await services.store.append(unread_draft(services, rows, client))
-    return sum(is_own or client is None or sees_everyone(client) or client.member in row.members for row in rows)
+    of = kept_to(client)
+    return sum(is_own or of is None or of in row.members for row in rows)
 
 
 def require_read(unread: Unread, members: Collection[str]) -> None:
