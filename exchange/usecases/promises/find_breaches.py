@@ -17,7 +17,6 @@ What is found by rows is asked of the log before anybody is accused, or let off 
 was found before (`known_breaches`).
 """
 
-import logging
 from bisect import bisect_right
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -68,7 +67,7 @@ from exchange.usecases.promises.counting import (
     readers_since,
     versions_of,
 )
-from exchange.usecases.promises.known_breaches import KnownBreaches
+from exchange.usecases.promises.known_breaches import KnownBreaches, tell_unfound
 from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements, unposted
 from exchange.usecases.promises.told_breaches import breach_detail
 from exchange.usecases.steps.altered_classes import whole_classes
@@ -88,8 +87,6 @@ _OVERLAP: Final = timedelta(minutes=5)
 _AT_ONCE: Final = 200
 
 _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
-
-_log = logging.getLogger("exchange.duties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +228,7 @@ class DutyWatch:
         try:
             return await is_sure
         except LogDamagedError as exc:
-            trouble = f"of agreement {row.agreement} not all broken promises are found: {exc.message}"
-            if self._troubles.take(trouble):
-                _log.error("%s", trouble)
+            tell_unfound(self._troubles, row.agreement, exc)
             return False
 
     async def _stretches(

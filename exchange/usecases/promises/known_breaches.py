@@ -66,12 +66,17 @@ class KnownBreaches:
             if kind is BreachKind.ACKNOWLEDGEMENT and not isinstance(exc, LogDamagedError):
                 raise OpeningError("what the log says of it cannot be read") from exc
             # INVARIANT: nobody is accused a second time for what the log lacks.
-            trouble = f"of agreement {agreement} not all broken promises are found: {exc.message}"
-            if self._troubles.setdefault((agreement, kind), Causes()).take(trouble):
-                _log.error("%s", trouble)
+            tell_unfound(self._troubles.setdefault((agreement, kind), Causes()), agreement, exc)
             return {row.id for row in doubted}
         self._troubles.pop((agreement, kind), None)
         return set()
+
+
+def tell_unfound(troubles: Causes, agreement: str, cause: UnavailableError) -> None:
+    """Tell, once for each cause, that not all broken promises of an agreement are found."""
+    trouble = f"of agreement {agreement} not all broken promises are found: {cause.message}"
+    if troubles.take(trouble):
+        _log.error("%s", trouble)
 
 
 def _may_be_told(lacks: Iterable[Found], row: BreachRow) -> bool:
