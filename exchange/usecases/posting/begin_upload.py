@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt
-from exchange.crypto import DATA_KEY_BYTES, PART_SUITE, digest_context, encrypt_part, part_context, upload_context
+from exchange.crypto import PART_SUITE, digest_context, encrypt_part, upload_context
 from exchange.kernel import (
     ConflictError,
     ExchangeError,
@@ -41,8 +41,8 @@ from exchange.usecases.posting.uploads import (
     UploadView,
     opened_declaration,
     own_upload,
-    received_parts,
     upload_entry,
+    view_now,
     view_of,
 )
 from exchange.usecases.steps.authenticate import admit, required_thumbprint
@@ -50,7 +50,7 @@ from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.recording import draft, on_record
 from exchange.usecases.steps.sealed_headers import UNOPENED
-from exchange.usecases.steps.sealing import as_stored, stored_json
+from exchange.usecases.steps.sealing import as_stored, new_part_key, stored_json
 
 _TRIES = 5
 """How often it is decided again because the policy moved under it."""
@@ -187,9 +187,7 @@ async def _sealed(services: Services, client: Client, header: Header, now: datet
 
 
 async def _received(services: Services, header: Header, part: PartHeader, content: bytes) -> ReceivedPart:
-    context = part_context(part.label.as_json(), header.id, part.number, header.version)
-    key = services.randomness(DATA_KEY_BYTES)
-    wrapped = as_stored(await services.custodian.wrap(header.agreement, key, context))
+    key, context, wrapped = await new_part_key(services, header, part)
     new = NewPart(part.number, 0, part.size_bytes, wrapped, PART_SUITE, encrypt_part(key, context, content))
     return ReceivedPart(new, await seal_digest(services, header, part.number, wrapped, sha256=part.sha256))
 
@@ -249,10 +247,9 @@ async def _replayed(services: Services, call: Call, upload_id: str) -> Recorded[
         told = ConflictError(f"{about}: {exc.message}; another report needs another key", code=exc.code)
         told.receipt = exc.receipt
         raise told from exc
-    rows = await services.store.uploads.parts(own.row.id)
-    received = await received_parts(services, call, own.client, own.declared, rows)
+    view = await view_now(services, call, own)
     receipt = await services.store.append(own.entry(call, _EVENT, Outcome.PERMITTED, detail={"replayed": "yes"}))
-    return Recorded(view_of(services, own.row, own.declared, received, is_replayed=True), receipt)
+    return Recorded(replace(view, is_replayed=True), receipt)
 
 
 def _came(header: Header, number: int) -> Awaited:

@@ -42,7 +42,7 @@ async def complete_upload(services: Services, call: Call, upload_id: str) -> Rec
 async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded[PostedAnswer]:
     # (1) whole
     rows = await services.store.uploads.parts(own.row.id)
-    received = await received_parts(services, call, own.client, own.declared, rows)
+    received = await received_parts(services, call, own, rows)
     try:
         _require_all(own.declared, received)
     except ConflictError:

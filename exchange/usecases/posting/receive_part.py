@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Detail, EventName, Outcome
-from exchange.crypto import DATA_KEY_BYTES, PART_SUITE, PartEncryptor, part_context
+from exchange.crypto import PART_SUITE, PartEncryptor
 from exchange.kernel import ExchangeError, Fault, InvalidError, TooLargeError, UnavailableError
 from exchange.reports import ArrivingContent, PartHeader
 from exchange.store import NewPart, ReceivedPart, Sealed
@@ -24,14 +24,13 @@ from exchange.usecases.posting.uploads import (
     UploadView,
     hold_open,
     own_upload,
-    received_parts,
     require_part,
-    view_of,
+    view_now,
 )
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.deciding_anew import decided_anew
 from exchange.usecases.steps.recording import on_record
-from exchange.usecases.steps.sealing import as_stored
+from exchange.usecases.steps.sealing import new_part_key
 
 _ASKED_AGAIN: Final = timedelta(seconds=1)
 """How long a client that is revoked may still send."""
@@ -154,15 +153,14 @@ class _Arrival:
 
 async def _arrival(services: Services, call: Call, own: OwnUpload, part: PartHeader, incoming: Incoming) -> _Arrival:
     """Return an arrival under a new key, bound to the label and the place that the part will have in the report."""
-    declared, key = own.declared, services.randomness(DATA_KEY_BYTES)
-    context = part_context(part.label.as_json(), declared.id, part.number, declared.version)
+    key, context, wrapped = await new_part_key(services, own.declared, part)
     return _Arrival(
         services,
         call,
         own,
         part,
         incoming,
-        wrapped=as_stored(await services.custodian.wrap(declared.agreement, key, context)),
+        wrapped=wrapped,
         encryptor=PartEncryptor(key, context),
         content=ArrivingContent(part),
         asked_at=services.clock(),
@@ -183,6 +181,4 @@ async def _kept(services: Services, call: Call, arrival: _Arrival, new: Received
         await hold_open(unit, own)
         receipt = await unit.record(entry)
         await unit.uploads().put_part(own.row.id, new)
-    rows = await services.store.uploads.parts(own.row.id)
-    received = await received_parts(services, call, own.client, own.declared, rows)
-    return Recorded(view_of(services, own.row, own.declared, received), receipt)
+    return Recorded(await view_now(services, call, own), receipt)

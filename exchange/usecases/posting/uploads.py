@@ -179,23 +179,27 @@ def abandoned_entry(call: Call, client: Client | None, row: UploadRow, declared:
 
 
 async def received_parts(
-    services: Services, call: Call, client: Client, declared: Header, rows: Sequence[UploadPartRow]
+    services: Services, call: Call, own: OwnUpload, rows: Sequence[UploadPartRow]
 ) -> dict[int, Awaited]:
     """Return size and digest of what has come, by number; what was altered is recorded and shows nothing."""
-    upload_id, sizes = declared.id, {part.number: part.size_bytes for part in declared.parts}
+    upload_id, sizes = own.declared.id, {part.number: part.size_bytes for part in own.declared.parts}
     try:
         if any(sizes.get(row.number) != row.size_bytes for row in rows):
             raise OpeningError("a part that has come is none that was declared")
         sealed = [(row, digest_context(upload_id, row.number, row.wrapped_key)) for row in rows]
         digests = await services.custodian.open_headers(sealed)
     except UNOPENED as exc:
-        return await record_tampering(services, call, client, f"upload {upload_id}", exc)
+        return await record_tampering(services, call, own.client, f"upload {upload_id}", exc)
     return {row.number: Awaited(row.size_bytes, digest.decode()) for row, digest in zip(rows, digests, strict=True)}
 
 
-def view_of(
-    services: Services, row: UploadRow, declared: Header, received: Mapping[int, Awaited], *, is_replayed: bool = False
-) -> UploadView:
+async def view_now(services: Services, call: Call, own: OwnUpload) -> UploadView:
+    """Return an upload as its client sees it, with what has come by now."""
+    received = await received_parts(services, call, own, await services.store.uploads.parts(own.row.id))
+    return view_of(services, own.row, own.declared, received)
+
+
+def view_of(services: Services, row: UploadRow, declared: Header, received: Mapping[int, Awaited]) -> UploadView:
     """Return an upload as its client sees it."""
     known = with_received(declared, received)
     parts = tuple(
@@ -206,7 +210,7 @@ def view_of(
         )
         for part in known.parts
     )
-    return UploadView(known, row.begun_at, row.due_at, parts, is_replayed)
+    return UploadView(known, row.begun_at, row.due_at, parts)
 
 
 async def _absent(  # noqa: PLR0913  one call's surroundings, and what was asked for

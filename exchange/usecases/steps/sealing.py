@@ -117,12 +117,17 @@ def _as_json(services: Services, header: Header, status: ReportStatus | None) ->
     return header_as_json(header, status=status, marking=marking)
 
 
+async def new_part_key(services: Services, header: Header, part: PartHeader) -> tuple[bytes, bytes, Sealed]:
+    """Return a new key for a part, the context that binds it to its label and place, and the key as it is wrapped."""
+    context = part_context(part.label.as_json(), header.id, part.number, header.version)
+    key = services.randomness(DATA_KEY_BYTES)
+    return key, context, as_stored(await services.custodian.wrap(header.agreement, key, context))
+
+
 async def _seal_part(
     services: Services, header: Header, facts: ClassFacts, part: PartHeader, content: Content
 ) -> NewPart:
-    context = part_context(part.label.as_json(), header.id, part.number, header.version)
-    key = services.randomness(DATA_KEY_BYTES)
-    wrapped = as_stored(await services.custodian.wrap(header.agreement, key, context))
+    key, context, wrapped = await new_part_key(services, header, part)
     ciphertext, location = b"", None
     if isinstance(content, bytes):
         ciphertext = encrypt_part(key, context, content)
