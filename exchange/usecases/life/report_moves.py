@@ -12,18 +12,18 @@ from types import MappingProxyType
 from typing import Final, NoReturn
 
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt
-from exchange.crypto import Suite, decrypt_part, part_context, require_suite
+from exchange.crypto import decrypt_part
 from exchange.kernel import ConflictError
 from exchange.reports import Header, ReportAct, require_act, version_digest
 from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow, PartRow, Parts, UnitOfWork
 from exchange.usecases.requests.answer_request import require_narrow_answers
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.given_to import given_to
-from exchange.usecases.steps.opening import decrypted_pieces, wrapped_part_key
+from exchange.usecases.steps.opening import decrypted_pieces
 from exchange.usecases.steps.originating import OwnReport, all_parts
 from exchange.usecases.steps.recording import record_tampering
 from exchange.usecases.steps.sealed_headers import UNOPENED
-from exchange.usecases.steps.sealing import Content, reseal_report
+from exchange.usecases.steps.sealing import Content, part_key, reseal_report
 
 PAST_KEPT: Final[Mapping[str, str]] = MappingProxyType({"past": "kept"})
 """What the entry of a move says besides: what the report was until then is kept, in a row beside its own."""
@@ -134,11 +134,7 @@ async def _record_unopened(services: Services, call: Call, own: OwnReport, cause
 
 
 async def _unwrapped(services: Services, own: OwnReport, part: PartRow) -> tuple[bytes, bytes]:
-    label = own.facts.part_labels[part.label_index]
-    context = part_context(label.as_json(), own.report.id, part.number, own.report.version)
-    key = await services.custodian.unwrap(wrapped_part_key(part), context)
-    require_suite(part.suite, Suite.PART)
-    return key, context
+    return await part_key(services, own.report, own.facts.part_labels[part.label_index], part)
 
 
 async def _pieces(services: Services, call: Call, own: OwnReport, part: PartRow) -> AsyncIterator[bytes]:

@@ -13,13 +13,9 @@ from typing import assert_never
 from exchange.crypto import (
     OpeningError,
     PartDecryptor,
-    Suite,
     decrypt_part,
     header_context,
-    part_context,
-    require_suite,
 )
-from exchange.custody import Wrapped
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
@@ -27,7 +23,7 @@ from exchange.reports import Header, header_from_json, status_of, tear_line, vis
 from exchange.store import ClassRow, PartRow, ReportRow
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.sealed_headers import require_end_as_sealed, sealed_header_json
-from exchange.usecases.steps.sealing import STATUS_AT_END, shown_json, with_status
+from exchange.usecases.steps.sealing import STATUS_AT_END, part_key, shown_json, with_status
 from exchange.usecases.steps.seeking import judge_linked
 
 PermittedRow = tuple[ReportRow, ClassRow, Permit]
@@ -128,10 +124,7 @@ async def _unwrapped(
     # INVARIANT: no key of a part outside the Permit is ever unwrapped.
     if label not in permit.labels:
         return None
-    context = part_context(label.as_json(), report.id, part.number, report.version)
-    key = await services.custodian.unwrap(wrapped_part_key(part), context)
-    require_suite(part.suite, Suite.PART)
-    return key, context
+    return await part_key(services, report, label, part)
 
 
 async def open_sealed_header(services: Services, report: ReportRow, kept: ClassRow) -> Header:
@@ -146,11 +139,6 @@ async def open_sealed_header(services: Services, report: ReportRow, kept: ClassR
 def is_whole(kept: ClassRow, permit: Permit) -> bool:
     """Return whether `permit` shows the full header with every part."""
     return permit.view is View.FULL and permit.labels.issuperset(kept.facts.part_labels)
-
-
-def wrapped_part_key(part: PartRow) -> Wrapped:
-    """Return a part's wrapped data key, as custody takes it."""
-    return Wrapped(part.key_id, part.key_version, part.wrap_suite, part.wrapped_key)
 
 
 def _part_label(kept: ClassRow, part: PartRow) -> Label:

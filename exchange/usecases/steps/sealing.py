@@ -10,16 +10,18 @@ from exchange.crypto import (
     DATA_KEY_BYTES,
     PART_SUITE,
     PartEncryptor,
+    Suite,
     encrypt_part,
     header_context,
     part_context,
+    require_suite,
 )
 from exchange.custody import Wrapped
 from exchange.kernel import first_moment
 from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, Consent, PostedUnder, class_digest, class_facts
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json, whole_contents
-from exchange.store import NewPart, NewReport, Sealed
+from exchange.store import NewPart, NewReport, PartRow, ReportRow, Sealed
 from exchange.usecases.steps.context import Services
 
 STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
@@ -122,6 +124,18 @@ async def new_part_key(services: Services, header: Header, part: PartHeader) -> 
     context = part_context(part.label.as_json(), header.id, part.number, header.version)
     key = services.randomness(DATA_KEY_BYTES)
     return key, context, as_stored(await services.custodian.wrap(header.agreement, key, context))
+
+
+async def part_key(services: Services, report: ReportRow, label: Label, part: PartRow) -> tuple[bytes, bytes]:
+    """Return the key of a part that stands under `label`, and its context, to whoever may open it (`opening`).
+
+    Raises as custody, where key, label and place do not belong together, and CryptoError for another suite.
+    """
+    context = part_context(label.as_json(), report.id, part.number, report.version)
+    wrapped = Wrapped(part.key_id, part.key_version, part.wrap_suite, part.wrapped_key)
+    key = await services.custodian.unwrap(wrapped, context)
+    require_suite(part.suite, Suite.PART)
+    return key, context
 
 
 async def _seal_part(
