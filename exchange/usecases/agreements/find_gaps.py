@@ -11,7 +11,7 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import Fault, InvalidError
 from exchange.members import Client, check_member_code
 from exchange.release import Clause, Gap, Law, Matter, find_gaps
-from exchange.usecases.steps.authenticate import admit, required_thumbprint
+from exchange.usecases.steps.authenticate import authenticated_row
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.in_between import deciding
 from exchange.usecases.steps.judging import law_in_force
@@ -37,8 +37,7 @@ class GapQuestion:
 async def search_gaps(services: Services, call: Call, question: GapQuestion) -> Recorded[tuple[Gap, ...]]:
     """Return the gaps between the caller's member and others, both ways; InvalidError for unknown words."""
     event = EventName.RELEASE_SEARCHED
-    row = await services.store.caller(required_thumbprint(call))
-    client = await admit(services, call, row.client, event=event)
+    client, row = await authenticated_row(services, call, event=event)
     law = await law_in_force(services, row.state)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         _require_known(services.law, question)

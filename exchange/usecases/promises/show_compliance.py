@@ -42,7 +42,7 @@ from exchange.usecases.promises.counting import (
 from exchange.usecases.promises.stood import Stood, as_if_bound
 from exchange.usecases.steps.altered_classes import whole_classes
 from exchange.usecases.steps.as_it_left import agreement_not_found
-from exchange.usecases.steps.authenticate import admit, required_thumbprint
+from exchange.usecases.steps.authenticate import authenticated_row, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import stated_purpose
 from exchange.usecases.steps.judging import require_same_law
@@ -107,12 +107,11 @@ async def show_compliance(
     agreement and one that the caller's member is no party of, InvalidError for a period that has not begun or is too
     long, NotCountedYetError where there is more to count than one request takes.
     """
-    event, thumbprint = EventName.COMPLIANCE_READ, required_thumbprint(call)
+    event = EventName.COMPLIANCE_READ
     ends_at = monotonic() + MOST_SECONDS
     for _ in range(_TRIES):
         # (1) a reader of a party
-        row = await services.store.caller(thumbprint)
-        client = await admit(services, call, row.client, Role.READER, event=event)
+        client, row = await authenticated_row(services, call, Role.READER, event=event)
         require_same_law(services, row.state)
         attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
         async with on_record(services, attempt):
@@ -132,7 +131,7 @@ async def show_compliance(
         slices = _slices(services, call, client, row.state, agreement, ends_at)
         question = _Question(call, client, agreement, begin, row.state, slices)
         facts = await _facts(services, question, versions)
-        if await services.store.caller(thumbprint) == row:
+        if await services.store.caller(required_thumbprint(call)) == row:
             # (5) counted
             parties = measure(versions, facts, begin, end)
             # (6) INVARIANT: no count leaves before its entry is durable, nor without a word of what it lacks

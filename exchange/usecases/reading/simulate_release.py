@@ -11,7 +11,7 @@ from exchange.release import ClassFacts, ReaderFacts, Simulation, class_facts
 from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.store import PolicyState, Unread
 from exchange.usecases.posting.post_checks import compose, require_in_force
-from exchange.usecases.steps.authenticate import admit, required_thumbprint
+from exchange.usecases.steps.authenticate import authenticated_row
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import reader_facts, registered_purposes
 from exchange.usecases.steps.in_between import simulate_readers
@@ -47,8 +47,7 @@ async def simulate_release(services: Services, call: Call, simulated: SimulatedR
     Refused exactly as the post itself would be: InvalidError, NotFoundError, ConflictError, ForbiddenError.
     """
     event = EventName.RELEASE_SIMULATED
-    row = await services.store.caller(required_thumbprint(call))
-    client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=event)
+    client, row = await authenticated_row(services, call, Role.CONTRIBUTOR, event=event)
     require_same_law(services, row.state)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         simulation = await _simulate(services, call, client, simulated, row.state)

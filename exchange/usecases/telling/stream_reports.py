@@ -25,7 +25,7 @@ from exchange.usecases.reading.list_reports import (
     list_reports,
     readable_for,
 )
-from exchange.usecases.steps.authenticate import admit, required_thumbprint
+from exchange.usecases.steps.authenticate import admit, authenticated_row, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import own_purpose
 from exchange.usecases.steps.judging import require_same_law
@@ -116,10 +116,8 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
     Raises MalformedError for a foreign or forged cursor, ForbiddenError without the reader's role, InvalidError for a
     purpose that the client does not have, LimitExceededError where it has as many streams as it may.
     """
-    thumbprint = required_thumbprint(call)
-    row = await services.store.caller(thumbprint)
     # (1) who
-    client = await admit(services, call, row.client, Role.READER, event=_EVENT)
+    client, row = await authenticated_row(services, call, Role.READER, event=_EVENT)
     require_same_law(services, row.state)
     async with on_record(services, draft(call, client, _EVENT, Outcome.REFUSED)):
         purpose = own_purpose(services, call, client)
