@@ -12,7 +12,7 @@ from exchange.agreements import SignatoryKey
 from exchange.audit import Detail, EventName, Outcome, Subject, in_pieces
 from exchange.crypto import CryptoError, ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
-from exchange.members import Client, Role
+from exchange.members import Role
 from exchange.store import Unread
 from exchange.usecases.members.clients import visible_client
 from exchange.usecases.steps.authenticate import admit_or_host
@@ -85,7 +85,8 @@ async def retire_signatory_key(
             if found is None or found.client != client.id:
                 raise refusal
             if found.retired_at is not None and not is_again:
-                raise SaidByRowError(refusal, partial(_is_told_retired, services, client, key_id))
+                said = {"subject": client.id, "field": "key", "of": key_id}
+                raise SaidByRowError(refusal, partial(is_any_naming, services, event, **said))
             await keys.retire(key_id)
             subject, detail = Subject("client", client.id, client.version), Detail(key=key_id)
             entry = draft(call, operator, event, Outcome.PERMITTED, subject=subject, owner=client.member, detail=detail)
@@ -94,11 +95,6 @@ async def retire_signatory_key(
         return Recorded(left, receipt)
 
     return await taken_away(services, attempt, retire)
-
-
-async def _is_told_retired(services: Services, client: Client, key_id: str) -> bool:
-    event = EventName.SIGNATORY_KEY_RETIRED
-    return await is_any_naming(services, event, subject=client.id, field="key", of=key_id)
 
 
 async def list_signatory_keys(services: Services, call: Call, client_id: str) -> Recorded[tuple[SignatoryKey, ...]]:

@@ -163,8 +163,7 @@ async def replay_deliveries(services: Services, call: Call, subscription_id: str
     async def replay(unit: UnitOfWork, row: SubscriptionRow) -> int:
         return await unit.subscriptions().replay(row.id, to_micros(call.now))
 
-    recorded = await _acted(services, call, subscription_id, EventName.SUBSCRIPTION_REPLAYED, replay)
-    return Recorded(recorded.value[1], recorded.receipt)
+    return await _acted(services, call, subscription_id, EventName.SUBSCRIPTION_REPLAYED, replay)
 
 
 async def secret_of(services: Services, row: SubscriptionRow) -> WebhookKey:
@@ -240,16 +239,14 @@ async def _one(services: Services, unit: UnitOfWork, client: Client | None, subs
     return row
 
 
-async def _acted(
-    services: Services, call: Call, subscription_id: str, event: EventName, act: Act
-) -> Recorded[tuple[SubscriptionRow, int]]:
+async def _acted(services: Services, call: Call, subscription_id: str, event: EventName, act: Act) -> Recorded[int]:
     client = await admit_or_host(services, call, Role.READER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("subscription", subscription_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         row = await _one(services, unit, client, subscription_id)
         count = await act(unit, row)
         receipt = await _record(unit, call, client, event, row.id)
-    return Recorded((row, count), receipt)
+    return Recorded(count, receipt)
 
 
 async def _record(
