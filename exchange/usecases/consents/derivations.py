@@ -16,7 +16,7 @@ from typing import Final
 from exchange.audit import Deed, DeedKind, Detail, EntryDraft, EventName, Outcome, Receipt, deed_digest, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
-from exchange.release import Permit, View, added_recipients
+from exchange.release import added_recipients
 from exchange.reports import ReportAct, may_be_done, require_act, status_of
 from exchange.store import UNDECIDED, ConsentState, DerivationRow, DerivationWish, UnitOfWork
 from exchange.store.rows.unread import UnreadRowError
@@ -233,7 +233,7 @@ async def _seek_source(services: Services, call: Call, report_id: str, event: Ev
 def _may_build_on(services: Services, call: Call, client: Client, judged: Judged) -> bool:
     if judged.facts.originator == client.member:
         return may_know(services, call, client, judged.release_class)
-    return isinstance(judged.decision, Permit) and judged.decision.view is View.FULL
+    return judged.is_full_view
 
 
 async def _faults(services: Services, call: Call, sought: Sought, wish: DerivationWish) -> list[Fault]:

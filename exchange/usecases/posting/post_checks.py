@@ -6,7 +6,6 @@ Faults carry the JSON pointer into the posted body and, where one fits, a reason
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import assert_never
 
 from exchange.agreements import (
     Agreement,
@@ -24,7 +23,7 @@ from exchange.kernel import ConflictError, Fault, InvalidError, UnavailableError
 from exchange.kernel.counting import counted
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
-from exchange.release import Law, Permit, Reason, Refusal, View, is_controlled
+from exchange.release import Law, Reason, is_controlled
 from exchange.reports import Header, PostedReport, PostedRequest, PostingRules, ReportId, check_report, compose_header
 from exchange.store import Parts, PolicyState
 from exchange.usecases.posting.derived_marking import Source, covering_consents
@@ -213,15 +212,8 @@ async def _source(  # noqa: PLR0913  one call's surroundings, and the source loo
             return None
         raise
     source = Source(row.report, judged.release_class)
-    if judged.facts.originator == client.member:
-        return source
-    match judged.decision:
-        case Permit(view=View.FULL) if not own_only:
-            return source
-        case Permit() | Refusal():
-            return None
-        case other:
-            assert_never(other)
+    is_own = judged.facts.originator == client.member
+    return source if is_own or (judged.is_full_view and not own_only) else None
 
 
 def _crisis_ceilings(agreement: Agreement, scope_name: str, call: Call) -> tuple[str, ...]:

@@ -58,6 +58,11 @@ class Judged:
         """Return the class facts of the report."""
         return self.release_class.facts
 
+    @property
+    def is_full_view(self) -> bool:
+        """Return whether the decision shows more than a tear-line."""
+        return isinstance(self.decision, Permit) and self.decision.view is View.FULL
+
 
 def require_same_law(services: Services, state: PolicyState) -> None:
     """Raise UnavailableError where another node has put other policy files in force than this one loaded.

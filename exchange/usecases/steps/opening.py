@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import assert_never
 
 from exchange.crypto import (
     OpeningError,
@@ -18,7 +17,7 @@ from exchange.crypto import (
 )
 from exchange.markings import Label
 from exchange.members import Client
-from exchange.release import Permit, Refusal, View
+from exchange.release import Permit, View
 from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
 from exchange.store import ClassRow, PartRow, ReportRow
 from exchange.usecases.steps.context import Call, Services
@@ -163,25 +162,13 @@ async def _shown_header(
 async def _with_visible_links(services: Services, call: Call, client: Client, header: Header) -> Header:
     """Return `header` without the ids of reports that `client` may not see: for it they do not exist."""
     linked = {*header.references, *(() if header.supersedes is None else (header.supersedes,))}
-    visible = {report_id for report_id in sorted(linked) if await _is_visible(services, call, client, report_id)}
+    judged = {report_id: await judge_linked(services, call, client, report_id) for report_id in sorted(linked)}
+    visible = {report_id for report_id, each in judged.items() if each is not None and each.is_full_view}
     return replace(
         header,
         supersedes=header.supersedes if header.supersedes in visible else None,
         references=tuple(report_id for report_id in header.references if report_id in visible),
     )
-
-
-async def _is_visible(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    judged = await judge_linked(services, call, client, report_id)
-    if judged is None:
-        return False
-    match judged.decision:
-        case Permit(view=View.FULL):
-            return True
-        case Permit() | Refusal():
-            return False
-        case other:
-            assert_never(other)
 
 
 def shown_part_of(services: Services, header: Header, permit: Permit) -> Header:
