@@ -9,7 +9,7 @@ from exchange.agreements import Agreement, last_review_due
 from exchange.audit import Entry, EventName, Subject
 from exchange.kernel import ConflictError, UnavailableError
 from exchange.usecases.steps.context import Services
-from exchange.usecases.steps.judging import require_same_law
+from exchange.usecases.steps.judging import own_state
 from exchange.usecases.steps.service_entries import service_draft
 from exchange.usecases.steps.told_entries import entries_named, is_borne_out_by, told_until_now
 from exchange.usecases.steps.unread import known_agreements
@@ -21,9 +21,7 @@ _Place = tuple[str, date]
 async def note_reviews(services: Services) -> int:
     """Note every review that has fallen due and was not noted; return how many."""
     now = services.clock()
-    state = (await services.store.caller("")).state
-    require_same_law(services, state)
-    agreements = await known_agreements(services, state)
+    agreements = await known_agreements(services, await own_state(services))
     due: dict[_Place, Agreement] = {
         (each.id, day): each for each in agreements.values() if (day := last_review_due(each, now)) is not None
     }

@@ -35,7 +35,7 @@ from exchange.usecases.posting.life_checks import require_above_sources
 from exchange.usecases.posting.superseding import tell_late_of_superseding
 from exchange.usecases.steps.altered_classes import whole_classes
 from exchange.usecases.steps.context import Call, Services
-from exchange.usecases.steps.judging import require_same_law
+from exchange.usecases.steps.judging import own_state, require_same_law
 from exchange.usecases.steps.opening import open_sealed_header
 from exchange.usecases.steps.originating import OwnReport, opened_header
 from exchange.usecases.steps.sealed_headers import UNOPENED, known_class
@@ -95,13 +95,13 @@ async def sweep_reports(  # noqa: PLR0913  what a round does, and does not
     With `is_held`, a legal hold, nothing is destroyed; with `is_doubted`, a clock that leapt, nothing is declassified
     either, and recalls are followed up: those of the last `followed_up`, and those that a round before left `unasked`.
     """
-    state = await _state(services)
+    await own_state(services)
     sweeps = services.store.sweeps
     # (1) the day has come
     due = _pages(lambda after: sweeps.to_declassify(now, after=after, limit=AT_ONCE))
     lowered = _Some(0, 0) if is_doubted else await _some(due, lambda report: _declassify(services, now, report))
     # (2) kept long enough: what was lowered just now is of another class, and must not stand so for a round
-    state = await _state(services)
+    state = await own_state(services)
     classes = await whole_classes(services, state)
     destroyable = {} if is_held or is_doubted else classes
     old = _kept_long_enough(services, now, state, destroyable)
@@ -129,12 +129,6 @@ async def sweep_reports(  # noqa: PLR0913  what a round does, and does not
     lacking = tuple(report for report in recalled if report not in asked)
     left = lowered.left + ended.left + withdrawn.left + len(lacking)
     return Swept(lowered.done, ended.done, len(asked), left, withdrawn.done, lacking)
-
-
-async def _state(services: Services) -> PolicyState:
-    state = (await services.store.caller("")).state
-    require_same_law(services, state)
-    return state
 
 
 @dataclass(frozen=True, slots=True)

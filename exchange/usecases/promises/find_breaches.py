@@ -73,7 +73,7 @@ from exchange.usecases.promises.told_breaches import breach_detail
 from exchange.usecases.steps.altered_classes import whole_classes
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.entry_labels import label_told
-from exchange.usecases.steps.judging import require_same_law
+from exchange.usecases.steps.judging import own_state
 from exchange.usecases.steps.service_entries import service_draft
 from exchange.usecases.steps.troubles import Causes
 from exchange.usecases.steps.unread import known_agreements, unread_draft
@@ -159,8 +159,7 @@ class DutyWatch:
     async def round(self) -> bool:
         """Put on the record what is not there yet; return whether there may be more of it."""
         services, now = self._services, self._services.clock()
-        state = (await services.store.caller("")).state
-        require_same_law(services, state)
+        state = await own_state(services)
         has_more, fault, unread = False, None, Unread()
         await services.store.clients(unread)
         members = {member for row in unread.rows for member in row.members}

@@ -76,6 +76,13 @@ def require_same_law(services: Services, state: PolicyState) -> None:
         raise UnavailableError(message)
 
 
+async def own_state(services: Services) -> PolicyState:
+    """Return the policy state for what the service does by itself; raises as `require_same_law`."""
+    state = (await services.store.caller("")).state
+    require_same_law(services, state)
+    return state
+
+
 async def law_in_force(services: Services, state: PolicyState) -> Law:
     """Return the law as of the policy version in `state`: the files', and what members put in force themselves.
 

@@ -8,7 +8,7 @@ from exchange.store.log.last_signed import LastSigned
 from exchange.store.rows.log_rows import LogState
 from exchange.usecases.log.quorum import require_quorum
 from exchange.usecases.steps.context import Services
-from exchange.usecases.steps.judging import require_same_law
+from exchange.usecases.steps.judging import own_state
 from exchange.usecases.upkeep.own_keys import require_own_keys, require_shared_key
 
 
@@ -42,10 +42,6 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
     """Yield each check of `check_readiness` as soon as it is made."""
     checks: list[Check] = []
 
-    async def law() -> None:
-        row = await services.store.caller("")
-        require_same_law(services, row.state)
-
     async def custody() -> None:
         await services.custodian.check()
         # Without the store it is the store that is at fault.
@@ -53,9 +49,9 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
             await require_own_keys(services)
             await require_shared_key(services)
 
-    steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+    steps: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
         ("store", services.store.ping),
-        ("policy", law),
+        ("policy", lambda: own_state(services)),
         ("log", lambda: _require_log(services)),
         ("custody", custody),
         ("restore", lambda: require_confirmed(services)),
@@ -127,7 +123,7 @@ def _require_what_was_signed(said: LastSigned | None, state: LogState | None) ->
         raise UnavailableError(f"the database holds {which}, this host signed {signed.size}: it is an older one")
 
 
-async def _run(name: str, step: Callable[[], Awaitable[None]]) -> Check:
+async def _run(name: str, step: Callable[[], Awaitable[object]]) -> Check:
     try:
         await step()
     except ExchangeError as exc:
