@@ -18,11 +18,11 @@ from exchange.kernel import MalformedError, NotFoundError, rfc3339
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.release import (
+    CURRENT_ROW,
     ClassFacts,
     Decision,
     Permit,
     Refusal,
-    RowFacts,
     Use,
     as_asked,
     class_digest,
@@ -43,8 +43,6 @@ from exchange.usecases.steps.unread import known_agreements
 
 REQUEST_ROLES = (Role.READER, Role.CONTRIBUTOR)
 """Who asks reads; who is asked contributes, or reads for those who do."""
-
-_CURRENT = RowFacts(is_recalled=False, is_expired=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ async def decide_request(
     reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
     # Not remembered: a decision is kept per release class, and the clause of a request is not its class's own.
     return decide(
-        as_asked(reader, asker=row.asker), facts, scope, _CURRENT, Use.READ, await law_in_force(services, state)
+        as_asked(reader, asker=row.asker), facts, scope, CURRENT_ROW, Use.READ, await law_in_force(services, state)
     )
 
 
@@ -224,7 +222,7 @@ async def _may_know(
         # It knows what it gave, without the reader's role too; what was recalled since, or is over, is no answer.
         given = (await services.store.report_for("", answer.report, parts=Parts.NONE)).report
         try:
-            return given is None or row_facts(given, call.now) == _CURRENT
+            return given is None or row_facts(given, call.now) == CURRENT_ROW
         except OpeningError:
             await note_tampering(services, call, sought.client, f"report {answer.report}")
             return False

@@ -21,7 +21,7 @@ from exchange.crypto import OpeningError
 from exchange.custody import KeyMissingError
 from exchange.kernel import MalformedError, UnavailableError
 from exchange.members import EXCHANGE_MEMBER, Client, Role
-from exchange.release import ClassFacts, Permit, RowFacts, Use, covers_label, decide
+from exchange.release import CURRENT_ROW, ClassFacts, Permit, Use, covers_label, decide
 from exchange.store import PolicyState, ReportRow
 from exchange.usecases.steps.altered_classes import class_of
 from exchange.usecases.steps.context import Call, Services
@@ -38,8 +38,6 @@ _EACH_BY_ITSELF: Final = 16
 """Damaged reports of one answer with an entry of their own; the rest of a page stands in one."""
 
 _ORIGINATORS: Final = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
-
-_CURRENT: Final = RowFacts(is_recalled=False, is_expired=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +224,7 @@ async def may_read_by_log(services: Services, asker: Asker, row: ReportRow, word
     scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
     law = await law_in_force(services, asker.state)
-    return isinstance(decide(reader, facts, scope, _CURRENT, Use.READ, law), Permit)
+    return isinstance(decide(reader, facts, scope, CURRENT_ROW, Use.READ, law), Permit)
 
 
 def _entries(services: Services, lister: Lister, found: Sequence[_Damaged]) -> list[EntryDraft]:
