@@ -5,6 +5,7 @@ asked again when it is completed; (4) the declaration, and the contents that cam
 durable together, if the policy still holds and the client has not too many of them open.
 """
 
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +18,6 @@ from exchange.kernel import (
     Fault,
     InvalidError,
     LimitExceededError,
-    StalePolicyError,
     TooLargeError,
     UnavailableError,
     to_micros,
@@ -45,15 +45,13 @@ from exchange.usecases.posting.uploads import (
     view_now,
     view_of,
 )
-from exchange.usecases.steps.authenticate import admit, required_thumbprint
+from exchange.usecases.steps.authenticate import admit
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.deciding_anew import decided_as_of
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.recording import draft, on_record
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.sealing import as_stored, new_part_key, stored_json
-
-_TRIES = 5
-"""How often it is decided again because the policy moved under it."""
 
 _EVENT = EventName.UPLOAD_BEGUN
 _COME_BACK_SECONDS = 60
@@ -81,14 +79,11 @@ async def begin_upload(
 
     TooLargeError where more is declared than is taken, LimitExceededError where the client has too many open.
     """
-    row = seen
-    for _ in range(_TRIES):
-        row = row or await services.store.caller(required_thumbprint(call))
-        try:
-            return await _begun(services, call, posted, idempotency_key, row=row)
-        except StalePolicyError:
-            row = None
-    raise UnavailableError("the policy changed faster than the report could be begun: post again")
+
+    def begin(row: CallerRow) -> Awaitable[Recorded[UploadView]]:
+        return _begun(services, call, posted, idempotency_key, row=row)
+
+    return await decided_as_of(services, call, seen, begin, "the report could be begun: post again")
 
 
 async def _begun(

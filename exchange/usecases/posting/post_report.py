@@ -9,17 +9,13 @@ Who was given a report in whose place it comes is told in (6) too.
 No clearance is asked of the poster: posting shows nothing (ADR 0009).
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.crypto import OpeningError
-from exchange.kernel import (
-    ConflictError,
-    StalePolicyError,
-    UnavailableError,
-    parse_rfc3339,
-)
+from exchange.kernel import ConflictError, StalePolicyError, parse_rfc3339
 from exchange.members import Client, Role
 from exchange.reports import Header, PostedReport, ReportId, ReportStatus
 from exchange.store import CallerRow, Idempotency, IdempotentReplay, Parts, PostedRow
@@ -28,6 +24,7 @@ from exchange.usecases.posting.postable import idempotency_of, postable
 from exchange.usecases.posting.superseding import superseding_of
 from exchange.usecases.steps.authenticate import admit, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.deciding_anew import decided_as_of
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.opening import open_sealed_header
 from exchange.usecases.steps.recording import about_report, draft, on_record, record_tampering, refuse
@@ -35,9 +32,6 @@ from exchange.usecases.steps.registering import distribution_draft
 from exchange.usecases.steps.sealed_headers import UNOPENED
 from exchange.usecases.steps.sealing import seal_report, stored_json, with_status
 from exchange.usecases.steps.told_entries import all_told_until_now, require_readable
-
-_TRIES = 5
-"""How often a post is decided again because the policy moved under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +59,11 @@ async def post_report(
     ConflictError where the agreement is not in force or the idempotency key was used for something else,
     InvalidError with every fault of scope, label or content.
     """
-    row = seen
-    for _ in range(_TRIES):
-        row = row or await services.store.caller(required_thumbprint(call))
-        try:
-            return await _post_once(services, call, posted, idempotency_key, row=row)
-        except StalePolicyError:
-            row = None
-    message = "the policy changed faster than the report could be posted: post again"
-    raise UnavailableError(message)
+
+    def post(row: CallerRow) -> Awaitable[Recorded[PostedAnswer]]:
+        return _post_once(services, call, posted, idempotency_key, row=row)
+
+    return await decided_as_of(services, call, seen, post, "the report could be posted: post again")
 
 
 async def _post_once(

@@ -25,7 +25,7 @@ from typing import Final
 
 from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, is_known_to, measure, next_change
 from exchange.audit import EventName, Outcome, Receipt
-from exchange.kernel import Fault, InvalidError, UnavailableError, rfc3339
+from exchange.kernel import Fault, InvalidError, StalePolicyError, UnavailableError, rfc3339
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
 from exchange.store import Countable, PolicyState, ReportRow, Unread
@@ -44,6 +44,7 @@ from exchange.usecases.steps.altered_classes import whole_classes
 from exchange.usecases.steps.as_it_left import agreement_not_found
 from exchange.usecases.steps.authenticate import authenticated_row, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.deciding_anew import decided_anew
 from exchange.usecases.steps.facts import stated_purpose
 from exchange.usecases.steps.judging import require_same_law
 from exchange.usecases.steps.log_words import LogWord
@@ -58,8 +59,6 @@ PERIOD: Final = timedelta(days=90)
 
 LONGEST_PERIOD: Final = timedelta(days=366)
 """A year's reports are read row by row; whoever wants more asks year by year and keeps the answers."""
-
-_TRIES: Final = 5
 
 _WHAT_IS_READ: Final = "what you may read is"
 
@@ -107,39 +106,43 @@ async def show_compliance(
     agreement and one that the caller's member is no party of, InvalidError for a period that has not begun or is too
     long, NotCountedYetError where there is more to count than one request takes.
     """
+    return await _counted(services, call, agreement_id, since, until=monotonic() + MOST_SECONDS)
+
+
+@decided_anew("could be counted: ask again")
+async def _counted(
+    services: Services, call: Call, agreement_id: str, since: datetime | None, *, until: float
+) -> Recorded[Compliance]:
     event = EventName.COMPLIANCE_READ
-    ends_at = monotonic() + MOST_SECONDS
-    for _ in range(_TRIES):
-        # (1) a reader of a party
-        client, row = await authenticated_row(services, call, Role.READER, event=event)
-        require_same_law(services, row.state)
-        attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-        async with on_record(services, attempt):
-            begin = _beginning(call, since)
-            stated_purpose(services, call, client)
-            agreement = await _own_agreement(services, client, row.state, agreement_id)
-            # INVARIANT: who has left is told nothing of where the others stand since.
-            end = _end(agreement, client.member, call.now)
-            begin = min(begin, end)
-            # What others promised each other before the caller's member acceded was never laid before it.
-            spans = await versions_of(services, agreement.id)
-            versions = [each for each in spans if each.agreement.party(client.member) and each.since <= end]
-            if not versions:
-                # Recorded at a node whose clock is ahead, or its row says so.
-                raise UnavailableError("the agreement is of a later time than this node has yet: ask again in a moment")
-        # (2) to (4)
-        slices = _slices(services, call, client, row.state, agreement, ends_at)
-        question = _Question(call, client, agreement, begin, row.state, slices)
-        facts = await _facts(services, question, versions)
-        if await services.store.caller(required_thumbprint(call)) == row:
-            # (5) counted
-            parties = measure(versions, facts, begin, end)
-            # (6) INVARIANT: no count leaves before its entry is durable, nor without a word of what it lacks
-            lacking = await _lacking(services, question)
-            receipt = await _record(services, question)
-            return Recorded(Compliance(agreement, begin, end, parties), receipt, lacking)
-    message = "the policy changed faster than could be counted: ask again"
-    raise UnavailableError(message)
+    # (1) a reader of a party
+    client, row = await authenticated_row(services, call, Role.READER, event=event)
+    require_same_law(services, row.state)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt):
+        begin = _beginning(call, since)
+        stated_purpose(services, call, client)
+        agreement = await _own_agreement(services, client, row.state, agreement_id)
+        # INVARIANT: who has left is told nothing of where the others stand since.
+        end = _end(agreement, client.member, call.now)
+        begin = min(begin, end)
+        # What others promised each other before the caller's member acceded was never laid before it.
+        spans = await versions_of(services, agreement.id)
+        versions = [each for each in spans if each.agreement.party(client.member) and each.since <= end]
+        if not versions:
+            # Recorded at a node whose clock is ahead, or its row says so.
+            raise UnavailableError("the agreement is of a later time than this node has yet: ask again in a moment")
+    # (2) to (4)
+    slices = _slices(services, call, client, row.state, agreement, until)
+    question = _Question(call, client, agreement, begin, row.state, slices)
+    facts = await _facts(services, question, versions)
+    if await services.store.caller(required_thumbprint(call)) != row:
+        raise StalePolicyError("the policy moved while it was counted: count again")
+    # (5) counted
+    parties = measure(versions, facts, begin, end)
+    # (6) INVARIANT: no count leaves before its entry is durable, nor without a word of what it lacks
+    lacking = await _lacking(services, question)
+    receipt = await _record(services, question)
+    return Recorded(Compliance(agreement, begin, end, parties), receipt, lacking)
 
 
 def _beginning(call: Call, since: datetime | None) -> datetime:

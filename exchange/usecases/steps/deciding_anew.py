@@ -1,10 +1,13 @@
-"""Deciding anew where the policy moved between a decision and the write that rests on it."""
+"""Deciding anew where the policy moved between a decision and the write, or the count, that rests on it."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
 from exchange.kernel import StalePolicyError, UnavailableError
+from exchange.store import CallerRow
+from exchange.usecases.steps.authenticate import required_thumbprint
+from exchange.usecases.steps.context import Call, Services
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,3 +34,18 @@ def decided_anew(told: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P,
         return decided
 
     return decorated
+
+
+async def decided_as_of(
+    services: Services, call: Call, seen: CallerRow | None, decide: Callable[[CallerRow], Awaitable[T]], told: str
+) -> T:
+    """Return what is decided of the caller as it was `seen`, where it was; then of it as it is, as `decided_anew`."""
+    known = seen
+
+    @decided_anew(told)
+    async def decided() -> T:
+        nonlocal known
+        row, known = known or await services.store.caller(required_thumbprint(call)), None
+        return await decide(row)
+
+    return await decided()
