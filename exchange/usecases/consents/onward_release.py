@@ -151,23 +151,18 @@ async def grant_onward(
             wish = replace(asked, until=_granted_until(asked, until, call))
             held = replace(held, wish=wish, conditions=None if conditions is None else fit_text(conditions))
             _require_grantable(call, own, held)
-            if needs_two:
-                act = await ask(
-                    services, unit, call, client, ONWARD_RELEASE, asked=_meant_by(held), members=[client.member]
-                )
-                waiting = replace(held, state=ConsentState.AWAITING, decided_by=client.id)
-                # An earlier end is the act's: without its second person the request is for what it was for.
-                await unit.consents().put(replace(waiting, wish=asked))
-                detail = _detail(row) | {"act": act.id, "digest": act.digest}
-                entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=detail)
-                return_value = OnwardView(waiting, act.id)
-                receipt = await unit.record(entry)
-            else:
-                people = [str(client.id)]
-                told = {"by": people, **consents}
+            if not needs_two:
+                told = {"by": [str(client.id)], **consents}
                 made, receipt = await _grant(services, unit, call, own, row=held, header=header, told=told)
-                return_value = OnwardView(made)
-    return Recorded(return_value, receipt)
+                return Recorded(OnwardView(made), receipt)
+            meant = _meant_by(held)
+            act = await ask(services, unit, call, client, ONWARD_RELEASE, asked=meant, members=[client.member])
+            waiting = replace(held, state=ConsentState.AWAITING, decided_by=client.id)
+            # An earlier end is the act's: without its second person the request is for what it was for.
+            await unit.consents().put(replace(waiting, wish=asked))
+            detail = _detail(row) | {"act": act.id, "digest": act.digest}
+            receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=detail))
+    return Recorded(OnwardView(waiting, act.id), receipt)
 
 
 async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
