@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from exchange.agreements import AgreementId
 from exchange.audit import Detail, EventName, Outcome
-from exchange.kernel import NotFoundError, is_uuid7
+from exchange.kernel import is_uuid7
 from exchange.members import Client
 from exchange.release import ClassFacts, Explanation, Viewer
 from exchange.store import Parts, Unread
@@ -19,6 +19,7 @@ from exchange.usecases.auditors.read_registries import audited_report, report_dr
 from exchange.usecases.reading.explain_report import explained
 from exchange.usecases.steps.as_it_left import as_originator_knows
 from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.steps.judging import report_not_found
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.seeking import judge
 from exchange.usecases.steps.unread import known_agreements, record_unread
@@ -37,8 +38,7 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
         client = await _asked_about(services, gaze, client_id) if is_uuid7(client_id) else None
         row = await services.store.report_for("", report.id, parts=Parts.NONE)
         if client is None or row.report is None or not await _may_name(services, gaze, client, facts):
-            message = "no such report, or none that you may see"
-            raise NotFoundError(message)
+            raise report_not_found()
     viewer = Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR
     asked_about = client if gaze.auditor.member in {None, client.member} else _with_purpose(call, client)
     judged = await judge(services, call, asked_about, row.report, row.state, is_asked=False)

@@ -17,7 +17,7 @@ from exchange.usecases.auditors.auditing import FoundEntry, Gaze, admit_auditor,
 from exchange.usecases.auditors.search_entries import BEGINNING, open_place, seal_place
 from exchange.usecases.steps.altered_classes import class_of
 from exchange.usecases.steps.context import Call, Recorded, Services
-from exchange.usecases.steps.judging import sought_id
+from exchange.usecases.steps.judging import report_not_found, sought_id
 from exchange.usecases.steps.recording import about_report, draft, named, on_record, record_tampering, refuse
 from exchange.usecases.steps.sealed_headers import open_decoy
 from exchange.usecases.steps.seeking import own_class
@@ -141,8 +141,8 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
     if may_know and unread is not None:
         await record_tampering(services, call, gaze.client, unread.place, unread)
     if report is None or facts is None or not may_know:
-        absent = NotFoundError("no such report, or none that you may see")
-        return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)
+        refusal = draft(call, gaze.client, event, Outcome.REFUSED, subject=subject)
+        return await refuse(services, refusal, report_not_found())
     return report, facts
 
 
