@@ -30,23 +30,23 @@ async def renewed_seals(custodian: Custodian, row: KeptRow) -> tuple[Sealed, ...
 
     INVARIANT: it is bound to what the row's readers bind it to; what they would not open is not made openable.
     """
+    old, place = row.seals[0], str(row.place[0])
     match row.kind:
         case KeptKind.REPORT_HEADER:
-            version, digest = row.bound
-            return (await _header(custodian, row.seals[0], header_context(str(row.place[0]), version, digest)),)
+            return (await _header(custodian, old, header_context(place, *row.bound)),)
         case KeptKind.REPORT_PART:
-            return (await _key(custodian, row.seals[0], _context_of_part(row)),)
+            return (await _key(custodian, old, _context_of_part(row)),)
         case KeptKind.UPLOAD:
-            return (await _header(custodian, row.seals[0], upload_context(str(row.place[0]), row.bound[0])),)
+            return (await _header(custodian, old, upload_context(place, row.bound[0])),)
         case KeptKind.UPLOAD_PART:
             return await _received(custodian, row)
         case KeptKind.REQUEST:
             digest = class_digest(class_from_json(json.loads(row.bound[0])))
-            return (await _header(custodian, row.seals[0], request_context(str(row.place[0]), digest)),)
+            return (await _header(custodian, old, request_context(place, digest)),)
         case KeptKind.SUBSCRIPTION:
-            return (await _key(custodian, row.seals[0], webhook_context(str(row.place[0]), *row.bound)),)
+            return (await _key(custodian, old, webhook_context(place, *row.bound)),)
         case KeptKind.PERSONAL_KEY:
-            return (await _key(custodian, row.seals[0], personal_context(str(row.place[0]), *row.bound)),)
+            return (await _key(custodian, old, personal_context(place, *row.bound)),)
         case other:
             assert_never(other)
 
