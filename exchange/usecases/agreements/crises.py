@@ -150,7 +150,8 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
                 raise NotFoundError("no such crisis of this agreement, or none that you may see")
             # A party that has left has no say in what the others do, though the text names its people still; nor is it
             # told whether they ended it.
-            _require_party(agreement, client, call)
+            if not is_party(agreement, client.member, call.now):
+                raise ConflictError("your member has left the agreement", code="not-a-party")
             crisis, clause = _to_be_ended(services, agreement, crisis_id, call, is_again=is_again)
             require_named(clause, client)
             # It may have been opened by a node whose clock is ahead: no crisis ends before it began.
@@ -237,11 +238,6 @@ def _named_clause(agreement: Agreement, name: str) -> CrisisClause:
 def _require_may_open(agreement: Agreement, clause: CrisisClause, client: Client, call: Call) -> None:
     require_named(clause, client)
     require_openable(agreement, clause, client.member, call.now)
-
-
-def _require_party(agreement: Agreement, client: Client, call: Call) -> None:
-    if not is_party(agreement, client.member, call.now):
-        raise ConflictError("your member has left the agreement", code="not-a-party")
 
 
 def _as_known_to(client: Client | None, agreement: Agreement, call: Call) -> Agreement:

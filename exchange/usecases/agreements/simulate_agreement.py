@@ -23,7 +23,7 @@ from exchange.usecases.agreements.agreements import PROPOSING_ROLES, logged_text
 from exchange.usecases.steps.authenticate import admit_or_host
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import reader_facts, registered_purposes
-from exchange.usecases.steps.in_between import simulate_readers
+from exchange.usecases.steps.in_between import simulate_readers, turn_of
 from exchange.usecases.steps.judging import ABSENT_ID
 from exchange.usecases.steps.knowledge import scope_facts
 from exchange.usecases.steps.recording import draft, on_record
@@ -77,14 +77,10 @@ async def simulate_agreement(services: Services, call: Call, document: object) -
         proposed = propose(AgreementId(ABSENT_ID), terms)
         logged_text(proposed)
         _require_bearable(terms)
-        async with services.drafting.turn(*_whose(client)):
+        async with services.drafting.turn(*turn_of(client)):
             outlook = await _outlook(services, call, client, proposed)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"parties": list(terms.parties)})
     return Recorded(outlook, await services.store.append(entry))
-
-
-def _whose(client: Client | None) -> tuple[str, str | None]:
-    return ("host", None) if client is None else (client.id, client.member)
 
 
 async def _outlook(services: Services, call: Call, client: Client | None, proposed: Agreement) -> AgreementOutlook:

@@ -147,7 +147,8 @@ class AlertWatch:
                 if held is None:
                     await book.begin(begun)
                 await book.move(replace(begun, revision=begun.revision + 1, digest=digest))
-                await unit.record(_rules_entry(services, digest))
+                rules = Subject("alert-rules", digest)
+                await unit.record(service_draft(services, EventName.ALERT_RULES_CHANGED, subject=rules))
         except ConflictError:
             return  # another process began it in the same moment
 
@@ -259,10 +260,6 @@ def _alert_entry(services: Services, alert: Alert) -> EntryDraft:
     }
     label = None if alert.label is None else dict(alert.label)
     return replace(entry, actor=actor, subject=alert.subject, owner=alert.owner, label=label, detail=detail)
-
-
-def _rules_entry(services: Services, digest: str) -> EntryDraft:
-    return service_draft(services, EventName.ALERT_RULES_CHANGED, subject=Subject("alert-rules", digest))
 
 
 def _position_entry(services: Services, was: AlertPosition, moved: AlertPosition) -> EntryDraft:

@@ -113,7 +113,8 @@ async def read_part(
     # (6) INVARIANT: no plaintext leaves before its entry is durable.
     read = shown_draft(call, granted.client, event, granted.judged)
     entry = replace(read, detail={**read.detail, **entry.detail})
-    receipt = await services.store.append(_as_read(entry, size, span) if wanted.is_shown else _as_described(entry))
+    told = _as_read(entry, size, span) if wanted.is_shown else replace(entry, event=EventName.REPORT_DESCRIBED)
+    receipt = await services.store.append(told)
     if wanted.is_shown:
         services.register.note(services.law, again.judged.report.id, shown_label(again.judged), entry)
     # (7) the answer
@@ -127,10 +128,6 @@ def _as_read(entry: EntryDraft, size: int, span: Span | None) -> EntryDraft:
         return replace(entry, size_bytes=size)
     start, stop = span
     return replace(entry, size_bytes=stop - start, detail={**entry.detail, "octets": f"{start}-{stop - 1}/{size}"})
-
-
-def _as_described(entry: EntryDraft) -> EntryDraft:
-    return replace(entry, event=EventName.REPORT_DESCRIBED)
 
 
 def _part_meant(granted: Granted, asked: int) -> PartHeader | None:

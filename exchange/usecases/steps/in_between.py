@@ -62,12 +62,17 @@ async def deciding(services: Services, asker: Client | None) -> AsyncIterator[Pa
     """
 
     def begin() -> AbstractAsyncContextManager[None]:
-        return services.deciding.turn(*(("host", None) if asker is None else (asker.id, asker.member)))
+        return services.deciding.turn(*turn_of(asker))
 
     async with AsyncExitStack() as turn:
         await turn.enter_async_context(begin())
         yield Pause(begin, turn)
         await asyncio.sleep(0)
+
+
+def turn_of(asker: Client | None) -> tuple[str, str | None]:
+    """Return whose turn it is where `asker` waits for one (None: the host), and of which member."""
+    return ("host", None) if asker is None else (asker.id, asker.member)
 
 
 def labels_of(facts: ClassFacts) -> int:
