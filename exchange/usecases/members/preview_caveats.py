@@ -6,7 +6,7 @@ that the caller is cleared for. It says nothing of any client: see `exchange.rel
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
@@ -36,6 +36,7 @@ from exchange.usecases.steps.log_words import LogWord
 from exchange.usecases.steps.originating import may_know
 from exchange.usecases.steps.recording import draft, on_record
 from exchange.usecases.steps.slices import MOST_SECONDS, Slices
+from exchange.usecases.steps.tallies import Tally
 from exchange.usecases.steps.uncounted import is_cleared_by_log, uncounted_reports
 from exchange.usecases.steps.unread import known_agreements
 
@@ -134,10 +135,17 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
                 slices.tally.of(each.member, each.change.value).permitted.append(each.class_id)
             _end_with(services, slices, batch.values(), call)
             decided.extend(batch)
+    return _lines(services, slices.tally, own, counts)
+
+
+def _lines(
+    services: Services, tally: Tally, own: Mapping[int, ClassFacts], counts: Mapping[int, int]
+) -> tuple[ChangedRelease, ...]:
+    """Return what was found to change, a line for all that is told alike, with how many reports that is."""
     # One that somebody else counted at the same moment stands twice.
     changed = {
         ClassChange(class_id, member, Change(change))
-        for (member, change), progress in slices.tally.progress.items()
+        for (member, change), progress in tally.progress.items()
         for class_id in progress.permitted
         if counts.get(class_id)
     }
