@@ -37,13 +37,14 @@ from exchange.agreements import (
 from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, Detail, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.audit.rows_told import AGREEMENT_EVENTS, LastWords, rows_told
-from exchange.kernel import ConflictError, Fault, InvalidError, is_uuid7, new_id, parse_rfc3339, rfc3339
+from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import Client, MemberCode, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.steps.as_it_left import agreement_not_found, as_it_left
 from exchange.usecases.steps.authenticate import admit_or_host, authenticate, kept_to
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.knowledge import codes_of
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
@@ -301,9 +302,8 @@ async def visible_agreement(
 
     Crises of it that cannot be read open nothing, and are noted in `crises_unread`.
     """
-    agreement, of = None, kept_to(client)
-    if is_uuid7(agreement_id):
-        agreement = await unit.agreements().one(agreement_id, of=of, for_update=for_update, crises_unread=crises_unread)
+    of, sought = kept_to(client), sought_id(agreement_id)
+    agreement = await unit.agreements().one(sought, of=of, for_update=for_update, crises_unread=crises_unread)
     if agreement is None:
         raise agreement_not_found()
     return agreement
@@ -327,7 +327,7 @@ async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> A
 
     So it is known to a member that has left; NotFoundError where no text ever named it.
     """
-    editions = await unit.agreements().editions(agreement_id, of=client.member) if is_uuid7(agreement_id) else []
+    editions = await unit.agreements().editions(sought_id(agreement_id), of=client.member)
     own = [each for each in editions if each.party(client.member) is not None]
     if not own:
         raise agreement_not_found()

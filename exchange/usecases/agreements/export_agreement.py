@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from exchange.agreements import Agreement, SignatoryKey, SignedText, text_of
 from exchange.audit import EventName, Outcome
-from exchange.kernel import is_uuid7
 from exchange.members import Client
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.agreements.agreements import record_look
 from exchange.usecases.steps.as_it_left import agreement_not_found
 from exchange.usecases.steps.authenticate import admit_or_host, kept_to
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.unread import record_unread
 
@@ -49,7 +49,7 @@ async def export_agreement(services: Services, call: Call, agreement_id: str) ->
 
 async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: str) -> list[Agreement]:
     of = kept_to(client)
-    editions = await unit.agreements().editions(agreement_id, of=of) if is_uuid7(agreement_id) else []
+    editions = await unit.agreements().editions(sought_id(agreement_id), of=of)
     own = editions
     if of is not None:
         digests = [text_of(each).digest for each in editions]

@@ -24,6 +24,7 @@ from exchange.usecases.auditors.auditing import (
     within_slice,
 )
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record, refuse
 from exchange.usecases.steps.whole_entries import placed_content, whole_entry
 
@@ -94,7 +95,7 @@ async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[
     """Return one entry of the caller's slice; absent, foreign and too high are one answer."""
     event, subject = EventName.AUDIT_READ, named("entry", entry_id)
     gaze = await admit_auditor(services, call, event=event, subject=subject)
-    content = await placed_content(services.store, entry_id if is_uuid7(entry_id) else "", gaze.may_see)
+    content = await placed_content(services.store, sought_id(entry_id), gaze.may_see)
     # Of one that is damaged nobody can say any more whose it is.
     entry = None if content is None else whole_entry(content)
     (view,) = (None,) if entry is None else await views_of(services, gaze, [entry])

@@ -220,7 +220,7 @@ async def _is_told_ended(services: Services, act: PendingAct) -> bool:
 async def _made_ready(services: Services, call: Call, client: Client, act_id: str, digest: str) -> Ready | None:
     """Return what does an act of a kind that is made ready first; None for all others, and for one that is absent."""
     async with services.store.unit_of_work() as unit:
-        act = await unit.acts().one(act_id) if is_uuid7(act_id) else None
+        act = await unit.acts().one(sought_id(act_id))
         if act is None or act.kind not in MAKE_READY or not await _may_see(services, call, client, act):
             return None
         await require_confirmable(services, unit, call, act, client, digest=digest)
@@ -249,7 +249,7 @@ async def _may_see(services: Services, call: Call, client: Client, act: PendingA
 
 
 async def _visible_act(services: Services, unit: UnitOfWork, call: Call, client: Client, act_id: str) -> PendingAct:
-    act = await unit.acts().one(act_id) if is_uuid7(act_id) else None
+    act = await unit.acts().one(sought_id(act_id))
     if act is None or not await _may_see(services, call, client, act):
         raise NotFoundError("no such act, or none that you have to do with")
     return act

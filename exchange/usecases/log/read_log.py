@@ -29,7 +29,6 @@ from exchange.kernel import (
     InvalidError,
     MalformedError,
     NotFoundError,
-    is_uuid7,
 )
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
@@ -40,6 +39,7 @@ from exchange.usecases.auditors.personal import search_tokens
 from exchange.usecases.log.quorum import enrolled, newest_witnessed, shown_note
 from exchange.usecases.steps.authenticate import authenticate, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, refuse
 from exchange.usecases.steps.whole_entries import placed_content, whole_entry
 
@@ -133,7 +133,7 @@ async def prove_entry(services: Services, call: Call, entry_id: str, size: int |
         is_own = _is_own(client, own_token, by.actor_kind, by.actor_id, by.thumbprint)
         return is_own or (gaze is not None and gaze.may_see(by))
 
-    content = await placed_content(services.store, entry_id if is_uuid7(entry_id) else "", may_concern)
+    content = await placed_content(services.store, sought_id(entry_id), may_concern)
     if content is None or not await _concerns(services, client, gaze, content, own_token):
         return await _absent(services, call, client, subject)
     # (2) its place

@@ -54,6 +54,7 @@ from exchange.usecases.members.vouching import authority_fault
 from exchange.usecases.steps.authenticate import admit_or_host, kept_to, may_see, require_own_member
 from exchange.usecases.steps.collecting import Collected
 from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.positions import open_id, seal_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.taken_away_again import SaidByRowError, is_standing_told, taken_away
@@ -307,7 +308,7 @@ async def _viewed(unit: UnitOfWork, client: Client) -> ClientView:
 
 async def visible_client(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:
     """Return a client that the caller may see; NotFoundError for any other one, as for an absent one."""
-    client = await unit.client(client_id) if is_uuid7(client_id) else None
+    client = await unit.client(sought_id(client_id))
     if client is None or not may_see(caller, client.member):
         raise NotFoundError("no such client, or none that you may see")
     return client

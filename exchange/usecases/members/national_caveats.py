@@ -21,6 +21,7 @@ from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.members.told_caveats import borne_out
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.second_person import ask
 from exchange.usecases.steps.unread import record_unread
@@ -73,7 +74,7 @@ async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("caveats", set_id))
     async with on_record(services, attempt):
         async with services.store.unit_of_work() as unit:
-            found = await unit.caveats().one(client.member, set_id) if is_uuid7(set_id) else None
+            found = await unit.caveats().one(client.member, sought_id(set_id))
         if found is None:
             raise NotFoundError("no such caveats, or none of your member's")
         shown, lost = await borne_out(services, client.member, [found], Unread())

@@ -14,7 +14,7 @@ from functools import partial
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.crypto import CryptoError, WebhookKey, webhook_context
 from exchange.custody import KeyMissingError
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, to_micros
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id, to_micros
 from exchange.kernel.addresses import outgoing_problem
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
@@ -23,6 +23,7 @@ from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.steps.authenticate import admit_or_host, authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import own_purpose
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.sealing import as_stored, as_wrapped
 from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
@@ -114,8 +115,7 @@ async def _to_remove(
     try:
         return await _one(services, unit, client, subscription_id)
     except NotFoundError as refusal:
-        is_id = is_uuid7(subscription_id)
-        row = await unit.subscriptions().one(subscription_id, has_ended=True) if is_id else None
+        row = await unit.subscriptions().one(sought_id(subscription_id), has_ended=True)
         if row is None or (client is not None and row.client != client.id):
             raise
         if not is_again:
@@ -231,7 +231,7 @@ async def _own(services: Services, unit: UnitOfWork, client: Client | None, unre
 
 async def _one(services: Services, unit: UnitOfWork, client: Client | None, subscription_id: str) -> SubscriptionRow:
     """Return a subscription of the client, whole, or for the host's operator (None) whichever it names, held."""
-    row = await unit.subscriptions().one(subscription_id) if is_uuid7(subscription_id) else None
+    row = await unit.subscriptions().one(sought_id(subscription_id))
     if row is None or (client is not None and row.client != client.id):
         raise NotFoundError("no such subscription, or none of yours")
     if client is not None and not await _is_whole(services, row):

@@ -13,7 +13,7 @@ from functools import partial
 
 from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, is_party, require_speech
 from exchange.audit import Detail, EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread
 from exchange.usecases.agreements.agreements import last_text_of
@@ -22,6 +22,7 @@ from exchange.usecases.promises.told_breaches import is_borne_out
 from exchange.usecases.promises.told_consultations import about, borne_out, require_borne_out, told_of_matters
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
+from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.unread import record_unread
 
@@ -124,7 +125,7 @@ async def _speak(
 
 
 async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matter:
-    matter = await unit.consultations().one(matter_id) if is_uuid7(matter_id) else None
+    matter = await unit.consultations().one(sought_id(matter_id))
     if matter is None or client.member not in matter.members:
         message = "no such consultation, or none that names your member"
         raise NotFoundError(message)
