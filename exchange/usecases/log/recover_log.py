@@ -63,16 +63,10 @@ async def resume_log(services: Services, call: Call, desk: Desk) -> LogState:
         await guard.check_witnesses(state)
     except (LogContradictionError, UnsafeSettingError) as exc:
         raise ConflictError(f"the log stays frozen: {exc.message}") from exc
-    await services.store.append(
-        draft(
-            call,
-            None,
-            EventName.LOG_RESUMED,
-            Outcome.PERMITTED,
-            subject=Subject("log", state.origin),
-            detail={"was": state.frozen_why or "", "size": state.size},
-        )
-    )
+    detail: Detail = {"was": state.frozen_why or "", "size": state.size}
+    subject = Subject("log", state.origin)
+    entry = draft(call, None, EventName.LOG_RESUMED, Outcome.PERMITTED, subject=subject, detail=detail)
+    await services.store.append(entry)
     await desk.tree.freeze(state.log, at=None, why=None)
     return state
 
@@ -113,17 +107,10 @@ async def give_up_keys(services: Services, call: Call, desk: Desk, why: str) -> 
     state = await log_with_keys(services, call)
     if state.frozen_why is not None:
         return
-    told = f"{_GIVEN_UP} {why}"
-    await services.store.append(
-        draft(
-            call,
-            None,
-            EventName.LOG_FROZEN,
-            Outcome.PERMITTED,
-            subject=Subject("log", state.origin),
-            detail={"why": told, "size": state.size},
-        )
-    )
+    told, subject = f"{_GIVEN_UP} {why}", Subject("log", state.origin)
+    detail: Detail = {"why": told, "size": state.size}
+    entry = draft(call, None, EventName.LOG_FROZEN, Outcome.PERMITTED, subject=subject, detail=detail)
+    await services.store.append(entry)
     await desk.tree.freeze(state.log, at=to_micros(call.now), why=told)
 
 
