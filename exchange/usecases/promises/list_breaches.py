@@ -9,6 +9,7 @@ one that the log does not bear out (`told_breaches`).
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 from exchange.agreements import Agreement
 from exchange.audit import EventName, Outcome
@@ -22,6 +23,7 @@ from exchange.usecases.promises.told_breaches import as_told
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.entry_labels import label_of, label_told
+from exchange.usecases.steps.facts import is_cleared_for
 from exchange.usecases.steps.positions import open_position, seal_position
 from exchange.usecases.steps.recording import draft, named, on_record
 from exchange.usecases.steps.sealed_headers import known_class
@@ -81,11 +83,10 @@ async def may_know(services: Services, call: Call, client: Client, row: BreachRo
 
 
 async def _may_know(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
-    if client.member not in {row.party, row.owed_to} or not client.clearance.is_current(call.now):
+    is_cleared = partial(is_cleared_for, client, catalogue=services.law.catalogue, now=call.now)
+    if client.member not in {row.party, row.owed_to} or not is_cleared(label_of(row.label)):
         return False
-    if not covers_label(client.clearance, label_of(row.label), services.law.catalogue):
-        return False
-    return covers_label(client.clearance, await label_now(services, row, client.member), services.law.catalogue)
+    return is_cleared(await label_now(services, row, client.member))
 
 
 async def label_now(services: Services, row: BreachRow, member: str) -> Label:

@@ -21,12 +21,12 @@ from exchange.crypto import OpeningError
 from exchange.custody import KeyMissingError
 from exchange.kernel import MalformedError, UnavailableError
 from exchange.members import EXCHANGE_MEMBER, Client, Role
-from exchange.release import CURRENT_ROW, ClassFacts, Permit, Use, covers_label, decide
+from exchange.release import CURRENT_ROW, ClassFacts, Permit, Use, decide
 from exchange.store import PolicyState, ReportRow
 from exchange.usecases.steps.altered_classes import class_of
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.entry_labels import label_of
-from exchange.usecases.steps.facts import reader_facts, stated_purpose
+from exchange.usecases.steps.facts import is_cleared_for, reader_facts, stated_purpose
 from exchange.usecases.steps.judging import absent_draft, law_in_force, report_not_found
 from exchange.usecases.steps.knowledge import Readable
 from exchange.usecases.steps.log_words import LogWord, word_of, word_of_class, word_until_now
@@ -153,14 +153,13 @@ async def _may_know(services: Services, asker: Asker, row: ReportRow, word: LogW
 
 
 def _is_cleared(services: Services, asker: Asker, word: LogWord) -> bool:
-    clearance = asker.client.clearance
-    if word.recorded is None or not clearance.is_current(asker.call.now):
+    if word.recorded is None:
         return False
     try:
         # Of a version that was amended the entry's label is the one before, and its level beside it.
         now = {**word.recorded, "policy": str(word.policy), "classification": str(word.level)}
         labels = label_of(word.recorded), label_of(now)
-        return all(covers_label(clearance, each, services.law.catalogue) for each in labels)
+        return all(is_cleared_for(asker.client, each, services.law.catalogue, asker.call.now) for each in labels)
     except MalformedError:
         return False
 
