@@ -24,15 +24,7 @@ from exchange.agreements import (
     unfinished_crises,
 )
 from exchange.audit import Detail, EventName, Outcome, Receipt, fit_text
-from exchange.kernel import (
-    ConflictError,
-    Fault,
-    ForbiddenError,
-    InvalidError,
-    NotFoundError,
-    new_id,
-    rfc3339,
-)
+from exchange.kernel import ConflictError, Fault, ForbiddenError, InvalidError, NotFoundError, new_id, rfc3339
 from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
 from exchange.store import CrisisOpeners, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.agreements.agreements import record_agreement, record_look, sees_all_of, visible_agreement

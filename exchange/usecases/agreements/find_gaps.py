@@ -105,7 +105,6 @@ def _require_known(law: Law, question: GapQuestion) -> None:
         if value is not None and value not in known
     ]
     if faults:
-        message = "the query has faults"
-        raise InvalidError(message, tuple(faults))
+        raise InvalidError("the query has faults", tuple(faults))
     if question.member is not None:
         check_member_code(question.member, pointer="/member")

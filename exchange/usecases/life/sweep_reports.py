@@ -108,10 +108,7 @@ async def sweep_reports(  # noqa: PLR0913  what a round does, and does not
     ended = await _some(old, lambda report: _end(services, now, report))
     # (3) by the agreement's own terms
     over = await _recalled_by_text(services, now, state, destroyable)
-    withdrawn = await _some(
-        _pages(_before(services, over, now)),
-        lambda report: _recall(services, now, report),
-    )
+    withdrawn = await _some(_pages(_before(services, over, now)), lambda report: _recall(services, now, report))
     # (4) recalled lately
     # INVARIANT: nobody is asked to destroy what no entry recalled, and of what one did everybody is, whatever rows say.
     since = now - followed_up
@@ -302,8 +299,7 @@ async def _own(services: Services, now: datetime, report_id: str) -> tuple[Call,
     call = Call(new_id(now, services.randomness), "local", None, now)
     row = await services.store.report_for("", report_id, parts=Parts.NONE)
     if row.report is None:
-        message = f"the report {report_id} is gone"
-        raise ExchangeError(message)
+        raise ExchangeError(f"the report {report_id} is gone")
     # As of now: what was done to one of the round before may have moved the policy.
     require_same_law(services, row.state)
     try:

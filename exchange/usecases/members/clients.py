@@ -223,8 +223,7 @@ async def remove_certificate(services: Services, call: Call, client_id: str, thu
 
     async def remove(unit: UnitOfWork, client: Client, _: Client | None, *, is_again: bool) -> CertificateMark | None:
         if not thumbprint.isascii() or not thumbprint.isalnum():
-            message = "the client uses no such certificate"
-            raise NotFoundError(message)
+            raise NotFoundError("the client uses no such certificate")
         try:
             return await unit.remove_certificate(client.id, thumbprint)
         except NotFoundError as refusal:
@@ -348,8 +347,7 @@ def _checked_client(
         lambda: _checked_clearance(services, call, enrolment.level, enrolment.compartments, enrolment.until), None
     )
     if faults or member is None or clearance is None:
-        message = "the client cannot be enrolled so"
-        raise InvalidError(message, tuple(faults))
+        raise InvalidError("the client cannot be enrolled so", tuple(faults))
     return Client(
         id=ClientId(new_id(call.now, services.randomness)),
         version=1,

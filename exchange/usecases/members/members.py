@@ -33,8 +33,7 @@ async def add_member(services: Services, call: Call, code: str, name: str) -> Re
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         member = _checked_member(code, name)
         if await unit.member(member.code) is not None:
-            message = f"member `{member.code}` exists already"
-            raise ConflictError(message)
+            raise ConflictError(f"member `{member.code}` exists already")
         await unit.add_member(member)
         receipt = await _record(unit, call, client, EventName.MEMBER_ADDED, member)
     return Recorded(member, receipt)
@@ -70,8 +69,7 @@ def _checked_member(code: str, name: str) -> Member:
     known_code = checked.value(lambda: check_member_code(code), None)
     known_name = checked.value(lambda: check_name(name), "")
     if faults or known_code is None:
-        message = "the member cannot be added so"
-        raise InvalidError(message, tuple(faults))
+        raise InvalidError("the member cannot be added so", tuple(faults))
     return Member(code=known_code, version=1, name=known_name, standing=Standing.ACTIVE)
 
 
@@ -86,8 +84,7 @@ async def _change_standing(
         async with services.store.unit_of_work() as unit:
             member = await known_member(unit, code)
             if member is None:
-                message = f"no member `{code[:20]}`: see `exchange member list`"
-                raise NotFoundError(message)
+                raise NotFoundError(f"no member `{code[:20]}`: see `exchange member list`")
             if member.standing is standing and not is_again:
                 refusal = ConflictError(f"member `{member.code}` is {standing.value} already")
                 if standing is Standing.ACTIVE:

@@ -22,8 +22,7 @@ async def require_own_stop(services: Services, operator: Client | None, client: 
     `client` is as it is held in the unit of work that asks, and suspended.
     """
     if kept_to(operator) is not None and not await _is_own_stop(services, client):
-        message = "the exchange suspended this client: ask the exchange's operator to resume it"
-        raise ConflictError(message)
+        raise ConflictError("the exchange suspended this client: ask the exchange's operator to resume it")
 
 
 async def takes_over(services: Services, operator: Client | None, client: Client) -> bool:

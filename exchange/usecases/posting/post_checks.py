@@ -96,8 +96,7 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
 
     header = Collected(found).value(composed, None)
     if header is None or found:
-        message = f"the report has {counted(len(found), 'fault', 'faults')}"
-        raise InvalidError(message, tuple(found))
+        raise InvalidError(f"the report has {counted(len(found), 'fault', 'faults')}", tuple(found))
     return header
 
 

@@ -134,8 +134,7 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
         # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
         is_same = asked is not None and idempotency_of(services, client, header, posted, asked.key) == asked
         if not is_same or not set(posted.references) <= set(header.references):
-            message = "the report kept for an idempotency key is not what was posted with it"
-            raise OpeningError(message)
+            raise OpeningError("the report kept for an idempotency key is not what was posted with it")
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {replay.report_id}", exc)
     return await _told_again(services, call, client, header, posted)

@@ -19,14 +19,7 @@ from exchange.reports import ArrivingContent, PartHeader
 from exchange.store import NewPart, ReceivedPart, Sealed
 from exchange.store.log.large_parts import PIECE_BYTES
 from exchange.usecases.posting.begin_upload import seal_digest
-from exchange.usecases.posting.uploads import (
-    OwnUpload,
-    UploadView,
-    hold_open,
-    own_upload,
-    require_part,
-    view_now,
-)
+from exchange.usecases.posting.uploads import OwnUpload, UploadView, hold_open, own_upload, require_part, view_now
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.deciding_anew import decided_anew
 from exchange.usecases.steps.recording import on_record

@@ -59,14 +59,7 @@ async def open_consultation(services: Services, call: Call, agreement_id: str, n
         await _require_breach(services, unit, call, client, agreement=agreement, new=replace(new, members=members))
         await _require_answers(unit, call, client, agreement.id)
         said = Said(client.member, client.id, Speech.OPEN, new.text, call.now)
-        matter = Matter(
-            new_id(call.now, services.randomness),
-            agreement.id,
-            new.kind,
-            members,
-            new.breach,
-            (said,),
-        )
+        matter = Matter(new_id(call.now, services.randomness), agreement.id, new.kind, members, new.breach, (said,))
         receipt = await unit.record(_entry(call, client, event, matter, said))
         matter = replace(matter, said=(replace(said, entry=receipt.entry),))
         await unit.consultations().add(matter)
@@ -127,8 +120,7 @@ async def _speak(
 async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matter:
     matter = await unit.consultations().one(sought_id(matter_id))
     if matter is None or client.member not in matter.members:
-        message = "no such consultation, or none that names your member"
-        raise NotFoundError(message)
+        raise NotFoundError("no such consultation, or none that names your member")
     return matter
 
 

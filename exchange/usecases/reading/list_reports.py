@@ -228,8 +228,7 @@ async def _settled_page(services: Services, call: Call, query: ListQuery) -> tup
             services.knowledge.see(thumbprint, row)
             return client, page, readable
         row = CallerRow(state=page.state, client=page.client)
-    message = "the policy changed faster than the list could be read: ask again"
-    raise UnavailableError(message)
+    raise UnavailableError("the policy changed faster than the list could be read: ask again")
 
 
 async def _asked(
@@ -244,8 +243,7 @@ async def _asked(
 def _wanted_classes(services: Services, query: ListQuery, readable: Readable) -> list[int]:
     faults = _unknown_filters(services, query)
     if faults:
-        message = "the list cannot be filtered so"
-        raise InvalidError(message, faults)
+        raise InvalidError("the list cannot be filtered so", faults)
     if query.only is not None:
         return sorted(query.only.intersection(readable.permits))
     # Nothing tells what reports of unknown classes are about: whatever is asked for, they may be among it.

@@ -31,8 +31,7 @@ async def receive_report(services: Services, call: Call, report_id: str) -> Reco
             # Whose clearance changed meanwhile is told that, and decided about again when it asks again.
             if exc.code != ACKNOWLEDGED_MEANWHILE:
                 raise
-    message = "the receipt could not be recorded: acknowledge it again"
-    raise UnavailableError(message)
+    raise UnavailableError("the receipt could not be recorded: acknowledge it again")
 
 
 async def _acknowledged(services: Services, call: Call, granted: Granted) -> Recorded[ReceiptRow]:

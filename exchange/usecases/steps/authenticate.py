@@ -84,8 +84,7 @@ async def require_own_member(
 def required_thumbprint(call: Call) -> str:
     """Return the certificate's thumbprint; a call without one has no identity here."""
     if call.thumbprint is None:
-        message = "this act belongs to a member's client: call it with a client certificate"
-        raise NotAuthenticatedError(message)
+        raise NotAuthenticatedError("this act belongs to a member's client: call it with a client certificate")
     return call.thumbprint
 
 

@@ -24,8 +24,7 @@ def stated_purpose(services: Services, call: Call, client: Client) -> str:
         return registered_purposes(client)[0]
     if call.purpose not in services.law.vocabulary.purposes:
         fault = Fault("/exchange-purpose", "unknown-purpose", "not a purpose of the vocabulary: see GET /v1/vocabulary")
-        message = "the header `Exchange-Purpose` names no known purpose"
-        raise InvalidError(message, (fault,))
+        raise InvalidError("the header `Exchange-Purpose` names no known purpose", (fault,))
     return call.purpose if call.purpose in registered_purposes(client) else UNREGISTERED_PURPOSE
 
 
