@@ -14,7 +14,7 @@ from exchange.kernel import is_uuid7
 from exchange.members import Client
 from exchange.release import ClassFacts, Explanation, Viewer
 from exchange.store import Parts, Unread
-from exchange.usecases.auditors.auditing import Gaze, admit_auditor
+from exchange.usecases.auditors.auditing import Gaze
 from exchange.usecases.auditors.read_registries import audited_report, report_draft
 from exchange.usecases.reading.explain_report import explained
 from exchange.usecases.steps.as_it_left import as_originator_knows
@@ -30,10 +30,8 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
 
     Raises NotFoundError where the report is not its member's or above its clearance, or there is no such client.
     """
-    subject = named("report", report_id)
-    gaze = await admit_auditor(services, call, event=EventName.AUDIT_READ, subject=subject)
-    report, facts = await audited_report(services, call, gaze, report_id)
-    refusal = draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)
+    gaze, report, facts = await audited_report(services, call, report_id)
+    refusal = draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=named("report", report_id))
     async with on_record(services, refusal):
         client = await _asked_about(services, gaze, client_id) if is_uuid7(client_id) else None
         row = await services.store.report_for("", report.id, parts=Parts.NONE)

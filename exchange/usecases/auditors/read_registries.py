@@ -72,8 +72,7 @@ async def report_registry(
 
     Raises NotFoundError alike for an absent report, another member's, and one above the auditor's clearance.
     """
-    gaze = await admit_auditor(services, call, event=EventName.AUDIT_READ, subject=named("report", report_id))
-    report, facts = await audited_report(services, call, gaze, report_id)
+    gaze, report, facts = await audited_report(services, call, report_id)
     criteria = Criteria(subject=report.id, outcome=Outcome.PERMITTED.value)
     lines, following = await _lines(services, call, gaze, criteria, leaf=leaf or Leaf(), shown=_HANDED_OUT)
     ids = tuple(line.receipt.entry for line in lines)
@@ -120,9 +119,13 @@ def report_draft(call: Call, gaze: Gaze, report: ReportRecord, facts: ClassFacts
     )
 
 
-async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: str) -> tuple[ReportRecord, ClassFacts]:
-    """Return a report of the auditor's own member (any, for the exchange's) that its clearance covers; else refuse."""
+async def audited_report(services: Services, call: Call, report_id: str) -> tuple[Gaze, ReportRecord, ClassFacts]:
+    """Return the calling auditor, and a report of its own member (any, for the exchange's) that its clearance covers.
+
+    Raises NotFoundError alike for all others, recorded.
+    """
     event, subject = EventName.AUDIT_READ, named("report", report_id)
+    gaze = await admit_auditor(services, call, event=event, subject=subject)
     asked = sought_id(report_id)
     unread, report = None, None
     try:
@@ -143,7 +146,7 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
     if report is None or facts is None or not may_know:
         refusal = draft(call, gaze.client, event, Outcome.REFUSED, subject=subject)
         return await refuse(services, refusal, report_not_found())
-    return report, facts
+    return gaze, report, facts
 
 
 async def _enrolled(services: Services, call: Call, gaze: Gaze, client_id: str) -> Client | None:

@@ -20,7 +20,7 @@ from exchange.members import Client
 from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, View, decide
 from exchange.reports import ReportStatus, status_of
 from exchange.store import History, ReportRecord, Sought, Span
-from exchange.usecases.auditors.auditing import Gaze, admit_auditor, within_slice
+from exchange.usecases.auditors.auditing import Gaze, within_slice
 from exchange.usecases.auditors.read_registries import audited_report, opened_facts, report_draft
 from exchange.usecases.life.tombstones import told_tombstone
 from exchange.usecases.steps.context import Call, Recorded, Services
@@ -86,8 +86,7 @@ async def readers_on(
     time that has not come.
     """
     subject = named("report", report_id)
-    gaze = await admit_auditor(services, call, event=EventName.AUDIT_READ, subject=subject)
-    report, facts = await audited_report(services, call, gaze, report_id)
+    gaze, report, facts = await audited_report(services, call, report_id)
     async with on_record(services, draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)):
         _require_past(since, call)
     end = min(until or since + MICROSECOND, call.now + MICROSECOND)
