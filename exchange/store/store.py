@@ -141,44 +141,43 @@ class Store:
         self._database: SqliteDatabase | PostgresDatabase | TracedDatabase = (
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
+        fetch = self._database.fetch
         self._turns = Turns(wait_seconds) if sql.is_sqlite else None
         self._aside = PutAside()
         self._searches = FairTurns(1 if sql.is_sqlite else READ_CONNECTIONS // 4)
         self._pages = PageReader(self._database, sql)
         self._besides = Besides(
-            crises=partial(self._database.fetch, self._hot.crises, {}),
-            absences=partial(self._database.fetch, self._hot.absences, {}),
-            texts=partial(self._database.fetch, self._hot.earlier_texts, {}),
+            crises=partial(fetch, self._hot.crises, {}),
+            absences=partial(fetch, self._hot.absences, {}),
+            texts=partial(fetch, self._hot.earlier_texts, {}),
         )
-        self.history = HistoryReader(self._database.fetch, sql, self._besides)
-        self.log = LogReader(self._database.fetch, sql, archive)
-        self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
-        self.caveats = CaveatReader(self._database.fetch, sql)
+        self.history = HistoryReader(fetch, sql, self._besides)
+        self.log = LogReader(fetch, sql, archive)
+        self.alerts = AlertReader(fetch, sql, self.log.archived)
+        self.caveats = CaveatReader(fetch, sql)
         self.deliveries = Deliveries(self._engine)
-        self.large_parts = LargeParts(
-            self._database.fetch, self._submitted, sql, place=blobs, clock=clock, randomness=randomness
-        )
-        self.uploads = UploadReader(self._database.fetch, sql)
-        self.time = TimeReader(self._database.fetch, sql)
+        self.large_parts = LargeParts(fetch, self._submitted, sql, place=blobs, clock=clock, randomness=randomness)
+        self.uploads = UploadReader(fetch, sql)
+        self.time = TimeReader(fetch, sql)
         self._personal = PersonalKeys(
             personal,
-            partial(self._database.fetch, self._hot.destroyed_keys),
+            partial(fetch, self._hot.destroyed_keys),
             lambda row: self._submitted(KeyJob(row)),
             boot=sealer.boot,
             clock=clock,
             randomness=randomness,
         )
         self.node = NodeRecord(sealer, self._append_sealed, self.entry)
-        self.witnesses = WitnessReader(self._database.fetch, sql)
+        self.witnesses = WitnessReader(fetch, sql)
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
-        self.rows_kept = RowsKept(self._database.fetch, sql)
-        self.walk = WalkReader(self._database.fetch, sql)
-        self.shared_keys = SharedKeyReader(self._database.fetch, sql)
-        self.misfits = Misfits(self._database.fetch, clock, is_sqlite=sql.is_sqlite)
+        self.rows_kept = RowsKept(fetch, sql)
+        self.walk = WalkReader(fetch, sql)
+        self.shared_keys = SharedKeyReader(fetch, sql)
+        self.misfits = Misfits(fetch, clock, is_sqlite=sql.is_sqlite)
         self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)
-        self.pulse = Pulse(self._database.fetch, sql)
+        self.pulse = Pulse(fetch, sql)
         self.subscriptions = Subscriptions(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
