@@ -12,13 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from exchange.audit import (
-    HASH_BYTES,
-    BundlePath,
-    TilePath,
-    VerifierKey,
-    parse_verifier_key,
-)
+from exchange.audit import HASH_BYTES, BundlePath, TilePath, VerifierKey, parse_verifier_key
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.rows_told import RowKept, RowName
 from exchange.audit.rows_untold import RowCurrent

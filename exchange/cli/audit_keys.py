@@ -4,13 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from exchange.audit import (
-    LogPolicy,
-    VerifierKey,
-    checkpoint_in,
-    parse_log_policy,
-    parse_verifier_key,
-)
+from exchange.audit import LogPolicy, VerifierKey, checkpoint_in, parse_log_policy, parse_verifier_key
 from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.cli.instance import read_bytes
 from exchange.cli.usage import UsageError

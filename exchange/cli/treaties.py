@@ -11,14 +11,7 @@ from pydantic import ValidationError
 from exchange.agreements import TextFinding, verify_texts
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.cli import output
-from exchange.cli.agreement_group import (
-    IdArgument,
-    agreements,
-    parties_of,
-    show_agreement,
-    text_fields,
-    warn_of_past,
-)
+from exchange.cli.agreement_group import IdArgument, agreements, parties_of, show_agreement, text_fields, warn_of_past
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text, write_new
 from exchange.cli.program import FAILED

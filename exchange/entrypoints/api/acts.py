@@ -6,14 +6,7 @@ from exchange.audit import EventName
 from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import ACTING_ROLES
-from exchange.usecases import (
-    PendingActView,
-    Recorded,
-    confirm_act,
-    list_pending_acts,
-    refuse_act,
-    show_pending_act,
-)
+from exchange.usecases import PendingActView, Recorded, confirm_act, list_pending_acts, refuse_act, show_pending_act
 from exchange.wire import ActConfirmation, ActRefusal, PendingActBody, PendingActListBody
 
 _ACT_ID = Parameter("id", "path", "The act's id.")

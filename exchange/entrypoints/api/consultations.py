@@ -7,13 +7,7 @@ from exchange.entrypoints.api.parameters import AGREEMENT_ID
 from exchange.entrypoints.http.routing import Operation, Parameter, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
-from exchange.usecases import (
-    NewMatter,
-    answer_consultation,
-    list_consultations,
-    open_consultation,
-    settle_consultation,
-)
+from exchange.usecases import NewMatter, answer_consultation, list_consultations, open_consultation, settle_consultation
 from exchange.wire import ConsultationBody, ConsultationListBody, ConsultationOpening, ConsultationWords
 
 _MATTER_ID = Parameter("id", "path", "The consultation's id.")

@@ -4,13 +4,7 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.crypto import CertificateFacts, read_certificate, strict_fault
-from exchange.entrypoints.api.parameters import (
-    AFTER,
-    CLIENT_ID,
-    IF_MATCH,
-    LIMIT,
-    page_limit,
-)
+from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, IF_MATCH, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Operation, answered, read_as, read_change
 from exchange.entrypoints.http.visit import Visit
 from exchange.kernel import Fault, InvalidError, MalformedError

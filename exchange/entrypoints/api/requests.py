@@ -5,13 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import (
-    AFTER,
-    LIMIT,
-    PURPOSE,
-    REQUEST_ID,
-    page_limit,
-)
+from exchange.entrypoints.api.parameters import AFTER, LIMIT, PURPOSE, REQUEST_ID, page_limit
 from exchange.entrypoints.http.routing import Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role

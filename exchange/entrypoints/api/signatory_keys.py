@@ -7,12 +7,7 @@ from exchange.entrypoints.api.parameters import CLIENT_ID
 from exchange.entrypoints.http.routing import Operation, answered, read_as
 from exchange.entrypoints.http.visit import Visit
 from exchange.members import Role
-from exchange.usecases import (
-    OfferedKey,
-    enrol_signatory_key,
-    list_signatory_keys,
-    retire_signatory_key,
-)
+from exchange.usecases import OfferedKey, enrol_signatory_key, list_signatory_keys, retire_signatory_key
 from exchange.wire import KeyRetirement, SignatoryKeyBody, SignatoryKeyListBody, SignatoryKeyOffer
 
 _EXAMPLE_SIGNATURE = {"ed25519": "AAAA", "ml_dsa_65": "AAAA"}

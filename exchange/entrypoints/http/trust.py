@@ -22,13 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from exchange.crypto import (
-    Authority,
-    issuer_and_serial,
-    read_authorities,
-    read_certificates,
-    readable_authorities,
-)
+from exchange.crypto import Authority, issuer_and_serial, read_authorities, read_certificates, readable_authorities
 from exchange.entrypoints.http.contexts import (
     Pair,
     context_of,

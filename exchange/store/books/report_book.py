@@ -41,13 +41,7 @@ from exchange.store.tables.life_tables import (
     ReportVersionTable,
     TombstoneTable,
 )
-from exchange.store.tables.main_tables import (
-    ClientTable,
-    PartTable,
-    PolicyStateTable,
-    ReleaseClassTable,
-    ReportTable,
-)
+from exchange.store.tables.main_tables import ClientTable, PartTable, PolicyStateTable, ReleaseClassTable, ReportTable
 from exchange.store.writer.places import Place, place_of, places
 from exchange.store.writer.standing import hold_state
 
