@@ -14,6 +14,7 @@ from exchange.custody import load_log_key
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.store.books.report_book import ReportBook
 from exchange.store.books.row_mending import RowMending
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.reads.rows_kept import RowsKept
@@ -523,6 +524,24 @@ async def test_request_for_information_that_was_withdrawn_is_again_absent_for_wh
         (closed, "closed"),
     ]
     assert (await found_in(living), await held(living)) == ([], [])
+
+
+async def test_who_answers_a_request_while_it_is_ended_again_waits_for_nobody_who_waits_for_it(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, asker, report = living.services, living.call("GBR reader"), await living.post("NOR contributor")
+    request = (await usecases.request_information(services, asker, living.wanted())).value.row.id
+    await usecases.close_request(services, asker, request)
+    living.sql("UPDATE information_request SET ended = NULL")
+    await place_entries(living, is_searchable=True)
+    await looked_at_before(monkeypatch, services)
+    ended = begun_behind(monkeypatch, ReportBook, "hold_order", lambda: RowWatch(services).round())
+    answering = usecases.answer_request(services, living.call("NOR contributor"), request, report)
+    made = await living.attempt(answering)
+    await ended[0]
+
+    assert made.error is None or isinstance(made.error, ConflictError)
+    assert living.sql("SELECT ended FROM information_request") == [("closed",)]
 
 
 async def test_request_that_was_refused_or_taken_back_is_ended_again_as_it_was(living: World) -> None:

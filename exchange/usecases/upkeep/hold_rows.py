@@ -68,8 +68,10 @@ _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 _GRANTED: Final = frozenset({RowKind.ONWARD, RowKind.DERIVATION})
 """Of which an entry names the deed that was signed."""
 
-_OF_REPORTS: Final = frozenset({RowKind.REPORT, RowKind.ONWARD, RowKind.DERIVATION})
-"""What is held under the order of reports."""
+_IN_ORDER: Final = frozenset(
+    {RowKind.REPORT, RowKind.ONWARD, RowKind.DERIVATION, RowKind.REQUEST, RowKind.SUBSCRIPTION}
+)
+"""What is held by some under the order of reports, or of what is told of besides."""
 
 _ONCE: Final = frozenset({RowKind.CAVEATS, RowKind.AGREEMENT})
 """Of which the last that entries say is held against a row, once: what was lost may have given its number twice."""
@@ -345,8 +347,8 @@ async def _hold(unit: UnitOfWork, told: RowTold) -> None:
     elif kind in _PARTIES:
         # What its operator does meanwhile comes first, or behind: a version is never put over one that was not seen.
         await unit.mending().hold(told.name)
-    elif kind in _OF_REPORTS:
-        # Before the row, as whoever moves a report or decides about it: each would wait for the other.
+    elif kind in _IN_ORDER:
+        # Before the row, as whoever moves a report, answers with one or tells of it: each would wait for the other.
         await unit.reports().hold_order()
 
 
