@@ -10,7 +10,11 @@ from exchange import usecases
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardWish
+from exchange.usecases.consents import pending_acts
+from exchange.usecases.posting import derived_marking
+from tests.support import onward
 from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused
+from tests.support.meanwhile import posted_meanwhile
 from tests.support.world import World
 
 
@@ -182,3 +186,30 @@ async def test_second_releaser_passes_on_nothing_for_which_a_source_consents_no_
         await confirm(deriving, waiting.value, "NOR releaser")
 
     assert refused.value.code == "originator-control"
+
+
+async def test_posts_wait_for_nobody_who_confirms_by_what_the_log_says_of_the_sources(
+    deriving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deriving.enrol("GBR analyst", "GBR", "contributor", "reader")
+    await deriving.enrol("NOR second releaser", "NOR", "releaser")
+    source = await deriving.post(label=SECRET)
+    lowest = replace(LOW, releasable_to=("DNK", "ESP", "GBR", "NOR"))
+    await confirm(deriving, await grant(deriving, await ask(deriving, source, lowest=lowest)))
+    report = await derive(deriving, source, label=SECRET)
+    lower = await grant(deriving, await ask(deriving, report, "GBR analyst"), "NOR analyst")
+    further = await onward.grant(deriving, await onward.ask(deriving, report, "GBR analyst"), "NOR analyst")
+    written = posted_meanwhile(monkeypatch, derived_marking, "is_on_record", deriving)
+    may_see, looks = pending_acts._may_see, iter((True, False))
+
+    async def comes_into_sight(*asked: Any) -> bool:
+        return next(looks, True) and await may_see(*asked)
+
+    # Shown, out of sight as it is made ready, and there again as it is done: it is looked at anew.
+    monkeypatch.setattr(pending_acts, "_may_see", comes_into_sight)
+    for act in (lower, further):
+        await confirm(deriving, act, "NOR second releaser")
+
+    assert len(written) == 2
+    assert deriving.sql("SELECT count(*) FROM derivation_consent WHERE state = 'granted'") == [(2,)]
+    assert deriving.sql("SELECT state FROM onward_release") == [("granted",)]

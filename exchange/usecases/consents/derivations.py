@@ -8,7 +8,7 @@ Steps of a grant: (1) the releaser's own report, cleared for it; (2) where it st
 releaser; (3) the exchange signs the grant; (4) request and entry become durable together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -120,7 +120,7 @@ async def grant_derivation(
     client, row, own = await own_request(services, call, request_id, KIND, event=event)
     attempt = own.entry(call, event, Outcome.REFUSED)
     async with on_record(services, attempt):
-        await _require_grantable(services, None, call, own, row)
+        await _require_grantable(services, call, own, row)
         said = _requested_detail(services, in_state(row, *UNDECIDED))
         await require_as_requested(services, EventName.DERIVATION_REQUESTED, own, said, ends=_ENDS)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
@@ -142,19 +142,34 @@ async def grant_derivation(
     return Recorded(DerivationView(waiting, act.id), receipt)
 
 
-async def carry_out_derivation(
-    services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct
-) -> Receipt:
-    """Do what a second releaser has confirmed: the grant, as it was asked for."""
-    await unit.reports().hold_order()
+async def ready_derivation(
+    services: Services, call: Call, client: Client, act: PendingAct
+) -> Callable[[UnitOfWork], Awaitable[Receipt]]:
+    """Return what does the grant that `client`, a second releaser, confirms, as it was asked for.
+
+    What the log says of its sources' consents is asked here, outside of any unit: posts wait for nobody's archive.
+    """
+    own = await loaded_report(services, call, client, act.asked["report"])
+    async with services.store.unit_of_work() as unit:
+        row = await _waiting(services, unit, act)
+    await _require_grantable(services, call, own, row)
+
+    async def carry_out(unit: UnitOfWork) -> Receipt:
+        await unit.reports().hold_order(own.state.policy_version)
+        held = await _waiting(services, unit, act)
+        await require_may_know_still(services, unit, call, act.requester, own)
+        people = [str(act.requester), str(client.id)]
+        _, receipt = await _grant(services, unit, call, own, row=held, people=people)
+        return receipt
+
+    return carry_out
+
+
+async def _waiting(services: Services, unit: UnitOfWork, act: PendingAct) -> DerivationRow:
+    """Return the request that `act` grants; ConflictError where it is another one, or waits no more."""
     row = in_state(await unit.derivations().one(act.asked["request"]), ConsentState.AWAITING)
     require_as_asked(act, _meant_by(services, row))
-    own = await loaded_report(services, call, client, row.report)
-    await require_may_know_still(services, unit, call, act.requester, own)
-    await _require_grantable(services, unit, call, own, row)
-    people = [str(act.requester), str(client.id)]
-    _, receipt = await _grant(services, unit, call, own, row=row, people=people)
-    return receipt
+    return row
 
 
 async def refuse_derivation(services: Services, call: Call, request_id: str, reason: str) -> Recorded[DerivationView]:
@@ -250,16 +265,14 @@ async def _faults(services: Services, call: Call, sought: Sought, wish: Derivati
     return faults
 
 
-async def _require_grantable(
-    services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, row: DerivationRow
-) -> None:
+async def _require_grantable(services: Services, call: Call, own: OwnReport, row: DerivationRow) -> None:
     require_act(own.status(call), ReportAct.RELEASE)
     if row.version != own.report.version:
         raise ConflictError("the report has changed since it was asked about", code="request-ended")
     if row.wish.until <= call.now:
         raise ConflictError("the time that was asked for is over: let it be asked again", code="request-ended")
     source, lowest, member = Source(own.report, own.kept), row.wish.lowest, row.requester_member
-    if not await do_sources_allow(services, unit, call, own.state, source=source, label=lowest, member=member):
+    if not await do_sources_allow(services, call, own.state, source=source, label=lowest, member=member):
         told = "the report itself builds on others, and not all of their originators have consented to so low a marking"
         raise ConflictError(told, code="originator-control")
 

@@ -9,7 +9,7 @@ the class that holds it, its header sealed anew; (5) request, report and entry b
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -137,7 +137,7 @@ async def grant_onward(
         await _require_goes_on(services, call, own)
         header = await opened_header(services, call, own)
         needs_two = is_above(services, labels_of(header, row.wish))
-        consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
+        consents = await _sources_consents(services, call, own, header, wish=row.wish)
         said = _requested_detail(in_state(row, *UNDECIDED))
         await require_as_requested(services, EventName.ONWARD_REQUESTED, own, said, ends=_ENDS)
         async with services.store.unit_of_work() as unit:
@@ -165,21 +165,38 @@ async def grant_onward(
     return Recorded(OnwardView(waiting, act.id), receipt)
 
 
-async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
-    """Do what a second releaser has confirmed: the grant, as it was asked for."""
-    await unit.reports().hold_order()
+async def ready_grant(
+    services: Services, call: Call, client: Client, act: PendingAct
+) -> Callable[[UnitOfWork], Awaitable[Receipt]]:
+    """Return what does the grant that `client`, a second releaser, confirms, as it was asked for.
+
+    What the log says of its sources' consents is asked here, outside of any unit: posts wait for nobody's archive.
+    """
+    own = await loaded_report(services, call, client, act.asked["report"])
+    async with services.store.unit_of_work() as unit:
+        row = await _waiting(unit, act)
+    await _require_goes_on(services, call, own)
+    header = await opened_header(services, call, own)
+    told = {"by": [str(act.requester), str(client.id)]}
+    told |= await _sources_consents(services, call, own, header, wish=row.wish)
+
+    async def carry_out(unit: UnitOfWork) -> Receipt:
+        await unit.reports().hold_order(own.state.policy_version)
+        held = await _waiting(unit, act)
+        await require_may_know_still(services, unit, call, act.requester, own)
+        _require_grantable(call, own, held)
+        _, receipt = await _grant(services, unit, call, own, row=held, header=header, told=told)
+        return receipt
+
+    return carry_out
+
+
+async def _waiting(unit: UnitOfWork, act: PendingAct) -> OnwardRow:
+    """Return the request that `act` grants, as it would; ConflictError where it is another one, or waits no more."""
     row = in_state(await unit.consents().one(act.asked["request"]), ConsentState.AWAITING)
     row = replace(row, wish=replace(row.wish, until=_confirmed_until(row.wish, act)))
     require_as_asked(act, _meant_by(row))
-    own = await loaded_report(services, call, client, row.report)
-    await require_may_know_still(services, unit, call, act.requester, own)
-    await _require_goes_on(services, call, own)
-    _require_grantable(call, own, row)
-    header = await opened_header(services, call, own)
-    told = {"by": [str(act.requester), str(client.id)]}
-    told |= await _sources_consents(services, unit, call, own, header, wish=row.wish)
-    _, receipt = await _grant(services, unit, call, own, row=row, header=header, told=told)
-    return receipt
+    return row
 
 
 async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:
@@ -323,12 +340,12 @@ async def _require_goes_on(services: Services, call: Call, own: OwnReport) -> No
         raise ConflictError(_NOTHING_GOES_ON, code=_CONTROLLED)
 
 
-async def _sources_consents(  # noqa: PLR0913  what goes on to whom
-    services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, header: Header, *, wish: OnwardWish
+async def _sources_consents(
+    services: Services, call: Call, own: OwnReport, header: Header, *, wish: OnwardWish
 ) -> dict[str, list[str]]:
     """Return what the entry says of the consents of those whose reports this one builds on; ConflictError without."""
     labels = labels_of(header, wish)
-    found = await consents_to_pass_on(services, unit, call, own.state, header, labels=labels, recipient=wish.recipient)
+    found = await consents_to_pass_on(services, call, own.state, header, labels=labels, recipient=wish.recipient)
     if found is None:
         told = "the report builds on others, and not all of their originators have consented that it goes so far"
         raise ConflictError(told, code=_CONTROLLED)

@@ -10,7 +10,14 @@ from functools import partial
 from types import MappingProxyType
 
 from exchange.audit import Detail, EventName, Outcome, Receipt, Subject, fit_text
-from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    StalePolicyError,
+    UnavailableError,
+    is_uuid7,
+)
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
@@ -31,9 +38,9 @@ from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.agreements.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
 from exchange.usecases.auditors.erase_personal import carry_out_erasure
 from exchange.usecases.consents.derivations import KIND as DERIVATION_REQUEST
-from exchange.usecases.consents.derivations import carry_out_derivation
+from exchange.usecases.consents.derivations import ready_derivation
 from exchange.usecases.consents.onward_release import KIND as ONWARD_REQUEST
-from exchange.usecases.consents.onward_release import carry_out_grant
+from exchange.usecases.consents.onward_release import ready_grant
 from exchange.usecases.life.consent_requests import end_with_act
 from exchange.usecases.life.downgrade_report import ready_downgrade
 from exchange.usecases.members.national_caveats import carry_out_caveats
@@ -57,8 +64,6 @@ CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
     {
         ERASE_PERSONAL.name: carry_out_erasure,
         NATIONAL_CAVEATS.name: carry_out_caveats,
-        ONWARD_RELEASE.name: carry_out_grant,
-        DERIVED_MARKING.name: carry_out_derivation,
         PROXY_POSTING.name: carry_out_proxy,
         OPEN_CRISIS.name: carry_out_crisis,
     }
@@ -69,9 +74,9 @@ Ready = Callable[[UnitOfWork], Awaitable[Receipt]]
 """Does what was confirmed, as a `CarryOut`."""
 
 MAKE_READY: Mapping[str, Callable[[Services, Call, Client, PendingAct], Awaitable[Ready]]] = MappingProxyType(
-    {DOWNGRADE.name: ready_downgrade}
+    {DERIVED_MARKING.name: ready_derivation, DOWNGRADE.name: ready_downgrade, ONWARD_RELEASE.name: ready_grant}
 )
-"""The kinds that take their time before the unit that they are done in: parts are sealed anew."""
+"""The kinds that take their time before the unit that they are done in: parts are sealed anew, or the log is asked."""
 
 End = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[None]]
 """Ends what waited for an act that was refused or taken back, in the unit in which it was."""
@@ -154,10 +159,12 @@ async def confirm_act(services: Services, call: Call, act_id: str, digest: str) 
         async with services.store.unit_of_work() as unit:
             act = await _visible_act(services, unit, call, client, act_id)
             confirmed = await confirmed_by(services, unit, call, act, client, digest=digest)
-            if ready is None:
-                await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
-            else:
+            if ready is not None:
                 await ready(unit)
+            elif act.kind in MAKE_READY:
+                raise StalePolicyError("the act came into sight meanwhile: look at it again")
+            else:
+                await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
             receipt = await _record(services, unit, call, client, event, confirmed)
     if act.kind == ERASE_PERSONAL.name:
         await services.store.scrub_destroyed_keys()

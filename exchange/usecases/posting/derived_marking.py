@@ -19,7 +19,7 @@ from exchange.kernel import rfc3339
 from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, covers_derived
 from exchange.reports import Header, ReportAct, may_be_done, status_of
-from exchange.store import ClassRow, DerivationRow, DerivationWish, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.store import ClassRow, DerivationRow, DerivationWish, Parts, PolicyState, ReportRow
 from exchange.store.log.archived import LogDamagedError
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.opening import open_sealed_header
@@ -92,7 +92,7 @@ async def covering_consents(  # noqa: PLR0913  who marks what how, from which so
     consents = list[str]()
     for label in dict.fromkeys(labels):
         asked, is_taken_apart = _Asked(source, member, label), label != labels[0]
-        found = await _consents_to(services, None, call, state, asked, is_taken_apart=is_taken_apart)
+        found = await _consents_to(services, call, state, asked, is_taken_apart=is_taken_apart)
         if found is None:
             return None
         consents += found
@@ -101,7 +101,6 @@ async def covering_consents(  # noqa: PLR0913  who marks what how, from which so
 
 async def consents_to_pass_on(  # noqa: PLR0913  what goes on to whom
     services: Services,
-    unit: UnitOfWork | None,
     call: Call,
     state: PolicyState,
     header: Header,
@@ -124,7 +123,7 @@ async def consents_to_pass_on(  # noqa: PLR0913  what goes on to whom
         for label in labels:
             wider = replace(label, releasable_to=tuple(sorted({*label.releasable_to, recipient})))
             asked = _Asked(source, header.originator, wider)
-            found = await _consents_to(services, unit, call, state, asked, is_taken_apart=True)
+            found = await _consents_to(services, call, state, asked, is_taken_apart=True)
             if found is None:
                 return None
             consents += found
@@ -133,7 +132,6 @@ async def consents_to_pass_on(  # noqa: PLR0913  what goes on to whom
 
 async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`
     services: Services,
-    unit: UnitOfWork | None,
     call: Call,
     state: PolicyState,
     *,
@@ -141,16 +139,13 @@ async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`
     label: Label,
     member: str,
 ) -> bool:
-    """Return whether what `source` itself builds on allows that `member` marks `label` what derives from it.
-
-    `unit` is the one that the caller is within, if any.
-    """
+    """Return whether what `source` itself builds on allows that `member` marks `label` what derives from it."""
     beneath = await _beneath(services, call, _Asked(source, member, label))
-    return beneath is not None and await _all_consents(services, unit, call, state, beneath) is not None
+    return beneath is not None and await _all_consents(services, call, state, beneath) is not None
 
 
-async def _consents_to(  # noqa: PLR0913  as `covering_consents`
-    services: Services, unit: UnitOfWork | None, call: Call, state: PolicyState, asked: _Asked, *, is_taken_apart: bool
+async def _consents_to(
+    services: Services, call: Call, state: PolicyState, asked: _Asked, *, is_taken_apart: bool
 ) -> tuple[str, ...] | None:
     """Return the consents to one label, none where it is no lower than the source's; None where one is missing."""
     source = asked.source
@@ -158,7 +153,7 @@ async def _consents_to(  # noqa: PLR0913  as `covering_consents`
         return ()
     is_own = source.facts.originator == asked.member
     pending = await _taken_apart(services, call, asked) if is_own and is_taken_apart else [asked]
-    return None if pending is None else await _all_consents(services, unit, call, state, pending)
+    return None if pending is None else await _all_consents(services, call, state, pending)
 
 
 async def _taken_apart(services: Services, call: Call, asked: _Asked) -> list[_Asked] | None:
@@ -181,14 +176,14 @@ async def _taken_apart(services: Services, call: Call, asked: _Asked) -> list[_A
 
 
 async def _all_consents(
-    services: Services, unit: UnitOfWork | None, call: Call, state: PolicyState, pending: list[_Asked]
+    services: Services, call: Call, state: PolicyState, pending: list[_Asked]
 ) -> tuple[str, ...] | None:
     await known_agreements(services, state)
     consents: dict[tuple[str, str], str] = {}
     reached: dict[tuple[str, str], frozenset[str]] = {}
     while pending:
         asked = pending.pop()
-        consent = await _consent(services, unit, call, asked)
+        consent = await _consent(services, call, asked)
         # (5) only behind a consent: what is refused anyway is not walked through
         beneath = None if consent is None else await _beneath(services, call, asked)
         if consent is None or beneath is None:
@@ -225,13 +220,13 @@ async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked
     return found
 
 
-async def _consent(services: Services, unit: UnitOfWork | None, call: Call, asked: _Asked) -> str | None:
+async def _consent(services: Services, call: Call, asked: _Asked) -> str | None:
     source, facts = asked.source, asked.source.facts
     # (1) what was recalled or has expired is given to nobody
     if not source.stands(call.now):
         return None
     # (2) read behind the policy version that it is decided under: taken back since, it is decided again
-    rows = await _granted(services, unit, asked)
+    rows = await _granted(services, asked)
     # (3) of several any one
     scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     lacking: LogDamagedError | None = None
@@ -278,9 +273,7 @@ async def _is_granted(services: Services, row: DerivationRow) -> bool:
     return False
 
 
-async def _granted(services: Services, unit: UnitOfWork | None, asked: _Asked) -> list[DerivationRow]:
-    # No unit is held while a header is opened: one that was altered is recorded.
-    if unit is not None:
+async def _granted(services: Services, asked: _Asked) -> list[DerivationRow]:
+    # No unit is held while a header is opened, or the log is asked: others wait for that.
+    async with services.store.unit_of_work() as unit:
         return await unit.derivations().granted(asked.source.report.id, asked.member)
-    async with services.store.unit_of_work() as own:
-        return await own.derivations().granted(asked.source.report.id, asked.member)
