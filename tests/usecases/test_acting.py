@@ -24,7 +24,7 @@ from exchange.usecases.promises import consultations
 from exchange.usecases.steps.recording import codes_of
 from tests.support import deriving
 from tests.support.lived import MakeLived
-from tests.support.meanwhile import at_once, done_behind
+from tests.support.meanwhile import at_once, done_behind, posted_meanwhile
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.treaty import sign_by_call, signing_key
 from tests.support.world import AGREEMENT, World, certificate_of, thumbprint_of
@@ -396,6 +396,17 @@ async def test_what_ends_while_an_answer_is_looked_at_answers_nothing(
     assert made.error is not None
     assert codes_of(made.error) == (code,)
     assert world.sql("SELECT count(*) FROM information_request_answer") == [(0,)]
+
+
+async def test_posts_wait_for_nobody_who_answers_a_request(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    services, asker = populated.services, populated.call("GBR reader")
+    request = (await usecases.request_information(services, asker, populated.wanted())).value.row.id
+    report = await populated.post("NOR contributor")
+    module = import_module("exchange.usecases.requests.answer_request")
+    written = posted_meanwhile(monkeypatch, module, "view_of", populated)
+    answered = await usecases.answer_request(services, populated.call("NOR contributor"), request, report)
+
+    assert (len(written), [each.report for each in answered.value.answers]) == (1, [report])
 
 
 @pytest.mark.parametrize("what", ["onward", "derivation"])

@@ -9,7 +9,7 @@ durable together.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from exchange.audit import Detail, EventName, Outcome
+from exchange.audit import Detail, EventName, Outcome, Receipt
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Role
@@ -56,9 +56,12 @@ async def answer_request(services: Services, call: Call, request_id: str, report
         faults = [*_place_faults(own, sought, call), *_label_faults(services, own, sought)]
         if faults:
             raise InvalidError("the report is no answer to the request", tuple(faults))
+        # What custody opens and the log says of other answers, before the order is held: posts would wait for that.
+        view = await view_of(services, call, sought)
         # (5) linked
         async with services.store.unit_of_work() as unit:
-            return await _linked(services, call, unit, sought, own)
+            receipt, answer = await _linked(services, call, unit, sought, own)
+    return Recorded(view.with_answer(answer), receipt)
 
 
 async def require_narrow_answers(services: Services, unit: UnitOfWork, own: OwnReport, header: Header) -> None:
@@ -84,7 +87,7 @@ async def require_not_asked(services: Services, unit: UnitOfWork, own: OwnReport
 
 async def _linked(
     services: Services, call: Call, unit: UnitOfWork, sought: SoughtRequest, own: OwnReport
-) -> Recorded[RequestView]:
+) -> tuple[Receipt, RequestAnswer]:
     book = unit.reports()
     await book.hold_order(sought.state.policy_version)
     held = await unit.requests().one(sought.row.id)
@@ -100,7 +103,6 @@ async def _linked(
         raise ConflictError("the report answers the request already", code="answered-already")
     if len(given) >= MOST_ANSWERS:
         raise ConflictError(f"your member has given {MOST_ANSWERS} answers: supersede one", code="too-many")
-    view = await view_of(services, call, sought)
     detail: Detail = {"request": held.id, "late": int(call.now > held.deadline)}
     # About the report, and its originator's: what it is, is for the asker's auditors only where they may know it.
     entry = own.entry(call, _EVENT, Outcome.PERMITTED, detail=detail)
@@ -110,7 +112,7 @@ async def _linked(
     receipt = await unit.record(replace(entry, label=label))
     answer = RequestAnswer(own.report.id, sought.client.member, sought.client.id, call.now, receipt.entry)
     await unit.requests().answer(held.number, answer)
-    return Recorded(view.with_answer(answer), receipt)
+    return receipt, answer
 
 
 def _require_open(row: RequestRow) -> None:
