@@ -20,7 +20,9 @@ from exchange.kernel import (
 )
 from exchange.markings import Label
 from exchange.reports import PostedPart
+from exchange.usecases.posting import begin_upload
 from exchange.usecases.posting.give_up_uploads import give_up_uploads
+from tests.support.meanwhile import posted_meanwhile
 from tests.support.put_back import columns_of
 from tests.support.uploading import BINARY, LARGE, UPLOADS, awaited, begun, completed, nothing_kept, pulled, sent
 from tests.support.world import World
@@ -136,7 +138,9 @@ async def test_part_that_was_not_declared_is_not_taken(populated: World) -> None
     assert populated.sql(UPLOADS) == [(0,)]
 
 
-async def test_more_than_a_report_may_have_is_refused_before_any_of_it_comes(populated: World) -> None:
+async def test_more_than_a_report_may_have_is_refused_before_any_of_it_comes(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limits = replace(populated.services.uploads, most_bytes=1000, most_read_whole_bytes=500, open_per_client=2)
     world = replace(populated, services=replace(populated.services, uploads=limits))
     with pytest.raises(TooLargeError, match="may have 1000"):
@@ -151,7 +155,10 @@ async def test_more_than_a_report_may_have_is_refused_before_any_of_it_comes(pop
     names = ", ".join(name for name in columns_of(world, "upload") if name != "id")
     for other in range(2):
         world.sql(f"INSERT INTO upload (id, {names}) SELECT $1, {names} FROM upload WHERE id = $2", str(other), first)
-    await begun(world, awaited(b"x"))
+    with monkeypatch.context() as meanwhile:
+        written = posted_meanwhile(meanwhile, begin_upload, "opened_declaration", world)
+        await begun(world, awaited(b"x"))
+    assert len(written) == 1  # nobody waits to write while they are tried
     attempt = await world.attempt(begun(world, awaited(b"x")))
     assert isinstance(attempt.error, LimitExceededError)
     assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.begun", "refused")
