@@ -137,6 +137,7 @@ async def test_unknown_path_is_404_on_the_record_without_what_was_typed(http, en
     answer = await http("NOR reader").get(path)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert "as `/openapi.json` has it" in answer.json()["detail"]
     assert (await entry_of(answer))["detail"]["route"] == "unmatched"
 
 

@@ -1,6 +1,6 @@
 """Faults of HTTP itself, which no room downstairs can have."""
 
-from exchange.kernel import ExchangeError, UnavailableError
+from exchange.kernel import ExchangeError, NotFoundError, UnavailableError
 
 
 class MethodNotAllowedError(ExchangeError):
@@ -11,6 +11,15 @@ class MethodNotAllowedError(ExchangeError):
     def __init__(self, allowed: tuple[str, ...]) -> None:
         super().__init__(f"use {' or '.join(allowed)} here")
         self.allowed = allowed
+
+
+class UnknownPathError(NotFoundError):
+    """No operation has such a path, whatever stands in its place for an id: whoever asks may know that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no such path here: write it as `/openapi.json` has it, letter by letter, with no `/` at its end"
+        )
 
 
 class NotAcceptableError(ExchangeError):

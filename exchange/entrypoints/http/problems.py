@@ -19,6 +19,7 @@ from exchange.entrypoints.http.errors import (
     OverloadedError,
     RangeError,
     SlowRequestError,
+    UnknownPathError,
     UnsupportedMediaError,
 )
 from exchange.entrypoints.http.metrics import UNMATCHED
@@ -176,7 +177,8 @@ def problem(error: ExchangeError, request_id: str) -> Response:
     if error.receipt is not None:
         headers |= receipt_headers(error.receipt)
     # INVARIANT: absent and forbidden are one answer; the message of a NotFoundError is not believed to be so.
-    detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else _shortened(_told(error))
+    is_secret = status is HTTPStatus.NOT_FOUND and not isinstance(error, UnknownPathError)
+    detail = TITLES[status].lower() if is_secret else _shortened(_told(error))
     body = ProblemBody(
         type=f"urn:exchange:problem:{error.code}",
         title=TITLES[status],

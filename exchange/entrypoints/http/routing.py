@@ -18,7 +18,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from exchange.audit import EventName
-from exchange.entrypoints.http.errors import MethodNotAllowedError
+from exchange.entrypoints.http.errors import MethodNotAllowedError, UnknownPathError
 from exchange.entrypoints.http.metrics import UNMATCHED_SLOT
 from exchange.entrypoints.http.problems import Asked, asked_in, refusal
 from exchange.entrypoints.http.receipts import receipt_headers
@@ -33,7 +33,7 @@ from exchange.entrypoints.http.visit import (
     stated_purpose,
     stated_version,
 )
-from exchange.kernel import ExchangeError, NotFoundError
+from exchange.kernel import ExchangeError
 from exchange.members import Role
 from exchange.usecases import Recorded, authenticate
 from exchange.wire import ListAnswer, UnopenedBody, WireModel, parse_body
@@ -162,7 +162,7 @@ def add_operations(app: FastAPI, operations: Iterable[tuple[Operation, Endpoint]
 async def answer_routing_fault(request: Request, error: Exception) -> Response:
     """Answer a request for which no route was found, or none for its method: known callers on the record."""
     scope = request.scope
-    fault: ExchangeError = NotFoundError("no such path")
+    fault: ExchangeError = UnknownPathError()
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         fault = MethodNotAllowedError(_methods_at(request.app, scope))
     return await refusal(scope[SERVICES_KEY], scope[CALL_KEY], fault, asked_in(scope))
