@@ -24,6 +24,10 @@ MOST_PARTS = 100
 """Each part costs a key, a row and a line of the header that every reader loads; more belong into an archive."""
 
 Encoding = Literal["utf-8", "base64"]
+_NOT_BASE64 = (
+    "the content is not base64 (RFC 4648 §4): write it with `+` and `/`, filled up with `=`, and no line breaks, "
+    "as `base64 -w0` does"
+)
 
 
 class PartBody(WireModel):
@@ -189,7 +193,7 @@ def _content(part: PartBody, place: str, faults: list[Fault]) -> bytes:
     try:
         return part.content.encode() if part.encoding == "utf-8" else base64.b64decode(part.content, validate=True)
     except (binascii.Error, ValueError):
-        faults.append(Fault(f"{place}/content", "not-base64", "the content is not base64 (RFC 4648 §4)"))
+        faults.append(Fault(f"{place}/content", "not-base64", _NOT_BASE64))
         return b""
 
 

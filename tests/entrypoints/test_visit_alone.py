@@ -12,6 +12,7 @@ from exchange.entrypoints.http.turns import TURN_KEY, Turn, Turns
 from exchange.entrypoints.http.visit import (
     BodyLimits,
     arriving_body,
+    moment_in,
     read_body,
     read_query,
     stated_purpose,
@@ -99,3 +100,15 @@ async def test_body_that_is_passed_on_takes_no_turn_and_has_time_for_each_stretc
     assert pieces == [(b"ab", True), (b"cd", False)]
     # A stretch of the largest size for one body, and one more of it: here two bytes each.
     assert [round(due / 60.0) for due in dues[:3]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("since", "is_hinted"), [("2026-01-01T00:00:00+01:00", True), ("2026-01-01%2000:00:00Z", False)]
+)
+def test_plus_that_a_query_lost_is_told_of(since: str, is_hinted: bool) -> None:
+    query = read_query(request_of(query=f"since={since}".encode()), frozenset({"since"}))
+
+    with pytest.raises(InvalidError) as refused:
+        moment_in(query, "since")
+
+    assert ("write a `+` as `%2B`" in str(refused.value)) is is_hinted

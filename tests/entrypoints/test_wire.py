@@ -80,6 +80,14 @@ def test_fault_says_what_is_to_be_written(changed, told) -> None:
     assert [str(fault) for fault in refused.value.faults] == [told]
 
 
+@pytest.mark.parametrize("content", ["aGVs\nbG8=\n", "aGVsbG8", "_-8=", "%%%"])
+def test_what_is_no_base64_says_how_it_is_written(content) -> None:
+    part = {"media_type": "application/octet-stream", "name": "a", "content": content, "encoding": "base64"}
+
+    with pytest.raises(InvalidError, match="no line breaks, as `base64 -w0` does"):
+        parse_body(ReportBody, json.dumps({**REPORT, "parts": [part]}).encode()).to_posted()
+
+
 @pytest.mark.parametrize("text", ["a\x00b", "a\rb", "a\x1b[2J", "a\u202eb", "a\u200bb", "a\u2028b"])
 @pytest.mark.parametrize(
     ("model", "named", "others"),

@@ -37,6 +37,8 @@ _PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
 _MOST_PARAMETERS = 32
 _FAULTY_QUERY = "the query has faults"
 _ENTITY_TAG = re.compile(r'"(\d{1,9})"')
+_LOST_PLUS = re.compile(r"T.* \d\d:\d\d\Z")
+"""An offset whose `+` was read as the blank that it is in a query."""
 
 
 class BodyRoom:
@@ -272,7 +274,8 @@ def moment_in(query: dict[str, str], name: str) -> datetime | None:
     try:
         return parse_rfc3339(query[name]) if name in query else None
     except MalformedError as exc:
-        raise query_fault(name, exc.message) from exc
+        why = f"{exc.message}; write a `+` as `%2B`" if _LOST_PLUS.search(query[name]) else exc.message
+        raise query_fault(name, why) from exc
 
 
 def query_fault(name: str, message: str) -> InvalidError:
