@@ -223,10 +223,11 @@ def _who(entry: Mapping[str, JsonValue]) -> str:
 
 
 def _why(entry: Mapping[str, JsonValue]) -> str:
-    # The reasons are those of the contract; of what was faulty, or found no place, the codes of its answer tell.
+    # The reasons are those of the contract; of what was faulty, or found no place, the codes of its answer tell, and of
+    # what is not there, or is no part that this reader is shown, what was found.
     told = [entry.get("reasons")]
     if entry.get("decision") != "permitted":
-        told += [_within(entry, "detail", name) for name in ("codes", "code")]
+        told += [_within(entry, "detail", name) for name in ("codes", "code", "finding")]
     words = [word for each in told for word in (each if isinstance(each, list) else [each]) if word is not None]
     return ", ".join(dict.fromkeys(map(str, words)))
 

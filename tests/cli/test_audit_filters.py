@@ -24,6 +24,23 @@ def test_every_filter_of_the_log_is_an_option(verb) -> None:
     assert {f"--{parameter.name}" for parameter in FILTERS} <= options_of(verb)
 
 
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"decision": "refused", "reasons": ["not-releasable"]}, "not-releasable"),
+        ({"decision": "refused", "detail": {"codes": ["bad-text", "too-large"]}}, "bad-text, too-large"),
+        ({"decision": "refused", "detail": {"part": 4, "finding": "withheld"}}, "withheld"),
+        ({"decision": "permitted", "detail": {"finding": "absent"}}, ""),
+        ({"decision": "refused"}, ""),
+    ],
+)
+def test_every_refusal_whose_cause_is_shown_says_it_under_why(entry, told) -> None:
+    """A part that was withheld stood there refused for nothing."""
+    row = audit_search._row(Mock(entry=entry))
+
+    assert row[4:6] == (entry["decision"], told)
+
+
 @pytest.mark.parametrize(("laws", "warnings"), [(["a"], 0), (["b"], 1), (["a", "b"], 1), ([], 0)])
 def test_other_policy_files_are_warned_of_where_there_were_any(monkeypatch, capsys, laws, warnings) -> None:
     """Of a day before the exchange began it was said that others had been in force."""
