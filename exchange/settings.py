@@ -399,7 +399,7 @@ def load_settings(folder: Path) -> Settings:
             told = f"`{layout.settings_file}` is missing: put it back; without a line in it everything has its default"
             raise UnsafeSettingError(told)
         raise UnsafeSettingError(
-            f"`{folder}` is no instance of the exchange: make one with `exchange init --dir {folder}`"
+            f"`{folder}` is no instance: `exchange init --dir {folder}` makes one; was it lost: `exchange keys restore`"
         )
     _refuse_misspelt_variables()
     try:

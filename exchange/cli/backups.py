@@ -111,9 +111,7 @@ async def backup(
         output.show_line(f"{file}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
     if not lacking.is_nothing:
         # The file stands, with everything else: whoever makes backups by a program must not take it for whole.
-        output.warn(
-            f"the backup is not whole: {_told_of(lacking)}; `exchange doctor` says more, and docs/operations.md"
-        )
+        output.warn(f"the backup is not whole: {_told_of(lacking)}; `exchange doctor` says more, and docs/backup.md")
         raise typer.Exit(1)
 
 
