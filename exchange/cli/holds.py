@@ -47,9 +47,11 @@ async def lift(
     as_json: JsonOption = False,
 ) -> None:
     """Lift a legal hold (operator); what is over its time is destroyed, unless another hold is on."""
+    others = [each.id for each in await holds_on(host.services) if each.id != hold]
     lifted = (await lift_hold(host.services, host.call(), hold, reason)).value
     since = "" if lifted.is_damaged else f", on since {output.in_words(lifted.since)},"
-    output.show_done(_shown(lifted), f"legal hold {lifted.id}{since} is lifted", as_json=as_json)
+    left = f"still on: {', '.join(others)}" if others else "none is on now, and what is over its time is destroyed"
+    output.show_done(_shown(lifted), f"legal hold {lifted.id}{since} is lifted; {left}", as_json=as_json)
 
 
 def _shown(hold: LegalHold) -> dict[str, str | None]:

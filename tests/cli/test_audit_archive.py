@@ -156,11 +156,14 @@ def test_hold_whose_entry_is_damaged_is_told_and_lifted_by_the_entry(instance, o
     told = next(each for each in operate("doctor", "--json").json if each["id"] == "legal holds")
     (found,) = operate("hold", "list", "--json").json
     entry = found["id"]
+    other = operate("hold", "put", "--reason", "inquiry 18", "--json").json["id"]
     lifted = operate("hold", "lift", entry, "--reason", "its entry is lost for good")
+    last = operate("hold", "lift", other, "--reason", "closed")
 
     assert (told["state"], entry in told["told"], "hold lift" in told["mend"]) == ("mend", True, True)
     assert (found["since"], "damaged" in found["reason"]) == (None, True)
-    assert lifted.out == f"legal hold {entry} is lifted\n"
+    assert lifted.out == f"legal hold {entry} is lifted; still on: {other}\n"
+    assert last.out.endswith("is lifted; none is on now, and what is over its time is destroyed\n")
     assert operate("hold", "list", "--json").json == []
 
 
