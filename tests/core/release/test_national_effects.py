@@ -59,6 +59,8 @@ STOPPED, NARROWED, OPENED = Change.STOPPED, Change.NARROWED, Change.OPENED
         ),
         ('principal.compartments.contains("ATOMAL")', {("GBR", NARROWED), ("NOR", NARROWED)}),
         ('principal.compartments.contains("EXERCISE-AURORA")', {("GBR", STOPPED), ("NOR", STOPPED)}),
+        # No policy has it: nobody is cleared for it.
+        ('principal.compartments.contains("NO-SUCH-WORD")', set()),
         # An agency's clients are told as `NOR/NIS`, and by a pattern as well.
         ('principal.agency like "NOR/*"', {("NOR", STOPPED)}),
         ('principal.agency like "NOR/N*"', {("NOR", NARROWED)}),
