@@ -58,6 +58,12 @@ def ask(files, who=READER, cls=CLASS, *, marking=None, use=Use.READ):
 # ── what a guard sees ──
 
 
+def test_of_two_answers_all_is_said():
+    one, other = GuardVerdict(("b",)), GuardVerdict(("a", "b"), has_failed=True)
+
+    assert one.joined(other) == other.joined(one) == other
+
+
 @pytest.mark.parametrize(
     ("condition", "forbids"),
     [

@@ -102,6 +102,9 @@ def test_losing_the_header_alone_or_a_part_alone_is_less():
 
     assert changes([], ["!resource.compartments.isEmpty()"], header, narrow) == narrowed
     assert changes([], ["resource.compartments.isEmpty()"], parts, narrow) == narrowed
+    # Of handling no variant of a reader says anything either.
+    handled = replace(parts, part_labels=(replace(LOWER, handling=("PAP:CLEAR",)), LABEL))
+    assert changes([], ['resource.handling.contains("PAP:CLEAR")'], handled, narrow) == narrowed
     assert changes(["!resource.compartments.isEmpty()"], [], header, narrow) == {("GBR", OPENED), ("NOR", OPENED)}
 
 
