@@ -81,3 +81,31 @@ def test_other_program_is_never_a_copy(tmp_path: Path) -> None:
         [sys.executable, "-m", "exchange"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.communicate()[0] == "the other one\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys; print('said'); sys.exit()",
+        "import sys; print('said', file=sys.stderr); sys.exit(-1)",
+        "import sys; sys.exit('in words')",
+        "print('said'); raise ValueError('of its own')",
+        "import atexit; atexit.register(print, 'at the end'); print('before')",
+        "import threading, time; threading.Thread(target=lambda: (time.sleep(0.05), print('later'))).start()",
+        "import sys; sys.stdout = open('/dev/full', 'w'); print('into what is full')",
+        "import sys; sys.stdout.close()",
+    ],
+)
+def test_copy_ends_as_a_process_does(code: str) -> None:
+    began = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    copy = run_prepared("-c", code)
+
+    # Where in the loader it ran is said above the fault.
+    told = [each.stderr.splitlines()[-1:] for each in (copy, began)]
+    assert (copy.returncode, copy.stdout, told[0]) == (began.returncode, began.stdout, told[1])
+
+
+def test_copy_is_not_taken_apart() -> None:
+    code = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()"
+
+    assert run_prepared("-c", code).stdout == ""
