@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 _OF_ONE_ENGINE = "_type_memos"
@@ -27,23 +27,24 @@ class _Compiled(dict[Any, Any]):
 
 
 def _of_its_kind(key: Any) -> Any:
-    dialect, *rest = key
-    return (type(dialect), dialect.server_version_info, dialect.paramstyle, *rest)
+    dialect = key[0]
+    return (type(dialect), dialect.server_version_info, dialect.paramstyle, key[1:])
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once() -> Iterator[None]:
     """Give every connection of this process the same compiled statements: a seventh of what the use cases' tests take."""
-    compiled = _Compiled()
+    compiled, begin = _Compiled(), Engine.__init__
 
-    def share(connection: Connection) -> None:
-        if "compiled_cache" not in connection.get_execution_options():
-            connection.engine.update_execution_options(compiled_cache=compiled)
-            connection.execution_options(compiled_cache=compiled)
+    def begun(engine: Engine, *given: Any, **named: Any) -> None:
+        # Put in its place, and not told to each connection by a listener: an engine that has one asks at every
+        # statement for more.
+        begin(engine, *given, **named)
+        engine._compiled_cache = compiled
 
-    event.listen(Engine, "engine_connect", share)
-    yield
-    event.remove(Engine, "engine_connect", share)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "__init__", begun)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
