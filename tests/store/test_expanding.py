@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy import Connection, Inspector, NullPool, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from exchange.kernel import UnavailableError
@@ -84,17 +84,21 @@ async def shapes_of(url: str) -> list[tuple[str, Shape]]:
     numbers = [found.revision for found in reversed(list(script.walk_revisions()))]
     engine = new_engine(checked_url(url), wait_seconds=5, may_create=True)
 
-    def step(connection: Connection, number: str) -> Shape:
-        config = Config()
-        config.set_main_option("script_location", str(schema._MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, number)
-        return shape_of(connection)
-
+    # A file is looked at without the thread behind which it is written: SQLite is asked some questions a table.
+    beside = (
+        create_engine(f"sqlite:///{engine.url.database}", poolclass=NullPool)
+        if engine.dialect.name == "sqlite"
+        else None
+    )
     found = []
     for number in numbers[numbers.index(_FIRST) - 1 :]:
-        async with engine.begin() as connection:
-            found.append((number, await connection.run_sync(step, number)))
+        await migrated_to(engine, number)
+        if beside is None:
+            async with engine.connect() as connection:
+                found.append((number, await connection.run_sync(shape_of)))
+        else:
+            with beside.connect() as looking:
+                found.append((number, shape_of(looking)))
     await engine.dispose()
     return found
 
