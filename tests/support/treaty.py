@@ -1,6 +1,7 @@
 """Signatures of the world's signatories: each has a key of its own, grown from the name it is known by."""
 
 import hashlib
+from functools import cache
 
 from exchange import usecases
 from exchange.agreements import Agreement, sign_text, text_of
@@ -10,6 +11,7 @@ from exchange.members import Client
 from exchange.usecases import AgreementView, Call, GivenSignature, OfferedKey, Recorded, Services
 
 
+@cache
 def signing_key(name: str) -> ObjectSigningKey:
     """Return the key that grows from a name: the same each time, so that worlds can be copied."""
     seeds = (hashlib.sha256(f"{kind} {name}".encode()).digest() for kind in ("ed25519", "ml-dsa-65"))
