@@ -179,15 +179,13 @@ class RowMending(Book):
         return next(version for version in count(told + 1) if version not in taken)
 
     async def put(self, changed: Client | Member | Agreement) -> None:
-        """Make this the current version, whichever was; the caller holds an agreement."""
+        """Make this the current version, whichever was; the caller holds it."""
         self._note_law()
         match changed:
             case Client():
-                await hold_client(self._session, changed.id)
                 await self._supersede(RowKind.CLIENT, changed.id)
                 self._session.add(client_row(changed, self._now))
             case Member():
-                await hold_member(self._session, changed.code)
                 await self._supersede(RowKind.MEMBER, changed.code)
                 self._session.add(member_row(changed, self._now))
             case Agreement():
