@@ -12,13 +12,7 @@ from exchange.audit.draft import Actor, EntryDraft
 from exchange.audit.merkle import hash_leaf
 from exchange.audit.personal import Guard, guarded_source, guarded_thumbprint, seal_personal
 from exchange.audit.receipt import Receipt
-from exchange.audit.shape import (
-    ENTRY_VERSION,
-    LARGEST_ENTRY_BYTES,
-    ActorFields,
-    Entry,
-    checked_entry,
-)
+from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, ActorFields, Entry, checked_entry
 from exchange.audit.text import fit_text
 from exchange.kernel import LARGEST_INTEGER, CanonicalError, MalformedError, parse_micros, rfc3339
 

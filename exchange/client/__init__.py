@@ -7,13 +7,7 @@ is named, the receipt of every answer is kept there. Installs and runs without t
 Does not: decide anything, keep anything else, or believe a server of another authority.
 """
 
-from exchange.client.errors import (
-    AnswerError,
-    ConnectionFailedError,
-    ProblemError,
-    ReceiptFileError,
-    UnsafeKeyError,
-)
+from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError, ReceiptFileError, UnsafeKeyError
 from exchange.client.exchange_client import ExchangeClient
 from exchange.client.listing import ListedReports
 from exchange.client.receipts import KeptReceipt, read_receipts

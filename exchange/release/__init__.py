@@ -35,13 +35,7 @@ from exchange.release.national_check import NationalText, check_national, stored
 from exchange.release.national_effects import Change, ClassChange, Spoken, national_changes
 from exchange.release.reach import Clause, Gap, Matter, find_gaps, highest_level
 from exchange.release.readable import readable_classes
-from exchange.release.simulate import (
-    AgencyOutlook,
-    MemberOutlook,
-    Simulation,
-    readers_asked,
-    simulation_of,
-)
+from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, readers_asked, simulation_of
 
 __all__ = [
     "CAVEATS",

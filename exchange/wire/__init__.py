@@ -161,13 +161,7 @@ from exchange.wire.treaties import (
     TextSignatureBody,
     read_evidence,
 )
-from exchange.wire.uploads import (
-    DeclaredPartBody,
-    GivenUpBody,
-    OpenUploadBody,
-    OpenUploadListBody,
-    UploadBody,
-)
+from exchange.wire.uploads import DeclaredPartBody, GivenUpBody, OpenUploadBody, OpenUploadListBody, UploadBody
 from exchange.wire.witnesses import CosignaturesBody, CosignedCheckpoint, WitnessBody, WitnessListBody
 from exchange.wire.words import LabelBody
 

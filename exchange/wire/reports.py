@@ -10,15 +10,7 @@ from exchange.kernel import LARGEST_INTEGER, Fault, InvalidError
 from exchange.reports import Awaited, PostedPart, PostedReport, Precedence, ReportId
 from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Day, Instant, WireModel
 from exchange.wire.lists import ListAnswer
-from exchange.wire.words import (
-    Id,
-    LabelBody,
-    MemberCodeText,
-    PrecedenceName,
-    ProtectionName,
-    StatusName,
-    Word,
-)
+from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, ProtectionName, StatusName, Word
 
 MOST_PARTS = 100
 """Each part costs a key, a row and a line of the header that every reader loads; more belong into an archive."""

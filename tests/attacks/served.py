@@ -21,14 +21,7 @@ from exchange.crypto import KeyAndCertificate, issue_client, read_certificate
 from exchange.kernel import new_id
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store import migrate
-from exchange.usecases import (
-    Call,
-    Enrolment,
-    add_member,
-    enrol_client,
-    propose_agreement,
-    put_law_in_force,
-)
+from exchange.usecases import Call, Enrolment, add_member, enrol_client, propose_agreement, put_law_in_force
 from tests.support.house import done
 from tests.support.postgres import fetch
 from tests.support.prepared import PROGRAM, PreparedProcess

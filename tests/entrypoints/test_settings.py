@@ -9,14 +9,7 @@ import pytest
 from exchange.crypto import SignatureScheme, SigningKey
 from exchange.kernel import UnsafeSettingError
 from exchange.setting_faults import faults_of
-from exchange.settings import (
-    CURSOR_KEY_BYTES,
-    InstanceLayout,
-    Settings,
-    load_settings,
-    read_policies,
-    read_secret,
-)
+from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, Settings, load_settings, read_policies, read_secret
 from exchange.store import BlobStore
 from exchange.store.log.archive import BundleArchive
 

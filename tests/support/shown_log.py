@@ -3,15 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from exchange.audit import (
-    Checkpoint,
-    NoteSigner,
-    SignatureType,
-    SignedNote,
-    TreeHead,
-    consistency_proof,
-    root_of,
-)
+from exchange.audit import Checkpoint, NoteSigner, SignatureType, SignedNote, TreeHead, consistency_proof, root_of
 from exchange.audit.witness import Submission, WitnessedLog, render_submission
 from exchange.crypto import SigningKey
 

@@ -13,14 +13,7 @@ from sqlalchemy import inspect, text
 
 from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, EventName, Outcome, Subject, parse_entry, seal_entry
-from exchange.kernel import (
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    MalformedError,
-    NotFoundError,
-    UnavailableError,
-)
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, MalformedError, NotFoundError, UnavailableError
 from exchange.store import OnwardWish, Parts
 from exchange.store.books.restore_claims import Claim, confirm_claim, open_claims
 from exchange.store.database.engine import checked_url, new_engine

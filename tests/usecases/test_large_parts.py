@@ -14,13 +14,7 @@ from exchange import usecases
 from exchange.audit import EventName
 from exchange.cli.doctor_log import large_parts
 from exchange.cli.finding import Finding
-from exchange.kernel import (
-    ConflictError,
-    MalformedError,
-    NotFoundError,
-    StalePolicyError,
-    UnavailableError,
-)
+from exchange.kernel import ConflictError, MalformedError, NotFoundError, StalePolicyError, UnavailableError
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore
 from exchange.store.dumping import Replay, Since, load

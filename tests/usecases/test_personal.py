@@ -10,14 +10,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.audit import (
-    STRANGER,
-    PersonalData,
-    Unrevealed,
-    columns_of,
-    hash_leaf,
-    root_of,
-)
+from exchange.audit import STRANGER, PersonalData, Unrevealed, columns_of, hash_leaf, root_of
 from exchange.custody import CustodyUnavailableError
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label

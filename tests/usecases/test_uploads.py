@@ -11,13 +11,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import (
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    NotFoundError,
-    UnavailableError,
-)
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart

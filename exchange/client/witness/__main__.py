@@ -14,14 +14,7 @@ from exchange.audit.export.visible import visible
 from exchange.client.transport import Endpoint
 from exchange.client.witness.alarm import Alarm
 from exchange.client.witness.logs import keys_in
-from exchange.client.witness.running import (
-    Listening,
-    address_of,
-    log_to_stderr,
-    new_witness,
-    run_once,
-    serve_witness,
-)
+from exchange.client.witness.running import Listening, address_of, log_to_stderr, new_witness, run_once, serve_witness
 from exchange.kernel import ExchangeError
 
 _FAILED = 1

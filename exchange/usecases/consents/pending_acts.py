@@ -10,14 +10,7 @@ from functools import partial
 from types import MappingProxyType
 
 from exchange.audit import Detail, EventName, Outcome, Receipt, Subject, fit_text
-from exchange.kernel import (
-    ConflictError,
-    ForbiddenError,
-    NotFoundError,
-    StalePolicyError,
-    UnavailableError,
-    is_uuid7,
-)
+from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,

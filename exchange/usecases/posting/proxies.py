@@ -15,15 +15,7 @@ from functools import lru_cache, partial
 from exchange.agreements import Agreement, is_party
 from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.crypto import OpeningError, derive_key
-from exchange.kernel import (
-    ConflictError,
-    Fault,
-    InvalidError,
-    NotFoundError,
-    canonical_bytes,
-    new_id,
-    rfc3339,
-)
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, canonical_bytes, new_id, rfc3339
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
 from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.posting.post_checks import require_in_force

@@ -17,13 +17,7 @@ from typing import Final
 from exchange.agreements import Agreement, Scope
 from exchange.audit import Detail, EventName, Outcome
 from exchange.crypto import request_context
-from exchange.kernel import (
-    ConflictError,
-    Fault,
-    InvalidError,
-    new_id,
-    rfc3339,
-)
+from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.release import Permit, PostedUnder, Reason, class_digest, class_facts

@@ -9,12 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from exchange.crypto import (
-    OpeningError,
-    PartDecryptor,
-    decrypt_part,
-    header_context,
-)
+from exchange.crypto import OpeningError, PartDecryptor, decrypt_part, header_context
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, View

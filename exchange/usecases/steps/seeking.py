@@ -26,12 +26,7 @@ from exchange.usecases.steps.judging import (
     sought_id,
 )
 from exchange.usecases.steps.recording import TamperedError, refuse
-from exchange.usecases.steps.sealed_headers import (
-    UNOPENED,
-    known_class,
-    require_not_contradicted,
-    sealed_header_json,
-)
+from exchange.usecases.steps.sealed_headers import UNOPENED, known_class, require_not_contradicted, sealed_header_json
 from exchange.usecases.steps.unopened import Asker, record_unopened, refuse_to_others
 
 

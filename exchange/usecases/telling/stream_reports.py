@@ -19,12 +19,7 @@ from exchange.kernel import ExchangeError, UnavailableError
 from exchange.members import Client, Role
 from exchange.release import View
 from exchange.store import CallerRow
-from exchange.usecases.reading.list_reports import (
-    ListedReports,
-    ListQuery,
-    list_reports,
-    readable_for,
-)
+from exchange.usecases.reading.list_reports import ListedReports, ListQuery, list_reports, readable_for
 from exchange.usecases.steps.authenticate import admit, authenticated_row, required_thumbprint
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.facts import own_purpose

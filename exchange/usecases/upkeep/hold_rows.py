@@ -45,13 +45,7 @@ from exchange.usecases.promises.told_breaches import breach_told
 from exchange.usecases.steps.altered_classes import class_of, tell_altered_class
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.service_entries import service_draft
-from exchange.usecases.steps.told_entries import (
-    is_too_much_waiting,
-    may_be_told,
-    require_none,
-    told_of,
-    told_until_now,
-)
+from exchange.usecases.steps.told_entries import is_too_much_waiting, may_be_told, require_none, told_of, told_until_now
 from exchange.usecases.upkeep.hold_certificates import CertificateRecords, untold_certificates
 
 HELD_EVERY: Final = timedelta(minutes=10)

@@ -4,16 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.audit import (
-    EMPTY_ROOT,
-    HASH_BYTES,
-    CompactRange,
-    TreeHead,
-    hash_children,
-    hash_leaf,
-    hash_level,
-    root_of,
-)
+from exchange.audit import EMPTY_ROOT, HASH_BYTES, CompactRange, TreeHead, hash_children, hash_leaf, hash_level, root_of
 from tests.core.audit import trees
 from tests.core.audit.rfc_tree import LEAF_HASHES, ROOTS
 

@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.crypto import (
-    CryptoError,
-    OpeningError,
-    PartDecryptor,
-    PartEncryptor,
-    decrypt_part,
-    encrypt_part,
-)
+from exchange.crypto import CryptoError, OpeningError, PartDecryptor, PartEncryptor, decrypt_part, encrypt_part
 from exchange.crypto.parts import _room_for
 
 KEY = bytes(range(32))

@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 
 from exchange.kernel import MalformedError
 from exchange.markings import Label
-from exchange.release import (
-    ClassFacts,
-    Consent,
-    PostedUnder,
-    class_as_json,
-    class_digest,
-    class_facts,
-    class_from_json,
-)
+from exchange.release import ClassFacts, Consent, PostedUnder, class_as_json, class_digest, class_facts, class_from_json
 from exchange.reports import Header, PartHeader, Precedence, Protection
 from tests.support.release_world import CLASS, LABEL, LOWER, label
 

@@ -7,18 +7,7 @@ from exchange.agreements import OnwardRelease
 from exchange.members import Role
 from exchange.release import Assurance, Permit, Reason, Refusal, RowFacts, Use, View, decide, rules
 from exchange.release.rules import LABEL_RULES, REPORT_RULES, Case, ask_label_rule, ask_report_rule
-from tests.support.release_world import (
-    CLASS,
-    LABEL,
-    READER,
-    ROW,
-    SCOPE,
-    label,
-    marked,
-    reader,
-    rules_only_law,
-    scope,
-)
+from tests.support.release_world import CLASS, LABEL, READER, ROW, SCOPE, label, marked, reader, rules_only_law, scope
 
 TOKEN = Assurance.TOKEN
 

@@ -2,15 +2,7 @@
 
 import pytest
 
-from exchange.audit import (
-    NoteError,
-    ProofError,
-    TlogProof,
-    hash_leaf,
-    inclusion_proof,
-    node_reader,
-    parse_note,
-)
+from exchange.audit import NoteError, ProofError, TlogProof, hash_leaf, inclusion_proof, node_reader, parse_note
 from exchange.audit.verify import prove_receipt, signed_head
 from exchange.kernel import MalformedError
 from tests.core.audit.verify.worlds import KEYS, SIGNERS, START, signers, world

@@ -10,14 +10,7 @@ from exchange.audit.note import SignedNote
 from exchange.audit.note_keys import NoteSigner, SignatureType
 from exchange.audit.tile_paths import BundlePath, TilePath
 from exchange.audit.tiles import grow_tiles
-from exchange.audit.verify import (
-    Expectations,
-    KeptCheckpoint,
-    KnownCheckpoint,
-    StoredEntry,
-    Verification,
-    verify_log,
-)
+from exchange.audit.verify import Expectations, KeptCheckpoint, KnownCheckpoint, StoredEntry, Verification, verify_log
 from exchange.crypto import SignatureScheme, SigningKey
 from exchange.kernel import new_id, to_micros
 
