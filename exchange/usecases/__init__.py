@@ -10,10 +10,7 @@ from exchange.usecases.agreements.agreements import (
     AgreementView,
     list_agreements,
     propose_agreement,
-    resume_agreement,
     show_agreement,
-    suspend_agreement,
-    withdraw_agreement,
 )
 from exchange.usecases.agreements.amending import (
     AmendmentView,
@@ -25,6 +22,7 @@ from exchange.usecases.agreements.amending import (
 from exchange.usecases.agreements.crises import CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.usecases.agreements.export_agreement import AgreementEvidence, export_agreement
 from exchange.usecases.agreements.find_gaps import GapQuestion, search_gaps
+from exchange.usecases.agreements.own_part import resume_agreement, suspend_agreement, withdraw_agreement
 from exchange.usecases.agreements.signing import GivenSignature
 from exchange.usecases.agreements.simulate_agreement import AgreementOutlook, DraftLine, simulate_agreement
 from exchange.usecases.auditors.auditing import FoundEntry

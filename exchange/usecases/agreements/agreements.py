@@ -1,54 +1,39 @@
-"""Agreements: propose, show, list, suspend, resume, withdraw; signing is in `signing`.
+"""Agreements: propose, show, list; signing is in `signing`, what parties do with their own part in `own_part`.
 
 Who is no party sees no agreement: absent and foreign are one answer. An agreement comes into force by itself; nothing
 is run for it.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from types import MappingProxyType
-from typing import Final
 
 from exchange.agreements import (
     Agreement,
     AgreementId,
     AgreementState,
-    Party,
-    PartyState,
     Surroundings,
     Terms,
     is_known_to,
     is_party,
-    leave_anyway,
-    leave_draft,
     parse_agreement,
     propose,
-    proven,
-    resume_party,
     state_of,
-    suspend_anyway,
-    suspend_party,
     terms_from_json,
     text_of,
-    withdraw_party,
 )
 from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, Detail, EventName, Outcome, Receipt, Subject, in_pieces
-from exchange.audit.rows_told import AGREEMENT_EVENTS, LastWords, rows_told
-from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
-from exchange.members import Client, MemberCode, Role
+from exchange.kernel import ConflictError, Fault, InvalidError, new_id
+from exchange.members import Client, Role
 from exchange.store import UnitOfWork, Unread, UnreadRow
 from exchange.store.rows.unread import UnreadRowError
 from exchange.usecases.steps.as_it_left import agreement_not_found, as_it_left
-from exchange.usecases.steps.authenticate import admit_or_host, authenticate, kept_to
+from exchange.usecases.steps.authenticate import admit_or_host, kept_to
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.knowledge import codes_of
 from exchange.usecases.steps.recording import draft, named, on_record
-from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
-from exchange.usecases.steps.told_entries import all_told_until_now
 from exchange.usecases.steps.unread import record_unread
 
 LONGEST_TEXT_BYTES = 40_000
@@ -58,11 +43,6 @@ MOST_UNANSWERED = 20
 """Of one client: each stands in what all its parties are shown, and is gone through whenever they look for gaps."""
 
 PROPOSING_ROLES = (Role.SIGNATORY, Role.OPERATOR)
-
-Step = Callable[[Agreement, str, datetime], Agreement]
-
-_ANYWAY: Final[Mapping[Step, Step]] = MappingProxyType({suspend_party: suspend_anyway, withdraw_party: leave_anyway})
-"""By what narrows a party's part, how that is done whatever rows say of where the parties stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,123 +115,6 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
         receipt = await record_look(unit, call, client, event, agreement)
         agreement = await _as_known_to(services, client, agreement, call)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
-
-
-async def suspend_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
-    """Suspend the agreement for the caller's member's own part."""
-    return await _move(services, call, agreement_id, suspend_party, event=EventName.AGREEMENT_SUSPENDED)
-
-
-async def resume_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
-    """End the caller's member's own suspension."""
-    return await _move(services, call, agreement_id, resume_party, event=EventName.AGREEMENT_RESUMED)
-
-
-async def withdraw_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
-    """Withdraw the caller's member from the agreement, for good: a draft at once, else when its notice has passed."""
-    return await _move(services, call, agreement_id, withdraw_party, event=EventName.AGREEMENT_WITHDRAWN)
-
-
-async def _move(
-    services: Services, call: Call, agreement_id: str, step: Step, *, event: EventName
-) -> Recorded[AgreementView]:
-    client = await authenticate(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    told: list[Agreement] = []
-
-    async def move(*, is_again: bool) -> Recorded[AgreementView]:
-        async with services.store.unit_of_work() as unit:
-            # Held to the end, so that two parties may sign at once.
-            agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
-            moved = _stepped(services, call, client.member, agreement, step, told=told, is_again=is_again)
-            await unit.put_agreement(moved)
-            moved = proven(moved) if is_again else moved
-            receipt = await record_agreement(unit, call, client, event, moved, told=leaving(moved, client.member))
-        return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
-
-    return await taken_away(services, attempt, move)
-
-
-def _stepped(  # noqa: PLR0913  whose step is taken, and how
-    services: Services,
-    call: Call,
-    member: str,
-    agreement: Agreement,
-    step: Step,
-    *,
-    told: list[Agreement],
-    is_again: bool,
-) -> Agreement:
-    """Return what a step makes of an agreement; into `told` comes, where the log is asked, how that tells of it."""
-    try:
-        return step(agreement, member, call.now)
-    except ConflictError as refusal:
-        if step not in _ANYWAY:
-            raise
-        try:
-            moved = _ANYWAY[step](agreement, member, call.now)
-        except ConflictError:
-            raise refusal from None  # its last day has passed
-        if not is_again:
-            is_told = partial(_is_told, services, call, member, agreement, step=step, told=told)
-            in_doubt = not _stands(agreement, member, step, call.now)
-            raise SaidByRowError(refusal, is_told, in_doubt=in_doubt) from None
-        # INVARIANT: nobody whose row alone took a draft back is bound by it for a notice, nor lets others conclude it.
-        drafts = (each for each in told if state_of(each, call.now) is AgreementState.DRAFT)
-        is_draft = any(
-            each.version == agreement.version for each in drafts
-        )  # nobody has signed since the log was asked
-        return leave_draft(agreement, member) if is_draft else moved
-
-
-def _stands(agreement: Agreement, member: str, step: Step, now: datetime) -> bool:
-    """Return whether a party has signed, as its row says, and neither left nor, where it would leave, given notice."""
-    # A notice that is given anew is a later one: where one may have been given, none is. Nor is a draft suspended.
-    party = agreement.party(member)
-    is_leaving = party is not None and party.leaves_at is not None and step is withdraw_party
-    return is_party(agreement, member, now) and party is not None and party.signed_at is not None and not is_leaving
-
-
-async def _is_told(  # noqa: PLR0913  who cannot take which step, of which agreement
-    services: Services, call: Call, member: str, agreement: Agreement, *, step: Step, told: list[Agreement]
-) -> bool:
-    """Return whether a party cannot take this step by what the log tells of where all parties stand either.
-
-    Where it can, the agreement comes into `told` as the log tells of it.
-    """
-    words, signed, text = LastWords(), set(), text_of(agreement).digest
-    async for entry in all_told_until_now(services, *AGREEMENT_EVENTS, subject=agreement.id):
-        if entry["type"] == EventName.AGREEMENT_SIGNED.value and entry.get("detail", {}).get("text") == text:
-            signed.add(entry.get("member"))
-        for said in rows_told(entry):
-            words.take(said)
-    last = {place: str(value) for said in words.found() for place, value in said.says.items()}
-    if f"leaving {member}" in last and not is_party(agreement, member, call.now):
-        return True
-    parties = tuple(
-        _as_told(each.member, last, call.now, has_signed=each.member in signed) for each in agreement.parties
-    )
-    as_told = replace(agreement, parties=parties)
-    try:
-        step(as_told, member, call.now)
-    except ConflictError:
-        return True
-    told.append(as_told)
-    return False
-
-
-def _as_told(member: MemberCode, last: Mapping[str, str], now: datetime, *, has_signed: bool) -> Party:
-    standing = PartyState.SIGNED if has_signed else PartyState.PENDING
-    state, notice = PartyState(last.get(f"party {member}", standing.value)), last.get(f"leaving {member}")
-    # Who withdrew without a notice took a draft back.
-    signed_at = now if has_signed and state is not PartyState.WITHDRAWN else None
-    return Party(member, state, signed_at, leaves_at=None if notice is None else parse_rfc3339(notice))
-
-
-def leaving(agreement: Agreement, member: str) -> Detail:
-    """Return what the entry of a withdrawal says besides: when the party is out, where it has to wait for that."""
-    party = agreement.party(member)
-    return {} if party is None or party.leaves_at is None else {"leaves_at": rfc3339(party.leaves_at)}
 
 
 async def read_terms(services: Services, unit: UnitOfWork, document: object) -> Terms:

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from exchange.agreements import Agreement, resume_party, suspend_party, withdraw_party
 from exchange.audit import Entry, EventName
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, parse_rfc3339
-from exchange.usecases.agreements.agreements import leaving, record_agreement
+from exchange.usecases.agreements.agreements import record_agreement
+from exchange.usecases.agreements.own_part import leaving
 from exchange.usecases.steps.context import Call, Services
 
 _STEPS: Mapping[EventName, Callable[[Agreement, str, datetime], Agreement]] = MappingProxyType(
