@@ -10,6 +10,7 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.store import ProxyState, ProxyWish
+from exchange.usecases.posting import proxies
 from exchange.usecases.posting.post_report import PostedAnswer
 from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, World
@@ -378,4 +379,28 @@ async def test_row_gives_nothing_before_a_second_person_did(joint: World) -> Non
     await ask(joint)
     joint.sql("UPDATE proxy_consent SET state = 'given'")
 
+    assert await is_refused(joint)
+
+
+async def test_row_of_before_lets_nobody_post_whose_consent_was_taken_back(joint: World) -> None:
+    """Attack: who writes to the database puts a consent back for as long as one post in another's name takes."""
+    view = await given(joint)
+    assert await post(joint)
+    await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+    joint.sql("UPDATE proxy_consent SET state = 'given'")
+    made = await joint.attempt(post(joint))
+
+    assert isinstance(made.error, UnavailableError)
+    assert made.entry["detail"] == {"place": f"proxy {view.row.id}"}
+
+
+async def test_consent_that_is_taken_back_while_the_log_is_asked_is_none(joint: World, monkeypatch: Any) -> None:
+    view, ask_log = await given(joint), proxies.is_any_naming
+
+    async def taken_back_meanwhile(*words: Any, **others: Any) -> bool:
+        monkeypatch.setattr(proxies, "is_any_naming", ask_log)
+        await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+        return await ask_log(*words, **others)
+
+    monkeypatch.setattr(proxies, "is_any_naming", taken_back_meanwhile)
     assert await is_refused(joint)

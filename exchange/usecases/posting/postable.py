@@ -62,7 +62,7 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
         stated_purpose(services, call, client)
         # (1) agreement
         visible = require_in_force(agreement, client, call)
-        await _require_consent(services, call, client, posted, visible)
+        await _require_consent(services, call, client, posted, visible, state)
         # (2) scope, content, sources
         built = await check_sources(services, call, client, posted, state)
         members = await services.knowledge.member_codes(services.store, state)
@@ -100,8 +100,8 @@ def _digest_key(cursor_key: bytes) -> bytes:
     return derive_key(cursor_key, "exchange idempotency digests")
 
 
-async def _require_consent(
-    services: Services, call: Call, client: Client, posted: PostedReport, agreement: Agreement
+async def _require_consent(  # noqa: PLR0913, PLR0917  who posts what for whom, under what and as of when
+    services: Services, call: Call, client: Client, posted: PostedReport, agreement: Agreement, state: PolicyState
 ) -> None:
     """Raise InvalidError where the report is another member's and that one does not consent, whoever it is."""
     originator = originator_of(client, posted)
@@ -109,7 +109,7 @@ async def _require_consent(
         return
     # Read behind the policy version that the post is decided under: taken back since, it is decided again.
     consent = await standing_consent(
-        services, call, client, originator=originator, agreement=agreement.id, scope=posted.scope
+        services, call, client, state, originator=originator, agreement=agreement.id, scope=posted.scope
     )
     if consent is None or originator not in active_parties(agreement, call.now):
         text = "this member has not consented, or not any more, that yours posts on its behalf in this scope"

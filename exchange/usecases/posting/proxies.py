@@ -17,7 +17,7 @@ from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receip
 from exchange.crypto import OpeningError, derive_key
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, canonical_bytes, new_id, rfc3339
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
-from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread, UnreadRow
+from exchange.store import PolicyState, ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.posting.post_checks import require_in_force
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
@@ -26,7 +26,7 @@ from exchange.usecases.steps.recording import draft, named, on_record, record_ta
 from exchange.usecases.steps.requested_consents import Asking, as_asked
 from exchange.usecases.steps.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
 from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
-from exchange.usecases.steps.told_entries import is_any_naming
+from exchange.usecases.steps.told_entries import is_any_naming, require_readable
 from exchange.usecases.steps.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
@@ -187,19 +187,52 @@ async def end_consents(unit: UnitOfWork, call: Call, agreement_id: str, member: 
         await unit.record(replace(entry, actor=Actor("service"), owner=row.originator))
 
 
-async def standing_consent(  # noqa: PLR0913  who posts for whom under what
-    services: Services, call: Call, client: Client, *, originator: str, agreement: str, scope: str
+async def standing_consent(  # noqa: PLR0913  who posts for whom under what, as of which state
+    services: Services,
+    call: Call,
+    client: Client,
+    state: PolicyState,
+    *,
+    originator: str,
+    agreement: str,
+    scope: str,
 ) -> ProxyRow | None:
-    """Return the consent under which `client` may post on behalf of `originator` now; None where there is none."""
-    async with services.store.unit_of_work() as unit:
-        rows = await unit.proxies().given(originator, client.member, agreement, scope)
-    standing = [row for row in rows if row.holds(call.now) and row.seal is not None]
-    # INVARIANT: a row gives nobody what two persons did not give, nor takes from anybody what they gave.
-    given = [row for row in standing if hmac.compare_digest(row.seal or b"", _seal(services, row))]
-    if standing and not given:
+    """Return the consent under which `client` may post on behalf of `originator` now; None where there is none.
+
+    `state` was read before: what is taken back since moves its policy version. Raises UnavailableError as
+    `require_readable`, LogDamagedError where the log lacks an entry that may say that it was taken back.
+    """
+
+    async def given() -> list[ProxyRow]:
+        async with services.store.unit_of_work() as unit:
+            rows = await unit.proxies().given(originator, client.member, agreement, scope)
+        return [row for row in rows if row.holds(call.now) and row.seal is not None]
+
+    standing = await given()
+    for row in standing:
+        # INVARIANT: a row gives nobody what two persons did not give, or one of them took back, nor takes from anybody
+        # what they gave.
+        is_sealed = hmac.compare_digest(row.seal or b"", _seal(services, row))
+        if is_sealed and not await _is_taken_back(services, state, row):
+            return row
+    # What was taken back while the log was asked is nobody's tampering.
+    if standing and await given() == standing:
         altered = OpeningError("a consent is not what was given")
         await record_tampering(services, call, client, f"proxy {standing[0].id}", altered)
-    return given[0] if given else None
+    return None
+
+
+async def _is_taken_back(services: Services, state: PolicyState, row: ProxyRow) -> bool:
+    """Return whether the log says that a consent was taken back; asked of it once under each policy version."""
+    kept = services.knowledge.proxies_untaken
+    if kept.get(row.id) == state.policy_version:
+        return False
+    await require_readable(services, "who may post for whom")
+    said = {"subject": row.wish.agreement, "field": "consent", "of": row.id}
+    is_told = await is_any_naming(services, EventName.PROXY_REVOKED, **said)
+    if not is_told:
+        kept[row.id] = state.policy_version
+    return is_told
 
 
 def _seal(services: Services, row: ProxyRow) -> bytes:

@@ -100,6 +100,8 @@ class Knowledge:
     """How far counts of very much have come."""
     words_of_log: "OrderedDict[str, tuple[datetime, Entry]]" = field(default_factory=OrderedDict)
     """Of reports that do not open: the newest entry that says what each is, and when it was looked for."""
+    proxies_untaken: dict[str, int] = field(default_factory=dict)
+    """Consents to posting on behalf: under which policy version the log did not say that one was taken back."""
     national: NationalLaw = field(default_factory=NationalLaw)
     """The law together with what members put in force for their own reports."""
     _classes: dict[int, ClassRow] = field(default_factory=dict)
