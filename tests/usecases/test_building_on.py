@@ -58,20 +58,27 @@ async def test_source_that_is_gone_is_built_on_still_and_hinders_no_amendment(de
     assert [fault.code for fault in refused.value.faults] == ["unknown-report"]
 
 
-async def test_source_that_somebody_took_out_of_the_database_is_built_on_still_and_hinders_nothing(
+async def test_source_that_somebody_took_out_of_the_database_is_built_on_still_and_lets_nothing_be_lowered(
     deriving: World,
 ) -> None:
-    source, other = await deriving.post(label=MIDDLE), await deriving.post(label=MIDDLE)
-    report = await derive(deriving, source, label=MIDDLE)
+    source, other, moved = [await deriving.post(label=MIDDLE) for _ in range(3)]
+    report, alone, unclear = [await derive(deriving, each, label=MIDDLE) for each in (source, source, moved)]
     await amend(deriving, report, other)
-    for table, column in (("report_part", "report_id"), ("report", "id")):
+    again = deriving.posted(label=MIDDLE, content=b"second")
+    await usecases.amend_report(deriving.services, deriving.call("GBR contributor"), moved, again)
+    for table, column in (("report_part", "report_id"), ("report_version", "report_id"), ("report", "id")):
         deriving.unguard(table)
-        deriving.sql(f"DELETE FROM {table} WHERE {column} = $1", source)
+        deriving.sql(f"DELETE FROM {table} WHERE {column} IN ($1, $2)", source, moved)
     await amend(deriving, report)
 
     assert await references_of(deriving, report) == [other]
-    # The one that is there holds it to its marking.
+    # The one that is there holds it to its marking, and so does what the log says of the one that is gone.
     assert await is_not_lowered(deriving, report)
+    assert await is_not_lowered(deriving, alone)
+    await amend(deriving, alone)
+    # Of a new version the log has its level alone.
+    with pytest.raises(InvalidError):
+        await amend(deriving, unclear)
 
 
 async def test_source_that_was_raised_since_holds_an_amendment_to_its_marking(deriving: World) -> None:

@@ -1,6 +1,6 @@
 """What the next version of a report must satisfy beyond itself: the law's words, its sources, and the version meant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from exchange.kernel import Fault, InvalidError, PreconditionError
@@ -9,6 +9,7 @@ from exchange.reports import Downgrade, Header, version_digest
 from exchange.store import PolicyState
 from exchange.usecases.posting.derived_marking import covering_consents, load_source
 from exchange.usecases.steps.context import Call, Services
+from exchange.usecases.steps.log_words import word_until_now
 from exchange.usecases.steps.originating import OwnReport
 
 
@@ -65,16 +66,19 @@ async def require_above_sources(
     """Return the consents under which `header`, or a part, is marked lower than reports that it builds on; else none.
 
     Raises InvalidError where such a report's originator has not consented (attack 17), with `place` as the pointer, or
-    that of the reference.
+    that of the reference. To what is gone nobody can consent: it is held against what the log says of it.
     """
     labels = (header.label, *(part.label for part in header.parts))
     faults: list[Fault] = []
     consents: list[str] = []
     for index, source_id in enumerate(header.references):
         source = await load_source(services, call, source_id)
-        if source is None:
+        if source is not None:
+            found = await covering_consents(services, call, state, source, labels=labels, member=header.originator)
+        elif await _was_no_higher(services, source_id, header.originator, labels):
             continue
-        found = await covering_consents(services, call, state, source, labels=labels, member=header.originator)
+        else:
+            found = None
         if found is None:
             message = "the label would be lower than this source's: its originator has to lower that first, or consent"
             faults.append(Fault(place or f"/references/{index}", "below-source", message))
@@ -83,6 +87,16 @@ async def require_above_sources(
     if faults:
         raise InvalidError("a report is never less classified than what it builds on", tuple(faults))
     return tuple(dict.fromkeys(consents))
+
+
+async def _was_no_higher(services: Services, source_id: str, originator: str, labels: Sequence[Label]) -> bool:
+    """Return whether `labels` all reach the one that a report had, whose row is gone: the log has to say it whole."""
+    # INVARIANT: a row that somebody took out lets nothing be marked lower.
+    word = await word_until_now(services, source_id)
+    was, catalogue = None if word is None else word.label, services.law.catalogue
+    if was is None or any(catalogue.check(was)):
+        return False
+    return all(catalogue.dominates(each, was, originator=originator) for each in labels)
 
 
 def label_faults(services: Services, place: str, label: Label, members: frozenset[str]) -> Iterator[Fault]:
