@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, InvalidError, NotFoundError
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardWish
 from exchange.usecases.consents import pending_acts
@@ -121,6 +121,30 @@ async def test_what_takes_the_place_of_a_derived_report_builds_on_the_same(deriv
     assert await references_of(deriving, second) == await references_of(deriving, third) == [source]
     assert await is_not_lowered(deriving, second)
     assert await is_not_lowered(deriving, third)
+
+
+@pytest.mark.parametrize("status", ["current", "recalled"])
+async def test_what_takes_a_place_sheds_no_source_where_somebody_took_out_what_is_sealed(
+    deriving: World, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: who writes to the database empties a header, and puts it back behind the post that comes in its place."""
+    report = await derive(deriving, await deriving.post(label=MIDDLE), label=MIDDLE)
+    store = deriving.services.store
+    kept = store.post_report
+
+    async def put_back(*words: Any, **others: Any) -> Any:
+        deriving.sql("UPDATE report SET status = 'current' WHERE id = $1", report)
+        return await kept(*words, **others)
+
+    monkeypatch.setattr(store, "post_report", put_back)
+    await deriving.enrol("NOR poster", "NOR", "contributor", level="RESTRICTED")
+    deriving.unguard("report")
+    deriving.sql("UPDATE report SET sealed_header = $2, status = $3 WHERE id = $1", report, b"", status)
+    body = deriving.posted(label=MIDDLE, supersedes=report)
+    made = await deriving.attempt(usecases.post_report(deriving.services, deriving.call("NOR poster"), body))
+
+    assert isinstance(made.error, UnavailableError)
+    assert made.entry["detail"] == {"place": f"report {report}"}
 
 
 async def test_place_of_a_report_marked_low_by_consent_is_taken_by_consent(deriving: World) -> None:

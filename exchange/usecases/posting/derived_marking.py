@@ -41,6 +41,11 @@ class Source:
         """Return its class facts."""
         return self.kept.facts
 
+    @property
+    def has_ended(self) -> bool:
+        """Return whether its keys are destroyed, as its row says: nothing of it is sealed any more."""
+        return not self.report.sealed_header and not may_be_done(ReportAct.RELEASE, self.report.status)
+
     def stands(self, now: datetime) -> bool:
         """Return whether anything can be consented to about it at `now`: not once it is recalled or has expired."""
         return may_be_done(ReportAct.RELEASE, status_of(self.report.status, self.report.valid_until, now))

@@ -9,18 +9,20 @@ from dataclasses import replace
 from exchange.kernel import Fault, InvalidError
 from exchange.reports import Header, ReportId
 from exchange.store import PolicyState
-from exchange.usecases.posting.derived_marking import header_of, load_source
+from exchange.usecases.posting.derived_marking import Source, header_of
 from exchange.usecases.posting.life_checks import require_above_sources
 from exchange.usecases.posting.post_checks import MOST_REFERENCES
 from exchange.usecases.steps.context import Call, Services
 
 
-async def sources_of_superseded(services: Services, call: Call, report_id: str | None) -> tuple[ReportId, ...]:
-    """Return what a report builds on that is to be superseded; nothing where it has no header any more."""
-    source = None if report_id is None else await load_source(services, call, report_id)
-    if source is None or not source.report.sealed_header:
+async def sources_of_superseded(services: Services, call: Call, superseded: Source | None) -> tuple[ReportId, ...]:
+    """Return what a report builds on that is to be superseded; nothing where it has ended, for its place is not taken.
+
+    Raises TamperedError, recorded, where its row says that it goes on, and nothing is sealed in it.
+    """
+    if superseded is None or superseded.has_ended:
         return ()
-    return (await header_of(services, call, source)).references
+    return (await header_of(services, call, superseded)).references
 
 
 async def with_kept_sources(  # noqa: PLR0913  what is marked how, and what it goes on building on

@@ -36,8 +36,13 @@ class Postable:
 
     @property
     def superseded_version(self) -> int | None:
-        """Return the version of the report in whose place it comes that it was held against."""
-        return None if self.superseded is None else self.superseded.report.version
+        """Return the version of the report in whose place it comes that it was held against.
+
+        0, which none has, where that had ended by its row: what it was built on was not seen, should it go on by now.
+        """
+        if self.superseded is None:
+            return None
+        return 0 if self.superseded.has_ended else self.superseded.report.version
 
 
 async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, and as what it is recorded
@@ -74,7 +79,7 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
             report_id=report_id,
         )
         # What takes a report's place builds on what that one was built on.
-        former = await sources_of_superseded(services, call, posted.supersedes)
+        former = await sources_of_superseded(services, call, built.superseded)
         header, kept = await with_kept_sources(services, call, header, former, state, place="/supersedes")
         return Postable(header, tuple(dict.fromkeys((*built.consents, *kept))), built.superseded)
 
