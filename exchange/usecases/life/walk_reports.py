@@ -264,11 +264,12 @@ async def _has_taker(services: Services, report: str) -> bool:
 
 
 async def _is_sealed_to_take(services: Services, taker: ReportSeen, report: str) -> bool:
-    """Return whether what is sealed in a report says that it takes the place of another one, or may say so."""
+    """Return whether what is sealed in a report says that it takes the place of another one.
+
+    INVARIANT: nor is it one where no key is there to open it: any row can be made to name one that never was.
+    """
     try:
         return header_from_json(json.loads(await _opened(services, taker.row, taker.digest))).supersedes == report
-    except KeyMissingError:
-        return True  # perhaps this node lacks it
     except (CryptoError, *UNREADABLE):
         return False
 
