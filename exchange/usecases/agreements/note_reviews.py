@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import date
 from functools import partial
 
-from exchange.agreements import Agreement, last_review_due
+from exchange.agreements import Agreement, is_party, last_review_due
 from exchange.audit import Entry, EventName, Subject
 from exchange.kernel import ConflictError, UnavailableError
 from exchange.usecases.steps.context import Services
@@ -35,7 +35,11 @@ async def note_reviews(services: Services) -> int:
             EventName.AGREEMENT_REVIEW_DUE,
             subject=Subject("agreement", agreement.id, agreement.version),
             agreement=agreement.id,
-            detail={"parties": list(agreement.terms.parties), "due": day.isoformat()},
+            # INVARIANT: the auditors of who has left learn nothing of what the others do since.
+            detail={
+                "parties": [each for each in agreement.terms.parties if is_party(agreement, each, now)],
+                "due": day.isoformat(),
+            },
         )
         try:
             async with services.store.unit_of_work() as unit:
