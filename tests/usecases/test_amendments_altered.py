@@ -5,13 +5,17 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.agreements import Agreement, AgreementState, amended, sign_text, text_of
 from exchange.audit import EventName
-from exchange.kernel import ConflictError, NotFoundError, UnavailableError
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError, to_micros
+from exchange.members import Client
 from exchange.usecases.agreements import texts_told
+from exchange.usecases.agreements.texts_told import TextsTold
 from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
-from tests.support.world import World
+from tests.support.treaty import sign_by_call, signing_key
+from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import ACCEDED, RAISED, proposed, signs, takes_back
 
 WRITTEN = {
@@ -139,3 +143,63 @@ async def test_signature_whose_row_is_gone_is_taken_back_and_binds_nobody_again(
         last = await signs(world, view, member)
 
     assert last.agreement.edition == 1
+
+
+def sign_in_rows(world: World, agreement: Agreement, member: str) -> None:
+    """Write into the database that `member` has signed, with a key of whoever writes: signature and key are true."""
+    client, key = world.clients[f"{member} signatory"], signing_key("of whoever writes")
+    text, public, now = text_of(agreement), key.verifying_key, to_micros(world.clock.now)
+    made = sign_text(text, key, member=member, signatory=client.id)
+    names = ["key_id", "client_id", "member", "ed25519", "ml_dsa_65", "enrolled_at", "entry"]
+    values = (public.key_id, client.id, member, public.ed25519.raw, public.ml_dsa_65.raw, now, client.id)
+    written(world, "signatory_key", dict(zip(names, values, strict=True)))
+    names = ["text", "member", "agreement_id", "signatory", "key_id", "ed25519", "ml_dsa_65", "signed_at"]
+    values = (text.digest, member, agreement.id, client.id, public.key_id, made.ed25519, made.ml_dsa_65, now)
+    written(world, "agreement_signature", dict(zip(names, values, strict=True)))
+
+
+def written(world: World, table: str, row: dict[str, Any]) -> None:
+    places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+    world.sql(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+async def test_nobody_is_bound_by_a_signature_that_no_entry_tells_of(make_lived: MakeLived) -> None:
+    world, view = await make_lived(acceding)
+    for member in ("NOR", "ESP"):
+        await signs(world, view, member)
+    sign_in_rows(world, amended(view.agreement, view.amendment.terms, world.clock.now), "GBR")
+    last = await world.attempt(signs(world, view, "DNK"))
+
+    assert last.value.agreement.edition == 1
+    assert [each["detail"]["place"] for each in last.entries if each["type"] == "key.opened"]
+    listed = (await usecases.list_amendments(world.services, world.call("GBR signatory"), world.agreement_id)).value
+    assert [each.signed for each in listed] == [{"NOR", "ESP", "DNK"}]
+
+
+async def test_nobody_is_bound_by_a_first_signature_that_no_entry_tells_of(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, text = populated.services, AGREEMENT.replace("P5Y", "P4Y")
+    draft = (await usecases.propose_agreement(services, populated.call("NOR signatory"), text)).value.agreement
+    sign_in_rows(populated, draft, "DNK")
+    populated.sql(
+        "UPDATE agreement_party SET state = 'signed', signed_at = 1 WHERE agreement_id = $1 AND member = 'DNK'",
+        draft.id,
+    )
+    ask = TextsTold.ask
+
+    async def asked(log: TextsTold, client: Client) -> None:
+        await ask(log, client)
+        if client.member == "GBR":
+            # Who truly signs once the log was asked counts all the same.
+            await sign_by_call(services, populated.call("NOR signatory"), draft.id)
+
+    monkeypatch.setattr(TextsTold, "ask", asked)
+    last = (await sign_by_call(services, populated.call("GBR signatory"), draft.id)).value
+
+    assert last.state is AgreementState.DRAFT
+    assert {each.member: each.state.value for each in last.agreement.parties} == {
+        "GBR": "signed",
+        "NOR": "signed",
+        "DNK": "pending",
+    }

@@ -1,9 +1,10 @@
 """Amendments and the signatures under them, within a unit of work."""
 
 from collections.abc import Collection
+from typing import Any
 
 import orjson
-from sqlalchemy import func, literal, select, union_all
+from sqlalchemy import CompoundSelect, func, literal, select, union, union_all
 from sqlmodel import col
 
 from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, terms_from_stored
@@ -13,7 +14,7 @@ from exchange.store.books.book import Book
 from exchange.store.books.signatory_keys import signature_columns
 from exchange.store.rows.shapes import digest_in, number_in
 from exchange.store.rows.unread import Unread, UnreadRow
-from exchange.store.tables.main_tables import table
+from exchange.store.tables.main_tables import AgreementTable, table
 from exchange.store.tables.treaty_tables import (
     AgreementSignatureTable,
     AmendmentTable,
@@ -92,10 +93,11 @@ class Amendments(Book):
         return {signed: frozenset(members) for signed, members in found.items()}
 
     async def moves(self, agreement_id: str) -> frozenset[tuple[str, ...]]:
-        """Return by whom which texts were proposed to an agreement, who signed one, and who took that back."""
+        """Return by whom which texts were proposed to an agreement, who signed one of its, and who took that back."""
         row, signed, ended = AmendmentTable, AgreementSignatureTable, TakenBackTable
         is_its = col(row.agreement_id) == agreement_id
-        texts = select(col(row.text)).where(is_its)
+        own = select(col(AgreementTable.text)).where(col(AgreementTable.id) == agreement_id)
+        texts: CompoundSelect[Any] = union(select(col(row.text)).where(is_its), own)
         proposed = select(literal("proposed"), col(row.text), col(row.proposed_by)).where(is_its)
         by = [
             select(literal(kind), col(each.text), col(each.member)).where(col(each.text).in_(texts))

@@ -14,6 +14,7 @@ from typing import Final
 from exchange.agreements import (
     TAKING_BACK_PURPOSE,
     Agreement,
+    AgreementState,
     Amendment,
     AmendmentState,
     Party,
@@ -159,10 +160,10 @@ async def sign_agreement(
         if amendment is None and not is_party(agreement, client.member, call.now):
             raise ConflictError(_NOTHING_TO_SIGN, code="not-a-party")
         if amendment is None or given.text == text_of(agreement).digest:
-            return await sign_own_text(unit, call, client, agreement, given)
+            return await sign_own_text(unit, call, client, await _as_told(log, call, agreement), given)
         taken_back = (await log.taken_back(unit, [amendment]))[amendment.text]
         unread = Unread()
-        kept = await _kept_signatures(log, unit, call, agreement, amendment, unread)
+        kept = await _kept_signatures(log, unit, call, agreement, amendment, unread, must_be_read=True)
         made = await _sign_amendment(
             unit, call, client, agreement, amendment=amendment, kept=kept, taken_back=taken_back, given=given
         )
@@ -191,7 +192,8 @@ async def take_back_signature(
             raise ConflictError(message, code="conflict")
         taken_back = await log.taken_back(unit, [amendment], must_be_read=False)
         # INVARIANT: who put its signature away in its row, and can put it back, keeps nobody from taking it back.
-        has_signed = await _has_signed(unit, client, amendment) or client.member in await log.signings(amendment)
+        told = await log.signings(amendment.text) or {}
+        has_signed = await _has_signed(unit, client, amendment) or client.member in {member for member, _ in told}
         if not has_signed or client.member in taken_back[amendment.text]:
             raise ConflictError("no signature of your member's stands under this text", code="conflict")
         draft_text = amended(agreement, amendment.terms, call.now)
@@ -247,28 +249,55 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
 
 
 async def _kept_signatures(  # noqa: PLR0913, PLR0917  under which text of which agreement, and as of when
-    log: TextsTold, unit: UnitOfWork, call: Call, agreement: Agreement, amendment: Amendment, unread: Unread
+    log: TextsTold,
+    unit: UnitOfWork,
+    call: Call,
+    agreement: Agreement,
+    amendment: Amendment,
+    unread: Unread,
+    *,
+    must_be_read: bool = False,
 ) -> dict[str, TextSignature]:
     """Return the signatures under a proposed text by member; what is none, or cannot be read, is noted.
 
+    Those that no entry tells of are none. Where that cannot be asked they are shown; with `must_be_read` it raises.
     Those of who has left are of when the log says that they were made.
     """
     text = await _proposed_text(unit, agreement, amendment)
     kept = await unit.amendments().signatures(amendment.text, unread)
+    told = await log.signings(amendment.text, must_be_read=must_be_read) if kept else {}
 
     def verified(signature: TextSignature) -> tuple[str, TextSignature]:
-        # INVARIANT: no text is concluded by a row that says that somebody has signed it.
-        if not is_signed(text, amendment.text, signature):
+        # INVARIANT: no text is concluded by a row that says that somebody has signed it, nor by a key that one says to
+        # be its member's: whoever signs leaves an entry.
+        is_told = told is None or _made_with(signature) in told
+        if not is_told or not is_signed(text, amendment.text, signature):
             raise MalformedError("a signature is not what was signed")
         return signature.member, signature
 
     given = dict(unread.each(kept, verified, lambda each: unread_signature(amendment.text, each.member)))
-    gone = [party.member for party in agreement.parties if not is_party(agreement, party.member, call.now)]
-    if given.keys() & set(gone):
-        # INVARIANT: nor is anybody brought back by a row that says that it signed since it left.
-        told = await log.signings(amendment)
-        given |= {each: replace(given[each], signed_at=told.get(each, EPOCH)) for each in gone if each in given}
+    for member in given.keys() & {each.member for each in agreement.parties}:
+        if not is_party(agreement, member, call.now):
+            # INVARIANT: nor is anybody brought back by a row that says that it signed since it left.
+            at = (told or {}).get(_made_with(given[member]), EPOCH)
+            given[member] = replace(given[member], signed_at=at)
     return given
+
+
+def _made_with(signature: TextSignature) -> tuple[str, str]:
+    return str(signature.member), signature.key.key_id
+
+
+async def _as_told(log: TextsTold, call: Call, agreement: Agreement) -> Agreement:
+    """Return a draft without the signatures that no entry tells of; UnavailableError where that cannot be asked."""
+    signed = [party for party in agreement.parties if party.signature is not None]
+    if not signed or state_of(agreement, call.now) is not AgreementState.DRAFT:
+        return agreement
+    # INVARIANT: nobody is bound by rows that say that it has signed, and with which key.
+    told = await log.signings(text_of(agreement).digest, must_be_read=True) or {}
+    untold = [each for each in signed if each.signature is not None and _made_with(each.signature) not in told]
+    parties = (Party(each.member, PartyState.PENDING) if each in untold else each for each in agreement.parties)
+    return replace(agreement, parties=tuple(parties))
 
 
 async def _has_signed(unit: UnitOfWork, client: Client, amendment: Amendment) -> bool:

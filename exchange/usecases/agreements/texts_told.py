@@ -6,7 +6,6 @@ of each that ends a signature, nothing more is told of it.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from exchange.agreements import Amendment
@@ -18,6 +17,9 @@ from exchange.store.log.searching import Found
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.told_entries import is_too_much_waiting, may_be_told, require_readable, told_until_now
+
+Signings = dict[tuple[str, str], datetime]
+"""By member, and by the name of the key that it signed with: when it last did."""
 
 _EVENTS = EventName.AMENDMENT_PROPOSED, EventName.AGREEMENT_SIGNATURE_WITHDRAWN, EventName.AGREEMENT_SIGNED
 
@@ -32,7 +34,7 @@ class TextsTold:
         self._told: dict[EventName, tuple[list[Entry], list[Found]] | UnavailableError] = {}
 
     async def ask(self, client: Client) -> None:
-        """Ask within no unit, where texts lie before the parties of what `client` may see: an archive may be slow."""
+        """Ask within no unit, where texts of what `client` may see were signed or proposed: an archive may be slow."""
         async with self._services.store.unit_of_work() as unit:
             # INVARIANT: what may not be seen costs what an absent one costs.
             named_in = await unit.amendments().of(self.agreement_id, Unread(), naming=client.member)
@@ -113,16 +115,27 @@ class TextsTold:
             for text, members in rows.items()
         }
 
-    async def signings(self, amendment: Amendment) -> dict[str, datetime]:
-        """Return by member when the log says that it signed a text last; of nobody where that cannot be asked now."""
-        found: dict[str, datetime] = {}
-        if await is_too_much_waiting(self._services):
-            return found
-        with suppress(UnavailableError):
-            for entry in (await self._entries(EventName.AGREEMENT_SIGNED))[0]:
-                if entry.get("detail", {}).get("text") == amendment.text:
-                    member, at = entry.get("member", ""), parse_rfc3339(entry["ts"])
-                    found[member] = max(at, found.get(member, at))
+    async def signings(self, text: str, *, must_be_read: bool = False) -> Signings | None:
+        """Return when entries tell that a text was signed; None where that cannot be asked now.
+
+        With `must_be_read` UnavailableError then, as `taken_back`.
+        """
+        if must_be_read:
+            await require_readable(self._services, "who has signed")
+        elif await is_too_much_waiting(self._services):
+            return None
+        found: Signings = {}
+        try:
+            entries, _ = await self._entries(EventName.AGREEMENT_SIGNED)
+        except UnavailableError:
+            if must_be_read:
+                raise
+            return None
+        for entry in entries:
+            detail = entry.get("detail", {})
+            if detail.get("text") == text:
+                made, at = (entry.get("member", ""), str(detail.get("key"))), parse_rfc3339(entry["ts"])
+                found[made] = max(at, found.get(made, at))
         return found
 
     async def _entries(self, event: EventName) -> tuple[list[Entry], list[Found]]:
