@@ -248,3 +248,18 @@ async def test_report_whose_class_nothing_tells_of_is_left_on_its_day_and_keeps_
     assert (swept.declassified, swept.left) == (1, 1)
     assert populated.sql("SELECT version FROM report WHERE id = $1", other) == [(2,)]
     assert f"report {altered} is not what its row says: it is left as it is" in caplog.text
+
+
+async def test_what_does_not_open_on_its_day_is_on_record_once_a_day_and_names_no_operator(populated: World) -> None:
+    report = await populated.post(declassify_on=populated.clock.now.date() + timedelta(days=2))
+    populated.clock.advance(timedelta(days=3))
+    populated.unguard("report")
+    populated.sql("UPDATE report SET sealed_header = $2 WHERE id = $1", report, b"x" * 300)
+    found = []
+    for later in (timedelta(0), timedelta(minutes=1), timedelta(days=1)):
+        populated.clock.advance(later)
+        made = await populated.attempt(sweep_reports(populated.services, populated.clock.now))
+        found.append([(each["type"], each["actor"], each["detail"]) for each in made.entries])
+
+    told = [("key.opened", {"kind": "service"}, {"place": f"report {report}"})]
+    assert found == [told, [], told]

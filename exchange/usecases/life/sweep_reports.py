@@ -296,7 +296,7 @@ async def _tell_of_superseding(services: Services, now: datetime, entry: Entry) 
 
 async def _own(services: Services, now: datetime, report_id: str) -> tuple[Call, OwnReport]:
     """Return a report as the exchange's own to move: nobody calls, so nobody's right is asked."""
-    call = Call(new_id(now, services.randomness), "local", None, now)
+    call = Call(new_id(now, services.randomness), "local", None, now, is_service=True)
     row = await services.store.report_for("", report_id, parts=Parts.NONE)
     if row.report is None:
         raise ExchangeError(f"the report {report_id} is gone")

@@ -6,11 +6,10 @@ ciphertext is cleared away with that of other parts that are gone.
 
 import logging
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from exchange.audit import Actor, EntryDraft
+from exchange.audit import EntryDraft
 from exchange.kernel import ExchangeError, new_id
 from exchange.store import UploadRow
 from exchange.store.rows.unread import UNREADABLE
@@ -59,9 +58,9 @@ async def _given_up(services: Services, now: datetime, upload_id: str) -> bool:
 
 
 async def _entry(services: Services, now: datetime, row: UploadRow) -> EntryDraft:
-    call = Call(new_id(now, services.randomness), "local", None, now)
+    call = Call(new_id(now, services.randomness), "local", None, now, is_service=True)
     declared = None
     # What cannot be opened, for whatever reason, is given up all the same.
     with suppress(*UNOPENED, *UNREADABLE):
         declared = await opened_declaration(services, row)
-    return replace(abandoned_entry(call, None, row, declared), actor=Actor("service"))
+    return abandoned_entry(call, None, row, declared)

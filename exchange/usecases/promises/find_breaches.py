@@ -246,7 +246,7 @@ class DutyWatch:
         made = []
         for version, begin, end in _in_force(versions, since, now):
             moment = end if end == now else end - datetime.resolution
-            call = Call(new_id(now, services.randomness), "local", None, moment)
+            call = Call(new_id(now, services.randomness), "local", None, moment, is_service=True)
             made.append(_Treaty(as_it_was(version, moment), begin, end, spells, classes, state, call, now))
         return made
 

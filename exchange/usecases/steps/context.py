@@ -82,6 +82,8 @@ class Services:
 class Call:
     """One request. `now` is its one time; `thumbprint` names the certificate, None the host's own command line.
 
+    Where it `is_service` nobody asks: the exchange does by itself what time brings about.
+
     `certificate_subject` is the certificate's distinguished name and `user_agent` what the caller's program calls
     itself: for the record alone, nothing is decided by them. `public_key` is the SHA-256 of the certificate's key: two
     clients of one key are one person.
@@ -97,11 +99,12 @@ class Call:
     certificate_subject: str | None = None
     user_agent: str | None = None
     public_key: str | None = None
+    is_service: bool = False
 
     @property
     def is_host(self) -> bool:
         """Return whether the operator acts at the host's own command line."""
-        return self.thumbprint is None
+        return self.thumbprint is None and not self.is_service
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ class Knowledge:
     """Classes whose rows were altered and of which nothing sealed speaks; another object where they have changed."""
     told_altered: dict[int, datetime] = field(default_factory=dict)
     """Classes of which this process has put on record that their rows were altered, and when it last did."""
+    told_tampered: dict[str, datetime] = field(default_factory=dict)
+    """What the jobs of this process met that is not what was put there, and when they last put that on record."""
     _protections: set[Protection] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final, NoReturn, Protocol, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
@@ -27,6 +28,10 @@ _REASONS = frozenset(reason.value for reason in Reason)
 
 
 NOT_AS_PUT: Final = "what is stored does not match its label or place: nothing was released"
+
+
+_TOLD_AGAIN: Final = timedelta(days=1)
+"""What the jobs meet in every round is on record so often."""
 
 
 class TamperedError(UnavailableError):
@@ -102,7 +107,7 @@ def known_version(stored: object) -> int | None:
 
 
 def actor_of(call: Call, client: Client | None) -> Actor:
-    """Return who acts: the client with its clearance as of now, the host's operator, or an unknown certificate."""
+    """Return who acts: the client with its clearance as of now, the exchange, the host's operator, or who is unknown."""
     if client is not None:
         return Actor(
             kind="client",
@@ -116,6 +121,8 @@ def actor_of(call: Call, client: Client | None) -> Actor:
             certificate_subject=call.certificate_subject,
             version=client.version,
         )
+    if call.is_service:
+        return Actor(kind="service")
     if call.is_host:
         return Actor(kind="host")
     return Actor(kind="unknown", thumbprint=call.thumbprint, certificate_subject=call.certificate_subject)
@@ -179,9 +186,18 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
 async def record_tampering(
     services: Services, call: Call, client: Client | None, place: str, cause: Exception
 ) -> NoReturn:
-    """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
+    """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released.
+
+    Where the exchange itself looks at it, which it does in every round, this process records it once a day.
+    """
+    told, now = services.knowledge.told_tampered, services.clock()
+    if call.is_service and place in told and abs(now - told[place]) < _TOLD_AGAIN:
+        raise TamperedError(NOT_AS_PUT) from cause
     failed = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
-    raise await _tampered(services, failed) from cause
+    error = await _tampered(services, failed)
+    if call.is_service:
+        told[place] = now
+    raise error from cause
 
 
 async def _tampered(services: Services, failed: EntryDraft) -> TamperedError:
