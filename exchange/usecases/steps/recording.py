@@ -107,7 +107,7 @@ def known_version(stored: object) -> int | None:
 
 
 def actor_of(call: Call, client: Client | None) -> Actor:
-    """Return who acts: the client with its clearance as of now, the exchange, the host's operator, or who is unknown."""
+    """Return who acts: the client with its clearance as of now, the exchange, its operator, or who is unknown."""
     if client is not None:
         return Actor(
             kind="client",
