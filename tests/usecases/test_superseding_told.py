@@ -153,6 +153,16 @@ async def test_report_that_was_altered_takes_no_other_notice_away(told: World) -
     ]
 
 
+async def test_report_that_has_the_place_in_its_row_alone_is_named_to_nobody(told: World) -> None:
+    report = await given(told, "NOR reader")
+    after = await told.post(supersedes=report)
+    other = await told.post("NOR contributor")
+    told.sql("UPDATE report SET supersedes = NULL WHERE id = $1", after)
+    told.sql("UPDATE report SET supersedes = $1 WHERE id = $2", report, other)
+
+    assert await notices(told, "NOR reader") == [("superseded", report, None)]
+
+
 async def test_place_that_is_taken_anew_is_told_to_nobody(told: World, take: Take) -> None:
     # Its header said `superseded` all the while: a second notice would tell that there is something new.
     report = await given(told, "NOR reader", "DNK reader")

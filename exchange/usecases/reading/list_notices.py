@@ -9,6 +9,7 @@ may read that header at this moment, for any of its purposes, and names what too
 What may not be known is passed over, and what follows takes its place on the page.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
@@ -16,10 +17,12 @@ from typing import Final, assert_never
 from exchange.audit import EventName, Outcome
 from exchange.members import Client, Role
 from exchange.release import Permit, Refusal, View
+from exchange.reports import header_from_json
 from exchange.store import NoticeKind, NoticeRow, Unread, UnreadRow
 from exchange.usecases.reading.told_notices import is_borne_out
 from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.steps.judging import Judged
 from exchange.usecases.steps.positions import open_position, seal_position
 from exchange.usecases.steps.recording import draft, on_record
 from exchange.usecases.steps.seeking import judge_linked
@@ -106,25 +109,29 @@ async def _shown(
     """Return a notice as `client` may know it; nothing where it may not."""
     if row.kind is not NoticeKind.SUPERSEDED:
         return (ListedNotice(row),)
-    if not await _may_see(services, call, client, row.report, views=frozenset(View)):
+    if await _seen(services, call, client, row.report, views=frozenset(View)) is None:
         return ()
     taker = takers.get(row.report)
     # As a link in a header: to who may see the whole of what it leads to.
-    is_seen = taker is not None and await _may_see(services, call, client, taker, views={View.FULL})
-    return (ListedNotice(row, taker if is_seen else None),)
+    seen = None if taker is None else await _seen(services, call, client, taker, views={View.FULL})
+    # INVARIANT: what took a place says so where it is sealed, and not in its row alone.
+    is_taker = seen is not None and header_from_json(json.loads(seen.header_json)).supersedes == row.report
+    return (ListedNotice(row, taker if is_taker else None),)
 
 
-async def _may_see(services: Services, call: Call, client: Client, report_id: str, *, views: Collection[View]) -> bool:
-    """Return whether `client` could be shown a report now, for any purpose that it may state."""
+async def _seen(
+    services: Services, call: Call, client: Client, report_id: str, *, views: Collection[View]
+) -> Judged | None:
+    """Return a report that `client` could be shown now, for any purpose that it may state; None where it could not."""
     for purpose in client.purposes or (DEFAULT_PURPOSE,):
         if purpose not in services.law.vocabulary.purposes:
             continue  # the vocabulary has it no more: nothing is asked for by it
         judged = await judge_linked(services, replace(call, purpose=purpose), client, report_id)
         match None if judged is None else judged.decision:
             case Permit(view=view) if view in views:
-                return True
+                return judged
             case Permit() | Refusal() | None:
                 continue
             case other:
                 assert_never(other)
-    return False
+    return None
