@@ -77,8 +77,7 @@ class Board:
         """Lay out a family and return the place of its first series; the others follow, `family.width` apart."""
         start, self._end = self._end, self._end + family.width * len(series)
         if self._end > ROW_PLACES:
-            message = f"the metrics need {self._end} places: raise the {ROW_PLACES} of a row"
-            raise ValueError(message)
+            raise ValueError(f"the metrics need {self._end} places: raise the {ROW_PLACES} of a row")
         self._families.append((family, start, tuple(series)))
         return start
 

@@ -84,8 +84,7 @@ class ReportRow(NamedTuple):
         try:
             return from_micros(self.valid_until_micros)
         except (OverflowError, TypeError) as exc:
-            message = "the end of validity on the row is no moment"
-            raise OpeningError(message) from exc
+            raise OpeningError("the end of validity on the row is no moment") from exc
 
     @property
     def status(self) -> ReportStatus:
@@ -102,8 +101,7 @@ def stored_status(name: str) -> ReportStatus:
     try:
         return ReportStatus(name)
     except ValueError as exc:
-        message = "the status on the row is none"
-        raise OpeningError(message) from exc
+        raise OpeningError("the status on the row is none") from exc
 
 
 class PartRow(NamedTuple):
@@ -237,5 +235,4 @@ class IdempotentReplay:
         try:
             return from_micros(self.posted_at_micros)
         except (OverflowError, TypeError) as exc:
-            message = "when a post with an idempotency key was made is no moment"
-            raise OpeningError(message) from exc
+            raise OpeningError("when a post with an idempotency key was made is no moment") from exc

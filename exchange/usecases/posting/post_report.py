@@ -151,8 +151,7 @@ async def _require_posted_by(services: Services, client: Client, replay: Idempot
         is_its = entry["actor"].get("id") == client.id and "replayed" not in entry.get("detail", {})
         if is_its and parse_rfc3339(entry["ts"]) == replay.posted_at:
             return
-    message = "the report kept for an idempotency key is not one that this client posted then"
-    raise OpeningError(message)
+    raise OpeningError("the report kept for an idempotency key is not one that this client posted then")
 
 
 async def _moved_on(  # noqa: PLR0913  what was sent, and what became of it
