@@ -14,7 +14,9 @@ from exchange.kernel import (
     NotAuthenticatedError,
     NotFoundError,
     UnavailableError,
+    from_micros,
     rfc3339,
+    to_micros,
 )
 from exchange.members import Standing
 from exchange.store.log.blobs import BlobsAwayError
@@ -125,6 +127,7 @@ VERBS = {
     ),
     "suspend part of a draft": Verb("agreement.suspended", suspend_part, *PART, "pending", "signed", OF_OTHERS),
     "suspend part that all left": Verb("agreement.suspended", suspend_part, *PART, "withdrawn", "signed", OF_OTHERS),
+    "leave a draft": Verb("agreement.withdrawn", leave, *PART, "pending", "signed", OF_OTHERS),
     "leave what all left": Verb("agreement.withdrawn", leave, *PART, "withdrawn", "signed", OF_OTHERS),
 }
 ENDED = {
@@ -276,6 +279,27 @@ async def test_draft_that_a_row_alone_took_back_is_taken_back_and_concluded_by_n
     assert (made.value.state.value, made.value.agreement.party("NOR").leaves_at) == ("withdrawn", None)
     with pytest.raises(ConflictError, match="the agreement is withdrawn"):
         await sign_by_call(populated.services, populated.call("GBR signatory"), agreement)
+
+
+@pytest.mark.parametrize("lost", ["signature", "text"])
+async def test_who_leaves_what_its_rows_alone_say_is_a_draft_leaves_by_notice_and_ends_it_for_nobody(
+    make_lived: MakeLived, lost: str
+) -> None:
+    world = (await make_lived(with_operator))[0]
+    for table in ("agreement", "agreement_signature"):
+        world.unguard(table)
+    if lost == "signature":
+        world.sql("DELETE FROM agreement_signature WHERE member = 'GBR'")
+    else:
+        world.sql("UPDATE agreement SET terms = replace(terms, 'North', 'South')")
+    made, again = await world.attempt(leave(world)), await world.attempt(leave(world))
+    rows = world.sql(f"SELECT state, leaves_at FROM agreement_party WHERE {IN_AGREEMENT}")
+
+    assert [(state == "withdrawn", leaves_at > to_micros(world.clock.now)) for state, leaves_at in rows] == [
+        (False, True)
+    ]
+    assert made.entry["detail"]["leaves_at"] == rfc3339(from_micros(rows[0][1]))
+    assert (type(again.error), again.entry["decision"]) == (ConflictError, "refused")
 
 
 async def test_notice_is_not_lost_where_a_part_is_suspended_whose_row_alone_said_so(make_lived: MakeLived) -> None:

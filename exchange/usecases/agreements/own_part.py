@@ -42,6 +42,11 @@ Move = Callable[[Agreement, str, datetime], Agreement]
 _ANYWAY: Final[Mapping[Move, Move]] = MappingProxyType({suspend_party: suspend_anyway, withdraw_party: leave_anyway})
 """By what narrows a party's part, how that is done whatever rows say of where the parties stand."""
 
+_LAID_DOWN: Final = frozenset({EventName.AGREEMENT_PROPOSED.value, EventName.AGREEMENT_AMENDED.value})
+"""The events whose entries name the text that is an agreement's from then on."""
+
+_LEAVES_ALREADY: Final = "the agreement is no draft, as the log says: your member leaves it already, or it has ended"
+
 
 async def suspend_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
     """Suspend the agreement for the caller's member's own part."""
@@ -71,8 +76,9 @@ async def _moved(
             agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
             after = step.taken(agreement, is_again=is_again)
             await unit.put_agreement(after)
+            told = leaving(after, client.member)
             after = proven(after) if is_again else after
-            receipt = await record_agreement(unit, call, client, event, after, told=leaving(after, client.member))
+            receipt = await record_agreement(unit, call, client, event, after, told=told)
         return Recorded(AgreementView(after, state_of(after, call.now)), receipt)
 
     return await taken_away(services, attempt, moved)
@@ -88,25 +94,37 @@ class _Step:
     now: datetime
     draft_version: int | None = None
     """The version that was a draft by what the log told."""
+    bound_version: int | None = None
+    """The version that was none by what the log told."""
 
     def taken(self, agreement: Agreement, *, is_again: bool) -> Agreement:
         """Return what the step makes of an agreement; raises as `Narrowing`, ConflictError where it cannot be taken."""
         try:
-            return self.move(agreement, self.member, self.now)
+            moved = self.move(agreement, self.member, self.now)
         except ConflictError as refusal:
-            if self.move not in _ANYWAY:
-                raise
-            try:
-                moved = _ANYWAY[self.move](agreement, self.member, self.now)
-            except ConflictError:
-                raise refusal from None  # its last day has passed
-            if not is_again:
-                in_doubt = not self._stands(agreement)
-                raise SaidByRowError(refusal, partial(self._is_told, agreement), in_doubt=in_doubt) from None
-            # INVARIANT: nobody whose row alone took a draft back is bound by it for a notice, nor lets others conclude
-            # it. Whoever has signed since the log was asked made another version of it.
-            is_draft = self.draft_version == agreement.version
-            return leave_draft(agreement, self.member) if is_draft else moved
+            return self._taken_anyway(agreement, refusal, is_again=is_again)
+        if self.move is not withdraw_party or state_of(agreement, self.now) is not AgreementState.DRAFT:
+            return moved
+        if not is_again:
+            raise SaidByRowError(ConflictError(_LEAVES_ALREADY), partial(self._is_told_bound, agreement))
+        # INVARIANT: what rows alone say is a draft still is not ended by who leaves it, at once and for all.
+        is_bound = self.bound_version == agreement.version
+        return leave_anyway(agreement, self.member, self.now) if is_bound else moved
+
+    def _taken_anyway(self, agreement: Agreement, refusal: ConflictError, *, is_again: bool) -> Agreement:
+        if self.move not in _ANYWAY:
+            raise refusal
+        try:
+            moved = _ANYWAY[self.move](agreement, self.member, self.now)
+        except ConflictError:
+            raise refusal from None  # its last day has passed
+        if not is_again:
+            in_doubt = not self._stands(agreement)
+            raise SaidByRowError(refusal, partial(self._is_told, agreement), in_doubt=in_doubt) from None
+        # INVARIANT: nobody whose row alone took a draft back is bound by it for a notice, nor lets others conclude
+        # it. Whoever has signed since the log was asked made another version of it.
+        is_draft = self.draft_version == agreement.version
+        return leave_draft(agreement, self.member) if is_draft else moved
 
     def _stands(self, agreement: Agreement) -> bool:
         """Return whether the party has signed, as its row says, and neither left nor, to leave, given notice."""
@@ -116,25 +134,38 @@ class _Step:
         has_signed = party is not None and party.signed_at is not None
         return is_party(agreement, self.member, self.now) and has_signed and not is_leaving
 
+    async def _is_told_bound(self, agreement: Agreement) -> bool:
+        """Return whether by what the log tells the agreement is no draft, and the party cannot leave it."""
+        return await self._is_told(agreement) and self.bound_version == agreement.version
+
     async def _is_told(self, agreement: Agreement) -> bool:
         """Return whether the party cannot take this step by what the log tells of where all parties stand either."""
-        words, signed, text = LastWords(), set(), text_of(agreement).digest
+        words, signed, texts, text = LastWords(), set(), set(), text_of(agreement).digest
+        members = [each.member for each in agreement.parties]
         async for entry in all_told_until_now(self.services, *AGREEMENT_EVENTS, subject=agreement.id):
-            if entry["type"] == EventName.AGREEMENT_SIGNED.value and entry.get("detail", {}).get("text") == text:
+            named = entry.get("detail", {}).get("text")
+            if entry["type"] == EventName.AGREEMENT_SIGNED.value and named == text:
                 signed.add(entry.get("member"))
+            if entry["type"] in _LAID_DOWN and named is not None:
+                texts.add(named)
+            if signed.issuperset(members):
+                self.bound_version = agreement.version
             for told in rows_told(entry):
                 words.take(told)
+        # Which text lies before the parties no row alone says; before there were signatures no entry said it either.
+        is_other = bool(texts) and text not in texts
+        if is_other:
+            self.bound_version = agreement.version
         last = {place: str(value) for told in words.found() for place, value in told.says.items()}
         if f"leaving {self.member}" in last and not is_party(agreement, self.member, self.now):
             return True
-        members = [each.member for each in agreement.parties]
         parties = tuple(_as_told(each, last, self.now, has_signed=each in signed) for each in members)
         as_told = replace(agreement, parties=parties)
         try:
             self.move(as_told, self.member, self.now)
         except ConflictError:
             return True
-        if state_of(as_told, self.now) is AgreementState.DRAFT:
+        if state_of(as_told, self.now) is AgreementState.DRAFT and not is_other:
             self.draft_version = agreement.version
         return False
 
