@@ -29,7 +29,16 @@ from exchange.agreements.crisis import (
 )
 from exchange.agreements.differences import differences
 from exchange.agreements.durations import moved_by
-from exchange.agreements.duties import NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
+from exchange.agreements.duties import (
+    NOTHING_OWED,
+    Duty,
+    InForce,
+    Spell,
+    duty_of,
+    duty_spells,
+    owed_to,
+    reading_spells,
+)
 from exchange.agreements.editions import (
     AMENDABLE,
     AMENDMENT_MOVES,
@@ -204,9 +213,11 @@ __all__ = [
     "next_change",
     "next_review",
     "open_crises",
+    "owed_to",
     "parse_agreement",
     "propose",
     "proven",
+    "reading_spells",
     "require_amendable",
     "require_named",
     "require_openable",

@@ -6,10 +6,11 @@ Does not: know what was done; that is `compliance`.
 
 Decided here. What several obligations ask of one party in one scope holds together, the shortest time of each kind. A
 party that owes acknowledgements owes them of every precedence: those that no text names have the times of
-`DEFAULT_ACKNOWLEDGE`. Only contributors of a scope owe reports in it, only its readers acknowledge.
+`DEFAULT_ACKNOWLEDGE`. Only contributors of a scope owe reports in it, only its readers acknowledge, and to them alone
+reports are owed, while they take part.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -80,8 +81,36 @@ def duty_of(terms: Terms, member: str, scope_name: str) -> Duty:
 
 def duty_spells(versions: Iterable[InForce], member: str, scope_name: str, now: datetime) -> tuple[Spell, ...]:
     """Return when `member` owed what in a scope, up to `now`; `versions` are those of one agreement, oldest first."""
-    found = joined(_pieces(versions, member, scope_name, now), lambda duty: duty)
-    return tuple(spell for spell in found if spell.duty != NOTHING_OWED)
+    pieces = (
+        Spell(since, until, duty_of(agreement.terms, member, scope_name))
+        for agreement, since, until in _taking_part(versions, member, now)
+    )
+    return tuple(spell for spell in joined(pieces, lambda duty: duty) if spell.duty != NOTHING_OWED)
+
+
+def reading_spells(versions: Iterable[InForce], member: str, scope_name: str, now: datetime) -> tuple[Spell, ...]:
+    """Return when `member` took part as a reader of a scope, up to `now`; `versions` as `duty_spells`."""
+    pieces = (
+        Spell(since, until, NOTHING_OWED)
+        for agreement, since, until in _taking_part(versions, member, now)
+        if (scope := agreement.terms.scope(scope_name)) is not None and member in scope.readers
+    )
+    return tuple(joined(pieces, lambda duty: duty))
+
+
+def owed_to(spells: Iterable[Spell], reading: Collection[Spell]) -> tuple[Spell, ...]:
+    """Return when what `spells` say was owed to one reader: while it took part as that, as `reading_spells` has it.
+
+    To who comes, or comes back, it begins anew: what was there before was not for it, or for nobody.
+    """
+    found = []
+    for spell in spells:
+        for part in reading:
+            ends = [end for end in (spell.until, part.until) if end is not None]
+            since, until = max(spell.since, part.since), min(ends, default=None)
+            if until is None or since < until:
+                found.append(Spell(since, until, spell.duty))
+    return tuple(found)
 
 
 def joined(spells: Iterable[Spell], alike: Callable[[Duty], object]) -> list[Spell]:
@@ -95,15 +124,18 @@ def joined(spells: Iterable[Spell], alike: Callable[[Duty], object]) -> list[Spe
     return found
 
 
-def _pieces(versions: Iterable[InForce], member: str, scope_name: str, now: datetime) -> Iterator[Spell]:
+def _taking_part(
+    versions: Iterable[InForce], member: str, now: datetime
+) -> Iterator[tuple[Agreement, datetime, datetime | None]]:
+    """Yield the stretches in which `member` took part in an agreement in force, one for each time that it moved."""
     for version in versions:
         agreement, moment = version.agreement, version.since
         while moment <= now and (version.until is None or moment < version.until):
-            # What will change by itself has not yet: a spell that stands at `now` is open.
+            # What will change by itself has not yet: a stretch that stands at `now` is open.
             turns = [version.until, next_change(agreement, moment)]
             until = min((turn for turn in turns if turn is not None and turn <= now), default=None)
             if in_force(agreement, moment) and member in active_parties(agreement, moment):
-                yield Spell(moment, until, duty_of(agreement.terms, member, scope_name))
+                yield agreement, moment, until
             if until is None:
                 break
             moment = until

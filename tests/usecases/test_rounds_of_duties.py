@@ -6,6 +6,7 @@ from typing import NoReturn
 import pytest
 
 from exchange import usecases
+from exchange.markings import Label
 from exchange.usecases import DutyWatch
 from tests.support.lived import MakeLived
 from tests.support.world import World
@@ -65,6 +66,27 @@ async def test_agreement_that_binds_nobody_is_not_read_again_until_it_does(
     await watch.round()
 
     assert [entry["detail"].get("report") for entry in await found(owing)] == [report]
+
+
+async def test_nobody_is_accused_of_silence_towards_who_was_no_reader_then(owing: World) -> None:
+    for_all = Label("NATO", "RESTRICTED", releasable_to=("DNK", "ESP", "GBR", "NOR"))
+    acceded = OWING.replace("parties: [GBR, NOR, DNK]", "parties: [GBR, NOR, DNK, ESP]")
+    acceded = acceded.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR, DNK, ESP]")
+    watch = DutyWatch(owing.services)
+    for step in range(3):
+        await owing.post(label=for_all)
+        if step == 1:
+            # One of them stops, and one comes to whom what is there already is not given.
+            await concluded(owing, acceded, ("GBR", "NOR", "DNK", "ESP"))
+            await usecases.suspend_agreement(owing.services, owing.call("DNK signatory"), owing.agreement_id)
+        owing.clock.advance(DAY - MINUTE)
+        await watch.round()
+    assert [entry for entry in await found(owing) if entry["detail"]["kind"] == "report"] == []
+
+    owing.clock.advance(2 * MINUTE)
+    await watch.round()
+    silences = [entry["detail"] for entry in await found(owing) if entry["detail"]["kind"] == "report"]
+    assert sorted(each["owed_to"] for each in silences) == ["ESP", "NOR"]
 
 
 async def test_draft_that_binds_nobody_yet_keeps_no_breach_from_being_found(owing: World) -> None:

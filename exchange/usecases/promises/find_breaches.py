@@ -36,6 +36,8 @@ from exchange.agreements import (
     in_force,
     moved_by,
     next_change,
+    owed_to,
+    reading_spells,
     rhythm_of,
     timeliness,
 )
@@ -93,24 +95,27 @@ _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
 class _Treaty:
     """A stretch of an agreement in force: from `begin` up to `end`, looked at as of `call.now`, its last moment.
 
-    `spells` has what each member owed when in each scope, up to `found_at`, when it is looked at.
+    `spells` has what each member owed when in each scope, up to `found_at`, when it is looked at; `reading` when each
+    took part as a reader.
     """
 
     agreement: Agreement
     begin: datetime
     end: datetime
     spells: Mapping[tuple[str, str], tuple[Spell, ...]]
+    reading: Mapping[tuple[str, str], tuple[Spell, ...]]
     classes: Mapping[int, ClassFacts]
     state: PolicyState
     call: Call
     found_at: datetime
 
-    def rhythms(self, member: str, scope: Scope) -> tuple[Spell, ...]:
-        """Return the spells up to `end`, where a rhythm that they ask for may be overdue; else none.
+    def rhythms(self, member: str, scope: Scope, to: str) -> tuple[Spell, ...]:
+        """Return when `member` owed what to a reader, up to `end`, where a rhythm may be overdue; else nothing.
 
         One that goes on behind `end` is looked at there.
         """
-        spells = self.spells.get((scope.name, member), ())
+        # INVARIANT: nothing is owed to who is no reader, or takes no part: it may read nothing that came in time.
+        spells = owed_to(self.spells.get((scope.name, member), ()), self.reading.get((scope.name, to), ()))
         place = bisect_right(spells, self.call.now, key=lambda spell: spell.since) - 1
         every = None if place < 0 else spells[place].duty.report_every
         if every is None or not spells[place].holds(self.call.now):
@@ -238,16 +243,18 @@ class DutyWatch:
         known = await whole_classes(services, state)
         classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
         versions = await versions_of(services, agreement.id)
-        spells = {
-            (scope.name, str(member)): duty_spells(versions, member, scope.name, now)
-            for scope in {scope.name: scope for terms in agreement.texts for scope in terms.scopes}.values()
-            for member in {member for terms in agreement.texts for member in terms.parties}
+        members = {str(member) for terms in agreement.texts for member in terms.parties}
+        scopes = {scope.name for terms in agreement.texts for scope in terms.scopes}
+        spells = {(scope, member): duty_spells(versions, member, scope, now) for scope in scopes for member in members}
+        rhythmic = {scope for (scope, _), owed in spells.items() if any(each.duty.report_every for each in owed)}
+        reading = {
+            (scope, member): reading_spells(versions, member, scope, now) for scope in rhythmic for member in members
         }
         made = []
         for version, begin, end in _in_force(versions, since, now):
             moment = end if end == now else end - datetime.resolution
             call = Call(new_id(now, services.randomness), "local", None, moment, is_service=True)
-            made.append(_Treaty(as_it_was(version, moment), begin, end, spells, classes, state, call, now))
+            made.append(_Treaty(as_it_was(version, moment), begin, end, spells, reading, classes, state, call, now))
         return made
 
     async def _unacknowledged(self, treaty: _Treaty, begin: datetime, ended: list[_Ended]) -> list[BreachRow]:
@@ -309,26 +316,30 @@ class DutyWatch:
         terms = treaty.agreement.terms
         for scope in terms.scopes:
             for member in scope.contributors:
-                if treaty.rhythms(member, scope):
-                    found += await self._silences_of(treaty, member, scope)
+                rhythms = {str(to): treaty.rhythms(member, scope, to) for to in scope.readers if to != member}
+                if owed := {to: spells for to, spells in rhythms.items() if spells}:
+                    found += await self._silences_of(treaty, member, scope, owed)
         return found
 
-    async def _silences_of(self, treaty: _Treaty, member: str, scope: Scope) -> list[BreachRow]:
+    async def _silences_of(
+        self, treaty: _Treaty, member: str, scope: Scope, owed: Mapping[str, tuple[Spell, ...]]
+    ) -> list[BreachRow]:
+        """Return to whom of `owed`, readers with what is owed to each, nothing came in time."""
         services, now = self._services, treaty.call.now
         classes = {
             class_id: facts
             for class_id, facts in treaty.classes.items()
             if (facts.scope, facts.originator) == (scope.name, member)
         }
-        others = await self._with_readers({each for each in scope.readers if each != member})
+        others = await self._with_readers(set(owed))
         counting = Counting(treaty.call, treaty.state, treaty.agreement)
         readers = await readers_since(services, counting, others, classes)
         last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
-        spells, since, found = treaty.rhythms(member, scope), {}, []
+        since, found = {}, []
         in_time: set[datetime] = set()
         for other in sorted(others):
             posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
-            rhythm = rhythm_of(spells, posts, now, now)
+            rhythm = rhythm_of(owed[other], posts, now, now)
             if rhythm is None or rhythm.every is None or rhythm.due is None or not rhythm.is_overdue:
                 in_time.update(posts[-1:])
                 continue

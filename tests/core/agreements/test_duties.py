@@ -12,6 +12,8 @@ from exchange.agreements import (
     Spell,
     duty_of,
     duty_spells,
+    owed_to,
+    reading_spells,
     resume_party,
     suspend_party,
 )
@@ -137,6 +139,29 @@ def test_party_that_has_suspended_its_part_owes_nothing_meanwhile():
     assert [spells[0].holds(at) for at in (start, off - timedelta(microseconds=1), off)] == [True, True, False]
     # The others' duty is one, whoever else suspends its part.
     assert duty_spells(versions, "GBR", SCOPE, on + DAY) == (Spell(start, None, Duty("P7D")),)
+
+
+def test_reports_are_owed_to_a_reader_while_it_takes_part_and_anew_when_it_comes_back():
+    agreement = replace(in_force_agreement(), terms=terms_with(reports("NOR", "P7D")))
+    start, off, on = DURING, DURING + 3 * DAY, DURING + 5 * DAY
+    suspended = suspend_party(agreement, "DNK", off)
+    resumed = resume_party(suspended, "DNK", on)
+    (scope,) = agreement.terms.scopes
+    others = [member for member in scope.readers if member != "DNK"]
+    narrowed = replace(resumed, terms=replace(resumed.terms, scopes=(replace(scope, readers=tuple(others)),)))
+    spans = ((agreement, start, off), (suspended, off, on), (resumed, on, on + DAY), (narrowed, on + DAY, None))
+    versions = [InForce(*span) for span in spans]
+    now = on + 2 * DAY
+
+    owed = {
+        to: owed_to(duty_spells(versions, "NOR", SCOPE, now), reading_spells(versions, to, SCOPE, now))
+        for to in ("DNK", "GBR", "ESP")
+    }
+    assert owed == {
+        "DNK": (Spell(start, off, Duty("P7D")), Spell(on, on + DAY, Duty("P7D"))),
+        "GBR": (Spell(start, None, Duty("P7D")),),
+        "ESP": (),
+    }
 
 
 def test_another_text_begins_another_duty_only_where_it_changes_it():
