@@ -18,7 +18,7 @@ was found before (`known_breaches`).
 """
 
 from bisect import bisect_right
-from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -71,6 +71,7 @@ from exchange.usecases.promises.counting import (
 )
 from exchange.usecases.promises.known_breaches import KnownBreaches, tell_unfound
 from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements, unposted
+from exchange.usecases.promises.sure_standing import Standings
 from exchange.usecases.promises.told_breaches import breach_detail
 from exchange.usecases.steps.altered_classes import whole_classes
 from exchange.usecases.steps.context import Call, Services
@@ -198,7 +199,8 @@ class DutyWatch:
     async def _look(self, agreement: Agreement, state: PolicyState, now: datetime) -> bool:
         """Do the round for one agreement; return whether there may be more of it."""
         since = self._since(agreement, now)
-        stretches = await self._stretches(agreement, state, since, now)
+        versions = await versions_of(self._services, agreement.id)
+        stretches = await self._stretches(agreement, state, (since, now), versions)
         begin, due = await self._due(stretches, since, now)
         found: dict[tuple[str, str, str], BreachRow] = {}
         for stretch in stretches:
@@ -206,9 +208,12 @@ class DutyWatch:
             for row in (*await self._unacknowledged(stretch, begin, ended), *await self._silences(stretch)):
                 found.setdefault((row.party, row.owed_to, row.subject), row)
         former = {(each.report.id, each.member): each.former for each in due}
+        # As it fell due, and for a while before that: what stands in rows from long ago bears on none of it.
+        earliest = min((begin, *(row.due_at for row in found.values()))) - LOOK_BACK
+        standings = Standings(self._services, agreement.id, versions, earliest)
         rows: list[BreachRow] = []
         for row in found.values():
-            if len(rows) <= _AT_ONCE and await self._is_sure(row, former.get((row.subject, row.party))):
+            if len(rows) <= _AT_ONCE and await self._is_sure(row, former.get((row.subject, row.party)), standings):
                 rows.append(row)
         await self._keep(agreement, rows[:_AT_ONCE])
         if len(rows) > _AT_ONCE:
@@ -216,16 +221,21 @@ class DutyWatch:
         self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
         return False
 
-    async def _is_sure(self, row: BreachRow, former: str | None) -> bool:
+    async def _is_sure(self, row: BreachRow, former: str | None, standings: Standings) -> bool:
         """Return whether the log says so too; of a silence that is asked where its rhythm is known.
 
         `former` is the precedence that a report had when it was due, where it has another one since.
         """
-        if row.kind is not BreachKind.ACKNOWLEDGEMENT:
+
+        async def is_sure() -> bool:
+            if row.kind is BreachKind.ACKNOWLEDGEMENT and not await is_unacknowledged(
+                self._services, row.subject, by=row.party, due=row.due_at, former=former
+            ):
+                return False
+            await standings.require_as_told(row.party, row.owed_to)
             return True
-        return await self._unless_lacking(
-            row, is_unacknowledged(self._services, row.subject, by=row.party, due=row.due_at, former=former)
-        )
+
+        return await self._unless_lacking(row, is_sure())
 
     async def _unless_lacking(self, row: BreachRow, is_sure: Awaitable[bool]) -> bool:
         """Return what the log says of one breach; False where it lacks that, which takes no other one away."""
@@ -236,13 +246,16 @@ class DutyWatch:
             return False
 
     async def _stretches(
-        self, agreement: Agreement, state: PolicyState, since: datetime, now: datetime
+        self,
+        agreement: Agreement,
+        state: PolicyState,
+        period: tuple[datetime, datetime],
+        versions: Sequence[InForce],
     ) -> list[_Treaty]:
         # (1) what is owed
-        services = self._services
+        services, (since, now) = self._services, period
         known = await whole_classes(services, state)
         classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
-        versions = await versions_of(services, agreement.id)
         members = {str(member) for terms in agreement.texts for member in terms.parties}
         scopes = {scope.name for terms in agreement.texts for scope in terms.scopes}
         spells = {(scope, member): duty_spells(versions, member, scope, now) for scope in scopes for member in members}

@@ -1,0 +1,73 @@
+"""Breaches that rows of clients, parties and caveats alone would tell of: nobody is accused by them, nor let off."""
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import UnavailableError
+from exchange.markings import Label
+from tests.support.lived import MakeLived
+from tests.support.national import no_court
+from tests.support.onward import with_releasers
+from tests.support.placing import place_entries
+from tests.support.put_back import kept_rows
+from tests.support.world import World
+from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, OWING, flash
+from tests.usecases.test_breaches_altered import accused
+from tests.usecases.test_national_caveats import enforce
+
+_OF_READER = "WHERE id = (SELECT id FROM client WHERE name = 'NOR reader')"
+_LATER = 20 * MINUTE // INSTANT
+_SUSPENDED = "(SELECT MAX(version) FROM agreement WHERE id = $1)"
+ALTERED = {
+    "who could not read": f"UPDATE client SET compartments = '[\"ATOMAL\"]' {_OF_READER}",
+    "who is gone": "DELETE FROM client WHERE name = 'NOR reader'",
+    "who is written in": "UPDATE client SET member = 'NOR', compartments = '[\"ATOMAL\"]' WHERE name = 'ESP reader'",
+    "who is bound": f"UPDATE agreement_party SET state = 'signed' WHERE version = {_SUSPENDED} AND agreement_id = $1",
+    "since when": f"UPDATE agreement SET superseded_at = CASE version WHEN {_SUSPENDED} THEN NULL ELSE superseded_at + {_LATER} END,"
+    f" recorded_at = CASE version WHEN {_SUSPENDED} THEN recorded_at + {_LATER} ELSE recorded_at END"
+    f" WHERE id = $1 AND version >= {_SUSPENDED} - 1",
+    "caveats": "UPDATE caveat_set SET guards = replace(guards, 'judicial', 'defence')",
+}
+
+
+KEYS = {
+    "client": ("id", "version"),
+    "agreement": ("id", "version"),
+    "agreement_party": ("agreement_id", "version", "member"),
+    "caveat_set": ("id",),
+}
+
+
+async def kept(world: World) -> None:
+    """Have GBR and NOR keep what they promised, and DNK suspend its part before it owes anything."""
+    await with_releasers(world)
+    await world.enrol("NOR low reader", "NOR", "reader", level="RESTRICTED")
+    await enforce(world, no_court())
+    await world.agree(OWING)
+    world.clock.advance(MINUTE)
+    await usecases.suspend_agreement(world.services, world.call("DNK signatory"), world.agreement_id)
+    world.clock.advance(MINUTE)
+    await flash(world, label=Label("NATO", "SECRET", ("ATOMAL",), releasable_to=("GBR", "NOR")))
+    await flash(world, label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR")))
+    world.clock.advance(DAY - 4 * MINUTE)
+    await world.post(label=GBR_NOR)
+    world.clock.advance(3 * MINUTE)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])  # each with half of them
+async def test_nobody_is_accused_by_a_row_of_who_could_read_or_is_bound(
+    make_lived: MakeLived, subtests: pytest.Subtests, *, is_placed: bool
+) -> None:
+    world, _ = await make_lived(kept)
+    if is_placed:
+        await place_entries(world, is_searchable=True)
+    world.unguard("caveat_set")
+    put_back = kept_rows(world, KEYS)
+    for name, alter in list(ALTERED.items())[is_placed::2]:
+        world.sql(alter, *([world.agreement_id] if "$1" in alter else []))
+        with subtests.test(name), pytest.raises(UnavailableError, match="is not looked at"):
+            await accused(world)
+        put_back()
+
+    # Nothing is passed over by that: of nobody is there anything to find.
+    assert await accused(world) == []
