@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.store import NoticeRow
 from exchange.store.books.report_book import ReportBook
 from exchange.usecases.life.sweep_reports import sweep_reports
+from exchange.usecases.posting import superseding
 from tests.support.lived import MakeLived
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
@@ -49,6 +51,10 @@ def take(request: pytest.FixtureRequest) -> Take:
 @pytest.fixture
 async def told(make_lived: MakeLived) -> World:
     return (await make_lived(with_releasers))[0]
+
+
+async def away(*_: object, **__: object) -> bool:
+    raise UnavailableError("the archive is away")
 
 
 async def given(world: World, *names: str, **others: Any) -> str:
@@ -161,6 +167,21 @@ async def test_report_that_has_the_place_in_its_row_alone_is_named_to_nobody(tol
     told.sql("UPDATE report SET supersedes = $1 WHERE id = $2", report, other)
 
     assert await notices(told, "NOR reader") == [("superseded", report, None)]
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_row_that_says_beforehand_that_it_is_superseded_keeps_it_from_nobody(
+    told: World, take: Take, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
+) -> None:
+    report = await given(told, "NOR reader")
+    told.sql("UPDATE report SET status = 'superseded' WHERE id = $1", report)
+    if is_away:
+        monkeypatch.setattr(superseding, "is_told", away)
+    after = await take(told, supersedes=report)
+
+    # While nobody reads the log it is taken to have told so already: nobody waits for an archive to post.
+    assert await notices(told, "NOR reader") == ([] if is_away else [("superseded", report, after)])
+    assert [entry["type"] for entry in await told.entries()].count("report.superseded") == (not is_away)
 
 
 async def test_place_that_is_taken_anew_is_told_to_nobody(told: World, take: Take) -> None:

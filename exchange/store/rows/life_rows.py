@@ -123,13 +123,15 @@ class NoticeRow:
 class Superseding:
     """What goes with a post that has a report stand as superseded: the entry about that one, and whoever was given it.
 
-    Where it stood so before nothing becomes of it: a place that is taken once more changes nothing that is told.
+    Where it stood so before nothing becomes of it: a place that is taken once more changes nothing that is told. Unless
+    it `is_owed`: its row alone says that it stood so, and nobody was ever told.
     """
 
     report: str
     version: int
     draft: EntryDraft
     readers: Sequence[GivenTo]
+    is_owed: bool = False
 
     def notices(self, entry: str) -> list[NoticeRow]:
         """Return what its readers are told, by the entry about it; what took its place is found when they look."""

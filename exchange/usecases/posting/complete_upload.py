@@ -67,7 +67,8 @@ async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded
         receipt = await unit.record(entry)
         for beside in (completed, *(() if registration is None else (registration,))):
             await unit.record(beside)
-        if await unit.reports().add(new) and superseding is not None:
+        is_new = await unit.reports().add(new)
+        if superseding is not None and (is_new or superseding.is_owed):
             about = await unit.record(superseding.draft)
             await unit.reports().tell(superseding.notices(about.entry))
         await unit.uploads().complete(own.row.id, new)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from exchange.audit import Entry, EventName, Outcome
-from exchange.kernel import parse_rfc3339
+from exchange.kernel import UnavailableError, parse_rfc3339
 from exchange.members import Client
 from exchange.reports import ReportAct, ReportStatus, may_be_done
 from exchange.store import NoticeKind, NoticeRow, Superseding
@@ -20,6 +20,7 @@ from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.given_to import given_to
 from exchange.usecases.steps.originating import OwnReport
 from exchange.usecases.steps.recording import about_report, draft
+from exchange.usecases.steps.told_entries import is_told
 
 UNDER_WAY: Final = timedelta(minutes=5)
 """Who asked for a report so long after it was superseded was shown it so: longer than a post takes to be durable."""
@@ -27,9 +28,12 @@ UNDER_WAY: Final = timedelta(minutes=5)
 
 async def superseding_of(services: Services, call: Call, client: Client, source: Source | None) -> Superseding | None:
     """Return what goes with a post of `client` in the place of `source`; None where that tells nobody anything."""
-    if source is None or source.report.status is not ReportStatus.CURRENT:
+    if source is None:
         return None
     report = source.report
+    is_owed = report.status is ReportStatus.SUPERSEDED and not await _was_told(services, report.id)
+    if report.status is not ReportStatus.CURRENT and not is_owed:
+        return None
     entry = draft(
         call,
         client,
@@ -37,7 +41,18 @@ async def superseding_of(services: Services, call: Call, client: Client, source:
         Outcome.PERMITTED,
         **about_report(report.id, report.version, source.facts),
     )
-    return Superseding(report.id, report.version, entry, await given_to(services, report.id))
+    return Superseding(report.id, report.version, entry, await given_to(services, report.id), is_owed=is_owed)
+
+
+async def _was_told(services: Services, report: str) -> bool:
+    """Return whether the log tells that a report was superseded, or cannot be asked.
+
+    INVARIANT: nobody keeps it from the readers by a row that says beforehand that it was.
+    """
+    try:
+        return await is_told(services, EventName.REPORT_SUPERSEDED, subject=report)
+    except UnavailableError:
+        return True
 
 
 async def tell_late_of_superseding(services: Services, own: OwnReport, entry: Entry) -> bool:
