@@ -281,17 +281,23 @@ async def test_draft_that_a_row_alone_took_back_is_taken_back_and_concluded_by_n
         await sign_by_call(populated.services, populated.call("GBR signatory"), agreement)
 
 
-@pytest.mark.parametrize("lost", ["signature", "text"])
+@pytest.mark.parametrize("lost", ["signature", "text", "entry"])
 async def test_who_leaves_what_its_rows_alone_say_is_a_draft_leaves_by_notice_and_ends_it_for_nobody(
     make_lived: MakeLived, lost: str
 ) -> None:
     world = (await make_lived(with_operator))[0]
     for table in ("agreement", "agreement_signature"):
         world.unguard(table)
-    if lost == "signature":
-        world.sql("DELETE FROM agreement_signature WHERE member = 'GBR'")
-    else:
+    if lost == "text":
         world.sql("UPDATE agreement SET terms = replace(terms, 'North', 'South')")
+    else:
+        world.sql("DELETE FROM agreement_signature WHERE member = 'GBR'")
+    if lost == "entry":
+        await usecases.suspend_agreement(world.services, world.call("DNK signatory"), world.agreement_id)
+        (entry,) = [each["id"] for each in await world.entries() if each["type"] == "agreement.suspended"]
+        await place_entries(world, is_searchable=True)
+        world.unguard()
+        world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", entry)
     made, again = await world.attempt(leave(world)), await world.attempt(leave(world))
     rows = world.sql(f"SELECT state, leaves_at FROM agreement_party WHERE {IN_AGREEMENT}")
 

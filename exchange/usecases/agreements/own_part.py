@@ -3,7 +3,7 @@
 Who narrows its part is refused, as it stands so already, only where the log says so of all parties.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from exchange.agreements import (
     text_of,
     withdraw_party,
 )
-from exchange.audit import Detail, EventName, Outcome
+from exchange.audit import Detail, Entry, EventName, Outcome
 from exchange.audit.rows_told import AGREEMENT_EVENTS, LastWords, rows_told
 from exchange.kernel import ConflictError, parse_rfc3339, rfc3339
 from exchange.members import MemberCode, Role
@@ -41,9 +41,6 @@ Move = Callable[[Agreement, str, datetime], Agreement]
 
 _ANYWAY: Final[Mapping[Move, Move]] = MappingProxyType({suspend_party: suspend_anyway, withdraw_party: leave_anyway})
 """By what narrows a party's part, how that is done whatever rows say of where the parties stand."""
-
-_LAID_DOWN: Final = frozenset({EventName.AGREEMENT_PROPOSED.value, EventName.AGREEMENT_AMENDED.value})
-"""The events whose entries name the text that is an agreement's from then on."""
 
 _LEAVES_ALREADY: Final = "the agreement is no draft, as the log says: your member leaves it already, or it has ended"
 
@@ -140,34 +137,63 @@ class _Step:
 
     async def _is_told(self, agreement: Agreement) -> bool:
         """Return whether the party cannot take this step by what the log tells of where all parties stand either."""
-        words, signed, texts, text = LastWords(), set(), set(), text_of(agreement).digest
-        members = [each.member for each in agreement.parties]
-        async for entry in all_told_until_now(self.services, *AGREEMENT_EVENTS, subject=agreement.id):
-            named = entry.get("detail", {}).get("text")
-            if entry["type"] == EventName.AGREEMENT_SIGNED.value and named == text:
-                signed.add(entry.get("member"))
-            if entry["type"] in _LAID_DOWN and named is not None:
-                texts.add(named)
-            if signed.issuperset(members):
+        words, signatures = LastWords(), _Signatures(agreement)
+        try:
+            async for entry in all_told_until_now(self.services, *AGREEMENT_EVENTS, subject=agreement.id):
+                signatures.take(entry)
+                for told in rows_told(entry):
+                    words.take(told)
+        finally:
+            # Who has signed, whatever the log lacks besides.
+            if signatures.are_all:
                 self.bound_version = agreement.version
-            for told in rows_told(entry):
-                words.take(told)
-        # Which text lies before the parties no row alone says; before there were signatures no entry said it either.
-        is_other = bool(texts) and text not in texts
-        if is_other:
-            self.bound_version = agreement.version
         last = {place: str(value) for told in words.found() for place, value in told.says.items()}
         if f"leaving {self.member}" in last and not is_party(agreement, self.member, self.now):
             return True
-        parties = tuple(_as_told(each, last, self.now, has_signed=each in signed) for each in members)
+        parties = tuple(
+            _as_told(each.member, last, self.now, has_signed=each.member in signatures.of_row)
+            for each in agreement.parties
+        )
         as_told = replace(agreement, parties=parties)
         try:
             self.move(as_told, self.member, self.now)
         except ConflictError:
             return True
-        if state_of(as_told, self.now) is AgreementState.DRAFT and not is_other:
+        if state_of(as_told, self.now) is AgreementState.DRAFT and not signatures.are_all:
             self.draft_version = agreement.version
         return False
+
+
+class _Signatures:
+    """Who has signed which text of an agreement, as entries tell: what a row says of text and parties may be false."""
+
+    def __init__(self, row: Agreement) -> None:
+        self._text = text_of(row).digest
+        self._signed: dict[object, set[object]] = {}
+        self._is_amended = False
+        # As its row has it, where the entry of its proposal is from before entries named texts, or lost.
+        self._first: tuple[object, object] = self._text, [each.member for each in row.parties]
+
+    def take(self, entry: Entry) -> None:
+        """Take an entry about the agreement."""
+        detail = entry.get("detail", {})
+        text = detail.get("text", self._text)
+        self._is_amended |= entry["type"] == EventName.AGREEMENT_AMENDED.value
+        if entry["type"] == EventName.AGREEMENT_PROPOSED.value:
+            self._first = text, detail.get("parties")
+        elif entry["type"] == EventName.AGREEMENT_SIGNED.value:
+            self._signed.setdefault(text, set()).add(entry.get("member"))
+
+    @property
+    def of_row(self) -> Collection[object]:
+        """Return who has signed the text that the row has."""
+        return self._signed.get(self._text, ())
+
+    @property
+    def are_all(self) -> bool:
+        """Return whether all have signed the first text: an agreement is amended no earlier."""
+        text, parties = self._first
+        return self._is_amended or (isinstance(parties, list) and self._signed.get(text, set()).issuperset(parties))
 
 
 def _as_told(member: MemberCode, last: Mapping[str, str], now: datetime, *, has_signed: bool) -> Party:
