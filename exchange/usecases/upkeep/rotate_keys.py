@@ -255,17 +255,21 @@ async def _require_recorded(services: Services, call: Call, custody: CustodyStat
     version = custody.current
     if version == 1:
         return  # as old as the instance
-    async with services.store.unit_of_work() as unit:
-        await unit.reports().hold_order()
-        recorded = await recorded_version(services, custody, version)
-        if recorded is None:
-            # Whoever added it died before it was on the record.
-            await unit.record(_added_draft(call, custody, version))
-        elif recorded != custody.fingerprint(version):
-            raise ConflictError(
-                f"another key of version {version} was added on another node, and that one counts: bring the key file "
-                "from there, and keep the one that is here beside it"
-            )
+    # Before posts are kept waiting: it may lie in an archive. Where there is none, the search alone is asked again.
+    recorded = await recorded_version(services, custody, version)
+    if recorded is None:
+        async with services.store.unit_of_work() as unit:
+            await unit.reports().hold_order()
+            recorded = await recorded_version(services, custody, version)
+            if recorded is None:
+                # Whoever added it died before it was on the record.
+                await unit.record(_added_draft(call, custody, version))
+                return
+    if recorded != custody.fingerprint(version):
+        raise ConflictError(
+            f"another key of version {version} was added on another node, and that one counts: bring the key file "
+            "from there, and keep the one that is here beside it"
+        )
 
 
 async def _require_newest(services: Services, custody: CustodyStatus) -> None:
