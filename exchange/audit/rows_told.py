@@ -34,7 +34,8 @@ BREACH_SAYS: Final = ("agreement", "scope", "kind", "party", "owed_to", "label",
 
 _PARTY: Final = "party "
 _LEAVING: Final = "leaving "
-_TEXT: Final = "text"
+TEXT_PLACE: Final = "text"
+"""Where it is said under which text an agreement stands."""
 
 NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
 """Stands for what tells of a row that nothing tells of."""
@@ -83,6 +84,11 @@ class TextTold(NamedTuple):
     digest: object
 
 
+def party_place(member: str) -> str:
+    """Return where it is said how a party of an agreement stands."""
+    return f"{_PARTY}{member}"
+
+
 @dataclass(frozen=True, slots=True)
 class RowTold:
     """What one entry, `by`, says of one row.
@@ -109,7 +115,7 @@ class RowTold:
 
     def tells_of_party(self, member: str) -> bool:
         """Return whether this tells where `member` stands in an agreement, or of its text, which binds all parties."""
-        return not self.says.keys().isdisjoint({_TEXT, f"{_PARTY}{member}", f"{_LEAVING}{member}"})
+        return not self.says.keys().isdisjoint({TEXT_PLACE, party_place(member), f"{_LEAVING}{member}"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +262,7 @@ class LastWords:
             if last is None or _edition(last) < _edition(new):
                 self._texts[told.name] = new
         for place, value in told.says.items():
-            if place == _TEXT:
+            if place == TEXT_PLACE:
                 continue
             before = self._last.get((told.name, place))
             if before is None or before.version < told.version:
@@ -349,14 +355,14 @@ def _party(entry: Entry) -> Iterator[RowTold]:
     leaves_at = detail.get("leaves_at")
     # Who gave notice stands as it stood until then; each of its later acts says besides when it leaves.
     is_notice = entry["type"] == EventName.AGREEMENT_WITHDRAWN.value and leaves_at is not None
-    says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {f"{_PARTY}{member}": state}
+    says = {f"{_LEAVING}{member}": leaves_at} if is_notice else {party_place(str(member)): state}
     yield _subject(entry, RowKind.AGREEMENT, says=says)
 
 
 def _text(entry: Entry) -> dict[str, object]:
     detail = entry.get("detail", {})
     edition, digest = detail.get("edition", 1), detail.get("text")
-    return {_TEXT: TextTold(edition, digest)} if isinstance(edition, int) and isinstance(digest, str) else {}
+    return {TEXT_PLACE: TextTold(edition, digest)} if isinstance(edition, int) and isinstance(digest, str) else {}
 
 
 def _text_acted_under(entry: Entry) -> dict[str, object]:
@@ -368,7 +374,7 @@ def _text_acted_under(entry: Entry) -> dict[str, object]:
 
 
 def _edition(told: RowTold) -> tuple[int, int]:
-    text = told.says[_TEXT]
+    text = told.says[TEXT_PLACE]
     return (text.edition if isinstance(text, TextTold) else 0), told.version
 
 
@@ -437,7 +443,7 @@ def _made_by_jobs(entry: Entry) -> Iterator[RowTold]:
         return
     if subject["type"] == RowKind.AGREEMENT.value:
         parties = detail.get("parties")
-        says = {f"{_PARTY}{member}": standing for member in (parties if isinstance(parties, list) else ())}
+        says = {party_place(member): standing for member in (parties if isinstance(parties, list) else ())}
         yield RowTold(RowName(RowKind.AGREEMENT, subject["id"]), entry, version, says=says)
         return
     if subject["type"] not in _PARTIES:

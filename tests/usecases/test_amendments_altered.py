@@ -1,5 +1,6 @@
 """Amendments that somebody wrote into the database, or altered there: a row alone lays no text before anybody."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.put_back import kept_rows
 from tests.support.treaty import sign_by_call, signing_key
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import ACCEDED, RAISED, proposed, signs, takes_back
+from tests.usecases.test_rows_held import held
 
 WRITTEN = {
     "in another's name": "UPDATE agreement_amendment SET proposed_by = $1",
@@ -176,16 +178,24 @@ async def test_nobody_is_bound_by_a_signature_that_no_entry_tells_of(make_lived:
     assert [each.signed for each in listed] == [{"NOR", "ESP", "DNK"}]
 
 
+SIGNED_SO = "UPDATE agreement_party SET state = 'signed', signed_at = 1 WHERE agreement_id = $1 AND member = $2"
+
+
+async def signed_by_two(world: World) -> Agreement:
+    text, call = AGREEMENT.replace("P5Y", "P4Y"), world.call("NOR signatory")
+    draft = (await usecases.propose_agreement(world.services, call, text)).value.agreement
+    for member in ("NOR", "DNK"):
+        await sign_by_call(world.services, world.call(f"{member} signatory"), draft.id)
+    return draft
+
+
 async def test_nobody_is_bound_by_a_first_signature_that_no_entry_tells_of(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services, text = populated.services, AGREEMENT.replace("P5Y", "P4Y")
     draft = (await usecases.propose_agreement(services, populated.call("NOR signatory"), text)).value.agreement
     sign_in_rows(populated, draft, "DNK")
-    populated.sql(
-        "UPDATE agreement_party SET state = 'signed', signed_at = 1 WHERE agreement_id = $1 AND member = 'DNK'",
-        draft.id,
-    )
+    populated.sql(SIGNED_SO, draft.id, "DNK")
     ask = TextsTold.ask
 
     async def asked(log: TextsTold, client: Client) -> None:
@@ -203,3 +213,20 @@ async def test_nobody_is_bound_by_a_first_signature_that_no_entry_tells_of(
         "NOR": "signed",
         "DNK": "pending",
     }
+
+
+async def test_nobody_takes_part_under_a_text_that_is_signed_by_rows_alone(make_lived: MakeLived) -> None:
+    world, draft = await make_lived(signed_by_two)
+    sign_in_rows(world, draft, "GBR")
+    world.sql(SIGNED_SO, draft.id, "GBR")
+
+    async def standing() -> list[str]:
+        shown = (await usecases.show_agreement(world.services, world.call(None), draft.id)).value
+        return [shown.state.value, *(party.state.value for party in shown.agreement.parties)]
+
+    assert await standing() == ["in_force", "signed", "signed", "signed"]
+    world.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(world.services, world.call(None))
+    (detail,) = [entry["detail"] for entry in await held(world) if entry["object"]["type"] == "agreement"]
+    assert (detail["done"], detail["parties"]) == ("suspended", ["DNK", "GBR", "NOR"])
+    assert await standing() == ["suspended", "suspended", "suspended", "suspended"]

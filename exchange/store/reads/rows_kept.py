@@ -37,7 +37,7 @@ from exchange.audit.rows_told import (
     RowName,
     TextTold,
 )
-from exchange.audit.rows_untold import RowCurrent
+from exchange.audit.rows_untold import PartyKept, RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
 from exchange.release import NationalText, class_digest, class_from_json
@@ -193,6 +193,21 @@ class RowsKept:
             RowCurrent(RowName(kind, as_text(row_id)), version, at)
             for kind, of_kind in asked
             for row_id, version, at in await self._fetch(self._sql.compile(of_kind), {})
+        ]
+
+    async def signed_parties(self) -> list[PartyKept]:
+        """Return the parties that take part in the current version of an agreement, as its rows say."""
+        row, party, signature = _AGREEMENT.c, _PARTY.c, table("agreement_signature")
+        is_of = and_(party.agreement_id == row.id, party.version == row.version)
+        is_under = and_(signature.c.text == row.text, signature.c.member == party.member)
+        joined = _AGREEMENT.join(_PARTY, is_of).join(signature, is_under)
+        of_version = (row.id, row.version, row.edition, row.text)
+        asked = select(*of_version, party.member, row.recorded_at, signature.c.signed_at).select_from(joined)
+        taking_part = asked.where(row.superseded_at.is_(None), party.state == "signed", party.signed_at.is_not(None))
+        rows = await self._fetch(self._sql.compile(taking_part), {})
+        return [
+            PartyKept(as_text(agreement), version, edition, text, as_text(member), recorded_at, signed_at)
+            for agreement, version, edition, text, member, recorded_at, signed_at in rows
         ]
 
     async def certificates(self) -> list[CertificateKept]:

@@ -30,7 +30,7 @@ from exchange.audit.rows_told import (
     contradiction,
     rows_told,
 )
-from exchange.audit.rows_untold import NewestTold
+from exchange.audit.rows_untold import ConsentsTold, NewestTold
 from exchange.crypto import OpeningError
 from exchange.kernel import MICROSECOND, ExchangeError, is_uuid7, new_id, to_micros
 from exchange.members import Standing
@@ -97,11 +97,13 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
     What they said before, and is decided on no more, `exchange audit verify` looks at. Raises LogDamagedError behind
     them where the log lacks entries: of what these may tell of, nobody says that it never was.
     """
-    newest, last_words = NewestTold(), LastWords()
+    newest, last_words, consents = NewestTold(), LastWords(), ConsentsTold()
     lacks: list[Found] = []
     before = await _placed_until(services)
     for event in _CHECKED:
         async for entries in told_of(services, event, lacks=lacks):
+            for entry in entries:
+                consents.take(entry)
             told = _told(entries)
             for each in told:
                 last_words.take(each)
@@ -114,6 +116,9 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
         current = await services.store.rows_kept.current()
         settled = [each for each in current if not may_be_told(lacks, each.recorded_at)]
         yield list(newest.untold(settled, before=before, now=now))
+        parties = await services.store.rows_kept.signed_parties()
+        signed = [each for each in parties if not may_be_told(lacks, each.recorded_at, each.signed_at)]
+        yield list(consents.untold(signed, newest.of(RowKind.AGREEMENT), before=before, now=now))
         yield await untold_certificates(services, before, now, lacks)
     require_none(lacks, "that rows are held against")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exchange.audit.rows_told import RowKind, RowName, RowTold
-from exchange.audit.rows_untold import NewestTold, RowCurrent
+from exchange.audit.rows_untold import ConsentsTold, NewestTold, PartyKept, RowCurrent
 
 CLIENT = RowName(RowKind.CLIENT, "c1")
 KEY = RowName(RowKind.SIGNATORY_KEY, "k1")
@@ -93,3 +93,29 @@ def test_caveats_that_no_entry_put_in_force_are_found() -> None:
     assert found(RowCurrent(CAVEATS, 1, 5)) == [("none", "no entry tells of its version 1")]
     assert found(RowCurrent(CAVEATS, 3, 5), said(CAVEATS)) == [("e2", "no entry tells of its version 3")]
     assert found(RowCurrent(CAVEATS, 2, 5), said(CAVEATS)) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "detail", "is_found"),
+    [
+        ("agreement.signed", {"text": "t"}, False),
+        ("agreement.resumed", {"text": "t"}, False),
+        ("agreement.resumed", {"text": "t", "on_behalf_of": "NOR"}, True),
+        ("agreement.signed", {"text": "u"}, True),
+        ("agreement.amended", {"text": "t"}, True),
+    ],
+)
+def test_party_is_bound_by_an_entry_of_its_own_under_the_very_text(
+    event: str, detail: dict[str, str], *, is_found: bool
+) -> None:
+    agreement, consents = RowName(RowKind.AGREEMENT, "a1"), ConsentsTold()
+    entry: Any = {"type": event, "object": {"id": "a1"}, "member": "GBR", "detail": detail}
+    consents.take(entry)
+    kept = PartyKept("a1", version=2, edition=1, text="t", member="GBR", recorded_at=5, signed_at=5)
+
+    def untold(party: PartyKept, version: int = 2) -> list[str]:
+        return [each.why for each in consents.untold([party], [said(agreement, version)], before=10, now=20)]
+
+    assert untold(kept) == ["no entry tells that party GBR signed"] * is_found
+    # Of a version that another entry made, or none, more is said; of one on its way nothing yet.
+    assert untold(kept, 3) == untold(kept._replace(version="2")) == untold(kept._replace(recorded_at=15)) == []
