@@ -1,11 +1,13 @@
 """Rounds that look for breaches: where they begin, how much one does, and that a text's change sheds no promise."""
 
 import importlib
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import pytest
 
 from exchange import usecases
+from exchange.kernel import rfc3339
 from exchange.markings import Label
 from exchange.usecases import DutyWatch
 from tests.support.lived import MakeLived
@@ -111,3 +113,40 @@ async def test_what_fell_due_while_no_node_looked_is_found_though_the_agreement_
     await watch.round()
 
     assert report in [entry["detail"].get("report") for entry in await found(populated)]
+
+
+async def lowered(world: World, _: str) -> None:
+    low = usecases.ClearanceChange("RESTRICTED", (), None)
+    await usecases.change_clearance(world.services, world.call(None), world.clients["NOR reader"].id, low)
+
+
+async def marked_anew(world: World, report: str) -> None:
+    narrow = world.posted(label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR")))
+    await usecases.amend_report(world.services, world.call("GBR contributor"), report, narrow)
+
+
+async def lost(world: World, report: str) -> None:
+    altered = (
+        "UPDATE release_class SET facts = '{}', digest = '0' WHERE id = (SELECT class_id FROM report WHERE id = $1)"
+    )
+    world.sql(altered, report)
+
+
+@pytest.mark.parametrize("what_was_given", [lowered, marked_anew, lost])
+async def test_what_came_in_time_is_no_silence_though_nobody_may_read_it_any_more(
+    owing: World, what_was_given: Callable[[World, str], Awaitable[None]]
+) -> None:
+    owing.clock.advance(DAY - 2 * MINUTE)
+    report = await owing.post(label=Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR")))
+    owing.clock.advance(MINUTE)
+    await what_was_given(owing, report)
+    due = owing.clock.now + DAY - MINUTE
+    silences = []
+    for moment in (due - DAY + 3 * MINUTE, due, due + MINUTE):
+        owing.clock.now = moment
+        async with owing.another_node() as node:
+            await DutyWatch(node).round()
+        told = [entry["detail"] for entry in await found(owing) if entry["detail"]["kind"] == "report"]
+        silences.append([each["due"] for each in told if each["owed_to"] == "NOR"])
+
+    assert silences == [[], [], [rfc3339(due)]]

@@ -69,6 +69,7 @@ from exchange.usecases.promises.counting import (
     readers_since,
     versions_of,
 )
+from exchange.usecases.promises.given_then import last_given
 from exchange.usecases.promises.known_breaches import KnownBreaches, tell_unfound
 from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements, unposted
 from exchange.usecases.promises.sure_standing import Standings
@@ -160,6 +161,8 @@ class DutyWatch:
         self._posts: dict[int, datetime] = {}
         """By class, the last post that was looked for in the log."""
         self._unposted: set[str] = set()
+        self._given: dict[tuple[str, str, str, str, datetime], datetime] = {}
+        """Of each silence as rows have it, when it is one by what was given."""
         self._troubles = Causes()
 
     async def round(self) -> bool:
@@ -344,7 +347,7 @@ class DutyWatch:
             for class_id, facts in treaty.classes.items()
             if (facts.scope, facts.originator) == (scope.name, member)
         }
-        others = await self._with_readers(set(owed))
+        others = await self._with_readers(set(owed), now)
         counting = Counting(treaty.call, treaty.state, treaty.agreement)
         readers = await readers_since(services, counting, others, classes)
         last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
@@ -368,13 +371,35 @@ class DutyWatch:
                 )
             )
         await self._tell_unposted({class_id: at for class_id, at in last.items() if at in in_time})
-        return [
-            row
-            for row in await self._known.new_of(found)
-            if await self._unless_lacking(
-                row, is_silent(services, treaty.agreement.id, member, since=since[row.owed_to])
-            )
-        ]
+        silent = []
+        for row in await self._known.new_of(found):
+            asked = since[row.owed_to]
+            late = await self._not_given(treaty, counting, row, asked, owed[row.owed_to][-1].duty.report_every)
+            if late is not None and await self._unless_lacking(
+                late, is_silent(services, treaty.agreement.id, member, since=asked)
+            ):
+                silent.append(late)
+        return silent
+
+    async def _not_given(
+        self, treaty: _Treaty, counting: Counting, row: BreachRow, since: datetime, every: str | None
+    ) -> BreachRow | None:
+        """Return a silence as of when the next report was due behind the last that was given then; None before that."""
+        between, services = (row.party, row.owed_to), self._services
+        place = (row.agreement, row.scope, *between, row.due_at)
+        due = self._given.get(place, row.due_at)
+        if treaty.call.now > due:
+            try:
+                given = await last_given(
+                    services, counting, row.agreement, between, treaty.classes, scope=row.scope, since=since
+                )
+            except UnavailableError as exc:
+                # A silence is found again as long as it lasts.
+                tell_unfound(self._troubles, row.agreement, exc)
+                return None
+            due = row.due_at if given is None or every is None else max(due, moved_by(given, every))
+            self._given[place] = due
+        return replace(row, subject=rfc3339(due), due_at=due) if treaty.call.now > due else None
 
     async def _tell_unposted(self, last: Mapping[int, datetime]) -> None:
         """Put on record which of the last posts no entry tells of: they hide a silence until a person has looked."""
@@ -390,9 +415,11 @@ class DutyWatch:
             self._unposted |= untold
             self._posts |= new
 
-    async def _with_readers(self, members: set[str]) -> set[str]:
+    async def _with_readers(self, members: set[str], now: datetime) -> set[str]:
         clients = await self._services.store.clients(Unread())
-        return members & {each.member for each in clients if Role.READER in each.roles and each.is_active}
+        readers = [each for each in clients if Role.READER in each.roles and each.is_active]
+        # Who lets all clearances end may read nothing, whoever posts it.
+        return members & {each.member for each in readers if each.clearance.is_current(now)}
 
     async def _keep(self, agreement: Agreement, rows: Iterable[BreachRow]) -> None:
         # (4) on the record, once

@@ -91,6 +91,23 @@ async def is_silent(services: Services, agreement: str, member: str, *, since: d
     return True
 
 
+async def lost_post(  # noqa: PLR0913  who posted what, under which clause, and since when
+    services: Services, agreement: str, member: str, *, scope: str, since: datetime, known: Collection[int]
+) -> datetime | None:
+    """Return when a member last posted, behind `since`, a report in none of the classes that are `known`, by the log.
+
+    Raises as `is_silent`.
+    """
+    last: datetime | None = None
+    with _of_one(is_waited_for=False):
+        async for posts in _posts(services, agreement, member, since):
+            at = {each["object"]["id"]: parse_rfc3339(each["ts"]) for each in posts if each.get("scope") == scope}
+            for report, class_id in (await services.store.history.classes_of(sorted(at))).items():
+                if class_id not in known and since < at[report]:
+                    last = at[report] if last is None else max(last, at[report])
+    return last
+
+
 async def unposted(services: Services, reports: Mapping[str, datetime]) -> set[str]:
     """Return which of these reports no entry says were posted when it is said that they were.
 

@@ -162,6 +162,7 @@ def test_reports_are_owed_to_a_reader_while_it_takes_part_and_anew_when_it_comes
         "GBR": (Spell(start, None, Duty("P7D")),),
         "ESP": (),
     }
+    assert owed_to([Spell(start, off, Duty("P7D"))], [Spell(off, None, NOTHING_OWED)]) == ()
 
 
 def test_another_text_begins_another_duty_only_where_it_changes_it():
