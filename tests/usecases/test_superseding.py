@@ -210,6 +210,17 @@ async def test_place_is_under_one_agreement(desks: World, take: Take) -> None:
     assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/supersedes", "other-agreement")]
 
 
+@pytest.mark.parametrize("has_expired", [False, True])
+async def test_report_that_has_the_place_in_its_row_alone_is_named_to_nobody(
+    desks: World, *, has_expired: bool
+) -> None:
+    report, other = await post(desks), await post(desks, valid_until=desks.clock.now + HOUR)
+    desks.sql("UPDATE report SET supersedes = $1 WHERE id = $2", report, other)
+    desks.clock.advance(HOUR if has_expired else timedelta(0))
+    with pytest.raises(ConflictError, match="supersede the one that took its place"):
+        await post(desks, supersedes=report)
+
+
 async def test_upload_is_told_before_its_parts_come(desks: World) -> None:
     report, taken_by = await as_superseded(desks)
     with pytest.raises(ConflictError, match=f"supersede {taken_by}, which took its place"):

@@ -110,7 +110,8 @@ async def _begun(
         entry=upload_entry(call, client, header, _EVENT, Outcome.PERMITTED, detail={"parts": len(header.parts)}),
     )
     # (5) durable
-    async with on_record(services, replace(new.entry, subject=None)), taking_place(services, call, client):
+    taking = taking_place(services, call, client, header.supersedes)
+    async with on_record(services, replace(new.entry, subject=None)), taking:
         new = await _put_away(services, new)
         try:
             kept = await _durable(services, client, new, header, policy_version=row.state.policy_version)

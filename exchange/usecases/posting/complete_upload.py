@@ -35,7 +35,7 @@ async def complete_upload(services: Services, call: Call, upload_id: str) -> Rec
     """
     own = await own_upload(services, call, upload_id, event=_EVENT)
     refused = own.entry(call, _EVENT, Outcome.REFUSED)
-    async with on_record(services, refused), taking_place(services, call, own.client):
+    async with on_record(services, refused), taking_place(services, call, own.client, own.declared.supersedes):
         return await _completed(services, call, own)
 
 

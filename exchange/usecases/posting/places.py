@@ -7,28 +7,39 @@ from typing import assert_never
 from exchange.kernel import ConflictError
 from exchange.members import Client
 from exchange.release import Permit, Reason, Refusal, View, covers_label
-from exchange.reports import PlaceTakenError
+from exchange.reports import PlaceTakenError, ReportId
 from exchange.usecases.steps.context import Call, Services
+from exchange.usecases.steps.opening import open_sealed_header
 from exchange.usecases.steps.seeking import judge_linked
 
 
 @asynccontextmanager
-async def taking_place(services: Services, call: Call, client: Client) -> AsyncIterator[None]:
-    """Name what has taken the place that `client` would have another report take inside; enter it outside of units."""
+async def taking_place(
+    services: Services, call: Call, client: Client, superseded: ReportId | None
+) -> AsyncIterator[None]:
+    """Name what has taken the place that `client` would have another report take inside; enter it outside of units.
+
+    `superseded` is the report whose place it is.
+    """
     try:
         yield
     except PlaceTakenError as exc:
         # No clearance is asked of who posts (ADR 0009): what it may not see stays unknown to it.
-        if not await _may_be_named(services, call, client, exc.by):
+        if not await _may_be_named(services, call, client, exc.by, superseded):
             raise
         raise ConflictError(
             f"the report is superseded: supersede {exc.by}, which took its place", code=exc.code
         ) from exc
 
 
-async def _may_be_named(services: Services, call: Call, client: Client, report_id: str) -> bool:
+async def _may_be_named(
+    services: Services, call: Call, client: Client, report_id: str, superseded: ReportId | None
+) -> bool:
     judged = await judge_linked(services, call, client, report_id)
-    if judged is None:
+    if judged is None or not judged.report.sealed_header:
+        return False
+    # INVARIANT: nobody is sent to another report by a row alone: what took a place says so where it is sealed.
+    if (await open_sealed_header(services, judged.report, judged.release_class)).supersedes != superseded:
         return False
     match judged.decision:
         case Permit(view=View.FULL):

@@ -86,7 +86,8 @@ async def _post_once(
     registration = distribution_draft(services.law, header, entry)
     superseding = await superseding_of(services, call, client, may.superseded)
     version = row.state.policy_version
-    async with on_record(services, replace(entry, subject=None)), taking_place(services, call, client):
+    taking = taking_place(services, call, client, header.supersedes)
+    async with on_record(services, replace(entry, subject=None)), taking:
         new = await services.store.large_parts.put_away(new)
         try:
             kept = await services.store.post_report(
