@@ -125,12 +125,7 @@ async def _counted(
         # INVARIANT: who has left is told nothing of where the others stand since.
         end = _end(agreement, client.member, call.now)
         begin = min(begin, end)
-        # What others promised each other before the caller's member acceded was never laid before it.
-        spans = await versions_of(services, agreement.id)
-        versions = [each for each in spans if each.agreement.party(client.member) and each.since <= end]
-        if not versions:
-            # Recorded at a node whose clock is ahead, or its row says so.
-            raise UnavailableError("the agreement is of a later time than this node has yet: ask again in a moment")
+        versions = await _laid_before(services, client, agreement, end)
     # (2) to (4)
     slices = _slices(services, call, client, row.state, agreement, until)
     question = _Question(call, client, agreement, begin, row.state, slices)
@@ -143,6 +138,17 @@ async def _counted(
     lacking = await _lacking(services, question)
     receipt = await _record(services, question)
     return Recorded(Compliance(agreement, begin, end, parties), receipt, lacking)
+
+
+async def _laid_before(services: Services, client: Client, agreement: Agreement, end: datetime) -> list[InForce]:
+    """Return the versions up to `end` that name the caller's member; UnavailableError where this node has none yet."""
+    # What others promised each other before the caller's member acceded was never laid before it.
+    spans = await versions_of(services, agreement.id)
+    versions = [each for each in spans if each.agreement.party(client.member) and each.since <= end]
+    if not versions:
+        # Recorded at a node whose clock is ahead, or its row says so.
+        raise UnavailableError("the agreement is of a later time than this node has yet: ask again in a moment")
+    return versions
 
 
 def _beginning(call: Call, since: datetime | None) -> datetime:
