@@ -71,3 +71,11 @@ async def test_nobody_is_accused_by_a_row_of_who_could_read_or_is_bound(
 
     # Nothing is passed over by that: of nobody is there anything to find.
     assert await accused(world) == []
+
+    for alter in (
+        f"id = 'elsewhere' WHERE version = {_SUSPENDED}",
+        f"superseded_at = NULL WHERE version = {_SUSPENDED}",
+    ):
+        world.sql(f"UPDATE agreement SET {alter} AND id = $1", world.agreement_id)
+    with pytest.raises(UnavailableError, match="is not looked at"):
+        await accused(world)

@@ -89,12 +89,17 @@ class Standings:
                 if each.name == self._agreement:
                     told.setdefault(each.version, []).append(each)
         require_none(lacks, "that tell of an agreement")
+        # Of one that is gone the rows beside it may be made to reach over its time.
+        rows = {version.agreement.version for version in self._versions}
+        gone = chain.from_iterable(made for number, made in told.items() if number not in rows)
+        if any(parse_rfc3339(each.by["ts"]) > self._since for each in gone):
+            raise _stood_otherwise()
         for version, following in zip_longest(self._versions, self._versions[1:]):
             if version.until is not None and version.until <= self._since:
                 continue
             is_in_order = version.until == (None if following is None else following.since)
             if kept is None or not is_in_order or not _is_version_told(version, kept, told):
-                raise OpeningError("where parties of an agreement stood is not what the log says")
+                raise _stood_otherwise()
 
     async def _require_member(self, member: str) -> None:
         lacks: list[Found] = []
@@ -111,6 +116,10 @@ class Standings:
         kept = await self._services.store.rows_kept.of(names)
         if not all(_is_current_told(kept.get(name), told.get(name, ())) for name in names):
             raise OpeningError("who can read is not what the log says")
+
+
+def _stood_otherwise() -> OpeningError:
+    return OpeningError("where parties of an agreement stood is not what the log says")
 
 
 async def _told_of_member(services: Services, member: str, lacks: list[Found]) -> AsyncIterator[Entry]:
