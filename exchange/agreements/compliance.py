@@ -13,7 +13,17 @@ from datetime import datetime
 from enum import Enum
 
 from exchange.agreements.durations import moved_by
-from exchange.agreements.duties import NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells, joined
+from exchange.agreements.duties import (
+    NOTHING_OWED,
+    Duty,
+    InForce,
+    Spell,
+    duty_of,
+    duty_spells,
+    joined,
+    owed_to,
+    reading_spells,
+)
 from exchange.agreements.model import Scope
 
 _HUNDRED = 100
@@ -96,9 +106,11 @@ class PartyRecord:
 
 
 def measure(
-    versions: Sequence[InForce], facts: Iterable[PostedFact], since: datetime, now: datetime
+    versions: Sequence[InForce], facts: Iterable[PostedFact], since: datetime, now: datetime, *, to: str | None = None
 ) -> tuple[PartyRecord, ...]:
     """Return what each party of the newest version did from `since` to `now`.
+
+    Of the others' rhythms what was owed to the member `to`, where it is named: while it took part as a reader.
 
     `facts` hold the last report of each party and scope from before `since` too: it tells when the next one was due,
     and is not counted.
@@ -111,7 +123,14 @@ def measure(
         PartyRecord(
             member,
             tuple(
-                _scope_record(versions, member, scope, by_scope.get(scope.name, []), period=(since, now))
+                _scope_record(
+                    versions,
+                    member,
+                    scope,
+                    by_scope.get(scope.name, []),
+                    period=(since, now),
+                    to=None if to == member else to,
+                )
                 for scope in terms.scopes
                 if member in {*scope.contributors, *scope.readers}
             ),
@@ -185,16 +204,19 @@ def _due(duty: Duty, precedence: str, posted_at: datetime) -> datetime | None:
     return None if within is None else moved_by(posted_at, within)
 
 
-def _scope_record(
+def _scope_record(  # noqa: PLR0913  who did what where, towards whom
     versions: Sequence[InForce],
     member: str,
     scope: Scope,
     facts: Sequence[PostedFact],
     *,
     period: tuple[datetime, datetime],
+    to: str | None,
 ) -> ScopeRecord:
     since, now = period
     spells = duty_spells(versions, member, scope.name, now)
+    # INVARIANT: to who came back no count tells of its absence, in which it was owed nothing and given nothing.
+    owed = spells if to is None else owed_to(spells, reading_spells(versions, to, scope.name, now))
     own = [fact.posted_at for fact in facts if fact.originator == member]
     counted = own[bisect_left(own, since) :]
     total = sum(1 for fact in facts if fact.posted_at >= since)
@@ -204,7 +226,7 @@ def _scope_record(
         posts=len(counted),
         last_posted_at=counted[-1] if counted else None,
         share_percent=(2 * _HUNDRED * len(counted) + total) // (2 * total) if total else None,
-        rhythm=rhythm_of(spells, own, since, now),
+        rhythm=rhythm_of(owed, own, since, now),
         acknowledgements=tuple(_acknowledgements(facts, member, spells, period, dict(promised.acknowledge))),
     )
 

@@ -16,6 +16,7 @@ from tests.attacks.hidden import AGREEMENT_OF_TWO, open_api, random_id
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.world import AGREEMENT, NOW, World
+from tests.usecases.test_amending import concluded
 
 SCOPE = "cyber-threats"
 OWING = AGREEMENT.replace(
@@ -447,3 +448,28 @@ async def test_node_that_is_behind_the_time_of_the_agreement_says_so(populated: 
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "ask again" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("stops_too", [False, True])
+async def test_who_comes_back_is_told_of_no_rhythm_that_was_not_owed_to_it(
+    populated: World, *, stops_too: bool
+) -> None:
+    text = OWING.replace("P90D, shared_reports: recalled", "PT0S, shared_reports: kept")
+    await populated.agree(text)
+    await populated.post(label=FOR_ALL)
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    for step in range(4):
+        populated.clock.advance(6 * DAY)
+        await populated.post(label=FOR_ALL)
+        if step == 1:
+            # Of this too it is told nothing.
+            await stops(populated, "GBR", "suspended")
+            populated.clock.advance(MINUTE)
+            await usecases.resume_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    await concluded(populated, text.replace("P5Y", "P4Y"))
+    populated.clock.advance(6 * DAY)
+    await populated.post(label=FOR_ALL)
+
+    rhythm = (await shown(populated, "DNK reader"))["GBR"].rhythm
+    assert rhythm is not None
+    assert (rhythm.late, rhythm.missed, rhythm.is_overdue) == (0, 0, False)

@@ -133,7 +133,7 @@ async def _counted(
     if await services.store.caller(required_thumbprint(call)) != row:
         raise StalePolicyError("the policy moved while it was counted: count again")
     # (5) counted
-    parties = measure(versions, facts, begin, end)
+    parties = measure(versions, facts, begin, end, to=client.member)
     # (6) INVARIANT: no count leaves before its entry is durable, nor without a word of what it lacks
     lacking = await _lacking(services, question)
     receipt = await _record(services, question)

@@ -19,6 +19,7 @@ from exchange.agreements import (
     Timeliness,
     measure,
     rhythm_of,
+    suspend_party,
     timeliness,
 )
 from tests.core.agreements import worlds
@@ -250,6 +251,19 @@ def test_nobody_has_a_share_of_nothing_and_what_is_promised_no_more_is_still_cou
     owed = measure([InForce(after, T, None)], [fact()], T, T + DAY)
     assert {scope.acknowledgements for party in owed for scope in party.scopes} == {()}
     assert [(each.precedence, each.within, each.overdue) for each in nor.acknowledgements] == [("FLASH", None, 1)]
+
+
+def test_of_others_rhythms_is_told_what_was_owed_to_who_asks_and_of_its_own_all():
+    owing = agreement_owing(Obligation("GBR", SCOPE, "P1D", ()))
+    away = replace(suspend_party(owing, "NOR", T + DAY), version=9)
+    versions = [InForce(owing, T, T + DAY), InForce(away, T + DAY, T + 9 * DAY), InForce(owing, T + 9 * DAY, None)]
+    now = T + 9 * DAY + HOUR
+
+    due = {
+        to: next(each.scopes[0].rhythm.due for each in measure(versions, [], T, now, to=to) if each.member == "GBR")
+        for to in (None, "DNK", "GBR", "NOR")
+    }
+    assert due == {None: T + DAY, "DNK": T + DAY, "GBR": T + DAY, "NOR": T + 10 * DAY}
 
 
 def test_party_without_a_place_in_a_scope_has_no_record_of_it():
