@@ -14,8 +14,11 @@ from exchange.markings import Label
 from exchange.release import Change, NationalText, Reason, View, load_law
 from exchange.reports import PostedPart
 from exchange.settings import read_policies
+from exchange.usecases.members import national_caveats
 from exchange.usecases.members.national_caveats import MOST_WAITING
+from exchange.usecases.steps import second_person
 from tests.support.lived import IN_ONE_WORLD, MakeLived
+from tests.support.meanwhile import done_behind, posted_meanwhile
 from tests.support.national import example, guard, no_court, not_on_to, not_to, shown
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.put_back import kept_rows
@@ -284,13 +287,20 @@ async def test_own_clients_list_and_read_caveats_and_others_find_none(ruling: Wo
         assert left[0] == left[1]
 
 
-async def test_of_two_confirmed_for_one_place_the_first_holds_and_the_other_is_told(ruling: World) -> None:
-    one, other = await propose(ruling, not_to("NOR")), await propose(ruling, not_to("DNK"))
-    await confirm(ruling, one.act)
+async def test_of_two_confirmed_for_one_place_the_first_holds_and_the_other_is_told(
+    ruling: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        # Nobody who posts waits for custody.
+        posted = posted_meanwhile(patched, second_person, "_sealed", ruling)
+        one, other = await propose(ruling, not_to("NOR")), await propose(ruling, not_to("DNK"))
+    done_behind(monkeypatch, national_caveats, "sealed_act", lambda: confirm(ruling, one.act))
 
-    with pytest.raises(ConflictError) as refused:
-        await confirm(ruling, other.act)
-    assert refused.value.code == "caveats-overtaken"
+    assert len(posted) == 2
+    for late in (propose(ruling, no_court()), confirm(ruling, other.act)):
+        with pytest.raises(ConflictError) as refused:
+            await late
+        assert refused.value.code == "caveats-overtaken"
     assert {each.id: each.number for each in await sets(ruling)} == {one.id: 1, other.id: None}
     # Nothing is lost of it: it is asked for anew.
     again = await enforce(ruling, not_to("DNK"))

@@ -23,7 +23,7 @@ from exchange.usecases.steps.authenticate import authenticate
 from exchange.usecases.steps.context import Call, Recorded, Services
 from exchange.usecases.steps.judging import sought_id
 from exchange.usecases.steps.recording import draft, named, on_record
-from exchange.usecases.steps.second_person import ask
+from exchange.usecases.steps.second_person import add_act, sealed_act
 from exchange.usecases.steps.unread import record_unread
 
 MOST_WAITING = 8
@@ -119,18 +119,21 @@ async def _ask(
     """Keep what is asked for, and let it wait for the second person (2)."""
     member, digest = client.member, text.digest(client.member)
     async with services.store.unit_of_work() as unit:
+        current = await _to_be_replaced(unit, member, digest)
+    set_id = new_id(call.now, services.randomness)
+    asked = {"caveats": set_id, "text": digest, "replaces": _named(current), "law": services.law.digest}
+    # Before the unit that posts wait for: custody may be slow.
+    act = await sealed_act(services, call, client, NATIONAL_CAVEATS, asked=asked, members=[member])
+    async with services.store.unit_of_work() as unit:
         book = unit.caveats()
         await book.hold(member)
-        current = await book.in_force(member)
-        if digest == (_NOTHING.digest(member) if current is None else current.digest):
-            raise ConflictError("nothing would change: these are in force", code="caveats-in-force")
+        if await _to_be_replaced(unit, member, digest) != current:
+            raise ConflictError("other caveats came into force meanwhile: ask again", code="caveats-overtaken")
         if await book.count_waiting(member) >= MOST_WAITING:
             raise ConflictError(
                 "too many sets wait for a second person: confirm or refuse some", code="too-many-waiting"
             )
-        set_id = new_id(call.now, services.randomness)
-        asked = {"caveats": set_id, "text": digest, "replaces": _named(current), "law": services.law.digest}
-        act = await ask(services, unit, call, client, NATIONAL_CAVEATS, asked=asked, members=[member])
+        await add_act(unit, call, client, act)
         one = CaveatSet(
             id=set_id,
             member=member,
@@ -148,6 +151,14 @@ async def _ask(
         await book.add(one)
         receipt = await unit.record(_entry(call, client, EventName.CAVEATS_PROPOSED, one, act_digest=act.digest))
     return Recorded(one, receipt)
+
+
+async def _to_be_replaced(unit: UnitOfWork, member: str, digest: str) -> CaveatsInForce | None:
+    """Return what is in force; ConflictError where that is just what is asked for, by its digest."""
+    current = await unit.caveats().in_force(member)
+    if digest == (_NOTHING.digest(member) if current is None else current.digest):
+        raise ConflictError("nothing would change: these are in force", code="caveats-in-force")
+    return current
 
 
 def _named(current: CaveatsInForce | None) -> str:

@@ -36,14 +36,32 @@ async def ask(  # noqa: PLR0913  who asks whom for what
 
     Raises ForbiddenError where the client may not ask for such an act, ConflictError where too many of its acts wait.
     """
+    act = await sealed_act(services, call, client, kind, asked=asked, members=members)
+    await add_act(unit, call, client, act)
+    return act
+
+
+async def sealed_act(  # noqa: PLR0913  who asks whom for what
+    services: Services,
+    call: Call,
+    client: Client,
+    kind: ActKind,
+    *,
+    asked: Mapping[str, str],
+    members: Collection[str],
+) -> PendingAct:
+    """Return an act as `ask` adds it, for who asks custody before a unit that others wait for; ForbiddenError."""
+    act_id = new_id(call.now, services.randomness)
+    return await _sealed(services, ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now))
+
+
+async def add_act(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
+    """Add an act that `client` asks for; the caller records it. ConflictError where too many of its acts wait."""
     message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
     full = ConflictError(message, code="too-many-waiting")
     await unit.require_room(client, lambda: unit.acts().count_open(client), MOST_WAITING, full)
-    act_id = new_id(call.now, services.randomness)
-    act = await _sealed(services, ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now))
     await unit.held_certificates().learn_key(call.thumbprint, call.public_key)
     await unit.acts().add(act)
-    return act
 
 
 async def require_not_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
