@@ -12,6 +12,7 @@ from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardWish
 from exchange.usecases.consents import pending_acts
 from exchange.usecases.posting import derived_marking
+from exchange.usecases.steps import second_person
 from tests.support import onward
 from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused
 from tests.support.meanwhile import posted_meanwhile
@@ -228,7 +229,11 @@ async def test_posts_wait_for_nobody_who_confirms_by_what_the_log_says_of_the_so
     lowest = replace(LOW, releasable_to=("DNK", "ESP", "GBR", "NOR"))
     await confirm(deriving, await grant(deriving, await ask(deriving, source, lowest=lowest)))
     report = await derive(deriving, source, label=SECRET)
-    lower = await grant(deriving, await ask(deriving, report, "GBR analyst"), "NOR analyst")
+    lowering = await ask(deriving, report, "GBR analyst")
+    with monkeypatch.context() as patched:
+        # Nor for custody, which seals what the second one is asked.
+        sealed = posted_meanwhile(patched, second_person, "_sealed", deriving)
+        lower = await grant(deriving, lowering, "NOR analyst")
     further = await onward.grant(deriving, await onward.ask(deriving, report, "GBR analyst"), "NOR analyst")
     written = posted_meanwhile(monkeypatch, derived_marking, "is_on_record", deriving)
     may_see, looks = pending_acts._may_see, iter((True, False))
@@ -241,6 +246,6 @@ async def test_posts_wait_for_nobody_who_confirms_by_what_the_log_says_of_the_so
     for act in (lower, further):
         await confirm(deriving, act, "NOR second releaser")
 
-    assert len(written) == 2
+    assert (len(sealed), len(written)) == (1, 2)
     assert deriving.sql("SELECT count(*) FROM derivation_consent WHERE state = 'granted'") == [(2,)]
     assert deriving.sql("SELECT state FROM onward_release") == [("granted",)]

@@ -41,7 +41,7 @@ from exchange.usecases.steps.judging import Judged, judged_draft, report_not_fou
 from exchange.usecases.steps.originating import OwnReport, loaded_report, may_know, require_may_know_still
 from exchange.usecases.steps.recording import about_report, draft, on_record, refuse
 from exchange.usecases.steps.requested_consents import require_as_requested, require_same_request
-from exchange.usecases.steps.second_person import ask, require_as_asked, require_not_waiting
+from exchange.usecases.steps.second_person import add_act, require_as_asked, require_not_waiting, sealed_act
 from exchange.usecases.steps.seeking import Sought, seek_report
 from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
 
@@ -123,18 +123,23 @@ async def grant_derivation(
         await _require_grantable(services, call, own, row)
         said = _requested_detail(services, in_state(row, *UNDECIDED))
         await require_as_requested(services, EventName.DERIVATION_REQUESTED, own, said, ends=_ENDS)
+        fitted, act = None if conditions is None else fit_text(conditions), None
+        if is_above(services, (own.facts.label,)):
+            # Before the unit that posts wait for: custody may be slow.
+            asked = _meant_by(services, replace(row, conditions=fitted))
+            act = await sealed_act(services, call, client, DERIVED_MARKING, asked=asked, members=[client.member])
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # What the report itself builds on was asked about before: a consent that is taken back meanwhile gives nothing.
         await unit.reports().hold_order(own.state.policy_version)
         held = in_state(await unit.derivations().one(row.id), *UNDECIDED)
         require_same_request(_requested_detail(services, held), said)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
-        held = replace(held, conditions=None if conditions is None else fit_text(conditions))
-        if not is_above(services, (own.facts.label,)):
+        held = replace(held, conditions=fitted)
+        if act is None:
             made, receipt = await _grant(services, unit, call, own, row=held, people=[str(client.id)])
             return Recorded(DerivationView(made), receipt)
-        asked = _meant_by(services, held)
-        act = await ask(services, unit, call, client, DERIVED_MARKING, asked=asked, members=[client.member])
+        require_as_asked(act, _meant_by(services, held))
+        await add_act(unit, call, client, act)
         waiting = replace(held, state=ConsentState.AWAITING, decided_by=client.id)
         await unit.derivations().put(waiting)
         detail = _detail(row) | {"act": act.id, "digest": act.digest}
