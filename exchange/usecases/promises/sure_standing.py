@@ -91,7 +91,8 @@ class Standings:
         require_none(lacks, "that tell of an agreement")
         # Of one that is gone the rows beside it may be made to reach over its time.
         rows = {version.agreement.version for version in self._versions}
-        gone = chain.from_iterable(made for number, made in told.items() if number not in rows)
+        # A text that is signed and not concluded yet made none: its entries name no version.
+        gone = chain.from_iterable(made for number, made in told.items() if number and number not in rows)
         if any(parse_rfc3339(each.by["ts"]) > self._since for each in gone):
             raise _stood_otherwise()
         for version, following in zip_longest(self._versions, self._versions[1:]):
