@@ -215,18 +215,21 @@ async def test_nobody_is_bound_by_a_first_signature_that_no_entry_tells_of(
     }
 
 
-async def test_nobody_takes_part_under_a_text_that_is_signed_by_rows_alone(make_lived: MakeLived) -> None:
+@pytest.mark.parametrize(("state", "suspended"), [("signed", ["DNK", "GBR", "NOR"]), ("suspended", ["DNK", "NOR"])])
+async def test_nobody_takes_part_under_a_text_that_is_signed_by_rows_alone(
+    make_lived: MakeLived, state: str, suspended: list[str]
+) -> None:
     world, draft = await make_lived(signed_by_two)
     sign_in_rows(world, draft, "GBR")
-    world.sql(SIGNED_SO, draft.id, "GBR")
+    world.sql(SIGNED_SO.replace("'signed'", f"'{state}'"), draft.id, "GBR")
 
     async def standing() -> list[str]:
         shown = (await usecases.show_agreement(world.services, world.call(None), draft.id)).value
         return [shown.state.value, *(party.state.value for party in shown.agreement.parties)]
 
-    assert await standing() == ["in_force", "signed", "signed", "signed"]
+    assert await standing() == ["in_force", state, "signed", "signed"]
     world.clock.advance(timedelta(hours=1))
     await usecases.list_clients(world.services, world.call(None))
     (detail,) = [entry["detail"] for entry in await held(world) if entry["object"]["type"] == "agreement"]
-    assert (detail["done"], detail["parties"]) == ("suspended", ["DNK", "GBR", "NOR"])
+    assert (detail["done"], detail["parties"]) == ("suspended", suspended)
     assert await standing() == ["suspended", "suspended", "suspended", "suspended"]

@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 
+from exchange.agreements import PartyState
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.deeds import DeedKind, deed_digest, says_as
 from exchange.audit.rows_told import (
@@ -77,6 +78,8 @@ _PERSONAL = table(PersonalKeyTable)
 _SUBSCRIPTION = table(SubscriptionTable)
 _CAVEATS = table(CaveatSetTable)
 _ALERT, _BREACH = table(AlertTable), table(BreachTable)
+
+_BOUND: Final = (PartyState.SIGNED.value, PartyState.SUSPENDED.value)
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
@@ -196,15 +199,16 @@ class RowsKept:
         ]
 
     async def signed_parties(self) -> list[PartyKept]:
-        """Return the parties that take part in the current version of an agreement, as its rows say."""
+        """Return the parties that have signed the current version of an agreement and not left, as its rows say."""
         row, party, signature = _AGREEMENT.c, _PARTY.c, table("agreement_signature")
         is_of = and_(party.agreement_id == row.id, party.version == row.version)
         is_under = and_(signature.c.text == row.text, signature.c.member == party.member)
         joined = _AGREEMENT.join(_PARTY, is_of).join(signature, is_under)
         of_version = (row.id, row.version, row.edition, row.text)
         asked = select(*of_version, party.member, row.recorded_at, signature.c.signed_at).select_from(joined)
-        taking_part = asked.where(row.superseded_at.is_(None), party.state == "signed", party.signed_at.is_not(None))
-        rows = await self._fetch(self._sql.compile(taking_part), {})
+        # Who has suspended its part too: with its signature the text binds the others.
+        bound = (row.superseded_at.is_(None), _is_one_of(party.state, _BOUND), party.signed_at.is_not(None))
+        rows = await self._fetch(self._sql.compile(asked.where(*bound)), {})
         return [
             PartyKept(as_text(agreement), version, edition, text, as_text(member), recorded_at, signed_at)
             for agreement, version, edition, text, member, recorded_at, signed_at in rows
