@@ -5,16 +5,18 @@ import pytest
 from exchange import usecases
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
+from exchange.usecases import DutyWatch
 from tests.support.lived import MakeLived
 from tests.support.national import no_court
 from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.put_back import kept_rows
 from tests.support.world import World
-from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, OWING, flash
+from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, OWING, flash, found, made_owing
 from tests.usecases.test_breaches_altered import accused
 from tests.usecases.test_national_caveats import enforce
 
+TO_ALL = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
 _OF_READER = "WHERE id = (SELECT id FROM client WHERE name = 'NOR reader')"
 _LATER = 20 * MINUTE // INSTANT
 _SUSPENDED = "(SELECT MAX(version) FROM agreement WHERE id = $1)"
@@ -79,3 +81,48 @@ async def test_nobody_is_accused_by_a_row_of_who_could_read_or_is_bound(
         world.sql(f"UPDATE agreement SET {alter} AND id = $1", world.agreement_id)
     with pytest.raises(UnavailableError, match="is not looked at"):
         await accused(world)
+
+
+async def test_version_in_doubt_lets_off_from_what_was_due_in_its_time_alone(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    await usecases.suspend_agreement(world.services, world.call("DNK signatory"), world.agreement_id)
+    world.clock.advance(MINUTE)
+    in_doubt = await flash(world)
+    world.clock.advance(11 * MINUTE)
+    await usecases.resume_agreement(world.services, world.call("DNK signatory"), world.agreement_id)
+    world.clock.advance(MINUTE)
+    later = await flash(world, label=TO_ALL)
+    world.clock.advance(11 * MINUTE)
+    world.sql(
+        f"UPDATE agreement_party SET state = 'signed' WHERE agreement_id = $1 AND version = {_SUSPENDED} - 1",
+        world.agreement_id,
+    )
+    watch = DutyWatch(world.services)
+    with pytest.raises(UnavailableError, match="is not looked at"):
+        await watch.round()
+    assert {entry["detail"]["report"] for entry in await found(world)} == {later}
+
+    # What nobody puts back in a week is passed over.
+    world.clock.advance(8 * DAY)
+    await watch.round()
+
+    assert in_doubt not in [entry["detail"].get("report") for entry in await found(world)]
+
+
+async def test_version_made_to_begin_later_leaves_nobody_bound_by_the_one_before(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    await usecases.suspend_agreement(world.services, world.call("NOR signatory"), world.agreement_id)
+    world.clock.advance(MINUTE)
+    await flash(world, label=TO_ALL)
+    world.clock.advance(8 * DAY)
+    for column, version in (("superseded_at", "- 1"), ("recorded_at", "")):
+        world.sql(
+            f"UPDATE agreement SET {column} = {column} + $1 WHERE id = $2 AND version = {_SUSPENDED.replace('$1', '$2')} {version}",
+            DAY // INSTANT,
+            world.agreement_id,
+        )
+    world.clock.advance(-8 * DAY + 11 * MINUTE)
+
+    with pytest.raises(UnavailableError, match="is not looked at"):
+        await accused(world)
+    assert "NOR" not in {entry["detail"]["party"] for entry in await found(world)}

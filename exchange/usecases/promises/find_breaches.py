@@ -151,6 +151,18 @@ class _Ended:
         return None if self.precedence == self.report.precedence else self.precedence
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A breach as rows have it. What was not done was owed, and could have been done, from `since` on.
+
+    `former` is the precedence that a report had when it was due, where it has another one since.
+    """
+
+    row: BreachRow
+    since: datetime
+    former: str | None = None
+
+
 class DutyWatch:
     """Looks for breaches in one database; what it remembers saves work, and nothing rests on it."""
 
@@ -189,11 +201,12 @@ class DutyWatch:
         return has_more
 
     def _since(self, agreement: Agreement, now: datetime) -> datetime:
-        return self._looked.get(agreement.id, (now - LOOK_BACK, 0))[0]
+        # INVARIANT: what stays in doubt is looked at for no longer than anything is noticed.
+        return max(now - LOOK_BACK, self._looked.get(agreement.id, (EPOCH, 0))[0])
 
     def _may_have_moved(self, agreement: Agreement, now: datetime) -> bool:
         """Return whether an agreement was in force at any moment since it was last looked at."""
-        since, version = self._looked.get(agreement.id, (now - LOOK_BACK, 0))
+        since, (_, version) = self._since(agreement, now), self._looked.get(agreement.id, (EPOCH, 0))
         if version != agreement.version or in_force(agreement, now) or in_force(agreement, since):
             return True
         turn = next_change(agreement, since)
@@ -205,37 +218,52 @@ class DutyWatch:
         versions = await versions_of(self._services, agreement.id)
         stretches = await self._stretches(agreement, state, (since, now), versions)
         begin, due = await self._due(stretches, since, now)
-        found: dict[tuple[str, str, str], BreachRow] = {}
+        due_of = {(each.report.id, each.member): each for each in due}
+        found: dict[tuple[str, str, str], _Found] = {}
         for stretch in stretches:
             ended = [each for each in due if stretch.begin <= each.due < stretch.end]
-            for row in (*await self._unacknowledged(stretch, begin, ended), *await self._silences(stretch)):
-                found.setdefault((row.party, row.owed_to, row.subject), row)
-        former = {(each.report.id, each.member): each.former for each in due}
-        # As it fell due, and for a while before that: what stands in rows from long ago bears on none of it.
-        earliest = min((begin, *(row.due_at for row in found.values()))) - LOOK_BACK
-        standings = Standings(self._services, agreement.id, versions, earliest)
-        rows: list[BreachRow] = []
-        for row in found.values():
-            if len(rows) <= _AT_ONCE and await self._is_sure(row, former.get((row.subject, row.party)), standings):
-                rows.append(row)
+            late = ((row, due_of[row.subject, row.party]) for row in await self._unacknowledged(stretch, begin, ended))
+            unacknowledged = [_Found(row, of.report.posted_at, of.former) for row, of in late]
+            for each in (*unacknowledged, *await self._silences(stretch)):
+                found.setdefault((each.row.party, each.row.owed_to, each.row.subject), each)
+        rows, doubt = await self._sure_of(found.values(), Standings(self._services, agreement.id, versions))
         await self._keep(agreement, rows[:_AT_ONCE])
         if len(rows) > _AT_ONCE:
             return True
+        if doubt is not None:
+            raise doubt
         self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
         return False
 
-    async def _is_sure(self, row: BreachRow, former: str | None, standings: Standings) -> bool:
-        """Return whether the log says so too; of a silence that is asked where its rhythm is known.
+    async def _sure_of(
+        self, found: Iterable[_Found], standings: Standings
+    ) -> tuple[list[BreachRow], OpeningError | None]:
+        """Return those that the log bears out, one more than are kept at once at most, and why another one is in doubt.
 
-        `former` is the precedence that a report had when it was due, where it has another one since.
+        What is in doubt keeps no other from being put on record.
         """
+        rows: list[BreachRow] = []
+        doubt = None
+        for each in found:
+            if len(rows) > _AT_ONCE:
+                break
+            try:
+                if await self._is_sure(each, standings):
+                    rows.append(each.row)
+            except OpeningError as exc:
+                doubt = exc
+        return rows, doubt
+
+    async def _is_sure(self, found: _Found, standings: Standings) -> bool:
+        """Return whether the log says so too; of a silence that is asked where its rhythm is known."""
+        row = found.row
 
         async def is_sure() -> bool:
             if row.kind is BreachKind.ACKNOWLEDGEMENT and not await is_unacknowledged(
-                self._services, row.subject, by=row.party, due=row.due_at, former=former
+                self._services, row.subject, by=row.party, due=row.due_at, former=found.former
             ):
                 return False
-            await standings.require_as_told(row.party, row.owed_to)
+            await standings.require_as_told(row, found.since)
             return True
 
         return await self._unless_lacking(row, is_sure())
@@ -326,7 +354,7 @@ class DutyWatch:
                         found.append(_Ended(report, member, spells, *owed))
         return begin, found
 
-    async def _silences(self, treaty: _Treaty) -> list[BreachRow]:
+    async def _silences(self, treaty: _Treaty) -> list[_Found]:
         # (3) nothing came that one of a member's readers may read
         found = []
         terms = treaty.agreement.terms
@@ -339,7 +367,7 @@ class DutyWatch:
 
     async def _silences_of(
         self, treaty: _Treaty, member: str, scope: Scope, owed: Mapping[str, tuple[Spell, ...]]
-    ) -> list[BreachRow]:
+    ) -> list[_Found]:
         """Return to whom of `owed`, readers with what is owed to each, nothing came in time."""
         services, now = self._services, treaty.call.now
         classes = {
@@ -378,7 +406,7 @@ class DutyWatch:
             if late is not None and await self._unless_lacking(
                 late, is_silent(services, treaty.agreement.id, member, since=asked)
             ):
-                silent.append(late)
+                silent.append(_Found(late, asked))
         return silent
 
     async def _not_given(

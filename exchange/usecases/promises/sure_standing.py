@@ -5,13 +5,13 @@ two members are cleared for, on the caveats of the one whose reports they are. T
 ten minutes, and breaches are looked for every fifteen seconds and never taken back. So the log is asked before.
 
 INVARIANT: where one of them is not what its entries say, nothing is found by it, nor passed over: it is looked at again
-once that was mended.
+for as long as anything is noticed. Versions of an agreement count for what was owed in their time alone.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain, zip_longest
+from itertools import chain, pairwise
 from typing import Final
 
 from exchange.agreements import InForce
@@ -28,7 +28,7 @@ from exchange.audit.rows_told import (
 )
 from exchange.crypto import OpeningError
 from exchange.kernel import UnavailableError, parse_rfc3339
-from exchange.store import Unread
+from exchange.store import BreachRow, Unread
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.log.searching import Found
 from exchange.usecases.steps.context import Services
@@ -52,34 +52,53 @@ _APART: Final = timedelta(minutes=5)
 
 
 class Standings:
-    """What the log was asked in one round of one agreement, of which `versions` are all, and once of each member."""
+    """What the log was asked in one round of one agreement, of which `versions` are all: once of each member."""
 
-    def __init__(self, services: Services, agreement: str, versions: Sequence[InForce], since: datetime) -> None:
+    def __init__(self, services: Services, agreement: str, versions: Sequence[InForce]) -> None:
         self._services = services
         self._agreement = RowName(RowKind.AGREEMENT, agreement)
         self._versions = versions
-        self._since = since
-        self._asked: set[str] = set()
+        self._made: tuple[RowKept | None, Mapping[int, Sequence[RowTold]]] | None = None
+        self._members: dict[str, bool] = {}
 
-    async def require_as_told(self, *members: str) -> None:
-        """Raise OpeningError where rows say of the agreement, of `members` or of their clients what no entry does.
+    async def require_as_told(self, breach: BreachRow, since: datetime) -> None:
+        """Raise OpeningError where rows say of who was bound from `since` until it was due what no entry does.
 
-        So it does where the log is away. Raises UnavailableError as `require_readable`, LogDamagedError where the log
-        lacks what it says of them.
+        So it does where they say so of the two members, or of their clients, and where the log is away. Raises
+        UnavailableError as `require_readable`, LogDamagedError where the log lacks what it says of them.
         """
         await require_readable(self._services, "who is bound, and who could read")
         try:
-            if not self._asked:
-                await self._require_parties()
-            for member in sorted(set(members) - self._asked):
-                await self._require_member(member)
+            is_told = await self._are_parties_told(since, breach.due_at)
+            for member in (breach.party, breach.owed_to):
+                is_told = is_told and await self._is_member_told(member)
         except LogDamagedError:
             raise
         except UnavailableError as exc:
             raise OpeningError("what the log says of who is bound cannot be read") from exc
-        self._asked |= set(members)
+        if not is_told:
+            raise OpeningError("who was bound, or who can read, is not what the log says")
 
-    async def _require_parties(self) -> None:
+    async def _are_parties_told(self, since: datetime, until: datetime) -> bool:
+        kept, told = self._made = self._made or await self._versions_told()
+        # With the one that ended the last of them: a version reaches to where the next one begins.
+        places = [
+            place
+            for place, each in enumerate(self._versions)
+            if each.since <= until and (each.until is None or each.until > since)
+        ]
+        asked = self._versions[places[0] : places[-1] + 2] if places else ()
+        if kept is None or not asked:
+            return False
+        numbers = {each.agreement.version for each in asked}
+        is_newest = asked[-1] is self._versions[-1]
+        # Of one that is gone the rows beside it may be made to reach over its time.
+        if any(min(numbers) < each and (is_newest or each < max(numbers)) for each in told.keys() - numbers):
+            return False
+        are_in_order = all(each.until == following.since for each, following in pairwise(asked))
+        return are_in_order and all(_is_version_told(each, kept, told) for each in asked)
+
+    async def _versions_told(self) -> tuple[RowKept | None, Mapping[int, Sequence[RowTold]]]:
         # The row before its entries: of those that made it what it is none is missing.
         kept = (await self._services.store.rows_kept.of({self._agreement})).get(self._agreement)
         lacks: list[Found] = []
@@ -89,20 +108,14 @@ class Standings:
                 if each.name == self._agreement:
                     told.setdefault(each.version, []).append(each)
         require_none(lacks, "that tell of an agreement")
-        # Of one that is gone the rows beside it may be made to reach over its time.
-        rows = {version.agreement.version for version in self._versions}
-        # A text that is signed and not concluded yet made none: its entries name no version.
-        gone = chain.from_iterable(made for number, made in told.items() if number and number not in rows)
-        if any(parse_rfc3339(each.by["ts"]) > self._since for each in gone):
-            raise _stood_otherwise()
-        for version, following in zip_longest(self._versions, self._versions[1:]):
-            if version.until is not None and version.until <= self._since:
-                continue
-            is_in_order = version.until == (None if following is None else following.since)
-            if kept is None or not is_in_order or not _is_version_told(version, kept, told):
-                raise _stood_otherwise()
+        return kept, told
 
-    async def _require_member(self, member: str) -> None:
+    async def _is_member_told(self, member: str) -> bool:
+        if member not in self._members:
+            self._members[member] = await self._is_told_of(member)
+        return self._members[member]
+
+    async def _is_told_of(self, member: str) -> bool:
         lacks: list[Found] = []
         told: dict[RowName, list[RowTold]] = {}
         async for entry in _told_of_member(self._services, member, lacks):
@@ -115,12 +128,7 @@ class Standings:
         names |= {name for name in told if name.kind is RowKind.CLIENT}
         # Rows behind their entries: what came in between is looked at again.
         kept = await self._services.store.rows_kept.of(names)
-        if not all(_is_current_told(kept.get(name), told.get(name, ())) for name in names):
-            raise OpeningError("who can read is not what the log says")
-
-
-def _stood_otherwise() -> OpeningError:
-    return OpeningError("where parties of an agreement stood is not what the log says")
+        return all(_is_current_told(kept.get(name), told.get(name, ())) for name in names)
 
 
 async def _told_of_member(services: Services, member: str, lacks: list[Found]) -> AsyncIterator[Entry]:
