@@ -67,6 +67,16 @@ def issuer_of_der(der: bytes) -> str:
         return ""
 
 
+def organisation_of_der(der: bytes) -> str | None:
+    """Return the organisation in a certificate's subject; None where there is not exactly one, or it cannot be read."""
+    try:
+        subject = x509.load_der_x509_certificate(der).subject
+    except UNREADABLE:
+        return None
+    named = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(named[0].value) if len(named) == 1 else None
+
+
 def public_key_of_der(der: bytes) -> str | None:
     """Return the SHA-256 of a certificate's SubjectPublicKeyInfo in lower-case hex; None where it cannot be read."""
     try:

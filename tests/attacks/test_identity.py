@@ -106,9 +106,9 @@ def enrolment(pem: str, **others: Any) -> dict[str, Any]:
     }
 
 
-def new_pem(name: str = "new", authority: KeyAndCertificate | None = None) -> str:
+def new_pem(name: str = "new", authority: KeyAndCertificate | None = None, organisation: str = "NCSC") -> str:
     issuer = authority or new_authority("Test CA", NOW - timedelta(days=1))
-    return issue_client(issuer, name, organisation="NCSC", now=NOW, days=30).certificate_pem.decode()
+    return issue_client(issuer, name, organisation=organisation, now=NOW, days=30).certificate_pem.decode()
 
 
 async def test_26_one_certificate_in_another_spelling_is_enrolled_once(api: Api) -> None:
@@ -244,10 +244,9 @@ async def test_26_certificate_of_one_members_authority_is_no_other_members_clien
     api.app.state.services = replace(api.world.services, authorities=AuthorityFiles(tmp_path))
     before = kept_state(api.world)
 
-    async def enrolled(operator: str, name: str, authority: KeyAndCertificate) -> httpx2.Response:
-        return await api.as_client(operator).post(
-            "/v1/clients", json=enrolment(new_pem(name, authority), name=f"{operator} {name}")
-        )
+    async def enrolled(operator: str, name: str, authority: KeyAndCertificate, of: str = "NCSC") -> httpx2.Response:
+        pem = new_pem(name, authority, of)
+        return await api.as_client(operator).post("/v1/clients", json=enrolment(pem, name=f"{operator} {name}"))
 
     refused = [
         await enrolled("NOR operator", "theirs", theirs),
@@ -255,16 +254,21 @@ async def test_26_certificate_of_one_members_authority_is_no_other_members_clien
         # Between theirs and this certificate another authority may stand: the member's operator knows what it gives.
         await enrolled("NOR operator", "unknown", unknown),
         await enrolled("NOR operator", "unnamed", unnamed),
+        # The exchange issued it for another member, whose rows were lost; or as its edge's, for nobody.
+        await enrolled("NOR operator", "lost", own, "GBR/NCSC"),
+        await enrolled("operator", "lost", own, "GBR/NCSC"),
+        await enrolled("NOR operator", "edge", own, "EXCHANGE"),
     ]
     kept = kept_state(api.world)
     taken = [
         await enrolled("NOR operator", "ours", ours),
-        await enrolled("NOR operator", "own", own),
+        await enrolled("NOR operator", "own", own, "NOR/NSM"),
+        await enrolled("operator", "own", own),
         await enrolled("operator", "unknown", unknown),
         await enrolled("operator", "unnamed", unnamed),
     ]
 
-    assert [each.status_code for each in refused] == [422] * 4
+    assert [each.status_code for each in refused] == [422] * 7
     assert {error["code"] for each in refused for error in each.json()["errors"]} == {"foreign-authority"}
     assert kept == before
-    assert [each.status_code for each in taken] == [201] * 4
+    assert [each.status_code for each in taken] == [201] * 5
