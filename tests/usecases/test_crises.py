@@ -309,6 +309,12 @@ async def test_acts_of_one_client_that_wait_are_bounded(treaty: World, monkeypat
         await asked(treaty)
     assert refused.value.code == "too-many-waiting"
     await asked(treaty, "GBR deputy")
+    # Nor do all clients of one member together fill what everybody looks through.
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("exchange.usecases.steps.second_person.MOST_WAITING_OF_MEMBER", 3)
+        with pytest.raises(ConflictError, match="clients of your member"):
+            await asked(treaty, "GBR deputy")
+        await asked(treaty, "NOR signatory")
     # What was taken back waits no more, and neither does what nobody confirmed in time.
     await usecases.refuse_act(treaty.services, treaty.call("GBR signatory"), first.id)
     await asked(treaty)

@@ -10,6 +10,7 @@ from exchange.members import Client, ClientId, PendingAct
 from exchange.store.books.book import Book
 from exchange.store.rows.shapes import digest_in, id_in, text_in
 from exchange.store.rows.unread import Unread, UnreadRow, read_alone
+from exchange.store.tables.main_tables import ClientTable
 from exchange.store.tables.personal_tables import PendingActEndTable, PendingActTable
 
 
@@ -52,6 +53,15 @@ class PendingActs(Book):
         """Return how many acts that `requester` asked for wait for a second person."""
         is_its = col(PendingActTable.requester) == requester.id
         counted = select(func.count()).select_from(PendingActTable).where(is_its, *self._waits())
+        return int(await self._session.scalar(counted) or 0)
+
+    async def count_open_of(self, member: str) -> int:
+        """Return how many acts that clients of `member` asked for wait for a second person."""
+        client = ClientTable
+        is_its = (col(client.id) == col(PendingActTable.requester), col(client.member) == member)
+        # A client is of one member for ever: its first version says which.
+        asked_by = select(col(client.id)).where(*is_its, col(client.version) == 1)
+        counted = select(func.count()).select_from(PendingActTable).where(asked_by.exists(), *self._waits())
         return int(await self._session.scalar(counted) or 0)
 
     async def approve(self, act: PendingAct, approver: Client) -> PendingAct:

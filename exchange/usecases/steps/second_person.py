@@ -18,6 +18,8 @@ from exchange.usecases.steps.ended_acts import require_not_ended
 
 MOST_WAITING = 100
 """Of what one client asked for: whoever asks or lists looks through all that waits, whosever it is."""
+MOST_WAITING_OF_MEMBER = 1_000
+"""Of what all clients of one member asked for: it may enrol as many as it likes. So many cost whoever looks 20 ms."""
 
 _KEY_NAME = "acts"
 
@@ -60,6 +62,10 @@ async def add_act(unit: UnitOfWork, call: Call, client: Client, act: PendingAct)
     message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
     full = ConflictError(message, code="too-many-waiting")
     await unit.require_room(client, lambda: unit.acts().count_open(client), MOST_WAITING, full)
+    # Not held: of those that come at one moment a few may pass it, which costs nobody anything.
+    if await unit.acts().count_open_of(client.member) >= MOST_WAITING_OF_MEMBER:
+        told = f"{MOST_WAITING_OF_MEMBER} acts that clients of your member asked for wait for a second person"
+        raise ConflictError(f"{told}: have some confirmed or refused", code="too-many-waiting")
     await unit.held_certificates().learn_key(call.thumbprint, call.public_key)
     await unit.acts().add(act)
 
