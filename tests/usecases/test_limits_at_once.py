@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.kernel import ConflictError
 from exchange.store import UnitOfWork
 from exchange.usecases import WantedErasure
+from exchange.usecases.members.subscriptions import MOST_SUBSCRIPTIONS
 from tests.support.meanwhile import at_once
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_consultations import QUESTION
@@ -56,3 +58,21 @@ async def test_of_two_that_come_at_once_for_the_last_place_one_gets_it(
     assert refused.code in {"conflict", "too-many-waiting"}
     assert populated.sql(f"SELECT count(*) FROM {table}") == [(before + 1,)]
     assert [entry["decision"] for entry in await populated.entries()].count("refused") == 1
+
+
+async def test_client_has_so_many_subscriptions_and_no_more_and_so_have_all_of_a_member(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def subscribe(name: str, number: int = 0) -> None:
+        call = populated.call(name)
+        await usecases.add_subscription(populated.services, call, f"https://desk.example/told/{number}")
+
+    for number in range(MOST_SUBSCRIPTIONS):
+        await subscribe("NOR reader", number)
+    with pytest.raises(ConflictError, match="this client"):
+        await subscribe("NOR reader")
+    await populated.enrol("NOR deputy", "NOR", "reader")
+    monkeypatch.setattr("exchange.usecases.members.subscriptions.MOST_OF_MEMBER", MOST_SUBSCRIPTIONS)
+    with pytest.raises(ConflictError, match="the clients of this member"):
+        await subscribe("NOR deputy")
+    await subscribe("DNK reader")

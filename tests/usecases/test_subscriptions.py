@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, UnavailableError
+from exchange.kernel import InvalidError, NotFoundError, UnavailableError
 from exchange.kernel.addresses import networks_of
 from exchange.markings import Label
 from exchange.members import Standing
@@ -21,7 +21,6 @@ from exchange.store.books.subscriptions import Subscriptions
 from exchange.store.rows.subscription_rows import DeliveryRow
 from exchange.usecases import ClearanceChange, NewSubscription
 from exchange.usecases.log.deliver_alerts import BACKOFF, CLAIMED
-from exchange.usecases.members.subscriptions import MOST_SUBSCRIPTIONS
 from exchange.usecases.telling.notify_subscribers import Notifier, Reach, told_to_client
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
@@ -515,14 +514,6 @@ async def test_31_network_that_the_operator_names_is_allowed_and_no_other(popula
 
     with pytest.raises(InvalidError):
         await usecases.add_subscription(services, populated.call("NOR reader"), "https://10.2.2.3/told")
-
-
-async def test_client_has_so_many_subscriptions_and_no_more(populated: World) -> None:
-    for number in range(MOST_SUBSCRIPTIONS):
-        await subscribe(populated, url=f"{URL}/{number}")
-    with pytest.raises(ConflictError):
-        await subscribe(populated)
-    await subscribe(populated, "DNK reader")
 
 
 async def test_old_deliveries_are_forgotten(told: Told) -> None:

@@ -51,6 +51,15 @@ class SubscriptionBook:
         which = (col(SubscriptionTable.client_id) == client_id, col(SubscriptionTable.ended_at).is_(None))
         return int(await self._session.scalar(select(func.count()).select_from(SubscriptionTable).where(*which)) or 0)
 
+    async def count_of(self, member: str) -> int:
+        """Return how many subscriptions the clients of `member` have, those that cannot be read among them."""
+        client = ClientTable
+        is_its = (col(client.id) == col(SubscriptionTable.client_id), col(client.member) == member)
+        # A client is of one member for ever: its first version says which.
+        subscribed = select(col(client.id)).where(*is_its, col(client.version) == 1)
+        which = (subscribed.exists(), col(SubscriptionTable.ended_at).is_(None))
+        return int(await self._session.scalar(select(func.count()).select_from(SubscriptionTable).where(*which)) or 0)
+
     async def all(self, unread: Unread) -> list[SubscriptionRow]:
         """Return everybody's, oldest first, without those that cannot be read."""
         return await self._found(unread=unread)
