@@ -78,6 +78,12 @@ async def test_what_a_client_proposed_and_nobody_else_signed_is_bounded(
     await sign_by_call(services, call("GBR signatory"), first)
     assert await propose() == "too-many-waiting"
     assert {len(await propose(other) or "") for other in ("NOR signatory", "operator", None)} == {len(ABSENT)}
+    # Nor do all clients of one member together fill what everybody reads.
+    await populated.enrol("GBR deputy", "GBR", "signatory")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("exchange.usecases.agreements.agreements.MOST_UNANSWERED_OF_MEMBER", 2)
+        assert await propose("GBR deputy") == "too-many-waiting"
+    assert await propose("GBR deputy") != "too-many-waiting"
 
     # Another member's signature is an answer.
     await sign_by_call(services, call("NOR signatory"), first)

@@ -27,7 +27,7 @@ from exchange.store.books.agreement_rows import (
 from exchange.store.books.crisis_book import crisis_rows
 from exchange.store.database.dialect import Row
 from exchange.store.rows.unread import Unread
-from exchange.store.tables.main_tables import AgreementTable, PartyTable, table
+from exchange.store.tables.main_tables import AgreementTable, ClientTable, PartyTable, table
 
 
 class AgreementBook:
@@ -99,19 +99,22 @@ class AgreementBook:
         found = await self._session.scalar(select(func.max(col(AgreementTable.edition))).where(*which))
         return int(found or 0) + 1
 
-    async def unanswered(self, client: Client, *, withdrawn_since: datetime) -> int:
-        """Return how many agreements `client` proposed that no other member has signed.
+    async def unanswered(self, client: Client, *, withdrawn_since: datetime, of_member: bool = False) -> int:
+        """Return how many agreements `client` proposed, or any of its member's, that no other member has signed.
 
         Of those that its own member has withdrawn from, the ones from `withdrawn_since` on.
         """
-        party, row = PartyTable, AgreementTable
+        party, row, proposer = PartyTable, AgreementTable, ClientTable
         of_row = and_(col(party.agreement_id) == col(row.id), col(party.version) == col(row.version))
         is_own = col(party.member) == client.member
         signed = select(col(party.member)).where(of_row, ~is_own, col(party.signed_at).is_not(None)).exists()
         is_left = col(party.state) == PartyState.WITHDRAWN.value
         left = select(col(party.member)).where(of_row, is_own, is_left).exists()
         is_open = or_(~left, col(row.recorded_at) >= to_micros(withdrawn_since))
-        is_its = (col(row.proposed_by) == client.id, col(row.superseded_at).is_(None))
+        is_who = (col(proposer.id) == col(row.proposed_by), col(proposer.member) == client.member)
+        # A client is of one member for ever: its first version says which.
+        of_them = select(col(proposer.id)).where(*is_who, col(proposer.version) == 1).exists()
+        is_its = (of_them if of_member else col(row.proposed_by) == client.id, col(row.superseded_at).is_(None))
         count = select(func.count()).select_from(row).where(*is_its, ~signed, is_open)
         return int(await self._session.scalar(count) or 0)
 
