@@ -48,6 +48,9 @@ async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
     refused = await asking.attempt(ask(asking, report))
     assert isinstance(refused.error, ConflictError)
     assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("exchange.usecases.life.consent_requests.MOST_UNDECIDED_OF_MEMBER", 2)
+        assert isinstance((await asking.attempt(ask(asking, report, "NOR second reader"))).error, ConflictError)
     await ask(asking, report, "NOR second reader")
     # What is decided makes room.
     await usecases.refuse_onward(asking.services, asking.call("GBR releaser"), first, "not now")

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import case, exists, func, select, update
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
@@ -112,12 +112,18 @@ class RequestedConsents(ConsentedRows[RowT]):
 
     _partner = "requester_member"
 
-    async def undecided(self, client: str, member: str, originator: str) -> int:
-        """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
+    async def undecided(self, client: str, member: str, originator: str) -> tuple[int, int]:
+        """Return how many requests about the reports of `originator` nobody has decided.
+
+        First those of a client of `member`, then those of all clients of `member`.
+        """
         row = self._table
-        is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
-        count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(_values(UNDECIDED)))
-        return int(await self._session.scalar(count) or 0)
+        is_theirs = (col(row.requester_member) == member, col(row.originator) == originator)
+        is_open = col(row.state).in_(_values(UNDECIDED))
+        own = func.sum(case((col(row.requester) == client, 1), else_=0))
+        counted = await self._session.execute(select(own, func.count()).select_from(row).where(*is_theirs, is_open))
+        of_client, of_member = counted.one()
+        return int(of_client or 0), int(of_member)
 
     async def lapse(self, report_id: str) -> None:
         """End every request and grant about a report: what they were about is gone."""

@@ -43,6 +43,8 @@ _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
 
 MOST_UNDECIDED = 100
 """Of one client, before one originator: its releasers are shown each of them, whenever they look for any."""
+MOST_UNDECIDED_OF_MEMBER = 300
+"""Of all clients of one member, before one originator: a member may enrol as many as it likes."""
 
 _WITHDRAWN: Final = "who asked has withdrawn the request"
 
@@ -94,11 +96,18 @@ async def hold_as_read(unit: UnitOfWork, report: ReportRow, state: PolicyState) 
     require_act(held.stored_status, ReportAct.RELEASE)
 
 
-def require_few_undecided(count: int, originator: str) -> None:
-    """Raise ConflictError where too many requests of one client wait for the releasers of one member already."""
-    if count >= MOST_UNDECIDED:
-        message = f"{MOST_UNDECIDED} requests of yours wait for {originator}: have some of them decided first"
-        raise ConflictError(message, code="too-many-waiting")
+def require_few_undecided(counts: tuple[int, int], originator: str) -> None:
+    """Raise ConflictError where too many requests wait for the releasers of one member already.
+
+    `counts` are of how many one client asked, and all clients of its member.
+    """
+    # Not held: of those that come at one moment a few may pass it, which costs nobody anything.
+    for count, most, whose in zip(
+        counts, (MOST_UNDECIDED, MOST_UNDECIDED_OF_MEMBER), ("of yours", "of your member"), strict=True
+    ):
+        if count >= most:
+            message = f"{most} requests {whose} wait for {originator}: have some of them decided first"
+            raise ConflictError(message, code="too-many-waiting")
 
 
 async def listed(
