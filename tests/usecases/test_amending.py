@@ -495,6 +495,11 @@ async def test_one_signatory_lays_so_many_texts_before_the_parties_and_others_th
     call = populated.call("GBR signatory")
     more = usecases.propose_amendment(populated.services, call, populated.agreement_id, titles[2])
     refused = await populated.attempt(more)
+    await populated.enrol("GBR deputy", "GBR", "signatory")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(module, "MOST_PROPOSED_OF_MEMBER", 2)
+        with pytest.raises(ConflictError, match="2 texts of your member's"):
+            await proposed(populated, titles[2], by="GBR deputy")
     other = await proposed(populated, titles[2], by="NOR signatory")
     for member in ALL_THREE:
         await signs(populated, other, member)

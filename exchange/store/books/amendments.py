@@ -14,7 +14,7 @@ from exchange.store.books.book import Book
 from exchange.store.books.signatory_keys import signature_columns
 from exchange.store.rows.shapes import digest_in, number_in
 from exchange.store.rows.unread import Unread, UnreadRow
-from exchange.store.tables.main_tables import AgreementTable, table
+from exchange.store.tables.main_tables import AgreementTable, ClientTable, table
 from exchange.store.tables.treaty_tables import (
     AgreementSignatureTable,
     AmendmentTable,
@@ -37,6 +37,15 @@ class Amendments(Book):
             found = found.where(col(AmendmentTable.terms).contains(f'"{naming}"', autoescape=True))
         rows = await self._session.scalars(found.order_by(col(AmendmentTable.number)))
         return unread.each(rows, _amendment, lambda row: unread_amendment(agreement_id, row.number))
+
+    async def count_by(self, member: str, agreement_id: str, previous: str) -> int:
+        """Return how many amendments of the text with the digest `previous` clients of `member` proposed."""
+        row, client = AmendmentTable, ClientTable
+        is_who = (col(client.id) == col(row.proposed_by), col(client.member) == member)
+        # A client is of one member for ever: its first version says which.
+        by_it = select(col(client.id)).where(*is_who, col(client.version) == 1).exists()
+        which = (col(row.agreement_id) == agreement_id, col(row.previous) == previous, by_it)
+        return int(await self._session.scalar(select(func.count()).select_from(row).where(*which)) or 0)
 
     async def add(self, agreement_id: str, terms: Terms, *, previous: str, text: str, proposed_by: str) -> Amendment:
         """Add an amendment under the next number; the caller holds the agreement."""

@@ -63,6 +63,8 @@ from exchange.usecases.steps.unread import record_unread
 
 MOST_PROPOSED = 20
 """Of one signatory, to one text: whoever looks at what is proposed waits while the reports are counted for each."""
+MOST_PROPOSED_OF_MEMBER = 40
+"""Of all signatories of one member, to one text: it may enrol as many as it likes."""
 
 _NOTHING_TO_SIGN: Final = "your member has nothing to sign here"
 
@@ -104,9 +106,7 @@ async def propose_amendment(
         before = [each for each in known if each.previous == new.previous]
         if text_of(new).digest in {each.text for each in before}:
             raise ConflictError("this very text lies before the parties already", code="proposed-already")
-        if sum(each.proposed_by == client.id for each in before) >= MOST_PROPOSED:
-            message = f"{MOST_PROPOSED} texts of yours lie before the parties: have one of them signed first"
-            raise ConflictError(message, code="too-many-waiting")
+        await _require_few(unit, client, before, new)
         amendment = await unit.amendments().add(
             agreement.id, terms, previous=new.previous or "", text=text_of(new).digest, proposed_by=client.id
         )
@@ -115,6 +115,19 @@ async def propose_amendment(
         told_of = await _own(unit, call, client, agreement, [*known, amendment])
         view = await _view(log, unit, call, client, agreement, told_of[-1], taken_back=(), unread=Unread())
     return Recorded(await _counted(services, call, client, view, row.state), receipt)
+
+
+async def _require_few(unit: UnitOfWork, client: Client, before: Sequence[Amendment], new: Agreement) -> None:
+    """Raise ConflictError where too many texts of the client lie `before` the parties, or of its member's clients."""
+    own = sum(each.proposed_by == client.id for each in before)
+    of_member = await unit.amendments().count_by(client.member, new.id, new.previous or "")
+    for count, most, whose in (
+        (own, MOST_PROPOSED, "yours"),
+        (of_member, MOST_PROPOSED_OF_MEMBER, "your member's"),
+    ):
+        if count >= most:
+            message = f"{most} texts of {whose} lie before the parties: have one of them signed first"
+            raise ConflictError(message, code="too-many-waiting")
 
 
 async def list_amendments(services: Services, call: Call, agreement_id: str) -> Recorded[tuple[AmendmentView, ...]]:
