@@ -1,6 +1,6 @@
 """Rows that no entry tells of: of a version that was written in, keys nobody enrolled, crises nobody declared.
 
-So are parties of agreements whose signature nobody made.
+So are parties of agreements whose signature nobody made, and requests for information that nobody ended so.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,9 +32,18 @@ _UNSIGNED: Final = "pending"
 _NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.AGREEMENT, RowKind.CAVEATS, *_ALONE})
 """Of what every version is in the log."""
 
+_TAKEN: Final = frozenset({*_NUMBERED, RowKind.REQUEST})
+
+_CLOSED: Final = "closed"
+_WITHDRAWN: Final = "withdrawn"
+"""How a request for information ended: of one that was withdrawn nothing more comes."""
+
 
 class RowCurrent(NamedTuple):
-    """The version in force under a name, and when it was recorded, in microseconds; nothing of it is believed."""
+    """The version in force under a name, and when it was recorded, in microseconds; nothing of it is believed.
+
+    Of a request for information that has ended, how, and when.
+    """
 
     name: RowName
     version: object
@@ -49,7 +58,7 @@ class NewestTold:
 
     def take(self, told: RowTold) -> None:
         """Take what one entry says."""
-        if told.name.kind not in _NUMBERED:
+        if told.name.kind not in _TAKEN:
             return
         before = self._newest.get(told.name)
         if before is None or _place(before) < _place(told):
@@ -66,6 +75,10 @@ class NewestTold:
         """
         for name, version, recorded_at in current:
             newest = self._newest.get(name)
+            if name.kind is RowKind.REQUEST:
+                if is_settled(recorded_at, before, now):
+                    yield from _ended_untold(name, version, newest)
+                continue
             if not is_settled(recorded_at, before, now) or (newest is not None and newest.version == version):
                 continue
             if name.kind in _ALONE:
@@ -129,6 +142,17 @@ class ConsentsTold:
                 yield Contradiction(replace(told, says=unsigned, is_over=False), f"no entry tells that {who} signed")
 
 
-def _place(told: RowTold) -> tuple[int, str]:
-    # Where a row was lost its number is given a second time: the later entry tells of it then.
-    return told.version, told.by["id"]
+def _ended_untold(name: RowName, ended: object, newest: RowTold | None) -> Iterator[Contradiction]:
+    told = None if newest is None else newest.says.get("ended", _CLOSED)
+    # That it was withdrawn, and its row says less, is for the entry to contradict.
+    if told not in {ended, _WITHDRAWN}:
+        by = NO_ENTRY if newest is None else newest.by
+        # INVARIANT: nothing that somebody wrote into a row comes into the log by it.
+        how = f"was {ended}" if ended in {_CLOSED, _WITHDRAWN} else "ended so"
+        yield Contradiction(RowTold(name, by, says={"ended": told}), f"no entry tells that it {how}")
+
+
+def _place(told: RowTold) -> tuple[int, bool, str]:
+    # Where a row was lost its number is given a second time: the later entry tells of it then. What was withdrawn may
+    # have been closed besides, where nobody could look whether it was.
+    return told.version, told.says.get("ended") == _WITHDRAWN, told.by["id"]

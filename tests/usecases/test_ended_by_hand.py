@@ -8,15 +8,18 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError, to_micros
 from exchange.reports import RequestState
+from exchange.store.log.archived import LogDamagedError
 from exchange.usecases.steps import taken_away_again
+from exchange.usecases.upkeep.hold_rows import RowWatch
 from tests.support.deriving import MIDDLE
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import done_behind
+from tests.support.placing import place_entries
 from tests.support.world import World
 from tests.usecases import test_crises as crises
 from tests.usecases import test_information_requests as requests
 from tests.usecases import test_second_person as acts
-from tests.usecases.test_rows_held import held
+from tests.usecases.test_rows_held import found_in, held
 from tests.usecases.test_subscriptions_altered import with_a_subscriber
 from tests.usecases.test_withdrawing import KINDS, Kind
 
@@ -80,6 +83,73 @@ async def test_request_whose_row_alone_was_ended_is_ended_and_not_opened_again(
     report = await world.post("NOR contributor", label=requests.TO_GBR)
     with pytest.raises(ConflictError if ended == "closed" else NotFoundError):
         await requests.answer(world, request, report)
+
+
+async def withdrawn_by_hand(world: World, *ends: str) -> str:
+    """Ask, end it so, and withdraw it by its row alone; return the request, behind all that is on its way."""
+    request = await requests.ask(world)
+    for end in ends:
+        await ENDS[end](world.services, world.call("GBR reader"), request)
+    world.sql("UPDATE information_request SET ended = 'withdrawn', ended_at = $1", to_micros(world.clock.now))
+    world.clock.advance(timedelta(minutes=2))
+    return request
+
+
+@pytest.mark.parametrize("by_hand", ["withdrawn", "closed", "x"])
+async def test_request_that_its_row_alone_says_has_ended_is_told_and_opened_again(
+    populated: World, by_hand: str
+) -> None:
+    world, request = populated, await withdrawn_by_hand(populated)
+    assert await requests.is_hidden(world, request, "NOR reader")
+    world.sql("UPDATE information_request SET ended = $1", by_hand)
+    (told, *more), again = await held(world), await held(world)
+
+    assert (more, again) == ([], [])
+    if by_hand == "x":
+        assert (told["detail"]["why"], told["detail"]["done"]) == ("no entry tells that it ended so", "nothing")
+        return
+    assert (told["object"]["id"], told["owner"]) == (request, "GBR")
+    assert told["detail"]["why"] == f"no entry tells that it was {by_hand}"
+    assert (told["detail"]["event"], told["detail"]["done"]) == ("request.made", "opened again")
+    assert (await requests.show(world, request)).state is RequestState.OPEN
+    await requests.answer(world, request, await world.post("NOR contributor", label=requests.TO_GBR))
+
+    world.sql("UPDATE information_request SET ended = $1", by_hand)
+    assert [(place, "was" in why) for place, why in await found_in(world)] == [(f"request {request}", True)]
+    assert [each["detail"]["done"] for each in await held(world)] == ["opened again"]
+
+
+async def test_request_that_was_closed_and_that_its_row_alone_says_was_withdrawn_is_closed_again(
+    populated: World,
+) -> None:
+    world, request = populated, await withdrawn_by_hand(populated, "closed")
+    (told,) = await held(world)
+
+    assert (told["detail"]["event"], told["detail"]["done"]) == ("request.closed", "closed")
+    assert (await requests.show(world, request)).state is RequestState.CLOSED
+    assert await held(world) == []
+
+
+@pytest.mark.parametrize("ends", [("withdrawn",), ("closed", "withdrawn")])
+async def test_request_that_was_withdrawn_stays_so_while_its_entry_is_on_its_way_or_lost(
+    populated: World, monkeypatch: pytest.MonkeyPatch, ends: tuple[str, ...]
+) -> None:
+    world, request = populated, await withdrawn_by_hand(populated, *ends[:-1])
+
+    async def withdraw() -> None:
+        await ENDS["withdrawn"](world.services, world.call("GBR reader"), request)
+
+    done_behind(monkeypatch, import_module("exchange.usecases.upkeep.hold_requests"), "is_too_much_waiting", withdraw)
+    assert await held(world) == []
+    assert await requests.is_hidden(world, request, "NOR reader")
+
+    world.clock.advance(timedelta(minutes=2))
+    await place_entries(world, is_searchable=True)
+    world.unguard("audit_entry")
+    (lost,) = [entry["id"] for entry in await world.entries() if entry["type"] == "request.withdrawn"]
+    world.sql("DELETE FROM audit_entry WHERE id = $1", lost)
+    made = await world.attempt(RowWatch(world.services).round())
+    assert (type(made.error), world.sql("SELECT ended FROM information_request")) == (LogDamagedError, [("withdrawn",)])
 
 
 APPROVED = "UPDATE pending_act SET approver = requester, approved_at = requested_at"

@@ -125,6 +125,12 @@ class RequestBook(Book):
         ended = {"ended": state.value, "ended_at": to_micros(now)}
         await self._session.execute(update(RequestTable).where(col(RequestTable.id) == request_id).values(ended))
 
+    async def open_again(self, request_id: str) -> None:
+        """Let a request stand as if it had not ended."""
+        self._note_write()
+        stands = {"ended": None, "ended_at": None}
+        await self._session.execute(update(RequestTable).where(col(RequestTable.id) == request_id).values(stands))
+
     async def answer(self, number: int, answer: RequestAnswer) -> None:
         """Add an answer; the caller has seen to it that the report does not answer the request already."""
         self._note_write()

@@ -175,8 +175,11 @@ class RowsKept:
         return found
 
     async def current(self) -> list[RowCurrent]:
-        """Return what is in force of all that has versions, keys and crises, each with when it was recorded."""
-        key, crisis, caveats = _KEY.c, _CRISIS.c, _CAVEATS.c
+        """Return what is in force of all that has versions, keys and crises, each with when it was recorded.
+
+        So is each request for information that has ended, with when.
+        """
+        key, crisis, caveats, request = _KEY.c, _CRISIS.c, _CAVEATS.c, _REQUEST.c
         none: ColumnElement[int] = literal_column("0")
         in_force = (caveats.in_force_at.is_not(None), caveats.ended_at.is_(None))
         asked = [
@@ -191,6 +194,7 @@ class RowsKept:
             (RowKind.CAVEATS, select(caveats.member, caveats.number, caveats.in_force_at).where(*in_force)),
             (RowKind.SIGNATORY_KEY, select(key.key_id, none, key.enrolled_at)),
             (RowKind.CRISIS, select(crisis.id, none, crisis.opened_at).where(crisis.ended_at.is_(None))),
+            (RowKind.REQUEST, select(request.id, request.ended, request.ended_at).where(request.ended.is_not(None))),
         ]
         return [
             RowCurrent(RowName(kind, as_text(row_id)), version, at)

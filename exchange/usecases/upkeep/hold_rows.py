@@ -47,6 +47,7 @@ from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.service_entries import service_draft
 from exchange.usecases.steps.told_entries import is_too_much_waiting, may_be_told, require_none, told_of, told_until_now
 from exchange.usecases.upkeep.hold_certificates import CertificateRecords, untold_certificates
+from exchange.usecases.upkeep.hold_requests import is_ended_untold, stands_again
 
 HELD_EVERY: Final = timedelta(minutes=10)
 
@@ -283,6 +284,8 @@ class RowWatch:
     async def _recorded(self, found: Contradiction, *, is_told: bool) -> bool:
         """Mend and record it; where it was told already, only what was put back since."""
         told = found.told
+        if is_ended_untold(told) and not found.is_unread:
+            return await stands_again(self._services, found, is_told=is_told)
         async with self._services.store.unit_of_work() as unit:
             # (1) as it is now
             await _hold(unit, told)

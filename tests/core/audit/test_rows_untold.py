@@ -10,6 +10,7 @@ from exchange.audit.rows_untold import ConsentsTold, NewestTold, PartyKept, RowC
 CLIENT = RowName(RowKind.CLIENT, "c1")
 KEY = RowName(RowKind.SIGNATORY_KEY, "k1")
 CRISIS = RowName(RowKind.CRISIS, "k1")
+REQUEST = RowName(RowKind.REQUEST, "r1")
 CAVEATS = RowName(RowKind.CAVEATS, "GBR")
 
 
@@ -93,6 +94,32 @@ def test_caveats_that_no_entry_put_in_force_are_found() -> None:
     assert found(RowCurrent(CAVEATS, 1, 5)) == [("none", "no entry tells of its version 1")]
     assert found(RowCurrent(CAVEATS, 3, 5), said(CAVEATS)) == [("e2", "no entry tells of its version 3")]
     assert found(RowCurrent(CAVEATS, 2, 5), said(CAVEATS)) == []
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("ended", "by", "why"),
+    [
+        ("withdrawn", [], "was withdrawn"),
+        ("closed", [], "was closed"),
+        ("<b>", [], "ended so"),
+        ("withdrawn", ["closed"], "was withdrawn"),
+        ("closed", ["closed"], None),
+        # Closed once more where nobody could look whether it was withdrawn.
+        ("withdrawn", ["withdrawn", "closed"], None),
+        ("closed", ["closed", "withdrawn"], None),
+    ],
+)
+def test_request_has_ended_as_far_as_entries_tell(ended: str, by: list[str], why: str | None, order: int) -> None:
+    told = [
+        RowTold(REQUEST, {"id": f"e{number}"}, is_over=True, says={} if each == "closed" else {"ended": each})  # type: ignore[typeddict-item]
+        for number, each in enumerate(by)
+    ]
+
+    assert found(RowCurrent(REQUEST, ended, 5), *told[::order]) == (
+        [] if why is None else [("e0" if by else "none", f"no entry tells that it {why}")]
+    )
+    assert found(RowCurrent(REQUEST, ended, 15)) == []
 
 
 @pytest.mark.parametrize(
