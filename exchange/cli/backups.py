@@ -59,8 +59,10 @@ from exchange.usecases.upkeep.last_backup import written_backup
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
 app.add_typer(restored, name="restored")
 
-_BESIDE = ("log/last-signed.json", "log/verifier-keys", "log/witnesses", "log/witnessed", "tls/edges.pem")
-_TRUSTED = "tls/"
+_WITNESSES = "log/witnesses"
+_BESIDE = ("log/last-signed.json", "log/verifier-keys", _WITNESSES, "log/witnessed", "tls/edges.pem")
+_TRUSTED = ("tls/", _WITNESSES)
+"""Whom to believe: of whom to let in, and of who stands behind the log."""
 _BESIDE_FOLDERS = ("tls/authorities", "tls/crl")
 _ARCHIVE = "log/archive"
 _ERASED_NAMED = 1_000
@@ -272,7 +274,7 @@ def _what_was_altered(contents: Contents) -> list[Claim]:
 
 
 def _what_returns(layout: InstanceLayout, contents: Contents) -> list[str]:
-    """Return which authorities and lists come back, or came back by a restore that was broken off."""
+    """Return what says whom to believe and comes back, or came back by a restore that was broken off."""
     # INVARIANT: what that one had put in its place was not there before, though it is now, and nobody confirmed it.
     before: list[str] = json.loads(_mark(layout).read_bytes()) if _mark(layout).exists() else []
     names = {name for name in contents.files if name.startswith(_TRUSTED) and not (layout.folder / name).exists()}
@@ -285,8 +287,10 @@ def _mark(layout: InstanceLayout) -> Path:
 
 
 def _returning(name: str) -> Claim:
-    """Return the claim about an authority or a revocation list: whoever took it away had a reason."""
+    """Return the claim about an authority, a list or the witnesses: whoever took one away had a reason."""
     told = "`{}` comes back with the backup: take it away again where it was removed, or a newer list holds"
+    if name == _WITNESSES:
+        told = "`{}` comes back with the backup: look with `exchange audit witnesses` whom it asks, and for how many"
     return Claim(name, "file.returned", name, told.format(name))
 
 

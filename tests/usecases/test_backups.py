@@ -511,12 +511,22 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
     assert (moves, [each.entry for each in ends]) == ([], [parse_entry(told[0]), parse_entry(told[2])])
 
 
-NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired", "activated", "amended", "recalled")
+NARROWING = (
+    "revoked",
+    "suspended",
+    "withdrawn",
+    "ended",
+    "removed",
+    "retired",
+    "activated",
+    "amended",
+    "recalled",
+    "quorum_set",
+)
 SEEN_TO_OTHERWISE = {
     "report.recalled": "its keys are destroyed again, and that is told",
     "report.ended": "its keys are destroyed again, and that is told",
     "subscription.removed": "it ends again",
-    "witness.removed": "a witness more stands behind no less",
 }
 
 

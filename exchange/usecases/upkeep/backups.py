@@ -68,6 +68,8 @@ _TO_SEE_TO: Mapping[str, str] = {
     EventName.DERIVATION_REVOKED.value: "its originator's releaser revokes again what may derive from report {id}",
     EventName.AGREEMENT_WITHDRAWN.value: "its party's signatory withdraws from agreement {id} again",
     EventName.CRISIS_ENDED.value: "a signatory whom it names ends the crisis of agreement {id} again",
+    EventName.WITNESS_REMOVED.value: "exchange audit witness remove {id}, where it is asked again",
+    EventName.WITNESS_QUORUM_SET.value: "exchange audit witness quorum: it was set after the backup, look at it",
     EventName.HOLD_PUT.value: "exchange hold put: legal hold {id} was put on after the backup, and is on no more",
 }
 """What was narrowed after the backup, and how it is narrowed again."""
