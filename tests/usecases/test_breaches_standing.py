@@ -1,9 +1,11 @@
 """Breaches that rows of clients, parties and caveats alone would tell of: nobody is accused by them, nor let off."""
 
+from datetime import datetime
+
 import pytest
 
 from exchange import usecases
-from exchange.kernel import UnavailableError
+from exchange.kernel import UnavailableError, rfc3339
 from exchange.markings import Label
 from exchange.usecases import DutyWatch
 from tests.support.lived import MakeLived
@@ -31,6 +33,14 @@ ALTERED = {
     "caveats": "UPDATE caveat_set SET guards = replace(guards, 'judicial', 'defence')",
 }
 
+
+_BEFORE = "WHERE name = 'NOR reader' AND version = 1"
+ALTERED_BEFORE = {
+    "could not read": f"UPDATE client SET level = 'RESTRICTED' {_BEFORE}",
+    "could not read by then": f"UPDATE client SET superseded_at = recorded_at + 1 {_BEFORE}",
+    "gone": f"DELETE FROM client {_BEFORE}",
+    "unreadable": f"UPDATE client SET compartments = '{{{{' {_BEFORE}",
+}
 
 KEYS = {
     "client": ("id", "version"),
@@ -126,3 +136,67 @@ async def test_version_made_to_begin_later_leaves_nobody_bound_by_the_one_before
     with pytest.raises(UnavailableError, match="is not looked at"):
         await accused(world)
     assert "NOR" not in {entry["detail"]["party"] for entry in await found(world)}
+
+
+async def clear(world: World, level: str, until: datetime | None = None, who: str = "NOR reader") -> None:
+    change = usecases.ClearanceChange(level, (), until)
+    await usecases.change_clearance(world.services, world.call(None), world.clients[who].id, change)
+
+
+async def silences(world: World) -> list[tuple[str, str]]:
+    told = [entry["detail"] for entry in await found(world)]
+    return [(each["owed_to"], each["due"]) for each in told if each["kind"] == "report"]
+
+
+async def test_nobody_is_accused_by_a_row_of_who_could_read_before_nor_let_off(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    world.clock.advance(DAY - 3 * MINUTE)
+    due, again = world.clock.now + 2 * MINUTE, world.clock.now + DAY
+    await world.post(label=GBR_NOR)
+    world.clock.advance(MINUTE)
+    for who in ("NOR reader", "ESP reader"):
+        await clear(world, "RESTRICTED", who=who)
+    world.clock.advance(3 * MINUTE)
+    # What was before with a third one's client is nobody's affair here.
+    world.sql("UPDATE client SET compartments = '{{' WHERE name = 'ESP reader' AND version = 1")
+    put_back = kept_rows(world, {"client": ("id", "version")})
+    for alter in ALTERED_BEFORE.values():
+        world.sql(alter)
+        with pytest.raises(UnavailableError, match="is not looked at"):
+            await accused(world)
+        put_back()
+        # No other breach waits for what is in doubt.
+        assert await silences(world) == [("DNK", rfc3339(due))]
+    await accused(world)
+    assert await silences(world) == [("DNK", rfc3339(due))]
+
+    await world.post(label=TO_ALL)
+    world.clock.advance(MINUTE)
+    await clear(world, "CONFIDENTIAL")
+    world.clock.advance(DAY)
+    put_back = kept_rows(world, {"client": ("id", "version")})
+    world.sql("UPDATE client SET level = 'SECRET' WHERE name = 'NOR reader' AND version = 2")
+    with pytest.raises(UnavailableError, match="is not looked at"):
+        await accused(world)
+    put_back()
+    # Nor is anybody let off by a row in whose time nothing came.
+    world.sql(ALTERED_BEFORE["unreadable"])
+    await accused(world)
+    assert ("NOR", rfc3339(again)) in await silences(world)
+
+
+async def test_rhythm_begins_anew_to_who_let_all_clearances_end_and_is_cleared_again(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    await clear(world, "SECRET", until=world.clock.now + MINUTE)
+    for _ in range(3):
+        world.clock.advance(DAY - MINUTE)
+        await world.post(label=TO_ALL)
+    await clear(world, "RESTRICTED")
+    due = world.clock.now + DAY
+    told = []
+    for moment in (world.clock.now, due, due + MINUTE):
+        world.clock.now = moment
+        await accused(world)
+        told.append([at for owed_to, at in await silences(world) if owed_to == "NOR"])
+
+    assert told == [[], [], [rfc3339(due)]]

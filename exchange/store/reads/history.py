@@ -19,7 +19,7 @@ from exchange.store.books.agreement_rows import Besides, agreement_columns, agre
 from exchange.store.books.records import client_of, member_of
 from exchange.store.database.dialect import Fetch, Parameters, Row, Sql, Statement, named
 from exchange.store.rows.main_rows import stored_status
-from exchange.store.rows.unread import read_alone
+from exchange.store.rows.unread import Unread, UnreadRow, read_alone
 from exchange.store.tables.life_tables import ReportPastTable
 from exchange.store.tables.main_tables import table
 from exchange.store.tables.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
@@ -88,6 +88,7 @@ class HistoryStatements:
     """The statements, compiled for one database."""
 
     clients: Statement
+    clients_of: Statement
     members: Statement
     certificates: Statement
     agreements: Statement
@@ -103,11 +104,13 @@ class HistoryStatements:
         agreement = select(
             _AGREEMENT.c.recorded_at, _AGREEMENT.c.superseded_at, *agreement_columns(*tables)
         ).select_from(with_signatures(*tables))
+        clients = select(*_CLIENT.c).where(_within(_CLIENT.c)).order_by(_CLIENT.c.id, _CLIENT.c.version)
         certificate = _CERTIFICATE.c
         used = select(certificate.client_id, certificate.added_at, certificate.removed_at, certificate.not_after)
         current = and_(_CLIENT.c.id == bindparam("client_id"), _CLIENT.c.superseded_at.is_(None))
         return cls(
-            clients=sql.compile(select(*_CLIENT.c).where(_within(_CLIENT.c)).order_by(_CLIENT.c.id, _CLIENT.c.version)),
+            clients=sql.compile(clients),
+            clients_of=sql.compile(clients.where(_CLIENT.c.member == bindparam("member"))),
             members=sql.compile(select(*_MEMBER.c).where(_within(_MEMBER.c)).order_by(_MEMBER.c.code)),
             certificates=sql.compile(
                 used.where(
@@ -161,6 +164,15 @@ class HistoryReader:
             certificates=tuple(read_alone(row, _use_of, f"client {row[0]}: certificate") for row in used),
             agreements=await self._versions(agreement_id, **period),
         )
+
+    async def clients_of(self, member: str, since: datetime, until: datetime, unread: Unread) -> list[Span[Client]]:
+        """Return the versions of a member's clients that held at some moment from `since` until `until` (exclusive).
+
+        Those that cannot be read are noted in `unread`.
+        """
+        period: Parameters = {"member": member, "since": to_micros(since), "until": to_micros(until)}
+        rows = [named(_CLIENT.c.keys(), row) for row in await self._fetch(self._statements.clients_of, period)]
+        return unread.each(rows, _client_span, lambda row: UnreadRow(f"client {row.id}: version {row.version}"))
 
     async def agreement(self, agreement_id: str) -> tuple[Span[Agreement], ...]:
         """Return every version of an agreement and when it was the current one, oldest first.

@@ -69,7 +69,7 @@ from exchange.usecases.promises.counting import (
     readers_since,
     versions_of,
 )
-from exchange.usecases.promises.given_then import last_given
+from exchange.usecases.promises.given_then import silent_from
 from exchange.usecases.promises.known_breaches import KnownBreaches, tell_unfound
 from exchange.usecases.promises.sure_breaches import is_silent, is_unacknowledged, told_acknowledgements, unposted
 from exchange.usecases.promises.sure_standing import Standings
@@ -155,12 +155,14 @@ class _Ended:
 class _Found:
     """A breach as rows have it. What was not done was owed, and could have been done, from `since` on.
 
-    `former` is the precedence that a report had when it was due, where it has another one since.
+    `former` is the precedence that a report had when it was due, where it has another one since. `doubt` is why it is
+    not known whether it is one.
     """
 
     row: BreachRow
     since: datetime
     former: str | None = None
+    doubt: OpeningError | None = None
 
 
 class DutyWatch:
@@ -220,13 +222,14 @@ class DutyWatch:
         begin, due = await self._due(stretches, since, now)
         due_of = {(each.report.id, each.member): each for each in due}
         found: dict[tuple[str, str, str], _Found] = {}
+        standings = Standings(self._services, agreement.id, versions)
         for stretch in stretches:
             ended = [each for each in due if stretch.begin <= each.due < stretch.end]
             late = ((row, due_of[row.subject, row.party]) for row in await self._unacknowledged(stretch, begin, ended))
             unacknowledged = [_Found(row, of.report.posted_at, of.former) for row, of in late]
-            for each in (*unacknowledged, *await self._silences(stretch)):
+            for each in (*unacknowledged, *await self._silences(stretch, standings)):
                 found.setdefault((each.row.party, each.row.owed_to, each.row.subject), each)
-        rows, doubt = await self._sure_of(found.values(), Standings(self._services, agreement.id, versions))
+        rows, doubt = await self._sure_of(found.values(), standings)
         await self._keep(agreement, rows[:_AT_ONCE])
         if len(rows) > _AT_ONCE:
             return True
@@ -259,6 +262,8 @@ class DutyWatch:
         row = found.row
 
         async def is_sure() -> bool:
+            if found.doubt is not None:
+                raise found.doubt
             if row.kind is BreachKind.ACKNOWLEDGEMENT and not await is_unacknowledged(
                 self._services, row.subject, by=row.party, due=row.due_at, former=found.former
             ):
@@ -354,7 +359,7 @@ class DutyWatch:
                         found.append(_Ended(report, member, spells, *owed))
         return begin, found
 
-    async def _silences(self, treaty: _Treaty) -> list[_Found]:
+    async def _silences(self, treaty: _Treaty, standings: Standings) -> list[_Found]:
         # (3) nothing came that one of a member's readers may read
         found = []
         terms = treaty.agreement.terms
@@ -362,11 +367,11 @@ class DutyWatch:
             for member in scope.contributors:
                 rhythms = {str(to): treaty.rhythms(member, scope, to) for to in scope.readers if to != member}
                 if owed := {to: spells for to, spells in rhythms.items() if spells}:
-                    found += await self._silences_of(treaty, member, scope, owed)
+                    found += await self._silences_of(treaty, standings, member, scope, owed)
         return found
 
     async def _silences_of(
-        self, treaty: _Treaty, member: str, scope: Scope, owed: Mapping[str, tuple[Spell, ...]]
+        self, treaty: _Treaty, standings: Standings, member: str, scope: Scope, owed: Mapping[str, tuple[Spell, ...]]
     ) -> list[_Found]:
         """Return to whom of `owed`, readers with what is owed to each, nothing came in time."""
         services, now = self._services, treaty.call.now
@@ -402,30 +407,39 @@ class DutyWatch:
         silent = []
         for row in await self._known.new_of(found):
             asked = since[row.owed_to]
-            late = await self._not_given(treaty, counting, row, asked, owed[row.owed_to][-1].duty.report_every)
+            every = owed[row.owed_to][-1].duty.report_every
+            try:
+                late = await self._not_given(treaty, counting, standings, row, asked, every)
+            except OpeningError as exc:
+                silent.append(_Found(row, asked, doubt=exc))
+                continue
             if late is not None and await self._unless_lacking(
                 late, is_silent(services, treaty.agreement.id, member, since=asked)
             ):
                 silent.append(_Found(late, asked))
         return silent
 
-    async def _not_given(
-        self, treaty: _Treaty, counting: Counting, row: BreachRow, since: datetime, every: str | None
+    async def _not_given(  # noqa: PLR0913, PLR0917  which silence, and by what it is asked
+        self,
+        treaty: _Treaty,
+        counting: Counting,
+        standings: Standings,
+        row: BreachRow,
+        since: datetime,
+        every: str | None,
     ) -> BreachRow | None:
         """Return a silence as of when the next report was due behind the last that was given then; None before that."""
-        between, services = (row.party, row.owed_to), self._services
-        place = (row.agreement, row.scope, *between, row.due_at)
+        services = self._services
+        place = (row.agreement, row.scope, row.party, row.owed_to, row.due_at)
         due = self._given.get(place, row.due_at)
         if treaty.call.now > due:
             try:
-                given = await last_given(
-                    services, counting, row.agreement, between, treaty.classes, scope=row.scope, since=since
-                )
+                given = await silent_from(services, counting, standings, row, treaty.classes, since)
             except UnavailableError as exc:
                 # A silence is found again as long as it lasts.
                 tell_unfound(self._troubles, row.agreement, exc)
                 return None
-            due = row.due_at if given is None or every is None else max(due, moved_by(given, every))
+            due = row.due_at if every is None else max(due, moved_by(given, every))
             self._given[place] = due
         return replace(row, subject=rfc3339(due), due_at=due) if treaty.call.now > due else None
 

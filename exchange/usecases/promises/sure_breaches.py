@@ -92,7 +92,7 @@ async def is_silent(services: Services, agreement: str, member: str, *, since: d
 
 
 async def lost_post(  # noqa: PLR0913  who posted what, under which clause, and since when
-    services: Services, agreement: str, member: str, *, scope: str, since: datetime, known: Collection[int]
+    services: Services, agreement: str, member: str, scope: str, *, since: datetime, known: Collection[int]
 ) -> datetime | None:
     """Return when a member last posted, behind `since`, a report in none of the classes that are `known`, by the log.
 

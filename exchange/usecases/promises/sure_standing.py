@@ -9,9 +9,9 @@ for as long as anything is noticed. Versions of an agreement count for what was 
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from itertools import chain, pairwise, zip_longest
 from typing import Final
 
 from exchange.agreements import InForce
@@ -27,8 +27,9 @@ from exchange.audit.rows_told import (
     rows_told,
 )
 from exchange.crypto import OpeningError
-from exchange.kernel import UnavailableError, parse_rfc3339
-from exchange.store import BreachRow, Unread
+from exchange.kernel import LAST_MOMENT, UnavailableError, parse_rfc3339
+from exchange.members import Client, Role, Standing
+from exchange.store import BreachRow, Span, Unread
 from exchange.store.log.archived import LogDamagedError
 from exchange.store.log.searching import Found
 from exchange.usecases.steps.context import Services
@@ -51,6 +52,56 @@ _APART: Final = timedelta(minutes=5)
 """An entry is of when the call came that made its version, which may have waited for others."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """What entries say, and what the database has, of a member, its clients and its caveats."""
+
+    names: frozenset[RowName]
+    told: Mapping[RowName, Sequence[RowTold]]
+    kept: Mapping[RowName, RowKept]
+
+    @property
+    def is_told(self) -> bool:
+        """Return whether each of them is now what its entries say."""
+        return all(_is_current_told(self.kept.get(name), self.told.get(name, ())) for name in self.names)
+
+    @property
+    def clients(self) -> list[RowName]:
+        """Return its clients."""
+        return [name for name in self.names if name.kind is RowKind.CLIENT]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadersThen:
+    """The versions of a member's readers: `sure` are as told, `doubted` are those of which rows say another thing."""
+
+    sure: list[Span[Client]] = field(default_factory=list)
+    doubted: list[Span[RowTold]] = field(default_factory=list)
+
+    def may_have_read(self, moment: datetime) -> bool:
+        """Return whether it is not known what a reader could read at `moment`."""
+        return any(
+            each.since - _APART <= moment and (each.until is None or moment - _APART <= each.until)
+            for each in self.doubted
+        )
+
+    def cleared_since(self) -> datetime | None:
+        """Return since when one was cleared without a break until the last of them was; None for no reader.
+
+        Raises OpeningError where no entry says how long one of those in doubt was cleared.
+        """
+        spells = [(each.since, each.until, each.value.clearance.until) for each in self.sure]
+        spells += [(each.since, each.until, _cleared_until(each.value)) for each in self.doubted]
+        found: datetime | None = None
+        ends = [(min(until or LAST_MOMENT, cleared or LAST_MOMENT), since) for since, until, cleared in spells]
+        for until, since in sorted(ends, reverse=True):
+            # Of those in doubt it is not known to the moment when they held.
+            if found is not None and until < found - (_APART if self.doubted else timedelta(0)):
+                break
+            found = since if found is None else min(since, found)
+        return found
+
+
 class Standings:
     """What the log was asked in one round of one agreement, of which `versions` are all: once of each member."""
 
@@ -59,7 +110,7 @@ class Standings:
         self._agreement = RowName(RowKind.AGREEMENT, agreement)
         self._versions = versions
         self._made: tuple[RowKept | None, Mapping[int, Sequence[RowTold]]] | None = None
-        self._members: dict[str, bool] = {}
+        self._members: dict[str, _Member] = {}
 
     async def require_as_told(self, breach: BreachRow, since: datetime) -> None:
         """Raise OpeningError where rows say of who was bound from `since` until it was due what no entry does.
@@ -71,7 +122,7 @@ class Standings:
         try:
             is_told = await self._are_parties_told(since, breach.due_at)
             for member in (breach.party, breach.owed_to):
-                is_told = is_told and await self._is_member_told(member)
+                is_told = is_told and (await self._member(member)).is_told
         except LogDamagedError:
             raise
         except UnavailableError as exc:
@@ -110,12 +161,26 @@ class Standings:
         require_none(lacks, "that tell of an agreement")
         return kept, told
 
-    async def _is_member_told(self, member: str) -> bool:
+    async def readers_then(self, member: str, since: datetime, until: datetime) -> ReadersThen:
+        """Return who read for a member at some moment from `since` until `until`.
+
+        Raises UnavailableError where the log is away, or lacks what it says of them.
+        """
+        spans = await self._services.store.history.clients_of(member, since, until, Unread())
+        of_member, then = await self._member(member), ReadersThen()
+        for name in of_member.clients:
+            held = {span.value.version: span for span in spans if span.value.id == name.id}
+            sure, doubted = _told_in(of_member.kept.get(name), of_member.told.get(name, ()), held, (since, until))
+            then.sure.extend(each for each in sure if each.value.is_active and Role.READER in each.value.roles)
+            then.doubted.extend(each for each in doubted if _may_read(each.value))
+        return then
+
+    async def _member(self, member: str) -> _Member:
         if member not in self._members:
-            self._members[member] = await self._is_told_of(member)
+            self._members[member] = await self._told_of(member)
         return self._members[member]
 
-    async def _is_told_of(self, member: str) -> bool:
+    async def _told_of(self, member: str) -> _Member:
         lacks: list[Found] = []
         told: dict[RowName, list[RowTold]] = {}
         async for entry in _told_of_member(self._services, member, lacks):
@@ -128,7 +193,7 @@ class Standings:
         names |= {name for name in told if name.kind is RowKind.CLIENT}
         # Rows behind their entries: what came in between is looked at again.
         kept = await self._services.store.rows_kept.of(names)
-        return all(_is_current_told(kept.get(name), told.get(name, ())) for name in names)
+        return _Member(frozenset(names), told, kept)
 
 
 async def _told_of_member(services: Services, member: str, lacks: list[Found]) -> AsyncIterator[Entry]:
@@ -151,6 +216,48 @@ def _is_version_told(version: InForce, kept: RowKept, told: Mapping[int, Sequenc
         words.take(each)
     then = replace(kept, version=number)
     return not any(_is_contradicted(each, then) for each in (*made, *words.found()))
+
+
+def _told_in(
+    kept: RowKept | None, told: Sequence[RowTold], held: Mapping[int, Span[Client]], period: tuple[datetime, datetime]
+) -> tuple[list[Span[Client]], list[Span[RowTold]]]:
+    """Return which versions of a client that rows say `held` in a period are as told, and those that were otherwise."""
+    since, until = period
+    made: dict[int, list[RowTold]] = {}
+    for each in told:
+        made.setdefault(each.version, []).append(each)
+    at = {version: min(parse_rfc3339(each.by["ts"]) for each in some) for version, some in made.items()}
+    sure, doubted, in_order = [], [], sorted(made)
+    for version, following in zip_longest(in_order, in_order[1:]):
+        span, ends = held.get(version), None if following is None else at[following]
+        if span is not None and kept is not None and _is_span_told(span, at[version], ends):
+            then = replace(kept, version=version)
+            if not any(_is_contradicted(each, then) for each in made[version]):
+                sure.append(span)
+                continue
+        # Near its ends it may have held, and may not.
+        if span is not None or (at[version] < until - _APART and (ends is None or ends > since + _APART)):
+            doubted.append(Span(max(made[version], key=lambda each: each.by["id"]), at[version], ends))
+    return sure, doubted
+
+
+def _is_span_told(span: Span[Client], at: datetime, ends: datetime | None) -> bool:
+    is_its_end = span.until is None if ends is None else span.until is not None and abs(ends - span.until) <= _APART
+    return abs(at - span.since) <= _APART and is_its_end
+
+
+def _cleared_until(told: RowTold) -> datetime | None:
+    until = told.says.get("until")
+    if not isinstance(until, str):
+        raise OpeningError("until when who could read is not what the log says")
+    return parse_rfc3339(until) if until else None
+
+
+def _may_read(told: RowTold) -> bool:
+    """Return whether a version of a client may have been a reader, by its entry; the older ones do not say."""
+    roles, standing = told.says.get("roles"), told.says.get("standing")
+    is_reader = not isinstance(roles, tuple) or Role.READER.value in roles
+    return is_reader and standing in {None, Standing.ACTIVE.value}
 
 
 def _is_current_told(kept: RowKept | None, told: Sequence[RowTold]) -> bool:
