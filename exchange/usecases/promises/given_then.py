@@ -32,7 +32,8 @@ async def silent_from(  # noqa: PLR0913, PLR0917  who was given what, by whom, a
 
     Or since when one of them has been cleared, where none was before: what is posted meanwhile is for nobody. `classes`
     are all that are known of the agreement. A report counts of whose class nothing is known any more: what is lost
-    accuses nobody. `since` where there is neither. Raises as `unposted`, OpeningError where it is not known who could read.
+    accuses nobody. `since` where there is neither. Raises as `unposted`, and OpeningError where it is not known who
+    could read.
     """
     until = counting.call.now + datetime.resolution
     readers = await standings.readers_then(silence.owed_to, since, until)
