@@ -13,6 +13,7 @@ from exchange.store import ProxyState, ProxyWish
 from exchange.usecases.posting import proxies
 from exchange.usecases.posting.post_report import PostedAnswer
 from tests.support.lived import MakeLived
+from tests.support.put_back import kept_rows
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
 
@@ -289,6 +290,24 @@ async def test_consent_of_who_left_and_came_back_is_given_anew(joint: World) -> 
     assert [(entry["actor"]["kind"], entry["owner"], entry["detail"]["proxy"]) for entry in ended] == [
         ("service", "NOR", "GBR")
     ]
+    assert await post(joint)
+
+
+async def test_consent_whose_row_was_away_while_its_member_came_back_lets_nobody_post(joint: World) -> None:
+    """Attack: who writes to the database keeps a consent from being ended, and puts it back behind that."""
+    await joint.agree(AGREEMENT.replace("notice: P90D", "notice: PT0S"))
+    view = await given(joint)
+    put_back = kept_rows(joint, {"proxy_consent": ("id",)})
+    await usecases.withdraw_agreement(joint.services, joint.call("NOR signatory"), joint.agreement_id)
+    joint.clock.advance(timedelta(days=300))
+    joint.sql("DELETE FROM proxy_consent")
+    await concluded(joint, AGREEMENT.replace("P5Y", "P4Y"))
+    put_back()
+    made = await joint.attempt(post(joint))
+
+    assert isinstance(made.error, UnavailableError)
+    assert made.entry["detail"] == {"place": f"proxy {view.row.id}"}
+    await given(joint)
     assert await post(joint)
 
 

@@ -112,10 +112,13 @@ async def _require_consent(  # noqa: PLR0913, PLR0917  who posts what for whom, 
     originator = originator_of(client, posted)
     if originator == client.member:
         return
-    # Read behind the policy version that the post is decided under: taken back since, it is decided again.
-    consent = await standing_consent(
-        services, call, client, state, originator=originator, agreement=agreement.id, scope=posted.scope
-    )
-    if consent is None or originator not in active_parties(agreement, call.now):
+    # Of who takes no part no consent is looked for: it is there still, and ends when its member comes back.
+    consent = None
+    if originator in active_parties(agreement, call.now):
+        # Read behind the policy version that the post is decided under: taken back since, it is decided again.
+        consent = await standing_consent(
+            services, call, client, state, originator=originator, agreement=agreement.id, scope=posted.scope
+        )
+    if consent is None:
         text = "this member has not consented, or not any more, that yours posts on its behalf in this scope"
         raise InvalidError("the report cannot be posted so", (Fault("/on_behalf_of", "no-consent", text),))

@@ -15,7 +15,18 @@ from functools import lru_cache, partial
 from exchange.agreements import Agreement, is_party
 from exchange.audit import Actor, Detail, EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.crypto import OpeningError, derive_key
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, canonical_bytes, new_id, rfc3339
+from exchange.kernel import (
+    ConflictError,
+    Fault,
+    InvalidError,
+    NotFoundError,
+    canonical_bytes,
+    from_micros,
+    micros_in,
+    new_id,
+    parse_rfc3339,
+    rfc3339,
+)
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
 from exchange.store import PolicyState, ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread, UnreadRow
 from exchange.usecases.posting.post_checks import require_in_force
@@ -26,7 +37,7 @@ from exchange.usecases.steps.recording import draft, named, on_record, record_ta
 from exchange.usecases.steps.requested_consents import Asking, as_asked
 from exchange.usecases.steps.second_person import ask, end_waiting, hold_waiting, require_as_asked, waiting_about
 from exchange.usecases.steps.taken_away_again import SaidByRowError, taken_away
-from exchange.usecases.steps.told_entries import is_any_naming, require_readable
+from exchange.usecases.steps.told_entries import all_told_until_now, is_any_naming, require_readable
 from exchange.usecases.steps.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
@@ -200,7 +211,7 @@ async def standing_consent(  # noqa: PLR0913  who posts for whom under what, as 
     """Return the consent under which `client` may post on behalf of `originator` now; None where there is none.
 
     `state` was read before: what is taken back since moves its policy version. Raises UnavailableError as
-    `require_readable`, LogDamagedError where the log lacks an entry that may say that it was taken back.
+    `require_readable`, LogDamagedError where the log lacks an entry that may say that it has ended.
     """
 
     async def given() -> list[ProxyRow]:
@@ -213,7 +224,7 @@ async def standing_consent(  # noqa: PLR0913  who posts for whom under what, as 
         # INVARIANT: a row gives nobody what two persons did not give, or one of them took back, nor takes from anybody
         # what they gave.
         is_sealed = hmac.compare_digest(row.seal or b"", _seal(services, row))
-        if is_sealed and not await _is_taken_back(services, state, row):
+        if is_sealed and not await _has_ended(services, call, state, row):
             return row
     # What was taken back while the log was asked is nobody's tampering.
     if standing and await given() == standing:
@@ -222,17 +233,39 @@ async def standing_consent(  # noqa: PLR0913  who posts for whom under what, as 
     return None
 
 
-async def _is_taken_back(services: Services, state: PolicyState, row: ProxyRow) -> bool:
-    """Return whether the log says that a consent was taken back; asked of it once under each policy version."""
+async def _has_ended(services: Services, call: Call, state: PolicyState, row: ProxyRow) -> bool:
+    """Return whether the log says that a consent has ended; asked of it once under each policy version."""
     kept = services.knowledge.proxies_untaken
     if kept.get(row.id) == state.policy_version:
         return False
     await require_readable(services, "who may post for whom")
     said = {"subject": row.wish.agreement, "field": "consent", "of": row.id}
-    is_told = await is_any_naming(services, EventName.PROXY_REVOKED, **said)
-    if not is_told:
+    has_ended = await is_any_naming(services, EventName.PROXY_REVOKED, **said) or await _was_left(services, call, row)
+    if not has_ended:
         kept[row.id] = state.policy_version
-    return is_told
+    return has_ended
+
+
+async def _was_left(services: Services, call: Call, row: ProxyRow) -> bool:
+    """Return whether one of the two was no party at some time since a consent was asked for, as the log tells."""
+    # INVARIANT: whoever had a consent's row away while its member came back finds it ended all the same.
+    both, asked_at = {row.originator, row.wish.proxy}, from_micros(micros_in(row.id) or 0)
+    about = {"subject": row.wish.agreement, "of": row.id}
+    async for entry in all_told_until_now(
+        services, EventName.AGREEMENT_WITHDRAWN, EventName.AGREEMENT_AMENDED, **about
+    ):
+        detail = entry.get("detail", {})
+        parties, leaves_at = detail.get("parties"), detail.get("leaves_at")
+        if entry["type"] == EventName.AGREEMENT_WITHDRAWN.value:
+            is_of = detail.get("on_behalf_of", entry.get("member")) in both
+            was_left = is_of and leaves_at is not None and asked_at <= parse_rfc3339(str(leaves_at)) <= call.now
+        else:
+            # The exchange's own is about those whom the text names no more.
+            is_since = parse_rfc3339(entry["ts"]) > asked_at and entry["actor"]["kind"] != "service"
+            was_left = is_since and isinstance(parties, list) and not both <= set(parties)
+        if was_left:
+            return True
+    return False
 
 
 def _seal(services: Services, row: ProxyRow) -> bytes:
