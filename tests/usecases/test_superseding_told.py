@@ -169,12 +169,20 @@ async def test_report_that_has_the_place_in_its_row_alone_is_named_to_nobody(tol
     assert await notices(told, "NOR reader") == [("superseded", report, None)]
 
 
-@pytest.mark.parametrize("is_away", [False, True])
+@pytest.mark.parametrize("how", ["before", "while it is looked at", "while the log is away"])
 async def test_row_that_says_beforehand_that_it_is_superseded_keeps_it_from_nobody(
-    told: World, take: Take, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
+    told: World, take: Take, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    report = await given(told, "NOR reader")
-    told.sql("UPDATE report SET status = 'superseded' WHERE id = $1", report)
+    report, readers_of, is_away = await given(told, "NOR reader"), superseding.given_to, how.endswith("away")
+
+    async def turned(services: Any, of: str) -> Any:
+        told.sql("UPDATE report SET status = 'superseded' WHERE id = $1", report)
+        return await readers_of(services, of)
+
+    if how == "while it is looked at":
+        monkeypatch.setattr(superseding, "given_to", turned)
+    else:
+        told.sql("UPDATE report SET status = 'superseded' WHERE id = $1", report)
     if is_away:
         monkeypatch.setattr(superseding, "is_told", away)
     after = await take(told, supersedes=report)

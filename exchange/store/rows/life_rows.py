@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from exchange.audit import EntryDraft
+from exchange.kernel import StalePolicyError
 from exchange.reports import ReportStatus
 from exchange.store.rows.main_rows import stored_status
 
@@ -123,8 +124,8 @@ class NoticeRow:
 class Superseding:
     """What goes with a post that has a report stand as superseded: the entry about that one, and whoever was given it.
 
-    Where it stood so before nothing becomes of it: a place that is taken once more changes nothing that is told. Unless
-    it `is_owed`: its row alone says that it stood so, and nobody was ever told.
+    A place that is taken once more changes nothing that is told: there is none for that. Unless it `is_owed`: its row
+    alone says that it stood so, and nobody was ever told.
     """
 
     report: str
@@ -132,6 +133,12 @@ class Superseding:
     draft: EntryDraft
     readers: Sequence[GivenTo]
     is_owed: bool = False
+
+    def require_due(self, *, was_current: bool) -> None:
+        """Raise StalePolicyError where the report stood as current when it was looked at, and does so no more."""
+        # INVARIANT: nobody keeps it from the readers by a row that says so since: the log is asked whether they know.
+        if not was_current and not self.is_owed:
+            raise StalePolicyError("the report to be superseded has changed since the decision: decide again")
 
     def notices(self, entry: str) -> list[NoticeRow]:
         """Return what its readers are told, by the entry about it; what took its place is found when they look."""

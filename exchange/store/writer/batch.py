@@ -277,8 +277,9 @@ class _Batch:
             raise StalePolicyError("the policy has changed since the decision: decide again")
         # Not before a replay was looked for: what was posted with a key is what has the place.
         place = self._free_place(report)
-        about = job.superseding
-        told = about if about is not None and place is not None and (place.is_current or about.is_owed) else None
+        told = None if place is None else job.superseding
+        if place is not None and told is not None:
+            told.require_due(was_current=place.is_current)
         drafts = (job.draft, job.registration, None if told is None else told.draft)
         entries = tuple(self.sealer.seal(draft, job.guard) for draft in drafts if draft is not None)
         self.entries.extend(entries)

@@ -67,8 +67,9 @@ async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded
         receipt = await unit.record(entry)
         for beside in (completed, *(() if registration is None else (registration,))):
             await unit.record(beside)
-        is_new = await unit.reports().add(new)
-        if superseding is not None and (is_new or superseding.is_owed):
+        was_current = await unit.reports().add(new)
+        if superseding is not None:
+            superseding.require_due(was_current=was_current)
             about = await unit.record(superseding.draft)
             await unit.reports().tell(superseding.notices(about.entry))
         await unit.uploads().complete(own.row.id, new)
