@@ -16,6 +16,7 @@ from exchange.usecases.steps import second_person
 from tests.support import onward
 from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused
 from tests.support.meanwhile import posted_meanwhile
+from tests.support.placing import place_entries
 from tests.support.world import World
 
 
@@ -77,9 +78,15 @@ async def test_source_that_somebody_took_out_of_the_database_is_built_on_still_a
     assert await is_not_lowered(deriving, report)
     assert await is_not_lowered(deriving, alone)
     await amend(deriving, alone)
-    # Of a new version the log has its level alone.
+    # Of a new version the log has its level alone; without that one's entry the word before is no word of it.
     with pytest.raises(InvalidError):
         await amend(deriving, unclear)
+    await place_entries(deriving, is_searchable=True)
+    deriving.unguard()
+    deriving.sql("DELETE FROM audit_entry WHERE id IN (SELECT id FROM audit_search WHERE event = 'report.amended')")
+    with pytest.raises(InvalidError):
+        await amend(deriving, unclear)
+    await amend(deriving, alone)
 
 
 async def test_source_that_was_raised_since_holds_an_amendment_to_its_marking(deriving: World) -> None:

@@ -7,6 +7,7 @@ from exchange.kernel import Fault, InvalidError, PreconditionError
 from exchange.markings import Label, render_marking
 from exchange.reports import Downgrade, Header, version_digest
 from exchange.store import PolicyState
+from exchange.store.log.searching import Found
 from exchange.usecases.posting.derived_marking import covering_consents, load_source
 from exchange.usecases.steps.context import Call, Services
 from exchange.usecases.steps.log_words import word_until_now
@@ -91,10 +92,11 @@ async def require_above_sources(
 
 async def _was_no_higher(services: Services, source_id: str, originator: str, labels: Sequence[Label]) -> bool:
     """Return whether `labels` all reach the one that a report had, whose row is gone: the log has to say it whole."""
-    # INVARIANT: a row that somebody took out lets nothing be marked lower.
-    word = await word_until_now(services, source_id)
+    # INVARIANT: a row that somebody took out lets nothing be marked lower, nor does an older word of the log.
+    lacks: list[Found] = []
+    word = await word_until_now(services, source_id, lacks=lacks)
     was, catalogue = None if word is None else word.label, services.law.catalogue
-    if was is None or any(catalogue.check(was)):
+    if lacks or was is None or any(catalogue.check(was)):
         return False
     return all(catalogue.dominates(each, was, originator=originator) for each in labels)
 

@@ -13,6 +13,7 @@ from exchange.audit import Entry, EventName
 from exchange.kernel import MalformedError, is_uuid7
 from exchange.markings import Label
 from exchange.release import ClassFacts
+from exchange.store.log.searching import Found
 from exchange.usecases.steps.context import Services
 from exchange.usecases.steps.entry_labels import label_of
 from exchange.usecases.steps.told_entries import told_of, waiting_of
@@ -67,10 +68,11 @@ async def word_of(services: Services, report_id: str) -> LogWord | None:
     return _word(newest)
 
 
-async def word_until_now(services: Services, report_id: str) -> LogWord | None:
+async def word_until_now(services: Services, report_id: str, *, lacks: list[Found] | None = None) -> LogWord | None:
     """Return what `word_of` does, with the entries that no search finds yet; for who asks about one report.
 
-    Of one that has ended the word is the last: it is remembered for as long as the process hears of few others.
+    Of one that has ended the word is the last: it is remembered for as long as the process hears of few others. Into
+    `lacks` come the places of entries that are not whole: one of them may say otherwise of what goes on.
     """
     now, kept = services.clock(), services.knowledge.words_of_log.get(report_id)
     if kept is not None and _ends(kept[1]):
@@ -78,7 +80,7 @@ async def word_until_now(services: Services, report_id: str) -> LogWord | None:
 
     async def all_of_them() -> AsyncIterator[Sequence[Entry]]:
         yield await waiting_of(services, *_TELLING, subjects=(report_id,))
-        async for entries in _placed(services, report_id):
+        async for entries in _placed(services, report_id, lacks):
             yield entries
 
     newest = await _newest(report_id, all_of_them())
@@ -102,9 +104,11 @@ async def recorded_label(services: Services, report_id: str) -> Label | None:
     return None if word is None or word.recorded is None else _label(word.recorded)
 
 
-async def _placed(services: Services, report_id: str) -> AsyncIterator[Sequence[Entry]]:
+async def _placed(
+    services: Services, report_id: str, lacks: list[Found] | None = None
+) -> AsyncIterator[Sequence[Entry]]:
     if is_uuid7(report_id):
-        async for entries in told_of(services, *_TELLING, subject=report_id):
+        async for entries in told_of(services, *_TELLING, subject=report_id, lacks=lacks):
             yield entries
 
 
