@@ -213,6 +213,8 @@ async def test_nobody_is_bound_by_a_first_signature_that_no_entry_tells_of(
         "NOR": "signed",
         "DNK": "pending",
     }
+    with pytest.raises(ConflictError, match="proposed anew"):
+        await sign_by_call(services, populated.call("DNK signatory"), draft.id)
 
 
 @pytest.mark.parametrize(("state", "suspended"), [("signed", ["DNK", "GBR", "NOR"]), ("suspended", ["DNK", "NOR"])])

@@ -32,6 +32,10 @@ async def sign_own_text(
     """Take a signature under the text that `agreement` has; after the last one it is in force on its first day."""
     signature = await checked_signature(unit, call, client, agreement, given)
     moved = sign(agreement, signature)
+    if client.member in (await unit.amendments().signers([given.text])).get(given.text, ()):
+        # No entry tells of it, and it stays: who signs again signs another proposal.
+        told = "what is kept of your member's signature is not what it signed: have the agreement proposed anew"
+        raise ConflictError(told, code="conflict")
     await unit.signatory_keys().add_signature(agreement.id, signature)
     await unit.put_agreement(moved)
     receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, moved, told=told_of(signature))
