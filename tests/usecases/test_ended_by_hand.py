@@ -130,6 +130,20 @@ async def test_request_that_was_closed_and_that_its_row_alone_says_was_withdrawn
     assert await held(world) == []
 
 
+async def test_request_of_which_no_search_finds_the_end_is_told_and_shown_to_nobody_again(populated: World) -> None:
+    world, request = populated, await requests.ask(populated)
+    await ENDS["withdrawn"](world.services, world.call("GBR reader"), request)
+    assert await requests.is_hidden(world, request, "NOR reader")
+    world.clock.advance(timedelta(minutes=2))
+    await place_entries(world, is_searchable=True)
+    world.unguard("audit_search")
+    world.sql("DELETE FROM audit_search WHERE event = 'request.withdrawn'")
+    made = await world.attempt(RowWatch(world.services).round())
+
+    assert [each["detail"]["done"] for each in made.entries if each["type"] == "row.contradicted"] == ["nothing"]
+    assert await requests.is_hidden(world, request, "NOR reader")
+
+
 @pytest.mark.parametrize("ends", [("withdrawn",), ("closed", "withdrawn")])
 async def test_request_that_was_withdrawn_stays_so_while_its_entry_is_on_its_way_or_lost(
     populated: World, monkeypatch: pytest.MonkeyPatch, ends: tuple[str, ...]

@@ -35,6 +35,9 @@ _TILES_KEPT = 1024
 
 
 _NODES_KEPT = 128
+
+_COUNTED_AT_ONCE = 50_000
+"""Rows of the search counted in one go, along its key: some milliseconds."""
 """5 MiB of nodes worked out of tiles: those of the upper levels are in every proof."""
 
 
@@ -247,6 +250,25 @@ class LogReader:
         """Return how many entries of a log can be found by search: it follows the tree a moment behind."""
         ((last,),) = await self._fetch(self._reads.searched_last, {"log": log})
         return 0 if last is None else int(last) + 1
+
+    async def searched_among(self, log: int, start: int, stop: int) -> int:
+        """Return how many of the entries from position `start` to `stop` (exclusive) of a log a search finds."""
+        ((count,),) = await self._fetch(self._reads.searched_count, {"log": log, "start": start, "stop": stop})
+        return int(count)
+
+    async def is_all_searched(self) -> bool:
+        """Return whether a search finds every entry that it has passed, and of logs that are superseded every one.
+
+        It does not where one was damaged before it came so far, or was taken out of it.
+        """
+        logs = [each.log for each in await self.states()]
+        for log in logs:
+            end = await (self.searched(log) if log == logs[-1] else self.places(log))
+            for start in range(0, end, _COUNTED_AT_ONCE):
+                stop = min(end, start + _COUNTED_AT_ONCE)
+                if await self.searched_among(log, start, stop) < stop - start:
+                    return False
+        return True
 
     async def _whole(self, log: int, rows: Sequence[Row]) -> list[Placed]:
         """Return the entries of `rows`, those that left the database from the archive."""

@@ -71,6 +71,7 @@ class LogReads:
     cosigned_last: Statement
     backlog: Statement
     searched_last: Statement
+    searched_count: Statement
     placed_last: Statement
     holds: Statement
 
@@ -141,6 +142,7 @@ class LogReads:
                 select(func.max(leaf.c.position)).where(leaf.c.log == bindparam("log"), leaf.c.position < _NO_PLACE)
             ),
             searched_last=sql.compile(last_searched(bindparam("log"))),
+            searched_count=sql.compile(select(func.count()).where(*in_stretch(table("audit_search")))),
             backlog=sql.compile(
                 select(
                     select(func.count()).select_from(waiting).scalar_subquery(),
@@ -176,7 +178,6 @@ class LogWrites:
     missing_of: Statement
     outbox: Statement
     search: Statement
-    searched_count: Statement
     searched_positions: Statement
 
     @classmethod
@@ -232,7 +233,6 @@ class LogWrites:
             ),
             outbox=sql.insert("audit_outbox", ("entry_id",)),
             search=sql.insert("audit_search", SEARCH_COLUMNS, then=" ON CONFLICT DO NOTHING"),
-            searched_count=sql.compile(select(func.count()).where(*passed)),
             searched_positions=sql.compile(select(search.c.position).where(*passed)),
         )
 

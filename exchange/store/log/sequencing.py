@@ -122,8 +122,7 @@ class LogTree(OpenedLog):
     async def unsearched(self, log: int, start: int, stop: int) -> list[int]:
         """Return the positions from `start` to `stop` (exclusive) of which no search finds the entry, in order."""
         which: dict[str, Value] = {"log": log, "start": start, "stop": stop}
-        ((count,),) = await self._database.fetch(self._writes.searched_count, which)
-        if count == stop - start:
+        if await self.reader.searched_among(log, start, stop) == stop - start:
             return []
         found = {row[0] for row in await self._database.fetch(self._writes.searched_positions, which)}
         return [position for position in range(start, stop) if position not in found]

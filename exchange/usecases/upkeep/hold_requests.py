@@ -4,7 +4,7 @@ Steps for one: (1) its row is held, as whoever ends it does; (2) all that the lo
 stands as that says, and an entry says so.
 
 Does not: widen anything. Whoever is asked reads what its asker asked of it, an answer is decided by itself, and what is
-overdue stays so. A request that no entry tells of is opened by nobody.
+overdue stays so. A request that no entry tells of stays as it is, and each one does while the search lacks an entry.
 """
 
 from dataclasses import replace
@@ -40,6 +40,7 @@ async def stands_again(services: Services, found: Contradiction, *, is_told: boo
     name = found.told.name
     if await is_too_much_waiting(services):
         return False  # the next round looks again
+    is_all = await services.store.log.is_all_searched()
     async with services.store.unit_of_work() as unit:
         # (1) nobody ends it meanwhile
         row = await unit.requests().one(name.id)
@@ -48,11 +49,12 @@ async def stands_again(services: Services, found: Contradiction, *, is_told: boo
         event = None if last is None else EventName(last["type"])
         state = None if event is None else _STATES[event]
         is_so = row is None or row.ended in {None, state}
-        if is_so or lacks or (is_told and last is None):
+        if is_so or lacks or (is_told and not (last and is_all)):
             return False
-        # (3) as that says
-        told = found.told if last is None else RowTold(name, last)
-        done = NOTHING_DONE if last is None else await _stand(services, unit, name.id, state)
+        # (3) as that says. INVARIANT: nothing is shown again because no search finds the entry that withdrew it.
+        done, told = NOTHING_DONE, found.told
+        if last is not None and is_all:
+            done, told = await _stand(services, unit, name.id, state), RowTold(name, last)
         await unit.record(contradicted_draft(services, replace(found, told=told), done, {}))
     return True
 
