@@ -200,3 +200,22 @@ async def test_rhythm_begins_anew_to_who_let_all_clearances_end_and_is_cleared_a
         told.append([at for owed_to, at in await silences(world) if owed_to == "NOR"])
 
     assert told == [[], [], [rfc3339(due)]]
+
+
+async def test_nobody_is_passed_over_for_a_row_by_which_it_could_not_read(make_lived: MakeLived) -> None:
+    world, _ = await make_lived(made_owing)
+    report = await flash(world)
+    world.clock.advance(11 * MINUTE)
+    put_back, watch = kept_rows(world, {"client": ("id", "version")}), DutyWatch(world.services)
+    world.sql(ALTERED_BEFORE["could not read"])
+    # For longer than two rounds overlap.
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="is not looked at"):
+            await watch.round()
+        world.clock.advance(6 * MINUTE)
+    put_back()
+    # Who read the row before is told that something moved, as where the jobs mend it.
+    await clear(world, "SECRET", who="ESP reader")
+    await watch.round()
+
+    assert [entry["detail"].get("report") for entry in await found(world)] == [report]

@@ -222,10 +222,14 @@ class DutyWatch:
         begin, due = await self._due(stretches, since, now)
         due_of = {(each.report.id, each.member): each for each in due}
         found: dict[tuple[str, str, str], _Found] = {}
+        unable: set[str] = set()
         standings = Standings(self._services, agreement.id, versions)
         for stretch in stretches:
             ended = [each for each in due if stretch.begin <= each.due < stretch.end]
-            late = ((row, due_of[row.subject, row.party]) for row in await self._unacknowledged(stretch, begin, ended))
+            late = (
+                (row, due_of[row.subject, row.party])
+                for row in await self._unacknowledged(stretch, begin, ended, unable)
+            )
             unacknowledged = [_Found(row, of.report.posted_at, of.former) for row, of in late]
             for each in (*unacknowledged, *await self._silences(stretch, standings)):
                 found.setdefault((each.row.party, each.row.owed_to, each.row.subject), each)
@@ -233,6 +237,10 @@ class DutyWatch:
         await self._keep(agreement, rows[:_AT_ONCE])
         if len(rows) > _AT_ONCE:
             return True
+        # INVARIANT: nobody is passed over for a row by which it could not read what was due.
+        for member in sorted(unable):
+            if not await standings.is_as_told(member):
+                doubt = OpeningError("who could read is not what the log says")
         if doubt is not None:
             raise doubt
         self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
@@ -306,8 +314,10 @@ class DutyWatch:
             made.append(_Treaty(as_it_was(version, moment), begin, end, spells, reading, classes, state, call, now))
         return made
 
-    async def _unacknowledged(self, treaty: _Treaty, begin: datetime, ended: list[_Ended]) -> list[BreachRow]:
-        # (2) reports whose time has run out since the last round
+    async def _unacknowledged(
+        self, treaty: _Treaty, begin: datetime, ended: list[_Ended], unable: set[str]
+    ) -> list[BreachRow]:
+        # (2) reports whose time has run out since the last round; into `unable` come those who could not read one
         services, now = self._services, treaty.found_at
         if not ended:
             return []
@@ -323,6 +333,8 @@ class DutyWatch:
         for each in ended:
             report, facts = each.report, treaty.classes[each.report.class_id]
             fact = posted_fact(report, facts, acknowledged.get(report.id, {}), could_read(readers, report))
+            if each.member not in fact.owed_by:
+                unable.add(each.member)
             # Who is bound no more at its end has not missed what was due with the last moment before.
             is_bound = any(spell.holds(treaty.end) for spell in each.spells)
             moment = treaty.end if is_bound else treaty.call.now

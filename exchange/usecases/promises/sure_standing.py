@@ -161,6 +161,19 @@ class Standings:
         require_none(lacks, "that tell of an agreement")
         return kept, told
 
+    async def is_as_told(self, member: str) -> bool:
+        """Return whether a member, its clients and its caveats are what the log says; so they are where it lacks that.
+
+        Raises UnavailableError as `require_readable`, OpeningError where the log is away.
+        """
+        await require_readable(self._services, "who could read")
+        try:
+            return (await self._member(member)).is_told
+        except LogDamagedError:
+            return True
+        except UnavailableError as exc:
+            raise OpeningError("what the log says of who could read cannot be read") from exc
+
     async def readers_then(self, member: str, since: datetime, until: datetime) -> ReadersThen:
         """Return who read for a member at some moment from `since` until `until`.
 
