@@ -1,5 +1,7 @@
 """Breaches that rows of clients, parties and caveats alone would tell of: nobody is accused by them, nor let off."""
 
+import importlib
+from collections.abc import Collection
 from datetime import datetime
 
 import pytest
@@ -8,6 +10,8 @@ from exchange import usecases
 from exchange.kernel import UnavailableError, rfc3339
 from exchange.markings import Label
 from exchange.usecases import DutyWatch
+from exchange.usecases.promises.sure_breaches import told_acknowledgements
+from exchange.usecases.steps.context import Services
 from tests.support.lived import MakeLived
 from tests.support.national import no_court
 from tests.support.onward import with_releasers
@@ -18,6 +22,7 @@ from tests.usecases.test_breaches import DAY, GBR_NOR, INSTANT, MINUTE, OWING, f
 from tests.usecases.test_breaches_altered import accused
 from tests.usecases.test_national_caveats import enforce
 
+find_breaches = importlib.import_module("exchange.usecases.promises.find_breaches")
 TO_ALL = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
 _OF_READER = "WHERE id = (SELECT id FROM client WHERE name = 'NOR reader')"
 _LATER = 20 * MINUTE // INSTANT
@@ -202,9 +207,19 @@ async def test_rhythm_begins_anew_to_who_let_all_clearances_end_and_is_cleared_a
     assert told == [[], [], [rfc3339(due)]]
 
 
-async def test_nobody_is_passed_over_for_a_row_by_which_it_could_not_read(make_lived: MakeLived) -> None:
+async def test_nobody_is_passed_over_for_a_row_by_which_it_could_not_read(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world, _ = await make_lived(made_owing)
-    report = await flash(world)
+    report, other = await flash(world), await flash(world)
+    await usecases.receive_report(world.services, world.call("NOR reader"), other)
+    asked: list[str] = []
+
+    async def told(services: Services, reports: Collection[str]) -> dict[str, dict[str, datetime]]:
+        asked.extend(reports)
+        return await told_acknowledgements(services, reports)
+
+    monkeypatch.setattr(find_breaches, "told_acknowledgements", told)
     world.clock.advance(11 * MINUTE)
     put_back, watch = kept_rows(world, {"client": ("id", "version")}), DutyWatch(world.services)
     world.sql(ALTERED_BEFORE["could not read"])
@@ -213,6 +228,8 @@ async def test_nobody_is_passed_over_for_a_row_by_which_it_could_not_read(make_l
         with pytest.raises(UnavailableError, match="is not looked at"):
             await watch.round()
         world.clock.advance(6 * MINUTE)
+    # What stays in doubt asks the log of nothing twice.
+    assert asked == [other]
     put_back()
     # Who read the row before is told that something moved, as where the jobs mend it.
     await clear(world, "SECRET", who="ESP reader")

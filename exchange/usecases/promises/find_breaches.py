@@ -177,6 +177,8 @@ class DutyWatch:
         self._unposted: set[str] = set()
         self._given: dict[tuple[str, str, str, str, datetime], datetime] = {}
         """Of each silence as rows have it, when it is one by what was given."""
+        self._acknowledged: dict[str, dict[str, dict[str, datetime]]] = {}
+        """By agreement that is looked at again, what the log told of reports; before accusing it is asked anew."""
         self._troubles = Causes()
 
     async def round(self) -> bool:
@@ -244,6 +246,7 @@ class DutyWatch:
         if doubt is not None:
             raise doubt
         self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
+        self._acknowledged.pop(agreement.id, None)
         return False
 
     async def _sure_of(
@@ -328,11 +331,14 @@ class DutyWatch:
         readers = await readers_since(services, counting, members, wanted)
         rows = await acknowledged_by_member(services, Countable(list(wanted), EPOCH, now), begin)
         said = {each.report.id for each in ended if each.member in rows.get(each.report.id, {})}
-        acknowledged = await told_acknowledgements(services, said)
+        known = self._acknowledged.setdefault(treaty.agreement.id, {})
+        new = said - known.keys()
+        told = await told_acknowledgements(services, new)
+        known |= {report: told.get(report, {}) for report in new}
         found = []
         for each in ended:
             report, facts = each.report, treaty.classes[each.report.class_id]
-            fact = posted_fact(report, facts, acknowledged.get(report.id, {}), could_read(readers, report))
+            fact = posted_fact(report, facts, known.get(report.id, {}), could_read(readers, report))
             if each.member not in fact.owed_by:
                 unable.add(each.member)
             # Who is bound no more at its end has not missed what was due with the last moment before.
