@@ -136,8 +136,12 @@ async def test_task_that_outlives_the_unit_it_began_in_records_by_itself(populat
 
     async with services.store.unit_of_work():
         task = asyncio.create_task(later())
-    over.set()
-    made = await populated.attempt(task)
+
+    async def let_go() -> None:
+        over.set()
+        await task
+
+    made = await populated.attempt(let_go())
 
     assert [entry["type"] for entry in made.entries] == ["clock.right"]
 
