@@ -26,6 +26,7 @@ from exchange.agreements import (
     away_since,
     clause_of,
     conclude,
+    gone_on_without,
     is_known_to,
     left_behind,
     require_amendable,
@@ -442,3 +443,13 @@ def test_proposed_text_moves_only_as_the_table_says():
     stays = {(AmendmentState.OVERTAKEN, AmendmentState.OVERTAKEN)}
 
     assert seen == {(before, after) for (before, _), after in AMENDMENT_MOVES.items()} | stays
+
+
+def test_what_the_others_went_on_without_overtakes_what_lay_before_who_was_left_behind():
+    gone_on = gone_on_without(BASE, "DNK")
+
+    assert (amendment_state(BASE, LOWER), amendment_state(gone_on, LOWER)) == (
+        AmendmentState.PROPOSED,
+        AmendmentState.OVERTAKEN,
+    )
+    assert gone_on == replace(BASE, departures=(*BASE.departures, Departure("DNK", BASE.edition + 1)))

@@ -23,6 +23,7 @@ from exchange.agreements import (
     in_force,
     is_party,
     leave_anyway,
+    leave_draft,
     next_change,
     propose,
     proven,
@@ -540,6 +541,17 @@ def test_party_leaves_by_its_notice_wherever_rows_say_that_parties_stand(others,
     assert (after.parties[0].state, after.parties[0].leaves_at) == (expected, notice)
     assert after.parties[0].signed_at == before.parties[0].signed_at
     assert (after.version, after.parties[1:]) == (before.version + 1, before.parties[1:])
+
+
+@pytest.mark.parametrize("state", [P, S, U, W])
+def test_draft_is_taken_back_for_everybody_at_once_wherever_its_row_says_that_a_party_stands(state):
+    before = moved_party(state, DURING, (P, S))
+    after = leave_draft(before, "GBR")
+
+    assert after.parties == (Party(MemberCode("GBR"), W), *before.parties[1:])
+    assert (after.version, state_of(after, DURING)) == (before.version + 1, AgreementState.WITHDRAWN)
+    with pytest.raises(NotFoundError):
+        leave_draft(before, "FRA")
 
 
 @pytest.mark.parametrize("step", [leave_anyway, suspend_anyway])

@@ -16,6 +16,7 @@ from exchange.crypto import (
     issuer_and_serial,
     issuer_of_der,
     new_authority,
+    organisation_of_der,
     public_key_of_der,
     read_certificate,
     read_certificates,
@@ -57,6 +58,17 @@ def test_certificate_is_read_in_either_form(form):
     )
     # Which `==` leaves out.
     assert read_certificate(form).der == DER
+
+
+def test_organisation_is_the_one_in_the_subject_and_none_where_there_is_not_just_one():
+    name = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, text) for text in ("GBR/NCSC", "NOR/NSM")]
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder().subject_name(x509.Name(name)).issuer_name(x509.Name([])).serial_number(1)
+    builder = builder.public_key(key.public_key()).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    of_two = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+    assert organisation_of_der(DER) == "GBR/NCSC"
+    assert [organisation_of_der(each) for each in (of_two, foreign(["GBR"]), b"none")] == [None] * 3
 
 
 def test_key_is_named_alike_in_every_certificate_that_holds_it_and_in_no_other_one():

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from exchange.kernel import UnavailableError
 from exchange.kernel.files import (
     SECRET_MOUNT,
     fault_in_words,
     held_alone,
     is_mounted_secret,
     keep_file,
+    lock_held,
     may_lie_there,
     shut_out,
     state_of,
@@ -237,6 +239,19 @@ def test_folder_is_held_by_one_at_a_time_until_it_is_done(tmp_path):
         ended_by_a_fault()
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
+
+
+def test_lock_is_held_by_one_at_a_time_and_told_in_its_askers_words(tmp_path):
+    lock, busy = tmp_path / "made" / "lock", ZeroDivisionError("somebody is at it")
+    with lock_held(lock, busy), pytest.raises(ZeroDivisionError) as met, lock_held(lock, busy):
+        pytest.fail("two held it")
+    assert met.value is busy
+    assert (lock.stat().st_mode & 0o777, lock.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    with lock_held(lock, busy):
+        pass
+
+    with pytest.raises(UnavailableError, match="lock` cannot be written"), lock_held(lock / "below", busy):
+        pytest.fail("it was held")
 
 
 @pytest.mark.parametrize(
